@@ -1,0 +1,46 @@
+# `make app` opens the app, `make test` runs every check; each does all it needs, also in an empty clone.
+SHELL := /bin/bash -o pipefail
+PYTHON ?= python3
+VENV := .venv
+python := $(VENV)/bin/python
+ARGS ?=
+
+# One line that says which package is being fetched, when there is a terminal to say it to
+install = $(python) -m pip install --disable-pip-version-check -r $(1) | \
+	awk -v live="$$([ -t 1 ] && echo yes)" 'live && /^(Collecting|Downloading|Installing)/ {printf "\r\033[K%.70s", $$0; fflush()} END {if (live) printf "\r\033[K"}'
+
+.PHONY: app test check bench record evidence clean
+
+app: $(VENV)/app.stamp
+	@$(python) -m streamlit run app.py $(ARGS)
+
+test: check
+	@OMP_NUM_THREADS=1 $(python) -m pytest $(ARGS)
+
+check: $(VENV)/test.stamp
+	@$(python) -m ruff check .
+	@$(python) -m ruff format --check .
+
+bench: $(VENV)/test.stamp
+	@for measurement in bench/[a-z]*.py; do echo "== $$measurement"; OMP_NUM_THREADS=1 $(python) -m bench.$$(basename $$measurement .py) || exit 1; done
+
+record evidence: $(VENV)/app.stamp  # make record IDEA=label_noise
+	@$(python) -m mlcv_explore $@ $(or $(IDEA),$(error say which idea: make $@ IDEA=label_noise)) $(ARGS)
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/app.stamp: requirements.txt | $(python)
+	@echo "Installing what the app needs into $(VENV) (once; a few minutes)"
+	@$(call install,requirements.txt)
+	@touch $@
+
+$(VENV)/test.stamp: requirements-dev.txt $(VENV)/app.stamp
+	@echo "Installing what the checks need into $(VENV)"
+	@$(call install,requirements-dev.txt)
+	@touch $@
+
+$(python):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "mlcv-explore needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1 | tail -1); name another one: make $(or $(firstword $(MAKECMDGOALS)),app) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) cannot make an environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }

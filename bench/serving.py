@@ -1,0 +1,186 @@
+"""How fast the server is: start against an empty app, slider to picture, memory, frame to page.
+
+    python -m bench.serving [--repeats 7]
+
+Every number is measured from outside over the websocket, medians (or 95th percentiles where said), with the load average stated.
+The rival of the start is a Streamlit app of one line; the same line with `import torch` is measured beside it.
+"""
+
+import argparse
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from bench._session import Session
+
+ROOT = Path(__file__).parent.parent
+PAGE = "label_noise"
+VISITORS = 8
+MOVES = 60  # slider moves a visitor
+DONE = "What these seeds say"  # the heading of a finished run
+PAUSE = 0.3  # seconds between two moves of one visitor: a hand does not move a slider faster
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def serving(script: Path, home: str, cwd: Path = ROOT) -> Iterator[tuple[int, subprocess.Popen, float]]:
+    """A Streamlit server in its own process: (port, process, when it was started)."""
+    port = free_port()
+    flags = ["--server.headless=true", f"--server.port={port}", "--server.fileWatcherType=none", "--browser.gatherUsageStats=false"]
+    command = [sys.executable, "-m", "streamlit", "run", str(script), *flags]
+    with open(os.path.join(home, f"server-{port}.log"), "w") as log:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, cwd=cwd, stdout=log, stderr=log, env={**os.environ, "MLCV_HOME": home})
+        try:
+            yield port, process, start
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def first_session(port: int, page: str = "", query: str = "") -> Session:
+    """The first session that gets through, opened; polled every 5 ms."""
+    for _ in range(6000):
+        try:
+            session = Session(port, page, query)
+            session.open()
+            return session
+        except OSError:
+            time.sleep(0.005)
+    raise TimeoutError("the server never answered")
+
+
+def start_seconds(script: Path, home: str, cwd: Path) -> float:
+    """Process start → the first page's script has finished."""
+    with serving(script, home, cwd) as (port, _, start):
+        session = first_session(port)
+        took = time.perf_counter() - start
+        session.close()
+        return took
+
+
+def starts(repeats: int) -> dict[str, float]:
+    """Medians of the three starts, alternating."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        (place / "empty.py").write_text("import streamlit as st; st.write('hello')\n")
+        (place / "torch.py").write_text("import torch, streamlit as st; st.write('hello')\n")
+        rows: dict[str, list[float]] = {"empty app": [], "empty app + import torch": [], "home": []}
+        for _ in range(repeats + 1):
+            rows["empty app"].append(start_seconds(place / "empty.py", folder, place))
+            rows["empty app + import torch"].append(start_seconds(place / "torch.py", folder, place))
+            rows["home"].append(start_seconds(ROOT / "app.py", folder, ROOT))
+        return {name: statistics.median(values[1:]) for name, values in rows.items()}  # the first warms the disk
+
+
+def wait_ready(port: int) -> None:
+    """Until the warm-up is over."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        try:
+            if urllib.request.urlopen(f"http://127.0.0.1:{port}/api/ready", timeout=5).status == 200:
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise TimeoutError("the server never got ready")
+
+
+def moves(session: Session, times: list[float], count: int = MOVES, offset: int = 0) -> None:
+    """Move the Play act's epoch slider `count` times."""
+    for move in range(count):
+        times.append(session.move(f"{PAGE}-epoch", float((7 * move + 13 * offset) % 100 + 1)))
+        time.sleep(PAUSE)
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The `share` quantile, nearest rank."""
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+
+
+def sliders(port: int) -> dict[str, float]:
+    """95th percentile of slider → script finished: one visitor, then eight with a training run going."""
+    alone: list[float] = []
+    session = first_session(port, PAGE)
+    moves(session, [], 10)
+    moves(session, alone)
+    trainer = first_session(port, PAGE, f"{PAGE}-act=Train&{PAGE}-seeds=50&{PAGE}-epochs=400")
+    trainer.move(f"{PAGE}-train", True)
+    crowd: list[float] = []
+    sessions = [first_session(port, PAGE) for _ in range(VISITORS)]
+    threads = [threading.Thread(target=moves, args=(visitor, crowd, MOVES, index)) for index, visitor in enumerate(sessions)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    trainer.move(f"{PAGE}-cancel", True)
+    for visitor in (session, trainer, *sessions):
+        visitor.close()
+    return {
+        "1 visitor p50": statistics.median(alone),
+        "1 visitor p95": percentile(alone, 0.95),
+        "8 visitors, training, p50": statistics.median(crowd),
+        "8 visitors, training, p95": percentile(crowd, 0.95),
+    }
+
+
+def memory(port: int, process: subprocess.Popen) -> dict[str, float]:
+    """Resident megabytes after 20 slider moves, and after 200 and 20 finished runs."""
+    server = psutil.Process(process.pid)
+    session = first_session(port, PAGE)
+    for move in range(200):
+        session.move(f"{PAGE}-epoch", float(move % 100 + 1))
+        time.sleep(0.02)
+        if move == 19:
+            early = server.memory_info().rss / 1e6
+    for run in range(20):
+        trainer = first_session(port, PAGE, f"{PAGE}-act=Train&{PAGE}-seeds=2&{PAGE}-epochs=20&{PAGE}-first_seed={100 * run}")
+        trainer.move(f"{PAGE}-train", True)
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and DONE not in trainer.said:
+            time.sleep(0.25)
+            trainer.again()
+        trainer.close()
+    late = server.memory_info().rss / 1e6
+    session.close()
+    return {"MB after 20 moves": early, "MB after 200 moves and 20 runs": late, "ratio": late / early}
+
+
+def main() -> None:
+    """Measure and print one JSON object."""
+    ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ask.add_argument("--repeats", type=int, default=7)
+    arguments = ask.parse_args()
+    report: dict[str, object] = {"load before": os.getloadavg()[0], "cores": len(os.sched_getaffinity(0))}
+    start = starts(arguments.repeats)
+    report["start, s"] = start
+    report["start, ratio home / empty app (target 1.5)"] = start["home"] / start["empty app"]
+    with tempfile.TemporaryDirectory() as home, serving(ROOT / "app.py", home) as (port, process, _):
+        first_session(port).close()
+        wait_ready(port)
+        report["slider → script finished, s (targets p95 0.060 and 0.150)"] = sliders(port)
+        report["memory of the server (target ratio 1.1)"] = memory(port, process)
+    report["load after"] = os.getloadavg()[0]
+    json.dump(report, sys.stdout, indent=2)
+    print()
+
+
+if __name__ == "__main__":
+    main()

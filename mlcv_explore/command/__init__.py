@@ -1,0 +1,33 @@
+"""The command line: every page's work without a browser. Results on stdout, progress and complaints on stderr."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from mlcv_explore.command.arguments import Usage, read
+from mlcv_explore.config import SettingError
+
+DONE, FAILED, BAD_USAGE, INTERRUPTED, UNREAD = 0, 1, 2, 130, 141  # the last two as shells say it: 128 + SIGINT, 128 + SIGPIPE
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status. Only what a reader can act on becomes a sentence, a bug keeps its traceback."""
+    try:
+        options = read(sys.argv[1:] if words is None else words)
+        options.does(options)
+        sys.stdout.flush()
+        return DONE
+    except (Usage, SettingError) as error:
+        return _complain(error, BAD_USAGE)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains when it flushes at the end
+        return UNREAD
+    except (ValueError, ArithmeticError, MemoryError, OSError) as error:
+        return _complain(error, FAILED)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _complain(error: BaseException, status: int) -> int:
+    print(" ".join(str(error).split()) or type(error).__name__, file=sys.stderr)
+    return status

@@ -1,0 +1,185 @@
+"""What may be typed after `python -m mlcv_explore`; an idea's flags are the settings of its config."""
+
+import argparse
+import difflib
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+from mlcv_explore import idea
+from mlcv_explore.command import evidence, experiment, report
+from mlcv_explore.config import Config, SettingError, setting
+
+SETTING = "setting of the idea: "  # keeps a setting's value apart from the command's own options
+
+
+class Usage(ValueError):
+    """A command that cannot be understood. The text is one sentence."""
+
+
+class Counts(Config):
+    """The whole numbers a command may be given."""
+
+    seeds: int = setting(10, "how many seeds", low=1, high=10_000)
+    first_seed: int = setting(0, "the first of them", low=0, high=1_000_000_000)
+    threads: int = setting(1, "threads of one run; more pay for convolutions only", low=1, high=1024)
+    first_cells: int = setting(1, "only the first cells of the study", low=1, high=1_000_000)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but a mistake is one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        raise Usage(f"{self.prog}: {message}.")
+
+
+def read(words: Sequence[str]) -> argparse.Namespace:
+    """The options of one command, checked; `options.does(options)` does it.
+
+    `options.slugs` are the ideas it is about and `options.changes` their settings that were given. Raises Usage.
+    """
+    words = list(words)
+    parser, commands = _parser()
+    takes_settings, idea_first = words[:1] in (["run"], ["evidence"]), not "".join(words[1:2]).startswith("-")
+    if takes_settings and idea_first and len(words) > 1:
+        _add_settings(commands[words[0]], _config_class(words[1]))
+    options, rest = parser.parse_known_args(_joined(words))
+    if rest and takes_settings and not idea_first:
+        raise Usage(f"{words[0]} has the idea before its settings: {words[0]} SLUG --setting VALUE.")
+    if rest:
+        raise Usage(_not_understood(rest, options))
+    _check(options)
+    return options
+
+
+def _parser() -> tuple[Parser, dict[str, Parser]]:
+    parser = Parser(prog="python -m mlcv_explore", allow_abbrev=False, description="Computer-vision ideas: play, train, answer.")
+    group = parser.add_subparsers(metavar="COMMAND", required=True)
+    commands: dict[str, Parser] = {}
+
+    def add(name: str, does: Callable[[argparse.Namespace], None], purpose: str, slugs: int | str, *flags: str) -> Parser:
+        commands[name] = group.add_parser(name, help=purpose, description=f"{purpose.capitalize()}.", allow_abbrev=False)
+        commands[name].set_defaults(does=does, name=name, slugs=[])
+        if slugs:
+            commands[name].add_argument("slugs", metavar="SLUG", nargs=slugs, help="an idea; `ideas` lists them")
+        for flag in flags:
+            _add_flag(commands[name], flag)
+        return commands[name]
+
+    add("ideas", report.ideas, "list the ideas", 0, "json")
+    add("run", experiment.run, "run one idea and decide its claims", 1, "seeds", "first_seed", "threads", "out", "progress", "json")
+    add("record", experiment.record, "record the default run that ships with an idea", 1, "seeds", "threads", "progress", "json")
+    study = add(
+        "evidence",
+        evidence.evidence,
+        "run studies on all cores, write their rows and verdicts",
+        "+",
+        "seeds",
+        "first_cells",
+        "out",
+        "progress",
+        "json",
+    )
+    study.add_argument("--study", default="live", metavar="NAME", help="live (bundled data, minutes; the default) or full (real images)")
+    study.add_argument("--scheduler", default=os.environ.get("MLCV_SCHEDULER"), metavar="ADDRESS", help="a dask cluster, tcp://host:8786")
+    add("doctor", report.doctor, "say what is here: versions, device, data, disk, workers", 0, "json")
+    add("download", report.download, "fetch a data set", 0, "progress").add_argument("dataset", metavar="NAME", help="`doctor` lists them")
+    return parser, commands
+
+
+def _add_flag(parser: Parser, name: str) -> None:
+    if name == "json":
+        parser.add_argument("--json", action="store_true", help="print exactly one JSON object")
+    elif name == "progress":
+        parser.add_argument("--progress", action="store_true", help="draw the bar even when there is no terminal")
+    elif name == "out":
+        parser.add_argument("--out", type=Path, metavar="DIR", help="write here, not in the usual place")
+    else:
+        item = Counts.setting(name)
+        parser.add_argument(*_spellings(name), dest=name, metavar="N", help=f"{item.label}, {item.rule}")
+
+
+def _add_settings(parser: Parser, config: type[Config]) -> None:
+    group = parser.add_argument_group("settings of the idea")
+    for item in config.settings():
+        unit = f" ({item.unit})" if item.unit else ""
+        text = f"{item.label}{unit}: {item.rule}; default {item.default}. {item.help}".replace("%", "%%")
+        alone = {"nargs": "?", "const": "true"} if item.kind == "bool" else {}
+        group.add_argument(*_spellings(item.name), dest=SETTING + item.name, metavar="VALUE", help=text, **alone)
+
+
+def _spellings(name: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((f"--{name}", f"--{name.replace('_', '-')}")))
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    """`--sigma -inf` as `--sigma=-inf`: argparse would take such a value for a flag."""
+    joined: list[str] = []
+    for word in words:
+        if word.startswith("-") and not word.startswith("--") and word != "-h" and joined and joined[-1].startswith("--") and "=" not in joined[-1]:
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Text becomes values, in place."""
+    configs = [_config_class(slug) for slug in options.slugs]
+    with _complaints_about(Counts, options.name):
+        for name in Counts.model_fields:
+            if getattr(options, name, None) is not None:
+                setattr(options, name, Counts.checked(name, getattr(options, name)))
+    given = {key.removeprefix(SETTING): value for key, value in vars(options).items() if key.startswith(SETTING) and value is not None}
+    options.changes = {}
+    if given:
+        with _complaints_about(configs[0], options.slugs[0]):
+            built = configs[0](**given)
+        options.changes = {name: getattr(built, name) for name in given}
+    if getattr(options, "out", None) is not None:
+        _check_writable(options.out)
+
+
+@contextmanager
+def _complaints_about(config: type[Config], name: str) -> Iterator[None]:
+    """A complaint speaks of the idea or the command, not of the class behind it."""
+    try:
+        yield
+    except SettingError as error:
+        raise Usage(str(error).replace(config.__name__, name)) from None
+
+
+def _config_class(slug: str) -> type[Config]:
+    known = [card.slug for card in idea.cards()]
+    if slug not in known:
+        raise Usage(f"There is no idea {slug!r}{_nearest(slug, known, 'the ideas', known)}")
+    return idea.load(slug).config
+
+
+def _nearest(name: str, known: Sequence[str], plural: str, shown: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else f"; {plural} are {', '.join(shown)}."
+
+
+def _check_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise Usage(f"--out must be a folder that can be written, got {str(folder)!r}: {error.strerror}.") from None
+
+
+def _not_understood(rest: Sequence[str], options: argparse.Namespace) -> str:
+    flag = next((word for word in rest if word.startswith("-")), None)
+    if flag is None:
+        return f"{options.name} has no use for {rest[0]!r}."
+    name = flag.lstrip("-").partition("=")[0].replace("-", "_")
+    settings = [key.removeprefix(SETTING) for key in vars(options) if key.startswith(SETTING)]
+    own = [key for key in vars(options) if not key.startswith(SETTING) and key not in ("does", "name", "slugs", "dataset")]
+    if settings:
+        return f"{options.slugs[0]} has no setting {name!r}{_nearest(name, settings + own, 'the settings', settings)}"
+    return f"{options.name} has no option {name!r}{_nearest(name, own, 'the options', own)}"

@@ -1,0 +1,84 @@
+"""`run` and `record`: one run in this process, from settings to verdict."""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from mlcv_explore import film, idea, runs
+from mlcv_explore.command.progress import bar
+from mlcv_explore.command.tables import estimate, table
+from mlcv_explore.config import Config
+from mlcv_explore.runs import NotKept, Run
+
+SEEDS = 10
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run one idea, keep the run on disk, print what it measured and what that decides."""
+    slug = options.slugs[0]
+    first = options.first_seed or 0
+    config = idea.load(slug).config(**options.changes)
+    frames, done = perform(slug, config, range(first, first + (options.seeds or SEEDS)), options)
+    try:
+        runs.write(done, film.pack(frames), root=options.out)
+    except NotKept as error:  # the result is here all the same
+        print(error, file=sys.stderr)
+    tell(done, options.json)
+
+
+def record(options: argparse.Namespace) -> None:
+    """Make the default run of an idea again, with the pictures that home shows, into `assets/<slug>/default`."""
+    slug = options.slugs[0]
+    frames, done = perform(slug, idea.load(slug).config(), range(options.seeds or SEEDS), options)
+    shelf = idea.ASSETS / slug
+    shelf.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=shelf, prefix=".recording-") as place:
+        folder = runs.write(done, film.pack(frames), root=Path(place)).folder
+        _draw(idea.load(slug).picture(frames), folder)
+        shutil.rmtree(shelf / "default", ignore_errors=True)
+        folder.rename(shelf / "default")
+    tell(done, options.json)
+
+
+def perform(slug: str, config: Config, seeds: Sequence[int], options: argparse.Namespace) -> tuple[list[Any], Run]:
+    """The finished film of a run and its record."""
+    os.environ["OMP_NUM_THREADS"] = str(options.threads or 1)  # read by torch when it is first imported: the next line
+    import torch
+
+    torch.set_num_threads(options.threads or 1)
+    started, frames = time.perf_counter(), []
+    with bar(options, slug, "step") as progress, redirect_stdout(sys.stderr):  # what an idea prints is no result
+        for frame in idea.load(slug).run(config, tuple(seeds)):
+            frames.append(frame)
+            progress.total = frame.steps
+            progress.update(frame.step - progress.n)
+    return frames, runs.of(slug, config, tuple(seeds), frames, time.perf_counter() - started)
+
+
+def tell(done: Run, as_json: bool) -> None:
+    """The record of a run on stdout."""
+    headline = idea.load(done.slug).claims[0].name
+    verdict = next((verdict for verdict in done.verdicts if verdict["claim"] == headline), None)
+    if as_json:
+        about = {"slug": done.slug, "key": done.key, "config": done.config, "seeds": list(done.seeds), "seconds": round(done.seconds, 3)}
+        print(json.dumps({**about, "metrics": done.metrics, "verdict": verdict, "verdicts": done.verdicts}, allow_nan=False))
+        return
+    print(f"{done.slug}, {len(done.seeds)} seeds from {done.seeds[0]} on, {done.seconds:.1f} s, run {done.id}\n")
+    print(table(("measure", "mean", "95 % interval"), [(name, *estimate(value)) for name, value in done.metrics.items()]))
+    for each in done.verdicts:
+        print(f"\n{each['claim']}: {each['sentence']}")
+
+
+def _draw(picture: idea.Picture, folder: Path) -> None:
+    from mlcv_explore import charts
+
+    for scheme, palette in charts.PALETTES.items():
+        (folder / f"picture.{scheme}.svg").write_text(charts.thumbnail(picture.x, picture.lines, palette).svg(), encoding="utf-8")

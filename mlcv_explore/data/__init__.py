@@ -1,0 +1,30 @@
+"""Data sets by name: what there is, whether it is here, reading it, splitting it.
+
+Light to import: torch, torchvision, scikit-learn and SciPy are imported by the functions that need them.
+"""
+
+from mlcv_explore.data.catalogue import CATALOGUE, Entry
+from mlcv_explore.data.fetching import download
+from mlcv_explore.data.images import DataError, Dataset, Images
+from mlcv_explore.data.loading import check_split, entry, largest_train_size, load
+from mlcv_explore.data.pictures import read_picture
+from mlcv_explore.data.places import Availability, available
+from mlcv_explore.data.splits import Split, split
+
+__all__ = [
+    "CATALOGUE",
+    "Availability",
+    "DataError",
+    "Dataset",
+    "Entry",
+    "Images",
+    "Split",
+    "available",
+    "check_split",
+    "download",
+    "entry",
+    "largest_train_size",
+    "load",
+    "read_picture",
+    "split",
+]

@@ -1,0 +1,110 @@
+"""The data sets known by name, with everything that can be said without reading them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+DIGITS = tuple("0123456789")
+FASHION_MNIST = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+CIFAR100 = tuple(
+    """apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle caterpillar cattle chair
+    chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard
+    lamp lawn_mower leopard lion lizard lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear
+    pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail
+    snake spider squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle wardrobe whale
+    willow_tree wolf woman worm""".split()  # noqa: SIM905  a hundred names in quotes read worse
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of a data set before it is read."""
+
+    name: str
+    title: str
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]  # (channels, height, width)
+    train_size: int
+    test_size: int  # 0: no official test part
+    source: str
+    licence: str  # with the attribution
+    had: Literal["bundled", "torchvision", "folder"]
+    download_bytes: int = 0
+
+
+CATALOGUE = {
+    entry.name: entry
+    for entry in (
+        Entry(
+            "digits",
+            "Handwritten digits, 8×8",
+            DIGITS,
+            (1, 8, 8),
+            1_797,
+            0,
+            "scikit-learn's copy of the test part of Optical Recognition of Handwritten Digits, UCI Machine Learning Repository",
+            "E. Alpaydin and C. Kaynak, 1998; CC BY 4.0.",
+            "bundled",
+        ),
+        Entry(
+            "mnist",
+            "MNIST, handwritten digits",
+            DIGITS,
+            (1, 28, 28),
+            60_000,
+            10_000,
+            "MNIST, from the National Institute of Standards and Technology's special databases 1 and 3",
+            "Y. LeCun, C. Cortes and C. Burges, 1998; CC BY-SA 3.0.",
+            "torchvision",
+            11_594_722,
+        ),
+        Entry(
+            "fashion_mnist",
+            "Fashion-MNIST, articles of clothing",
+            FASHION_MNIST,
+            (1, 28, 28),
+            60_000,
+            10_000,
+            "Fashion-MNIST, Zalando's article pictures",
+            "H. Xiao, K. Rasul and R. Vollgraf (Zalando), 2017; MIT.",
+            "torchvision",
+            30_878_645,
+        ),
+        Entry(
+            "cifar10",
+            "CIFAR-10, small photographs",
+            CIFAR10,
+            (3, 32, 32),
+            50_000,
+            10_000,
+            "CIFAR-10, a labelled part of the Tiny Images",
+            "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009; no licence is stated.",
+            "torchvision",
+            170_498_071,
+        ),
+        Entry(
+            "cifar100",
+            "CIFAR-100, small photographs of 100 classes",
+            CIFAR100,
+            (3, 32, 32),
+            50_000,
+            10_000,
+            "CIFAR-100 (fine labels), a labelled part of the Tiny Images",
+            "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009; no licence is stated.",
+            "torchvision",
+            169_001_437,
+        ),
+        Entry(
+            "svhn",
+            "SVHN, house numbers from street views",
+            DIGITS,
+            (3, 32, 32),
+            73_257,
+            26_032,
+            "Street View House Numbers, cropped digits",
+            "Y. Netzer, T. Wang, A. Coates, A. Bissacco, B. Wu and A. Ng, 2011; for non-commercial use only.",
+            "torchvision",
+            246_316_178,
+        ),
+    )
+}

@@ -1,0 +1,156 @@
+"""Downloading a published set when somebody asks for it."""
+
+import http.client
+import os
+import shutil
+import tarfile
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlcv_explore.data.catalogue import CATALOGUE, Entry
+from mlcv_explore.data.images import DataError
+from mlcv_explore.data.official import IDX_FOLDERS
+from mlcv_explore.data.places import available, downloads, find, own_root, unknown
+
+Progress = Callable[[int, int], None]  # (bytes had, bytes in all); what it raises stops the download
+
+CHUNK_BYTES = 256 * 1024
+PATIENCE_SECONDS = 30  # without a byte
+LEFT_BEHIND_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One file to fetch: the same from each of the addresses."""
+
+    addresses: tuple[str, ...]
+    path: str  # below the set's folder
+    md5: str
+
+
+def download(name: str, progress: Progress | None = None) -> Path:
+    """Fetch a set of the catalogue into `MLCV_HOME`, from where torchvision has it; returns its folder. One already here is left alone.
+
+    Nothing incomplete stays: the files are fetched beside their place and moved there when all are whole.
+    Raises DataError, one sentence, when it cannot be had.
+    """
+    entry = _downloadable(name)
+    here = available()[name]
+    if here.present:
+        return find(name).root
+    if own_root() is not None and (own_root() / name).exists():  # it would go before the download
+        raise DataError(here.sentence)
+    try:
+        downloads().mkdir(parents=True, exist_ok=True)
+        _remove_left_behind(name)
+        with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=downloads(), ignore_cleanup_errors=True) as temporary:
+            _fetch_all(entry, Path(temporary) / name, progress)
+            shutil.rmtree(downloads() / name, ignore_errors=True)
+            os.rename(Path(temporary) / name, downloads() / name)
+    except OSError as error:
+        reason = error.strerror or error
+        raise DataError(f"{name} could not be written into MLCV_HOME ({reason}): free some space or set MLCV_HOME to another folder.") from error
+    return downloads() / name
+
+
+def fetch(wanted: Wanted, folder: Path, report: Callable[[int], None]) -> str:
+    """One file into `folder` from the first address that has the whole of it: "", or why there is none. `report` is told its bytes so far."""
+    from mlcv_explore.vision import datasets
+
+    path, reason = folder / wanted.path, "no address"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for address in wanted.addresses:
+        try:
+            _copy(address, path, report)
+        except _NoAnswer as error:
+            reason = str(error)
+            continue
+        if datasets.utils.check_integrity(path, wanted.md5):
+            return ""
+        reason = "the file is not the published one"
+    path.unlink(missing_ok=True)
+    return reason
+
+
+class _NoAnswer(Exception):
+    """The other side could not be reached or broke off; the text says why."""
+
+
+def _downloadable(name: str) -> Entry:
+    if name not in CATALOGUE:
+        raise DataError(unknown(name))
+    if CATALOGUE[name].had == "torchvision" and os.environ.get("MLCV_PUBLIC") == "1":
+        raise DataError(f"{name} cannot be downloaded here: a public server downloads nothing, run the app on your own machine.")
+    return CATALOGUE[name]
+
+
+def _fetch_all(entry: Entry, folder: Path, progress: Progress | None) -> None:
+    had = 0
+
+    def report(had_of_file: int) -> None:
+        if progress is not None:
+            progress(min(had + had_of_file, entry.download_bytes), entry.download_bytes)
+
+    for wanted in published(entry.name):
+        reason = fetch(wanted, folder, report)
+        if reason:
+            cure = "check the network connection and try again, or put the set into MLCV_DATA"
+            raise DataError(f"{entry.name} could not be downloaded ({reason}): {cure}.")
+        had += (folder / wanted.path).stat().st_size
+        if wanted.path.endswith(".tar.gz"):
+            _unpack(folder / wanted.path)
+
+
+def published(name: str) -> tuple[Wanted, ...]:
+    """The files of a set as torchvision knows them: addresses and MD5."""
+    from mlcv_explore.vision import datasets
+
+    if name in IDX_FOLDERS:
+        kind = {"mnist": datasets.MNIST, "fashion_mnist": datasets.FashionMNIST}[name]
+        return tuple(Wanted(tuple(mirror + file for mirror in kind.mirrors), f"{IDX_FOLDERS[name]}/{file}", md5) for file, md5 in kind.resources)
+    if name == "svhn":
+        return tuple(Wanted((address,), file, md5) for address, file, md5 in (datasets.SVHN.split_list[part] for part in ("train", "test")))
+    kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
+    return (Wanted((kind.url,), kind.filename, kind.tgz_md5),)
+
+
+def _remove_left_behind(name: str) -> None:
+    """Remove what downloads of this set that were killed a day ago or more left half fetched."""
+    for left in downloads().glob(f".{name}.*"):
+        with suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > LEFT_BEHIND_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _copy(address: str, path: Path, report: Callable[[int], None]) -> None:
+    """Write what `address` gives. Raises _NoAnswer when the network fails; what the disk raises is passed on."""
+    from mlcv_explore.vision import datasets
+
+    try:
+        answer = urllib.request.urlopen(urllib.request.Request(address, headers={"User-Agent": datasets.utils.USER_AGENT}), timeout=PATIENCE_SECONDS)
+    except (OSError, http.client.HTTPException) as error:
+        raise _NoAnswer(str(getattr(error, "reason", None) or error)) from error
+    with answer, path.open("wb") as file:
+        while chunk := _chunk(answer):
+            file.write(chunk)
+            report(file.tell())
+        if answer.length:  # http.client reads a connection closed too soon as an end
+            raise _NoAnswer(f"broken off {answer.length:,} bytes before the end")
+
+
+def _chunk(answer: http.client.HTTPResponse) -> bytes:
+    try:
+        return answer.read(CHUNK_BYTES)
+    except (OSError, http.client.HTTPException) as error:
+        raise _NoAnswer(f"broken off: {error}") from error
+
+
+def _unpack(archive: Path) -> None:
+    with tarfile.open(archive) as tar:
+        tar.extractall(archive.parent, filter="data")
+    archive.unlink()

@@ -1,0 +1,141 @@
+"""A folder of pictures as a data set: `<root>/{train,test}/<class>/*.{jpg,jpeg,png}` or `<root>/<class>/…`."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mlcv_explore.data.images import DataError, Images
+from mlcv_explore.data.pictures import SUFFIXES, read_picture
+
+PARTS = ("train", "test")
+UNREAD_SUFFIXES = (".gif", ".bmp", ".webp", ".tif", ".tiff", ".avif", ".heic")  # pictures too: leaving them out in silence would be wrong
+LARGEST_GIGABYTES = 4  # of one part, decoded: it has to fit into memory
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The files of a set, found but not read."""
+
+    name: str
+    root: Path
+    files: dict[str, dict[str, tuple[str, ...]]]  # part ("train", "test") → class → paths below root, sorted
+    fingerprint: str  # of names, sizes and times of change
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in alphabetical order."""
+        return tuple(self.files["train"])
+
+    def size(self, part: str) -> int:
+        """How many pictures a part holds; 0 when there is no such part."""
+        return sum(map(len, self.files.get(part, {}).values()))
+
+
+def looks_like_pictures(root: Path) -> bool:
+    """Whether this is a folder of class folders with pictures in them: a look at a few names, nothing is read."""
+    if not root.is_dir():
+        return False
+    classes = _folders(root / "train" if _has_parts(root) else root)
+    if len(classes) < 2:
+        return False
+    with os.scandir(classes[0].path) as files:
+        return any(file.name.lower().endswith(SUFFIXES) for file in files)
+
+
+def list_folder(name: str, root: Path) -> Listing:
+    """Every picture below `root`. Raises DataError when the folder is not laid out as a set.
+
+    Without a test folder all of it is the train part. Folders beside train and test, hidden files and files that are no pictures are left alone.
+    """
+    if not root.is_dir():
+        raise DataError(f"{name} is a file where a folder of class folders should be.")
+    digest = hashlib.blake2b(digest_size=8)
+    if not _has_parts(root):
+        return Listing(name, root, {"train": _list_part(name, root, "", digest)}, digest.hexdigest())
+    if not (root / "train").exists():
+        raise DataError(f"{name} has a test folder but no train folder: add {name}/train with its class folders.")
+    files = {part: _list_part(name, root, part, digest) for part in PARTS if (root / part).exists()}
+    for only in sorted(set(files["train"]) ^ set(files.get("test", files["train"]))):
+        there, lacking = ("train", "test") if only in files["train"] else ("test", "train")
+        raise DataError(f"{name}/{there} has a class {only!r} that {name}/{lacking} lacks: both need the same class folders.")
+    return Listing(name, root, files, digest.hexdigest())
+
+
+def read_part(listing: Listing, part: str, classes: tuple[str, ...], height: int, width: int) -> Images:
+    """All pictures of one part, decoded; `height` and `width` are those of the set's first picture. One channel when every picture is grey.
+
+    One after the other: threads and processes were no quicker here on files of 1 kB.
+    """
+    labels = [index for index, kind in enumerate(classes) for _ in listing.files[part][kind]]
+    paths = [path for kind in classes for path in listing.files[part][kind]]
+    gigabytes = len(paths) * 3 * height * width / 2**30
+    if gigabytes > LARGEST_GIGABYTES:
+        rule = f"at most {LARGEST_GIGABYTES} GB are read: make the pictures smaller or fewer"
+        raise DataError(f"{listing.name}/{part} would take {gigabytes:.1f} GB in memory, {rule}.")
+    images = np.empty((len(paths), 3, height, width), np.uint8)
+    grey = True
+    for place, path in enumerate(paths):
+        picture = read_picture(listing.root / path, f"{listing.name}/{path}")
+        if picture.shape[1:] != (height, width):
+            raise DataError(
+                f"{listing.name}/{path} is {picture.shape[2]}×{picture.shape[1]} pixels and the first picture of the set {width}×{height}: "
+                "all pictures of a set need one size."
+            )
+        images[place] = picture
+        grey = grey and len(picture) == 1
+    return Images(np.ascontiguousarray(images[:, :1]) if grey else images, np.array(labels, np.int64), classes)
+
+
+def first_picture_shape(listing: Listing) -> tuple[int, int, int]:
+    """Shape (channels, height, width) of the set's first picture."""
+    path = listing.files["train"][listing.classes[0]][0]
+    return read_picture(listing.root / path, f"{listing.name}/{path}").shape
+
+
+def _has_parts(root: Path) -> bool:
+    """Whether train and test are the set's parts; in a set of vehicles `train` is a class."""
+    names = {folder.name for folder in _folders(root)}
+    parts = [part for part in PARTS if (root / part).exists()]
+    return bool(parts) and (names <= {*PARTS} or any(_folders(root / part) for part in parts if part in names))
+
+
+def _folders(root: Path) -> list[os.DirEntry]:
+    return sorted((entry for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith(".")), key=lambda entry: entry.name)
+
+
+def _list_part(name: str, root: Path, part: str, digest: "hashlib.blake2b") -> dict[str, tuple[str, ...]]:
+    """Class → its files; feeds names, sizes and times of change into `digest`."""
+    called = f"{name}/{part}" if part else name
+    if not (root / part).is_dir():
+        raise DataError(f"{called} is a file where a folder of class folders should be.")
+    for entry in sorted(os.scandir(root / part), key=lambda entry: entry.name):
+        if entry.is_file() and not entry.name.startswith(".") and entry.name.lower().endswith(SUFFIXES + UNREAD_SUFFIXES):
+            raise DataError(f"{called}/{entry.name} lies outside a class folder: move it into {called}/<class>/.")
+    folders = _folders(root / part)
+    if len(folders) < 2:
+        found = "one class folder" if folders else "no class folders"
+        raise DataError(f"{called} holds {found}: it needs at least two, {called}/<class>/*.jpg or *.png.")
+    return {folder.name: _list_class(called, part, folder, digest) for folder in folders}
+
+
+def _list_class(called: str, part: str, folder: os.DirEntry, digest: "hashlib.blake2b") -> tuple[str, ...]:
+    paths = []
+    for entry in sorted(os.scandir(folder.path), key=lambda entry: entry.name):
+        path = "/".join(filter(None, (part, folder.name, entry.name)))
+        suffix = os.path.splitext(entry.name)[1].lower()
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            raise DataError(f"{called}/{folder.name} holds a folder {entry.name!r}: pictures lie directly in their class folder.")
+        if suffix in UNREAD_SUFFIXES:
+            raise DataError(f"{called}/{folder.name}/{entry.name} is a {suffix} file: only JPEG and PNG are read, convert it or take it away.")
+        if suffix in SUFFIXES:
+            paths.append(path)
+            stat = entry.stat()
+            digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode(errors="surrogateescape"))
+    if not paths:
+        raise DataError(f"{called}/{folder.name} is empty: every class folder needs at least one JPEG or PNG picture.")
+    return tuple(paths)

@@ -1,0 +1,73 @@
+"""What a data set is once it is read: arrays of pictures, labels and class names."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+
+class DataError(ValueError):
+    """Data that cannot be used. The text is one sentence that says what is wrong and what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Labelled pictures. Raises ValueError when the arrays do not fit together."""
+
+    images: np.ndarray  # (n, channels, height, width) uint8, 0–255
+    labels: np.ndarray  # (n,) int64, index into classes
+    classes: tuple[str, ...]
+    masks: np.ndarray | None = None  # (n, height, width) uint8
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 4 or self.images.dtype != np.uint8:
+            raise ValueError(f"images must be uint8 (n, channels, height, width), got {self.images.dtype} {self.images.shape}.")
+        if self.labels.shape != self.images.shape[:1] or self.labels.dtype != np.int64:
+            raise ValueError(f"labels must be int64 ({len(self.images)},), got {self.labels.dtype} {self.labels.shape}.")
+        if len(self.labels) and not (self.labels.min() >= 0 and self.labels.max() < len(self.classes)):
+            raise ValueError(f"labels must lie in 0–{len(self.classes) - 1}, got {self.labels.min()}–{self.labels.max()}.")
+        if self.masks is not None and self.masks.shape != (len(self.images), *self.images.shape[2:]):
+            raise ValueError(f"masks must be one (height, width) an image, got {self.masks.shape} for images {self.images.shape}.")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: np.ndarray) -> "Images":
+        """Copies of the pictures at these places, in this order."""
+        masks = None if self.masks is None else np.asarray(self.masks[indices])
+        return Images(np.asarray(self.images[indices]), np.asarray(self.labels[indices]), self.classes, masks)
+
+    def as_float(self) -> "torch.Tensor":
+        """The pictures as torch float32 (n, channels, height, width) in [0, 1]."""
+        import torch
+
+        return torch.from_numpy(np.array(self.images)).float().div_(255)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A data set as it was published: its official test part, where there is one, is kept apart."""
+
+    name: str
+    train: Images
+    test: Images | None
+    fingerprint: str  # of the content: the same pictures and labels give the same text on every machine
+
+
+def content_fingerprint(train: Images, test: Images | None) -> str:
+    """16 hexadecimal digits of every pixel, label and class name."""
+    digest = hashlib.blake2b(digest_size=8)
+    for part in (train, test):
+        if part is None:
+            digest.update(b"no part")
+            continue
+        digest.update(repr((part.classes, part.images.shape)).encode())
+        for array in (part.images, part.labels.astype("<i8", copy=False)):
+            digest.update(np.ascontiguousarray(array).data)
+        if part.masks is not None:
+            digest.update(np.ascontiguousarray(part.masks).data)
+    return digest.hexdigest()

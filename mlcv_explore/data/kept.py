@@ -1,0 +1,69 @@
+"""Arrays read once, kept as .npy files: opened in a moment, shared between processes by memory mapping."""
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from mlcv_explore.data.images import Dataset, Images, content_fingerprint
+
+LEFT_BEHIND_SECONDS = 3600  # nobody writes one set for an hour
+RECORD = "set.json"  # class names, parts and the content's fingerprint
+
+
+def open_kept(name: str, folder: Path) -> Dataset | None:
+    """The set kept in `folder`, its arrays read-only; None when there is none or any of its bytes is not what was written."""
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        train, test = (_open_part(folder, part, tuple(record["classes"])) if part in record["parts"] else None for part in ("train", "test"))
+        if content_fingerprint(train, test) == record["fingerprint"]:
+            return Dataset(name, train, test, record["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):  # absent or damaged: it is made again
+        return None
+    return None
+
+
+def keep(dataset: Dataset, folder: Path) -> bool:
+    """Write the set beside `folder`, then rename: it is whole or absent. False when it could not be written; the set can be used all the same.
+
+    What lies in `folder` is replaced; earlier versions of the same set, the other folders in `folder.parent`, are removed.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent, ignore_cleanup_errors=True) as temporary:
+            _write(dataset, Path(temporary) / "new")
+            if folder.exists():
+                os.rename(folder, Path(temporary) / "replaced")
+            os.rename(Path(temporary) / "new", folder)
+    except OSError:
+        return False
+    _remove_earlier(folder)
+    return True
+
+
+def _write(dataset: Dataset, folder: Path) -> None:
+    folder.mkdir()
+    parts = {part: images for part, images in (("train", dataset.train), ("test", dataset.test)) if images is not None}
+    for part, images in parts.items():
+        np.save(folder / f"{part}_images.npy", images.images)
+        np.save(folder / f"{part}_labels.npy", images.labels)
+    record = {"classes": dataset.train.classes, "parts": list(parts), "fingerprint": dataset.fingerprint}
+    (folder / RECORD).write_text(json.dumps(record), encoding="utf-8")
+
+
+def _remove_earlier(folder: Path) -> None:
+    """Remove other versions of the set and what killed processes left half written, not what others are writing now."""
+    for earlier in set(folder.parent.iterdir()) - {folder}:
+        with suppress(FileNotFoundError):
+            if not earlier.name.startswith(".") or time.time() - earlier.stat().st_mtime > LEFT_BEHIND_SECONDS:
+                shutil.rmtree(earlier, ignore_errors=True)
+
+
+def _open_part(folder: Path, part: str, classes: tuple[str, ...]) -> Images:
+    images, labels = (np.load(folder / f"{part}_{array}.npy", mmap_mode="r", allow_pickle=False) for array in ("images", "labels"))
+    return Images(images, labels, classes)

@@ -1,0 +1,1 @@
+"""One module, or folder, an idea. Found by listing this folder: a new file is a new idea."""

@@ -1,0 +1,91 @@
+"""Controls drawn from a config's own declarations, bound to the address bar."""
+
+from typing import Any
+
+import streamlit as st
+
+from mlcv_explore.config import Config, Setting, SettingError, setting
+
+MOST_SEEDS = 50
+
+
+class Seeds(Config):
+    """Which seeds a run has: an axis of every run, so they stand in the link as well."""
+
+    seeds: int = setting(
+        10, "Seeds", low=1, high=MOST_SEEDS, step=1, help="How often the whole comparison is repeated; every interval is over these."
+    )
+    first_seed: int = setting(0, "First seed", low=0, high=100_000, step=1, more=True, help="Seeds are first seed, first seed + 1, …")
+
+
+def ask(slug: str, config: type[Config]) -> tuple[Config, tuple[int, ...]]:
+    """The reader's settings and seeds: the few that matter, the rest folded, and a button that resets them all."""
+    front = [item for item in (*config.settings(), *Seeds.settings()) if not item.more]
+    folded = [item for item in (*config.settings(), *Seeds.settings()) if item.more]
+    values = {item.name: control(slug, item) for item in front}
+    with st.expander("More settings"):
+        values |= {item.name: control(slug, item) for item in folded}
+    st.button(
+        "Reset to defaults", key=f"{slug}-reset", on_click=_reset, args=(slug, (*front, *folded)), icon=":material/restart_alt:", type="tertiary"
+    )
+    own = {item.name for item in Seeds.settings()}
+    try:
+        chosen = config(**{name: value for name, value in values.items() if name not in own})
+    except SettingError as error:  # a rule between two settings
+        st.error(f"{error} The defaults are used.", icon=":material/error:")
+        chosen = config()
+    asked = Seeds(**{name: values[name] for name in own})
+    return chosen, tuple(range(asked.first_seed, asked.first_seed + asked.seeds))
+
+
+def control(slug: str, item: Setting) -> Any:
+    """One widget for one setting; its key is the name in the link."""
+    key = f"{slug}-{item.name}"
+    label = f"{item.label} ({item.unit})" if item.unit else item.label
+    text = item.help or None
+    if item.kind == "bool":
+        return st.toggle(label, item.default, key=key, help=text, bind="query-params")
+    if item.kind == "choice":
+        return st.selectbox(label, item.choices, item.choices.index(item.default), key=key, help=text, bind="query-params", format_func=_words)
+    number = int if item.kind == "int" else float
+    bounds = {"min_value": number(item.low), "max_value": number(item.high), "value": number(item.default)}
+    if item.more:  # exact values matter more than sliding
+        step = number(item.step) if item.step else None
+        style = None if item.kind == "int" else f"%.{_decimals(item)}f"
+        return st.number_input(label, **bounds, step=step, key=key, help=text, bind="query-params", format=style)
+    return st.slider(label, **bounds, step=number(item.step) if item.step else None, key=key, help=text, bind="query-params")
+
+
+def _decimals(item: Setting) -> int:
+    """Enough decimals to write the default and the step."""
+    return max(len(f"{value:.6f}".rstrip("0").split(".")[1]) for value in (item.default, item.step or 0.0))
+
+
+def _words(choice: object) -> str:
+    return str(choice).replace("_", " ")
+
+
+def _reset(slug: str, items: tuple[Setting, ...]) -> None:
+    for item in items:
+        st.session_state[f"{slug}-{item.name}"] = item.default
+    st.session_state.pop(f"{slug}-complaints", None)
+
+
+def check_link(slug: str, *configs: type[Config]) -> None:
+    """Name, one sentence each, the values in the link that cannot be used; their defaults are used. To be called before any control.
+
+    Reads the raw link, because binding drops bad values silently. The sentences stay until they are closed.
+    """
+    kept: dict[str, str] = st.session_state.setdefault(f"{slug}-complaints", {})
+    names = {item.name: config for config in (*configs, Seeds) for item in config.settings()}
+    for key, raw in st.query_params.items():
+        name = key.removeprefix(f"{slug}-")
+        if name == key or name == "act" or f"{slug}-" not in key:
+            continue
+        try:
+            names.get(name, configs[0]).checked(name, raw)
+        except SettingError as error:
+            kept[key] = f"{error} " + (f"The default, {names[name].setting(name).default}, is used." if name in names else "It is left out.")
+    if kept:
+        st.warning("  \n".join(kept.values()), icon=":material/link_off:", title="The link holds settings that cannot be used")
+        st.button("Understood", key=f"{slug}-understood", on_click=kept.clear, type="tertiary")

@@ -1,0 +1,136 @@
+"""A real server and a real Chromium. Without a browser these tests are skipped, unless MLCV_BROWSER=required."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+IDLE = '[data-testid="stApp"][data-test-connection-state="CONNECTED"][data-test-script-state="notRunning"]'
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or ""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder needs a browser."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            if not CHROMIUM and os.environ.get("MLCV_BROWSER") != "required":
+                item.add_marker(pytest.mark.skip(reason="no Chromium on this machine (MLCV_BROWSER=required makes this an error)"))
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of `streamlit run app.py` with an empty MLCV_HOME, its workers ready."""
+    home = tmp_path_factory.mktemp("served")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    flags = ["--server.headless=true", f"--server.port={port}", "--server.fileWatcherType=none"]
+    with open(home / "server.log", "w") as log:
+        command = [sys.executable, "-m", "streamlit", "run", "app.py", *flags]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, "MLCV_HOME": str(home)})
+        try:
+            _wait_ready(f"http://127.0.0.1:{port}", process)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _wait_ready(address: str, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if urllib.request.urlopen(f"{address}/api/ready", timeout=5).status == 200:
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise TimeoutError("the server never got ready")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    """Chromium, without a window."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@dataclass
+class Tab:
+    """One tab: the page, what its console said, and the requests that failed or left this machine."""
+
+    page: object
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self, address: str) -> None:
+        """Go there and wait until the script has come to rest."""
+        self.page.goto(address, wait_until="domcontentloaded")
+        self.idle()
+
+    def idle(self) -> None:
+        """Until the script has run and nothing waits to be drawn."""
+        self.page.wait_for_timeout(250)  # the widgets' own debounce
+        self.page.wait_for_selector(IDLE, timeout=30_000)
+        self.page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')", timeout=20_000)
+        self.page.wait_for_timeout(100)
+
+    def text(self) -> str:
+        """What the main part of the page says."""
+        return self.page.inner_text('[data-testid="stMain"]')
+
+    def act(self, name: str) -> None:
+        """Switch to an act."""
+        self.page.get_by_role("radio", name=name, exact=True).click()
+        self.idle()
+
+
+@pytest.fixture
+def new_tab(browser: object) -> Iterator[object]:
+    """Opens tabs of a size and colour scheme; afterwards none may have complained."""
+    contexts, tabs = [], []
+
+    def make(width: int = 1440, height: int = 900, scheme: str = "light") -> Tab:
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True)
+        tab = Tab(context.new_page())
+        tab.page.on(
+            "console", lambda said: tab.complaints.append(said.text) if said.type == "error" and "Failed to load resource" not in said.text else None
+        )
+        tab.page.on(
+            "response", lambda got: tab.complaints.append(f"{got.status} {got.url}") if got.status >= 400 and "/_stcore/" not in got.url else None
+        )
+        tab.page.on("request", lambda asked: tab.complaints.append(f"left the machine: {asked.url}") if _outside(asked.url) else None)
+        contexts.append(context)
+        tabs.append(tab)
+        return tab
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert [complaint for tab in tabs for complaint in tab.complaints] == []
+
+
+def _outside(url: str) -> bool:
+    return not url.startswith(("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:", "about:"))

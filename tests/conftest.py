@@ -1,0 +1,23 @@
+"""What all tests share: a home of their own, one thread, and no setting of the developer's machine."""
+
+import os
+import shutil
+import tempfile
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared machine")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before any test module is imported; child processes inherit all of it."""
+    os.environ["MLCV_HOME"] = tempfile.mkdtemp(prefix="mlcv-explore-tests-")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    for name in ("MLCV_SCHEDULER", "MLCV_PUBLIC", "MLCV_IDEAS", "MLCV_RUNS_MB", "MLCV_WORKER_MEMORY", "MLCV_FEEDBACK_URL"):
+        os.environ.pop(name, None)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(os.environ["MLCV_HOME"], ignore_errors=True)

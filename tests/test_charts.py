@@ -1,0 +1,410 @@
+"""Charts through their specification and their numbers: intervals, colours, hatching, words; and that each can be drawn."""
+
+import io
+import itertools
+import json
+import math
+
+import altair
+import numpy as np
+import pandas
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from scipy import stats
+
+from mlcv_explore import charts
+from mlcv_explore.charts import PALETTES, ROLES, Bar, Chart, Difference, Line
+from mlcv_explore.charts.chart import NUMBERS, with_interval
+from mlcv_explore.charts.curves import spread
+from mlcv_explore.charts.palette import contrast, rgb, shades, signed_shades
+from mlcv_explore.seeds import numpy_stream
+
+LIGHT = PALETTES["light"]
+STEPS = np.arange(1.0, 31.0)
+SCHEMES = pytest.mark.parametrize("scheme", ["light", "dark"])
+
+
+def learning(seeds: int, top: float, purpose: str) -> np.ndarray:
+    """(S, T) like an accuracy: rises to `top` with noise."""
+    return top * (1 - np.exp(-STEPS / 5)) + numpy_stream(0, purpose).normal(0, 0.02, (seeds, len(STEPS)))
+
+
+def two_lines() -> dict[str, Line]:
+    return {"plain": Line("baseline", learning(10, 0.65, "plain")), "noise σ = 1": Line("idea", learning(10, 0.9, "noisy"))}
+
+
+def some_differences() -> list[Difference]:
+    return [
+        Difference("noisy − plain", 22.9, 21.5, 24.3, np.array([22.0, 23.8]), "idea", "supported", 2.0, "greater", "points"),
+        Difference("fresh − static", 0.3, -0.2, 0.8, np.array([0.1, 0.5]), "variant", "supported", 1.0, "equal", "points"),
+        Difference("one seed", -4.2, -math.inf, math.inf, np.array([-4.2]), "control", "undecided", 1.0, "less", "points"),
+    ]
+
+
+def every_chart(scheme: str) -> dict[str, Chart]:
+    palette = PALETTES[scheme]
+    values = np.array([[0.0, 1.5, -3.0], [2.0, np.nan, 4.0]])
+    published = Line("other", np.array([0.5, 0.7, 0.6]), "Chen et al. 2021", np.array([1.0, 15.0, 30.0]))
+    return {
+        "curves": charts.curves(STEPS, two_lines(), "epoch", "test accuracy", palette=palette, marks={"now": 12.0}, seeds=True),
+        "published": charts.curves(STEPS, two_lines() | {"σ sweep": published}, "epoch", "accuracy", palette=palette, y_domain=(0, 1)),
+        "differences": charts.paired_differences(some_differences(), palette),
+        "effects": charts.effects([*some_differences(), Difference("rank", 0.2, 0.1, 0.3, unit="correlation")], palette),
+        "bars": charts.bars_with_intervals([Bar("plain", 0.65, 0.64, 0.66, "baseline"), Bar("noisy", 0.88, 0.87, 0.89, "idea")], "accuracy", palette),
+        "heat map": charts.heat_map(values, ["0.2", "0.4"], ["a", 'b"', "c"], ("corruption", "σ", "points"), palette, significant=values > 1),
+        "histograms": charts.histograms(np.linspace(0, 1, 4), {"clean": ("baseline", np.array([[1, 2, 3], [3, 2, 1]]))}, "confidence", palette),
+        "thumbnail": charts.thumbnail(STEPS, {"baseline": learning(5, 0.6, "plain"), "idea": learning(5, 0.9, "noisy")}, palette),
+    }
+
+
+def part(chart: Chart, name: str) -> pandas.DataFrame:
+    return chart.data[chart.data["part"] == name].reset_index(drop=True)
+
+
+# --- the contract of a chart
+
+
+@SCHEMES
+@pytest.mark.parametrize("name", every_chart("light"))
+def test_every_chart_is_valid_and_can_be_drawn(name: str, scheme: str) -> None:
+    chart = every_chart(scheme)[name]
+    altair.Chart.from_dict(chart.to_dict())  # raises on anything that Vega-Lite's schema does not know
+    picture = chart.svg()
+    for text in part(chart, "label")["text"] if "text" in chart.data else []:
+        assert all(word.replace('"', "&quot;") in picture for word in text.split("\n")), f"{text!r} is missing in the picture"
+    json.dumps(chart.spec)  # what Streamlit sends
+
+
+def test_an_exported_picture_stands_on_its_paper_and_a_thumbnail_on_none() -> None:
+    drawn = every_chart("dark")
+    image = Image.open(io.BytesIO(drawn["bars"].png(scale=1))).convert("RGBA")
+    assert image.getpixel((1, 1)) == (*rgb(PALETTES["dark"].background), 255)
+    sparkline = drawn["thumbnail"].svg()
+    assert 'width="240"' in sparkline and 'height="96"' in sparkline
+    assert PALETTES["dark"].background not in sparkline and "http" not in sparkline.replace("http://www.w3.org", "")
+    assert len(sparkline) < 12_000
+
+
+def test_new_numbers_leave_the_specification_as_it_is() -> None:
+    def drawn(purpose: str, now: float) -> Chart:
+        return charts.curves(STEPS, {"a": Line("idea", learning(4, 0.8, purpose))}, "step", "loss", palette=LIGHT, marks={"now": now})
+
+    first, second = drawn("one", 3.0), drawn("two", 29.0)
+    assert first.spec == second.spec and first.subject == second.subject
+    assert first.description != second.description and not first.data.equals(second.data)
+
+
+def test_the_numbers_to_take_along_are_tidy_and_hold_no_furniture() -> None:
+    for name, chart in every_chart("light").items():
+        table = pandas.read_csv(io.StringIO(chart.csv()))
+        assert tuple(table.columns) == chart.columns, name
+        assert len(table) == chart.data["part"].isin(NUMBERS).sum() > 0, name
+
+
+# --- curves
+
+
+def test_bands_are_the_t_interval_over_seeds() -> None:
+    values = learning(7, 0.8, "band")
+    table = pandas.read_csv(io.StringIO(charts.curves(STEPS, {"a": Line("idea", values)}, "step", "accuracy", palette=LIGHT).csv()))
+    low, high = stats.t.interval(0.95, 6, values.mean(axis=0), stats.sem(values, axis=0))
+    np.testing.assert_allclose(table["mean"], values.mean(axis=0), rtol=1e-9)
+    np.testing.assert_allclose(table["low"], low, rtol=1e-8)
+    np.testing.assert_allclose(table["high"], high, rtol=1e-8)
+    assert set(table["n"]) == {7}
+
+
+def test_one_seed_has_no_band_and_a_missing_value_is_not_filled_in() -> None:
+    values = learning(3, 0.8, "gap")
+    values[1, 4] = np.nan
+    table = part(charts.curves(STEPS, {"one": Line("idea", values[0]), "three": Line("variant", values)}, "step", "y", palette=LIGHT), "value")
+    one, three = table[table["line"] == "one"], table[table["line"] == "three"].reset_index(drop=True)
+    assert one["low"].isna().all() and one["mean"].notna().all()
+    assert list(np.flatnonzero(three["mean"].isna())) == [4]
+
+
+def test_the_description_carries_n_and_the_last_values() -> None:
+    values = np.array([[0.0, 0.5, 0.7], [0.1, 0.6, 0.9]])
+    chart = charts.curves(
+        np.array([1, 2, 5]), {"plain": Line("baseline", values)}, "epoch", "accuracy", palette=LIGHT, marks={"stop": 2}, y_format=".3f"
+    )
+    low, high = stats.t.interval(0.95, 1, 0.8, stats.sem([0.7, 0.9]))
+    assert f"plain 0.800 [{low:.3f}, {high:.3f}] (n = 2 seeds) at epoch 5" in chart.description
+    assert "stop at 2" in chart.description
+
+
+def test_every_seed_is_drawn_when_asked_and_only_then() -> None:
+    assert not len(part(charts.curves(STEPS, two_lines(), "x", "y", palette=LIGHT), "seed"))
+    chart = charts.curves(STEPS, two_lines(), "x", "y", palette=LIGHT, seeds=True)
+    seeds = part(chart, "seed")
+    fourth = seeds[(seeds["line"] == "plain") & (seeds["seed"] == 3)]
+    np.testing.assert_array_equal(fourth["mean"], two_lines()["plain"].values[3])
+    assert len(seeds) == 2 * 10 * len(STEPS)
+
+
+def test_published_numbers_are_called_so_and_drawn_unlike_anything_measured_here() -> None:
+    line = Line("other", np.array([0.5, 0.8]), "Chen et al. 2021, one seed", np.array([0.0, 2.0]))
+    chart = charts.curves(np.array([0.0, 1.0]), {"ours": Line("idea", np.ones((3, 2))), "sweep": line}, "σ", "accuracy", palette=LIGHT)
+    rows = part(chart, "value")
+    theirs = rows[rows["line"] == "published: sweep"]
+    assert list(theirs["x"]) == [0.0, 2.0] and set(theirs["stroke"]) == {"published"} and theirs["low"].isna().all()
+    assert "published: sweep 0.80 (Chen et al. 2021, one seed)" in chart.description
+
+
+def test_labels_stay_at_the_edge_of_a_fixed_axis_while_the_lines_grow() -> None:
+    short = {label: Line(line.role, line.values[:, :5]) for label, line in two_lines().items()}
+    chart = charts.curves(STEPS[:5], short, "x", "y", palette=LIGHT, x_domain=(1, 30))
+    assert set(part(chart, "label")["x"]) == {30.0}
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6), st.booleans())
+def test_the_axis_holds_every_band_and_every_seed_without_wasting_half_of_it(at: float, wide: float, seeds: bool) -> None:
+    values = at + wide * np.array([[0.0, 0.3], [0.1, 1.0], [0.2, 0.6]])
+    chart = charts.curves(np.array([0.0, 1.0]), {"a": Line("idea", values)}, "x", "y", palette=LIGHT, seeds=seeds)
+    low, high = part(chart, "frame")["mean"]
+    shown = part(chart, "value")[["mean", "low", "high"]].to_numpy()
+    reached = np.concatenate([shown.ravel(), values.ravel()]) if seeds else shown.ravel()
+    slack = 1e-6 * max(abs(at), wide)
+    assert low <= reached.min() + slack and reached.max() - slack <= high
+    assert high - low <= 2 * (reached.max() - reached.min()) + slack
+
+
+def test_a_line_of_another_length_is_refused() -> None:
+    with pytest.raises(ValueError, match="'short' must have 30 values a seed"):
+        charts.curves(STEPS, {"short": Line("idea", np.ones((2, 29)))}, "x", "y", palette=LIGHT)
+
+
+def test_nothing_to_draw_draws_nothing() -> None:
+    empty = charts.curves(np.array([]), {}, "x", "y", palette=LIGHT)
+    undefined = charts.curves(STEPS, {"a": Line("idea", np.full((2, 30), np.nan))}, "x", "y", palette=LIGHT)
+    assert "no values yet" in undefined.description
+    for chart in (empty, undefined, charts.paired_differences([], LIGHT)):
+        assert chart.svg().startswith("<svg")
+
+
+@given(st.lists(st.tuples(st.floats(-50, 350), st.sampled_from([16.0, 32.0, 48.0])), min_size=1, max_size=6))
+def test_labels_never_overlap_and_stay_inside(boxes: list[tuple[float, float]]) -> None:
+    wanted, heights = np.array([box[0] for box in boxes]), np.array([box[1] for box in boxes])
+    placed = spread(wanted, heights, 300.0)
+    order = np.argsort(placed)
+    low, high = (placed - heights / 2)[order], (placed + heights / 2)[order]
+    assert (low[1:] >= high[:-1] - 1e-6).all()
+    assert low[0] >= -1e-6 and high[-1] <= 300 + 1e-6  # six of the highest fit: 288
+
+
+def test_labels_with_room_stand_where_they_want() -> None:
+    np.testing.assert_allclose(spread(np.array([200.0, 40.0, 120.0]), np.full(3, 16.0), 300.0), [200, 40, 120])
+    np.testing.assert_allclose(spread(np.array([100.0, 100.0]), np.full(2, 20.0), 300.0), [90, 110])
+
+
+# --- differences and arms
+
+
+def test_a_row_shows_its_interval_its_seeds_and_its_margin() -> None:
+    chart = charts.paired_differences(some_differences(), LIGHT)
+    rows, shades_, seeds = part(chart, "value"), part(chart, "shade"), part(chart, "seed")
+    assert list(rows["x_low"][:2]) == [21.5, -0.2] and list(rows["x_high"][:2]) == [24.3, 0.8]
+    assert [tuple(pair) for pair in shades_[["x", "x_high"]].to_numpy()] == [(0, 2), (-1, 1), (-1, 0)]  # greater, equal, less
+    assert list(seeds[seeds["name"] == "noisy − plain"]["x"]) == [22.0, 23.8]
+    assert "noisy − plain 22.9 [21.5, 24.3] points · supported (n = 2 seeds)" in chart.description
+
+
+def test_a_difference_without_bounds_has_a_dot_and_no_bar() -> None:
+    chart = charts.paired_differences(some_differences(), LIGHT)
+    alone = part(chart, "value").iloc[2]
+    assert alone["x"] == -4.2 and math.isnan(alone["x_low"]) and math.isnan(alone["x_high"])
+    assert "one seed −4.2 points · undecided (n = 1 seed)" in chart.description
+
+
+def test_units_are_never_mixed_on_one_scale() -> None:
+    rows = part(charts.effects([*some_differences(), Difference("rank", 0.2, 0.1, 0.3, unit="correlation")], LIGHT), "value")
+    assert rows["x_high"][0] == 1.0 and rows["x_high"][3] == pytest.approx(1.0)  # each unit to its own largest
+    assert rows["mean"][3] == 0.2
+    seeds = part(
+        charts.paired_differences([*some_differences(), Difference("rank", 0.2, 0.1, 0.3, np.array([0.15]), unit="correlation")], LIGHT), "seed"
+    )
+    assert seeds["x"].iloc[-1] == pytest.approx(0.5) and seeds["mean"].iloc[-1] == 0.15
+    same = charts.effects(some_differences(), LIGHT)
+    assert part(same, "value")["x"][0] == 22.9 and same.spec["encoding"]["x"]["axis"]["title"] == "difference, points"
+
+
+def test_zero_is_always_on_the_axis() -> None:
+    far = [Difference("far", 22.9, 21.5, 24.3, unit="points")]
+    reach = part(charts.paired_differences(far, LIGHT), "frame")["x"]
+    assert reach.min() < 0 < 24.3 < reach.max()
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        ((22.94, 21.54, 24.34), "22.9 [21.5, 24.3]"),
+        ((0.9123, 0.9063, 0.9183), "0.912 [0.906, 0.918]"),
+        ((-1.8, -2.4, -1.1), "−1.8 [−2.4, −1.1]"),
+        ((1234.0, 1100.0, 1368.0), "1234 [1100, 1368]"),
+        ((5.0, 5.0, 5.0), "5.000 [5.000, 5.000]"),
+        ((-4.2, -math.inf, math.inf), "−4.2"),
+        ((math.nan, math.nan, math.nan), "undefined"),
+    ],
+)
+def test_numbers_have_the_digits_their_interval_leaves_them(numbers: tuple[float, float, float], text: str) -> None:
+    assert with_interval(*numbers) == text
+
+
+def test_bars_start_at_zero() -> None:
+    chart = charts.bars_with_intervals([Bar("plain", 0.65, 0.64, 0.66, "baseline")], "accuracy", LIGHT, x_format=".0%", x_domain=(0, 1))
+    bar = part(chart, "bar").iloc[0]
+    assert (bar["x"], bar["x_high"]) == (0.0, 0.65)
+    assert "plain 65% [64%, 66%]" in chart.description
+
+
+# --- heat maps
+
+
+@SCHEMES
+def test_zero_has_the_colour_of_the_paper_and_the_limits_are_symmetric(scheme: str) -> None:
+    palette = PALETTES[scheme]
+    chart = charts.heat_map(np.array([[-5.0, 0.0, 1.0]]), ["r"], ["a", "b", "c"], ("row", "column", "points"), palette)
+    scale = chart.spec["layer"][0]["encoding"]["color"]["scale"]
+    assert scale["domain"][0] == -5.0 and scale["domain"][-1] == 5.0 and scale["domain"][5] == 0.0
+    assert scale["range"][5] == palette.background and scale["range"][0] == palette.signed[0] and scale["range"][-1] == palette.signed[9]
+    assert list(part(chart, "value")["fill"])[:2] == [palette.signed[0], palette.background]
+
+
+def test_exactly_the_cells_that_are_not_significant_are_hatched() -> None:
+    generator = numpy_stream(0, "cells")
+    values, sure = generator.normal(size=(4, 5)), generator.random((4, 5)) < 0.5
+    values[2, 3], sure[2, 3] = np.nan, False  # an empty cell is not a doubtful one
+    chart = charts.heat_map(values, list("abcd"), list("vwxyz"), ("row", "column", "points"), LIGHT, significant=sure)
+    stripes = part(chart, "hatch")
+    where = {(math.floor((row["y"] + row["y2"]) / 2), math.floor((row["x"] + row["x2"]) / 2)) for _, row in stripes.iterrows()}
+    assert where == {(int(row), int(column)) for row, column in zip(*np.nonzero(~sure & np.isfinite(values)), strict=True)}
+    assert ((stripes["x"] >= np.floor(stripes["x"])) & (stripes["x2"] <= np.floor(stripes["x"]) + 1)).all(), "a stripe leaves its cell"
+    assert f"{len(where)} of 19 cells are hatched" in chart.description
+
+
+def test_rows_keep_the_order_they_were_given_in() -> None:
+    chart = charts.heat_map(np.arange(3.0)[:, None], ["0.2", "10", "9"], ["a"], ("σ", "c", "v"), LIGHT, signed=False)
+    cells = part(chart, "value")
+    assert list(cells["row"]) == ["0.2", "10", "9"] and list(cells["y"]) == [0, 1, 2]
+    assert chart.spec["layer"][0]["encoding"]["y"]["scale"]["reverse"] is True
+    assert list(cells["fill"]) == [LIGHT.amounts[0], f"#{bytes(shades(np.array(0.5), LIGHT.amounts)).hex().upper()}", LIGHT.amounts[9]]
+
+
+@SCHEMES
+def test_every_number_in_a_cell_can_be_read(scheme: str) -> None:
+    values = np.linspace(-1, 1, 41)[None]
+    for signed in (True, False):
+        cells = part(charts.heat_map(values, ["r"], [str(i) for i in range(41)], ("r", "c", "v"), PALETTES[scheme], signed=signed), "value")
+        cells = cells[cells["text"] != "–"]
+        ratios = [float(contrast(np.array(rgb(ink)), np.array(rgb(fill)))) for ink, fill in zip(cells["ink"], cells["fill"], strict=True)]
+        assert min(ratios) >= 4.5
+
+
+def test_shapes_that_disagree_are_refused() -> None:
+    with pytest.raises(ValueError, match="must be 2 rows by 1 columns"):
+        charts.heat_map(np.ones((1, 2)), ["a", "b"], ["c"], ("r", "c", "v"), LIGHT)
+
+
+# --- histograms
+
+
+def test_histograms_show_shares_on_one_scale() -> None:
+    counts = {"few": ("baseline", np.array([[1, 1, 2], [2, 0, 2]])), "many": ("idea", np.array([100, 0, 0]))}
+    chart = charts.histograms(np.array([0.0, 1.0, 2.0, 3.0]), counts, "confidence", LIGHT)
+    table = pandas.read_csv(io.StringIO(chart.csv()))
+    few = table[table["group"] == "few"]
+    np.testing.assert_allclose(few["share"], [0.375, 0.125, 0.5])
+    low, _ = stats.t.interval(0.95, 1, 0.375, stats.sem([0.25, 0.5]))
+    assert few["low"].iloc[0] == pytest.approx(low)
+    bars = part(chart, "value")
+    heights = bars["y"] - bars["y2"]
+    np.testing.assert_allclose(heights / heights.iloc[0], bars["share"] / bars["share"].iloc[0])  # across panels too
+    whisker = (bars["y"] - bars["y_high"])[:3]
+    np.testing.assert_allclose(whisker / heights[:3], bars["high"][:3] / bars["share"][:3])
+    assert (bars["y2"] >= np.floor(bars["y"])).all(), "a bar leaves its panel"
+
+
+def test_a_group_without_counts_is_empty_not_zero() -> None:
+    chart = charts.histograms(np.array([0.0, 1.0, 2.0]), {"none": ("idea", np.array([0, 0]))}, "x", LIGHT)
+    assert part(chart, "value")["share"].isna().all() and "none has no values yet" in chart.description
+    with pytest.raises(ValueError, match="must have 2 counts"):
+        charts.histograms(np.array([0.0, 1.0, 2.0]), {"three": ("idea", np.array([1, 2, 3]))}, "x", LIGHT)
+
+
+# --- the colour language
+
+# Machado, Oliveira & Fernandes 2009, severity 1, on linear RGB
+DEFICIENCIES = {
+    "none": np.eye(3),
+    "protanopia": np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
+    "deuteranopia": np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]),
+    "tritanopia": np.array([[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]),
+}
+
+
+def oklab(colour: str, deficiency: str) -> np.ndarray:
+    """Ottosson 2020."""
+    share = np.array(rgb(colour)) / 255
+    linear = np.clip(DEFICIENCIES[deficiency] @ np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4), 0, 1)
+    cones = np.array(
+        [[0.4122214708, 0.5363325363, 0.0514459929], [0.2119034982, 0.6806995451, 0.1073969566], [0.0883024619, 0.2817188376, 0.6299787005]]
+    )
+    mixed = [[0.2104542553, 0.7936177850, -0.0040720468], [1.9779984951, -2.4285922050, 0.4505937099], [0.0259040371, 0.7827717662, -0.8086757660]]
+    return np.array(mixed) @ np.cbrt(cones @ linear)
+
+
+@pytest.mark.parametrize("deficiency", DEFICIENCIES)
+@pytest.mark.parametrize(("scheme", "apart"), [("light", 0.10), ("dark", 0.09)])
+def test_every_two_roles_are_told_apart_by_every_eye(scheme: str, apart: float, deficiency: str) -> None:
+    colours = {role: oklab(PALETTES[scheme].roles[role].colour, deficiency) for role in ROLES}
+    distances = {pair: float(np.linalg.norm(colours[pair[0]] - colours[pair[1]])) for pair in itertools.combinations(ROLES, 2)}
+    assert round(min(distances.values()), 2) >= apart, min(distances, key=distances.__getitem__)
+
+
+@SCHEMES
+def test_colours_stand_out_from_their_paper(scheme: str) -> None:
+    palette = PALETTES[scheme]
+
+    def against(first: str, second: str) -> float:
+        return round(float(contrast(np.array(rgb(first)), np.array(rgb(second)))), 1)
+
+    assert min(against(style.colour, palette.background) for style in palette.roles.values()) >= 3.1
+    assert against(palette.text, palette.background) >= 15 and against(palette.muted, palette.background) >= 5.3
+    assert against("#FFFFFF", palette.primary) >= 5.1
+    assert contrast(np.array(rgb("#000000")), np.array(rgb("#FFFFFF"))) == pytest.approx(21)
+
+
+@SCHEMES
+def test_dash_and_marker_say_what_the_colour_says(scheme: str) -> None:
+    styles = PALETTES[scheme].roles.values()
+    assert len({(style.dash, style.marker, style.filled, style.width) for style in styles}) == len(ROLES)
+    assert len({style.colour for style in styles}) == len(ROLES)
+
+
+@SCHEMES
+def test_scales_have_ten_steps_and_amounts_move_away_from_the_paper(scheme: str) -> None:
+    palette = PALETTES[scheme]
+    assert len(palette.signed) == len(palette.amounts) == 10
+    lightness = np.array([oklab(colour, "none")[0] for colour in palette.amounts])
+    paper = oklab(palette.background, "none")[0]
+    assert (np.diff(np.abs(lightness - paper)) > 0).all()
+
+
+@given(st.floats(-2, 2), st.sampled_from(["light", "dark"]))
+def test_signed_values_of_either_sign_are_mirrored_in_place_not_in_colour(value: float, scheme: str) -> None:
+    palette = PALETTES[scheme]
+    shown = signed_shades(np.array([value]), 1.0, palette)[0].astype(int)
+    if abs(value) < 1e-9:
+        assert tuple(shown) == rgb(palette.background)
+    elif abs(value) > 0.2:  # beyond the first step: blue below, orange above
+        assert (shown[2] > shown[0]) == (value < 0)
+    clipped = signed_shades(np.array([np.sign(value) * 1.0]), 1.0, palette)[0]
+    if abs(value) >= 1:
+        assert tuple(shown) == tuple(clipped)
+
+
+def test_a_signed_scale_needs_a_limit() -> None:
+    with pytest.raises(ValueError, match="limit"):
+        signed_shades(np.zeros(2), 0.0, LIGHT)

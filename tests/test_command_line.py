@@ -1,0 +1,339 @@
+"""The command line: one object or one sentence, the right exit status, and numbers that are the run's own."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from distributed import Client, Future
+from scipy import stats
+
+from mlcv_explore import idea, runs, studies
+from mlcv_explore.command import main
+
+PRIVATE = Path(__file__).parent / "private_ideas"
+PATIENCE = 120  # seconds
+
+
+@pytest.fixture(autouse=True)
+def coin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """The coin is an idea, its assets and kept runs lie in a folder of this test."""
+    monkeypatch.setenv("MLCV_IDEAS", str(PRIVATE))
+    monkeypatch.setenv("MLCV_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(idea, "ASSETS", tmp_path / "assets")
+    idea.cards.cache_clear()
+    yield
+    idea.cards.cache_clear()
+
+
+class Said:
+    """What a command answered."""
+
+    def __init__(self, status: int, out: str, err: str) -> None:
+        self.status, self.out, self.err = status, out, err
+
+    def json(self) -> dict:
+        assert (self.status, self.err.replace("Tossing\n", "")) == (0, "")
+        assert self.out.count("\n") == 1
+        return json.loads(self.out, parse_constant=lambda text: pytest.fail(f"{text} is not JSON"))
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]):
+    def command(*words: str) -> Said:
+        status = main(words)
+        return Said(status, *capsys.readouterr())
+
+    return command
+
+
+def start(*words: str, **environment: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", "mlcv_explore", *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment})
+
+
+def test_ideas_are_listed_with_what_the_menu_says(say) -> None:
+    listed = {each["slug"]: each for each in say("ideas", "--json").json()["ideas"]}
+    assert list(listed) == [card.slug for card in idea.cards()]
+    assert listed["coin"] == {
+        "slug": "coin",
+        "number": 99,
+        "section": "Noise",
+        "title": "A biased coin",
+        "question": "Does a coin that is bent come up heads more often than a fair one?",
+    }
+    assert "A bent" not in say("ideas").out
+    assert "Does a coin that is bent" in say("ideas").out
+
+
+def test_a_run_is_one_object_with_the_numbers_of_the_run(say) -> None:
+    told = say("run", "coin", "--bend", "0.3", "--seeds", "6", "--json").json()
+    config = idea.load("coin").config(bend=0.3)
+    frames = list(idea.load("coin").run(config, range(6)))
+    measured = idea.load("coin").metrics(config, frames)
+    assert set(told) == {"slug", "key", "config", "seeds", "seconds", "metrics", "verdict", "verdicts"}
+    assert (told["slug"], told["key"], told["config"], told["seeds"]) == ("coin", config.key(), config.model_dump(), list(range(6)))
+    assert set(told["metrics"]) == set(measured) == {"fair_heads", "bent_heads"}
+    for name, values in measured.items():
+        found = told["metrics"][name]
+        low, high = stats.t.interval(0.95, 5, values.mean(), stats.sem(values))
+        assert found["per_seed"] == values.tolist()
+        assert (found["mean"], found["low"], found["high"]) == pytest.approx((values.mean(), low, high))
+    difference = measured["bent_heads"] - measured["fair_heads"]
+    assert told["verdict"] == told["verdicts"][0]
+    assert [verdict["claim"] for verdict in told["verdicts"]] == ["bent_wins"]  # the other claim's arm is not in a single run
+    assert (told["verdict"]["status"], told["verdict"]["estimate"]["n"]) == ("supported", 6)
+    assert told["verdict"]["estimate"]["mean"] == pytest.approx(difference.mean())
+
+
+def test_at_strength_zero_both_arms_are_equal_to_the_last_bit(say) -> None:
+    told = say("run", "coin", "--bend", "0", "--seeds", "3", "--json").json()
+    assert told["metrics"]["bent_heads"]["per_seed"] == told["metrics"]["fair_heads"]["per_seed"]
+    assert told["verdict"]["status"] == "contradicted"
+
+
+def test_one_seed_decides_nothing_and_the_undefined_is_null(say) -> None:
+    told = say("run", "coin", "--seeds", "1", "--json").json()
+    assert (told["metrics"]["bent_heads"]["low"], told["metrics"]["bent_heads"]["high"]) == (None, None)
+    assert told["verdict"]["status"] == "undecided"
+
+
+def test_seeds_start_where_they_are_told_to(say) -> None:
+    whole = say("run", "coin", "--seeds", "5", "--json").json()["metrics"]["bent_heads"]["per_seed"]
+    part = say("run", "coin", "--seeds", "2", "--first-seed", "3", "--json").json()
+    assert part["seeds"] == [3, 4]
+    assert part["metrics"]["bent_heads"]["per_seed"] == whole[3:]
+
+
+def test_flags_are_the_settings_names_also_with_hyphens(say) -> None:
+    keys = {say("run", "coin", *words, "--seeds", "1", "--json").json()["key"] for words in (("--thumb_side", "right"), ("--thumb-side=right",))}
+    assert keys == {idea.load("coin").config(thumb_side="right").key()}
+
+
+def test_without_json_the_answer_can_be_read(say) -> None:
+    said = say("run", "coin", "--seeds", "4")
+    assert (said.status, said.err) == (0, "Tossing\n")
+    assert "bent_heads" in said.out
+    assert "Tossing" not in said.out
+    assert "Supported" in said.out
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("run coin --bend 9", "coin.bend must be between 0 and 0.5, got 9.0."),
+        ("run coin --bend -1", "coin.bend must be between 0 and 0.5, got -1.0."),
+        ("run coin --bend nan", "coin.bend must be between 0 and 0.5, got nan."),
+        ("run coin --bend -inf", "coin.bend must be between 0 and 0.5, got -inf."),
+        ("run coin --bend -1e3", "coin.bend must be between 0 and 0.5, got -1000.0."),
+        ("run coin --bend lots", "coin.bend must be between 0 and 0.5, got 'lots'."),
+        ("run coin --bend=", "coin.bend must be between 0 and 0.5, got ''."),
+        ("run coin --tosses 2.5", "coin.tosses must be a whole number between 1 and 10000, got '2.5'."),
+        ("run coin --thumb-side up", "coin.thumb_side must be one of left, right, got 'up'."),
+        ("run coin --breaks maybe", "coin.breaks must be true or false, got 'maybe'."),
+        ("run coin --bendd 0.1", "coin has no setting 'bendd'; did you mean 'bend'?"),
+        ("run coin --toss 5", "coin has no setting 'toss'; did you mean 'tosses'?"),
+        ("run coin --jsn", "coin has no setting 'jsn'; did you mean 'json'?"),
+        ("run coin --zzz 5", "coin has no setting 'zzz'; the settings are bend, tosses, steps, thumb_side, breaks."),
+        ("run coin --bend", "expected one argument"),
+        ("run coin --seeds 0", "run.seeds must be a whole number between 1 and 10000, got 0."),
+        ("run coin --seeds x", "run.seeds must be a whole number between 1 and 10000, got 'x'."),
+        ("run coin --seeds nan", "run.seeds must be a whole number between 1 and 10000, got 'nan'."),
+        ("run coin --first-seed -1", "run.first_seed must be a whole number between 0 and 1000000000, got -1."),
+        ("run coin fair", "run has no use for 'fair'."),
+        ("run coni", "There is no idea 'coni'; did you mean 'coin'?"),
+        ("run ../coin", "There is no idea '../coin'"),
+        ("run", "the following arguments are required: SLUG"),
+        ("run --bend 0.1 coin", "run has the idea before its settings: run SLUG --setting VALUE."),
+        ("record nothing", "There is no idea 'nothing'"),
+        ("evidence coin --study weekly", "coin has no study 'weekly'; it has live."),
+        ("evidence coin --seeds 2", "say with --out where its rows may go."),
+        ("evidence coin coin --bend 0.1 --out /tmp", "one idea at a time"),
+        ("ideas --jsn", "ideas has no option 'jsn'; did you mean 'json'?"),
+        ("download no_such_set", "no_such_set"),
+        ("rnu coin", "invalid choice: 'rnu'"),
+        ("", "the following arguments are required: COMMAND"),
+    ],
+)
+def test_bad_usage_is_one_sentence_and_nothing_else(say, words: str, sentence: str) -> None:
+    said = say(*words.split())
+    assert (said.status, said.out) == (2, "")
+    assert sentence in said.err
+    assert said.err.count("\n") == 1
+    assert not (runs.home() / "runs").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_runs(say, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    said = say("run", "coin", "--out", str(tmp_path / "file" / "inside"))
+    assert (said.status, said.out) == (2, "")
+    assert said.err.startswith("--out must be a folder that can be written, got ")
+
+
+def test_a_run_that_fails_is_one_sentence_and_status_one(say) -> None:
+    said = say("run", "coin", "--breaks", "--json")
+    assert (said.status, said.out, said.err) == (1, "", "The coin broke at step 1; lower bend.\n")
+
+
+def test_a_run_is_kept_where_it_was_told_to_be_else_among_the_runs(say, tmp_path: Path) -> None:
+    told = say("run", "coin", "--seeds", "3", "--out", str(tmp_path / "mine"), "--json").json()
+    (folder,) = (tmp_path / "mine").iterdir()
+    kept = runs.read(folder)
+    assert (kept.key, kept.seeds, kept.metrics) == (told["key"], (0, 1, 2), told["metrics"])
+    assert runs.all_runs()[0] == []
+    say("run", "coin", "--seeds", "3")
+    assert [run.key for run in runs.all_runs()[0]] == [told["key"]]
+
+
+def test_a_home_that_cannot_be_written_costs_the_copy_not_the_answer(say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MLCV_HOME", str(tmp_path / "file"))
+    said = say("run", "coin", "--seeds", "2", "--json")
+    assert said.status == 0
+    assert json.loads(said.out)["seeds"] == [0, 1]
+    assert said.err.replace("Tossing\n", "").count("\n") == 1
+
+
+def test_the_recorded_run_is_a_run_folder_with_two_pictures(say) -> None:
+    told = say("record", "coin", "--seeds", "4", "--json").json()
+    again = say("record", "coin", "--seeds", "3", "--json").json()
+    recorded = runs.recorded("coin")
+    assert (told["seeds"], again["seeds"], recorded.seeds) == ([0, 1, 2, 3], [0, 1, 2], (0, 1, 2))
+    assert recorded.current
+    assert [path.name for path in (idea.ASSETS / "coin").iterdir()] == ["default"]
+    pictures = [(recorded.folder / f"picture.{scheme}.svg").read_text() for scheme in ("light", "dark")]
+    assert all(picture.startswith("<svg") for picture in pictures)
+    assert pictures[0] != pictures[1]
+
+
+def test_evidence_is_rows_and_verdicts_and_goes_on_where_it_stopped(say) -> None:
+    (told,) = say("evidence", "coin", "--json").json()["studies"]
+    folder = idea.ASSETS / "coin"
+    rows = list(csv.DictReader((folder / "live.csv").open()))
+    assert list(rows[0]) == ["claim", "arm", "bend", "seed", "measure", "value"]
+    assert (told["rows"], told["cells"], told["runs"]) == (len(rows), 3, 2) == (50, 3, 2)
+    assert [verdict["claim"] for verdict in told["verdicts"]] == ["bent_wins", "a_trace_ties"]
+    assert told["verdicts"][0]["status"] == "supported"
+    assert told["verdicts"][1]["estimate"]["n"] == 10
+
+    record = json.loads((folder / "live.json").read_text())
+    assert record["verdicts"] == told["verdicts"]
+    assert record["command"] == "python -m mlcv_explore evidence coin --study live"
+    assert (record["fingerprint"], record["claims"][0]["margin"]) == (runs.fingerprint(), 0.1)
+    bent = [float(row["value"]) for row in rows if row["claim"] == "bent_wins" and row["arm"] == "bent"]
+    config = idea.load("coin").config()
+    assert bent == pytest.approx(idea.load("coin").metrics(config, list(idea.load("coin").run(config, range(10))))["bent_heads"])
+
+    (kept,) = [path for path in (runs.home() / "evidence").iterdir() if runs.identity("coin", config, tuple(range(10))) in path.name]
+    outcome = json.loads(kept.read_text())
+    kept.write_text(json.dumps({**outcome, "metrics": {**outcome["metrics"], "bent_heads": [0.25] * 10}}))
+    say("evidence", "coin")
+    again = list(csv.DictReader((folder / "live.csv").open()))
+    assert {row["value"] for row in again if row["claim"] == "bent_wins" and row["arm"] == "bent"} == {"0.25"}
+
+
+def test_a_study_may_be_cut_down_and_changed_elsewhere(say, tmp_path: Path) -> None:
+    words = ("--first-cells", "1", "--seeds", "2", "--tosses", "3", "--out", str(tmp_path / "tiny"), "--json")
+    (told,) = say("evidence", "coin", *words).json()["studies"]
+    assert (told["cells"], told["seeds"], told["rows"]) == (1, [0, 1], 4)
+    assert (told["verdicts"][1]["status"], told["verdicts"][1]["estimate"]["n"]) == ("undecided", 0)  # its cell was cut off
+    record = json.loads((tmp_path / "tiny" / "coin" / "live.json").read_text())
+    assert record["command"] == "python -m mlcv_explore evidence coin --study live --tosses 3 --seeds 2 --first_cells 1"
+    assert not idea.ASSETS.exists()
+
+
+def test_a_seed_that_diverges_is_recorded_and_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {"bend": 0.2, "breaks": True, "tosses": 10}
+    assert studies.perform("coin", values, (0, 1))["failed"] == {seed: "The coin broke\nat step 1; lower bend." for seed in ("0", "1")}
+    whole = studies.perform("coin", {**values, "breaks": False}, (0, 1))
+    monkeypatch.setenv("COIN_STRENGTH", "1")  # now it breaks only when two are tossed at once
+    assert studies.perform("coin", values, (0, 1))["metrics"] == whole["metrics"]
+
+    study = studies.first_cells(idea.load("coin").studies[0], 1)
+    study = studies.changed(study, {}, 2)
+    outcome = {"metrics": {"fair_heads": [0.5, None], "bent_heads": [0.7, None]}, "failed": {"1": "broke"}, "seconds": 0.0}
+    table = studies.rows(study, {study.cells[0].config.key(): outcome})
+    found = {(row["arm"], row["measure"], row["seed"]): row["value"] for row in table}
+    assert (found["bent", "heads", 0], found["bent", "heads", 1]) == (0.7, None)
+    assert (found["bent", "diverged", 0], found["bent", "diverged", 1]) == (0.0, 1.0)
+    assert studies.verdicts(idea.load("coin"), study, table)[0]["status"] == "undecided"
+
+
+def test_a_worker_with_other_sources_is_not_believed() -> None:
+    class Stranger(Client):
+        def submit(self, *words: object, **options: object) -> Future:
+            return super().submit(lambda: {"metrics": {}, "failed": {}, "seconds": 0.0, "fingerprint": "another"})
+
+    with Stranger(processes=False, n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0", set_as_default=False) as client:
+        found = studies.outcomes("coin", [idea.load("coin").config()], (0, 1), client)
+        with pytest.raises(ConnectionError, match="other sources"):
+            next(found)
+    assert not (runs.home() / "evidence").exists()
+
+
+def test_an_arm_is_not_taken_for_another_whose_name_it_begins() -> None:
+    outcome = {"metrics": {"noisy_accuracy": [0.5], "noisy_early_accuracy": [0.6]}, "failed": {}, "seconds": 0.0}
+    config = idea.load("coin").config()
+    study = idea.Study("live", (idea.Cell("c", config, {"n": "noisy", "e": "noisy_early"}),), (0,))
+    table = studies.rows(study, {config.key(): outcome})
+    assert [(row["arm"], row["measure"], row["value"]) for row in table] == [("n", "accuracy", 0.5), ("e", "accuracy", 0.6)]
+
+
+def test_the_doctor_tells_what_is_here(say, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = say("doctor", "--json").json()
+    assert {"versions", "device", "threads", "cores", "memory", "data", "disk", "settings", "scheduler", "shipped"} <= set(found)
+    assert found["data"]["digits"]["present"]
+    assert found["versions"]["numpy"] == np.__version__
+    assert found["settings"]["MLCV_IDEAS"] == str(PRIVATE)
+    assert found["shipped"]["coin"] == "not recorded yet"
+    monkeypatch.setenv("MLCV_SCHEDULER", "tcp://127.0.0.1:9")
+    assert say("doctor", "--json").json()["scheduler"]["reachable"] is False
+    assert "numpy" in say("doctor").out
+
+
+def test_help_lists_every_setting_with_its_rule(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["run", "coin", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert left.value.code == 0
+    assert "How far the coin leans to heads, in 100 % steps." in shown
+    assert all(f"--{item.name}" in shown and item.rule in shown for item in idea.load("coin").config.settings())
+
+
+def test_a_fresh_process_prints_the_object_and_nothing_else() -> None:
+    out, err = start("run", "coin", "--seeds", "2", "--json").communicate(timeout=PATIENCE)
+    assert json.loads(out)["seeds"] == [0, 1]
+    assert err == "Tossing\n"
+
+
+def test_nobody_reading_is_no_error() -> None:
+    process = start("ideas")
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait(PATIENCE) == 141
+
+
+def test_an_interrupted_run_ends_quietly() -> None:
+    process = start("run", "coin", "--steps", "200", "--tosses", "10000", "--seeds", "3000", "--progress", "--json")
+    guard = threading.Timer(PATIENCE, process.kill)
+    guard.start()
+    shown = ""
+    while "coin:" not in shown:
+        shown += process.stderr.read(1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    guard.cancel()
+    assert (process.returncode, out) == (130, "")
+    assert "Traceback" not in err
+
+
+def test_listing_and_bad_usage_do_not_wait_for_torch() -> None:
+    script = "import sys; from mlcv_explore.command import main; main(['ideas']); main(['run', 'nothing']); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=PATIENCE).returncode == 0

@@ -1,0 +1,277 @@
+"""The promises every idea keeps, asked of all that are found. A new idea is tested by being there."""
+
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlcv_explore import film, idea, runs, studies
+from mlcv_explore.config import Config, Setting, SettingError
+
+ROOT = Path(__file__).parent.parent
+MOST_FRAMES = 200
+MOST_BYTES = 64_000  # of one packed frame: what travels from a worker in one message
+SEEDS = (0, 1)
+
+every_idea = pytest.mark.parametrize("slug", [card.slug for card in idea.cards()])
+
+
+@cache
+def quick_film(slug: str, seeds: Sequence[int] = SEEDS) -> tuple[Any, ...]:
+    subject = idea.load(slug)
+    return tuple(subject.run(subject.quick, seeds))
+
+
+def arrays(frame: Any) -> dict[str, np.ndarray]:
+    values = {item.name: getattr(frame, item.name) for item in fields(frame)}
+    return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+
+
+def equal(first: Sequence[Any], second: Sequence[Any]) -> bool:
+    """Bit for bit, types too."""
+    return len(first) == len(second) and all(
+        type(getattr(a, item.name)) is type(getattr(b, item.name))
+        and np.array_equal(getattr(a, item.name), getattr(b, item.name), equal_nan=isinstance(getattr(a, item.name), np.ndarray))
+        for a, b in zip(first, second, strict=True)
+        for item in fields(a)
+    )
+
+
+def measured(slug: str) -> dict[str, np.ndarray]:
+    return idea.load(slug).metrics(idea.load(slug).quick, quick_film(slug))
+
+
+def arms_of(slug: str) -> set[str]:
+    """Arms of a single run: what stands before the last underscore of a metric."""
+    return {name.rpartition("_")[0] for name in measured(slug)}
+
+
+@every_idea
+def test_its_words_are_complete(slug: str) -> None:
+    card = idea.card(slug)
+    assert card.title
+    assert card.question.endswith("?")
+    assert len(card.question) <= 200
+    assert card.text.strip()
+    assert "Source:" in card.text
+    assert [other.number for other in idea.cards()].count(card.number) == 1
+
+
+@every_idea
+def test_it_has_a_page_and_a_test_of_its_own(slug: str) -> None:
+    assert (ROOT / "pages" / f"{slug}.py").exists()
+    assert (ROOT / "tests" / "ideas" / f"test_{slug}.py").exists()
+
+
+def test_config_classes_have_names_of_their_own() -> None:
+    """The page's cache key knows a class by its name alone."""
+    names = [idea.load(card.slug).config.__name__ for card in idea.cards()]
+    assert len(names) == len(set(names))
+    assert "Config" not in names
+
+
+@every_idea
+def test_its_quick_film_is_finite_and_counts_up_to_its_end(slug: str) -> None:
+    frames, subject = quick_film(slug), idea.load(slug)
+    assert is_dataclass(subject.frame)
+    assert [item.name for item in fields(subject.frame)][:2] == ["step", "steps"]
+    assert 1 <= len(frames) <= MOST_FRAMES
+    steps = [frame.step for frame in frames]
+    assert all(early < late for early, late in itertools.pairwise(steps))
+    assert {frame.steps for frame in frames} == {steps[-1]}
+    assert all(isinstance(frame, subject.frame) for frame in frames)
+    for frame in frames:
+        assert len(film.pack([frame])) <= MOST_BYTES
+        for name, values in arrays(frame).items():
+            assert values.shape[0] == len(SEEDS), name
+            assert np.isfinite(values).all(), name
+
+
+@every_idea
+def test_its_frames_are_plain_values_that_do_not_change_later(slug: str) -> None:
+    """A frame that is a view of something the run goes on writing to would differ once the run is over."""
+    subject = idea.load(slug)
+    at_once = [film.pack([frame]) for frame in subject.run(subject.quick, SEEDS)]
+    assert at_once == [film.pack([frame]) for frame in quick_film(slug)]
+    assert all(isinstance(getattr(frame, item.name), (int, float, str, np.ndarray)) for frame in quick_film(slug) for item in fields(frame))
+
+
+@every_idea
+def test_runs_that_take_turns_make_the_film_of_a_run_alone(slug: str) -> None:
+    subject = idea.load(slug)
+    turns = itertools.zip_longest(subject.run(subject.quick, SEEDS), subject.run(subject.quick, (2, 3)))
+    first, other = ([frame for frame in frames if frame is not None] for frames in zip(*turns, strict=True))
+    assert equal(first, quick_film(slug))
+    assert not equal(other, quick_film(slug))
+
+
+@every_idea
+def test_a_seeds_numbers_do_not_depend_on_the_seeds_beside_it(slug: str) -> None:
+    subject = idea.load(slug)
+    alone = subject.metrics(subject.quick, quick_film(slug, (1,)))
+    together = subject.metrics(subject.quick, quick_film(slug))
+    assert set(alone) == set(together)
+    for name, values in alone.items():
+        np.testing.assert_allclose(values[0], together[name][1], atol=1e-6, err_msg=name)
+
+
+@every_idea
+def test_a_run_that_is_closed_midway_ends_at_once(slug: str) -> None:
+    subject = idea.load(slug)
+    generator = subject.run(subject.quick, SEEDS)
+    next(generator)
+    generator.close()
+    assert list(generator) == []
+
+
+@every_idea
+def test_its_film_survives_the_way_to_disk(slug: str) -> None:
+    assert equal(film.unpack(film.pack(quick_film(slug)), idea.load(slug).frame), quick_film(slug))
+
+
+@every_idea
+def test_its_metrics_are_finite_one_a_seed_and_named_by_arm_and_measure(slug: str) -> None:
+    for name, values in measured(slug).items():
+        arm, _, measure = name.rpartition("_")
+        assert arm, name
+        assert measure, name
+        assert (values.shape, values.dtype) == ((len(SEEDS),), np.float64), name
+        assert np.isfinite(values).all(), name
+
+
+@every_idea
+def test_its_picture_has_a_line_a_seed(slug: str) -> None:
+    picture = idea.load(slug).picture(quick_film(slug))
+    assert picture.lines
+    for role, line in picture.lines.items():
+        assert np.shape(line) == (len(SEEDS), len(picture.x)), role
+    assert set(picture.labels) <= set(picture.lines)
+
+
+@every_idea
+def test_its_claims_speak_of_arms_and_measures_that_exist(slug: str) -> None:
+    subject = idea.load(slug)
+    assert subject.claims
+    assert len({claim.name for claim in subject.claims}) == len(subject.claims)
+    in_studies = {(cell.claim, arm) for study in subject.studies for cell in study.cells for arm in cell.arms}
+    measures = {name.rpartition("_")[2] for name in measured(slug)}
+    for claim in subject.claims:
+        assert claim.margin >= 0
+        assert claim.contrasts
+        assert claim.measure in measures, claim.name
+        asked = {arm for pair in claim.contrasts for arm in pair}
+        assert all(first != second for first, second in claim.contrasts)
+        assert asked <= arms_of(slug) or all((claim.name, arm) in in_studies for arm in asked), claim.name
+
+
+@every_idea
+def test_its_studies_ask_what_can_be_run_and_answer_every_claim(slug: str) -> None:
+    subject = idea.load(slug)
+    assert len({study.name for study in subject.studies}) == len(subject.studies)
+    for study in subject.studies:
+        assert study.cells
+        assert len(set(study.seeds)) == len(study.seeds) >= 2
+        for cell in study.cells:
+            assert isinstance(cell.config, subject.config)
+            assert set(cell.arms.values()) <= arms_of(slug), cell
+    if subject.studies:
+        live = subject.studies[0]
+        answered = {(cell.claim, arm) for cell in live.cells for arm in cell.arms}
+        assert all((claim.name, arm) in answered for claim in subject.claims for pair in claim.contrasts for arm in pair)
+
+
+@every_idea
+def test_its_config_goes_through_json_and_refuses_what_it_does_not_know(slug: str) -> None:
+    subject = idea.load(slug)
+    for config in (subject.config(), subject.quick):
+        again = subject.config(**json.loads(config.canonical()))
+        assert (again, again.key()) == (config, config.key())
+    with pytest.raises(SettingError, match="has no setting"):
+        subject.config(no_such_setting=1)
+    names = {item.name for item in subject.config.settings()}
+    assert names & {"seeds", "first_seed", "threads", "first_cells", "out", "json", "progress", "help", "study", "scheduler"} == set()
+
+
+def settings_of_every_idea() -> list[Any]:
+    return [pytest.param(card.slug, item, id=f"{card.slug}-{item.name}") for card in idea.cards() for item in idea.load(card.slug).config.settings()]
+
+
+def beyond(item: Setting) -> list[Any]:
+    """Values just outside a setting's bounds, and of the wrong kind."""
+    if item.kind == "int":
+        return [item.low - 1, item.high + 1, item.low + 0.5, "many", True]
+    if item.kind == "float":
+        return [np.nextafter(item.low, -np.inf), np.nextafter(item.high, np.inf), float("nan"), float("inf"), "much", True]
+    return ["perhaps", 2] if item.kind == "bool" else ["no such choice", None]
+
+
+@pytest.mark.parametrize(("slug", "item"), settings_of_every_idea())
+def test_every_bound_refuses_just_beyond_it(slug: str, item: Setting) -> None:
+    config = idea.load(slug).config
+    for value in beyond(item):
+        with pytest.raises(SettingError) as refusal:
+            config(**{item.name: value})
+        assert item.name in str(refusal.value)
+        assert item.rule in str(refusal.value)
+        assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(("slug", "item"), settings_of_every_idea())
+def test_every_bound_is_itself_allowed_or_a_rule_between_settings_says_why(slug: str, item: Setting) -> None:
+    config = idea.load(slug).config
+    allowed = item.choices or ((False, True) if item.kind == "bool" else (item.low, item.high))
+    assert item.label
+    assert any([accepts_or_explains(config, item, value) for value in allowed])
+
+
+def accepts_or_explains(config: type[Config], item: Setting, value: Any) -> bool:
+    try:
+        return getattr(config(**{item.name: value}), item.name) == value
+    except SettingError as refusal:  # a rule between settings: a size larger than the default data set, say
+        assert item.name in str(refusal)
+        assert item.rule not in str(refusal)
+        return False
+
+
+@every_idea
+def test_the_run_that_ships_is_whole_and_has_its_pictures(slug: str) -> None:
+    recorded, subject = runs.recorded(slug), idea.load(slug)
+    assert recorded is not None, f"python -m mlcv_explore record {slug}"
+    assert recorded.config == subject.config().model_dump()
+    frames = film.unpack(runs.film_bytes(recorded), subject.frame)
+    again = subject.metrics(subject.config(), frames)
+    assert set(again) == set(recorded.metrics)
+    for name, values in again.items():
+        np.testing.assert_allclose(values, recorded.metrics[name]["per_seed"], atol=1e-6, err_msg=name)
+    for scheme in ("light", "dark"):
+        assert (recorded.folder / f"picture.{scheme}.svg").read_text(encoding="utf-8").startswith("<svg")
+
+
+@every_idea
+@pytest.mark.slow
+def test_the_run_that_ships_is_what_the_code_makes_today(slug: str) -> None:
+    recorded, subject = runs.recorded(slug), idea.load(slug)
+    again = subject.metrics(subject.config(), list(subject.run(subject.config(), recorded.seeds)))
+    for name, values in again.items():
+        np.testing.assert_allclose(values.mean(), recorded.metrics[name]["mean"], atol=0.01, err_msg=name)
+
+
+@every_idea
+def test_the_evidence_that_ships_has_every_cell_and_decides_what_it_says(slug: str) -> None:
+    subject = idea.load(slug)
+    for study in subject.studies[:1]:
+        folder = idea.ASSETS / slug
+        record = json.loads((folder / f"{study.name}.json").read_text(encoding="utf-8"))
+        table = studies.read(folder, study)
+        assert record["seeds"] == list(study.seeds)
+        assert [claim["name"] for claim in record["claims"]] == [claim.name for claim in subject.claims]
+        assert [claim["margin"] for claim in record["claims"]] == [claim.margin for claim in subject.claims]
+        assert {(row["claim"], row["arm"]) for row in table} == {(cell.claim, arm) for cell in study.cells for arm in cell.arms}
+        decided = studies.verdicts(subject, study, table)
+        assert [verdict["status"] for verdict in decided] == [verdict["status"] for verdict in record["verdicts"]]

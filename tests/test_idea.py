@@ -1,0 +1,83 @@
+"""Ideas are found by folder, known by the header of their docstring, and a broken one says what is wrong."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mlcv_explore import idea
+
+HEADER = '"""Idea: {number}\nSection: {section}\nTitle: A title\nQuestion: Why: really?\n\nWords.\n\nSource: a paper.\n"""\n'
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder that `MLCV_IDEAS` names, beside no other idea."""
+    (tmp_path / "shipped").mkdir()
+    (tmp_path / "own").mkdir()
+    monkeypatch.setattr(idea, "FOLDER", tmp_path / "shipped")
+    monkeypatch.setenv("MLCV_IDEAS", str(tmp_path / "own"))
+    before = set(sys.modules)
+    idea.cards.cache_clear()
+    yield tmp_path / "own"
+    idea.cards.cache_clear()
+    for name in set(sys.modules) - before:
+        if name.startswith("mlcv_explore.ideas."):
+            del sys.modules[name]
+
+
+def write(folder: Path, slug: str, number: int = 1, section: str = "Noise", body: str = "idea = 'the record'\n") -> None:
+    path = folder / (slug if slug.endswith(".py") else f"{slug}.py")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(HEADER.format(number=number, section=section) + body, encoding="utf-8")
+
+
+def test_ideas_are_sorted_by_section_then_by_number(folder: Path) -> None:
+    write(folder, "late", 3, "Structure")
+    write(folder, "second", 12, "Noise")
+    write(folder, "first", 4, "Noise")
+    write(folder, "explained/__init__.py", 9, "Explain")
+    assert [card.slug for card in idea.cards()] == ["explained", "first", "second", "late"]
+
+
+def test_a_card_is_read_from_the_docstring_without_importing(folder: Path) -> None:
+    write(folder, "silent", body="raise SystemExit('imported')\n")
+    card = idea.card("silent")
+    assert (card.number, card.section, card.title, card.question) == (1, "Noise", "A title", "Why: really?")
+    assert card.text == "Words.\n\nSource: a paper."
+
+
+def test_a_module_or_a_folder_of_modules_is_loaded(folder: Path) -> None:
+    write(folder, "single", body="idea = 'single record'\n")
+    write(folder, "several/__init__.py", body="from mlcv_explore.ideas.several.formula import record as idea\n")
+    (folder / "several" / "formula.py").write_text("record = 'several records'\n")
+    assert idea.load("single") == "single record"
+    assert idea.load("several") == "several records"
+
+
+def test_a_broken_idea_raises_its_own_error_each_time(folder: Path) -> None:
+    write(folder, "broken", body="import no_such_library\n")
+    for _ in range(2):
+        with pytest.raises(ModuleNotFoundError, match="no_such_library"):
+            idea.load("broken")
+
+
+def test_an_unknown_idea_is_told_with_those_that_are_known(folder: Path) -> None:
+    write(folder, "known")
+    with pytest.raises(KeyError, match="There is no idea 'unknown'; the ideas are known"):
+        idea.load("unknown")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('"""Idea: 1\nSection: Noise\n\nTitle: too late\nQuestion: too late\n"""', "lacks Question, Title"),
+        ("idea = None\n", "lacks Idea, Question, Section, Title"),
+        (HEADER.format(number=1, section="Cookery"), "section must be one of Explain, .*, got 'Cookery'"),
+    ],
+)
+def test_a_header_that_cannot_be_used_is_told(folder: Path, text: str, complaint: str) -> None:
+    (folder / "odd.py").write_text(text)
+    with pytest.raises(ValueError, match=complaint):
+        idea.cards()

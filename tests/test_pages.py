@@ -1,0 +1,141 @@
+"""Every page opens, plays and trains under Streamlit's own test runner; runs go through a real, in-process cluster."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from mlcv_explore import idea, runs
+from mlcv_explore.ui import server
+
+FRAME = Path(__file__).parent.parent / "pages" / "frame.py"
+PATIENCE = 60  # seconds a quick run may take
+
+
+@pytest.fixture(scope="module", autouse=True)
+def engine() -> Iterator[None]:
+    """A cluster in this process, in place of the one `app.py` starts beside the server."""
+    from mlcv_explore.jobs import Jobs
+
+    server.use(Jobs(processes=False))
+    yield
+    server.close()
+
+
+def opened(page: str, **link: str) -> AppTest:
+    """A page opened through the frame, with settings in its link."""
+    app = AppTest.from_file(FRAME, default_timeout=30)
+    for name, value in link.items():
+        app.query_params[name] = value
+    app.run()
+    return app.switch_page(page).run() if page != "home.py" else app
+
+
+def words(app: AppTest) -> str:
+    """All that a page says."""
+    return "\n".join(
+        str(element.value) for kind in ("title", "markdown", "caption", "info", "warning", "error", "subheader") for element in app.get(kind)
+    )
+
+
+@pytest.mark.parametrize("page", ["home.py", "runs.py", *[f"{card.slug}.py" for card in idea.cards()]])
+def test_page_opens(page):
+    app = opened(page)
+    assert not app.exception
+    assert len(app.title) == 1
+
+
+def test_home_shows_every_idea():
+    app = opened("home.py")
+    for card in idea.cards():
+        assert card.question in words(app)
+        assert any(card.title in link.label for link in app.get("page_link"))
+
+
+@pytest.mark.parametrize("card", idea.cards(), ids=lambda card: card.slug)
+@pytest.mark.parametrize("act", ["Play", "Train", "Answer", "Read"])
+def test_every_act_is_alive_at_first_paint(card, act):
+    app = opened(f"{card.slug}.py", **{f"{card.slug}-act": act})
+    assert not app.exception
+    assert app.title[0].value == card.question
+
+
+@pytest.mark.parametrize("card", idea.cards(), ids=lambda card: card.slug)
+def test_page_trains_to_a_verdict(card):
+    subject = idea.load(card.slug)
+    link = {f"{card.slug}-{name}": str(value) for name, value in subject.quick.changed().items()}
+    app = opened(f"{card.slug}.py", **link, **{f"{card.slug}-act": "Train", f"{card.slug}-seeds": "2"})
+    app.button(key=f"{card.slug}-train").click().run()
+    deadline = time.monotonic() + PATIENCE
+    while "What these seeds say" not in words(app):
+        assert time.monotonic() < deadline and not app.exception, words(app)
+        app.run()
+    assert "n = 2 seeds" in words(app)
+
+
+@pytest.mark.parametrize("card", idea.cards(), ids=lambda card: card.slug)
+def test_a_bad_link_is_told_and_the_default_used(card):
+    name = next(item for item in idea.load(card.slug).config.settings() if item.kind == "float")
+    app = opened(f"{card.slug}.py", **{f"{card.slug}-{name.name}": str(name.high + 1), f"{card.slug}-no_such": "1", f"{card.slug}-act": "Train"})
+    assert not app.exception
+    said = words(app)
+    assert f"{name.name} must be {name.rule}, got" in said
+    assert "has no setting 'no_such'" in said
+    assert app.slider(key=f"{card.slug}-{name.name}").value == name.default
+
+
+def kept_runs() -> tuple[AppTest, str, str]:
+    """The runs page after one run was trained with two, and one with four seeds; the page and both identities."""
+    card = idea.cards()[0]
+    kept = [server.jobs().start(card.slug, idea.load(card.slug).quick, range(seeds), "a test") for seeds in (2, 4)]
+    deadline = time.monotonic() + PATIENCE
+    while {server.jobs().state(run_id).status for run_id in kept} != {"finished"}:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return opened("runs.py"), *kept
+
+
+def test_a_kept_run_is_replayed_compared_and_deleted():
+    app, small, large = kept_runs()
+    choices = len(app.selectbox(key="runs-open").options)
+    app.selectbox(key="runs-open").set_value(small).run()
+    assert not app.exception
+    next(slider for slider in app.slider if slider.label == "Frame").set_value(1).run()
+    assert not app.exception and "Step 2 of" in words(app)
+    app.selectbox(key="runs-with").set_value(large).run()
+    assert not app.exception and "n = 2 seeds both have" in words(app)
+    app.selectbox(key="runs-with").set_value(None).run()
+    app.button(key="runs-delete").click().run()
+    assert not app.exception and runs.find(small) is None and runs.find(large) is not None
+    assert len(app.selectbox(key="runs-open").options) == choices - 1
+
+
+def test_search_finds_by_title_and_says_when_there_is_none():
+    app, *_ = kept_runs()
+    everything = len(app.selectbox(key="runs-open").options)
+    app.text_input(key="runs-search").set_value("no such words").run()
+    assert not app.exception and app.selectbox(key="runs-open").options == [] and everything >= 3
+    app.text_input(key="runs-search").set_value(idea.cards()[0].title.upper()).run()
+    assert len(app.selectbox(key="runs-open").options) == everything
+
+
+def test_strangers_see_the_shipped_runs_and_delete_nothing(monkeypatch):
+    kept_runs()
+    monkeypatch.setenv("MLCV_PUBLIC", "1")
+    app = opened("runs.py")
+    assert not app.exception
+    assert all("shipped" in name for name in app.selectbox(key="runs-open").options)
+    app.selectbox(key="runs-open").set_value(runs.recorded(idea.cards()[0].slug).id).run()
+    assert not app.exception and not [button for button in app.button if button.key == "runs-delete"]
+
+
+def test_a_damaged_run_is_told_and_skipped():
+    _, _, large = kept_runs()
+    folder = runs.find(large).folder
+    (folder / "run.json").write_text("{")
+    app = opened("runs.py")
+    assert not app.exception and folder.name in words(app)
+    shutil.rmtree(folder)
