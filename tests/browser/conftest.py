@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="no Chromium on this machine (MLCV_BROWSER=required makes this an error)"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of `streamlit run app.py` with an empty MLCV_HOME, its workers ready."""
     home = tmp_path_factory.mktemp("served")
@@ -67,7 +67,7 @@ def _wait_ready(address: str, process: subprocess.Popen) -> None:
     raise TimeoutError("the server never got ready")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[object]:
     """Chromium, without a window."""
     from playwright.sync_api import sync_playwright
