@@ -21,6 +21,7 @@ class Session:
         self.hash = ""
         self.bytes = 0
         self.said = ""  # headings and text of the last script run
+        self.timed, self.interval = "", 0.0  # the fragment that runs again by itself, and how often, in seconds
 
     def open(self) -> float:
         """Run the page from nothing; seconds until its script has finished."""
@@ -38,6 +39,10 @@ class Session:
     def again(self) -> float:
         """Run the whole page once more; seconds."""
         return self._rerun()
+
+    def tick(self) -> float:
+        """Run the fragment that runs again by itself, as the browser's timer would; seconds."""
+        return self._rerun(fragment=self.timed)
 
     def close(self) -> None:
         """Leave."""
@@ -70,12 +75,14 @@ class Session:
             answer = ForwardMsg()
             answer.ParseFromString(data)
             kind = answer.WhichOneof("type")
-            if kind == "new_session":
-                self.hash = answer.new_session.page_script_hash
+            if kind == "navigation":  # which page the frame chose; without its hash the next run would show home
+                self.hash = answer.navigation.page_script_hash
+            elif kind == "auto_rerun":
+                self.timed, self.interval = answer.auto_rerun.fragment_id, answer.auto_rerun.interval
             elif kind == "delta" and answer.delta.WhichOneof("type") == "new_element":
                 element = answer.delta.new_element
                 inner = getattr(element, element.WhichOneof("type"))
-                self.said += f"{getattr(inner, 'body', '')}\n"
+                self.said += f"{getattr(inner, 'body', '') or getattr(inner, 'text', '')}\n"
                 identity = getattr(inner, "id", "")
                 if isinstance(identity, str) and identity.startswith("$$ID"):
                     self.widgets[identity.split("-", 2)[2]] = identity

@@ -9,6 +9,7 @@ The rival of the start is a Streamlit app of one line; the same line with `impor
 import argparse
 import json
 import os
+import re
 import socket
 import statistics
 import subprocess
@@ -30,6 +31,7 @@ PAGE = "label_noise"
 VISITORS = 8
 MOVES = 60  # slider moves a visitor
 DONE = "What these seeds say"  # the heading of a finished run
+SHOWN = re.compile(r"Step (\d+) of")  # what the progress bar says of a run under way
 PAUSE = 0.3  # seconds between two moves of one visitor: a hand does not move a slider faster
 
 
@@ -110,6 +112,17 @@ def moves(session: Session, times: list[float], count: int = MOVES, offset: int 
         time.sleep(PAUSE)
 
 
+def start_training(session: Session, limit: float = 60.0) -> None:
+    """Press Train and wait for the first frame. Raises TimeoutError when none comes."""
+    session.move(f"{PAGE}-train", True)
+    deadline = time.monotonic() + limit
+    while not SHOWN.search(session.said):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"no frame within {limit:g} s")
+        time.sleep(session.interval)
+        session.tick()
+
+
 def percentile(values: list[float], share: float) -> float:
     """The `share` quantile, nearest rank."""
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
@@ -122,7 +135,7 @@ def sliders(port: int) -> dict[str, float]:
     moves(session, [], 10)
     moves(session, alone)
     trainer = first_session(port, PAGE, f"{PAGE}-act=Train&{PAGE}-seeds=50&{PAGE}-epochs=400")
-    trainer.move(f"{PAGE}-train", True)
+    start_training(trainer)
     crowd: list[float] = []
     sessions = [first_session(port, PAGE) for _ in range(VISITORS)]
     threads = [threading.Thread(target=moves, args=(visitor, crowd, MOVES, index)) for index, visitor in enumerate(sessions)]
@@ -130,6 +143,9 @@ def sliders(port: int) -> dict[str, float]:
         thread.start()
     for thread in threads:
         thread.join()
+    trainer.tick()
+    if not SHOWN.search(trainer.said):
+        raise RuntimeError("the training run did not go on all the while")
     trainer.move(f"{PAGE}-cancel", True)
     for visitor in (session, trainer, *sessions):
         visitor.close()
@@ -154,7 +170,9 @@ def memory(port: int, process: subprocess.Popen) -> dict[str, float]:
         trainer = first_session(port, PAGE, f"{PAGE}-act=Train&{PAGE}-seeds=2&{PAGE}-epochs=20&{PAGE}-first_seed={100 * run}")
         trainer.move(f"{PAGE}-train", True)
         deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and DONE not in trainer.said:
+        while DONE not in trainer.said:
+            if time.monotonic() > deadline:
+                raise TimeoutError("a run of 20 epochs did not end")
             time.sleep(0.25)
             trainer.again()
         trainer.close()

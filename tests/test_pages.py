@@ -1,5 +1,6 @@
 """Every page opens, plays and trains under Streamlit's own test runner; runs go through a real, in-process cluster."""
 
+import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -61,6 +62,14 @@ def test_every_act_is_alive_at_first_paint(card, act):
     app = opened(f"{card.slug}.py", **{f"{card.slug}-act": act})
     assert not app.exception
     assert app.title[0].value == card.question
+
+
+@pytest.mark.parametrize("card", idea.cards(), ids=lambda card: card.slug)
+def test_the_answer_says_every_verdict_that_ships_and_home_the_first(card):
+    verdicts = json.loads((idea.ASSETS / card.slug / "live.json").read_text(encoding="utf-8"))["verdicts"]
+    said = words(opened(f"{card.slug}.py", **{f"{card.slug}-act": "Answer"}))
+    assert [verdict["claim"] for verdict in verdicts if verdict["sentence"] not in said] == []
+    assert f"{verdicts[0]['status']} · n = {verdicts[0]['estimate']['n']} seeds" in words(opened("home.py"))
 
 
 @pytest.mark.parametrize("card", idea.cards(), ids=lambda card: card.slug)

@@ -150,6 +150,8 @@ def _cancel(slug: str) -> None:
 def _progress(state: RunState, seeds: int) -> None:
     if state.status == "waiting":
         st.progress(0.0, text=f"Busy: {state.ahead} run{'s' * (state.ahead != 1)} ahead of yours." if state.ahead else "A worker is getting ready …")
+    elif state.status == "running" and not state.steps:
+        st.progress(0.0, text=f"Started: the first frame is on its way · {seeds} seeds")
     elif state.status == "running":
         left = f" · about {_duration(state.seconds_left)} left" if state.seconds_left is not None else ""
         st.progress(min(1.0, state.step / max(1, state.steps)), text=f"Step {state.step} of {state.steps} · {seeds} seeds{left}")
