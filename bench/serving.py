@@ -9,6 +9,7 @@ The rival of the start is a Streamlit app of one line; the same line with `impor
 import argparse
 import json
 import os
+import random
 import re
 import socket
 import statistics
@@ -32,7 +33,7 @@ VISITORS = 8
 MOVES = 60  # slider moves a visitor
 DONE = "What these seeds say"  # the heading of a finished run
 SHOWN = re.compile(r"Step (\d+) of")  # what the progress bar says of a run under way
-PAUSE = 0.3  # seconds between two moves of one visitor: a hand does not move a slider faster
+PAUSE = 0.3  # seconds between two moves of one visitor, give or take half: a hand does not move a slider faster
 
 
 def free_port() -> int:
@@ -84,11 +85,11 @@ def starts(repeats: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         (place / "empty.py").write_text("import streamlit as st; st.write('hello')\n")
-        (place / "torch.py").write_text("import torch, streamlit as st; st.write('hello')\n")
+        (place / "with_torch.py").write_text("import torch, streamlit as st; st.write('hello')\n")
         rows: dict[str, list[float]] = {"empty app": [], "empty app + import torch": [], "home": []}
         for _ in range(repeats + 1):
             rows["empty app"].append(start_seconds(place / "empty.py", folder, place))
-            rows["empty app + import torch"].append(start_seconds(place / "torch.py", folder, place))
+            rows["empty app + import torch"].append(start_seconds(place / "with_torch.py", folder, place))
             rows["home"].append(start_seconds(ROOT / "app.py", folder, ROOT))
         return {name: statistics.median(values[1:]) for name, values in rows.items()}  # the first warms the disk
 
@@ -106,10 +107,11 @@ def wait_ready(port: int) -> None:
 
 
 def moves(session: Session, times: list[float], count: int = MOVES, offset: int = 0) -> None:
-    """Move the Play act's epoch slider `count` times."""
+    """Move the Play act's epoch slider `count` times, not in step with other visitors."""
+    hand = random.Random(offset)
     for move in range(count):
         times.append(session.move(f"{PAGE}-epoch", float((7 * move + 13 * offset) % 100 + 1)))
-        time.sleep(PAUSE)
+        time.sleep(hand.uniform(0.5, 1.5) * PAUSE)
 
 
 def start_training(session: Session, limit: float = 60.0) -> None:
@@ -134,16 +136,18 @@ def sliders(port: int) -> dict[str, float]:
     session = first_session(port, PAGE)
     moves(session, [], 10)
     moves(session, alone)
-    trainer = first_session(port, PAGE, f"{PAGE}-act=Train&{PAGE}-seeds=50&{PAGE}-epochs=400")
+    trainer = first_session(port, PAGE, f"{PAGE}-act=Train&{PAGE}-epochs=400")
     start_training(trainer)
     crowd: list[float] = []
     sessions = [first_session(port, PAGE) for _ in range(VISITORS)]
     threads = [threading.Thread(target=moves, args=(visitor, crowd, MOVES, index)) for index, visitor in enumerate(sessions)]
     for thread in threads:
         thread.start()
+    while any(thread.is_alive() for thread in threads):  # a ninth visitor watches the run
+        trainer.tick()
+        time.sleep(trainer.interval)
     for thread in threads:
         thread.join()
-    trainer.tick()
     if not SHOWN.search(trainer.said):
         raise RuntimeError("the training run did not go on all the while")
     trainer.move(f"{PAGE}-cancel", True)

@@ -76,8 +76,7 @@ def trace_curves(sigma: float, confidence: float) -> charts.Chart:
 
 @st.fragment
 def play() -> None:
-    """The recorded run under a scrubber, and the formula under its sliders."""
-    started = time.perf_counter()
+    """The recorded run under a scrubber."""
     found = evidence.recorded(card.slug)
     if found is None:
         st.info("No run is recorded yet: `python -m mlcv_explore record label_noise`.")
@@ -102,6 +101,12 @@ def play() -> None:
     with right:
         frame = film[min(epoch, len(film)) - 1]
         page.figure(confidence_histograms(frame), f"{card.slug}-confidence", f"Training pictures at epoch {epoch}.", cost, command, moving=True)
+
+
+@st.fragment
+def formula() -> None:
+    """Noisy targets and the gradient's noise, under sliders of their own."""
+    started = time.perf_counter()
     st.markdown("##### What the network is asked for, and what that does to its gradient")
     shapes, covariance, controls = st.columns([3, 3, 2], gap="medium")
     with controls:
@@ -205,6 +210,7 @@ what_to_do = "Forty in a hundred training labels are wrong. Move the epoch: plai
 act = page.intro(card, what_to_do, LabelNoiseConfig, LabelNoiseView)
 if act == "Play":
     play()
+    formula()
 elif act == "Train":
     picture, controls = st.columns([3, 1], gap="medium")
     with controls:

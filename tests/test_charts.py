@@ -60,7 +60,8 @@ def every_chart(scheme: str) -> dict[str, Chart]:
 
 
 def part(chart: Chart, name: str) -> pandas.DataFrame:
-    return chart.data[chart.data["part"] == name].reset_index(drop=True)
+    table = chart.data.to_pandas()
+    return table[table["part"] == name].reset_index(drop=True)
 
 
 # --- the contract of a chart
@@ -72,7 +73,7 @@ def test_every_chart_is_valid_and_can_be_drawn(name: str, scheme: str) -> None:
     chart = every_chart(scheme)[name]
     altair.Chart.from_dict(chart.to_dict())  # raises on anything that Vega-Lite's schema does not know
     picture = chart.svg()
-    for text in part(chart, "label")["text"] if "text" in chart.data else []:
+    for text in part(chart, "label")["text"] if "text" in chart.data.column_names else []:
         assert all(word.replace('"', "&quot;") in picture for word in text.split("\n")), f"{text!r} is missing in the picture"
     json.dumps(chart.spec)  # what Streamlit sends
 
@@ -100,7 +101,7 @@ def test_the_numbers_to_take_along_are_tidy_and_hold_no_furniture() -> None:
     for name, chart in every_chart("light").items():
         table = pandas.read_csv(io.StringIO(chart.csv()))
         assert tuple(table.columns) == chart.columns, name
-        assert len(table) == chart.data["part"].isin(NUMBERS).sum() > 0, name
+        assert len(table) == chart.data.to_pandas()["part"].isin(NUMBERS).sum() > 0, name
 
 
 # --- curves

@@ -79,14 +79,24 @@ def figure(chart: "Chart", key: str, notice: str, cost: str, command: str = "", 
 
 def downloads(chart: "Chart", key: str, command: str = "", config: "Config | None" = None) -> None:
     """The picture as PNG and SVG, the numbers, the settings, and the command that makes this view again."""
-    with st.popover("", icon=":material/download:", type="tertiary", help="Download picture, numbers, settings, command", key=f"{key}-downloads"):
-        files: dict[str, tuple[Callable[[], str | bytes], str, str]] = {
-            "Picture (PNG)": (chart.png, f"{key}.png", "image/png"),
-            "Picture (SVG)": (chart.svg, f"{key}.svg", "image/svg+xml"),
-            "Numbers (CSV)": (chart.csv, f"{key}.csv", "text/csv"),
-        }
-        if config is not None:
-            files["Settings (JSON)"] = (config.canonical, f"{key}.json", "application/json")
+    shelf = st.popover(
+        "",
+        icon=":material/download:",
+        type="tertiary",
+        help="Download picture, numbers, settings, command",
+        key=f"{key}-downloads",
+        on_change="rerun",
+    )
+    if not shelf.open:  # four closed ones would cost a third of a slider's move
+        return
+    files: dict[str, tuple[Callable[[], str | bytes], str, str]] = {
+        "Picture (PNG)": (chart.png, f"{key}.png", "image/png"),
+        "Picture (SVG)": (chart.svg, f"{key}.svg", "image/svg+xml"),
+        "Numbers (CSV)": (chart.csv, f"{key}.csv", "text/csv"),
+    }
+    if config is not None:
+        files["Settings (JSON)"] = (config.canonical, f"{key}.json", "application/json")
+    with shelf:
         for label, (make, name, kind) in files.items():
             st.download_button(label, make, name, kind, key=f"{key}-{name}", on_click="ignore", width="stretch")
         if command:

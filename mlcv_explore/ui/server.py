@@ -61,13 +61,18 @@ def close() -> None:
 def _boot() -> None:
     _painted.wait(PATIENCE)
     jobs().warm()
-    from mlcv_explore import charts, idea, images  # noqa: F401  and pandas, SciPy and Pillow with the first picture
+    import pandas  # noqa: F401  for the first table
+
+    from mlcv_explore import charts, idea, images, runs  # noqa: F401  and Arrow and Pillow with the first picture
     from mlcv_explore.ui import evidence
 
     for card in idea.cards():
         subject = idea.load(card.slug)
         if found := evidence.recorded(card.slug):
-            picture = subject.picture(found[1])
+            run, film = found
+            config = subject.config(**run.config)
+            runs.decided(subject, config, subject.metrics(config, film), 1, 1)  # SciPy, before a first verdict has to wait for it
+            picture = subject.picture(film)
             lines = {role: charts.Line(role, values) for role, values in picture.lines.items()}
             charts.curves(picture.x, lines, picture.x_title, picture.y_title, palette=charts.PALETTES["light"])
     if "torch" in sys.modules:
