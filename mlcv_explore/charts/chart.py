@@ -110,6 +110,7 @@ def with_interval(mean: float, low: float, high: float) -> str:
     if not all(map(math.isfinite, (mean, low, high))):
         return f"{mean:.3g}".replace("-", "−") if math.isfinite(mean) else "undefined"
     places = _places((high - low) / 2, mean)
+    mean, low, high = (round(value, places) + 0.0 for value in (mean, low, high))  # no minus before a zero
     return f"{mean:.{places}f} [{low:.{places}f}, {high:.{places}f}]".replace("-", "−")
 
 

@@ -25,6 +25,10 @@ def test_from_home_to_a_verdict_and_a_shared_link(server, new_tab):
         tab.page.keyboard.press("ArrowLeft")
     tab.idle()
     assert "label_noise-epoch=95" in tab.page.url
+    tab.page.locator(".st-key-label_noise-accuracy-downloads button:visible").first.click()
+    with tab.page.expect_download() as numbers:
+        tab.page.get_by_role("button", name="Numbers (CSV)").click()
+    assert numbers.value.path().read_text(encoding="utf-8").startswith("line,role,x,mean,low,high,n,seed\nplain,baseline,1,")
 
     tab.open(f"{server}/label_noise?label_noise-act=Train&{LONG}")
     tab.page.get_by_role("button", name="Train", exact=True).click()
