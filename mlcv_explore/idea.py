@@ -113,6 +113,11 @@ def card(slug: str) -> Card:
     return found[slug]
 
 
+def path(slug: str) -> Path:
+    """The file of an idea: its module, or the `__init__.py` of its folder."""
+    return next(path for path in _modules() if _slug(path) == card(slug).slug)
+
+
 def load(slug: str) -> Idea:
     """The idea itself. Imports its module, and torch with it; an error in the module is not hidden."""
     card(slug)

@@ -23,7 +23,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlcv_explore import idea, statistics
+from mlcv_explore import idea, sources, statistics
 from mlcv_explore.config import Config
 from mlcv_explore.idea import Film, Idea
 
@@ -31,9 +31,7 @@ if TYPE_CHECKING:
     import numpy as np
     from pydantic import TypeAdapter
 
-PACKAGE = Path(__file__).parent
 # What only shows, carries, keeps or judges a film: an edit there does not change the film or its metrics, and verdicts are decided again from these
-NOT_COMPUTE = ("charts", "images.py", "ui", "command", "__main__.py", "jobs.py", "compute.py", "runs.py", "studies.py", "statistics.py")
 LIBRARIES = ("mlcv-explore", "numpy", "torch")
 DEFAULT_LIMIT = 2048.0  # megabytes
 UNFINISHED = ".part-"  # how the name of a folder begins that is being written or removed
@@ -71,7 +69,7 @@ class Run:
     @property
     def current(self) -> bool:
         """Whether today's sources would make it again."""
-        return self.fingerprint == fingerprint()
+        return self.fingerprint == sources.fingerprint(self.slug)
 
 
 @dataclass(frozen=True)
@@ -94,20 +92,9 @@ def runs_folder() -> Path:
     return home() / "runs"
 
 
-@cache
-def fingerprint() -> str:
-    """12 hexadecimal digits of all sources that compute; charts, pages, the command line, and what carries and keeps films do not count."""
-    digest = hashlib.blake2b(digest_size=6)
-    for path in sorted(PACKAGE.rglob("*.py")):
-        name = path.relative_to(PACKAGE)
-        if name.parts[0] not in NOT_COMPUTE:
-            digest.update(name.as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
-
-
 def identity(slug: str, config: Config, seeds: Sequence[int], made_by: str | None = None) -> str:
     """20 hexadecimal digits that equal runs share: idea, settings, seeds and sources."""
-    text = json.dumps([slug, config.key(), list(seeds), made_by or fingerprint()])
+    text = json.dumps([slug, config.key(), list(seeds), made_by or sources.fingerprint(slug)])
     return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
 
 
@@ -125,7 +112,7 @@ def of(slug: str, config: Config, seeds: Sequence[int], film: Film, seconds: flo
         seconds,
         versions(),
         device,
-        fingerprint(),
+        sources.fingerprint(slug),
         {name: _metric(column, subject.resampled(config)) for name, column in columns.items()},
         [verdict.as_json() for verdict in decided(subject, config, columns)],
     )
