@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,9 @@ def say(capsys: pytest.CaptureFixture[str]):
 
 def start(*words: str, **environment: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "mlcv_explore", *words]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment})
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a suite started in the background hands on that it is ignored
+    return subprocess.Popen(command, **streams, env={**os.environ, **environment}, preexec_fn=heard)
 
 
 def test_ideas_are_listed_with_what_the_menu_says(say) -> None:
