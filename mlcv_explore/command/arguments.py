@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from mlcv_explore import idea
-from mlcv_explore.command import evidence, experiment, report
+from mlcv_explore.command import evidence, experiment, models, report
 from mlcv_explore.config import Config, SettingError, setting
 
 SETTING = "setting of the idea: "  # keeps a setting's value apart from the command's own options
@@ -25,6 +25,7 @@ class Counts(Config):
 
     seeds: int = setting(10, "how many seeds", low=1, high=10_000)
     first_seed: int = setting(0, "the first of them", low=0, high=1_000_000_000)
+    seed: int = setting(0, "which seed", low=0, high=1_000_000_000)
     threads: int = setting(1, "threads of one run; more pay for convolutions only", low=1, high=1024)
     first_cells: int = setting(1, "only the first cells of the study", low=1, high=1_000_000)
 
@@ -45,7 +46,9 @@ def read(words: Sequence[str]) -> argparse.Namespace:
     parser, commands = _parser()
     takes_settings, idea_first = words[:1] in (["run"], ["evidence"]), not "".join(words[1:2]).startswith("-")
     if takes_settings and idea_first and len(words) > 1:
-        _add_settings(commands[words[0]], _config_class(words[1]))
+        _add_settings(commands[words[0]], _config_class(words[1]), "settings of the idea")
+    if words[:1] == ["train"]:
+        _add_settings(commands["train"], _recipe(), "settings of the training")
     options, rest = parser.parse_known_args(_joined(words))
     if rest and takes_settings and not idea_first:
         raise Usage(f"{words[0]} has the idea before its settings: {words[0]} SLUG --setting VALUE.")
@@ -85,6 +88,12 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     )
     study.add_argument("--study", default="live", metavar="NAME", help="live (bundled data, minutes; the default) or full (real images)")
     study.add_argument("--scheduler", default=os.environ.get("MLCV_SCHEDULER"), metavar="ADDRESS", help="a dask cluster, tcp://host:8786")
+    train = add("train", models.train, "train one seed of a checkpoint that ships", 0, "seed", "threads", "out", "progress", "json")
+    train.add_argument("checkpoint", metavar="CHECKPOINT", help="such as cifar10")
+    add("checkpoints", models.checkpoints, "list the trained classifiers and how good they are", 0, "json")
+    predict = add("predict", models.predict, "say what a model sees in pictures", 0, "threads", "progress", "json")
+    predict.add_argument("images", metavar="IMAGE", nargs="+", help="JPEG, PNG, WebP or GIF")
+    predict.add_argument("--model", default="cifar10", metavar="NAME", help="a classifier; `checkpoints` lists them (default cifar10, the average)")
     add("doctor", report.doctor, "say what is here: versions, device, data, disk, workers", 0, "json")
     add("download", report.download, "fetch a data set", 0, "progress").add_argument("dataset", metavar="NAME", help="`doctor` lists them")
     return parser, commands
@@ -102,8 +111,8 @@ def _add_flag(parser: Parser, name: str) -> None:
         parser.add_argument(*_spellings(name), dest=name, metavar="N", help=f"{item.label}, {item.rule}")
 
 
-def _add_settings(parser: Parser, config: type[Config]) -> None:
-    group = parser.add_argument_group("settings of the idea")
+def _add_settings(parser: Parser, config: type[Config], title: str) -> None:
+    group = parser.add_argument_group(title)
     for item in config.settings():
         unit = f" ({item.unit})" if item.unit else ""
         text = f"{item.label}{unit}: {item.rule}; default {item.default}. {item.help}".replace("%", "%%")
@@ -136,8 +145,9 @@ def _check(options: argparse.Namespace) -> None:
     given = {key.removeprefix(SETTING): value for key, value in vars(options).items() if key.startswith(SETTING) and value is not None}
     options.changes = {}
     if given:
-        with _complaints_about(configs[0], options.slugs[0]):
-            built = configs[0](**given)
+        config, name = (_recipe(), options.checkpoint) if options.name == "train" else (configs[0], options.slugs[0])
+        with _complaints_about(config, name):
+            built = config(**given)
         options.changes = {name: getattr(built, name) for name in given}
     if getattr(options, "out", None) is not None:
         _check_writable(options.out)
@@ -150,6 +160,12 @@ def _complaints_about(config: type[Config], name: str) -> Iterator[None]:
         yield
     except SettingError as error:
         raise Usage(str(error).replace(config.__name__, name)) from None
+
+
+def _recipe() -> type[Config]:
+    from mlcv_explore.classifiers import Recipe  # torch comes with it
+
+    return Recipe
 
 
 def _config_class(slug: str) -> type[Config]:

@@ -1,0 +1,269 @@
+"""Trained weights: where they lie, how a classifier is made of them, and how those that ship were made.
+
+A checkpoint is a folder of `weights.safetensors` and `card.json`. `cifar10/0` is one seed, `cifar10` all of them, averaged.
+"""
+
+import hashlib
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as tensors_of
+from safetensors.torch import load_file, save
+from torch import nn
+
+from mlcv_explore import classifiers, data, runs
+from mlcv_explore.classifiers import Recipe
+from mlcv_explore.config import SettingError
+
+FOLDER = Path(__file__).parent.parent / "checkpoints"
+WEIGHTS, CARD = "weights.safetensors", "card.json"
+Report = Callable[[int, int, float, float], None]  # (epochs done, epochs, loss, training accuracy)
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used. The text is one sentence that says what is wrong and what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """A trained network with what is needed to ask it: pictures (B, 3, side, side) in [0, 1] → logits (B, classes)."""
+
+    name: str
+    network: nn.Module  # in evaluation mode; shared by all who ask for it
+    classes: tuple[str, ...]
+    side: int
+    card: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one checkpoint that ships is trained on."""
+
+    dataset: str
+    recipe: Recipe
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    seeds: tuple[int, ...]
+
+
+PLANS = {"cifar10": Plan("cifar10", Recipe(), (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616), (0, 1, 2, 3, 4))}
+
+
+class Averaged(nn.Module):
+    """The mean of several networks' logits, as one network."""
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """(B, 3, side, side) → (B, classes)."""
+        return torch.stack([network(pictures) for network in self.networks]).mean(0)
+
+
+def names() -> list[str]:
+    """Every checkpoint that ships, seed by seed."""
+    return sorted(path.parent.relative_to(FOLDER).as_posix() for path in FOLDER.glob(f"**/{CARD}"))
+
+
+def load(name: str) -> Classifier:
+    """The classifier of that name, read once; `cifar10` is the average of its seeds. Raises CheckpointError."""
+    if name in names():
+        return _read(name)
+    members = [each for each in names() if each.startswith(f"{name}/")]
+    if not members:
+        raise CheckpointError(f"There is no model {name!r}; there are {', '.join(_offered()) or 'none'}.")
+    return _averaged(name, tuple(members))
+
+
+def members(name: str) -> list[Classifier]:
+    """The classifiers behind a name: the seeds of `cifar10`, or the one that is named."""
+    return [load(each) for each in names() if each == name or each.startswith(f"{name}/")]
+
+
+@cache
+def _read(name: str) -> Classifier:
+    return read(FOLDER / name, name)
+
+
+@cache
+def _averaged(name: str, members: tuple[str, ...]) -> Classifier:
+    each = [_read(member) for member in members]
+    first = each[0]
+    if any((other.classes, other.side) != (first.classes, first.side) for other in each):
+        raise CheckpointError(f"The seeds of {name} do not have the same classes and picture size: train them again.")
+    card = {key: first.card[key] for key in ("architecture", "arguments", "classes", "input", "data")} | {"members": list(members)}
+    return Classifier(name, Averaged([other.network for other in each]).eval(), first.classes, first.side, card)
+
+
+def read(folder: Path, name: str) -> Classifier:
+    """The classifier in a folder, its checksum verified. Raises CheckpointError naming what does not fit."""
+    card, weights = read_card(folder, name), folder / WEIGHTS
+    try:
+        content = weights.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"The weights of {name} cannot be read ({error.strerror}): put {WEIGHTS} beside its {CARD}.") from error
+    if "sha256" in card and hashlib.sha256(content).hexdigest() != card["sha256"]:
+        raise CheckpointError(f"The weights of {name} are not those its card describes (another SHA-256): train or fetch them again.")
+    try:
+        tensors = tensors_of(content)
+    except SafetensorError as error:
+        raise CheckpointError(f"The weights of {name} are no safetensors file ({error}): save them again.") from error
+    network = built(card, name)
+    fit(network, tensors, name)
+    return Classifier(name, network.eval().requires_grad_(False), tuple(card["classes"]), int(card["input"]["size"]), card)
+
+
+def read_card(folder: Path, name: str) -> dict[str, Any]:
+    """What is written about a checkpoint. Raises CheckpointError when something is missing."""
+    try:
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"The card of {name} cannot be read ({type(error).__name__}): it must be a JSON object in {CARD}.") from error
+    wanted = ("architecture", "classes", "input")
+    missing = [key for key in wanted if not isinstance(card, dict) or key not in card]
+    if missing:
+        raise CheckpointError(f"The card of {name} lacks {', '.join(missing)}: it must say {', '.join(wanted)}.")
+    inner = [key for key in ("size", "mean", "std") if not isinstance(card["input"], dict) or key not in card["input"]]
+    if inner:
+        raise CheckpointError(f"The card of {name} lacks input.{inner[0]}: input must say size, mean and std.")
+    return card
+
+
+def built(card: dict[str, Any], name: str) -> nn.Module:
+    """The network a card names, with no trained weights yet: this project's own or one of torchvision's."""
+    mean, std, count = card["input"]["mean"], card["input"]["std"], len(card["classes"])
+    if card["architecture"] == "residual_classifier":
+        return classifiers.residual_classifier(**card["arguments"], classes=count, mean=mean, std=std)
+    from mlcv_explore.vision import models
+
+    if card["architecture"] not in models.list_models(module=models):
+        raise CheckpointError(
+            f"The card of {name} names the architecture {card['architecture']!r:.80}, which neither torchvision nor this project has."
+        )
+    with torch.random.fork_rng(devices=[]):
+        network = models.get_model(card["architecture"], weights=None, num_classes=count, **card.get("arguments", {}))
+    return nn.Sequential(classifiers.Normalise(mean, std), network)
+
+
+def fit(network: nn.Module, tensors: dict[str, torch.Tensor], name: str) -> None:
+    """Put tensors into a network, in place. Raises CheckpointError naming the first that differs.
+
+    Those of a network that is wrapped behind its normalisation may be named as the network itself names them.
+    """
+    own = network.state_dict()
+    if own and all(key.startswith("1.") for key in own) and not any(key.startswith("1.") for key in tensors):
+        tensors = {f"1.{key}": value for key, value in tensors.items()}
+    shown = (lambda key: key.removeprefix("1.")) if isinstance(network[0], classifiers.Normalise) and len(network) == 2 else str
+    for key, value in own.items():
+        if key not in tensors:
+            raise CheckpointError(f"The weights of {name} do not fit its card: the tensor {shown(key)!r} {list(value.shape)} is missing.")
+        if tensors[key].shape != value.shape:
+            there, here = list(tensors[key].shape), list(value.shape)
+            raise CheckpointError(f"The weights of {name} do not fit its card: the tensor {shown(key)!r} is {there}, the architecture has {here}.")
+    extra = next((key for key in tensors if key not in own), None)
+    if extra is not None:
+        raise CheckpointError(f"The weights of {name} do not fit its card: the architecture has no tensor {shown(extra)!r}.")
+    network.load_state_dict({key: value.to(own[key].dtype) for key, value in tensors.items()})
+
+
+def plan(name: str) -> Plan:
+    """How a checkpoint that ships is made. Raises SettingError when there is none of that name."""
+    if name not in PLANS:
+        raise SettingError(f"There is no checkpoint {name!r} to train; there are {', '.join(PLANS)}.")
+    return PLANS[name]
+
+
+def train(name: str, seed: int, recipe: Recipe | None = None, out: Path | None = None, report: Report | None = None) -> dict[str, Any]:
+    """Train one seed of a checkpoint that ships, write it to `out`/<name>/<seed> (default: where it ships) and return its card.
+
+    Every epoch is kept under MLCV_HOME until the end, so that a training that was stopped goes on. Weights are stored in float16, and the
+    card's test accuracy is that of the stored ones. Raises SettingError, DataError.
+    """
+    chosen = plan(name)
+    recipe = recipe or chosen.recipe
+    dataset = data.load(chosen.dataset)
+    if dataset.test is None:
+        raise SettingError(f"{chosen.dataset} has no official test part.")
+    classes = dataset.train.classes
+    state = classifiers.course(recipe, len(classes), chosen.mean, chosen.std, seed)
+    kept = runs.home() / "training" / f"{name}-{seed}-{recipe.key()}-{dataset.fingerprint}.safetensors"
+    seconds = _resumed(state, kept)
+    started = time.perf_counter() - seconds
+    for done, loss, accuracy in classifiers.epochs(recipe, state, dataset.train.images, dataset.train.labels, seed):
+        _keep(kept, save({**state.tensors(), "seconds": torch.tensor(time.perf_counter() - started)}))
+        if report is not None:
+            report(done, recipe.epochs, loss, accuracy)
+    stored = {key: value.to(torch.float16) if value.is_floating_point() else value for key, value in state.network.state_dict().items()}
+    content = save({key: value.contiguous() for key, value in stored.items()})
+    fit(state.network, stored, f"{name}/{seed}")
+    card = {
+        "name": f"{name}/{seed}",
+        "architecture": "residual_classifier",
+        "arguments": {"width": recipe.width},
+        "classes": list(classes),
+        "input": {"size": dataset.train.images.shape[-1], "mean": list(chosen.mean), "std": list(chosen.std)},
+        "data": {"name": chosen.dataset, "fingerprint": dataset.fingerprint},
+        "seed": seed,
+        "steps": recipe.epochs * math.ceil(len(dataset.train) / recipe.batch_size),
+        "seconds": round(time.perf_counter() - started, 1),
+        "recipe": recipe.model_dump(),
+        "metrics": {"test_accuracy": accuracy_of(state.network, dataset.test), "test_size": len(dataset.test)},
+        "parameters": sum(parameter.numel() for parameter in state.network.parameters()),
+        "versions": runs.versions(),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "command": " ".join(
+            ["python -m mlcv_explore train", name, f"--seed {seed}", *(f"--{key} {value}" for key, value in recipe.changed().items())]
+        ),
+    }
+    folder = (FOLDER if out is None else out) / name / str(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    _keep(folder / WEIGHTS, content)
+    _keep(folder / CARD, (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode())
+    kept.unlink(missing_ok=True)
+    return card
+
+
+def accuracy_of(network: nn.Module, pictures: data.Images) -> float:
+    """Share of the pictures given their own label, in [0, 1]."""
+    predicted = classifiers.logits_of(network, pictures.images).argmax(1).numpy()
+    return float((predicted == pictures.labels).mean())
+
+
+def _command(name: str, seed: int, recipe: Recipe) -> str:
+    changes = [f"--{key} {value}" for key, value in recipe.changed().items()]
+    return " ".join([f"python -m mlcv_explore train {name} --seed {seed}", *changes])
+
+
+def _resumed(state: classifiers.Course, kept: Path) -> float:
+    """Go on where a training was left; returns the seconds it had taken, 0 when there is nothing to go on with."""
+    if not kept.is_file():
+        return 0.0
+    try:
+        tensors = load_file(kept)
+    except SafetensorError:
+        return 0.0
+    seconds = float(tensors.pop("seconds"))
+    state.restore(tensors)
+    return seconds
+
+
+def _keep(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_bytes(content)
+    part.replace(path)
+
+
+def _offered() -> list[str]:
+    return sorted({name.split("/")[0] for name in names()} | set(names()))

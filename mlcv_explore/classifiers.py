@@ -1,0 +1,177 @@
+"""The convolutional classifiers that ship, and how they are trained: one-cycle Nesterov SGD, small pictures first."""
+
+import math
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from mlcv_explore.config import Config, setting
+from mlcv_explore.learning import descend
+from mlcv_explore.seeds import seeded, stream
+
+
+class Normalise(nn.Module):
+    """Pictures in [0, 1] to zero mean and unit deviation a channel, as the first layer, so that a gradient is one of the pixels."""
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """(B, channels, h, w) → the same shape."""
+        return (pictures - self.mean) / self.std
+
+
+class Shortcut(nn.Module):
+    """Two convolutions whose result is added to what went in."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first, self.second = convolution(channels, channels), convolution(channels, channels)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(B, channels, h, w) → the same shape."""
+        return features + self.second(self.first(features))
+
+
+def convolution(inputs: int, outputs: int, pool: bool = False) -> nn.Sequential:
+    """3×3 convolution, batch normalisation, ReLU; the ReLU is a module of its own and not in place, as attribution hooks need it."""
+    layers = [nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+    return nn.Sequential(*layers, *([nn.MaxPool2d(2)] if pool else []))
+
+
+def residual_classifier(width: int, classes: int, mean: Sequence[float], std: Sequence[float]) -> nn.Sequential:
+    """(B, 3, h, w) in [0, 1] → logits (B, classes): five convolutions and two shortcuts (after D. Page's ResNet-9), sides halved three times."""
+    layers = OrderedDict(
+        normalise=Normalise(mean, std),
+        stem=convolution(3, width),
+        halve1=convolution(width, 2 * width, pool=True),
+        shortcut1=Shortcut(2 * width),
+        halve2=convolution(2 * width, 4 * width, pool=True),
+        halve3=convolution(4 * width, 8 * width, pool=True),
+        shortcut2=Shortcut(8 * width),
+        pool=nn.AdaptiveAvgPool2d(1),
+        flatten=nn.Flatten(),
+        linear=nn.Linear(8 * width, classes),
+    )
+    return nn.Sequential(layers)
+
+
+class Recipe(Config):
+    """How a classifier is trained."""
+
+    width: int = setting(24, "Width", low=4, high=64, help="Channels of the first convolution; the last have eight times as many.")
+    epochs: int = setting(12, "Epochs", low=1, high=200)
+    small_epochs: int = setting(7, "Epochs on small pictures", low=0, high=200, help="The first ones, at three quarters of the side.")
+    batch_size: int = setting(128, "Batch size", low=8, high=1024)
+    peak_rate: float = setting(0.2, "Peak learning rate", low=0.0001, high=2)
+    warm_share: float = setting(0.25, "Share of steps before the peak", low=0.01, high=0.9)
+    weight_decay: float = setting(0.0005, "Weight decay", low=0, high=0.1)
+    smoothing: float = setting(0.1, "Label smoothing", low=0, high=0.9)
+    shift: int = setting(4, "Shift", low=0, high=16, unit="pixels", help="Pictures are moved by up to so much, each by its own.")
+    flip: bool = setting(True, "Mirror half of the pictures")
+    brain_float: bool = setting(True, "Half precision", help="Products in bfloat16 while training; weights stay in float32.")
+
+
+@dataclass
+class Course:
+    """A training under way: all that the next epoch needs, and all that is kept to go on with it later."""
+
+    network: nn.Sequential
+    optimiser: torch.optim.Optimizer
+    epoch: int = 0  # epochs done
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Weights, buffers and momenta by name."""
+        found = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        for name, parameter in self.network.named_parameters():
+            if "momentum_buffer" in self.optimiser.state[parameter]:
+                found[f"momentum.{name}"] = self.optimiser.state[parameter]["momentum_buffer"]
+        return found | {"epoch": torch.tensor(self.epoch)}
+
+    def restore(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Stand where `tensors()` was called."""
+        own = {name.removeprefix("network."): value for name, value in tensors.items() if name.startswith("network.")}
+        self.network.load_state_dict(own)
+        for name, parameter in self.network.named_parameters():
+            if f"momentum.{name}" in tensors:
+                self.optimiser.state[parameter]["momentum_buffer"] = tensors[f"momentum.{name}"].clone()
+        self.epoch = int(tensors["epoch"])
+
+
+def course(recipe: Recipe, classes: int, mean: Sequence[float], std: Sequence[float], seed: int) -> Course:
+    """A network with this seed's weights, before its first step."""
+    network = seeded(seed, lambda: residual_classifier(recipe.width, classes, mean, std)).to(memory_format=torch.channels_last)
+    decayed = [parameter for parameter in network.parameters() if parameter.ndim > 1]
+    free = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
+    groups: list[dict[str, Any]] = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": free, "weight_decay": 0.0}]
+    return Course(network, torch.optim.SGD(groups, lr=recipe.peak_rate, momentum=0.9, nesterov=True, fused=True))
+
+
+def epochs(recipe: Recipe, state: Course, pictures: np.ndarray, labels: np.ndarray, seed: int) -> Iterator[tuple[int, float, float]]:
+    """Train on: (epochs done, mean loss, accuracy on the training pictures as they passed) after each epoch.
+
+    `pictures` are uint8 (n, 3, h, w). Every epoch draws from streams of its own, so that one that is taken up again ends as one that never stopped.
+    """
+    steps = math.ceil(len(labels) / recipe.batch_size)
+    given, wanted = torch.from_numpy(np.ascontiguousarray(pictures)), torch.from_numpy(np.asarray(labels))
+    given = functional.pad(given, [recipe.shift] * 4, mode="reflect") if recipe.shift else given
+    side = pictures.shape[-1]
+    for epoch in range(state.epoch, recipe.epochs):
+        state.network.train()
+        order = torch.randperm(len(labels), generator=stream(seed, f"order {epoch}"))
+        chance = stream(seed, f"shifts and mirrors {epoch}")
+        small = round(side * 0.75) if epoch < recipe.small_epochs else side
+        loss_sum, right = 0.0, 0
+        for step, chosen in enumerate(order.split(recipe.batch_size)):
+            for group in state.optimiser.param_groups:
+                group["lr"] = rate(recipe, epoch * steps + step, recipe.epochs * steps)
+            batch = augmented(given[chosen].float().div_(255), recipe, side, chance)
+            if small != side:
+                batch = functional.interpolate(batch, (small, small), mode="bilinear", antialias=True)
+            with torch.autocast("cpu", torch.bfloat16, enabled=recipe.brain_float):
+                logits = state.network(batch.contiguous(memory_format=torch.channels_last))
+            loss = functional.cross_entropy(logits.float(), wanted[chosen], label_smoothing=recipe.smoothing)
+            descend(state.optimiser, loss)
+            loss_sum += float(loss.detach()) * len(chosen)
+            right += int((logits.argmax(1) == wanted[chosen]).sum())
+        state.epoch = epoch + 1
+        yield state.epoch, loss_sum / len(labels), right / len(labels)
+
+
+def rate(recipe: Recipe, step: int, steps: int) -> float:
+    """The learning rate of a step: linearly up to the peak, linearly down to nothing (Smith, 1708.07120)."""
+    warm = max(1.0, recipe.warm_share * steps)
+    return recipe.peak_rate * min((step + 1) / warm, (steps - step) / (steps - warm + 1))
+
+
+def augmented(padded: torch.Tensor, recipe: Recipe, side: int, chance: torch.Generator) -> torch.Tensor:
+    """Each picture cut out at its own place, and mirrored or not: (B, 3, side + 2·shift, …) → (B, 3, side, side)."""
+    count, room = len(padded), 2 * recipe.shift + 1
+    places = torch.randint(room, (2, count), generator=chance)
+    mirrored = torch.rand(count, generator=chance) < (0.5 if recipe.flip else 0.0)
+    rows = places[0, :, None] + torch.arange(side)
+    columns = places[1, :, None] + torch.arange(side)
+    columns = torch.where(mirrored[:, None], columns.flip(1), columns)
+    return padded.permute(0, 2, 3, 1)[torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+@torch.no_grad()
+def logits_of(network: nn.Module, pictures: np.ndarray, batch: int = 250) -> torch.Tensor:
+    """Logits (n, classes) of uint8 pictures (n, 3, h, w), in evaluation mode."""
+    network.eval()
+    return torch.cat([network(part.float().div_(255)) for part in torch.from_numpy(np.ascontiguousarray(pictures)).split(batch)])
+
+
+def shares_of(network: nn.Module, pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Probabilities (n, classes) of float32 pictures (3, h, w) in [0, 1]."""
+    with torch.inference_mode():
+        parts = torch.from_numpy(np.stack(pictures)).split(250)
+        return torch.cat([network(part).softmax(1) for part in parts]).numpy()

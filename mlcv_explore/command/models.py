@@ -1,0 +1,128 @@
+"""`checkpoints`, `train` and `predict`: the classifiers that ship, how good they are, and what they say of a picture."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlcv_explore.command.progress import bar
+from mlcv_explore.command.tables import table
+from mlcv_explore.config import SettingError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+TOP = 5  # labels told of a picture
+BATCH = 500  # pictures asked about at once
+
+
+class Refused(ValueError):
+    """Pictures that were not read; the others were done. The text is one sentence."""
+
+
+def checkpoints(options: argparse.Namespace) -> None:
+    """List what ships and how good it is."""
+    from mlcv_explore import checkpoints
+
+    cards = [checkpoints.read_card(checkpoints.FOLDER / name, name) for name in checkpoints.names()]
+    if options.json:
+        print(json.dumps({"checkpoints": cards}))
+        return
+    rows = []
+    for card in cards:
+        rows.append((card["name"], card["data"]["name"], f"{card['parameters']:,}", f"{card['metrics']['test_accuracy']:.4f}", card["command"]))
+    print(table(("name", "data", "weights", "test accuracy", "made by"), rows))
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train one seed of a checkpoint that ships; one that was stopped goes on."""
+    _use_threads(options.threads or 1)
+    from mlcv_explore import checkpoints
+    from mlcv_explore.data import DataError
+
+    seed = options.seed or 0
+    recipe = checkpoints.plan(options.checkpoint).recipe.replace(**options.changes)
+    with bar(options, f"{options.checkpoint}/{seed}", "epoch") as progress:
+
+        def report(done: int, epochs: int, loss: float, accuracy: float) -> None:
+            progress.total = epochs
+            progress.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}")
+            progress.update(done - progress.n)
+
+        try:
+            card = checkpoints.train(options.checkpoint, seed, recipe, options.out, report)
+        except DataError as error:
+            raise SettingError(str(error)) from None
+    if options.json:
+        print(json.dumps(card))
+        return
+    print(f"{card['name']}: {card['metrics']['test_accuracy']:.4f} of {card['metrics']['test_size']:,} test pictures, {card['seconds']:.0f} s")
+
+
+def predict(options: argparse.Namespace) -> None:
+    """What a model says of pictures; those that cannot be read are told, and the others are done all the same."""
+    _use_threads(options.threads or _cores())
+    from mlcv_explore import checkpoints, classifiers, photographs
+
+    model = checkpoints.load(options.model)
+    told: list[dict[str, Any]] = []
+    with bar(options, "predict", "picture", len(options.images)) as progress:
+        for start in range(0, len(options.images), BATCH):
+            rows, pixels = [], []
+            for path in options.images[start : start + BATCH]:
+                row: dict[str, Any] = {"image": path}
+                try:
+                    pixels.append(photographs.squeezed(_read(path).pixels, model.side))
+                except photographs.BadPicture as error:
+                    row["error"] = str(error)
+                rows.append(row)
+            if pixels:
+                shares = classifiers.shares_of(model.network, pixels)
+                for row, share in zip((row for row in rows if "error" not in row), shares, strict=True):
+                    row["top"] = _top(share, model.classes)
+            told += rows
+            progress.update(len(rows))
+    refused = [row for row in told if "error" in row]
+    if options.json:
+        print(json.dumps({"images": told}))
+    else:
+        for row in told:
+            if "top" in row:
+                print(f"{row['image']}: " + ", ".join(f"{each['label']} {each['probability']:.3f}" for each in row["top"]))
+    if refused:
+        sys.stdout.flush()
+        count = len(refused)
+        raise Refused(refused[0]["error"] if count == 1 else f"{count} pictures were refused; the first: {refused[0]['error']}")
+
+
+def _read(path: str) -> Any:
+    """A photograph from a file. Raises BadPicture."""
+    from mlcv_explore import photographs
+
+    file = Path(path)
+    try:
+        if file.stat().st_size > photographs.MOST_BYTES:
+            raise photographs.too_large(file.stat().st_size, path)
+        content = file.read_bytes()
+    except OSError as error:
+        raise photographs.BadPicture(f"{photographs.shown_name(path)} cannot be read: {error.strerror}.") from error
+    return photographs.read(content, path)
+
+
+def _top(shares: "np.ndarray", classes: tuple[str, ...]) -> list[dict[str, Any]]:
+    best = shares.argsort()[::-1][:TOP]
+    return [{"label": classes[index], "probability": round(float(shares[index]), 6)} for index in best]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _use_threads(count: int) -> None:
+    """Read by torch when it is first imported."""
+    os.environ["OMP_NUM_THREADS"] = str(count)
+    import torch
+
+    torch.set_num_threads(count)

@@ -1,0 +1,1 @@
+"""Saliency maps: made, compared, scored and doubted."""
