@@ -94,7 +94,7 @@ class Course:
         for name, parameter in self.network.named_parameters():
             if "momentum_buffer" in self.optimiser.state[parameter]:
                 found[f"momentum.{name}"] = self.optimiser.state[parameter]["momentum_buffer"]
-        return found | {"epoch": torch.tensor(self.epoch)}
+        return {name: value.clone(memory_format=torch.contiguous_format) for name, value in found.items()} | {"epoch": torch.tensor(self.epoch)}
 
     def restore(self, tensors: dict[str, torch.Tensor]) -> None:
         """Stand where `tensors()` was called."""
@@ -102,7 +102,7 @@ class Course:
         self.network.load_state_dict(own)
         for name, parameter in self.network.named_parameters():
             if f"momentum.{name}" in tensors:
-                self.optimiser.state[parameter]["momentum_buffer"] = tensors[f"momentum.{name}"].clone()
+                self.optimiser.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(tensors[f"momentum.{name}"])
         self.epoch = int(tensors["epoch"])
 
 
@@ -121,7 +121,7 @@ def epochs(recipe: Recipe, state: Course, pictures: np.ndarray, labels: np.ndarr
     `pictures` are uint8 (n, 3, h, w). Every epoch draws from streams of its own, so that one that is taken up again ends as one that never stopped.
     """
     steps = math.ceil(len(labels) / recipe.batch_size)
-    given, wanted = torch.from_numpy(np.ascontiguousarray(pictures)), torch.from_numpy(np.asarray(labels))
+    given, wanted = torch.from_numpy(np.array(pictures)), torch.from_numpy(np.array(labels))
     given = functional.pad(given, [recipe.shift] * 4, mode="reflect") if recipe.shift else given
     side = pictures.shape[-1]
     for epoch in range(state.epoch, recipe.epochs):
@@ -167,7 +167,7 @@ def augmented(padded: torch.Tensor, recipe: Recipe, side: int, chance: torch.Gen
 def logits_of(network: nn.Module, pictures: np.ndarray, batch: int = 250) -> torch.Tensor:
     """Logits (n, classes) of uint8 pictures (n, 3, h, w), in evaluation mode."""
     network.eval()
-    return torch.cat([network(part.float().div_(255)) for part in torch.from_numpy(np.ascontiguousarray(pictures)).split(batch)])
+    return torch.cat([network(part.float().div_(255)) for part in torch.from_numpy(np.array(pictures)).split(batch)])
 
 
 def shares_of(network: nn.Module, pictures: Sequence[np.ndarray]) -> np.ndarray:

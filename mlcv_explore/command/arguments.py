@@ -195,7 +195,9 @@ def _not_understood(rest: Sequence[str], options: argparse.Namespace) -> str:
         return f"{options.name} has no use for {rest[0]!r}."
     name = flag.lstrip("-").partition("=")[0].replace("-", "_")
     settings = [key.removeprefix(SETTING) for key in vars(options) if key.startswith(SETTING)]
-    own = [key for key in vars(options) if not key.startswith(SETTING) and key not in ("does", "name", "slugs", "dataset")]
+    own = [key for key in vars(options) if not key.startswith(SETTING) and key not in ("does", "name", "slugs", "dataset", "checkpoint", "images")]
     if settings:
-        return f"{options.slugs[0]} has no setting {name!r}{_nearest(name, settings + own, 'the settings', settings)}"
+        return (
+            f"{options.slugs[0] if options.slugs else options.name} has no setting {name!r}{_nearest(name, settings + own, 'the settings', settings)}"
+        )
     return f"{options.name} has no option {name!r}{_nearest(name, own, 'the options', own)}"

@@ -1,0 +1,161 @@
+"""Every classifier a reader can pick: those that ship, torchvision's on ImageNet (fetched once, on request), and the reader's own."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mlcv_explore import checkpoints, classifiers, runs
+from mlcv_explore.checkpoints import CheckpointError, Classifier
+
+IMAGENET = ("resnet18", "resnet50", "mobilenet_v3_large", "convnext_tiny", "vit_b_16")
+CURE = "check the network connection and try again, or use a model that is here"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A model that can be picked, and whether it is here already."""
+
+    name: str
+    origin: str  # "ships", "torchvision" or "own"
+    present: bool
+    sentence: str
+
+
+def offers() -> list[Offer]:
+    """What can be picked, in this order: averages and single seeds that ship, own models, torchvision's."""
+    shipped = sorted({name.split("/")[0] for name in checkpoints.names()} | set(checkpoints.names()))
+    found = [Offer(name, "ships", True, _said(name)) for name in shipped]
+    found += [Offer(name, "own", True, f"your own, from MLCV_MODELS/{name}") for name in own_names()]
+    for name in IMAGENET:
+        here = weights_file(name).is_file()
+        found.append(Offer(name, "torchvision", here, "ImageNet, 1,000 classes" if here else "ImageNet; weights are fetched once when picked"))
+    return found
+
+
+def load(name: str, progress: Callable[[int, int], None] | None = None) -> Classifier:
+    """The classifier of that name. torchvision's weights are fetched if they are not here, telling `progress` the bytes had and in all.
+
+    Raises CheckpointError, one sentence.
+    """
+    if name in own_names():
+        parts = (_own_root() / name / part for part in (checkpoints.WEIGHTS, checkpoints.CARD))
+        return _own(name, _own_root() / name, tuple(part.stat().st_mtime for part in parts if part.exists()))
+    if name in IMAGENET:
+        if not weights_file(name).is_file():
+            fetch(name, progress)
+        return _imagenet(name, weights_file(name).stat().st_mtime)
+    try:
+        return checkpoints.load(name)
+    except CheckpointError as error:
+        if str(error).startswith("There is no model"):
+            raise CheckpointError(f"There is no model {name!r:.80}; there are {', '.join(offer.name for offer in offers())}.") from None
+        raise
+
+
+def own_names() -> list[str]:
+    """The folders of MLCV_MODELS that have a card, by name; none when it is unset."""
+    root = _own_root()
+    return sorted(path.parent.name for path in root.glob(f"*/{checkpoints.CARD}")) if root else []
+
+
+def weights_file(name: str) -> Path:
+    """Where torchvision's weights of that name are kept."""
+    return runs.home() / "weights" / f"{name}.pth"
+
+
+def fetch(name: str, progress: Callable[[int, int], None] | None = None) -> None:
+    """Fetch torchvision's ImageNet weights into MLCV_HOME; nothing incomplete stays. Raises CheckpointError, one sentence."""
+    if os.environ.get("MLCV_PUBLIC") == "1":
+        raise CheckpointError(f"{name} cannot be fetched here: a public server downloads nothing, run the app on your own machine.")
+    address, beginning = published(name)
+    path = weights_file(name)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        digest = _copy(address, part, progress)
+        if not digest.startswith(beginning):
+            raise CheckpointError(f"The weights of {name} came damaged (another SHA-256): {CURE}.")
+        part.replace(path)
+    except OSError as error:  # URLError and the disk's own
+        raise CheckpointError(f"The weights of {name} could not be fetched ({getattr(error, 'reason', None) or error}): {CURE}.") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def published(name: str) -> tuple[str, str]:
+    """Where torchvision has the weights, and how their SHA-256 begins."""
+    address = _weights(name).url
+    return address, address.rsplit("-", 1)[-1].removesuffix(".pth")
+
+
+def _said(name: str) -> str:
+    found = [each for each in checkpoints.names() if each == name or each.startswith(f"{name}/")]
+    cards = [checkpoints.read_card(checkpoints.FOLDER / each, each) for each in found]
+    right = sum(card["metrics"]["test_accuracy"] for card in cards) / len(cards)
+    mean = f"the average of {len(cards)} seeds, each {right:.1%} right" if len(cards) > 1 else f"{right:.1%} right"
+    return f"{cards[0]['data']['name']}, {len(cards[0]['classes'])} classes, {mean} on test pictures"
+
+
+def _own_root() -> Path | None:
+    return Path(os.environ["MLCV_MODELS"]).expanduser() if os.environ.get("MLCV_MODELS") else None
+
+
+@cache
+def _own(name: str, folder: Path, _: tuple[float, ...]) -> Classifier:
+    return checkpoints.read(folder, name)
+
+
+@cache
+def _imagenet(name: str, _: float) -> Classifier:
+    from mlcv_explore.vision import models
+
+    weights = _weights(name)
+    preset = weights.transforms()
+    try:
+        tensors = torch.load(weights_file(name), map_location="cpu", weights_only=True)
+    except Exception as error:  # what a damaged archive raises is open-ended
+        cure = f"remove {weights_file(name).name} there and pick it again"
+        raise CheckpointError(f"The weights of {name} in MLCV_HOME are damaged ({type(error).__name__}): {cure}.") from error
+    side = int(preset.crop_size[0])
+    card: dict[str, Any] = {
+        "name": name,
+        "architecture": name,
+        "classes": list(weights.meta["categories"]),
+        "input": {"size": side, "mean": list(preset.mean), "std": list(preset.std)},
+        "data": {"name": "ImageNet-1K"},
+        "metrics": {"test_accuracy": next(iter(weights.meta["_metrics"].values()))["acc@1"] / 100},
+    }
+    with torch.random.fork_rng(devices=[]):
+        network = torch.nn.Sequential(classifiers.Normalise(preset.mean, preset.std), models.get_model(name, weights=None))
+    checkpoints.fit(network, tensors, name)
+    return Classifier(name, network.eval().requires_grad_(False), tuple(card["classes"]), side, card)
+
+
+def _weights(name: str) -> Any:
+    from mlcv_explore.vision import models
+
+    return models.get_model_weights(name).DEFAULT
+
+
+def _copy(address: str, part: Path, progress: Callable[[int, int], None] | None) -> str:
+    """Copy what lies at an address to a file; returns its SHA-256."""
+    import hashlib
+    import urllib.request
+
+    digest, had = hashlib.sha256(), 0
+    with urllib.request.urlopen(address, timeout=30) as answer, part.open("wb") as file:
+        total = int(answer.headers.get("Content-Length") or 0)
+        while chunk := answer.read(256 * 1024):
+            file.write(chunk)
+            digest.update(chunk)
+            had += len(chunk)
+            if progress is not None:
+                progress(had, total)
+    if total and had != total:
+        raise OSError("the connection broke off")
+    return digest.hexdigest()
