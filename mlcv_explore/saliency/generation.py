@@ -63,7 +63,7 @@ def layer_inputs(network: nn.Module, pictures: torch.Tensor, targets: torch.Tens
 
 
 def input_names(network: nn.Module, pictures: torch.Tensor) -> tuple[str, ...]:
-    """The names of the C channels, as "stem.2: mean absolute gradient × activation"; the pictures (B, channels, h, w) only have to fit the network."""
+    """The names of the C channels, as "stem.2: mean absolute gradient × activation", found with the first of the pictures (B, channels, h, w)."""
     network.eval()
     with torch.no_grad(), _recorded(network) as layers:
         network(pictures[:1])
@@ -101,9 +101,9 @@ def best_single(inputs: torch.Tensor, masks: np.ndarray) -> int:
 def _inputs(network: nn.Module, pictures: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     pictures = pictures.detach().requires_grad_()
     with torch.enable_grad(), _recorded(network) as layers:
-        logits = network(pictures)
+        chosen = network(pictures).gather(1, targets[:, None]).sum()
     activations = [pictures, *(output for _, output in layers)]
-    gradients = torch.autograd.grad(logits.gather(1, targets[:, None]).sum(), activations)
+    gradients = torch.autograd.grad(chosen, activations)
     summaries = []
     for activation, gradient in zip(activations, gradients, strict=True):
         for values in (gradient, gradient * activation.detach()):

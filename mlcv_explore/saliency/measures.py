@@ -44,7 +44,7 @@ class Similarity:
     """How alike two maps are, each (…) in [−1, 1]."""
 
     rank: np.ndarray  # Spearman's correlation of the pixels
-    structure: np.ndarray  # structural similarity (Wang et al. 2004) of the maps, each divided by its largest absolute value
+    structure: np.ndarray  # structural similarity (Wang et al. 2004) of the maps as brightness: 0…largest, or with signs −largest…largest
 
 
 def deletion(
@@ -220,8 +220,8 @@ def similarity(maps: np.ndarray, others: np.ndarray, signed: bool = False) -> Si
     from skimage.metrics import structural_similarity
 
     first, second = np.broadcast_arrays(_salience(maps, signed), _salience(others, signed))
-    pairs = zip(_scaled(first).reshape(-1, *first.shape[-2:]), _scaled(second).reshape(-1, *second.shape[-2:]), strict=True)
-    structure = [structural_similarity(one, other, data_range=2.0 if signed else 1.0) for one, other in pairs]
+    brightness = [_brightness(values, signed).reshape(-1, *values.shape[-2:]) for values in (first, second)]
+    structure = [structural_similarity(one, other, data_range=1.0) for one, other in zip(*brightness, strict=True)]
     return Similarity(_spearman(first, second), np.reshape(structure, first.shape[:-2]))
 
 
@@ -315,9 +315,11 @@ def _logits(network: nn.Module, pictures: torch.Tensor, targets: torch.Tensor) -
     return torch.cat([network(part) for part in pictures.split(BATCH)]).gather(1, targets[:, None])[:, 0]
 
 
-def _scaled(maps: np.ndarray) -> np.ndarray:
+def _brightness(maps: np.ndarray, signed: bool) -> np.ndarray:
+    """In [0, 1], as structural similarity expects: to a mean of either sign, a map and its negative would look alike."""
     largest = np.abs(maps).max((-2, -1), keepdims=True)
-    return maps / np.where(largest > 0, largest, 1.0)
+    scaled = maps / np.where(largest > 0, largest, 1.0)
+    return (1 + scaled) / 2 if signed else scaled
 
 
 def _spearman(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -326,7 +328,7 @@ def _spearman(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     one, other = (values - values.mean(-1, keepdims=True) for values in ranks)
     flat = (np.abs(one).max(-1) == 0) == (np.abs(other).max(-1) == 0)
     product = np.sqrt(np.square(one).sum(-1) * np.square(other).sum(-1))
-    return np.divide((one * other).sum(-1), product, out=flat.astype(float), where=product > 0)
+    return np.divide((one * other).sum(-1), product, out=np.array(flat, dtype=float), where=product > 0)
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
