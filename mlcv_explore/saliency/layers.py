@@ -1,0 +1,57 @@
+"""The layers of a network: those Grad-CAM can read, and copies in which the layers nearest to the output have forgotten what they learned."""
+
+import copy
+
+import torch
+from torch import nn
+
+from mlcv_explore.seeds import seeded
+
+SPREAD = 0.02  # of weights whose module has no start of its own: class tokens, position embeddings, layer scales
+
+
+def convolutions(network: nn.Module) -> dict[str, nn.Conv2d]:
+    """The two-dimensional convolutions by name, in the order they were declared."""
+    return {name: module for name, module in network.named_modules() if isinstance(module, nn.Conv2d)}
+
+
+def layers(network: nn.Module) -> dict[str, tuple[str, ...]]:
+    """Layer → modules with weights of their own that belong to it, from input to output as they were declared.
+
+    A layer is a module with a matrix or a kernel; normalisations, which have only vectors, belong to the layer before them.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for name, module in network.named_modules():
+        own = list(module.parameters(recurse=False))
+        if own and (not found or max(parameter.ndim for parameter in own) > 1):
+            found[name] = (name,)
+        elif own:
+            last = next(reversed(found))
+            found[last] += (name,)
+    return found
+
+
+def randomised(network: nn.Module, layers_from_top: int, seed: int) -> nn.Module:
+    """A copy whose last `layers_from_top` layers start anew, weights and running statistics (cascading randomisation, Adebayo et al., 1810.03292).
+
+    A layer's new weights depend on seed and layer alone: copies with k and k + 1 layers randomised differ in one layer.
+    Raises ValueError when the network has fewer layers.
+    """
+    names = layers(network)
+    if not 0 <= layers_from_top <= len(names):
+        raise ValueError(f"layers_from_top must be between 0 and {len(names)}, got {layers_from_top}.")
+    other = copy.deepcopy(network)
+    for layer in list(names)[len(names) - layers_from_top :]:
+        modules = [other.get_submodule(name) for name in names[layer]]
+        seeded(seed, lambda modules=modules: [_start_anew(module) for module in modules], f"randomised {layer}")
+    return other
+
+
+@torch.no_grad()
+def _start_anew(module: nn.Module) -> None:
+    reset = getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)  # the second is attention's
+    if reset is not None:
+        reset()
+        return
+    for parameter in module.parameters(recurse=False):
+        nn.init.trunc_normal_(parameter, std=SPREAD)

@@ -1,0 +1,147 @@
+"""Passes through a network in which some functions behave otherwise, without touching the network.
+
+Each is a mode of this thread alone: PyTorch shows it every function the network calls. So a network that visitors share needs neither
+a lock nor a copy nor hooks, and functional, repeated and in-place activations are met like modules of their own.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+ACTIVATIONS = frozenset(
+    [
+        "relu",
+        "relu6",
+        "hardtanh",
+        "leaky_relu",
+        "prelu",
+        "elu",
+        "selu",
+        "celu",
+        "gelu",
+        "silu",
+        "mish",
+        "softplus",
+        "sigmoid",
+        "tanh",
+        "hardswish",
+        "hardsigmoid",
+        "logsigmoid",
+        "softsign",
+    ]
+)
+SMALLEST_DIFFERENCE = 1e-10  # below it a ratio of differences is the slope; Captum's value
+
+
+def activation(function: Callable[..., Any]) -> str | None:
+    """The name of an elementwise activation, in place or not; None for any other function."""
+    name = getattr(function, "__name__", "").rstrip("_")
+    return name if name in ACTIVATIONS else None
+
+
+class Watched(TorchFunctionMode):
+    """Counts the functions that a rule here is about."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.relus, self.nonlinear = 0, 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.relus += activation(func) == "relu"
+        self.nonlinear += activation(func) is not None or func is functional.max_pool2d
+        return func(*args, **(kwargs or {}))
+
+
+class GuidedRelus(TorchFunctionMode):
+    """ReLUs that hand back only positive gradients (Springenberg et al., 1412.6806)."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if activation(func) == "relu" and result.requires_grad:
+            result.register_hook(lambda gradient: gradient.clamp(min=0))
+        return result
+
+
+class Rescaled(TorchFunctionMode):
+    """DeepLift's rescale rule (Shrikumar et al., 1704.02685) for a batch of pictures, followed by as many baselines.
+
+    Activations and max pooling hand back differences of outputs over differences of inputs; the gradient is that of the first half alone.
+    Everything else that is not linear (softmax, products, layer normalisation) hands back its gradient.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if activation(func):
+            return _rescaled_activation(func, args, kwargs or {})
+        if func is functional.max_pool2d:
+            return _rescaled_maximum(*args, **(kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+
+class Features(TorchFunctionMode):
+    """A forward pass that keeps what one convolution gives, and from there on everything its gradient needs; to be entered without gradients.
+
+    `rectified` keeps what the next activation of the same shape gives instead, where there is one: that is what the next layers read.
+    """
+
+    def __init__(self, convolution: nn.Conv2d, rectified: bool) -> None:
+        super().__init__()
+        self.weight, self.rectified = convolution.weight, rectified
+        self.values: torch.Tensor | None = None  # (B, channels, h, w), a leaf
+        self._activation_seen = False
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func is torch.conv2d and args[1] is self.weight:
+            self._activation_seen = False
+            return self._kept(result)
+        if self.rectified and not self._activation_seen and activation(func) and self.values is not None and result.shape == self.values.shape:
+            self._activation_seen = True
+            return self._kept(result)
+        return result
+
+    def _kept(self, result: torch.Tensor) -> torch.Tensor:
+        torch.set_grad_enabled(True)  # of this thread, until the caller's no_grad ends
+        self.values = result.detach().requires_grad_()
+        return self.values.view_as(self.values)  # a leaf itself could not be changed in place by the layers after it
+
+
+def _rescaled_activation(func: Callable[..., torch.Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:
+    inputs, *rest = args
+    point = inputs.detach().requires_grad_()
+    outputs = func(point.clone(), *rest, **kwargs)  # of a copy: it may be in place
+    (slope,) = torch.autograd.grad(outputs.sum(), point)
+    change, result = _difference(inputs.detach()), _difference(outputs.detach())
+    ratio = torch.where(change.abs() < SMALLEST_DIFFERENCE, slope, result / change)
+    return outputs.detach() + ratio * _straight(inputs)
+
+
+def _rescaled_maximum(
+    inputs: torch.Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False, **_: Any
+) -> torch.Tensor:
+    """The change of a maximum is split at max(output, baseline's output): one share for the picture's largest pixel, one for the baseline's."""
+    outputs, places = functional.max_pool2d_with_indices(inputs.detach(), kernel_size, stride, padding, dilation, ceil_mode)
+    picture, baseline = outputs.chunk(2)
+    larger = torch.maximum(picture, baseline)
+    change = _difference(inputs.detach()).chunk(2)[0]
+    still = change.abs() < SMALLEST_DIFFERENCE
+    straight = _straight(inputs).chunk(2)[0]
+    shares = torch.where(still, 0.0, straight / torch.where(still, 1.0, change)).flatten(2)
+    own, other = (part.flatten(2) for part in places.chunk(2))
+    passed = (larger - baseline).flatten(2) * shares.gather(2, own) + (picture - larger).flatten(2) * shares.gather(2, other)
+    passed = passed + torch.where(still, straight, 0.0).flatten(2).gather(2, own)
+    return torch.cat([picture + passed.view_as(picture), baseline])
+
+
+def _straight(inputs: torch.Tensor) -> torch.Tensor:
+    """Zeros whose gradient passes to the inputs as it is."""
+    return inputs - inputs.detach()
+
+
+def _difference(values: torch.Tensor) -> torch.Tensor:
+    """Pictures minus baselines, for both halves of the batch."""
+    picture, baseline = values.chunk(2)
+    return (picture - baseline).repeat(2, *[1] * (values.ndim - 1))
