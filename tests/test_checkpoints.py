@@ -140,7 +140,7 @@ def test_bad_names_and_settings_are_told_in_a_sentence(capsys: pytest.CaptureFix
     with pytest.raises(SettingError, match="no checkpoint 'nothing' to train"):
         checkpoints.train("nothing", 0)
     for words, said in (
-        (["--epochs", "0"], "cifar10.epochs must be a whole number between 1 and 200, got 0"),
+        (["--epochs", "0"], "train.epochs must be a whole number between 1 and 200, got 0"),
         (["--epoch", "3"], "did you mean 'epochs'"),
     ):
         assert main(["train", "cifar10", *words]) == 2

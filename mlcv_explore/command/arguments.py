@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from mlcv_explore import idea
-from mlcv_explore.command import evidence, experiment, models, report
+from mlcv_explore.command import evidence, experiment, explaining, models, report
 from mlcv_explore.config import Config, SettingError, setting
 
 SETTING = "setting of the idea: "  # keeps a setting's value apart from the command's own options
@@ -47,8 +47,8 @@ def read(words: Sequence[str]) -> argparse.Namespace:
     takes_settings, idea_first = words[:1] in (["run"], ["evidence"]), not "".join(words[1:2]).startswith("-")
     if takes_settings and idea_first and len(words) > 1:
         _add_settings(commands[words[0]], _config_class(words[1]), "settings of the idea")
-    if words[:1] == ["train"]:
-        _add_settings(commands["train"], _recipe(), "settings of the training")
+    if words[:1] == ["train"] or words[:1] == ["explain"]:
+        _add_settings(commands[words[0]], _own_settings(words[0]), f"settings of {words[0]}")
     options, rest = parser.parse_known_args(_joined(words))
     if rest and takes_settings and not idea_first:
         raise Usage(f"{words[0]} has the idea before its settings: {words[0]} SLUG --setting VALUE.")
@@ -94,6 +94,16 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     predict = add("predict", models.predict, "say what a model sees in pictures", 0, "threads", "progress", "json")
     predict.add_argument("images", metavar="IMAGE", nargs="+", help="JPEG, PNG, WebP or GIF")
     predict.add_argument("--model", default="cifar10", metavar="NAME", help="a classifier; `checkpoints` lists them (default cifar10, the average)")
+    explain = add("explain", explaining.explain, "say which pixels a model's answer rests on", 0, "seed", "threads", "json")
+    explain.add_argument("image", metavar="IMAGE", help="JPEG, PNG, WebP or GIF")
+    explain.add_argument("--model", default="cifar10", metavar="NAME", help="a classifier; `checkpoints` lists them (default cifar10, the average)")
+    explain.add_argument("--method", required=True, metavar="NAME", help="integrated_gradients, gradcam, …; a wrong one lists them all")
+    explain.add_argument(
+        "--target", metavar="LABEL", help="the class to explain, or two with a comma for their difference; default: the model's answer"
+    )
+    explain.add_argument("--layer", metavar="NAME", help="the convolution Grad-CAM reads (default: the last)")
+    explain.add_argument("--out", dest="heat", type=Path, metavar="FILE.png", help="a heat map of the picture's size")
+    explain.add_argument("--raw", type=Path, metavar="FILE.npy", help="the map itself, float32, of the size the model saw")
     add("doctor", report.doctor, "say what is here: versions, device, data, disk, workers", 0, "json")
     add("download", report.download, "fetch a data set", 0, "progress").add_argument("dataset", metavar="NAME", help="`doctor` lists them")
     return parser, commands
@@ -145,7 +155,7 @@ def _check(options: argparse.Namespace) -> None:
     given = {key.removeprefix(SETTING): value for key, value in vars(options).items() if key.startswith(SETTING) and value is not None}
     options.changes = {}
     if given:
-        config, name = (_recipe(), options.checkpoint) if options.name == "train" else (configs[0], options.slugs[0])
+        config, name = (configs[0], options.slugs[0]) if configs else (_own_settings(options.name), options.name)
         with _complaints_about(config, name):
             built = config(**given)
         options.changes = {name: getattr(built, name) for name in given}
@@ -162,10 +172,15 @@ def _complaints_about(config: type[Config], name: str) -> Iterator[None]:
         raise Usage(str(error).replace(config.__name__, name)) from None
 
 
-def _recipe() -> type[Config]:
-    from mlcv_explore.classifiers import Recipe  # torch comes with it
+def _own_settings(command: str) -> type[Config]:
+    """The settings of a command that is about no idea; torch comes with them."""
+    if command == "train":
+        from mlcv_explore.classifiers import Recipe
 
-    return Recipe
+        return Recipe
+    from mlcv_explore.saliency import SaliencySettings
+
+    return SaliencySettings
 
 
 def _config_class(slug: str) -> type[Config]:
@@ -195,7 +210,8 @@ def _not_understood(rest: Sequence[str], options: argparse.Namespace) -> str:
         return f"{options.name} has no use for {rest[0]!r}."
     name = flag.lstrip("-").partition("=")[0].replace("-", "_")
     settings = [key.removeprefix(SETTING) for key in vars(options) if key.startswith(SETTING)]
-    own = [key for key in vars(options) if not key.startswith(SETTING) and key not in ("does", "name", "slugs", "dataset", "checkpoint", "images")]
+    words = ("does", "name", "slugs", "dataset", "checkpoint", "images", "image")  # what is not typed as a flag
+    own = [key for key in vars(options) if not key.startswith(SETTING) and key not in words]
     if settings:
         return (
             f"{options.slugs[0] if options.slugs else options.name} has no setting {name!r}{_nearest(name, settings + own, 'the settings', settings)}"

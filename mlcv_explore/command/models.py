@@ -18,10 +18,6 @@ TOP = 5  # labels told of a picture
 BATCH = 500  # pictures asked about at once
 
 
-class Refused(ValueError):
-    """Pictures that were not read; the others were done. The text is one sentence."""
-
-
 def checkpoints(options: argparse.Namespace) -> None:
     """List what ships and how good it is."""
     from mlcv_explore import checkpoints
@@ -38,7 +34,7 @@ def checkpoints(options: argparse.Namespace) -> None:
 
 def train(options: argparse.Namespace) -> None:
     """Train one seed of a checkpoint that ships; one that was stopped goes on."""
-    _use_threads(options.threads or 1)
+    use_threads(options.threads or 1)
     from mlcv_explore import checkpoints
     from mlcv_explore.data import DataError
 
@@ -63,10 +59,14 @@ def train(options: argparse.Namespace) -> None:
 
 def predict(options: argparse.Namespace) -> None:
     """What a model says of pictures; those that cannot be read are told, and the others are done all the same."""
-    _use_threads(options.threads or _cores())
-    from mlcv_explore import checkpoints, classifiers, photographs
+    use_threads(options.threads or _cores())
+    from mlcv_explore import classifiers, photographs, zoo
+    from mlcv_explore.checkpoints import CheckpointError
 
-    model = checkpoints.load(options.model)
+    try:
+        model = zoo.load(options.model)
+    except CheckpointError as error:
+        raise SettingError(str(error)) from None
     told: list[dict[str, Any]] = []
     with bar(options, "predict", "picture", len(options.images)) as progress:
         for start in range(0, len(options.images), BATCH):
@@ -74,7 +74,7 @@ def predict(options: argparse.Namespace) -> None:
             for path in options.images[start : start + BATCH]:
                 row: dict[str, Any] = {"image": path}
                 try:
-                    pixels.append(photographs.squeezed(_read(path).pixels, model.side))
+                    pixels.append(photographs.squeezed(read_photograph(path).pixels, model.side))
                 except photographs.BadPicture as error:
                     row["error"] = str(error)
                 rows.append(row)
@@ -94,18 +94,15 @@ def predict(options: argparse.Namespace) -> None:
     if refused:
         sys.stdout.flush()
         count = len(refused)
-        raise Refused(refused[0]["error"] if count == 1 else f"{count} pictures were refused; the first: {refused[0]['error']}")
+        raise SettingError(refused[0]["error"] if count == 1 else f"{count} pictures were refused; the first: {refused[0]['error']}")
 
 
-def _read(path: str) -> Any:
+def read_photograph(path: str) -> Any:
     """A photograph from a file. Raises BadPicture."""
     from mlcv_explore import photographs
 
-    file = Path(path)
     try:
-        if file.stat().st_size > photographs.MOST_BYTES:
-            raise photographs.too_large(file.stat().st_size, path)
-        content = file.read_bytes()
+        content = Path(path).read_bytes()
     except OSError as error:
         raise photographs.BadPicture(f"{photographs.shown_name(path)} cannot be read: {error.strerror}.") from error
     return photographs.read(content, path)
@@ -120,7 +117,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _use_threads(count: int) -> None:
+def use_threads(count: int) -> None:
     """Read by torch when it is first imported."""
     os.environ["OMP_NUM_THREADS"] = str(count)
     import torch

@@ -1,0 +1,105 @@
+"""`explain`: which pixels of a picture a model's answer rests on, as a heat map, as numbers, and how far to trust it."""
+
+import argparse
+import difflib
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlcv_explore.command.models import read_photograph, use_threads
+from mlcv_explore.config import SettingError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mlcv_explore.checkpoints import Classifier
+    from mlcv_explore.saliency import Map, Target
+
+
+def explain(options: argparse.Namespace) -> None:
+    """One map of one picture; the heat map has the picture's own size, the raw one that of what the model saw."""
+    use_threads(options.threads or 1)
+    import torch
+
+    from mlcv_explore import photographs, zoo
+    from mlcv_explore.checkpoints import CheckpointError
+    from mlcv_explore.photographs import BadPicture
+    from mlcv_explore.saliency import METHODS, SaliencyError, SaliencySettings, panel
+
+    if options.method not in METHODS:
+        raise SettingError(f"--method must be one of {', '.join(METHODS)}, got {options.method!r:.80}.")
+    _check_place(options.heat, ".png", "--out")
+    _check_place(options.raw, ".npy", "--raw")
+    started = time.perf_counter()
+    try:
+        model = zoo.load(options.model)
+        photograph = read_photograph(options.image)
+        picture = torch.from_numpy(photographs.squeezed(photograph.pixels, model.side))
+        target = _target(model, picture, options.target)
+        (found,) = panel(model.network, picture, target, [options.method], SaliencySettings(**options.changes), options.seed or 0, options.layer)
+    except (BadPicture, CheckpointError, SaliencyError) as error:
+        raise SettingError(str(error)) from None
+    seconds = time.perf_counter() - started
+    if options.raw:
+        _write_raw(found.values, options.raw)
+    if options.heat:
+        options.heat.write_bytes(heat_map(found, photograph.size))
+    about = {
+        "image": options.image,
+        "target": " − ".join(model.classes[index] for index in (target if isinstance(target, tuple) else (target,))),
+        "method": found.method,
+        "model": model.name,
+        "seconds": round(seconds, 4),
+        "passes": {"forward": found.forwards, "backward": found.backwards},
+        "map": {"shape": list(found.values.shape), "min": float(found.values.min()), "max": float(found.values.max())},
+        "checks": found.checks,
+    }
+    if options.json:
+        print(json.dumps(about, allow_nan=False))
+    else:
+        checks = "".join(f", {name.replace('_', ' ')} {value:.4g}" for name, value in found.checks.items())
+        print(f"{about['target']} by {METHODS[found.method].label}: {about['map']['min']:.3g} to {about['map']['max']:.3g}{checks}, {seconds:.2f} s")
+
+
+def heat_map(found: "Map", size: tuple[int, int]) -> bytes:
+    """A map as PNG of a size (width, height): blue against, orange for, zero the paper; amounts in one hue."""
+    from mlcv_explore import images, photographs
+    from mlcv_explore.charts import PALETTES
+
+    values, palette = photographs.spread(found.values, size), PALETTES["light"]
+    if found.signed:
+        return images.png(images.signed(values, palette))
+    return images.png(images.amounts(values, palette, 0.0, float(values.max()) or 1.0))
+
+
+def _target(model: "Classifier", picture: Any, asked: str | None) -> "Target":
+    """The class asked for, two of them as a difference, or the one the model names."""
+    import torch
+
+    if asked is None:
+        with torch.no_grad():
+            return int(model.network(picture[None]).argmax())
+    labels = [asked] if asked in model.classes else [label.strip() for label in asked.split(",")]
+    for label in labels:
+        if label not in model.classes:
+            near = difflib.get_close_matches(label, model.classes, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; its classes begin with {', '.join(model.classes[:10])}."
+            raise SettingError(f"--target must be a class of {model.name}, or two with a comma for their difference, got {label!r:.80}{hint}")
+    chosen = tuple(model.classes.index(label) for label in labels)
+    if len(chosen) > 2:
+        raise SettingError(f"--target must be one class of {model.name} or two with a comma, got {len(chosen)}.")
+    return chosen[0] if len(chosen) == 1 else chosen
+
+
+def _check_place(path: Path | None, ending: str, flag: str) -> None:
+    if path is not None and path.suffix.lower() != ending:
+        raise SettingError(f"{flag} must be a file that ends in {ending}, got {str(path)!r:.80}.")
+    if path is not None and not path.parent.is_dir():
+        raise SettingError(f"{flag} must lie in a folder that exists, got {str(path)!r:.80}.")
+
+
+def _write_raw(values: "np.ndarray", path: Path) -> None:
+    import numpy as np
+
+    np.save(path, values, allow_pickle=False)
