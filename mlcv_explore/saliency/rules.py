@@ -12,27 +12,9 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-ACTIVATIONS = frozenset(
-    [
-        "relu",
-        "relu6",
-        "hardtanh",
-        "leaky_relu",
-        "prelu",
-        "elu",
-        "selu",
-        "celu",
-        "gelu",
-        "silu",
-        "mish",
-        "softplus",
-        "sigmoid",
-        "tanh",
-        "hardswish",
-        "hardsigmoid",
-        "logsigmoid",
-        "softsign",
-    ]
+ACTIVATIONS = (
+    *("relu", "relu6", "leaky_relu", "prelu", "elu", "selu", "celu", "gelu", "silu", "mish", "softplus", "softsign"),
+    *("sigmoid", "tanh", "logsigmoid", "hardtanh", "hardswish", "hardsigmoid"),
 )
 SMALLEST_DIFFERENCE = 1e-10  # below it a ratio of differences is the slope; Captum's value
 
