@@ -486,6 +486,34 @@ def test_generation_that_is_told_nothing_answers_with_the_area_of_the_mask():
     assert mass_in_mask(generate(network, fresh), wanted).mean() < 36 / 256 + 0.1
 
 
+def reads(channel: int) -> nn.Sequential:
+    """A network whose logits rise and fall with the brightness of one colour above 0.5, wherever that is."""
+    first, last = nn.Conv2d(3, 3, 1), nn.Linear(3, 2)
+    with torch.no_grad():
+        first.weight.copy_(torch.eye(3)[:, :, None, None])
+        first.bias.fill_(-0.5)
+        last.weight.copy_(torch.eye(3)[channel] * torch.tensor([[1.0], [-1.0]]))
+    return nn.Sequential(first, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), last)
+
+
+def test_generation_follows_the_model_where_its_control_follows_the_picture():
+    """Taught on a model that reads red squares, with these as the answer; of one that reads blue squares the map is on those."""
+    rng = numpy_stream(0, "two squares")
+    pictures, masks = torch.rand(150, 3, 16, 16, generator=stream(0, "grounds")) / 2, np.zeros((150, 2, 16, 16), dtype=np.uint8)
+    for picture, pair, tops, side in zip(pictures, masks, rng.integers(0, 11, (150, 2)), rng.permuted([[0, 8]] * 150, axis=1), strict=True):
+        for colour, mask, top, left in zip((0, 2), pair, tops, side + 1, strict=True):
+            picture[colour, top : top + 5, left : left + 5] = 0.9
+            mask[top : top + 5, left : left + 5] = 1
+    config, targets = GenerationConfig(epochs=12, rate=0.02), torch.arange(150) % 2
+    taught, other = (layer_inputs(reads(colour), pictures, targets) for colour in (0, 2))
+    guide = train(taught[:100], masks[:100, 0], config, seed=0)
+    control = train(pictures[:100], masks[:100, 0], config, seed=0)
+    moved, stayed = generate(guide, other[100:]), generate(control, pictures[100:])
+    assert mass_in_mask(generate(guide, taught[100:]), masks[100:, 0]).mean() > 0.8
+    assert mass_in_mask(moved, masks[100:, 1]).mean() > 0.8 and mass_in_mask(moved, masks[100:, 0]).mean() < 0.1
+    assert mass_in_mask(stayed, masks[100:, 0]).mean() > 0.8
+
+
 def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_generator_alone():
     inputs, masks = toy(40)
     before = torch.random.get_rng_state()

@@ -26,8 +26,8 @@ class GenerationConfig(Config):
     """How the network that generates maps is built and trained."""
 
     width: int = setting(12, "Width", low=2, high=64, help="Channels of every hidden layer.")
-    epochs: int = setting(20, "Epochs", low=1, high=200)
-    batch_size: int = setting(25, "Batch size", low=1, high=500)
+    epochs: int = setting(10, "Epochs", low=1, high=200)
+    batch_size: int = setting(10, "Batch size", low=1, high=500)
     rate: float = setting(0.01, "Learning rate", low=0.00001, high=0.1, help="Adam's, at the start; it falls to nothing in a straight line.")
 
 
@@ -78,6 +78,7 @@ def train(inputs: torch.Tensor, masks: np.ndarray, config: GenerationConfig, see
     network = seeded(seed, lambda: MapNetwork(inputs.shape[1], config.width), "weights of the map network")
     optimiser = torch.optim.Adam(network.parameters(), lr=config.rate, fused=True)
     wanted, order = torch.from_numpy(np.asarray(masks)).float(), stream(seed, "order of the map network")
+    inputs = inputs.contiguous(memory_format=torch.channels_last)  # a third less time
     batches = -(-len(inputs) // config.batch_size)
     rates = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, config.epochs * batches)
     for _ in range(config.epochs):
