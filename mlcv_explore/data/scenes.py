@@ -24,7 +24,7 @@ BLOCK = 512  # scenes made at once: their arrays stay small
 MIDDLE = 127.5
 BRIGHTNESS, COLOUR, CONTRAST = 24, 52, 50  # drawn, whatever the mask
 BY_SIZE, BY_LIGHT = 61, 28  # determined by the mask, at full dependence
-FADED = 0.7  # how much of what is drawn is gone at full dependence
+COLOUR_FADED, CONTRAST_FADED = 0.85, 0.5  # how much of what is drawn is gone at full dependence; textures stay to be told apart
 
 PLATE_ZOOMS = (1, 2, 3)  # the photographs as they are, and at a half and a third of their size
 PLATE_DEVIATION = 20  # grey levels; where a cutting deviates less it is sky or blur, no texture
@@ -256,9 +256,10 @@ def _object_pixels(config: ScenesConfig, textures: np.ndarray, masks: np.ndarray
     scene, row, column = np.nonzero(masks)
     contrast = np.where(draws["sign"] < 0.5, -1, 1)[:, None] * (0.7 + 0.3 * _tint(draws["contrast tint"]))  # one sign as often as the other
     colours = BRIGHTNESS * (2 * draws["brightness"][:, None] - 1) + COLOUR * _tint(draws["tint"])  # (n, 3)
-    drawn = colours[scene] + (CONTRAST * contrast)[scene] * _pattern(config.side, textures, scene, row, column, draws)[:, None]
-    determined = _determined_rows(config, boxes)[scene, row][:, None]
-    return np.rint(determined + (1 - FADED * config.dependence) * drawn).astype(np.uint8)
+    colours *= 1 - COLOUR_FADED * config.dependence
+    contrast *= CONTRAST * (1 - CONTRAST_FADED * config.dependence)
+    drawn = colours[scene] + contrast[scene] * _pattern(config.side, textures, scene, row, column, draws)[:, None]
+    return np.rint(_determined_rows(config, boxes)[scene, row][:, None] + drawn).astype(np.uint8)
 
 
 def _tint(draws: np.ndarray) -> np.ndarray:
