@@ -228,11 +228,11 @@ def _stated_size(content: bytes, kind: str, called: str) -> tuple[int, int]:
 
 
 def _jpeg_size(content: bytes, called: str) -> tuple[int, int]:
-    """Width and height of the first frame. Raises BadPicture when more scans follow than any encoder writes."""
+    """Width and height of the frame. Raises BadPicture when more scans follow than any encoder writes."""
     size, scans, at = None, 0, 2
     while scans <= MOST_SCANS and (marker := JPEG_MARKER.search(content, at)) and marker[1][0] != JPEG_END:
         at = marker.end()
-        if marker[1][0] in JPEG_FRAMES and size is None:
+        if marker[1][0] in JPEG_FRAMES:
             height, width = struct.unpack_from(">HH", content, at + 3)
             size = width, height
         scans += marker[1][0] == JPEG_SCAN
