@@ -1,0 +1,190 @@
+"""The panel of maps against Captum called method by method, and Grad-CAM against Captum, its rivals and the forward pass alone.
+
+`python -m bench.saliency`. One 32×32 picture, the residual classifier of width 24, one thread: 50 steps, 25 noisy pictures, squares of 5 every
+2 pixels, 300 masks; Captum as it comes (one picture at a time where it perturbs) and with 64 perturbations a batch, its noise and masks alike.
+RISE is not in Captum: there it is the loop over masks in batches of 64 in single precision, or one by one. Then ten targets at once, and Grad-CAM
+of a 224-px picture on ResNet-18 (`grad-cam` and `torchcam` too where they are installed). All take turns; medians of the thread's own time are printed.
+"""
+
+import importlib.util
+import os
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+
+import torch
+from captum import attr
+from torch import nn
+from torch.nn import functional
+
+from mlcv_explore import saliency
+from mlcv_explore.classifiers import residual_classifier
+from mlcv_explore.saliency import methods
+from mlcv_explore.seeds import seeded, stream
+from mlcv_explore.vision import models
+
+TURNS, TARGET = 5, 3
+SETTINGS = saliency.SaliencySettings()
+MAPS = tuple(name for name, method in saliency.METHODS.items() if not method.control)
+CHEAP = ("gradient", "input_x_gradient", "gradcam", "guided_backprop", "deeplift", "smoothgrad", "smoothgrad_squared", "vargrad")
+
+Way = Callable[[], object]
+
+
+def captums(network: nn.Module, picture: torch.Tensor, at_once: int) -> dict[str, Way]:
+    """Captum's call of every method, with `at_once` perturbed pictures in a batch."""
+    batch = picture[None].clone().requires_grad_()
+    noisy = {"nt_samples": SETTINGS.samples, "stdevs": SETTINGS.noise, "target": TARGET, "abs": False}
+    starts = torch.stack([methods.baseline(picture, kind) for kind in ("zero", "blur", "mean")])
+    masks = list(methods._masks(picture, SETTINGS, stream(0, "masks")))
+    last = network.get_submodule("shortcut2.second.2")
+
+    def smooth(kind: str) -> Way:
+        return lambda: attr.NoiseTunnel(attr.Saliency(network)).attribute(batch, nt_type=kind, **noisy)
+
+    def cam() -> torch.Tensor:
+        found = attr.LayerGradCam(network, last).attribute(batch, TARGET, relu_attributions=True)
+        return attr.LayerAttribution.interpolate(found, picture.shape[1:], "bilinear")
+
+    @torch.no_grad()
+    def masked() -> torch.Tensor:
+        parts = [torch.stack(masks[start : start + at_once]) for start in range(0, len(masks), at_once)]
+        scores = torch.cat([network(picture * part)[:, TARGET] for part in parts])
+        return torch.einsum("n,nhw->hw", scores, torch.cat(masks)) / (len(masks) * SETTINGS.mask_share)
+
+    return {
+        "gradient": lambda: attr.Saliency(network).attribute(batch, TARGET, abs=False),
+        "input_x_gradient": lambda: attr.InputXGradient(network).attribute(batch, TARGET),
+        "gradcam": cam,
+        "guided_backprop": lambda: attr.GuidedBackprop(network).attribute(batch, TARGET),
+        "deeplift": lambda: attr.DeepLift(network).attribute(batch, target=TARGET),
+        "smoothgrad": smooth("smoothgrad"),
+        "smoothgrad_squared": smooth("smoothgrad_sq"),
+        "vargrad": smooth("vargrad"),
+        "gradient_shap": lambda: attr.GradientShap(network).attribute(batch, starts, SETTINGS.shap_samples, target=TARGET),
+        "integrated_gradients": lambda: attr.IntegratedGradients(network).attribute(batch, target=TARGET, n_steps=SETTINGS.steps),
+        "rise": masked,
+        "occlusion": lambda: attr.Occlusion(network).attribute(batch, (3, 5, 5), (3, 2, 2), target=TARGET, perturbations_per_eval=at_once),
+    }
+
+
+def medians(ways: dict[str, Way], turns: int = TURNS) -> dict[str, float]:
+    """Milliseconds of every way, taking turns; the first turn warms up and does not count.
+
+    Of this thread, which does all the work: on an idle machine those of the clock, on a busy one not those of the others too.
+    """
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(turns + 1):
+        for name, way in ways.items():
+            start = time.thread_time()
+            way()
+            found[name].append((time.thread_time() - start) * 1000)
+    return {name: statistics.median(values[1:]) for name, values in found.items()}
+
+
+def example() -> tuple[nn.Module, torch.Tensor]:
+    """A network with running statistics of its own, and a soft picture."""
+    network = seeded(0, lambda: residual_classifier(24, 10, (0.49, 0.48, 0.45), (0.25, 0.24, 0.26)))
+    network(torch.rand(64, 3, 32, 32, generator=stream(0, "statistics")))
+    coarse = torch.rand(1, 3, 8, 8, generator=stream(0, "a picture"))
+    return network.eval(), functional.interpolate(coarse, (32, 32), mode="bicubic")[0].clamp(0, 1)
+
+
+def panel_against_captum() -> None:
+    """Method by method, and the sums the targets are about."""
+    network, picture = example()
+    methods.SMALLEST_GAP = float("inf")  # 50 steps for both: what doubling them costs is not the question here
+    ways: dict[str, Way] = {"panel": lambda: list(saliency.panel(network, picture, TARGET, MAPS, SETTINGS, 0))}
+    ways["cheap"] = lambda: list(saliency.panel(network, picture, TARGET, CHEAP, SETTINGS, 0))
+    for name in MAPS:
+        ways[name] = lambda name=name: list(saliency.panel(network, picture, TARGET, [name], SETTINGS, 0))
+    for label, at_once in (("defaults", 1), ("fast", 64)):
+        ways |= {f"{label} {name}": way for name, way in captums(network, picture, at_once).items() if at_once == 1 or name in ("rise", "occlusion")}
+    found = medians(ways)
+    print(f"{'ms':22s} {'ours alone':>11} {'Captum':>9} {'Captum fast':>12}")
+    sums = {"defaults": 0.0, "fast": 0.0}
+    for name in MAPS:
+        theirs = found[f"defaults {name}"], found.get(f"fast {name}", found[f"defaults {name}"])
+        sums["defaults"] += theirs[0]
+        sums["fast"] += theirs[1]
+        print(f"{name:22s} {found[name]:11.1f} {theirs[0]:9.1f} {theirs[1]:12.1f}")
+    print(f"{'all':22s} {found['panel']:11.1f} {sums['defaults']:9.1f} {sums['fast']:12.1f}")
+    verdict("cheap maps", found["cheap"], 300, "ms")
+    verdict("all twelve", found["panel"], 1200, "ms")
+    verdict("against Captum's defaults", found["panel"] / sums["defaults"], 0.45, "×")
+    verdict("against Captum's fast settings", found["panel"] / sums["fast"], 0.6, "×")
+
+
+def ten_targets() -> None:
+    """The gradient of every class."""
+    network, picture = example()
+    batch = picture[None].clone().requires_grad_()
+    found = medians(
+        {
+            "ours": lambda: saliency.gradients(network, picture, range(10)),
+            "captum": lambda: [attr.Saliency(network).attribute(batch, target, abs=False) for target in range(10)],
+        },
+        3 * TURNS,
+    )
+    verdict(f"ten targets, {found['ours']:.1f} against {found['captum']:.1f} ms", found["ours"] / found["captum"], 0.7, "×")
+
+
+def grad_cam_at_224() -> None:
+    """End to end: picture to upsampled map."""
+    network = seeded(0, models.resnet18).eval()
+    picture = torch.rand(3, 224, 224, generator=stream(0, "a large picture"))
+    batch = picture[None].clone().requires_grad_()
+
+    @torch.no_grad()
+    def forward() -> torch.Tensor:
+        return network(picture[None])
+
+    def captum() -> torch.Tensor:
+        found = attr.LayerGradCam(network, network.layer4).attribute(batch, TARGET, relu_attributions=True)
+        return attr.LayerAttribution.interpolate(found, (224, 224), "bilinear")
+
+    ways: dict[str, Way] = {"ours": lambda: methods.grad_cam(network, picture, TARGET, SETTINGS), "forward": forward, "captum": captum}
+    if importlib.util.find_spec("pytorch_grad_cam"):
+        from pytorch_grad_cam import GradCAM
+        from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+        kept = GradCAM(network, [network.layer4])
+        ways["grad-cam"] = lambda: kept(picture[None], [ClassifierOutputTarget(TARGET)])
+    if importlib.util.find_spec("torchcam"):
+        from torchcam.methods import GradCAM as TorchCam
+
+        def torchcam() -> torch.Tensor:
+            with TorchCam(network, "layer4") as extractor:
+                (found,) = extractor(TARGET, network(batch))
+            return functional.interpolate(found[None], (224, 224), mode="bilinear")
+
+        ways["torchcam"] = torchcam
+    missing = [name for name in ("grad-cam", "torchcam") if name not in ways]
+    found = medians(ways, 3 * TURNS)
+    print("Grad-CAM of 224 px, ms: " + ", ".join(f"{name} {value:.1f}" for name, value in found.items()))
+    if missing:
+        print(f"not installed, so not measured: {', '.join(missing)}")
+    rivals = min(value for name, value in found.items() if name not in ("ours", "forward"))
+    verdict("against the fastest rival here", found["ours"] / rivals, 1.0, "×")
+    verdict("against the forward pass", found["ours"] / found["forward"], 1.05, "×")
+
+
+def verdict(what: str, value: float, target: float, unit: str) -> None:
+    """One line: value, target, met or missed."""
+    print(f"{what}: {value:.{0 if unit == 'ms' else 2}f} {unit}, target {target:g} {unit}: {'met' if value <= target else 'MISSED'}")
+
+
+def main() -> None:
+    """Print the tables."""
+    warnings.simplefilter("ignore")  # Captum says of every hook that it sets it
+    torch.set_num_threads(1)
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} thread, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    panel_against_captum()
+    ten_targets()
+    grad_cam_at_224()
+    print(f"load {os.getloadavg()[0]:.1f}")
+
+
+if __name__ == "__main__":
+    main()
