@@ -37,6 +37,7 @@ class SaliencySettings(Config):
         "zero", "Baseline", choices=("zero", "blur", "mean"), help="What nothing looks like: black, the blurred picture, or its mean colour."
     )
     steps: int = setting(50, "Steps of the path", low=1, high=512, help="Doubled up to 1,024 until the map's sum is the logit's change within 2 %.")
+    complete: bool = setting(True, "Double the steps until complete", more=True)
     samples: int = setting(25, "Noisy pictures", low=2, high=500)
     noise: float = setting(  # Smilkov et al. advise 10 to 20 % of the range; Captum's 1.0 leaves nothing of a picture in [0, 1]
         0.1, "Noise σ", low=0, high=1, step=0.01, help="Standard deviation of the noise; pixels range from 0 to 1."
