@@ -3,7 +3,8 @@
 `python -m bench.saliency`. One 32×32 picture, the residual classifier of width 24, one thread: 50 steps, 25 noisy pictures, squares of 5 every
 2 pixels, 300 masks; Captum as it comes (one picture at a time where it perturbs) and with 64 perturbations a batch, its noise and masks alike.
 RISE is not in Captum: there it is the loop over masks in batches of 64 in single precision, or one by one. Then ten targets at once, and Grad-CAM
-of a 224-px picture on ResNet-18 (`grad-cam` and `torchcam` too where they are installed). All take turns; medians of the thread's own time are printed.
+of a 224-px picture on ResNet-18 (`grad-cam` and `torchcam` too where they are installed). All take turns; printed are medians of the thread's
+own time.
 """
 
 import importlib.util

@@ -67,7 +67,7 @@ def captums(network: nn.Module, picture: torch.Tensor, name: str) -> np.ndarray:
             case "deeplift":
                 return summed(attr.DeepLift(network).attribute(batch, target=TARGET))
             case "occlusion":
-                return attr.Occlusion(network).attribute(batch, (3, 2, 2), (3, 1, 1), target=TARGET).detach()[0, 0].numpy()
+                return attr.Occlusion(network).attribute(batch, (3, 5, 5), (3, 2, 2), target=TARGET).detach()[0, 0].numpy()
             case "gradcam":
                 found = attr.LayerGradCam(network, network.shortcut2.second[2]).attribute(batch, TARGET, relu_attributions=True)
                 return functional.interpolate(found, picture.shape[1:], mode="bilinear")[0, 0].detach().numpy()
@@ -79,7 +79,7 @@ def close(one: np.ndarray, other: np.ndarray, tolerance: float = 1e-4) -> bool:
 
 @pytest.mark.parametrize("name", ["gradient", "input_x_gradient", "guided_backprop", "occlusion", "gradcam"])
 def test_the_panels_map_is_captums(network, picture, name):
-    square = SETTINGS.replace(window=4, stride=2)  # of 32: 2 and 1 of 16 pixels
+    square = SETTINGS.replace(window=10, stride=4)  # of 32: 5 and 2 of 16 pixels, so that the last squares reach over the border
     assert close(maps(network, picture, settings=square)[name], captums(network, picture, name))
 
 
@@ -238,6 +238,19 @@ def test_deeplift_of_overlapping_maxima_and_other_activations_is_complete(pictur
         assert found.checks["completeness_gap"] < 1e-3
 
 
+def test_deeplift_of_what_does_not_change_is_the_gradient():
+    """Differences of neighbours are 0 in a flat picture as in a black one: no ratio is defined, activations and maxima hand back their slope."""
+    flat = torch.full((3, 8, 9), 0.5)
+    for activation in (nn.Identity(), nn.Sigmoid()):
+        built = seeded(
+            5, lambda activation=activation: nn.Sequential(nn.Conv2d(3, 2, (1, 2)), activation, nn.MaxPool2d(2), nn.Flatten(), nn.Linear(32, 3))
+        )
+        with torch.no_grad():
+            built[0].weight[..., 1] = -built[0].weight[..., 0]
+        found = maps(built.eval(), flat, "deeplift", "input_x_gradient", target=1)
+        assert close(found["deeplift"], found["input_x_gradient"])
+
+
 def test_guided_backprop_is_not_the_gradient(network, picture):
     found = maps(network, picture, "gradient", "guided_backprop")
     assert abs(spearmanr(found["gradient"].ravel(), found["guided_backprop"].ravel()).statistic) < 0.9
@@ -324,6 +337,7 @@ def test_randomised_layers_nest_from_the_top_and_move_the_gradient_not_the_edges
     assert all(torch.equal(value, copies[0].state_dict()[name]) for name, value in network.state_dict().items())
     assert torch.equal(saliency.randomised(network, 4, 0)(picture[None]), copies[4](picture[None]))
     assert not torch.equal(saliency.randomised(network, 4, 1)(picture[None]), copies[4](picture[None]))
+    assert not torch.equal(copies[-1].shortcut1.first[0].weight, copies[-1].shortcut1.second[0].weight)
     before, after = (maps(one, picture, "gradient", "edges", "centre") for one in (copies[0], copies[-1]))
     assert np.array_equal(before["edges"], after["edges"]) and np.array_equal(before["centre"], after["centre"])
     assert abs(spearmanr(before["gradient"].ravel(), after["gradient"].ravel()).statistic) < 0.5
