@@ -131,7 +131,7 @@ def deeplift(network: nn.Module, picture: torch.Tensor, target: Target, settings
 
 
 def integrated_gradients(network: nn.Module, picture: torch.Tensor, target: Target, settings: SaliencySettings) -> Attribution:
-    """Integrated gradients (Sundararajan et al., 1703.01365): midpoints of equal steps, doubled until the map is complete.
+    """Integrated gradients (Sundararajan et al., 1703.01365): midpoints of equal steps, doubled until the map is complete, if so set.
 
     Midpoints, because at the baseline itself the gradient is arbitrary: on a flat picture every maximum is a tie.
     """
@@ -144,7 +144,7 @@ def integrated_gradients(network: nn.Module, picture: torch.Tensor, target: Targ
         mean = sum(found.sum(0) for found in _gradients_along(network, points, target)) / steps
         values, passes = (mean * (picture - start)).sum(0), passes + steps
         gap = completeness_gap(values, change)
-        if gap <= SMALLEST_GAP or 2 * steps > MOST_STEPS:
+        if gap <= SMALLEST_GAP or 2 * steps > MOST_STEPS or not settings.complete:
             return Attribution(values, passes + 2, passes, {"completeness_gap": gap, "steps": steps})
         steps *= 2
 

@@ -1,0 +1,65 @@
+"""Two kinds of doubt about a map, kept apart: of the method (same weights, new draws) and of the model (other seeds that give the same answer)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from mlcv_explore.saliency.measures import mean_map, stable
+from mlcv_explore.saliency.methods import SaliencySettings, Target
+from mlcv_explore.saliency.panel import METHODS, Map, panel
+
+Maps = dict[str, np.ndarray]  # method → (n, h, w), one map a draw or a model
+
+
+@dataclass(frozen=True, eq=False)
+class Opinion:
+    """What several maps of one method say together."""
+
+    method: str
+    mean: np.ndarray  # (h, w)
+    stable: np.ndarray  # (h, w) bool: sign (or, where a method has none, membership in the top fifth) shared by four in five
+    count: int
+
+
+def over_draws(
+    network: nn.Module, picture: torch.Tensor, target: Target, names: Sequence[str], settings: SaliencySettings, seeds: Sequence[int]
+) -> dict[str, Opinion]:
+    """The same network asked again with other draws; methods that draw nothing are left out, for they would only repeat themselves."""
+    drawn = [name for name in names if METHODS[name].drawn]
+    return _opinions(lambda seed: panel(network, picture, target, drawn, settings, seed), seeds, drawn, equal=False)
+
+
+def over_models(
+    networks: Sequence[nn.Module], picture: torch.Tensor, target: Target, names: Sequence[str], settings: SaliencySettings, seed: int
+) -> dict[str, Opinion]:
+    """Every network that names the same class as `target` (or prefers its first class to its second), asked alike; empty when fewer than two do."""
+    with torch.no_grad():
+        agreed = [network for network in networks if _names(network(picture[None])[0], target)]
+    return _opinions(lambda network: panel(network, picture, target, names, settings, seed), agreed, names, equal=True)
+
+
+def density(values: np.ndarray) -> np.ndarray:
+    """A map as multiples of its own mean absolute value, (…, h, w): the one scale on which maps of different units can stand side by side."""
+    size = np.abs(values).mean((-2, -1), keepdims=True)
+    return values / np.where(size > 0, size, 1.0)
+
+
+def _opinions(ask: Callable[[object], Sequence[Map]], whom: Sequence[object], names: Sequence[str], equal: bool) -> dict[str, Opinion]:
+    if len(whom) < 2 or not names:
+        return {}
+    found: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    for one in whom:
+        for item in ask(one):
+            found[item.method].append(item.values)
+    return {name: _opinion(name, np.stack(maps), equal) for name, maps in found.items()}
+
+
+def _opinion(name: str, maps: np.ndarray, equal: bool) -> Opinion:
+    return Opinion(name, mean_map(maps, equal), stable(maps, "sign" if METHODS[name].signed else "rank"), len(maps))
+
+
+def _names(logits: torch.Tensor, target: Target) -> bool:
+    return bool(logits[target[0]] > logits[target[1]]) if isinstance(target, tuple) else int(logits.argmax()) == target
