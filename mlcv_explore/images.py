@@ -49,6 +49,29 @@ def amounts(values: np.ndarray, palette: Palette, low: float = 0.0, high: float 
     return picture
 
 
+def attribution(values: np.ndarray, has_signs: bool, palette: Palette, limit: float | None = None) -> np.ndarray:
+    """A map (h, w) as it is always drawn: signed values around the paper, amounts from the paper on; up to `limit`, or its largest absolute value."""
+    top = limit or float(np.abs(values).max(initial=0.0)) or 1.0
+    return signed(values, palette, top) if has_signs else amounts(np.abs(values), palette, 0.0, top)
+
+
+def overlaid(photograph: np.ndarray, map_picture: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """A picture of a map over a photograph turned grey, both uint8 (h, w, 3): `weight` (h, w) in [0, 1] is how much of the map covers it."""
+    grey = np.repeat((photograph @ np.array([0.299, 0.587, 0.114]))[..., None], 3, axis=-1)
+    share = np.clip(weight, 0.0, 1.0)[..., None]
+    return np.rint((1 - share) * grey + share * map_picture).astype(np.uint8)
+
+
+def hatched(picture: np.ndarray, unsure: np.ndarray, palette: Palette, *, spacing: int = 6) -> np.ndarray:
+    """A copy of a picture (h, w, 3) with thin diagonals of the text colour where `unsure` (h, w) is true. Raises ValueError on other sizes."""
+    if picture.shape[:2] != unsure.shape:
+        raise ValueError(f"What is unsure must be {picture.shape[:2]} like the picture, got {unsure.shape}.")
+    rows, columns = np.indices(unsure.shape)
+    copy = picture.copy()
+    copy[unsure & ((rows + columns) % spacing == 0)] = rgb(palette.muted)
+    return copy
+
+
 def target_bars(
     targets: np.ndarray, truth: np.ndarray, palette: Palette, *, columns: int = 6, limit: float = 2.0, bar: int = 7, height: int = 40
 ) -> np.ndarray:

@@ -140,6 +140,13 @@ def squeezed(pixels: np.ndarray, side: int) -> np.ndarray:
     return np.ascontiguousarray(np.asarray(square, dtype=np.float32).transpose(2, 0, 1)) / np.float32(255)
 
 
+def resized(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A picture (h, w, 3) uint8 at another size (width, height), averaged down or smoothly enlarged."""
+    from PIL import Image
+
+    return np.array(Image.fromarray(np.ascontiguousarray(pixels)).resize(size, Image.Resampling.BILINEAR))
+
+
 def spread(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """A map (h, w) over the model's square as float32 (height, width) over the whole picture of `size` (width, height).
 

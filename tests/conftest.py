@@ -15,7 +15,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Before any test module is imported; child processes inherit all of it."""
     os.environ["MLCV_HOME"] = tempfile.mkdtemp(prefix="mlcv-explore-tests-")
     os.environ["OMP_NUM_THREADS"] = "1"
-    for name in ("MLCV_SCHEDULER", "MLCV_PUBLIC", "MLCV_IDEAS", "MLCV_RUNS_MB", "MLCV_WORKER_MEMORY", "MLCV_FEEDBACK_URL"):
+    for name in ("MLCV_SCHEDULER", "MLCV_PUBLIC", "MLCV_IDEAS", "MLCV_MODELS", "MLCV_RUNS_MB", "MLCV_WORKER_MEMORY", "MLCV_FEEDBACK_URL"):
         os.environ.pop(name, None)
 
 

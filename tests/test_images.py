@@ -105,3 +105,24 @@ def test_target_bars_reach_as_far_as_their_values() -> None:
 def test_one_panel_a_target() -> None:
     with pytest.raises(ValueError):
         images.target_bars(np.zeros((3, 4)), np.zeros(2, dtype=int), LIGHT)
+
+
+def test_a_map_lies_over_a_grey_photograph_as_much_as_its_weight_says() -> None:
+    photograph = np.full((2, 2, 3), 100, np.uint8)
+    photograph[0, 0] = (255, 0, 0)
+    painted = np.full((2, 2, 3), (0, 200, 0), np.uint8)
+    weight = np.array([[0.0, 0.5], [1.0, 7.0]])
+    over = images.overlaid(photograph, painted, weight)
+    assert over[0, 0].tolist() == [76, 76, 76] and over[0, 1].tolist() == [50, 150, 50]
+    assert over[1, 0].tolist() == over[1, 1].tolist() == [0, 200, 0]
+
+
+def test_only_what_is_unsure_is_hatched() -> None:
+    picture = np.full((12, 12, 3), 50, np.uint8)
+    unsure = np.zeros((12, 12), bool)
+    unsure[:6] = True
+    drawn = images.hatched(picture, unsure, PALETTES["light"], spacing=3)
+    changed = (drawn != picture).any(-1)
+    assert changed[:6].mean() == pytest.approx(1 / 3) and not changed[6:].any() and (picture == 50).all()
+    with pytest.raises(ValueError, match="must be"):
+        images.hatched(picture, unsure[:3], PALETTES["light"])

@@ -1,7 +1,7 @@
 """Arrays in, picture out: every chart of every page, in one colour language."""
 
 from mlcv_explore.charts.cells import heat_map, histograms
-from mlcv_explore.charts.chart import Chart
+from mlcv_explore.charts.chart import Chart, with_interval
 from mlcv_explore.charts.curves import Line, curves, thumbnail
 from mlcv_explore.charts.palette import PALETTES, ROLES, Palette, Role
 from mlcv_explore.charts.rows import Bar, Difference, bars_with_intervals, effects, paired_differences
@@ -22,4 +22,5 @@ __all__ = [
     "histograms",
     "paired_differences",
     "thumbnail",
+    "with_interval",
 ]

@@ -67,10 +67,7 @@ def heat_map(found: "Map", size: tuple[int, int]) -> bytes:
     from mlcv_explore import images, photographs
     from mlcv_explore.charts import PALETTES
 
-    values, palette = photographs.spread(found.values, size), PALETTES["light"]
-    if found.signed:
-        return images.png(images.signed(values, palette))
-    return images.png(images.amounts(values, palette, 0.0, float(values.max()) or 1.0))
+    return images.png(images.attribution(photographs.spread(found.values, size), found.signed, PALETTES["light"]))
 
 
 def _target(model: "Classifier", picture: Any, asked: str | None) -> "Target":

@@ -3,7 +3,7 @@
 import os
 import platform
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlcv_explore.config import Config
 
 ACTS = {
-    "Play": "a recorded run and live formulas: move a slider",
+    "Play": "alive at once: move a slider, pick another",
     "Train": "the experiment itself, with your settings and seeds",
     "Answer": "the claim written down beforehand, and what many seeds say",
     "Read": "the words, what was done before, the formula and its source",
@@ -48,15 +48,16 @@ def machine() -> None:
     st.sidebar.caption(f"{platform.machine()} processor · {cores} cores · works offline")
 
 
-def intro(card: Card, what_to_do: str, *configs: "type[Config]") -> str:
+def intro(card: Card, what_to_do: str, *configs: "type[Config]", choices: Mapping[str, Collection[str] | None] | None = None) -> str:
     """The question as the title, one sentence of what to do, and the acts; returns the chosen act.
 
-    `configs` are all whose settings this page's link may hold: values that cannot be used are named first.
+    `configs` are all whose settings this page's link may hold, `choices` the names beside them with what each may be: values that cannot be
+    used are named first.
     """
     st.caption(f"{card.section} · idea {card.number}".upper())
     st.title(card.question, anchor=False)
     st.markdown(what_to_do)
-    check_link(card.slug, *configs)
+    check_link(card.slug, *configs, choices=choices)
     act = st.segmented_control(
         "Act", list(ACTS), default="Play", required=True, key=f"{card.slug}-act", bind="query-params", label_visibility="collapsed"
     )

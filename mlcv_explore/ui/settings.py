@@ -1,5 +1,7 @@
 """Controls drawn from a config's own declarations, bound to the address bar."""
 
+import difflib
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import streamlit as st
@@ -71,8 +73,10 @@ def _reset(slug: str, items: tuple[Setting, ...]) -> None:
     st.session_state.pop(f"{slug}-complaints", None)
 
 
-def check_link(slug: str, *configs: type[Config]) -> None:
+def check_link(slug: str, *configs: type[Config], choices: Mapping[str, Collection[str] | None] | None = None) -> None:
     """Name, one sentence each, the values in the link that cannot be used; their defaults are used. To be called before any control.
+
+    `choices` are names whose values are known only to the page, each with what it may hold, or None where that hangs on another control.
 
     Reads the raw link, because binding drops bad values silently. The sentences stay until they are closed.
     """
@@ -81,6 +85,14 @@ def check_link(slug: str, *configs: type[Config]) -> None:
     for key, raw in st.query_params.items():
         name = key.removeprefix(f"{slug}-")
         if name == key or name == "act" or f"{slug}-" not in key:
+            continue
+        if name in (choices or {}):
+            allowed = choices[name]
+            wrong = [value for value in st.query_params.get_all(key) if allowed is not None and value not in allowed]
+            if wrong:
+                near = difflib.get_close_matches(wrong[0], allowed, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else "."
+                kept[key] = f"{name} must be one of the {len(allowed)} offered, got {wrong[0]!r:.60}{hint} The default is used."
             continue
         try:
             names.get(name, configs[0]).checked(name, raw)
