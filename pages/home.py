@@ -3,13 +3,15 @@
 import streamlit as st
 
 from mlcv_explore import idea
-from mlcv_explore.ui import evidence, page
+from mlcv_explore.ui import evidence, looking, page
 
 st.title("Twenty ideas, played with, trained and answered", anchor=False)
 st.markdown(
     "Each page opens alive, trains the experiment for real on this machine, and answers its question from paired runs over seeds: "
     "*supported*, *contradicted* or *undecided*. Pick a question."
 )
+if any(card.slug == "saliency" for card in idea.cards()):
+    looking.drop("saliency.py", "saliency")
 st.caption(f"{len(idea.cards())} of the twenty stand so far.")
 section = ""
 for card in idea.cards():

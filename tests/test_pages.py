@@ -96,6 +96,33 @@ def test_a_bad_link_is_told_and_the_default_used(card):
     assert app.slider(key=f"{card.slug}-{name.name}").value == name.default
 
 
+def test_a_link_that_names_what_only_the_page_offers_is_checked_too():
+    app = opened("saliency.py", **{"saliency-act": "Read", "saliency-model": "cifar11", "saliency-methods": "gradcam"})
+    said = words(app)
+    assert not app.exception and "model must be one of" in said and "did you mean 'cifar10" in said and "methods must" not in said
+
+
+@pytest.mark.parametrize("card", idea.cards(), ids=lambda card: card.slug)
+def test_a_link_holds_the_names_that_the_command_line_takes(card):
+    for item in idea.load(card.slug).config.settings():
+        if item.kind == "choice":
+            chosen = item.choices[-1]
+            app = opened(f"{card.slug}.py", **{f"{card.slug}-{item.name}": str(chosen), f"{card.slug}-act": "Train"})
+            assert app.selectbox(key=f"{card.slug}-{item.name}").value == chosen and "cannot be used" not in words(app)
+
+
+def test_a_link_to_maps_opens_on_them():
+    link = {"saliency-photograph": "coffee", "saliency-methods": "gradient", "saliency-target": "dog"}
+    app = opened("saliency.py", **link)
+    assert app.selectbox(key="saliency-photograph").value == "coffee" and app.selectbox(key="saliency-target").value == "dog"
+    assert app.multiselect(key="saliency-methods").value == ["gradient"] and not app.warning
+
+
+def test_without_a_picture_the_page_says_what_will_appear():
+    app = opened("saliency.py", **{"saliency-source": "Upload"})
+    assert not app.exception and "A picture appears here once it is chosen" in words(app)
+
+
 def kept_runs() -> tuple[AppTest, str, str]:
     """The runs page after one run was trained with two, and one with four seeds; the page and both identities."""
     card = idea.cards()[0]

@@ -1,7 +1,6 @@
 """What the server process holds once for all visitors: the job engine, the warm-up, the clean end."""
 
 import gc
-import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -64,7 +63,7 @@ def _boot() -> None:
     import pandas  # noqa: F401  for the first table
 
     from mlcv_explore import charts, idea, images, runs  # noqa: F401  and Arrow and Pillow with the first picture
-    from mlcv_explore.ui import evidence
+    from mlcv_explore.ui import evidence, looking
 
     for card in idea.cards():
         subject = idea.load(card.slug)
@@ -75,10 +74,10 @@ def _boot() -> None:
             picture = subject.picture(film)
             lines = {role: charts.Line(role, values) for role, values in picture.lines.items()}
             charts.curves(picture.x, lines, picture.x_title, picture.y_title, palette=charts.PALETTES["light"])
-    if "torch" in sys.modules:
-        import torch
+    import torch
 
-        torch.set_num_threads(1)
+    torch.set_num_threads(1)
+    looking.warm()
     # Streamlit collects after every script run: with the imports in sight that costs some 85 ms, frozen nothing
     gc.collect()
     gc.freeze()

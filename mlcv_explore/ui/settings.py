@@ -48,7 +48,9 @@ def control(slug: str, item: Setting) -> Any:
     if item.kind == "bool":
         return st.toggle(label, item.default, key=key, help=text, bind="query-params")
     if item.kind == "choice":
-        return st.selectbox(label, item.choices, item.choices.index(item.default), key=key, help=text, bind="query-params", format_func=_words)
+        return st.selectbox(
+            label, item.choices, item.choices.index(item.default), key=key, help=text, bind="query-params"
+        )  # no labels of its own: the link would hold them
     number = int if item.kind == "int" else float
     bounds = {"min_value": number(item.low), "max_value": number(item.high), "value": number(item.default)}
     if item.more:  # exact values matter more than sliding
@@ -61,10 +63,6 @@ def control(slug: str, item: Setting) -> Any:
 def _decimals(item: Setting) -> int:
     """Enough decimals to write the default and the step."""
     return max(len(f"{value:.6f}".rstrip("0").split(".")[1]) for value in (item.default, item.step or 0.0))
-
-
-def _words(choice: object) -> str:
-    return str(choice).replace("_", " ")
 
 
 def _reset(slug: str, items: tuple[Setting, ...]) -> None:

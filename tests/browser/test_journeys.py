@@ -47,6 +47,36 @@ def test_from_home_to_a_verdict_and_a_shared_link(server, new_tab):
     assert verdict in second.text()
 
 
+def test_an_uploaded_picture_is_explained_doubted_and_taken_apart(server, new_tab, tmp_path):
+    from PIL import Image
+
+    Image.linear_gradient("L").resize((300, 200)).convert("RGB").save(tmp_path / "grey <b>ramp</b>.png")
+    (tmp_path / "not a picture.png").write_bytes(b"<svg onload='alert(1)'/>")
+    tab = new_tab()
+    tab.open(f"{server}/saliency?saliency-source=Upload&saliency-methods=gradcam&saliency-methods=smoothgrad")
+    chooser = tab.page.locator('[data-testid="stFileUploaderDropzoneInput"]')
+    chooser.set_input_files(tmp_path / "not a picture.png")
+    expect(tab.page.get_by_text("This picture was not taken")).to_be_visible(timeout=20_000)
+    chooser.set_input_files(tmp_path / "grey <b>ramp</b>.png")
+    expect(tab.page.get_by_text("The model sees it squeezed")).to_be_visible(timeout=30_000)
+    expect(tab.page.get_by_text("SmoothGrad", exact=True).last).to_be_visible(timeout=30_000)
+    tab.idle()
+    tab.page.get_by_role("combobox", name=re.compile("^Explain")).click()
+    tab.page.get_by_role("option", name="truck").click()
+    tab.idle()
+    assert "probability of truck" in tab.page.locator('[data-testid="stVegaLiteChart"]').last.inner_html() or "truck" in tab.text()
+    for name in ("Layers randomised", "Share of pixels removed"):
+        tab.page.get_by_role("slider", name=re.compile(name)).first.focus()
+        for _ in range(3):
+            tab.page.keyboard.press("ArrowRight")
+        tab.idle()
+    assert "3 of" in tab.text() and "layers randomised" in tab.text() and "without 15% of its pixels" in tab.text()
+    tab.page.locator(".st-key-saliency-gradcam-downloads button:visible").first.click()
+    with tab.page.expect_download() as heat:
+        tab.page.get_by_role("button", name=re.compile("Heat map")).click()
+    assert Image.open(heat.value.path()).size == (300, 200)
+
+
 def test_a_reload_in_mid_run_finds_the_film_again(server, new_tab):
     tab = new_tab()
     tab.open(f"{server}/label_noise?label_noise-act=Train&{LONG}&label_noise-first_seed=500")
