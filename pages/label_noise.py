@@ -117,7 +117,7 @@ def formula() -> None:
         labels, targets = noise.gallery(shape, sigma, GALLERY)
         bars = images.target_bars(targets, labels, page.palette(), columns=4)
         words = f"Twelve targets, {shape.replace('_', ' ')}, σ = {sigma:g}: a bar a class, above zero orange, below blue, the given label marked"
-        st.image(images.png(bars), width="stretch", alt=words)
+        st.image(images.png(bars), width="stretch", alt=words, output_format="PNG")
         st.caption(f"Twelve targets as one step sees them; the mark is the given label, bars end at ±2. {SAYS.get(shape, '')}")
     with covariance:
         notice = "Independent noise grows with confidence, 9σ² to 18σ²; zero-sum noise does not."

@@ -139,7 +139,7 @@ def show_map(
     if view["overlay"] < 1:
         small = photographs.resized(chosen.pixels, shape)
         drawn = images.overlaid(small, drawn, view["overlay"] * np.clip(np.abs(spread) / top, 0, 1))
-    st.image(images.png(drawn), width="stretch", alt=f"{label(found.method)}: where the answer rests")
+    st.image(images.png(drawn), width="stretch", alt=f"{label(found.method)}: where the answer rests", output_format="PNG")
     gap = f" · gap {found.checks['completeness_gap']:.1%}" if "completeness_gap" in found.checks else ""
     cost = f"{found.milliseconds:.0f} ms · {found.forwards + found.backwards} passes{gap}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):

@@ -48,9 +48,8 @@ def control(slug: str, item: Setting) -> Any:
     if item.kind == "bool":
         return st.toggle(label, item.default, key=key, help=text, bind="query-params")
     if item.kind == "choice":
-        return st.selectbox(
-            label, item.choices, item.choices.index(item.default), key=key, help=text, bind="query-params"
-        )  # no labels of its own: the link would hold them
+        # the choices as they are: with labels of their own the link would hold those, and no longer what the command line takes
+        return st.selectbox(label, item.choices, item.choices.index(item.default), key=key, help=text, bind="query-params")
     number = int if item.kind == "int" else float
     bounds = {"min_value": number(item.low), "max_value": number(item.high), "value": number(item.default)}
     if item.more:  # exact values matter more than sliding

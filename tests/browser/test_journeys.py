@@ -50,14 +50,14 @@ def test_from_home_to_a_verdict_and_a_shared_link(server, new_tab):
 def test_an_uploaded_picture_is_explained_doubted_and_taken_apart(server, new_tab, tmp_path):
     from PIL import Image
 
-    Image.linear_gradient("L").resize((300, 200)).convert("RGB").save(tmp_path / "grey <b>ramp</b>.png")
+    Image.linear_gradient("L").resize((300, 200)).convert("RGB").save(tmp_path / "grey <b>ramp.png")
     (tmp_path / "not a picture.png").write_bytes(b"<svg onload='alert(1)'/>")
     tab = new_tab()
     tab.open(f"{server}/saliency?saliency-source=Upload&saliency-methods=gradcam&saliency-methods=smoothgrad")
     chooser = tab.page.locator('[data-testid="stFileUploaderDropzoneInput"]')
     chooser.set_input_files(tmp_path / "not a picture.png")
     expect(tab.page.get_by_text("This picture was not taken")).to_be_visible(timeout=20_000)
-    chooser.set_input_files(tmp_path / "grey <b>ramp</b>.png")
+    chooser.set_input_files(tmp_path / "grey <b>ramp.png")
     expect(tab.page.get_by_text("The model sees it squeezed")).to_be_visible(timeout=30_000)
     expect(tab.page.get_by_text("SmoothGrad", exact=True).last).to_be_visible(timeout=30_000)
     tab.idle()
