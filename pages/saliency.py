@@ -274,7 +274,8 @@ def answer(command: str) -> None:
 
 def digits(interval: object) -> str:
     """A share or a correlation with its interval."""
-    return f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]".replace("-", "−")
+    mean, low, high = (round(value, 2) + 0.0 for value in (interval.mean, interval.low, interval.high))  # no minus before a zero
+    return f"{mean:.2f} [{low:.2f}, {high:.2f}]".replace("-", "−")
 
 
 def percent(interval: object) -> str:
