@@ -115,9 +115,7 @@ def new_tab(browser: object) -> Iterator[object]:
     def make(width: int = 1440, height: int = 900, scheme: str = "light") -> Tab:
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True)
         tab = Tab(context.new_page())
-        tab.page.on(
-            "console", lambda said: tab.complaints.append(said.text) if said.type == "error" and "Failed to load resource" not in said.text else None
-        )
+        tab.page.on("console", lambda said: tab.complaints.append(said.text) if said.type == "error" and not _expected(said.text) else None)
         tab.page.on(
             "response", lambda got: tab.complaints.append(f"{got.status} {got.url}") if got.status >= 400 and not _expected(got.url) else None
         )
@@ -132,9 +130,9 @@ def new_tab(browser: object) -> Iterator[object]:
     assert [complaint for tab in tabs for complaint in tab.complaints] == []
 
 
-def _expected(url: str) -> bool:
-    """Streamlit's own probes, and a picture that a newer one has replaced before the browser asked for it."""
-    return "/_stcore/" in url or "/media/" in url
+def _expected(text: str) -> bool:
+    """Streamlit's own probes, what the responses tell already, and a picture that a newer one replaced before the browser asked for it."""
+    return "/_stcore/" in text or "Failed to load resource" in text or "/media/" in text
 
 
 def _outside(url: str) -> bool:

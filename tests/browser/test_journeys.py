@@ -75,6 +75,7 @@ def test_an_uploaded_picture_is_explained_doubted_and_taken_apart(server, new_ta
     with tab.page.expect_download() as heat:
         tab.page.get_by_role("button", name=re.compile("Heat map")).click()
     assert Image.open(heat.value.path()).size == (300, 200)
+    assert tab.page.evaluate("() => [...document.querySelectorAll('[data-testid=stImage] img')].every(each => each.complete && each.naturalWidth)")
 
 
 def test_a_reload_in_mid_run_finds_the_film_again(server, new_tab):
