@@ -221,9 +221,7 @@ def train(name: str, seed: int, recipe: Recipe | None = None, out: Path | None =
         "parameters": sum(parameter.numel() for parameter in state.network.parameters()),
         "versions": runs.versions(),
         "sha256": hashlib.sha256(content).hexdigest(),
-        "command": " ".join(
-            ["python -m mlcv_explore train", name, f"--seed {seed}", *(f"--{key} {value}" for key, value in recipe.changed().items())]
-        ),
+        "command": _command(name, seed, recipe),
     }
     folder = (FOLDER if out is None else out) / name / str(seed)
     folder.mkdir(parents=True, exist_ok=True)

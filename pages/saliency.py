@@ -1,5 +1,6 @@
 """Saliency: maps of a picture side by side, doubted and tested; a classifier that reads a tag; and what many models say."""
 
+import shlex
 import time
 from dataclasses import replace
 
@@ -101,10 +102,11 @@ def show_maps(chosen: looking.Chosen, model: object, seen: np.ndarray, target: "
     count = len(layers(model.network))
     randomised = settings.control(card.slug, replace(SaliencyView.setting("randomised"), high=count))
     how = SaliencySettings(**made)
+    doubted = view["doubt"] != "none" and not randomised  # other draws and other seeds speak of the network as it was trained
     asked = (chosen.digest, model.name, target, methods, how.key())
     try:
         maps = looking.maps(*asked, layer, randomised, model.network, seen, how)
-        opinions = looking.opinions(*asked, view["doubt"], seen, how) if view["doubt"] != "none" else {}
+        opinions = looking.opinions(*asked, view["doubt"], seen, how) if doubted else {}
     except SaliencyError as error:
         st.error(str(error), icon=":material/error:")
         return
@@ -116,18 +118,26 @@ def show_maps(chosen: looking.Chosen, model: object, seen: np.ndarray, target: "
             with place:
                 top = limit if view["scale"] == "common" else float(np.abs(shown[name]).max()) or 1.0
                 unsure = ~opinions[name].stable if name in opinions else None
-                show_map(chosen, maps[name], shown[name], top, view, unsure, model.name, target)
+                show_map(chosen, maps[name], shown[name], top, view, unsure, command(model, target, name, how, layer))
     words = f"{randomised} of {count} layers randomised" if randomised else "all layers as trained"
-    if view["doubt"] != "none":
+    if view["doubt"] != "none" and randomised:
+        words += "; doubt is shown with all layers as trained"
+    if doubted:
         words += "; hatched where not stable" if opinions else "; nothing to compare: these methods draw nothing, or no two seeds agree"
     ranged = f"One scale: 0 to ±{limit:.1f} times a map's own mean" if view["scale"] == "common" else "Each map on its own scale"
     st.caption(f"{ranged}; {words}. :gray[Drawn in {1000 * (time.perf_counter() - started):.0f} ms.]")
-    remove(chosen, model, seen, target, values, how)
+    remove(chosen, model, seen, target, values)
 
 
-def show_map(
-    chosen: looking.Chosen, found: object, values: np.ndarray, top: float, view: dict, unsure: np.ndarray | None, model: str, target: object
-) -> None:
+def command(model: object, target: "int | tuple[int, int]", method: str, how: SaliencySettings, layer: str | None) -> str:
+    """The one command that makes a map of the network as it was trained again."""
+    named = ",".join(model.classes[index] for index in (target if isinstance(target, tuple) else (target,)))
+    flags = {"model": model.name, "method": method, "target": named, **({"layer": layer} if method == "gradcam" and layer else {}), **how.changed()}
+    words = [f"--{name} {shlex.quote(str(value))}" for name, value in flags.items()]
+    return " ".join(["python -m mlcv_explore explain PICTURE", *words, "--out heat.png --raw map.npy"])
+
+
+def show_map(chosen: looking.Chosen, found: object, values: np.ndarray, top: float, view: dict, unsure: np.ndarray | None, again: str) -> None:
     """One map with its cost and its downloads."""
     height, width = chosen.pixels.shape[:2]
     shape = (max(1, round(width * TILE / max(height, width))), max(1, round(height * TILE / max(height, width))))
@@ -165,12 +175,10 @@ def show_map(
                     key=f"{card.slug}-{found.method}-npy",
                     on_click="ignore",
                 )
-                st.code(
-                    f"python -m mlcv_explore explain PICTURE --model {model} --method {found.method} --out heat.png --raw map.npy", language="bash"
-                )
+                st.code(again, language="bash", wrap_lines=True)
 
 
-def remove(chosen: looking.Chosen, model: object, seen: np.ndarray, target: object, values: dict[str, np.ndarray], how: Config) -> None:
+def remove(chosen: looking.Chosen, model: object, seen: np.ndarray, target: object, values: dict[str, np.ndarray]) -> None:
     """Drag the most salient pixels away and see what the model then says."""
     st.markdown("##### Take the most salient pixels away")
     pick, bar = st.columns(2)
@@ -178,9 +186,9 @@ def remove(chosen: looking.Chosen, model: object, seen: np.ndarray, target: obje
     with bar:
         share = settings.control(card.slug, SaliencyView.setting("removed"))
     wanted = target[0] if isinstance(target, tuple) else target
-    known = looking.curve(chosen.digest, model.name, wanted, method, how.key(), model.network, seen, values[method])
+    known = looking.curve(chosen.digest, model.name, wanted, looking.digest_of(values[method]), model.network, seen, values[method])
     changed = looking.without(seen, values[method], share)
-    now = float(looking.probabilities(f"{chosen.digest}-{method}-{how.key()}-{share:.2f}-{wanted}", model.name, model.network, changed)[wanted])
+    now = float(looking.probabilities(looking.digest_of(changed), model.name, model.network, changed)[wanted])
     picture, plot = st.columns([1, 2], gap="medium")
     with picture:
         scale = max(1, TILE // model.side)

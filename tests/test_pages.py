@@ -176,3 +176,11 @@ def test_a_damaged_run_is_told_and_skipped():
     app = opened("runs.py")
     assert not app.exception and folder.name in words(app)
     shutil.rmtree(folder)
+
+
+def test_the_curve_is_that_of_the_map_which_is_shown():
+    app = opened("saliency.py", **{"saliency-methods": "gradient", "saliency-by": "gradient"})
+    curves = [app.get("vega_lite_chart")[-1].proto.data.data]
+    app.slider(key="saliency-randomised").set_value(3).run()
+    curves.append(app.get("vega_lite_chart")[-1].proto.data.data)
+    assert not app.exception and "3 of" in words(app) and curves[0] != curves[1]

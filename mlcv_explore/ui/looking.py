@@ -23,6 +23,11 @@ SOURCES = ("Gallery", "Upload", "Camera")  # as the link names them
 FIRST = ("gradcam", "integrated_gradients", "smoothgrad", "guided_backprop", "occlusion", "edges")  # the methods a page opens with
 
 
+def digest_of(values: np.ndarray) -> str:
+    """What identifies an array: what is kept under it can never be another array's."""
+    return hashlib.blake2b(np.ascontiguousarray(values).tobytes() + f"{values.shape}{values.dtype}".encode(), digest_size=12).hexdigest()
+
+
 @dataclass(frozen=True)
 class Chosen:
     """The picture a visitor looks at."""
@@ -35,7 +40,7 @@ class Chosen:
     @property
     def digest(self) -> str:
         """What identifies the pixels."""
-        return hashlib.blake2b(self.pixels.tobytes() + str(self.pixels.shape).encode(), digest_size=12).hexdigest()
+        return digest_of(self.pixels)
 
 
 def drop(target: str, slug: str) -> None:
@@ -56,7 +61,7 @@ def picture(slug: str) -> Chosen | None:
         return Chosen(found.pixels, found.size, f"{known[name].title}: {known[name].origin}, {known[name].licence}", name)
     if source == "Upload":
         given = st.file_uploader("A picture of your own: JPEG, PNG, WebP or GIF, at most 8 MB", UPLOADS, key=f"{slug}-upload")
-        st.caption("It stays in this server's memory while you look, is never written to disk, and is not in the link.")
+        st.caption("It is never written to disk and not in the link; a copy of the model's size and its maps stay in memory until newer ones come.")
         given = given or st.session_state.get(BROUGHT)
     else:
         given = st.camera_input("A picture from your camera", key=f"{slug}-camera")
@@ -164,9 +169,7 @@ def opinions(
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
-def curve(
-    digest: str, model_name: str, target: int, method: str, settings_key: str, _network: Any, _seen: np.ndarray, _map: np.ndarray
-) -> np.ndarray:
+def curve(digest: str, model_name: str, target: int, map_digest: str, _network: Any, _seen: np.ndarray, _map: np.ndarray) -> np.ndarray:
     """(2, T) the target's probability while pixels are removed, and while they are shown, the most salient first."""
     import torch
 
@@ -197,7 +200,7 @@ def warm() -> None:
     how, layer = saliency.SaliencySettings(), list(saliency.convolutions(classifier.network))[-1]
     made = maps(chosen.digest, classifier.name, target, FIRST, how.key(), layer, 0, classifier.network, seen, how)
     first = made[FIRST[0]].values
-    curve(chosen.digest, classifier.name, target, FIRST[0], how.key(), classifier.network, seen, first)
+    curve(chosen.digest, classifier.name, target, digest_of(first), classifier.network, seen, first)
 
 
 def without(seen: np.ndarray, values: np.ndarray, share: float) -> np.ndarray:
