@@ -11,9 +11,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from mlcv_explore import processor
 from mlcv_explore.config import Config, setting
 from mlcv_explore.learning import descend
 from mlcv_explore.seeds import seeded, stream
+
+PATCH = 2  # side of the patches that are whitened
+FILTERS = 2 * 3 * PATCH**2  # every direction of a patch, and its negative
+WHITENED = 5000  # pictures whose patches are looked at
 
 
 class Normalise(nn.Module):
@@ -47,6 +52,25 @@ def convolution(inputs: int, outputs: int, pool: bool = False) -> nn.Sequential:
     return nn.Sequential(*layers, *([nn.MaxPool2d(2)] if pool else []))
 
 
+class ShortShortcut(nn.Module):
+    """One convolution whose result is added to what went in."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.only = pooled_first(channels, channels)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(B, channels, h, w) → the same shape."""
+        return features + self.only(features)
+
+
+def pooled_first(inputs: int, outputs: int, pool: bool = False) -> nn.Sequential:
+    """As `convolution`, but normalised and rectified after pooling, and with no scale of its own: the rates then fit all layers alike."""
+    normalise = nn.BatchNorm2d(outputs)
+    normalise.weight.requires_grad_(False)
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False), *([nn.MaxPool2d(2)] if pool else []), normalise, nn.ReLU())
+
+
 def residual_classifier(width: int, classes: int, mean: Sequence[float], std: Sequence[float]) -> nn.Sequential:
     """(B, 3, h, w) in [0, 1] → logits (B, classes): five convolutions and two shortcuts (after D. Page's ResNet-9), sides halved three times."""
     layers = OrderedDict(
@@ -64,20 +88,72 @@ def residual_classifier(width: int, classes: int, mean: Sequence[float], std: Se
     return nn.Sequential(layers)
 
 
+def whitened_classifier(width: int, classes: int, mean: Sequence[float], std: Sequence[float]) -> nn.Sequential:
+    """(B, 3, h, w) in [0, 1] → logits (B, classes): fixed whitening filters, three halvings, each with a shortcut (after K. Jordan, 2404.00498).
+
+    The filters are zeros until `whiten` or a checkpoint fills them.
+    """
+    filters = nn.Conv2d(3, FILTERS, PATCH, padding=1)
+    filters.weight.requires_grad_(False)
+    nn.init.zeros_(filters.weight)
+    nn.init.zeros_(filters.bias)
+    layers = OrderedDict(
+        normalise=Normalise(mean, std),
+        whiten=nn.Sequential(filters, nn.ReLU()),
+        halve1=pooled_first(FILTERS, width, pool=True),
+        shortcut1=ShortShortcut(width),
+        halve2=pooled_first(width, 3 * width, pool=True),
+        shortcut2=ShortShortcut(3 * width),
+        halve3=pooled_first(3 * width, 5 * width, pool=True),
+        shortcut3=ShortShortcut(5 * width),
+        pool=nn.AdaptiveAvgPool2d(1),
+        flatten=nn.Flatten(),
+        linear=nn.Linear(5 * width, classes),
+    )
+    for name in ("halve1", "halve2", "halve3"):
+        handed_on(layers[name][0])
+    return nn.Sequential(layers)
+
+
+def whiten(network: nn.Sequential, pictures: np.ndarray) -> None:
+    """Fill the first filters with those that make patches of these pictures (uint8) uncorrelated and of one variance, and their negatives."""
+    normalised = network.normalise(torch.from_numpy(pictures[:WHITENED].copy()).float().div_(255))
+    patches = functional.unfold(normalised, PATCH).transpose(1, 2).flatten(0, 1)  # (n, 3·PATCH²)
+    variances, directions = torch.linalg.eigh(patches.T @ patches / len(patches))
+    found = (directions / (variances + 5e-4).sqrt()).T.reshape(FILTERS // 2, 3, PATCH, PATCH)
+    network.whiten[0].weight.data.copy_(torch.cat([found, -found]))
+
+
+def handed_on(layer: nn.Conv2d) -> None:
+    """Let the first channels that come out be those that go in; the others start at random."""
+    handed = layer.weight.data[: layer.in_channels]
+    nn.init.dirac_(handed)
+
+
+ARCHITECTURES = {"residual_classifier": residual_classifier, "whitened_classifier": whitened_classifier}
+
+
 class Recipe(Config):
     """How a classifier is trained."""
 
+    architecture: str = setting("residual_classifier", "Architecture", choices=tuple(ARCHITECTURES))
     width: int = setting(24, "Width", low=4, high=64, help="Channels of the first convolution; the last have eight times as many.")
     epochs: int = setting(12, "Epochs", low=1, high=200)
-    small_epochs: int = setting(7, "Epochs on small pictures", low=0, high=200, help="The first ones, at three quarters of the side.")
+    tiny_epochs: int = setting(0, "Epochs on tiny pictures", low=0, high=200, help="The first ones, at half of the side.")
+    small_epochs: int = setting(7, "Epochs on small pictures", low=0, high=200, help="The next ones, at three quarters of the side.")
     batch_size: int = setting(128, "Batch size", low=8, high=1024)
     peak_rate: float = setting(0.2, "Peak learning rate", low=0.0001, high=2)
+    bias_rate: float = setting(
+        1, "Rate of offsets", low=0.1, high=100, help="As a multiple of the rate of the weights; for biases and what normalises."
+    )
     warm_share: float = setting(0.25, "Share of steps before the peak", low=0.01, high=0.9)
     weight_decay: float = setting(0.0005, "Weight decay", low=0, high=0.1)
     smoothing: float = setting(0.1, "Label smoothing", low=0, high=0.9)
     shift: int = setting(4, "Shift", low=0, high=16, unit="pixels", help="Pictures are moved by up to so much, each by its own.")
     flip: bool = setting(True, "Mirror half of the pictures")
-    brain_float: bool = setting(True, "Half precision", help="Products in bfloat16 while training; weights stay in float32.")
+    brain_float: bool = setting(
+        True, "Half precision", help="Products in bfloat16 while training, where the processor has them; weights stay in float32."
+    )
 
 
 @dataclass
@@ -106,12 +182,15 @@ class Course:
         self.epoch = int(tensors["epoch"])
 
 
-def course(recipe: Recipe, classes: int, mean: Sequence[float], std: Sequence[float], seed: int) -> Course:
-    """A network with this seed's weights, before its first step."""
-    network = seeded(seed, lambda: residual_classifier(recipe.width, classes, mean, std)).to(memory_format=torch.channels_last)
-    decayed = [parameter for parameter in network.parameters() if parameter.ndim > 1]
-    free = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
-    groups: list[dict[str, Any]] = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": free, "weight_decay": 0.0}]
+def course(recipe: Recipe, classes: int, mean: Sequence[float], std: Sequence[float], seed: int, pictures: np.ndarray | None = None) -> Course:
+    """A network with this seed's weights, before its first step; one that whitens takes its filters from the `pictures` (uint8) it is to learn."""
+    network = seeded(seed, lambda: ARCHITECTURES[recipe.architecture](recipe.width, classes, mean, std)).to(memory_format=torch.channels_last)
+    if recipe.architecture == "whitened_classifier":
+        whiten(network, pictures)
+    learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    decayed = {"params": [parameter for parameter in learned if parameter.ndim > 1], "weight_decay": recipe.weight_decay, "share": 1.0}
+    free = {"params": [parameter for parameter in learned if parameter.ndim <= 1], "weight_decay": 0.0, "share": recipe.bias_rate}
+    groups: list[dict[str, Any]] = [decayed, free]
     return Course(network, torch.optim.SGD(groups, lr=recipe.peak_rate, momentum=0.9, nesterov=True, fused=True))
 
 
@@ -128,15 +207,15 @@ def epochs(recipe: Recipe, state: Course, pictures: np.ndarray, labels: np.ndarr
         state.network.train()
         order = torch.randperm(len(labels), generator=stream(seed, f"order {epoch}"))
         chance = stream(seed, f"shifts and mirrors {epoch}")
-        small = round(side * 0.75) if epoch < recipe.small_epochs else side
+        small = side // 2 if epoch < recipe.tiny_epochs else round(side * 0.75) if epoch < recipe.tiny_epochs + recipe.small_epochs else side
         loss_sum, right = 0.0, 0
         for step, chosen in enumerate(order.split(recipe.batch_size)):
             for group in state.optimiser.param_groups:
-                group["lr"] = rate(recipe, epoch * steps + step, recipe.epochs * steps)
+                group["lr"] = group["share"] * rate(recipe, epoch * steps + step, recipe.epochs * steps)
             batch = augmented(given[chosen].float().div_(255), recipe, side, chance)
             if small != side:
                 batch = functional.interpolate(batch, (small, small), mode="bilinear", antialias=True)
-            with torch.autocast("cpu", torch.bfloat16, enabled=recipe.brain_float):
+            with torch.autocast("cpu", torch.bfloat16, enabled=recipe.brain_float and processor.has_bfloat16()):
                 logits = state.network(batch.contiguous(memory_format=torch.channels_last))
             loss = functional.cross_entropy(logits.float(), wanted[chosen], label_smoothing=recipe.smoothing)
             descend(state.optimiser, loss)

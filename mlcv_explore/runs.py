@@ -130,14 +130,16 @@ def decided(subject: Idea, config: Config, columns: Mapping[str, "np.ndarray"], 
 
 @cache
 def versions() -> dict[str, str]:
-    """Of Python and of the libraries that a number depends on."""
+    """Of Python, of the libraries and of the processor's vector instructions: what a number depends on, to its last bits."""
+    import torch
+
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:  # this package itself, run from its folder
             continue
-    return found
+    return found | {"instructions": torch.backends.cpu.get_cpu_capability()}
 
 
 def write(run: Run, film: bytes, weights: "Mapping[str, np.ndarray] | None" = None, root: Path | None = None) -> Run:

@@ -2,10 +2,11 @@
 
 import shlex
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from mlcv_explore import charts, idea, images, photographs
 from mlcv_explore.charts import Bar, Line
@@ -15,11 +16,13 @@ from mlcv_explore.idea import Film
 from mlcv_explore.ideas.saliency import ARMS, MEASURES, ROLES, SaliencyConfig
 from mlcv_explore.ideas.saliency import evidence as tables
 from mlcv_explore.ideas.saliency import idea as subject
-from mlcv_explore.saliency import METHODS, SaliencyError, SaliencySettings, convolutions, doubt, layers
+from mlcv_explore.saliency import METHODS, SaliencyError, SaliencySettings, convolutions, doubt, layers, measures
 from mlcv_explore.saliency import methods as recipes
+from mlcv_explore.saliency.scores import as_csv
 from mlcv_explore.ui import evidence, looking, page, settings, training
 
 TILE = 220  # pixels of a map on the page, about
+PROVISIONAL = 5.0  # times a map's own mean, the end of the scale until all maps are there
 NAMES = {"truth": "True mask", "generated": "Generated", "single": "Best single input", "blind": "Sees the picture alone"}
 
 
@@ -34,6 +37,18 @@ class SaliencyView(Config):
     doubt: str = setting("none", "Doubt", choices=("none", "draws", "seeds"), help="Hatched where five draws, or the seeds of the model, disagree.")
 
 
+SCORES = {
+    "deletion": "deletion",
+    "insertion": "insertion",
+    "infidelity": "infidelity",
+    "max_sensitivity": "sensitivity",
+    "moved": "moved",
+    "completeness_gap": "gap",
+    "on_object": "on object",
+    "on_tag": "on tag",
+    "points_at_object": "points at object",
+}
+
 card = idea.card("saliency")
 
 
@@ -42,54 +57,75 @@ def label(arm: str) -> str:
     return METHODS[arm].label if arm in METHODS else NAMES[arm]
 
 
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """A picture as the model meets it, and what it is to explain there."""
+
+    chosen: looking.Chosen
+    seen: np.ndarray  # float32 (3, side, side)
+    shares: np.ndarray  # (classes,)
+    target: "int | tuple[int, int]"
+
+
 def play() -> None:
-    """A picture, what a model says of it, and what many maps say of that."""
+    """A picture or two, what a model says of them, and what many maps say of that."""
     left, right = st.columns([1, 3], gap="medium")
     with left:
         chosen = looking.picture(card.slug)
         if chosen is None:
             return
         model = looking.model(card.slug)
-        seen = looking.squeezed(chosen.digest, chosen.pixels, model.side)
-        shares = looking.probabilities(chosen.digest, model.name, model.network, seen)
-        st.image(images.png(chosen.pixels), width="stretch", alt=chosen.words)
-        st.caption(f"{chosen.words}. The model sees it squeezed to {model.side} × {model.side} pixels.")
+        show_picture(chosen, model)
+        second = looking.beside(card.slug)
+        if second is not None:
+            show_picture(second, model)
     with right:
-        target = choose_target(model, shares)
+        first, minus = choose_target(model)
+        sights = [sight(each, model, first, minus) for each in (chosen, second) if each is not None]
+        for each in sights:
+            order = np.argsort(each.shares)[::-1][:4]
+            name = f"{each.chosen.name}: " if len(sights) > 1 else ""
+            st.caption(f"{name}Says " + ", ".join(f"**{model.classes[index]}** {each.shares[index]:.1%}" for index in order) + ".")
         methods = st.multiselect("Methods", list(METHODS), list(looking.FIRST), key=f"{card.slug}-methods", bind="query-params", max_selections=15)
         if not methods:
             st.info("Choose a method; its map appears here.", icon=":material/grid_view:")
             return
-        if isinstance(target, tuple) and target[0] == target[1]:
-            st.info("A difference needs two classes.", icon=":material/compare_arrows:")
+        same = next((each.target for each in sights if isinstance(each.target, tuple) and each.target[0] == each.target[1]), None)
+        if same is not None:
+            st.info(f"A difference needs two classes, and both are {model.classes[same[0]]}.", icon=":material/compare_arrows:")
             return
-        show_maps(chosen, model, seen, target, tuple(methods))
+        show_maps(sights, model, tuple(methods))
 
 
-def choose_target(model: object, shares: np.ndarray) -> "int | tuple[int, int]":
-    """The class to explain: the model's answer, another, or the difference of two."""
-    order = np.argsort(shares)[::-1]
+def show_picture(chosen: looking.Chosen, model: object) -> None:
+    """The picture as it came."""
+    st.image(images.png(chosen.shown), width="stretch", alt=chosen.words)
+    squeezed = "" if chosen.pixels.shape[:2] == (model.side, model.side) else f" The model sees it squeezed to {model.side} × {model.side} pixels."
+    st.caption(f"{chosen.words}.{squeezed}")
+
+
+def sight(chosen: looking.Chosen, model: object, first: str, minus: str) -> Sight:
+    """A picture with the class that is explained: the one asked for, else the model's answer."""
+    seen = looking.squeezed(chosen.digest, chosen.pixels, model.side)
+    shares = looking.probabilities(chosen.digest, model.key, model.network, seen)
+    one = model.classes.index(first) if first in model.classes else int(shares.argmax())
+    return Sight(chosen, seen, shares, (one, model.classes.index(minus)) if minus in model.classes else one)
+
+
+def choose_target(model: object) -> tuple[str, str]:
+    """The class to explain and the one to take off; "" is the model's answer, and nothing."""
     named, minus = st.columns(2)
-    answer = model.classes[order[0]]
+    options = {"bind": "query-params", "filter_mode": None}
     first = named.selectbox(
-        "Explain",
-        ["", *model.classes],
-        key=f"{card.slug}-target",
-        bind="query-params",
-        format_func=lambda name: name or f"the model's answer: {answer}",
-        filter_mode=None,
+        "Explain", ["", *model.classes], key=f"{card.slug}-target", format_func=lambda name: name or "the model's answer", **options
     )
-    second = minus.selectbox(
-        "Minus", ["", *model.classes], key=f"{card.slug}-minus", bind="query-params", format_func=lambda name: name or "nothing", filter_mode=None
-    )
-    st.caption("Says " + ", ".join(f"**{model.classes[index]}** {shares[index]:.1%}" for index in order[:4]) + ".")
-    one = model.classes.index(first) if first in model.classes else int(order[0])
-    return (one, model.classes.index(second)) if second in model.classes else one
+    second = minus.selectbox("Minus", ["", *model.classes], key=f"{card.slug}-minus", format_func=lambda name: name or "nothing", **options)
+    return first, second
 
 
 @st.fragment
-def show_maps(chosen: looking.Chosen, model: object, seen: np.ndarray, target: "int | tuple[int, int]", methods: tuple[str, ...]) -> None:
-    """The maps side by side, under their controls."""
+def show_maps(sights: list[Sight], model: object, methods: tuple[str, ...]) -> None:
+    """The maps side by side, under their controls; with two pictures those of one method are neighbours."""
     started = time.perf_counter()
     with st.expander("How maps are made and shown"):
         making, showing = st.columns(2)
@@ -103,30 +139,43 @@ def show_maps(chosen: looking.Chosen, model: object, seen: np.ndarray, target: "
     randomised = settings.control(card.slug, replace(SaliencyView.setting("randomised"), high=count))
     how = SaliencySettings(**made)
     doubted = view["doubt"] != "none" and not randomised  # other draws and other seeds speak of the network as it was trained
-    asked = (chosen.digest, model.name, target, methods, how.key())
+    across = 3 if len(sights) == 1 else 4
+    tiles: dict[tuple[str, int], DeltaGenerator] = {}
+    named_tiles = [(name, place) for name in methods for place in range(len(sights))]
+    for row in range(0, len(named_tiles), across):
+        tiles |= {tile: column.empty() for tile, column in zip(named_tiles[row : row + across], st.columns(across), strict=False)}
+    maps = [looking.maps(each.chosen.digest, model.key, each.target, how.key(), layer, randomised) for each in sights]
     try:
-        maps = looking.maps(*asked, layer, randomised, model.network, seen, how)
-        opinions = looking.opinions(*asked, view["doubt"], seen, how) if doubted else {}
+        for place, each in enumerate(sights):
+            for found in looking.arriving(maps[place], model.network, each.seen, each.target, methods, how, layer, randomised):
+                with tiles[found.method, place].container():
+                    tile(each.chosen, found, doubt.density(found.values), PROVISIONAL, view, None)
+        kinds = (view["doubt"], model)
+        opinions = [
+            looking.opinions(each.chosen.digest, model.key, each.target, methods, how.key(), *kinds, each.seen, how) if doubted else {}
+            for each in sights
+        ]
     except SaliencyError as error:
         st.error(str(error), icon=":material/error:")
         return
-    values = {name: opinions[name].mean if name in opinions else maps[name].values for name in methods}
-    shown = {name: doubt.density(each) if view["scale"] == "common" else each for name, each in values.items()}
-    limit = max(float(np.quantile(np.abs(each), 0.99)) for each in shown.values()) or 1.0
-    for row in range(0, len(methods), 3):
-        for name, place in zip(methods[row : row + 3], st.columns(3), strict=False):
-            with place:
-                top = limit if view["scale"] == "common" else float(np.abs(shown[name]).max()) or 1.0
-                unsure = ~opinions[name].stable if name in opinions else None
-                show_map(chosen, maps[name], shown[name], top, view, unsure, command(model, target, name, how, layer))
+    values = [{name: said[name].mean if name in said else found[name].values for name in methods} for said, found in zip(opinions, maps, strict=True)]
+    shown = [{name: doubt.density(each) if view["scale"] == "common" else each for name, each in one.items()} for one in values]
+    limit = max(float(np.quantile(np.abs(each), 0.99)) for one in shown for each in one.values()) or 1.0
+    for (name, place), spot in tiles.items():
+        top = limit if view["scale"] == "common" else float(np.abs(shown[place][name]).max()) or 1.0
+        unsure = ~opinions[place][name].stable if name in opinions[place] else None
+        again = command(model, sights[place].target, name, how, layer)
+        with spot.container():
+            tile(sights[place].chosen, maps[place][name], shown[place][name], top, view, unsure, again, f"{card.slug}-{name}{place or ''}")
     words = f"{randomised} of {count} layers randomised" if randomised else "all layers as trained"
     if view["doubt"] != "none" and randomised:
         words += "; doubt is shown with all layers as trained"
     if doubted:
-        words += "; hatched where not stable" if opinions else "; nothing to compare: these methods draw nothing, or no two seeds agree"
+        words += "; hatched where not stable" if any(opinions) else "; nothing to compare: these methods draw nothing, or no two seeds agree"
     ranged = f"One scale: 0 to ±{limit:.1f} times a map's own mean" if view["scale"] == "common" else "Each map on its own scale"
     st.caption(f"{ranged}; {words}. :gray[Drawn in {1000 * (time.perf_counter() - started):.0f} ms.]")
-    remove(chosen, model, seen, target, values)
+    remove(sights[0], model, values[0])
+    judge(sights, model, methods, how, layer)
 
 
 def command(model: object, target: "int | tuple[int, int]", method: str, how: SaliencySettings, layer: str | None) -> str:
@@ -137,8 +186,10 @@ def command(model: object, target: "int | tuple[int, int]", method: str, how: Sa
     return " ".join(["python -m mlcv_explore explain PICTURE", *words, "--out heat.png --raw map.npy"])
 
 
-def show_map(chosen: looking.Chosen, found: object, values: np.ndarray, top: float, view: dict, unsure: np.ndarray | None, again: str) -> None:
-    """One map with its cost and its downloads."""
+def tile(
+    chosen: looking.Chosen, found: object, values: np.ndarray, top: float, view: dict, unsure: np.ndarray | None, again: str = "", slot: str = ""
+) -> None:
+    """One map with its cost; with its downloads, under the key `slot`, once there is a command."""
     height, width = chosen.pixels.shape[:2]
     shape = (max(1, round(width * TILE / max(height, width))), max(1, round(height * TILE / max(height, width))))
     spread = photographs.spread(values, shape)
@@ -151,13 +202,16 @@ def show_map(chosen: looking.Chosen, found: object, values: np.ndarray, top: flo
         drawn = images.overlaid(small, drawn, view["overlay"] * np.clip(np.abs(spread) / top, 0, 1))
     st.image(images.png(drawn), width="stretch", alt=f"{label(found.method)}: where the answer rests", output_format="PNG")
     gap = f" · gap {found.checks['completeness_gap']:.1%}" if "completeness_gap" in found.checks else ""
-    cost = f"{found.milliseconds:.0f} ms · {found.forwards + found.backwards} passes{gap}"
+    cause = f" · {measures.mass_in_mask(found.values, chosen.truth.mask):.0%} on object" if chosen.truth is not None else ""
+    cost = f"{found.milliseconds:.0f} ms · {found.forwards + found.backwards} passes{gap}{cause}"
+    ends = f"{found.values.min():.2g} to {found.values.max():.2g}".replace("-", "−")
+    words = f"**{label(found.method)}** {ends} :gray[· {cost}]"
+    if not again:
+        st.caption(words)
+        return
     with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
-        ends = f"{found.values.min():.2g} to {found.values.max():.2g}".replace("-", "−")
-        st.caption(f"**{label(found.method)}** {ends} :gray[{cost}]", width="stretch")
-        shelf = st.popover(
-            "", icon=":material/download:", type="tertiary", key=f"{card.slug}-{found.method}-downloads", on_change="rerun", help="Download"
-        )
+        st.caption(words, width="stretch")
+        shelf = st.popover("", icon=":material/download:", type="tertiary", key=f"{slot}-downloads", on_change="rerun", help="Download")
         if shelf.open:
             with shelf:
                 st.download_button(
@@ -165,30 +219,30 @@ def show_map(chosen: looking.Chosen, found: object, values: np.ndarray, top: flo
                     lambda: images.png(images.attribution(photographs.spread(found.values, chosen.size), found.signed, palette)),
                     f"{chosen.name}-{found.method}.png",
                     "image/png",
-                    key=f"{card.slug}-{found.method}-png",
+                    key=f"{slot}-png",
                     on_click="ignore",
                 )
                 st.download_button(
                     "The map itself (NPY)",
                     lambda: looking.raw(found.values),
                     f"{chosen.name}-{found.method}.npy",
-                    key=f"{card.slug}-{found.method}-npy",
+                    key=f"{slot}-npy",
                     on_click="ignore",
                 )
                 st.code(again, language="bash", wrap_lines=True)
 
 
-def remove(chosen: looking.Chosen, model: object, seen: np.ndarray, target: object, values: dict[str, np.ndarray]) -> None:
-    """Drag the most salient pixels away and see what the model then says."""
+def remove(sight: Sight, model: object, values: dict[str, np.ndarray]) -> None:
+    """Drag the most salient pixels of the first picture away and see what the model then says."""
     st.markdown("##### Take the most salient pixels away")
     pick, bar = st.columns(2)
     method = pick.selectbox("By the map of", list(values), key=f"{card.slug}-by", bind="query-params", filter_mode=None)
     with bar:
         share = settings.control(card.slug, SaliencyView.setting("removed"))
-    wanted = target[0] if isinstance(target, tuple) else target
-    known = looking.curve(chosen.digest, model.name, wanted, looking.digest_of(values[method]), model.network, seen, values[method])
+    seen, wanted = sight.seen, sight.target[0] if isinstance(sight.target, tuple) else sight.target
+    known = looking.curve(sight.chosen.digest, model.key, wanted, looking.digest_of(values[method]), model.network, seen, values[method])
     changed = looking.without(seen, values[method], share)
-    now = float(looking.probabilities(looking.digest_of(changed), model.name, model.network, changed)[wanted])
+    now = float(looking.probabilities(looking.digest_of(changed), model.key, model.network, changed)[wanted])
     picture, plot = st.columns([1, 2], gap="medium")
     with picture:
         scale = max(1, TILE // model.side)
@@ -201,6 +255,48 @@ def remove(chosen: looking.Chosen, model: object, seen: np.ndarray, target: obje
         options = {"x_domain": (0.0, 1.0), "y_domain": (0.0, 1.0), "y_format": ".0%", "marks": {f"{share:.0%}": share}}
         chart = charts.curves(x, lines, "share of pixels", f"probability of {model.classes[wanted]}", palette=page.palette(), **options)
         page.figure(chart, f"{card.slug}-deletion", "A faithful map falls fast when removed and rises fast when shown.", "One picture", moving=True)
+
+
+def judge(sights: list[Sight], model: object, methods: tuple[str, ...], how: SaliencySettings, layer: str | None) -> None:
+    """Every measure of every map, made when it is asked for."""
+    shelf = st.expander("Scores of these maps", key=f"{card.slug}-scores", on_change="rerun", bind="query-params", icon=":material/table_chart:")
+    if not shelf.open:
+        return
+    with shelf:
+        judged = {}
+        with st.spinner("Asking every method about pictures nearby, and about random weights"):
+            for each in sights:
+                found = looking.maps(each.chosen.digest, model.key, each.target, how.key(), layer, 0)
+                for _ in looking.arriving(found, model.network, each.seen, each.target, methods, how, layer, 0):
+                    pass
+                given = (model.network, each.seen, [found[name] for name in methods], how, each.chosen.truth)
+                judged[each.chosen.name] = looking.scores(each.chosen.digest, model.key, each.target, methods, how.key(), layer, *given)
+        heads = {field: head for field, head in SCORES.items() if any(getattr(row, field) is not None for rows in judged.values() for row in rows)}
+        pairs = [(name, row) for name, rows in judged.items() for row in rows]
+        table = {"picture": [name for name, _ in pairs]} if len(sights) > 1 else {}
+        table |= {"map": [label(row.method) for _, row in pairs]}
+        table |= {head: [shortened(getattr(row, field)) for _, row in pairs] for field, head in heads.items()}
+        st.dataframe(table, height="content", hide_index=True, alt="The scores of these maps")
+        st.caption(
+            "Of one picture and the network as trained: no interval, so no ranking of methods; the Answer act has one. Deletion and insertion: areas "
+            "under the curves, low and high are faithful. Infidelity: what the map does not foretell of the logit's change under noise, at its best "
+            "scale. Sensitivity: the largest relative change of the map when every pixel moves by up to 2 %. Moved: 1 − rank correlation with the "
+            "map of random weights; 0 says that the model has no part in it. Gap: of completeness, where the method promises none."
+        )
+        st.download_button(
+            "Scores (CSV)",
+            lambda: as_csv(judged),
+            f"{sights[0].chosen.name}-scores.csv",
+            "text/csv",
+            key=f"{card.slug}-scores-csv",
+            on_click="ignore",
+            icon=":material/download:",
+        )
+
+
+def shortened(value: float | None) -> str:
+    """Two or three significant digits; a dash where there is none."""
+    return "–" if value is None else f"{value:.3g}".replace("-", "−")
 
 
 def draw(film: Film, cost: str) -> None:
@@ -297,6 +393,9 @@ what_to_do = (
 choices = {
     "source": looking.SOURCES,
     "photograph": tuple(photographs.gallery()),
+    "scene": tuple(str(number) for number in range(1, looking.SCENES + 1)),
+    "beside": looking.besides(),
+    "scores": ("true", "false"),
     "methods": tuple(METHODS),
     "by": tuple(METHODS),
     "model": looking.models(),

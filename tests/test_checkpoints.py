@@ -58,33 +58,59 @@ def test_the_network_sees_normalised_pictures() -> None:
     assert seen.flatten().tolist() == pytest.approx([2, 2, 2], abs=1e-5)
 
 
-def test_every_relu_is_a_module_used_once_and_not_in_place() -> None:
-    network = classifiers.residual_classifier(4, 10, MEAN, STD).eval()
+@pytest.mark.parametrize("architecture", classifiers.ARCHITECTURES)
+def test_every_relu_is_a_module_used_once_and_not_in_place(architecture: str) -> None:
+    network = classifiers.ARCHITECTURES[architecture](4, 10, MEAN, STD).eval()
     uses: list[torch.nn.Module] = []
     found = [module for module in network.modules() if isinstance(module, torch.nn.ReLU)]
     for module in found:
         module.register_forward_hook(lambda module, *_: uses.append(module))
     network(torch.rand(2, 3, 32, 32))
-    assert len(found) == 8 and {id(module) for module in uses} == {id(module) for module in found} and len(uses) == 8
+    count = {"residual_classifier": 8, "whitened_classifier": 7}[architecture]
+    assert len(found) == count and {id(module) for module in uses} == {id(module) for module in found} and len(uses) == count
     assert not any(module.inplace for module in found)
 
 
-def test_a_course_taken_up_again_ends_as_one_that_never_stopped() -> None:
+def test_whitening_filters_make_patches_uncorrelated_and_of_one_variance() -> None:
+    chance = np.random.default_rng(2)
+    smooth = np.kron(chance.integers(0, 200, (300, 1, 8, 8)), np.ones((1, 3, 2, 2))) + chance.integers(0, 56, (300, 3, 16, 16))
+    network = classifiers.whitened_classifier(4, 2, MEAN, STD)
+    classifiers.whiten(network, smooth.astype(np.uint8))
+    seen = network.whiten[0](network.normalise(torch.from_numpy(smooth).float() / 255))[:, :, 1:-1, 1:-1]  # the border's patches are half padding
+    values = seen.transpose(0, 1).flatten(1)
+    half = len(values) // 2
+    moments = (values[:half] @ values[:half].T / values.shape[1]).detach().numpy()
+    assert np.abs(moments - np.eye(half)).max() < 0.05 and torch.equal(values[half:], -values[:half])
+
+
+def test_the_first_epochs_see_small_pictures() -> None:
+    sides: list[int] = []
+    recipe = TINY.replace(epochs=4, tiny_epochs=1, small_epochs=2, batch_size=40)
+    state = classifiers.course(recipe, 2, MEAN, STD, 0)
+    state.network.register_forward_pre_hook(lambda _, given: sides.append(given[0].shape[-1]))
+    for _ in classifiers.epochs(recipe, state, np.zeros((40, 3, 32, 32), np.uint8), np.zeros(40, np.int64), 0):
+        pass
+    assert sides == [16, 24, 24, 32]
+
+
+@pytest.mark.parametrize("architecture", classifiers.ARCHITECTURES)
+def test_a_course_taken_up_again_ends_as_one_that_never_stopped(architecture: str) -> None:
+    recipe = TINY.replace(architecture=architecture, bias_rate=4)
     chance = np.random.default_rng(0)
     pictures, labels = chance.integers(0, 256, (40, 3, 16, 16), np.uint8), chance.integers(0, 2, 40)
 
     def after(*stops: int) -> dict[str, torch.Tensor]:
-        state = classifiers.course(TINY, 2, MEAN, STD, 5)
-        for done, _, _ in classifiers.epochs(TINY, state, pictures, labels, 5):
+        state = classifiers.course(recipe, 2, MEAN, STD, 5, pictures)
+        for done, _, _ in classifiers.epochs(recipe, state, pictures, labels, 5):
             if done in stops:
                 return after_again(state.tensors())
         return state.tensors()
 
     def after_again(kept: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        state = classifiers.course(TINY, 2, MEAN, STD, 5)
+        state = classifiers.course(recipe, 2, MEAN, STD, 5, pictures)
         state.restore(kept)
-        seen = [done for done, _, _ in classifiers.epochs(TINY, state, pictures, labels, 5)]
-        assert seen == list(range(int(kept["epoch"]) + 1, TINY.epochs + 1))
+        seen = [done for done, _, _ in classifiers.epochs(recipe, state, pictures, labels, 5)]
+        assert seen == list(range(int(kept["epoch"]) + 1, recipe.epochs + 1))
         return state.tensors()
 
     through = after()
@@ -110,7 +136,7 @@ def colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 Image.fromarray(pixels).save(folder / f"{index}.png")
     monkeypatch.setenv("MLCV_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("MLCV_HOME", str(tmp_path / "home"))
-    monkeypatch.setitem(checkpoints.PLANS, "colours", Plan("colours", TINY, MEAN, STD, (0,)))
+    monkeypatch.setitem(checkpoints.PLANS, "colours", Plan(lambda _: data.load("colours"), TINY, MEAN, STD))
     return tmp_path / "out"
 
 

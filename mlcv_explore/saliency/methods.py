@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from mlcv_explore import processor
 from mlcv_explore.config import Config, setting
 from mlcv_explore.saliency.layers import convolutions
 from mlcv_explore.saliency.rules import Features, GuidedRelus, Rescaled
@@ -50,7 +51,7 @@ class SaliencySettings(Config):
     masks: int = setting(300, "Masks of RISE", low=2, high=8000)
     mask_cells: int = setting(8, "Cells of a mask", low=2, high=16, help="A side; each is seen or hidden.", more=True)
     mask_share: float = setting(0.5, "Share that is seen", low=0.1, high=0.9, more=True)
-    half_precision: bool = setting(True, "RISE in half precision", help="Products in bfloat16.", more=True)
+    half_precision: bool = setting(True, "RISE in half precision", help="Products in bfloat16, where the processor has them.", more=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,9 +221,10 @@ def rise(network: nn.Module, picture: torch.Tensor, target: Target, settings: Sa
 
     The mean is taken off because logits have no zero: with it a constant added to all of them would change the map.
     """
+    half = settings.half_precision and (picture.device.type != "cpu" or processor.has_bfloat16())
     total, seen, sum_of_scores = torch.zeros_like(picture[0]), torch.zeros_like(picture[0]), 0.0
     for masks in _stacked(_masks(picture, settings, stream(seed, "masks"))):
-        scores = _scores(network, [picture * masks], target, settings.half_precision)
+        scores = _scores(network, [picture * masks], target, half)
         total += torch.einsum("n,nhw->hw", scores, masks[:, 0])
         seen += masks.sum((0, 1))
         sum_of_scores += float(scores.sum())

@@ -2,24 +2,30 @@
 
 import hashlib
 import io
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 
-from mlcv_explore import photographs
+from mlcv_explore import images, photographs
 from mlcv_explore.ui import page
 
 if TYPE_CHECKING:
     from mlcv_explore.checkpoints import Classifier
+    from mlcv_explore.data.scenes import Scenes
     from mlcv_explore.saliency import Map, SaliencySettings, Target
     from mlcv_explore.saliency.doubt import Opinion
+    from mlcv_explore.saliency.scores import Score, Truth
 
 BROUGHT = "picture-brought"  # what a visitor dropped on the home page
 KEPT = 200  # answers of one kind that are kept for all visitors
 UPLOADS = ["jpg", "jpeg", "png", "webp", "gif"]
-SOURCES = ("Gallery", "Upload", "Camera")  # as the link names them
+SOURCES = ("Gallery", "Scene", "Upload", "Camera")  # as the link names them
+SCENES = 24  # generated ones to choose from
+BESIDE_OWN = "a picture of my own"
+LARGE = 256  # pixels a side: smaller pictures are shown enlarged
 FIRST = ("gradcam", "integrated_gradients", "smoothgrad", "guided_backprop", "occlusion", "edges")  # the methods a page opens with
 
 
@@ -36,11 +42,18 @@ class Chosen:
     size: tuple[int, int]  # width and height of the picture as it came
     words: str  # what it is and whose
     name: str  # short, for file names
+    truth: "Truth | None" = None  # where it is known
 
     @property
     def digest(self) -> str:
         """What identifies the pixels."""
         return digest_of(self.pixels)
+
+    @property
+    def shown(self) -> np.ndarray:
+        """The pixels, enlarged where they are few."""
+        scale = LARGE // max(self.pixels.shape[:2])
+        return images.enlarged(self.pixels, scale) if scale > 1 else self.pixels
 
 
 def drop(target: str, slug: str) -> None:
@@ -53,12 +66,17 @@ def drop(target: str, slug: str) -> None:
 
 def picture(slug: str) -> Chosen | None:
     """The controls that choose a picture, and the picture; None while there is none."""
-    source = st.segmented_control("Picture", SOURCES, default=SOURCES[0], required=True, key=f"{slug}-source", bind="query-params")
+    source = st.segmented_control(
+        "Picture", SOURCES, default=SOURCES[0], required=True, key=f"{slug}-source", bind="query-params", on_change=_suit, args=(slug,), wrap=True
+    )
     if source == "Gallery":
-        known = photographs.gallery()
-        name = st.selectbox("Photograph", list(known), key=f"{slug}-photograph", bind="query-params", filter_mode=None)
-        found = _from_gallery(name)
-        return Chosen(found.pixels, found.size, f"{known[name].title}: {known[name].origin}, {known[name].licence}", name)
+        return _from_gallery(st.selectbox("Photograph", list(photographs.gallery()), key=f"{slug}-photograph", bind="query-params", filter_mode=None))
+    if source == "Scene":
+        found = scene(st.slider("Scene", 1, SCENES, key=f"{slug}-scene", bind="query-params"))
+        st.caption(
+            "Generated, so the true cause is known. `scenes` was trained where the corner tag tells nothing, `scenes-tagged` where it tells all."
+        )
+        return found
     if source == "Upload":
         given = st.file_uploader("A picture of your own: JPEG, PNG, WebP or GIF, at most 8 MB", UPLOADS, key=f"{slug}-upload")
         st.caption("It is never written to disk and not in the link; a copy of the model's size and its maps stay in memory until newer ones come.")
@@ -69,6 +87,29 @@ def picture(slug: str) -> Chosen | None:
     if given is None:
         st.info("A picture appears here once it is chosen; until then the gallery has some.", icon=":material/image:")
         return None
+    return _given(given)
+
+
+def besides() -> tuple[str, ...]:
+    """The names of the pictures that can stand beside the first."""
+    return ("", *photographs.gallery(), *(f"scene-{number}" for number in range(1, SCENES + 1)), BESIDE_OWN)
+
+
+def beside(slug: str) -> Chosen | None:
+    """The control that sets a second picture beside the first, and that picture; None while there is none."""
+    name = st.selectbox(
+        "Beside it", besides(), key=f"{slug}-beside", bind="query-params", format_func=lambda name: name or "nothing", filter_mode="fuzzy"
+    )
+    if name == BESIDE_OWN:
+        given = st.file_uploader("The second picture: JPEG, PNG, WebP or GIF, at most 8 MB", UPLOADS, key=f"{slug}-second")
+        return _given(given) if given is not None else None
+    if name.startswith("scene-"):
+        return scene(int(name.removeprefix("scene-")))
+    return _from_gallery(name) if name else None
+
+
+def _given(given: Any) -> Chosen | None:
+    """An uploaded picture; None, and why, where it is refused."""
     try:
         found = photographs.read(given.getvalue(), given.name)
     except photographs.BadPicture as error:
@@ -77,9 +118,43 @@ def picture(slug: str) -> Chosen | None:
     return Chosen(found.pixels, found.size, photographs.shown_name(given.name), "own-picture")
 
 
+def _suit(slug: str) -> None:
+    """Ask a model of scenes about scenes, and one of photographs about photographs."""
+    names, now = models(), st.session_state.get(f"{slug}-model", "")
+    if (st.session_state[f"{slug}-source"] == "Scene") != now.startswith("scenes"):
+        st.session_state[f"{slug}-model"] = _default_model(st.session_state[f"{slug}-source"], names)
+
+
+def _default_model(source: str, names: Sequence[str]) -> str:
+    """One seed: an average of five takes five times as long, and doubt over seeds is asked for by itself."""
+    wanted = "scenes/0" if source == "Scene" else "cifar10/0"
+    return wanted if wanted in names else names[0]
+
+
 @st.cache_resource(max_entries=32, show_spinner=False)
-def _from_gallery(name: str) -> photographs.Photograph:
-    return photographs.gallery()[name].read()
+def _from_gallery(name: str) -> Chosen:
+    known = photographs.gallery()[name]
+    found = known.read()
+    return Chosen(found.pixels, found.size, f"{known.title}: {known.origin}, {known.licence}", name)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _scenes() -> "Scenes":
+    from mlcv_explore.data import scenes
+
+    return scenes.generate(scenes.ScenesConfig(), SCENES, 0, "shown on the page")
+
+
+def scene(number: int) -> Chosen:
+    """A generated scene, the first one is 1; its tag tells nothing."""
+    from mlcv_explore.data.scenes import SILHOUETTES
+    from mlcv_explore.saliency.scores import Truth
+
+    made, place = _scenes(), number - 1
+    pixels = np.ascontiguousarray(made.images[place].transpose(1, 2, 0))
+    cause, tag = made.classes[made.labels[place]], SILHOUETTES[made.tags[place]]
+    words = f"Scene {number}: a {cause}; the colour of its corner tag is that of a {tag}"
+    return Chosen(pixels, (pixels.shape[1], pixels.shape[0]), words, f"scene-{number}", Truth(made.masks[place], made.tag_boxes[place]))
 
 
 def models() -> tuple[str, ...]:
@@ -95,7 +170,8 @@ def model(slug: str) -> "Classifier":
     from mlcv_explore.checkpoints import CheckpointError
 
     offers = {offer.name: offer for offer in zoo.offers() if offer.present or not page.public()}
-    name = st.selectbox("Model", list(offers), key=f"{slug}-model", bind="query-params", filter_mode=None)
+    first = _default_model(st.session_state.get(f"{slug}-source", SOURCES[0]), list(offers))
+    name = st.selectbox("Model", list(offers), list(offers).index(first), key=f"{slug}-model", bind="query-params", filter_mode=None)
     st.caption(offers[name].sentence + ".")
     try:
         if offers[name].present:
@@ -110,7 +186,6 @@ def model(slug: str) -> "Classifier":
             status.update(label=f"{name} is here", state="complete")
         return found
     except CheckpointError as error:
-        first = next(iter(offers))
         st.warning(f"{error} Shown instead: {first}.", icon=":material/cloud_off:")
         return zoo.load(first)
 
@@ -122,7 +197,7 @@ def squeezed(digest: str, _pixels: np.ndarray, side: int) -> np.ndarray:
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
-def probabilities(digest: str, model_name: str, _network: Any, _seen: np.ndarray) -> np.ndarray:
+def probabilities(digest: str, model_key: str, _network: Any, _seen: np.ndarray) -> np.ndarray:
     """(classes,) of the picture."""
     from mlcv_explore import classifiers
 
@@ -130,46 +205,61 @@ def probabilities(digest: str, model_name: str, _network: Any, _seen: np.ndarray
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
-def maps(
-    digest: str,
-    model_name: str,
+def maps(digest: str, model_key: str, target: "Target", settings_key: str, layer: str | None, randomised: int) -> "dict[str, Map]":
+    """The maps made so far of a network whose top layers may have been randomised, by method; `arriving` adds to them."""
+    return {}
+
+
+def arriving(
+    known: "dict[str, Map]",
+    network: Any,
+    seen: np.ndarray,
     target: "Target",
-    methods: tuple[str, ...],
-    settings_key: str,
+    methods: Sequence[str],
+    settings: "SaliencySettings",
     layer: str | None,
     randomised: int,
-    _network: Any,
-    _seen: np.ndarray,
-    _settings: "SaliencySettings",
-) -> "dict[str, Map]":
-    """The maps of these methods, of a network whose top layers may have been randomised."""
+) -> "Iterator[Map]":
+    """Make those of the maps that are not known yet, and add each as it comes, the cheap ones first. Raises SaliencyError."""
     import torch
 
     from mlcv_explore import saliency
 
-    network = saliency.randomised(_network, randomised, 0) if randomised else _network
-    return {found.method: found for found in saliency.panel(network, torch.from_numpy(_seen), target, methods, _settings, 0, layer)}
+    missing = [name for name in methods if name not in known]
+    if missing:
+        asked = saliency.randomised(network, randomised, 0) if randomised else network
+        for found in saliency.panel(asked, torch.from_numpy(seen), target, missing, settings, 0, layer):
+            known[found.method] = found
+            yield found
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
 def opinions(
-    digest: str, model_name: str, target: "Target", methods: tuple[str, ...], settings_key: str, kind: str, _seen: np.ndarray, _settings: Any
+    digest: str,
+    model_key: str,
+    target: "Target",
+    methods: tuple[str, ...],
+    settings_key: str,
+    kind: str,
+    _model: "Classifier",
+    _seen: np.ndarray,
+    _settings: Any,
 ) -> "dict[str, Opinion]":
     """What several draws, or several seeds of the model, say together."""
     import torch
 
-    from mlcv_explore import checkpoints, zoo
+    from mlcv_explore import checkpoints
     from mlcv_explore.saliency import doubt
 
     picture = torch.from_numpy(_seen)
     if kind == "draws":
-        return doubt.over_draws(zoo.load(model_name).network, picture, target, methods, _settings, range(5))
-    networks = [member.network for member in checkpoints.members(model_name.split("/")[0])]
+        return doubt.over_draws(_model.network, picture, target, methods, _settings, range(5))
+    networks = [member.network for member in checkpoints.members(_model.name.split("/")[0])]
     return doubt.over_models(networks, picture, target, methods, _settings, 0)
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
-def curve(digest: str, model_name: str, target: int, map_digest: str, _network: Any, _seen: np.ndarray, _map: np.ndarray) -> np.ndarray:
+def curve(digest: str, model_key: str, target: int, map_digest: str, _network: Any, _seen: np.ndarray, _map: np.ndarray) -> np.ndarray:
     """(2, T) the target's probability while pixels are removed, and while they are shown, the most salient first."""
     import torch
 
@@ -177,6 +267,28 @@ def curve(digest: str, model_name: str, target: int, map_digest: str, _network: 
 
     asked = (_network, torch.from_numpy(_seen)[None], torch.tensor([target]), _map[None, None])
     return np.stack([walk(*asked).probabilities[0, 0] for walk in (measures.deletion, measures.insertion)])
+
+
+@st.cache_resource(max_entries=KEPT, show_spinner=False)
+def scores(
+    digest: str,
+    model_key: str,
+    target: "Target",
+    methods: tuple[str, ...],
+    settings_key: str,
+    layer: str | None,
+    _network: Any,
+    _seen: np.ndarray,
+    _maps: "Sequence[Map]",
+    _settings: "SaliencySettings",
+    _truth: "Truth | None",
+) -> "list[Score]":
+    """What these maps are worth."""
+    import torch
+
+    from mlcv_explore.saliency import scores
+
+    return scores.scores(_network, torch.from_numpy(_seen), _maps, _settings, 0, layer, _truth)
 
 
 def raw(values: np.ndarray) -> bytes:
@@ -193,14 +305,15 @@ def warm() -> None:
     offers = [offer.name for offer in zoo.offers() if offer.origin == "ships"]
     if not offers:
         return
-    found, classifier = _from_gallery(next(iter(photographs.gallery()))), zoo.load(offers[0])
-    chosen = Chosen(found.pixels, found.size, "", "")
+    chosen, classifier = _from_gallery(next(iter(photographs.gallery()))), zoo.load(_default_model(SOURCES[0], offers))
     seen = squeezed(chosen.digest, chosen.pixels, classifier.side)
-    target = int(probabilities(chosen.digest, classifier.name, classifier.network, seen).argmax())
+    target = int(probabilities(chosen.digest, classifier.key, classifier.network, seen).argmax())
     how, layer = saliency.SaliencySettings(), list(saliency.convolutions(classifier.network))[-1]
-    made = maps(chosen.digest, classifier.name, target, FIRST, how.key(), layer, 0, classifier.network, seen, how)
+    made = maps(chosen.digest, classifier.key, target, how.key(), layer, 0)
+    for _ in arriving(made, classifier.network, seen, target, FIRST, how, layer, 0):
+        pass
     first = made[FIRST[0]].values
-    curve(chosen.digest, classifier.name, target, digest_of(first), classifier.network, seen, first)
+    curve(chosen.digest, classifier.key, target, digest_of(first), classifier.network, seen, first)
 
 
 def without(seen: np.ndarray, values: np.ndarray, share: float) -> np.ndarray:

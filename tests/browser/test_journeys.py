@@ -78,6 +78,40 @@ def test_an_uploaded_picture_is_explained_doubted_and_taken_apart(server, new_ta
     assert tab.page.evaluate("() => [...document.querySelectorAll('[data-testid=stImage] img')].every(each => each.complete && each.naturalWidth)")
 
 
+def test_a_camera_that_is_refused_is_told_and_leads_back(server, new_tab):
+    tab = new_tab()
+    tab.open(f"{server}/saliency?saliency-source=Camera&saliency-methods=gradient")
+    assert "Needs a camera, your browser's permission" in tab.text() and "A picture appears here once it is chosen" in tab.text()
+    assert tab.page.locator('[data-testid="stException"]').count() == 0
+    tab.page.get_by_role("radio", name="Gallery").click()
+    expect(tab.page.get_by_text("The model sees it squeezed")).to_be_visible(timeout=30_000)
+    tab.idle()
+    assert "saliency-source=Camera" not in tab.page.url and "Gradient" in tab.text()
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_two_scenes_are_compared_scored_and_taken_home(server, new_tab, width):
+    tab = new_tab(width)
+    tab.open(f"{server}/saliency?saliency-methods=gradient&saliency-methods=edges")
+    tab.page.get_by_role("radio", name="Scene").click()
+    expect(tab.page.get_by_text("the true cause is known")).to_be_visible(timeout=30_000)
+    tab.idle()
+    assert "Scene 1: a" in tab.text() and "scenes, ρ = 0.25" in tab.text() and "on object" in tab.text()
+    tab.open(f"{tab.page.url}&saliency-beside=scene-2")
+    assert "scene-1: Says" in tab.text() and "scene-2: Says" in tab.text()
+    assert tab.page.get_by_alt_text("Gradient: where the answer rests").count() == 2
+    tab.page.get_by_text("Scores of these maps").click()
+    button = tab.page.get_by_role("button", name="Scores (CSV)")
+    expect(button).to_be_visible(timeout=30_000)
+    with tab.page.expect_download() as numbers:
+        button.click()
+    lines = numbers.value.path().read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("picture,method,milliseconds") and [line.split(",")[:2] for line in lines[1:]] == [
+        [scene, method] for scene in ("scene-1", "scene-2") for method in ("gradient", "edges")
+    ]
+    assert tab.page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth + 2")
+
+
 def test_a_reload_in_mid_run_finds_the_film_again(server, new_tab):
     tab = new_tab()
     tab.open(f"{server}/label_noise?label_noise-act=Train&{LONG}&label_noise-first_seed=500")

@@ -1,0 +1,114 @@
+"""What the maps of one picture are worth, method by method: their cost, every measure, and on generated scenes the true cause."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+
+import numpy as np
+import torch
+from torch import nn
+
+from mlcv_explore.saliency import measures, methods
+from mlcv_explore.saliency.layers import layers, randomised
+from mlcv_explore.saliency.methods import SaliencySettings, Target
+from mlcv_explore.saliency.panel import Map, panel
+
+PERTURBATIONS, DEVIATION = 50, 0.1  # of infidelity: pictures, and the noise's share of the range
+NEIGHBOURS, RADIUS = 3, 0.02  # of max-sensitivity: pictures, and how far a pixel may move
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known of a generated scene."""
+
+    mask: np.ndarray  # (h, w) uint8, 1 on the object
+    tag_box: np.ndarray  # (4,) int64: top, left, bottom, right, half open
+
+
+@dataclass(frozen=True)
+class Score:
+    """One map judged; None where a measure does not apply."""
+
+    method: str
+    milliseconds: float
+    passes: int  # pictures through the network, forward and back
+    lowest: float
+    highest: float
+    deletion: float  # area under the target's probability while the most salient pixels are removed; low is faithful
+    insertion: float  # and while they are shown; high is faithful
+    infidelity: float  # mean square of what the map does not foretell of the logit's change under noise, at the map's best scale
+    max_sensitivity: float  # the largest relative change of the map when every pixel moves a little
+    moved: float  # 1 − |rank correlation| with the map of the same network with all layers randomised; 0: the model has no part in it
+    completeness_gap: float | None  # |sum − logit difference| / |logit difference|, where the method promises none
+    on_object: float | None  # share of the map's mass
+    on_tag: float | None
+    points_at_object: float | None  # 1 when the largest value lies on it
+
+
+class _OneScore(nn.Module):
+    """The explained logit, or difference of two, as the only output."""
+
+    def __init__(self, network: nn.Module, target: Target) -> None:
+        super().__init__()
+        self.network, self.target = network, target
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """(B, 3, h, w) → (B, 1)."""
+        return methods.score(self.network(pictures), self.target)[:, None]
+
+
+def scores(
+    network: nn.Module,
+    picture: torch.Tensor,
+    maps: Sequence[Map],
+    settings: SaliencySettings,
+    seed: int,
+    layer: str | None = None,
+    truth: Truth | None = None,
+) -> list[Score]:
+    """Every measure of these maps of a picture (3, h, w), which have one target; in their order.
+
+    The probability that deletion and insertion follow is that of the target, of a difference that of its first class. All methods are asked again
+    with the same draws on pictures nearby and on a randomised copy of the network, so this costs several times what the maps did.
+    """
+    target, names = maps[0].target, [found.method for found in maps]
+    values = np.stack([found.values for found in maps]).astype(np.float64)  # (M, h, w)
+    first = torch.tensor([target[0] if isinstance(target, tuple) else target])
+    asked = (network, picture[None], first, values[None])
+    deletion, insertion = (walk(*asked, seed=seed).area[0] for walk in (measures.deletion, measures.insertion))
+    noise = measures.gaussian_noise(picture[None], DEVIATION, PERTURBATIONS, seed)
+    unforetold = measures.infidelity(
+        _OneScore(network, target), picture[None], torch.zeros(1, dtype=torch.int64), torch.from_numpy(values)[None, :, None].float(), noise, True
+    )[0]
+    again = settings.replace(complete=False)  # a nearby picture is not asked with other steps
+
+    def explained(whose: nn.Module, what: torch.Tensor) -> np.ndarray:
+        found = {item.method: item.values for item in panel(whose, what, target, names, again, seed, layer)}
+        return np.stack([found[name] for name in names])
+
+    same = picture.expand(len(maps), *picture.shape)  # one for each method: all are asked in one panel
+    near = measures.uniform_noise(picture[None], RADIUS, NEIGHBOURS, seed).expand(-1, *same.shape)
+    sensitivity = measures.max_sensitivity(lambda pictures: explained(network, pictures[0].clamp(0, 1)), same, near)
+    other = explained(randomised(network, len(layers(network)), seed), picture)
+    moved = 1 - np.abs(measures.similarity(values, other).rank)
+    on_object = on_tag = points = [None] * len(maps)
+    if truth is not None:
+        on_object, points = measures.mass_in_mask(values, truth.mask).tolist(), measures.pointing(values, truth.mask).tolist()
+        on_tag = measures.mass_on_tag(values, truth.tag_box).tolist()
+    found = []
+    for place, item in enumerate(maps):
+        cost = (item.milliseconds, item.forwards + item.backwards, float(item.values.min()), float(item.values.max()))
+        judged = (float(each[place]) for each in (deletion, insertion, unforetold, sensitivity, moved))
+        found.append(Score(item.method, *cost, *judged, item.checks.get("completeness_gap"), on_object[place], on_tag[place], points[place]))
+    return found
+
+
+def as_csv(picture_scores: dict[str, Sequence[Score]]) -> str:
+    """A row for every picture and method; what does not apply is left empty."""
+    file = io.StringIO()
+    table = csv.writer(file, lineterminator="\n")
+    table.writerow(["picture", *(each.name for each in fields(Score))])
+    for name, rows in picture_scores.items():
+        table.writerows([name, *("" if value is None else value for value in asdict(row).values())] for row in rows)
+    return file.getvalue()
