@@ -44,10 +44,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(script: Path, home: str, cwd: Path = ROOT) -> Iterator[tuple[int, subprocess.Popen, float]]:
-    """A Streamlit server in its own process: (port, process, when it was started)."""
+def serving(script: Path, home: str, cwd: Path = ROOT, *more: str) -> Iterator[tuple[int, subprocess.Popen, float]]:
+    """A Streamlit server in its own process, with `more` flags: (port, process, when it was started)."""
     port = free_port()
-    flags = ["--server.headless=true", f"--server.port={port}", "--server.fileWatcherType=none", "--browser.gatherUsageStats=false"]
+    flags = ["--server.headless=true", f"--server.port={port}", "--server.fileWatcherType=none", "--browser.gatherUsageStats=false", *more]
     command = [sys.executable, "-m", "streamlit", "run", str(script), *flags]
     with open(os.path.join(home, f"server-{port}.log"), "w") as log:
         start = time.perf_counter()

@@ -70,7 +70,7 @@ def _scenes(rho: float, seed: int) -> data.Dataset:
 
 
 PHOTOGRAPHS = Recipe(
-    architecture="whitened_classifier", width=40, epochs=14, tiny_epochs=4, small_epochs=6, bias_rate=16, weight_decay=0.001, smoothing=0.2, shift=2
+    architecture="whitened_classifier", width=40, epochs=16, tiny_epochs=2, small_epochs=5, bias_rate=16, weight_decay=0.001, smoothing=0.2, shift=2
 )
 SCENES = Recipe(width=8, epochs=10, small_epochs=0, batch_size=32, peak_rate=0.02, shift=2, smoothing=0.0, brain_float=False)  # as idea 15 trains
 OF_SCENES = (0.45, 0.45, 0.42), (0.25, 0.25, 0.27)

@@ -89,7 +89,7 @@ def png(picture: np.ndarray) -> bytes:
     from PIL import Image
 
     file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(picture)).save(file, "PNG", compress_level=3)
+    Image.fromarray(np.ascontiguousarray(picture)).save(file, "PNG", compress_level=1)  # level 3 saves 3 to 6 % for half as much time again
     return file.getvalue()
 
 

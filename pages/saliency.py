@@ -232,6 +232,7 @@ def tile(
                 st.code(again, language="bash", wrap_lines=True)
 
 
+@st.fragment
 def remove(sight: Sight, model: object, values: dict[str, np.ndarray]) -> None:
     """Drag the most salient pixels of the first picture away and see what the model then says."""
     st.markdown("##### Take the most salient pixels away")
@@ -257,6 +258,7 @@ def remove(sight: Sight, model: object, values: dict[str, np.ndarray]) -> None:
         page.figure(chart, f"{card.slug}-deletion", "A faithful map falls fast when removed and rises fast when shown.", "One picture", moving=True)
 
 
+@st.fragment
 def judge(sights: list[Sight], model: object, methods: tuple[str, ...], how: SaliencySettings, layer: str | None) -> None:
     """Every measure of every map, made when it is asked for."""
     shelf = st.expander("Scores of these maps", key=f"{card.slug}-scores", on_change="rerun", bind="query-params", icon=":material/table_chart:")

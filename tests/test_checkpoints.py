@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import json
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -213,6 +214,15 @@ def test_weights_that_are_others_or_none_are_refused(colours: Path) -> None:
         checkpoints.read(folder, "a model")
 
 
+def test_scenes_are_taught_and_tested_apart_and_their_tags_tell_as_much_as_the_name_says() -> None:
+    plain, tagged = (checkpoints.plan(name).pictures(3) for name in ("scenes", "scenes-tagged"))
+    assert plain.train.classes == tagged.train.classes and len(plain.train) == 6000 and len(plain.test) == 2000
+    assert np.array_equal(plain.train.labels, tagged.train.labels)  # scenes of one seed differ in the tag alone
+    changed = (plain.train.images != tagged.train.images).any(axis=(1, 2, 3)).mean()
+    assert 0.72 < changed < 0.78
+    assert not np.array_equal(plain.train.images[:2000], plain.test.images)
+
+
 # --- what ships
 
 
@@ -268,6 +278,16 @@ def test_an_own_model_is_offered_and_normalises_as_its_card_says(own: Path) -> N
     pictures = torch.rand(2, 3, 64, 64)
     wanted = alone((pictures - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1))
     assert model.side == 64 and torch.allclose(model.network(pictures), wanted, atol=1e-5)
+
+
+def test_own_weights_replaced_under_the_same_name_are_another_model(own: Path) -> None:
+    before = zoo.load("mine")
+    tensors = load_file(own / "weights.safetensors")
+    save_file({**tensors, "fc.bias": tensors["fc.bias"] + 1}, own / "weights.safetensors")
+    os.utime(own / "weights.safetensors", (0, 0))  # whatever the clock of the disk
+    after = zoo.load("mine")
+    assert before.key != after.key and before.name == after.name
+    assert torch.equal(after.network[1].fc.bias, before.network[1].fc.bias + 1)
 
 
 def test_an_own_card_that_does_not_fit_names_torchvisions_own_tensor(own: Path) -> None:

@@ -118,6 +118,27 @@ def test_a_link_to_maps_opens_on_them():
     assert app.multiselect(key="saliency-methods").value == ["gradient"] and not app.warning
 
 
+def test_a_scene_is_explained_by_a_model_of_scenes_beside_another_with_scores():
+    link = {
+        "saliency-source": "Scene",
+        "saliency-scene": "3",
+        "saliency-beside": "scene-5",
+        "saliency-methods": "gradient",
+        "saliency-scores": "true",
+    }
+    app = opened("saliency.py", **link)
+    said = words(app)
+    assert not app.exception and not app.warning and app.selectbox(key="saliency-model").value == "scenes/0"
+    assert "Scene 3: a" in said and "scene-3: Says" in said and "scene-5: Says" in said and "on object" in said
+    scored = app.dataframe[0].value
+    assert list(scored["picture"]) == ["scene-3", "scene-5"] and "points at object" in scored and "gap" not in scored
+
+
+def test_a_picture_that_cannot_stand_beside_is_told():
+    app = opened("saliency.py", **{"saliency-beside": "scene-99", "saliency-act": "Read"})
+    assert "beside must be one of" in words(app)
+
+
 def test_without_a_picture_the_page_says_what_will_appear():
     app = opened("saliency.py", **{"saliency-source": "Upload"})
     assert not app.exception and "A picture appears here once it is chosen" in words(app)
