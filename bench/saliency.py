@@ -1,10 +1,11 @@
 """The panel of maps against Captum called method by method, and Grad-CAM against Captum, its rivals and the forward pass alone.
 
-`python -m bench.saliency`. One 32×32 picture, the residual classifier of width 24, one thread: 50 steps, 25 noisy pictures, squares of 5 every
-2 pixels, 300 masks; Captum as it comes (one picture at a time where it perturbs) and with 64 perturbations a batch, its noise and masks alike.
-RISE is not in Captum: there it is the loop over masks in batches of 64 in single precision, or one by one. Then ten targets at once, and Grad-CAM
-of a 224-px picture on ResNet-18 (`grad-cam` and `torchcam` too where they are installed). All take turns; printed are medians of the thread's
-own time.
+`python -m bench.saliency`. The gallery's first photograph as `cifar10/0` sees it, 32×32, and the class it names; one thread: 50 steps, 25 noisy
+pictures, squares of 5 every 2 pixels, 300 masks; Captum as it comes (one picture at a time where it perturbs) and with 64 perturbations a batch,
+its noise and masks alike. Both get the same network, once in torch's own layout, which is what a caller has, and once with channels last, which
+is what makes half of our lead. RISE is not in Captum: there it is the loop over masks in batches of 64 in single precision, or one by one.
+Then ten targets at once, and Grad-CAM of a 224-px picture on ResNet-18 (`grad-cam` and `torchcam` too where they are installed). All take turns;
+printed are medians of the thread's own time.
 """
 
 import importlib.util
@@ -19,8 +20,7 @@ from captum import attr
 from torch import nn
 from torch.nn import functional
 
-from mlcv_explore import saliency
-from mlcv_explore.classifiers import residual_classifier
+from mlcv_explore import checkpoints, photographs, saliency
 from mlcv_explore.saliency import methods
 from mlcv_explore.seeds import seeded, stream
 from mlcv_explore.vision import models
@@ -33,40 +33,41 @@ CHEAP = ("gradient", "input_x_gradient", "gradcam", "guided_backprop", "deeplift
 Way = Callable[[], object]
 
 
-def captums(network: nn.Module, picture: torch.Tensor, at_once: int) -> dict[str, Way]:
+def captums(network: nn.Module, picture: torch.Tensor, target: int, at_once: int) -> dict[str, Way]:
     """Captum's call of every method, with `at_once` perturbed pictures in a batch."""
     batch = picture[None].clone().requires_grad_()
-    noisy = {"nt_samples": SETTINGS.samples, "stdevs": SETTINGS.noise, "target": TARGET, "abs": False}
+    noisy = {"nt_samples": SETTINGS.samples, "stdevs": SETTINGS.noise, "target": target, "abs": False}
     starts = torch.stack([methods.baseline(picture, kind) for kind in ("zero", "blur", "mean")])
     masks = list(methods._masks(picture, SETTINGS, stream(0, "masks")))
-    last = network.get_submodule("shortcut2.second.2")
+    block, _ = list(saliency.convolutions(network))[-1].rsplit(".", 1)
+    last = network.get_submodule(f"{block}.2")  # the ReLU behind the last convolution
 
     def smooth(kind: str) -> Way:
         return lambda: attr.NoiseTunnel(attr.Saliency(network)).attribute(batch, nt_type=kind, **noisy)
 
     def cam() -> torch.Tensor:
-        found = attr.LayerGradCam(network, last).attribute(batch, TARGET, relu_attributions=True)
+        found = attr.LayerGradCam(network, last).attribute(batch, target, relu_attributions=True)
         return attr.LayerAttribution.interpolate(found, picture.shape[1:], "bilinear")
 
     @torch.no_grad()
     def masked() -> torch.Tensor:
         parts = [torch.stack(masks[start : start + at_once]) for start in range(0, len(masks), at_once)]
-        scores = torch.cat([network(picture * part)[:, TARGET] for part in parts])
+        scores = torch.cat([network(picture * part)[:, target] for part in parts])
         return torch.einsum("n,nhw->hw", scores, torch.cat(masks)) / (len(masks) * SETTINGS.mask_share)
 
     return {
-        "gradient": lambda: attr.Saliency(network).attribute(batch, TARGET, abs=False),
-        "input_x_gradient": lambda: attr.InputXGradient(network).attribute(batch, TARGET),
+        "gradient": lambda: attr.Saliency(network).attribute(batch, target, abs=False),
+        "input_x_gradient": lambda: attr.InputXGradient(network).attribute(batch, target),
         "gradcam": cam,
-        "guided_backprop": lambda: attr.GuidedBackprop(network).attribute(batch, TARGET),
-        "deeplift": lambda: attr.DeepLift(network).attribute(batch, target=TARGET),
+        "guided_backprop": lambda: attr.GuidedBackprop(network).attribute(batch, target),
+        "deeplift": lambda: attr.DeepLift(network).attribute(batch, target=target),
         "smoothgrad": smooth("smoothgrad"),
         "smoothgrad_squared": smooth("smoothgrad_sq"),
         "vargrad": smooth("vargrad"),
-        "gradient_shap": lambda: attr.GradientShap(network).attribute(batch, starts, SETTINGS.shap_samples, target=TARGET),
-        "integrated_gradients": lambda: attr.IntegratedGradients(network).attribute(batch, target=TARGET, n_steps=SETTINGS.steps),
+        "gradient_shap": lambda: attr.GradientShap(network).attribute(batch, starts, SETTINGS.shap_samples, target=target),
+        "integrated_gradients": lambda: attr.IntegratedGradients(network).attribute(batch, target=target, n_steps=SETTINGS.steps),
         "rise": masked,
-        "occlusion": lambda: attr.Occlusion(network).attribute(batch, (3, 5, 5), (3, 2, 2), target=TARGET, perturbations_per_eval=at_once),
+        "occlusion": lambda: attr.Occlusion(network).attribute(batch, (3, 5, 5), (3, 2, 2), target=target, perturbations_per_eval=at_once),
     }
 
 
@@ -84,24 +85,28 @@ def medians(ways: dict[str, Way], turns: int = TURNS) -> dict[str, float]:
     return {name: statistics.median(values[1:]) for name, values in found.items()}
 
 
-def example() -> tuple[nn.Module, torch.Tensor]:
-    """A network with running statistics of its own, and a soft picture."""
-    network = seeded(0, lambda: residual_classifier(24, 10, (0.49, 0.48, 0.45), (0.25, 0.24, 0.26)))
-    network(torch.rand(64, 3, 32, 32, generator=stream(0, "statistics")))
-    coarse = torch.rand(1, 3, 8, 8, generator=stream(0, "a picture"))
-    return network.eval(), functional.interpolate(coarse, (32, 32), mode="bicubic")[0].clamp(0, 1)
+def example(layout: torch.memory_format = torch.contiguous_format) -> tuple[nn.Module, torch.Tensor, int]:
+    """The flagship classifier, a photograph as it sees it, and what it says."""
+    model = checkpoints.load("cifar10/0")
+    pixels = next(iter(photographs.gallery().values())).read().pixels
+    picture = torch.from_numpy(photographs.squeezed(pixels, model.side))
+    return model.network.to(memory_format=layout), picture, int(model.network(picture[None]).argmax())
 
 
-def panel_against_captum() -> None:
+def panel_against_captum(layout: torch.memory_format) -> None:
     """Method by method, and the sums the targets are about."""
-    network, picture = example()
+    network, picture, target = example(layout)
     methods.SMALLEST_GAP = float("inf")  # 50 steps for both: what doubling them costs is not the question here
-    ways: dict[str, Way] = {"panel": lambda: list(saliency.panel(network, picture, TARGET, MAPS, SETTINGS, 0))}
-    ways["cheap"] = lambda: list(saliency.panel(network, picture, TARGET, CHEAP, SETTINGS, 0))
+    ways: dict[str, Way] = {"panel": lambda: list(saliency.panel(network, picture, target, MAPS, SETTINGS, 0))}
+    ways["cheap"] = lambda: list(saliency.panel(network, picture, target, CHEAP, SETTINGS, 0))
     for name in MAPS:
-        ways[name] = lambda name=name: list(saliency.panel(network, picture, TARGET, [name], SETTINGS, 0))
+        ways[name] = lambda name=name: list(saliency.panel(network, picture, target, [name], SETTINGS, 0))
     for label, at_once in (("defaults", 1), ("fast", 64)):
-        ways |= {f"{label} {name}": way for name, way in captums(network, picture, at_once).items() if at_once == 1 or name in ("rise", "occlusion")}
+        ways |= {
+            f"{label} {name}": way
+            for name, way in captums(network, picture, target, at_once).items()
+            if at_once == 1 or name in ("rise", "occlusion")
+        }
     found = medians(ways)
     print(f"{'ms':22s} {'ours alone':>11} {'Captum':>9} {'Captum fast':>12}")
     sums = {"defaults": 0.0, "fast": 0.0}
@@ -119,12 +124,12 @@ def panel_against_captum() -> None:
 
 def ten_targets() -> None:
     """The gradient of every class."""
-    network, picture = example()
+    network, picture, _ = example()
     batch = picture[None].clone().requires_grad_()
     found = medians(
         {
             "ours": lambda: saliency.gradients(network, picture, range(10)),
-            "captum": lambda: [attr.Saliency(network).attribute(batch, target, abs=False) for target in range(10)],
+            "captum": lambda: [attr.Saliency(network).attribute(batch, each, abs=False) for each in range(10)],
         },
         3 * TURNS,
     )
@@ -181,7 +186,9 @@ def main() -> None:
     warnings.simplefilter("ignore")  # Captum says of every hook that it sets it
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} thread, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    panel_against_captum()
+    for layout in (torch.channels_last, torch.contiguous_format):
+        print(f"\nThe network in {layout}")
+        panel_against_captum(layout)
     ten_targets()
     grad_cam_at_224()
     print(f"load {os.getloadavg()[0]:.1f}")

@@ -151,6 +151,7 @@ class Recipe(Config):
     smoothing: float = setting(0.1, "Label smoothing", low=0, high=0.9)
     shift: int = setting(4, "Shift", low=0, high=16, unit="pixels", help="Pictures are moved by up to so much, each by its own.")
     flip: bool = setting(True, "Mirror half of the pictures")
+    hole: int = setting(0, "Hole", low=0, high=32, unit="pixels", help="Side of a square of each picture that takes its mean colour; 0 is none.")
     brain_float: bool = setting(
         True, "Half precision", help="Products in bfloat16 while training, where the processor has them; weights stay in float32."
     )
@@ -232,14 +233,22 @@ def rate(recipe: Recipe, step: int, steps: int) -> float:
 
 
 def augmented(padded: torch.Tensor, recipe: Recipe, side: int, chance: torch.Generator) -> torch.Tensor:
-    """Each picture cut out at its own place, and mirrored or not: (B, 3, side + 2·shift, …) → (B, 3, side, side)."""
+    """Each picture cut out at its own place, mirrored or not, with a hole or none: (B, 3, side + 2·shift, …) → (B, 3, side, side).
+
+    A hole's middle lies anywhere in the picture, so that part of it may lie outside (cutout: DeVries and Taylor, 1708.04552).
+    """
     count, room = len(padded), 2 * recipe.shift + 1
     places = torch.randint(room, (2, count), generator=chance)
     mirrored = torch.rand(count, generator=chance) < (0.5 if recipe.flip else 0.0)
     rows = places[0, :, None] + torch.arange(side)
     columns = places[1, :, None] + torch.arange(side)
     columns = torch.where(mirrored[:, None], columns.flip(1), columns)
-    return padded.permute(0, 2, 3, 1)[torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    cut = padded.permute(0, 2, 3, 1)[torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    if not recipe.hole:
+        return cut
+    middles = torch.randint(side, (2, count, 1), generator=chance)
+    down, across = (torch.arange(side) + recipe.hole // 2 - middles).div(recipe.hole, rounding_mode="floor") == 0  # (B, side) each
+    return torch.where((down[:, :, None] & across[:, None, :])[:, None], cut.mean((2, 3), keepdim=True), cut)
 
 
 @torch.no_grad()

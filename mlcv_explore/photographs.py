@@ -161,15 +161,6 @@ def spread(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.array(Image.fromarray(np.ascontiguousarray(values, dtype=np.float32)).resize(size, Image.Resampling.BILINEAR))
 
 
-def as_png(pixels: np.ndarray) -> bytes:
-    """A picture (h, w, 3) or (h, w) uint8 as a fresh PNG: header, pixels and end, nothing else."""
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "PNG", compress_level=1)  # level 3 saves 3 % of a photograph for half as much time again
-    return file.getvalue()
-
-
 def gallery() -> dict[str, GalleryPhotograph]:
     """Photographs that scikit-image and scikit-learn carry in their installed files, by short name; read from disk only, never fetched.
 

@@ -22,6 +22,7 @@ from mlcv_explore.saliency.scores import as_csv
 from mlcv_explore.ui import evidence, looking, page, settings, training
 
 TILE = 220  # pixels of a map on the page, about
+STUBBORN = 0.9  # rank correlation with the map of the trained network, above which a map has hardly changed
 PROVISIONAL = 5.0  # times a map's own mean, the end of the scale until all maps are there
 NAMES = {"truth": "True mask", "generated": "Generated", "single": "Best single input", "blind": "Sees the picture alone"}
 
@@ -149,10 +150,10 @@ def show_maps(sights: list[Sight], model: object, methods: tuple[str, ...]) -> N
         for place, each in enumerate(sights):
             for found in looking.arriving(maps[place], model.network, each.seen, each.target, methods, how, layer, randomised):
                 with tiles[found.method, place].container():
-                    tile(each.chosen, found, doubt.density(found.values), PROVISIONAL, view, None)
+                    tile(each.chosen, found, model, doubt.density(found.values), PROVISIONAL, view, None)
         kinds = (view["doubt"], model)
         opinions = [
-            looking.opinions(each.chosen.digest, model.key, each.target, methods, how.key(), *kinds, each.seen, how) if doubted else {}
+            looking.opinions(each.chosen.digest, model.key, each.target, methods, how.key(), layer, *kinds, each.seen, how) if doubted else {}
             for each in sights
         ]
     except SaliencyError as error:
@@ -166,7 +167,9 @@ def show_maps(sights: list[Sight], model: object, methods: tuple[str, ...]) -> N
         unsure = ~opinions[place][name].stable if name in opinions[place] else None
         again = command(model, sights[place].target, name, how, layer)
         with spot.container():
-            tile(sights[place].chosen, maps[place][name], shown[place][name], top, view, unsure, again, f"{card.slug}-{name}{place or ''}")
+            tile(sights[place].chosen, maps[place][name], model, shown[place][name], top, view, unsure, again, f"{card.slug}-{name}{place or ''}")
+    if randomised:
+        show_likeness(sights, model, methods, how, layer, maps)
     words = f"{randomised} of {count} layers randomised" if randomised else "all layers as trained"
     if view["doubt"] != "none" and randomised:
         words += "; doubt is shown with all layers as trained"
@@ -178,16 +181,53 @@ def show_maps(sights: list[Sight], model: object, methods: tuple[str, ...]) -> N
     judge(sights, model, methods, how, layer)
 
 
+def show_likeness(
+    sights: list[Sight], model: object, methods: tuple[str, ...], how: SaliencySettings, layer: str | None, maps: list[dict[str, object]]
+) -> None:
+    """Which of these maps of a network with layers randomised are still those of the trained one, and so do not show what it learned."""
+    likeness = {}
+    for each, now in zip(sights, maps, strict=True):
+        trained = looking.maps(each.chosen.digest, model.key, each.target, how.key(), layer, 0)
+        for _ in looking.arriving(trained, model.network, each.seen, each.target, methods, how, layer, 0):
+            pass
+        pairs = [np.stack([found[name].values for name in methods]) for found in (now, trained)]
+        likeness[each.chosen.name] = [measures.similarity(*pairs, signed).rank for signed in (True, False)]
+    stubborn = [
+        label(name) for place, name in enumerate(methods) if all(max(abs(one[place]) for one in found) > STUBBORN for found in likeness.values())
+    ]
+    if stubborn:
+        st.warning(
+            f"Hardly changed by this: {', '.join(stubborn)}. Such a map does not show what these layers learned.", icon=":material/filter_none:"
+        )
+    else:
+        st.info(f"Every one of these maps changes: none correlates over {STUBBORN:g} with that of the trained network.", icon=":material/shuffle:")
+    several = len(sights) > 1
+    table = {"picture": [name for name in likeness for _ in methods]} if several else {}
+    table |= {"map": [label(name) for _ in likeness for name in methods]}
+    for place, kind in enumerate(("signed", "absolute")):
+        table[f"like the trained map, {kind}"] = [f"{value:.2f}".replace("-", "−") for found in likeness.values() for value in found[place]]
+    with st.expander("How like the maps of the trained network: rank correlations", key=f"{card.slug}-likeness"):
+        st.dataframe(table, height="content", hide_index=True, alt="Rank correlation of each map with that of the trained network")
+
+
 def command(model: object, target: "int | tuple[int, int]", method: str, how: SaliencySettings, layer: str | None) -> str:
     """The one command that makes a map of the network as it was trained again."""
-    named = ",".join(model.classes[index] for index in (target if isinstance(target, tuple) else (target,)))
-    flags = {"model": model.name, "method": method, "target": named, **({"layer": layer} if method == "gradcam" and layer else {}), **how.changed()}
+    about = {"model": model.name, "method": method, "target": target_name(model, target, ",")}
+    flags = about | ({"layer": layer} if method == "gradcam" and layer else {}) | how.changed()
     words = [f"--{name} {shlex.quote(str(value))}" for name, value in flags.items()]
     return " ".join(["python -m mlcv_explore explain PICTURE", *words, "--out heat.png --raw map.npy"])
 
 
 def tile(
-    chosen: looking.Chosen, found: object, values: np.ndarray, top: float, view: dict, unsure: np.ndarray | None, again: str = "", slot: str = ""
+    chosen: looking.Chosen,
+    found: object,
+    model: object,
+    values: np.ndarray,
+    top: float,
+    view: dict,
+    unsure: np.ndarray | None,
+    again: str = "",
+    slot: str = "",
 ) -> None:
     """One map with its cost; with its downloads, under the key `slot`, once there is a command."""
     height, width = chosen.pixels.shape[:2]
@@ -204,12 +244,11 @@ def tile(
     gap = f" · gap {found.checks['completeness_gap']:.1%}" if "completeness_gap" in found.checks else ""
     cause = f" · {measures.mass_in_mask(found.values, chosen.truth.mask):.0%} on object" if chosen.truth is not None else ""
     cost = f"{found.milliseconds:.0f} ms · {found.forwards + found.backwards} passes{gap}{cause}"
-    ends = f"{found.values.min():.2g} to {found.values.max():.2g}".replace("-", "−")
-    words = f"**{label(found.method)}** {ends} :gray[· {cost}]"
+    words = f"**{label(found.method)}** of {target_name(model, found.target)}  \n{ends(found.values)} · {cost}"
     if not again:
         st.caption(words)
         return
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
+    with st.container(horizontal=True, vertical_alignment="top", gap="small", wrap=False):
         st.caption(words, width="stretch")
         shelf = st.popover("", icon=":material/download:", type="tertiary", key=f"{slot}-downloads", on_change="rerun", help="Download")
         if shelf.open:
@@ -230,6 +269,18 @@ def tile(
                     on_click="ignore",
                 )
                 st.code(again, language="bash", wrap_lines=True)
+
+
+def target_name(model: object, target: "int | tuple[int, int]", joint: str = " − ") -> str:
+    """The class that is explained, or the two whose difference is."""
+    return joint.join(model.classes[index] for index in (target if isinstance(target, tuple) else (target,)))
+
+
+def ends(values: np.ndarray) -> str:
+    """The range of a map, to two digits of its larger end."""
+    low, high = float(values.min()), float(values.max())
+    places = 1 - int(np.floor(np.log10(max(abs(low), abs(high), 1e-30))))
+    return f"{round(low, places) + 0.0:.2g} to {round(high, places) + 0.0:.2g}".replace("-", "−")
 
 
 @st.fragment
@@ -350,23 +401,15 @@ def answer(command: str) -> None:
             f"The classifiers are {percent(accuracy)} right, {percent(swapped)} once tags are redrawn, and give the tag's class to "
             f"{percent(follows)} of the scenes whose tag names another one (n = {accuracy.n} models)."
         )
-        lines = tables.table(rows, rho)
-        heads = {"mass": "on object", "tag": "on tag", "pointing": "points at object"} | {name: name for name in ("deletion", "insertion", "moved")}
-        table = {"map": [label(line.arm) for line in lines]}
-        table |= {head: [digits(line.measures[measure]) for line in lines] for measure, head in heads.items()}
-        st.table(table, hide_index=True)
-        st.caption(
-            "Shares; 95 % intervals over models, not corrected for their number. Deletion: lower is more faithful; insertion: higher. "
-            "Moved: 1 − rank correlation with the map of a network of random weights."
-        )
-        best = [f"{name}: {', '.join(map(label, arms))}" for name, arms in tables.leaders(rows, rho).items()]
-        st.markdown(f"Highest on average of the twelve recipes, {'; '.join(best)}.")
+        properties(rows, rho)
         st.markdown("**Do the three rankings agree?** Kendall's τ between the rankings of the twelve recipes, mean over models, bootstrap intervals:")
         agreed = tables.agreement(rows, rho)
         st.table(
             {"between": [" and ".join(pair) for pair in agreed], "τ": [digits(interval) for interval in agreed.values()]},
             hide_index=True,
         )
+        with st.expander(f"Every measure of every map, ρ = {float(rho):g}"):
+            every_measure(rows, rho)
     st.markdown("##### A map that is learned")
     made = tables.generation(rows)
     table = {"map": [label(arm) for arm in made]}
@@ -376,6 +419,50 @@ def answer(command: str) -> None:
         "Learned on classifiers that use the object. A map that stays on the object when the classifier reads the tag has learned the picture."
     )
     st.code(command, language="bash", wrap_lines=True)
+
+
+def properties(rows: list[dict], rho: str) -> None:
+    """Which recipes are model-dependent, faithful, on the true cause: each against the best of the maps that know nothing of the model."""
+    found = tables.lead(rows, rho)
+    order = np.argsort(-found.mean[:, -1], kind="stable")
+    names = [label(tables.RECIPES[place]) for place in order]
+    sure = found.sure & (found.mean > 0)
+    for place, (name, control) in enumerate(zip(tables.PROPERTIES, found.controls, strict=True)):
+        those = sorted((row for row in order if sure[row, place]), key=lambda row: -found.mean[row, place])
+        said = "none"
+        if those:
+            listed = f"all {len(names)}" if len(those) == len(names) else ", ".join(label(tables.RECIPES[row]) for row in those)
+            most, least = (f"{digits(found.interval(row, place))} ({label(tables.RECIPES[row])})" for row in (those[0], those[-1]))
+            said = f"{listed}; above the best control, {label(control)}, by {least} to {most}"
+        st.markdown(f"**{name[0].upper()}{name[1:]}**: {said}.")
+    heads = ["model-\ndependent", "faithful", "on the\ntrue cause"]
+    titles = ("", "property", "above the best control")
+    chart = charts.heat_map(found.mean[order], names, heads, titles, page.palette(), significant=found.sure[order])
+    n = tables.classifiers(rows, rho)["accuracy"].n
+    notice = "Orange: above every control. Hatched: not sure, Holm-corrected over all 36. Described, not claimed beforehand."
+    page.figure(chart, f"{card.slug}-properties-{float(rho):g}", notice, f"n = {n} models")
+    with st.expander("The intervals of these differences"):
+        table = {"map": names}
+        for place, (name, control) in enumerate(zip(tables.PROPERTIES, found.controls, strict=True)):
+            table[f"{name} − {label(control)}"] = [digits(found.interval(row, place)) for row in order]
+        st.table(table, hide_index=True)
+    st.caption(
+        "Model-dependent: 1 − rank correlation with the map of a network of random weights; for the controls it is 0. Faithful: area under insertion "
+        f"minus area under deletion. On the true cause: share of the map on the {'tag' if float(rho) == 1 else 'object'}."
+    )
+
+
+def every_measure(rows: list[dict], rho: str) -> None:
+    """The table of methods by measures."""
+    lines = tables.table(rows, rho)
+    heads = {"mass": "on object", "tag": "on tag", "pointing": "points at object"} | {name: name for name in ("deletion", "insertion", "moved")}
+    table = {"map": [label(line.arm) for line in lines]}
+    table |= {head: [digits(line.measures[measure]) for line in lines] for measure, head in heads.items()}
+    st.table(table, hide_index=True)
+    st.caption(
+        "Shares; 95 % intervals over models, not corrected for their number. Deletion: lower is more faithful; insertion: higher. "
+        "Moved: 1 − rank correlation with the map of a network of random weights."
+    )
 
 
 def digits(interval: object) -> str:

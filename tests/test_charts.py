@@ -294,6 +294,12 @@ def test_rows_keep_the_order_they_were_given_in() -> None:
     assert list(cells["fill"]) == [LIGHT.amounts[0], f"#{bytes(shades(np.array(0.5), LIGHT.amounts)).hex().upper()}", LIGHT.amounts[9]]
 
 
+def test_every_row_of_a_tall_heat_map_has_its_name_and_a_column_may_have_two_lines() -> None:
+    names = [f"method {number}" for number in range(12)]
+    drawn = charts.heat_map(np.arange(24.0).reshape(12, 2), names, ["first\nline", "other"], ("map", "property", "v"), LIGHT).svg()
+    assert all(f">{name}<" in drawn for name in (*names, "first", "line", "other"))
+
+
 @SCHEMES
 def test_every_number_in_a_cell_can_be_read(scheme: str) -> None:
     values = np.linspace(-1, 1, 41)[None]

@@ -15,11 +15,12 @@ from PIL import Image
 from safetensors.torch import load as tensors_of
 from safetensors.torch import load_file, save_file
 
-from mlcv_explore import checkpoints, classifiers, data, zoo
+from mlcv_explore import checkpoints, classifiers, data, saliency, zoo
 from mlcv_explore.checkpoints import CheckpointError, Plan
 from mlcv_explore.classifiers import Recipe
 from mlcv_explore.command import main
 from mlcv_explore.config import SettingError
+from mlcv_explore.saliency import methods
 from mlcv_explore.vision import models
 
 TINY = Recipe(width=4, epochs=3, small_epochs=1, batch_size=16)
@@ -243,6 +244,26 @@ def test_an_average_is_the_mean_of_its_seeds_logits() -> None:
     assert len(members) == 5 and torch.allclose(checkpoints.load("cifar10").network(pictures), mean, atol=1e-5)
     assert all(member.card["metrics"]["test_accuracy"] >= 0.88 for member in members)
     assert checkpoints.load("cifar10/0") is checkpoints.load("cifar10/0")
+
+
+@pytest.mark.parametrize("architecture", classifiers.ARCHITECTURES)
+def test_networks_side_by_side_are_the_mean_of_them_layer_by_layer(architecture: str) -> None:
+    networks = [classifiers.ARCHITECTURES[architecture](4, 3, MEAN, STD) for _ in range(3)]
+    for network in networks:
+        if architecture == "whitened_classifier":
+            classifiers.whiten(network, np.random.default_rng(0).integers(0, 256, (20, 3, 16, 16), np.uint8))
+        network(torch.rand(32, 3, 16, 16))  # running statistics of its own
+        network.eval().requires_grad_(False)
+    whole, picture = checkpoints.averaged(networks), torch.rand(3, 16, 16)
+    assert torch.allclose(whole(picture[None]), sum(network(picture[None]) for network in networks) / 3, atol=1e-5)
+    assert list(saliency.layers(whole)) == list(saliency.layers(networks[0]))
+    both_signs = saliency.SaliencySettings(cam_positive=False)
+    cams = [methods.grad_cam(network, picture, 1, both_signs).values for network in networks]
+    assert torch.allclose(methods.grad_cam(whole, picture, 1, both_signs).values, sum(cams) / 3, atol=1e-6)
+    anew = saliency.randomised(whole, 2, 0)
+    kept, last = dict(whole.named_parameters()), list(saliency.layers(whole))[-2]
+    lost = anew.get_submodule(last).weight != kept[f"{last}.weight"]
+    assert lost.flatten(1).any(1).all() and torch.equal(anew.halve1[0].weight, whole.halve1[0].weight)  # in every member, and there alone
 
 
 @pytest.mark.slow

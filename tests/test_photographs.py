@@ -17,8 +17,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mlcv_explore import photographs
-from mlcv_explore.photographs import BadPicture, as_png, read, shown_name, spread, squeezed
+from mlcv_explore import images, photographs
+from mlcv_explore.photographs import BadPicture, read, shown_name, spread, squeezed
 from mlcv_explore.seeds import numpy_stream
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
@@ -411,7 +411,7 @@ def test_nothing_is_written_and_nothing_but_pixels_is_kept(tmp_path: Path, monke
     assert not list(tmp_path.iterdir())
     assert set(vars(photograph)) == {"pixels", "size"} and not photograph.pixels.flags.writeable
     assert b"camera maker" in secret
-    fresh = as_png(photograph.pixels)
+    fresh = images.png(photograph.pixels)
     names, at = [], 8
     while at < len(fresh):
         names.append(fresh[at + 4 : at + 8])

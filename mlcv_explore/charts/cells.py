@@ -172,12 +172,13 @@ def _heat_layers(
 
 
 def _ticks(title: str, labels: Sequence[str]) -> dict[str, Any]:
-    """An axis over cells: the labels' texts at the middle of each."""
+    """An axis over cells: the labels' texts at the middle of each, of several lines where they have them."""
     names = json.dumps([str(label) for label in labels], ensure_ascii=False)
     return {
         "title": title,
         "values": [index + 0.5 for index in range(len(labels))],
-        "labelExpr": f"{names}[floor(datum.value)]",
+        "tickCount": len(labels),  # Vega thins out the values where the theme allows fewer ticks
+        "labelExpr": f"split({names}[floor(datum.value)], '\\n')",
         "grid": False,
         "ticks": False,
         "domain": False,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 TOP = 5  # labels told of a picture
-BATCH = 500  # pictures asked about at once
+BATCH = 64  # pictures asked about at once: what they become in a network fits the processor's cache
 
 
 def checkpoints(options: argparse.Namespace) -> None:

@@ -25,20 +25,35 @@ class Opinion:
 
 
 def over_draws(
-    network: nn.Module, picture: torch.Tensor, target: Target, names: Sequence[str], settings: SaliencySettings, seeds: Sequence[int]
+    network: nn.Module,
+    picture: torch.Tensor,
+    target: Target,
+    names: Sequence[str],
+    settings: SaliencySettings,
+    seeds: Sequence[int],
+    layer: str | None = None,
 ) -> dict[str, Opinion]:
     """The same network asked again with other draws; methods that draw nothing are left out, for they would only repeat themselves."""
     drawn = [name for name in names if METHODS[name].drawn]
-    return _opinions(lambda seed: panel(network, picture, target, drawn, settings, seed), seeds, drawn, equal=False)
+    return _opinions(lambda seed: panel(network, picture, target, drawn, settings, seed, layer), seeds, drawn, equal=False)
 
 
 def over_models(
-    networks: Sequence[nn.Module], picture: torch.Tensor, target: Target, names: Sequence[str], settings: SaliencySettings, seed: int
+    networks: Sequence[nn.Module],
+    picture: torch.Tensor,
+    target: Target,
+    names: Sequence[str],
+    settings: SaliencySettings,
+    seed: int,
+    layer: str | None = None,
 ) -> dict[str, Opinion]:
-    """Every network that names the same class as `target` (or prefers its first class to its second), asked alike; empty when fewer than two do."""
+    """Every network that names the same class as `target` (or prefers its first class to its second), asked alike; empty when fewer than two do.
+
+    `layer` is the convolution Grad-CAM reads in each of them.
+    """
     with torch.no_grad():
         agreed = [network for network in networks if _names(network(picture[None])[0], target)]
-    return _opinions(lambda network: panel(network, picture, target, names, settings, seed), agreed, names, equal=True)
+    return _opinions(lambda network: panel(network, picture, target, names, settings, seed, layer), agreed, names, equal=True)
 
 
 def density(values: np.ndarray) -> np.ndarray:

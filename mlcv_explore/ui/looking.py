@@ -240,6 +240,7 @@ def opinions(
     target: "Target",
     methods: tuple[str, ...],
     settings_key: str,
+    layer: str | None,
     kind: str,
     _model: "Classifier",
     _seen: np.ndarray,
@@ -253,9 +254,9 @@ def opinions(
 
     picture = torch.from_numpy(_seen)
     if kind == "draws":
-        return doubt.over_draws(_model.network, picture, target, methods, _settings, range(5))
-    networks = [member.network for member in checkpoints.members(_model.name.split("/")[0])]
-    return doubt.over_models(networks, picture, target, methods, _settings, 0)
+        return doubt.over_draws(_model.network, picture, target, methods, _settings, range(5), layer)
+    seeds = [member.network for member in checkpoints.members(_model.name.split("/")[0])]
+    return doubt.over_models(seeds, picture, target, methods, _settings, 0, layer)
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mlcv_explore.ideas.saliency import GENERATED, MEASURES, RECIPES, SHARES
-from mlcv_explore.statistics import Interval, t_interval
+from mlcv_explore.ideas.saliency import CONTROLS, GENERATED, MEASURES, RECIPES, SHARES
+from mlcv_explore.statistics import Interval, significant_cells, t_interval
 
 Row = Mapping[str, Any]
 
@@ -52,22 +52,41 @@ def classifiers(rows: Sequence[Row], rho: str) -> dict[str, Interval]:
     return {share: t_interval(columns(rows, "classifier", share, rho)) for share in SHARES}
 
 
-def scores(rows: Sequence[Row], rho: str) -> dict[str, np.ndarray]:
-    """The three properties of every recipe, (models, recipes), more is better: moved by the weights; insertion minus deletion; mass on the cause.
+@dataclass(frozen=True)
+class Lead:
+    """By how much every recipe exceeds the best control, R recipes in the order of RECIPES by K properties in that of PROPERTIES."""
+
+    controls: tuple[str, ...]  # the control each property is measured against: the one highest on average
+    mean: np.ndarray  # (R, K) of the paired differences over models
+    low: np.ndarray  # (R, K) bounds of their 95 % intervals
+    high: np.ndarray
+    sure: np.ndarray  # (R, K) bool: different from zero, Holm-corrected over all R·K
+    n: int  # models
+
+    def interval(self, recipe: int, place: int) -> Interval:
+        """One of these differences."""
+        mean, low, high = (float(values[recipe, place]) for values in (self.mean, self.low, self.high))
+        return Interval(low, mean, high, 0.95, self.n, "t")
+
+
+def scores(rows: Sequence[Row], rho: str, arms: Sequence[str] = RECIPES) -> dict[str, np.ndarray]:
+    """The three properties of every arm, (models, arms), more is better: moved by the weights; insertion minus deletion; mass on the cause.
 
     The cause is the object where the tag tells nothing, and the tag where it tells everything.
     """
     cause = "tag" if float(rho) == 1 else "mass"
     moved, insertion, deletion, mass = (
-        np.stack([columns(rows, arm, measure, rho) for arm in RECIPES], axis=1) for measure in ("moved", "insertion", "deletion", cause)
+        np.stack([columns(rows, arm, measure, rho) for arm in arms], axis=1) for measure in ("moved", "insertion", "deletion", cause)
     )
     return dict(zip(PROPERTIES, (moved, insertion - deletion, mass), strict=True))
 
 
-def leaders(rows: Sequence[Row], rho: str, count: int = 3) -> dict[str, list[str]]:
-    """For each property the recipes that score highest on average, the best first."""
-    found = scores(rows, rho)
-    return {name: [RECIPES[place] for place in np.argsort(-values.mean(0), kind="stable")[:count]] for name, values in found.items()}
+def lead(rows: Sequence[Row], rho: str) -> Lead:
+    """Which recipes have which property more than a map that knows nothing of the model; paired over models."""
+    recipes, controls = (np.stack(list(scores(rows, rho, arms).values())) for arms in (RECIPES, CONTROLS))  # (K, models, arms)
+    best = controls.mean(1).argmax(1)  # (K,)
+    differences = (recipes - np.take_along_axis(controls, best[:, None, None], axis=2)).transpose(2, 0, 1)  # (R, K, models)
+    return Lead(tuple(CONTROLS[place] for place in best), *significant_cells(differences), differences.shape[-1])
 
 
 def agreement(rows: Sequence[Row], rho: str) -> dict[tuple[str, str], Interval]:
