@@ -55,10 +55,13 @@ def attribution(values: np.ndarray, has_signs: bool, palette: Palette, limit: fl
     return signed(values, palette, top) if has_signs else amounts(np.abs(values), palette, 0.0, top)
 
 
-def overlaid(photograph: np.ndarray, map_picture: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """A picture of a map over a photograph turned grey, both uint8 (h, w, 3): `weight` (h, w) in [0, 1] is how much of the map covers it."""
+def overlaid(photograph: np.ndarray, map_picture: np.ndarray, strength: np.ndarray, opacity: float) -> np.ndarray:
+    """A picture of a map over a photograph turned grey, both uint8 (h, w, 3); at opacity 1 the map alone, at 0 the grey photograph.
+
+    `strength` (h, w) in [0, 1] is how far from zero the map is: between the two ends, where it is zero the photograph shows through.
+    """
     grey = np.repeat((photograph @ np.array([0.299, 0.587, 0.114]))[..., None], 3, axis=-1)
-    share = np.clip(weight, 0.0, 1.0)[..., None]
+    share = opacity * np.clip(strength, 0.0, 1.0)[..., None] ** (1 - opacity)
     return np.rint((1 - share) * grey + share * map_picture).astype(np.uint8)
 
 

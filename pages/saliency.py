@@ -128,16 +128,22 @@ def choose_target(model: object) -> tuple[str, str]:
 def show_maps(sights: list[Sight], model: object, methods: tuple[str, ...]) -> None:
     """The maps side by side, under their controls; with two pictures those of one method are neighbours."""
     started = time.perf_counter()
-    with st.expander("How maps are made and shown"):
-        making, showing = st.columns(2)
-        with making:
-            made = {item.name: settings.control(card.slug, item) for item in SaliencySettings.settings() if not item.more}
-            named = list(convolutions(model.network))
-            layer = st.selectbox("Layer of Grad-CAM", named, max(0, len(named) - 1), key=f"{card.slug}-layer", bind="query-params", filter_mode=None)
-        with showing:
-            view = {name: settings.control(card.slug, SaliencyView.setting(name)) for name in ("scale", "signs", "overlay", "doubt")}
+    view = {}
     count = len(layers(model.network))
+    for column, name in zip(st.columns([3, 3, 3, 4], gap="small"), ("scale", "signs", "doubt", "overlay"), strict=True):
+        with column:
+            view[name] = settings.control(card.slug, SaliencyView.setting(name))
     randomised = settings.control(card.slug, replace(SaliencyView.setting("randomised"), high=count))
+    with st.expander("How maps are made"):
+        columns = st.columns(2)
+        made = {}
+        for place, item in enumerate(item for item in SaliencySettings.settings() if not item.more):
+            with columns[place % 2]:
+                made[item.name] = settings.control(card.slug, item)
+        convolved = list(convolutions(model.network))
+        layer = columns[1].selectbox(
+            "Layer of Grad-CAM", convolved, max(0, len(convolved) - 1), key=f"{card.slug}-layer", bind="query-params", filter_mode=None
+        )
     how = SaliencySettings(**made)
     doubted = view["doubt"] != "none" and not randomised  # other draws and other seeds speak of the network as it was trained
     across = 3 if len(sights) == 1 else 4
@@ -235,16 +241,18 @@ def tile(
     spread = photographs.spread(values, shape)
     palette = page.palette()
     drawn = images.attribution(spread, found.signed and view["signs"] == "signed", palette, top)
+    if view["overlay"] < 1:  # at 1 the map alone
+        drawn = images.overlaid(photographs.resized(chosen.pixels, shape), drawn, np.abs(spread) / top, view["overlay"])
     if unsure is not None:
         drawn = images.hatched(drawn, photographs.spread(unsure.astype(np.float32), shape) > 0.5, palette)
-    if view["overlay"] < 1:
-        small = photographs.resized(chosen.pixels, shape)
-        drawn = images.overlaid(small, drawn, view["overlay"] * np.clip(np.abs(spread) / top, 0, 1))
     st.image(images.png(drawn), width="stretch", alt=f"{label(found.method)}: where the answer rests", output_format="PNG")
-    gap = f" · gap {found.checks['completeness_gap']:.1%}" if "completeness_gap" in found.checks else ""
-    cause = f" · {measures.mass_in_mask(found.values, chosen.truth.mask):.0%} on object" if chosen.truth is not None else ""
-    cost = f"{found.milliseconds:.0f} ms · {found.forwards + found.backwards} passes{gap}{cause}"
-    words = f"**{label(found.method)}** of {target_name(model, found.target)}  \n{ends(found.values)} · {cost}"
+    facts = [ends(found.values), f"{found.milliseconds:.0f} ms", f"{found.forwards + found.backwards} passes"]
+    if "completeness_gap" in found.checks:
+        facts.append(f"gap {found.checks['completeness_gap']:.1%}")
+    if chosen.truth is not None:
+        facts.append(f"{measures.mass_in_mask(found.values, chosen.truth.mask):.0%} on object")
+    told = "\u00a0· ".join(fact.replace(" ", "\u00a0", 1) for fact in facts)  # no line begins with a dot
+    words = f"**{label(found.method)}** of {target_name(model, found.target)}  \n{told}"
     if not again:
         st.caption(words)
         return

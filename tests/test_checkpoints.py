@@ -54,6 +54,18 @@ def test_a_picture_is_moved_whole_and_mirrored_or_not() -> None:
     assert torch.equal(still, padded[:, :, :4, :4])
 
 
+def test_a_hole_is_a_square_of_the_pictures_mean_colour_that_may_reach_over_the_edge() -> None:
+    picture = torch.arange(3 * 36.0).view(3, 6, 6)
+    holed = classifiers.augmented(picture.expand(400, 3, 6, 6), Recipe(shift=0, flip=False, hole=3), 6, torch.Generator().manual_seed(0))
+    changed = holed != picture
+    assert torch.equal(changed.all(1), changed.any(1))  # all channels at once
+    rows, columns = changed[:, 0].any(2).sum(1), changed[:, 0].any(1).sum(1)
+    assert torch.equal(changed[:, 0].sum((1, 2)), rows * columns)  # no gap
+    assert set(rows.tolist()) == set(columns.tolist()) == {2, 3} and (rows == 3).float().mean() == pytest.approx(4 / 6, abs=0.1)
+    means = picture.mean((1, 2)).view(1, 3, 1, 1).expand_as(holed)
+    assert torch.equal(holed[changed], means[changed])
+
+
 def test_the_network_sees_normalised_pictures() -> None:
     layer = classifiers.Normalise(MEAN, STD)
     seen = layer(torch.tensor(MEAN).view(1, 3, 1, 1) + 2 * torch.tensor(STD).view(1, 3, 1, 1))

@@ -107,14 +107,16 @@ def test_one_panel_a_target() -> None:
         images.target_bars(np.zeros((3, 4)), np.zeros(2, dtype=int), LIGHT)
 
 
-def test_a_map_lies_over_a_grey_photograph_as_much_as_its_weight_says() -> None:
+def test_a_map_lies_over_a_grey_photograph_as_strong_as_it_is() -> None:
     photograph = np.full((2, 2, 3), 100, np.uint8)
     photograph[0, 0] = (255, 0, 0)
     painted = np.full((2, 2, 3), (0, 200, 0), np.uint8)
-    weight = np.array([[0.0, 0.5], [1.0, 7.0]])
-    over = images.overlaid(photograph, painted, weight)
-    assert over[0, 0].tolist() == [76, 76, 76] and over[0, 1].tolist() == [50, 150, 50]
-    assert over[1, 0].tolist() == over[1, 1].tolist() == [0, 200, 0]
+    strength = np.array([[0.0, 0.25], [1.0, 7.0]])
+    over = images.overlaid(photograph, painted, strength, 0.5)  # shares 0, ½·√¼, ½, ½
+    assert over[0, 0].tolist() == [76, 76, 76] and over[0, 1].tolist() == [75, 125, 75]
+    assert over[1, 0].tolist() == over[1, 1].tolist() == [50, 150, 50]
+    assert np.array_equal(images.overlaid(photograph, painted, strength, 1.0), painted)
+    assert images.overlaid(photograph, painted, strength, 0.0).tolist() == [[[76] * 3, [100] * 3], [[100] * 3, [100] * 3]]
 
 
 def test_only_what_is_unsure_is_hatched() -> None:

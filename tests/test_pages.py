@@ -134,6 +134,15 @@ def test_a_scene_is_explained_by_a_model_of_scenes_beside_another_with_scores():
     assert list(scored["picture"]) == ["scene-3", "scene-5"] and "points at object" in scored and "gap" not in scored
 
 
+def test_a_map_that_does_not_care_about_layers_is_named():
+    app = opened("saliency.py", **{"saliency-methods": ["gradient", "edges"], "saliency-randomised": "4"})
+    (warned,) = app.warning
+    assert not app.exception and "Hardly changed by this: Sobel edges." in warned.value
+    likeness = app.dataframe[0].value
+    assert list(likeness["map"]) == ["Gradient", "Sobel edges"] and list(likeness["like the trained map, signed"])[1] == "1.00"
+    assert float(likeness["like the trained map, absolute"][0]) < 0.9
+
+
 def test_a_picture_that_cannot_stand_beside_is_told():
     app = opened("saliency.py", **{"saliency-beside": "scene-99", "saliency-act": "Read"})
     assert "beside must be one of" in words(app)
