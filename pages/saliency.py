@@ -34,7 +34,10 @@ class SaliencyView(Config):
     signs: str = setting("signed", "Values", choices=("signed", "absolute"), help="Signed: orange speaks for the class, blue against it.")
     overlay: float = setting(1.0, "Map over photograph", low=0, high=1, step=0.05, help="At 1 the map alone.")
     randomised: int = setting(0, "Layers randomised, from the top", low=0, high=60, step=1, help="A map that does not care does not show the model.")
-    removed: float = setting(0.0, "Share of pixels removed", low=0, high=1, step=0.05, help="The most salient ones first; they get the mean colour.")
+    removed: float = setting(0.0, "Share of pixels removed", low=0, high=1, step=0.05, help="The most salient ones first.")
+    fill: str = setting(
+        "mean", "Put in their place", choices=("mean", "blur", "noise"), help="The picture's mean colour, its blur, or noise like it."
+    )
     doubt: str = setting("none", "Doubt", choices=("none", "draws", "seeds"), help="Hatched where five draws, or the seeds of the model, disagree.")
 
 
@@ -295,20 +298,23 @@ def ends(values: np.ndarray) -> str:
 def remove(sight: Sight, model: object, values: dict[str, np.ndarray]) -> None:
     """Drag the most salient pixels of the first picture away and see what the model then says."""
     st.markdown("##### Take the most salient pixels away")
-    pick, bar = st.columns(2)
+    pick, place, slide = st.columns([3, 3, 4], gap="small")
     method = pick.selectbox("By the map of", list(values), key=f"{card.slug}-by", bind="query-params", filter_mode=None)
-    with bar:
+    with place:
+        fill = settings.control(card.slug, SaliencyView.setting("fill"))
+    with slide:
         share = settings.control(card.slug, SaliencyView.setting("removed"))
     seen, wanted = sight.seen, sight.target[0] if isinstance(sight.target, tuple) else sight.target
-    known = looking.curve(sight.chosen.digest, model.key, wanted, looking.digest_of(values[method]), model.network, seen, values[method])
-    changed = looking.without(seen, values[method], share)
+    known = looking.curve(sight.chosen.digest, model.key, wanted, looking.digest_of(values[method]), fill, model.network, seen, values[method])
+    changed = looking.without(seen, values[method], share, fill)
     now = float(looking.probabilities(looking.digest_of(changed), model.key, model.network, changed)[wanted])
     picture, plot = st.columns([1, 2], gap="medium")
     with picture:
         scale = max(1, TILE // model.side)
         pixels = np.rint(255 * changed.transpose(1, 2, 0)).astype(np.uint8)
         st.image(images.png(images.enlarged(pixels, scale)), width="stretch", alt=f"The picture without {share:.0%} of its pixels")
-        st.caption(f"As the model sees it, without {share:.0%} of its pixels: **{model.classes[wanted]} {now:.1%}**")
+        st.progress(now, f"**{model.classes[wanted]}** {now:.1%}")
+        st.caption(f"As the model sees it, without {share:.0%} of its pixels.")
     with plot:
         x = np.linspace(0, 1, known.shape[1])
         lines = {"removed first": Line("idea", known[0]), "shown first": Line("variant", known[1])}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mlcv_explore.data.scenes import Scenes
     from mlcv_explore.saliency import Map, SaliencySettings, Target
     from mlcv_explore.saliency.doubt import Opinion
+    from mlcv_explore.saliency.measures import Fill
     from mlcv_explore.saliency.scores import Score, Truth
 
 BROUGHT = "picture-brought"  # what a visitor dropped on the home page
@@ -260,13 +261,13 @@ def opinions(
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
-def curve(digest: str, model_key: str, target: int, map_digest: str, _network: Any, _seen: np.ndarray, _map: np.ndarray) -> np.ndarray:
+def curve(digest: str, model_key: str, target: int, map_digest: str, fill: "Fill", _network: Any, _seen: np.ndarray, _map: np.ndarray) -> np.ndarray:
     """(2, T) the target's probability while pixels are removed, and while they are shown, the most salient first."""
     import torch
 
     from mlcv_explore.saliency import measures
 
-    asked = (_network, torch.from_numpy(_seen)[None], torch.tensor([target]), _map[None, None])
+    asked = (_network, torch.from_numpy(_seen)[None], torch.tensor([target]), _map[None, None], fill)
     return np.stack([walk(*asked).probabilities[0, 0] for walk in (measures.deletion, measures.insertion)])
 
 
@@ -314,13 +315,13 @@ def warm() -> None:
     for _ in arriving(made, classifier.network, seen, target, FIRST, how, layer, 0):
         pass
     first = made[FIRST[0]].values
-    curve(chosen.digest, classifier.key, target, digest_of(first), classifier.network, seen, first)
+    curve(chosen.digest, classifier.key, target, digest_of(first), "mean", classifier.network, seen, first)
 
 
-def without(seen: np.ndarray, values: np.ndarray, share: float) -> np.ndarray:
+def without(seen: np.ndarray, values: np.ndarray, share: float, fill: "Fill") -> np.ndarray:
     """The picture (3, h, w) without this share of its most salient pixels."""
     import torch
 
     from mlcv_explore.saliency import measures
 
-    return measures.at_share(torch.from_numpy(seen), values, share).numpy()
+    return measures.at_share(torch.from_numpy(seen), values, share, fill).numpy()
