@@ -72,16 +72,7 @@ def _scenes(rho: float, seed: int) -> data.Dataset:
 
 
 PHOTOGRAPHS = Recipe(
-    architecture="whitened_classifier",
-    width=40,
-    epochs=18,
-    tiny_epochs=2,
-    small_epochs=6,
-    bias_rate=16,
-    weight_decay=0.001,
-    smoothing=0.2,
-    shift=4,
-    hole=8,
+    architecture="whitened_classifier", width=48, epochs=14, small_epochs=4, bias_rate=16, weight_decay=0.001, smoothing=0.2, shift=3
 )
 SCENES = Recipe(width=8, epochs=10, small_epochs=0, batch_size=32, peak_rate=0.02, shift=2, smoothing=0.0, brain_float=False)  # as idea 15 trains
 OF_SCENES = (0.45, 0.45, 0.42), (0.25, 0.25, 0.27)
@@ -133,7 +124,7 @@ def averaged(networks: Sequence[nn.Module]) -> nn.Module:
     """The mean of several networks' logits as one network of their architecture, their channels side by side in groups.
 
     A layer of it is that layer of all of them: Grad-CAM reads it in all, and where it is randomised it is so in all. It takes about as long as
-    they do one after the other. For networks of this project's own architectures: a linear layer is taken as the last one.
+    they do one after the other. For networks of `ARCHITECTURES`: a linear layer is taken as the last one.
     """
     whole, count = copy.deepcopy(networks[0]), len(networks)
     first = next(iter(convolutions(whole)))  # all of them see the one picture

@@ -93,7 +93,7 @@ def whitened_classifier(width: int, classes: int, mean: Sequence[float], std: Se
 
     The filters are zeros until `whiten` or a checkpoint fills them.
     """
-    filters = nn.Conv2d(3, FILTERS, PATCH, padding=1)
+    filters = nn.Conv2d(3, FILTERS, PATCH)
     filters.weight.requires_grad_(False)
     nn.init.zeros_(filters.weight)
     nn.init.zeros_(filters.bias)
@@ -104,11 +104,11 @@ def whitened_classifier(width: int, classes: int, mean: Sequence[float], std: Se
         shortcut1=ShortShortcut(width),
         halve2=pooled_first(width, 3 * width, pool=True),
         shortcut2=ShortShortcut(3 * width),
-        halve3=pooled_first(3 * width, 5 * width, pool=True),
-        shortcut3=ShortShortcut(5 * width),
+        halve3=pooled_first(3 * width, 4 * width, pool=True),
+        shortcut3=ShortShortcut(4 * width),
         pool=nn.AdaptiveAvgPool2d(1),
         flatten=nn.Flatten(),
-        linear=nn.Linear(5 * width, classes),
+        linear=nn.Linear(4 * width, classes),
     )
     for name in ("halve1", "halve2", "halve3"):
         handed_on(layers[name][0])
@@ -139,8 +139,7 @@ class Recipe(Config):
     architecture: str = setting("residual_classifier", "Architecture", choices=tuple(ARCHITECTURES))
     width: int = setting(24, "Width", low=4, high=64, help="Channels of the first convolution; the last have eight times as many.")
     epochs: int = setting(12, "Epochs", low=1, high=200)
-    tiny_epochs: int = setting(0, "Epochs on tiny pictures", low=0, high=200, help="The first ones, at half of the side.")
-    small_epochs: int = setting(7, "Epochs on small pictures", low=0, high=200, help="The next ones, at three quarters of the side.")
+    small_epochs: int = setting(0, "Epochs on small pictures", low=0, high=200, help="The first ones, at three quarters of the side.")
     batch_size: int = setting(128, "Batch size", low=8, high=1024)
     peak_rate: float = setting(0.2, "Peak learning rate", low=0.0001, high=2)
     bias_rate: float = setting(
@@ -151,7 +150,6 @@ class Recipe(Config):
     smoothing: float = setting(0.1, "Label smoothing", low=0, high=0.9)
     shift: int = setting(4, "Shift", low=0, high=16, unit="pixels", help="Pictures are moved by up to so much, each by its own.")
     flip: bool = setting(True, "Mirror half of the pictures")
-    hole: int = setting(0, "Hole", low=0, high=32, unit="pixels", help="Side of a square of each picture that takes its mean colour; 0 is none.")
     brain_float: bool = setting(
         True, "Half precision", help="Products in bfloat16 while training, where the processor has them; weights stay in float32."
     )
@@ -208,7 +206,7 @@ def epochs(recipe: Recipe, state: Course, pictures: np.ndarray, labels: np.ndarr
         state.network.train()
         order = torch.randperm(len(labels), generator=stream(seed, f"order {epoch}"))
         chance = stream(seed, f"shifts and mirrors {epoch}")
-        small = side // 2 if epoch < recipe.tiny_epochs else round(side * 0.75) if epoch < recipe.tiny_epochs + recipe.small_epochs else side
+        small = round(side * 0.75) if epoch < recipe.small_epochs else side
         loss_sum, right = 0.0, 0
         for step, chosen in enumerate(order.split(recipe.batch_size)):
             for group in state.optimiser.param_groups:
@@ -233,22 +231,14 @@ def rate(recipe: Recipe, step: int, steps: int) -> float:
 
 
 def augmented(padded: torch.Tensor, recipe: Recipe, side: int, chance: torch.Generator) -> torch.Tensor:
-    """Each picture cut out at its own place, mirrored or not, with a hole or none: (B, 3, side + 2·shift, …) → (B, 3, side, side).
-
-    A hole's middle lies anywhere in the picture, so that part of it may lie outside (cutout: DeVries and Taylor, 1708.04552).
-    """
+    """Each picture cut out at its own place, and mirrored or not: (B, 3, side + 2·shift, …) → (B, 3, side, side)."""
     count, room = len(padded), 2 * recipe.shift + 1
     places = torch.randint(room, (2, count), generator=chance)
     mirrored = torch.rand(count, generator=chance) < (0.5 if recipe.flip else 0.0)
     rows = places[0, :, None] + torch.arange(side)
     columns = places[1, :, None] + torch.arange(side)
     columns = torch.where(mirrored[:, None], columns.flip(1), columns)
-    cut = padded.permute(0, 2, 3, 1)[torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-    if not recipe.hole:
-        return cut
-    middles = torch.randint(side, (2, count, 1), generator=chance)
-    down, across = (torch.arange(side) + recipe.hole // 2 - middles).div(recipe.hole, rounding_mode="floor") == 0  # (B, side) each
-    return torch.where((down[:, :, None] & across[:, None, :])[:, None], cut.mean((2, 3), keepdim=True), cut)
+    return padded.permute(0, 2, 3, 1)[torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
 @torch.no_grad()
