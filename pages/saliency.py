@@ -13,7 +13,7 @@ from mlcv_explore.charts import Bar, Line
 from mlcv_explore.config import Config, setting
 from mlcv_explore.film import series
 from mlcv_explore.idea import Film
-from mlcv_explore.ideas.saliency import ARMS, MEASURES, ROLES, SaliencyConfig
+from mlcv_explore.ideas.saliency import ARMS, MEASURES, RHOS, ROLES, SaliencyConfig
 from mlcv_explore.ideas.saliency import evidence as tables
 from mlcv_explore.ideas.saliency import idea as subject
 from mlcv_explore.saliency import METHODS, SaliencyError, SaliencySettings, convolutions, doubt, layers, measures
@@ -512,6 +512,11 @@ elif act == "Train":
     with controls:
         config, seeds = settings.ask(card.slug, SaliencyConfig)
     with picture:
+        if config.rho > RHOS[0]:
+            st.caption(
+                f"The claims speak of classifiers that use the object. At {config.rho:g} the tag tells more than chance does, so a verdict here says what "
+                f"that does to the maps; ask the claims as they were written at {RHOS[0]:g}."
+            )
         training.live(card, subject, config, seeds, draw)
 elif act == "Answer":
     if found := evidence.answer(card, subject):
