@@ -514,8 +514,8 @@ elif act == "Train":
     with picture:
         if config.rho > RHOS[0]:
             st.caption(
-                f"The claims speak of classifiers that use the object. At {config.rho:g} the tag tells more than chance does, so a verdict here says what "
-                f"that does to the maps; ask the claims as they were written at {RHOS[0]:g}."
+                f"The claims speak of classifiers that use the object. At {config.rho:g} the tag tells more than chance does, so a verdict here "
+                f"says what that does to the maps; ask the claims as they were written at {RHOS[0]:g}."
             )
         training.live(card, subject, config, seeds, draw)
 elif act == "Answer":
