@@ -245,7 +245,8 @@ def tile(
     palette = page.palette()
     drawn = images.attribution(spread, found.signed and view["signs"] == "signed", palette, top)
     if view["overlay"] < 1:  # at 1 the map alone
-        drawn = images.overlaid(photographs.resized(chosen.pixels, shape), drawn, np.abs(spread) / top, view["overlay"])
+        under = looking.small(chosen.digest, chosen.pixels, shape)
+        drawn = images.overlaid(under, drawn, np.abs(spread) / top, view["overlay"])
     if unsure is not None:
         drawn = images.hatched(drawn, photographs.spread(unsure.astype(np.float32), shape) > 0.5, palette)
     st.image(images.png(drawn), width="stretch", alt=f"{label(found.method)}: where the answer rests", output_format="PNG")

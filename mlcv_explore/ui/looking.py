@@ -4,6 +4,7 @@ import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,7 +46,7 @@ class Chosen:
     name: str  # short, for file names
     truth: "Truth | None" = None  # where it is known
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """What identifies the pixels."""
         return digest_of(self.pixels)
@@ -195,6 +196,12 @@ def model(slug: str) -> "Classifier":
 def squeezed(digest: str, _pixels: np.ndarray, side: int) -> np.ndarray:
     """The picture as the model sees it, float32 (3, side, side)."""
     return photographs.squeezed(_pixels, side)
+
+
+@st.cache_resource(max_entries=KEPT, show_spinner=False)
+def small(digest: str, _pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The picture at a map's size (width, height) on the page."""
+    return photographs.resized(_pixels, size)
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
