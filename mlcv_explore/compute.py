@@ -55,7 +55,9 @@ def work(run_id: str, attempt: str, slug: str, values: dict[str, Any], seeds: Se
         subject = idea.load(slug)
         stage = subject.run(subject.config(**values), tuple(seeds))
         if "torch" in sys.modules:
-            sys.modules["torch"].set_num_threads(1)
+            import torch  # waits where the warm-up of a new worker is still importing it
+
+            torch.set_num_threads(1)
         with _Teller(lambda news: worker.log_event(TOPIC, {**about, **news})) as teller:
             for frame in stage:
                 frames.append(frame)
