@@ -72,7 +72,7 @@ def _scenes(rho: float, seed: int) -> data.Dataset:
 
 
 PHOTOGRAPHS = Recipe(
-    architecture="whitened_classifier", width=48, epochs=14, small_epochs=4, bias_rate=16, weight_decay=0.001, smoothing=0.2, shift=3
+    architecture="whitened_classifier", width=48, epochs=28, small_epochs=8, bias_rate=16, weight_decay=0.001, smoothing=0.2, shift=4
 )
 SCENES = Recipe(width=8, epochs=10, small_epochs=0, batch_size=32, peak_rate=0.02, shift=2, smoothing=0.0, brain_float=False)  # as idea 15 trains
 OF_SCENES = (0.45, 0.45, 0.42), (0.25, 0.25, 0.27)
