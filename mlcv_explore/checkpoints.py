@@ -1,6 +1,7 @@
-"""Trained weights: where they lie, how a classifier is made of them, and how those that ship were made.
+"""Trained weights: where they lie, how a network is made of them, and how those that ship were made.
 
 A checkpoint is a folder of `weights.safetensors` and `card.json`. `cifar10/0` is one seed, `cifar10` all of them, averaged.
+Most are classifiers. An idea may ship networks of other kinds: it says how each is made, and builds it again from its card.
 """
 
 import copy
@@ -21,9 +22,9 @@ from safetensors.torch import load as tensors_of
 from safetensors.torch import load_file, save
 from torch import nn
 
-from mlcv_explore import classifiers, data, processor, runs
+from mlcv_explore import classifiers, data, idea, processor, runs
 from mlcv_explore.classifiers import Recipe
-from mlcv_explore.config import SettingError
+from mlcv_explore.config import Config, SettingError
 from mlcv_explore.data import scenes
 from mlcv_explore.data.images import content_fingerprint
 from mlcv_explore.data.scenes import ScenesConfig
@@ -31,7 +32,9 @@ from mlcv_explore.saliency.layers import convolutions
 
 FOLDER = Path(__file__).parent.parent / "checkpoints"
 WEIGHTS, CARD = "weights.safetensors", "card.json"
-Report = Callable[[int, int, float, float], None]  # (epochs done, epochs, loss, training accuracy)
+CLASSIFIERS_SAY = ("architecture", "classes", "input")  # what must stand on the card of a classifier
+CLASSIFIER = "classifier"  # the kind of a card that names none
+Report = Callable[[int, int, float, float], None]  # (epochs or steps done, all of them, loss, accuracy or another score of the training pictures)
 
 
 class CheckpointError(ValueError):
@@ -64,9 +67,25 @@ class Plan:
     std: tuple[float, ...]
 
 
-def _scenes(rho: float, seed: int) -> data.Dataset:
-    """Scenes whose corner tag agrees with the silhouette as often as `rho` says; those of the test part carry tags that tell as much."""
-    config = ScenesConfig(rho=rho)
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A trained network of another kind than a classifier, and what its card is to say of it."""
+
+    network: nn.Module
+    about: dict[str, Any]  # kind, architecture, arguments, data {name, fingerprint}, steps, metrics, and whatever building it again needs
+
+
+@dataclass(frozen=True)
+class Making:
+    """How an idea makes a network that it ships: `make(seed, recipe, report)`; may raise SettingError, DataError, CheckpointError."""
+
+    recipe: Config
+    make: Callable[[int, Any, Report | None], Made]
+
+
+def _scenes(rho: float, label: str, seed: int) -> data.Dataset:
+    """Scenes whose corner tag agrees with the class as often as `rho` says; those of the test part carry tags that tell as much."""
+    config = ScenesConfig(rho=rho, label=label)
     taught, tested = (scenes.generate(config, count, seed, part).as_images() for part, count in (("taught", 6000), ("tested", 2000)))
     return data.Dataset(f"scenes, ρ = {rho:g}", taught, tested, content_fingerprint(taught, tested))
 
@@ -78,14 +97,34 @@ SCENES = Recipe(width=8, epochs=10, small_epochs=0, batch_size=32, peak_rate=0.0
 OF_SCENES = (0.45, 0.45, 0.42), (0.25, 0.25, 0.27)
 PLANS = {
     "cifar10": Plan(lambda _: data.load("cifar10"), PHOTOGRAPHS, (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)),
-    "scenes": Plan(partial(_scenes, 0.25), SCENES, *OF_SCENES),  # the tag tells nothing: it uses the object
-    "scenes-tagged": Plan(partial(_scenes, 1.0), SCENES, *OF_SCENES),  # the tag always names the class: it reads the tag
+    "scenes": Plan(partial(_scenes, 0.25, "silhouette"), SCENES, *OF_SCENES),  # the tag tells nothing: it uses the object
+    "scenes-tagged": Plan(partial(_scenes, 1.0, "silhouette"), SCENES, *OF_SCENES),  # the tag always names the class: it reads the tag
+    "scenes-texture": Plan(partial(_scenes, 0.25, "texture"), SCENES, *OF_SCENES),  # the class is the texture, the silhouette tells nothing
 }
 
 
-def names() -> list[str]:
-    """Every checkpoint that ships, seed by seed."""
-    return sorted(path.parent.relative_to(FOLDER).as_posix() for path in FOLDER.glob(f"**/{CARD}"))
+def names(kind: str | None = CLASSIFIER) -> list[str]:
+    """Every checkpoint of that kind that ships, seed by seed; of every kind where it is None."""
+    found = ((path, path.parent.relative_to(FOLDER).as_posix()) for path in FOLDER.glob(f"**/{CARD}"))
+    return sorted(name for path, name in found if kind is None or _kind(path, path.stat().st_mtime) == kind)
+
+
+@cache
+def _kind(path: Path, _: float) -> str:
+    return json.loads(path.read_text(encoding="utf-8")).get("kind", CLASSIFIER)
+
+
+def network_of(name: str, build: Callable[[dict[str, Any]], nn.Module]) -> tuple[nn.Module, dict[str, Any]]:
+    """The network of a checkpoint that ships, of whatever kind, built from its card, with its verified weights; and the card.
+
+    In evaluation mode and without gradients of its weights. Raises CheckpointError.
+    """
+    if name not in names(None):
+        raise CheckpointError(f"There is no checkpoint {name!r}; there are {', '.join(names(None)) or 'none'}.")
+    card, content = _card_and_weights(FOLDER / name, name, ("architecture", "arguments"))
+    network = build(card).to(memory_format=torch.channels_last)
+    fit(network, _tensors(content, name), name)
+    return network.eval().requires_grad_(False), card
 
 
 def load(name: str) -> Classifier:
@@ -148,7 +187,15 @@ def averaged(networks: Sequence[nn.Module]) -> nn.Module:
 
 def read(folder: Path, name: str) -> Classifier:
     """The classifier in a folder, its checksum verified. Raises CheckpointError naming what does not fit."""
-    card, weights = read_card(folder, name), folder / WEIGHTS
+    card, content = _card_and_weights(folder, name, CLASSIFIERS_SAY)
+    network = built(card, name).to(memory_format=torch.channels_last)  # half the time on a processor
+    fit(network, _tensors(content, name), name)
+    return Classifier(name, network.eval().requires_grad_(False), tuple(card["classes"]), int(card["input"]["size"]), card)
+
+
+def _card_and_weights(folder: Path, name: str, wanted: Sequence[str]) -> tuple[dict[str, Any], bytes]:
+    """What lies in a folder, its checksum verified, or entered into the card where it has none."""
+    card, weights = read_card(folder, name, wanted), folder / WEIGHTS
     try:
         content = weights.read_bytes()
     except OSError as error:
@@ -156,25 +203,27 @@ def read(folder: Path, name: str) -> Classifier:
     digest = hashlib.sha256(content).hexdigest()
     if card.setdefault("sha256", digest) != digest:
         raise CheckpointError(f"The weights of {name} are not those its card describes (another SHA-256): train or fetch them again.")
+    return card, content
+
+
+def _tensors(content: bytes, name: str) -> dict[str, torch.Tensor]:
     try:
-        tensors = tensors_of(content)
+        return tensors_of(content)
     except SafetensorError as error:
         raise CheckpointError(f"The weights of {name} are no safetensors file ({error}): save them again.") from error
-    network = built(card, name).to(memory_format=torch.channels_last)  # half the time on a processor
-    fit(network, tensors, name)
-    return Classifier(name, network.eval().requires_grad_(False), tuple(card["classes"]), int(card["input"]["size"]), card)
 
 
-def read_card(folder: Path, name: str) -> dict[str, Any]:
-    """What is written about a checkpoint. Raises CheckpointError when something is missing."""
+def read_card(folder: Path, name: str, wanted: Sequence[str] = CLASSIFIERS_SAY) -> dict[str, Any]:
+    """What is written about a checkpoint. Raises CheckpointError when something that is wanted is missing."""
     try:
         card = json.loads((folder / CARD).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"The card of {name} cannot be read ({type(error).__name__}): it must be a JSON object in {CARD}.") from error
-    wanted = ("architecture", "classes", "input")
     missing = [key for key in wanted if not isinstance(card, dict) or key not in card]
     if missing:
         raise CheckpointError(f"The card of {name} lacks {', '.join(missing)}: it must say {', '.join(wanted)}.")
+    if "input" not in wanted:
+        return card
     inner = [key for key in ("size", "mean", "std") if not isinstance(card["input"], dict) or key not in card["input"]]
     if inner:
         raise CheckpointError(f"The card of {name} lacks input.{inner[0]}: input must say size, mean and std.")
@@ -205,7 +254,8 @@ def fit(network: nn.Module, tensors: dict[str, torch.Tensor], name: str) -> None
     own = network.state_dict()
     if own and all(key.startswith("1.") for key in own) and not any(key.startswith("1.") for key in tensors):
         tensors = {f"1.{key}": value for key, value in tensors.items()}
-    shown = (lambda key: key.removeprefix("1.")) if isinstance(network[0], classifiers.Normalise) and len(network) == 2 else str
+    wrapped = isinstance(network, nn.Sequential) and len(network) == 2 and isinstance(network[0], classifiers.Normalise)
+    shown = (lambda key: key.removeprefix("1.")) if wrapped else str
     for key, value in own.items():
         if key not in tensors:
             raise CheckpointError(f"The weights of {name} do not fit its card: the tensor {shown(key)!r} {list(value.shape)} is missing.")
@@ -218,21 +268,36 @@ def fit(network: nn.Module, tensors: dict[str, torch.Tensor], name: str) -> None
     network.load_state_dict({key: value.to(own[key].dtype) for key, value in tensors.items()})
 
 
-def plan(name: str) -> Plan:
+def plan(name: str) -> Plan | Making:
     """How a checkpoint that ships is made. Raises SettingError when there is none of that name."""
-    if name not in PLANS:
-        raise SettingError(f"There is no checkpoint {name!r} to train; there are {', '.join(PLANS)}.")
-    return PLANS[name]
+    if name in PLANS:
+        return PLANS[name]
+    made = {each: making for card in idea.cards() for each, making in idea.load(card.slug).checkpoints().items()}
+    if name not in made:
+        raise SettingError(f"There is no checkpoint {name!r} to train; there are {', '.join([*PLANS, *made])}.")
+    return made[name]
 
 
-def train(name: str, seed: int, recipe: Recipe | None = None, out: Path | None = None, report: Report | None = None) -> dict[str, Any]:
+def train(name: str, seed: int, recipe: Config | None = None, out: Path | None = None, report: Report | None = None) -> dict[str, Any]:
     """Train one seed of a checkpoint that ships, write it to `out`/<name>/<seed> (default: where it ships) and return its card.
 
-    Every epoch is kept under MLCV_HOME until the end, so that a training that was stopped goes on. Weights are stored in float16, and the
-    card's test accuracy is that of the stored ones. Raises SettingError, DataError.
+    Weights are stored in float16. Raises SettingError, DataError, CheckpointError.
     """
     chosen = plan(name)
     recipe = recipe or chosen.recipe
+    started = time.perf_counter()
+    if isinstance(chosen, Plan):
+        return _train_classifier(chosen, name, seed, recipe, out, report)
+    made = chosen.make(seed, recipe, report)
+    content = save({key: value.contiguous() for key, value in _half(made.network).items()})
+    return _written(name, seed, recipe, out, content, made.about | _counted(made.network, time.perf_counter() - started))
+
+
+def _train_classifier(chosen: Plan, name: str, seed: int, recipe: Recipe, out: Path | None, report: Report | None) -> dict[str, Any]:
+    """Every epoch is kept under MLCV_HOME until the end, so that a training that was stopped goes on.
+
+    The card's accuracy is that of the stored weights.
+    """
     dataset = chosen.pictures(seed)
     if dataset.test is None:
         raise SettingError(f"{dataset.name} has no official test part.")
@@ -245,32 +310,40 @@ def train(name: str, seed: int, recipe: Recipe | None = None, out: Path | None =
         _keep(kept, save({**state.tensors(), "seconds": torch.tensor(time.perf_counter() - started)}))
         if report is not None:
             report(done, recipe.epochs, loss, accuracy)
-    stored = {key: value.to(torch.float16) if value.is_floating_point() else value for key, value in state.network.state_dict().items()}
+    stored = _half(state.network)
     content = save({key: value.contiguous() for key, value in stored.items()})
     fit(state.network, stored, f"{name}/{seed}")
-    card = {
-        "name": f"{name}/{seed}",
+    about = {
         "architecture": recipe.architecture,
         "arguments": {"width": recipe.width},
         "classes": list(classes),
         "input": {"size": dataset.train.images.shape[-1], "mean": list(chosen.mean), "std": list(chosen.std)},
         "data": {"name": dataset.name, "fingerprint": dataset.fingerprint},
-        "seed": seed,
         "steps": recipe.epochs * math.ceil(len(dataset.train) / recipe.batch_size),
-        "seconds": round(time.perf_counter() - started, 1),
-        "recipe": recipe.model_dump(),
         "products": "bfloat16" if recipe.brain_float and processor.has_bfloat16() else "float32",
         "metrics": {"test_accuracy": accuracy_of(state.network, dataset.test), "test_size": len(dataset.test)},
-        "parameters": sum(parameter.numel() for parameter in state.network.parameters()),
-        "versions": runs.versions(),
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "command": _command(name, seed, recipe),
     }
+    card = _written(name, seed, recipe, out, content, about | _counted(state.network, time.perf_counter() - started))
+    kept.unlink(missing_ok=True)
+    return card
+
+
+def _half(network: nn.Module) -> dict[str, torch.Tensor]:
+    return {key: value.to(torch.float16) if value.is_floating_point() else value for key, value in network.state_dict().items()}
+
+
+def _counted(network: nn.Module, seconds: float) -> dict[str, Any]:
+    return {"seconds": round(seconds, 1), "parameters": sum(parameter.numel() for parameter in network.parameters())}
+
+
+def _written(name: str, seed: int, recipe: Config, out: Path | None, content: bytes, about: dict[str, Any]) -> dict[str, Any]:
+    """Weights and card into their folder, each whole or not at all; returns the card."""
+    made = {"recipe": recipe.model_dump(), "versions": runs.versions(), "sha256": hashlib.sha256(content).hexdigest()}
+    card = {"name": f"{name}/{seed}", "seed": seed} | about | made | {"command": _command(name, seed, recipe)}
     folder = (FOLDER if out is None else out) / name / str(seed)
     folder.mkdir(parents=True, exist_ok=True)
     _keep(folder / WEIGHTS, content)
     _keep(folder / CARD, (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode())
-    kept.unlink(missing_ok=True)
     return card
 
 
@@ -280,7 +353,7 @@ def accuracy_of(network: nn.Module, pictures: data.Images) -> float:
     return float((predicted == pictures.labels).mean())
 
 
-def _command(name: str, seed: int, recipe: Recipe) -> str:
+def _command(name: str, seed: int, recipe: Config) -> str:
     planned = plan(name).recipe.model_dump()
     changes = [f"--{key} {value}" for key, value in recipe.model_dump().items() if value != planned[key]]
     return " ".join([f"python -m mlcv_explore train {name} --seed {seed}", *changes])

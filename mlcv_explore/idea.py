@@ -83,6 +83,10 @@ def _fixed_split(_: Config) -> None:
     return None
 
 
+def _no_checkpoints() -> dict[str, Any]:
+    return {}
+
+
 @dataclass(frozen=True)
 class Idea:
     """The record an idea's module leaves under the name `idea`."""
@@ -97,6 +101,7 @@ class Idea:
     studies: tuple[Study, ...] = ()
     done_before: tuple[Prior, ...] = ()
     resampled: Callable[[Any], Split | None] = _fixed_split  # config → sizes of the parts when every seed has a split of its own
+    checkpoints: Callable[[], Mapping[str, Any]] = _no_checkpoints  # name → checkpoints.Making: networks it ships beside the classifiers
 
 
 @cache

@@ -5,7 +5,7 @@ import difflib
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -48,13 +48,13 @@ def read(words: Sequence[str]) -> argparse.Namespace:
     if takes_settings and idea_first and len(words) > 1:
         _add_settings(commands[words[0]], _config_class(words[1]), "settings of the idea")
     if words[:1] == ["train"] or words[:1] == ["explain"]:
-        _add_settings(commands[words[0]], _own_settings(words[0]), f"settings of {words[0]}")
+        _add_settings(commands[words[0]], _own_settings(words), f"settings of {words[0]}")
     options, rest = parser.parse_known_args(_joined(words))
     if rest and takes_settings and not idea_first:
         raise Usage(f"{words[0]} has the idea before its settings: {words[0]} SLUG --setting VALUE.")
     if rest:
         raise Usage(_not_understood(rest, options))
-    _check(options)
+    _check(options, words)
     return options
 
 
@@ -90,7 +90,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     study.add_argument("--scheduler", default=os.environ.get("MLCV_SCHEDULER"), metavar="ADDRESS", help="a dask cluster, tcp://host:8786")
     train = add("train", models.train, "train one seed of a checkpoint that ships", 0, "seed", "threads", "out", "progress", "json")
     train.add_argument("checkpoint", metavar="CHECKPOINT", help="such as cifar10")
-    add("checkpoints", models.checkpoints, "list the trained classifiers and how good they are", 0, "json")
+    add("checkpoints", models.checkpoints, "list the trained networks and how good they are", 0, "json")
     predict = add("predict", models.predict, "say what a model sees in pictures", 0, "threads", "progress", "json")
     predict.add_argument("images", metavar="IMAGE", nargs="+", help="JPEG, PNG, WebP or GIF")
     predict.add_argument("--model", default="cifar10", metavar="NAME", help="a classifier; `checkpoints` lists them (default cifar10, the average)")
@@ -145,7 +145,7 @@ def _joined(words: Sequence[str]) -> list[str]:
     return joined
 
 
-def _check(options: argparse.Namespace) -> None:
+def _check(options: argparse.Namespace, words: Sequence[str]) -> None:
     """Text becomes values, in place."""
     configs = [_config_class(slug) for slug in options.slugs]
     with _complaints_about(Counts, options.name):
@@ -155,7 +155,7 @@ def _check(options: argparse.Namespace) -> None:
     given = {key.removeprefix(SETTING): value for key, value in vars(options).items() if key.startswith(SETTING) and value is not None}
     options.changes = {}
     if given:
-        config, name = (configs[0], options.slugs[0]) if configs else (_own_settings(options.name), options.name)
+        config, name = (configs[0], options.slugs[0]) if configs else (_own_settings(words), options.name)
         with _complaints_about(config, name):
             built = config(**given)
         options.changes = {name: getattr(built, name) for name in given}
@@ -172,12 +172,14 @@ def _complaints_about(config: type[Config], name: str) -> Iterator[None]:
         raise Usage(str(error).replace(config.__name__, name)) from None
 
 
-def _own_settings(command: str) -> type[Config]:
-    """The settings of a command that is about no idea; torch comes with them."""
-    if command == "train":
-        from mlcv_explore.classifiers import Recipe
+def _own_settings(words: Sequence[str]) -> type[Config]:
+    """The settings of a command that is about no idea; torch comes with them. Each checkpoint is trained by settings of its own kind."""
+    if words[0] == "train":
+        from mlcv_explore import checkpoints
 
-        return Recipe
+        with suppress(SettingError):  # an unknown one is named when it is asked for
+            return type(checkpoints.plan(next((word for word in words[1:] if not word.startswith("-")), "")).recipe)
+        return checkpoints.Recipe
     from mlcv_explore.saliency import SaliencySettings
 
     return SaliencySettings

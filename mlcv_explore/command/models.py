@@ -1,4 +1,4 @@
-"""`checkpoints`, `train` and `predict`: the classifiers that ship, how good they are, and what they say of a picture."""
+"""`checkpoints`, `train` and `predict`: the networks that ship, how good they are, and what the classifiers say of a picture."""
 
 import argparse
 import json
@@ -22,14 +22,15 @@ def checkpoints(options: argparse.Namespace) -> None:
     """List what ships and how good it is."""
     from mlcv_explore import checkpoints
 
-    cards = [checkpoints.read_card(checkpoints.FOLDER / name, name) for name in checkpoints.names()]
+    cards = [checkpoints.read_card(checkpoints.FOLDER / name, name, ("architecture", "metrics")) for name in checkpoints.names(None)]
     if options.json:
         print(json.dumps({"checkpoints": cards}))
         return
     rows = []
     for card in cards:
-        rows.append((card["name"], card["data"]["name"], f"{card['parameters']:,}", f"{card['metrics']['test_accuracy']:.4f}", card["command"]))
-    print(table(("name", "data", "weights", "test accuracy", "made by"), rows))
+        kind = card.get("kind", checkpoints.CLASSIFIER)
+        rows.append((card["name"], kind, card["data"]["name"], f"{card['parameters']:,}", _result(card), card["command"]))
+    print(table(("name", "kind", "data", "weights", "measured", "made by"), rows))
 
 
 def train(options: argparse.Namespace) -> None:
@@ -49,12 +50,18 @@ def train(options: argparse.Namespace) -> None:
 
         try:
             card = checkpoints.train(options.checkpoint, seed, recipe, options.out, report)
-        except DataError as error:
+        except (DataError, checkpoints.CheckpointError) as error:
             raise SettingError(str(error)) from None
     if options.json:
         print(json.dumps(card))
         return
-    print(f"{card['name']}: {card['metrics']['test_accuracy']:.4f} of {card['metrics']['test_size']:,} test pictures, {card['seconds']:.0f} s")
+    print(f"{card['name']}: {_result(card)}, {card['seconds']:.0f} s")
+
+
+def _result(card: dict[str, Any]) -> str:
+    """What was measured of a checkpoint first: "test accuracy 0.8804"."""
+    name, value = next(iter(card["metrics"].items()))
+    return f"{name.replace('_', ' ')} {value:.4f}"
 
 
 def predict(options: argparse.Namespace) -> None:

@@ -1,0 +1,96 @@
+"""A U-Net (Ronneberger et al., 1505.04597) in two halves that can be parted: features at falling sides, and back from them to the full side.
+
+The way back reads the features of each side as they are, through a gate, or not at all. Its features may as well come from a classifier.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from mlcv_explore.classifiers import convolution
+
+SKIPS = ("none", "plain", "gated")
+OPEN = 2.0  # offset with which gates start: sigmoid(2) = 0.88 of a feature passes
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """What comes out, and what was let through on the way."""
+
+    values: torch.Tensor  # (B, outputs, h, w)
+    gates: tuple[torch.Tensor, ...]  # one a concatenation, the finest last: (B, 1, h', w') in [0, 1]; none where skips are not gated
+
+
+class Encoder(nn.Module):
+    """Pictures (B, inputs, h, w) → features of `levels` sides, the finest first: (B, width, h, w), (B, 2·width, h/2, w/2), …"""
+
+    def __init__(self, inputs: int, width: int, levels: int = 3) -> None:
+        super().__init__()
+        self.channels = tuple(width * 2**level for level in range(levels))
+        before = (inputs, *self.channels[:-1])
+        self.blocks = nn.ModuleList(
+            nn.Sequential(convolution(given, own), convolution(own, own)) for given, own in zip(before, self.channels, strict=True)
+        )
+
+    def forward(self, pictures: torch.Tensor) -> list[torch.Tensor]:
+        """One tensor a level; every level but the first halves the side of the one before."""
+        features = [self.blocks[0](pictures)]
+        for block in self.blocks[1:]:
+            features.append(block(functional.max_pool2d(features[-1], 2)))
+        return features
+
+
+class Decoder(nn.Module):
+    """Features of rising side → (B, outputs, h, w), at the side of the finest ones.
+
+    `channels` are those of the features, the finest first. `skips` says how all but the coarsest are read: not at all ("none"), concatenated
+    ("plain"), or concatenated after every pixel was multiplied by one gate in [0, 1] ("gated"; Oktay et al., 1804.03999).
+    """
+
+    def __init__(self, channels: Sequence[int], outputs: int, skips: str = "plain", widest: int = 64) -> None:
+        super().__init__()
+        if skips not in SKIPS:
+            raise ValueError(f"skips must be one of {', '.join(SKIPS)}, got {skips!r}.")
+        self.skips = skips
+        coarse, *finer = reversed(channels)
+        self.blocks, self.gates = nn.ModuleList(), nn.ModuleList()
+        for own in finer:
+            inner = min(own, widest)
+            if skips == "gated":
+                self.gates.append(nn.Conv2d(coarse + own, 1, 1))
+                nn.init.constant_(self.gates[-1].bias, OPEN)
+            self.blocks.append(convolution(coarse + (0 if skips == "none" else own), inner))
+            coarse = inner
+        self.last = nn.Conv2d(coarse, outputs, 1)
+
+    def forward(self, features: Sequence[torch.Tensor]) -> torch.Tensor:
+        """The values alone."""
+        return self.decode(features).values
+
+    def decode(self, features: Sequence[torch.Tensor]) -> Decoded:
+        """The values with the gates they passed; `features` as an Encoder gives them, of any sides."""
+        values, *finer = reversed(features)
+        gates = []
+        for level, feature in enumerate(finer):
+            values = functional.interpolate(values, feature.shape[-2:], mode="bilinear", align_corners=False)
+            if self.skips == "gated":
+                gates.append(self.gates[level](torch.cat([values, feature], dim=1)).sigmoid())
+                feature = gates[-1] * feature
+            values = self.blocks[level](values if self.skips == "none" else torch.cat([values, feature], dim=1))
+        return Decoded(self.last(values), tuple(gates))
+
+
+class UNet(nn.Module):
+    """Pictures (B, inputs, h, w) → (B, outputs, h, w)."""
+
+    def __init__(self, inputs: int, outputs: int, width: int, levels: int = 3, skips: str = "plain") -> None:
+        super().__init__()
+        self.encoder = Encoder(inputs, width, levels)
+        self.decoder = Decoder(self.encoder.channels, outputs, skips)
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Logits, or whatever it is taught."""
+        return self.decoder(self.encoder(pictures))
