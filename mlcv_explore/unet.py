@@ -24,16 +24,20 @@ class Decoded:
     gates: tuple[torch.Tensor, ...]  # one a concatenation, the finest last: (B, 1, h', w') in [0, 1]; none where skips are not gated
 
 
+def unnormalised(inputs: int, outputs: int) -> nn.Sequential:
+    """3×3 convolution and ReLU: a mask is constant over its regions, and normalisation washes that away (Park et al., 1903.07291)."""
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, 1, 1), nn.ReLU())
+
+
 class Encoder(nn.Module):
     """Pictures (B, inputs, h, w) → features of `levels` sides, the finest first: (B, width, h, w), (B, 2·width, h/2, w/2), …"""
 
-    def __init__(self, inputs: int, width: int, levels: int = 3) -> None:
+    def __init__(self, inputs: int, width: int, levels: int = 3, normalise: bool = True) -> None:
         super().__init__()
         self.channels = tuple(width * 2**level for level in range(levels))
         before = (inputs, *self.channels[:-1])
-        self.blocks = nn.ModuleList(
-            nn.Sequential(convolution(given, own), convolution(own, own)) for given, own in zip(before, self.channels, strict=True)
-        )
+        layer = convolution if normalise else unnormalised
+        self.blocks = nn.ModuleList(nn.Sequential(layer(given, own), layer(own, own)) for given, own in zip(before, self.channels, strict=True))
 
     def forward(self, pictures: torch.Tensor) -> list[torch.Tensor]:
         """One tensor a level; every level but the first halves the side of the one before."""
@@ -50,8 +54,9 @@ class Decoder(nn.Module):
     ("plain"), or concatenated after every pixel was multiplied by one gate in [0, 1] ("gated"; Oktay et al., 1804.03999).
     """
 
-    def __init__(self, channels: Sequence[int], outputs: int, skips: str = "plain", widest: int = 64) -> None:
+    def __init__(self, channels: Sequence[int], outputs: int, skips: str = "plain", widest: int = 64, normalise: bool = True) -> None:
         super().__init__()
+        layer = convolution if normalise else unnormalised
         if skips not in SKIPS:
             raise ValueError(f"skips must be one of {', '.join(SKIPS)}, got {skips!r}.")
         self.skips = skips
@@ -62,7 +67,7 @@ class Decoder(nn.Module):
             if skips == "gated":
                 self.gates.append(nn.Conv2d(coarse + own, 1, 1))
                 nn.init.constant_(self.gates[-1].bias, OPEN)
-            self.blocks.append(convolution(coarse + (0 if skips == "none" else own), inner))
+            self.blocks.append(layer(coarse + (0 if skips == "none" else own), inner))
             coarse = inner
         self.last = nn.Conv2d(coarse, outputs, 1)
 
@@ -84,12 +89,12 @@ class Decoder(nn.Module):
 
 
 class UNet(nn.Module):
-    """Pictures (B, inputs, h, w) → (B, outputs, h, w)."""
+    """Pictures (B, inputs, h, w) → (B, outputs, h, w); without normalisation where its inputs are masks, whose areas it would wash away."""
 
-    def __init__(self, inputs: int, outputs: int, width: int, levels: int = 3, skips: str = "plain") -> None:
+    def __init__(self, inputs: int, outputs: int, width: int, levels: int = 3, skips: str = "plain", normalise: bool = True) -> None:
         super().__init__()
-        self.encoder = Encoder(inputs, width, levels)
-        self.decoder = Decoder(self.encoder.channels, outputs, skips)
+        self.encoder = Encoder(inputs, width, levels, normalise)
+        self.decoder = Decoder(self.encoder.channels, outputs, skips, normalise=normalise)
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         """Logits, or whatever it is taught."""
