@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mlcv_explore.classifiers import convolution
+from mlcv_explore.classifiers import Normalise, convolution
 
 SKIPS = ("none", "plain", "gated")
 OPEN = 2.0  # offset with which gates start: sigmoid(2) = 0.88 of a feature passes
@@ -99,3 +99,29 @@ class UNet(nn.Module):
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         """Logits, or whatever it is taught."""
         return self.decoder(self.encoder(pictures))
+
+
+def trunk(network: nn.Sequential, pictures: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """A classifier as an encoder: the last features of every side, the finest first, and the logits (B, classes), in one pass.
+
+    For the classifiers of this project: layers in a row, the first of which normalises, and a global pooling after the last features.
+    Raises ValueError on a network that is not built so.
+    """
+    if not isinstance(network, nn.Sequential) or not any(isinstance(layer, nn.AdaptiveAvgPool2d) for layer in network):
+        raise ValueError("The network must be layers in a row with a global pooling after its last features.")
+    features: list[torch.Tensor] = []
+    values, pooled = pictures, False
+    for layer in network:
+        values = layer(values)
+        pooled = pooled or isinstance(layer, nn.AdaptiveAvgPool2d)
+        if not pooled and not isinstance(layer, Normalise):
+            if features and features[-1].shape[-1] == values.shape[-1]:
+                features.pop()
+            features.append(values)
+    return features, values
+
+
+def trunk_channels(network: nn.Sequential, side: int) -> tuple[int, ...]:
+    """How many channels the features of `trunk` have, the finest first."""
+    with torch.no_grad():
+        return tuple(feature.shape[1] for feature in trunk(network, torch.zeros(1, 3, side, side))[0])

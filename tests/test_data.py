@@ -4,9 +4,11 @@ import gzip
 import http.server
 import os
 import pickle
+import shutil
 import struct
 import subprocess
 import sys
+import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -433,7 +435,7 @@ def test_a_name_never_leads_elsewhere(root: Path, name: str) -> None:
     pets(root)
     with pytest.raises(data.DataError, match="There is no data set") as error:
         data.load(name)
-    assert "digits, mnist, fashion_mnist, cifar10, cifar100, svhn, pets" in sentence(error)
+    assert "digits, mnist, fashion_mnist, cifar10, cifar100, svhn, oxford_pets, pets" in sentence(error)
 
 
 def test_a_folder_that_is_not_there(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -732,7 +734,7 @@ def test_no_network_is_one_sentence(root: Path, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv(name.upper(), "http://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    for name in ("fashion_mnist", "cifar10", "svhn"):
+    for name in ("fashion_mnist", "cifar10", "svhn", "oxford_pets"):
         with pytest.raises(data.DataError, match=f"{name} could not be downloaded .*: check the network connection") as error:
             data.download(name)
         sentence(error)
@@ -765,11 +767,230 @@ def test_the_addresses_are_torchvisions_own() -> None:
     files = {name: [wanted.path for wanted in fetching.published(name)] for name, entry in data.CATALOGUE.items() if entry.had == "torchvision"}
     assert files["fashion_mnist"] == [f"FashionMNIST/raw/{file}.gz" for file in official.FILES["fashion_mnist"]]
     assert files["svhn"] == list(official.FILES["svhn"]) and files["cifar100"] == ["cifar-100-python.tar.gz"]
+    assert files["oxford_pets"] == ["oxford-iiit-pet/images.tar.gz", "oxford-iiit-pet/annotations.tar.gz"]
     from mlcv_explore.vision import datasets
 
     for name, kind in (("cifar10", datasets.CIFAR10), ("cifar100", datasets.CIFAR100)):
         batches = [file for file, _ in kind.train_list + kind.test_list] + [kind.meta["filename"]]
         assert list(official.FILES[name]) == [f"{kind.base_folder}/{file}" for file in batches]
+
+
+# Oxford-IIIT Pet: photographs of all sizes with trimaps
+
+LISTS = {
+    "trainval": (("american_bulldog_12", 2), ("Abyssinian_1", 1), ("Abyssinian_5", 1), ("Russian_Blue_9", 28)),
+    "test": (("yorkshire_terrier_3", 37), ("Abyssinian_2", 1)),
+}
+PET, BACKGROUND, STRIP = 1, 2, 3  # of a trimap
+
+
+def photograph(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """A red pet in the left half, down to three quarters, on blue; its trimap has a strip on both sides of the pet's right edge."""
+    trimap = np.full((height, width), BACKGROUND, np.uint8)
+    trimap[: height * 3 // 4, : width // 2] = PET
+    pixels = np.where((trimap == PET)[:, :, None], (250, 20, 10), (5, 15, 200)).astype(np.uint8)
+    trimap[: height * 3 // 4, width // 2 - width // 12 : width // 2 + width // 12] = STRIP
+    return pixels, trimap
+
+
+def nearest(trimap: np.ndarray) -> np.ndarray:
+    """What a mask of 64×64 pixels has to be: the pixel under each one's centre, as 0, 1 or 255."""
+    rows, columns = (((np.arange(64) + 0.5) * side / 64).astype(int) for side in trimap.shape)
+    return np.array([9, 1, 0, data.OUTLINE], np.uint8)[trimap[np.ix_(rows, columns)]]
+
+
+@pytest.fixture
+def oxford(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The set in torchvision's layout with six photographs, and the catalogue told that there are no more; a seventh is in no list."""
+    base = root / "oxford_pets/oxford-iiit-pet"
+    named = [name for part in LISTS.values() for name, _ in part]
+    for number, name in enumerate([*named, "Bombay_11"]):
+        pixels, trimap = photograph(90 + 40 * number, 200 - 20 * number)
+        paint(base / f"images/{name}.jpg", pixels, quality=95)
+        paint(base / f"annotations/trimaps/{name}.png", trimap)
+    for part, entries in LISTS.items():
+        (base / f"annotations/{part}.txt").write_text("".join(f"{name} {kind} 1 1\n" for name, kind in entries))
+    known = data.CATALOGUE["oxford_pets"]
+    monkeypatch.setitem(data.CATALOGUE, "oxford_pets", replace(known, train_size=len(LISTS["trainval"]), test_size=len(LISTS["test"])))
+    return base
+
+
+def test_pets_are_read_as_torchvision_lists_them(oxford: Path) -> None:
+    from mlcv_explore.vision import datasets
+
+    assert data.available()["oxford_pets"] == data.Availability(True, "Read from MLCV_DATA.")
+    dataset, entry = data.load("oxford_pets"), data.entry("oxford_pets")
+    assert len(entry.classes) == 37 and list(entry.classes) == sorted(entry.classes) and entry.masks
+    for part, split in ((dataset.train, "trainval"), (dataset.test, "test")):
+        published = datasets.OxfordIIITPet(oxford.parent, split=split, target_types=["category", "segmentation"])
+        assert part.images.shape == (len(published), *entry.shape) and (part.images.dtype, part.labels.dtype) == (np.uint8, np.int64)
+        assert part.masks.shape == (len(published), 64, 64) and part.masks.dtype == np.uint8
+        assert [part.classes[label].replace("_", " ").title() for label in part.labels] == [
+            " ".join(word.title() for word in name.split("_")[:-1]) for name, _ in LISTS[split]
+        ]
+        for place, (picture, (label, trimap)) in enumerate(published):
+            assert part.labels[place] == label
+            assert np.array_equal(part.images[place].transpose(1, 2, 0), np.asarray(picture.resize((64, 64), Image.Resampling.BILINEAR)))
+            assert np.array_equal(part.masks[place], nearest(np.asarray(trimap)))
+
+
+def test_a_pet_in_the_left_half_stays_there(oxford: Path) -> None:
+    for part in (data.load("oxford_pets").train, data.load("oxford_pets").test):
+        assert np.unique(part.masks).tolist() == [0, 1, data.OUTLINE]
+        assert (part.masks[:, :46, :26] == 1).all() and (part.masks[:, :46, 38:] == 0).all() and (part.masks[:, 49:] == 0).all()
+        assert (part.masks[:, :46, 31:33] == data.OUTLINE).all()
+        red, blue = part.images[:, 0].astype(int), part.images[:, 2].astype(int)
+        assert (red > blue)[part.masks == 1].all() and (blue > red)[part.masks == 0].mean() > 0.98  # the filter blends along the pet's lower edge
+
+
+def test_photographs_are_smoothed_and_trimaps_are_not(oxford: Path) -> None:
+    stripes = np.repeat(np.tile(np.array([0, 255], np.uint8), 256)[None, :, None], 320, axis=0).repeat(3, axis=2)
+    noise = np.random.default_rng(0).integers(1, 4, (320, 512), dtype=np.uint8)
+    paint(oxford / "images/Abyssinian_1.jpg", stripes, format="PNG")
+    paint(oxford / "annotations/trimaps/Abyssinian_1.png", noise)
+    train = data.load("oxford_pets").train
+    assert np.abs(train.images[1].astype(int) - 127).max() < 8  # without smoothing every pixel would be 0 or 255
+    assert np.array_equal(train.masks[1], nearest(noise))
+
+
+def test_what_the_published_files_are_like_inside(oxford: Path) -> None:
+    """Four photographs are PNG with alpha under a JPEG's name; a grey one, a turned one and an indexed trimap are read as they lie there."""
+    pixels, trimap = photograph(170, 160)
+    paint(oxford / "images/Abyssinian_5.jpg", np.dstack([pixels, np.full((170, 160), 7, np.uint8)]), format="PNG")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned a quarter clockwise, which its trimap is not
+    pixels, _ = photograph(130, 180)
+    paint(oxford / "images/Abyssinian_1.jpg", pixels, exif=exif, quality=95)
+    grey = photograph(90, 200)[0][:, :, 0]
+    paint(oxford / "images/american_bulldog_12.jpg", grey)
+    indexed = Image.fromarray(trimap, "P")
+    indexed.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255])
+    indexed.save(oxford / "annotations/trimaps/Abyssinian_5.png")
+    train = data.load("oxford_pets").train
+    assert np.array_equal(train.masks[2], nearest(trimap)) and train.images[2][:, 5, 5].tolist() == [250, 20, 10]
+    assert train.images[1][0, 5, 5] > 200 > 60 > train.images[1][2, 5, 5]
+    assert (train.images[0][0] == train.images[0][1]).all() and (train.images[0][0] == train.images[0][2]).all()
+
+
+def test_pets_without_the_folder_of_torchvision(oxford: Path) -> None:
+    expected = data.load("oxford_pets").fingerprint
+    for folder in ("images", "annotations"):
+        (oxford / folder).rename(oxford.parent / folder)
+    assert data.available()["oxford_pets"].present and data.load("oxford_pets").fingerprint == expected
+
+
+def wrong_class(base: Path) -> None:
+    (base / "annotations/test.txt").write_text("yorkshire_terrier_3 37 2 25\nAbyssinian_2 2 1 1\n")
+
+
+PETS_BROKEN = {
+    "no photograph": (lambda base: (base / "images/Abyssinian_1.jpg").unlink(), "oxford_pets is incomplete: images/Abyssinian_1.jpg is missing"),
+    "no trimap": (
+        lambda base: (base / "annotations/trimaps/yorkshire_terrier_3.png").unlink(),
+        "oxford_pets is incomplete: annotations/trimaps/yorkshire_terrier_3.png is missing",
+    ),
+    "cut off": (
+        lambda base: (base / "images/Abyssinian_2.jpg").write_bytes((base / "images/Abyssinian_2.jpg").read_bytes()[:-400]),
+        "oxford_pets/images/Abyssinian_2.jpg cannot be read",
+    ),
+    "trimap cut off": (
+        lambda base: cut(base / "annotations/trimaps/Abyssinian_2.png"),
+        "oxford_pets/annotations/trimaps/Abyssinian_2.png cannot be read",
+    ),
+    "another size": (
+        lambda base: paint(base / "annotations/trimaps/Abyssinian_1.png", photograph(131, 180)[1]),
+        "oxford_pets/annotations/trimaps/Abyssinian_1.png is 180×131 pixels and its photograph 180×130",
+    ),
+    "a fourth value": (
+        lambda base: paint(base / "annotations/trimaps/Abyssinian_1.png", photograph(130, 180)[1] + 1),
+        "oxford_pets/annotations/trimaps/Abyssinian_1.png has values of 2–4, a trimap has 1, 2 and 3",
+    ),
+    "a coloured trimap": (
+        lambda base: paint(base / "annotations/trimaps/Abyssinian_1.png", photograph(130, 180)[0]),
+        "oxford_pets/annotations/trimaps/Abyssinian_1.png has pixels of kind RGB",
+    ),
+    "a list cut off": (
+        lambda base: (base / "annotations/trainval.txt").write_text("american_bulldog_12 2 1 1\nAbyss"),
+        "oxford_pets/annotations/trainval.txt is damaged in line 2",
+    ),
+    "half a list": (
+        lambda base: (base / "annotations/test.txt").write_text("Abyssinian_2 1 1 1\n"),
+        "The test part of oxford_pets must have shape (2, 3, 64, 64), got (1, 3, 64, 64)",
+    ),
+    "another class": (wrong_class, "oxford_pets/annotations/test.txt gives Abyssinian_2 class 2, which is not 'abyssinian'"),
+    "a path for a name": (
+        lambda base: (base / "annotations/test.txt").write_text("../images/Abyssinian_2 1 1 1\n"),
+        "oxford_pets is incomplete: images/../images/Abyssinian_2.jpg is missing",
+    ),
+    "no list": (lambda base: (base / "annotations/test.txt").unlink(), "oxford_pets is incomplete: annotations/test.txt is missing"),
+    "no trimaps": (lambda base: shutil.rmtree(base / "annotations/trimaps"), "oxford_pets is incomplete: annotations/trimaps is missing"),
+}
+
+
+@pytest.mark.parametrize("fault", PETS_BROKEN)
+def test_broken_pets_get_one_sentence(root: Path, oxford: Path, fault: str) -> None:
+    spoil, said = PETS_BROKEN[fault]
+    spoil(oxford)
+    with pytest.raises(data.DataError) as error:
+        data.load("oxford_pets")
+    assert sentence(error).startswith(said) and str(root) not in str(error.value)
+    assert data.available()["oxford_pets"].present == (fault not in ("no list", "no trimaps"))
+
+
+def test_class_folders_are_no_pets_with_masks(root: Path) -> None:
+    absent = data.available()["oxford_pets"].sentence
+    assert "<class>" not in absent and "download oxford_pets" in absent and "the published files under oxford_pets/" in absent
+    for kind in data.CATALOGUE["oxford_pets"].classes:
+        paint(root / "oxford_pets/train" / kind / "1.png", colours(0, 64, 64))
+    with pytest.raises(data.DataError, match=r"oxford_pets is incomplete: .* class folders have no masks") as error:
+        data.load("oxford_pets")
+    assert data.available()["oxford_pets"] == data.Availability(False, sentence(error))
+
+
+def kept_pets(root: Path, array: str) -> Path:
+    (found,) = (root.parent / "home/cache/oxford_pets").glob(f"*/{array}.npy")
+    return found
+
+
+def test_kept_pets_keep_their_masks(root: Path, oxford: Path) -> None:
+    first, second = data.load("oxford_pets"), data.load("oxford_pets")
+    assert isinstance(second.train.masks, np.memmap) and isinstance(second.test.masks, np.memmap) and second.fingerprint == first.fingerprint
+    assert np.array_equal(first.train.masks, second.train.masks) and np.array_equal(first.test.masks, second.test.masks)
+    for masks in (first.train.masks, second.test.masks):
+        with pytest.raises(ValueError, match="read-only"):
+            masks[0] = 0
+    for damage in (flip_a_byte, Path.unlink):
+        damage(kept_pets(root, "test_masks"))
+        again = data.load("oxford_pets")
+        assert np.array_equal(again.test.masks, first.test.masks) and again.fingerprint == first.fingerprint
+
+
+def test_another_trimap_is_another_set(oxford: Path) -> None:
+    first = data.load("oxford_pets")
+    path = oxford / "annotations/trimaps/Abyssinian_1.png"
+    paint(path, np.flip(photograph(130, 180)[1], axis=0))
+    os.utime(path, ns=(0, 1))
+    second = data.load("oxford_pets")
+    assert np.array_equal(second.train.images, first.train.images) and second.fingerprint != first.fingerprint
+    assert np.array_equal(second.train.masks[1], nearest(np.flip(photograph(130, 180)[1], axis=0)))
+    without = replace(first.train, masks=None)
+    assert len({content_fingerprint(part, None) for part in (first.train, second.train, without)}) == 3
+
+
+def test_pets_are_downloaded_unpacked_and_loaded(root: Path, oxford: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlcv_explore.vision import datasets
+
+    expected, resources = data.load("oxford_pets").fingerprint, []
+    for folder in ("images", "annotations"):
+        with tarfile.open(mirror / f"{folder}.tar.gz", "w:gz") as archive:
+            archive.add(oxford / folder, folder)
+        resources.append((f"{datasets.MNIST.mirrors[0]}{folder}.tar.gz", md5((mirror / f"{folder}.tar.gz").read_bytes()).hexdigest()))
+    shutil.rmtree(oxford.parent)
+    monkeypatch.setattr(datasets.OxfordIIITPet, "_RESOURCES", tuple(resources))
+    assert not data.available()["oxford_pets"].present
+    downloaded = data.download("oxford_pets")
+    assert sorted(path.name for path in (downloaded / "oxford-iiit-pet").iterdir()) == ["annotations", "images"]
+    assert data.available()["oxford_pets"].sentence == "Downloaded." and data.load("oxford_pets").fingerprint == expected
 
 
 # torchvision

@@ -5,7 +5,7 @@ Light to import: torch, torchvision, scikit-learn and SciPy are imported by the 
 
 from mlcv_explore.data.catalogue import CATALOGUE, Entry
 from mlcv_explore.data.fetching import download
-from mlcv_explore.data.images import DataError, Dataset, Images
+from mlcv_explore.data.images import OUTLINE, DataError, Dataset, Images
 from mlcv_explore.data.loading import check_split, entry, largest_train_size, load
 from mlcv_explore.data.pictures import read_picture
 from mlcv_explore.data.places import Availability, available
@@ -13,6 +13,7 @@ from mlcv_explore.data.splits import Split, split
 
 __all__ = [
     "CATALOGUE",
+    "OUTLINE",
     "Availability",
     "DataError",
     "Dataset",

@@ -14,6 +14,12 @@ CIFAR100 = tuple(
     snake spider squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle wardrobe whale
     willow_tree wolf woman worm""".split()  # noqa: SIM905  a hundred names in quotes read worse
 )
+OXFORD_PETS = tuple(
+    """abyssinian american_bulldog american_pit_bull_terrier basset_hound beagle bengal birman bombay boxer british_shorthair chihuahua
+    egyptian_mau english_cocker_spaniel english_setter german_shorthaired great_pyrenees havanese japanese_chin keeshond leonberger maine_coon
+    miniature_pinscher newfoundland persian pomeranian pug ragdoll russian_blue saint_bernard samoyed scottish_terrier shiba_inu siamese sphynx
+    staffordshire_bull_terrier wheaten_terrier yorkshire_terrier""".split()  # noqa: SIM905  as above
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,7 @@ class Entry:
     licence: str  # with the attribution
     had: Literal["bundled", "torchvision", "folder"]
     download_bytes: int = 0
+    masks: bool = False  # whether every picture has one
 
 
 CATALOGUE = {
@@ -105,6 +112,19 @@ CATALOGUE = {
             "Y. Netzer, T. Wang, A. Coates, A. Bissacco, B. Wu and A. Ng, 2011; for non-commercial use only.",
             "torchvision",
             246_316_178,
+        ),
+        Entry(
+            "oxford_pets",
+            "Oxford-IIIT Pet, photographs of 37 breeds of cats and dogs with masks",
+            OXFORD_PETS,
+            (3, 64, 64),  # as they are read: the photographs are of all sizes
+            3_680,
+            3_669,
+            "Oxford-IIIT Pet, its photographs and trimaps squeezed to 64×64 pixels",
+            "O. M. Parkhi, A. Vedaldi, A. Zisserman and C. V. Jawahar, Cats and Dogs, CVPR 2012; CC BY-SA 4.0.",
+            "torchvision",
+            811_092_049,
+            masks=True,
         ),
     )
 }

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mlcv_explore.data.catalogue import CATALOGUE, Entry
 from mlcv_explore.data.images import DataError
-from mlcv_explore.data.official import IDX_FOLDERS
+from mlcv_explore.data.official import IDX_FOLDERS, PETS_FOLDER
 from mlcv_explore.data.places import available, downloads, find, own_root, unknown
 
 Progress = Callable[[int, int], None]  # (bytes had, bytes in all); what it raises stops the download
@@ -115,6 +115,9 @@ def published(name: str) -> tuple[Wanted, ...]:
         return tuple(Wanted(tuple(mirror + file for mirror in kind.mirrors), f"{IDX_FOLDERS[name]}/{file}", md5) for file, md5 in kind.resources)
     if name == "svhn":
         return tuple(Wanted((address,), file, md5) for address, file, md5 in (datasets.SVHN.split_list[part] for part in ("train", "test")))
+    if name == "oxford_pets":
+        resources = datasets.OxfordIIITPet._RESOURCES  # torchvision has them under no public name
+        return tuple(Wanted((address,), f"{PETS_FOLDER}/{address.rpartition('/')[2]}", md5) for address, md5 in resources)
     kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
     return (Wanted((kind.url,), kind.filename, kind.tgz_md5),)
 

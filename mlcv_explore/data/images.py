@@ -10,18 +10,25 @@ if TYPE_CHECKING:
     import torch
 
 
+OUTLINE = 255  # in a mask: pixels that belong neither to the object nor to the background
+
+
 class DataError(ValueError):
     """Data that cannot be used. The text is one sentence that says what is wrong and what to do."""
 
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Labelled pictures. Raises ValueError when the arrays do not fit together."""
+    """Labelled pictures. Raises ValueError when the arrays do not fit together.
+
+    A mask is 1 on the object, 0 on the background and OUTLINE where it is open which of the two: those pixels are to be left out
+    of what is trained on and of what is measured.
+    """
 
     images: np.ndarray  # (n, channels, height, width) uint8, 0–255
     labels: np.ndarray  # (n,) int64, index into classes
     classes: tuple[str, ...]
-    masks: np.ndarray | None = None  # (n, height, width) uint8
+    masks: np.ndarray | None = None  # (n, height, width) uint8: 0, 1 or OUTLINE
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.dtype != np.uint8:
@@ -30,8 +37,8 @@ class Images:
             raise ValueError(f"labels must be int64 ({len(self.images)},), got {self.labels.dtype} {self.labels.shape}.")
         if len(self.labels) and not (self.labels.min() >= 0 and self.labels.max() < len(self.classes)):
             raise ValueError(f"labels must lie in 0–{len(self.classes) - 1}, got {self.labels.min()}–{self.labels.max()}.")
-        if self.masks is not None and self.masks.shape != (len(self.images), *self.images.shape[2:]):
-            raise ValueError(f"masks must be one (height, width) an image, got {self.masks.shape} for images {self.images.shape}.")
+        if self.masks is not None and (self.masks.shape != (len(self.images), *self.images.shape[2:]) or self.masks.dtype != np.uint8):
+            raise ValueError(f"masks must be uint8, one (height, width) an image, got {self.masks.dtype} {self.masks.shape} for {self.images.shape}.")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -55,11 +62,11 @@ class Dataset:
     name: str
     train: Images
     test: Images | None
-    fingerprint: str  # of the content: the same pictures and labels give the same text on every machine
+    fingerprint: str  # of the content: the same pictures, labels and masks give the same text on every machine
 
 
 def content_fingerprint(train: Images, test: Images | None) -> str:
-    """16 hexadecimal digits of every pixel, label and class name."""
+    """16 hexadecimal digits of every pixel, label, class name and mask."""
     digest = hashlib.blake2b(digest_size=8)
     for part in (train, test):
         if part is None:

@@ -52,6 +52,8 @@ def _write(dataset: Dataset, folder: Path) -> None:
     for part, images in parts.items():
         np.save(folder / f"{part}_images.npy", images.images)
         np.save(folder / f"{part}_labels.npy", images.labels)
+        if images.masks is not None:
+            np.save(folder / f"{part}_masks.npy", images.masks)
     record = {"classes": dataset.train.classes, "parts": list(parts), "fingerprint": dataset.fingerprint}
     (folder / RECORD).write_text(json.dumps(record), encoding="utf-8")
 
@@ -65,5 +67,7 @@ def _remove_earlier(folder: Path) -> None:
 
 
 def _open_part(folder: Path, part: str, classes: tuple[str, ...]) -> Images:
-    images, labels = (np.load(folder / f"{part}_{array}.npy", mmap_mode="r", allow_pickle=False) for array in ("images", "labels"))
-    return Images(images, labels, classes)
+    """Masks that are gone show in the fingerprint, as everything else does."""
+    arrays = ("images", "labels", "masks") if (folder / f"{part}_masks.npy").exists() else ("images", "labels")
+    images, labels, *masks = (np.load(folder / f"{part}_{array}.npy", mmap_mode="r", allow_pickle=False) for array in arrays)
+    return Images(images, labels, classes, *masks)

@@ -18,7 +18,7 @@ from mlcv_explore.data.splits import check_sizes
 def load(name: str) -> Dataset:
     """The data set of that name, its arrays read-only.
 
-    The first reading of a folder decodes every picture, later ones open the kept arrays.
+    The first reading of a folder or of Oxford-IIIT Pet decodes every picture, later ones open the kept arrays.
     Raises DataError, one sentence, when the set is absent, incomplete, damaged or of the wrong shape.
     """
     if name == "digits":
@@ -64,7 +64,7 @@ def _in_one_sentence(name: str) -> Iterator[None]:
 
 
 def _load_files(name: str, root: Path) -> Dataset:
-    files = official.find_files(name, root)
+    files = official.find_all_files(name, root)
     for file, path in files.items():
         if path is None:
             raise DataError(places.incomplete(name, f"{file} is missing"))
@@ -72,6 +72,8 @@ def _load_files(name: str, root: Path) -> Dataset:
 
 
 def _load_folder(name: str, root: Path) -> Dataset:
+    if name in CATALOGUE and CATALOGUE[name].masks:
+        raise DataError(places.incomplete(name, places.NO_MASKS))
     listing = folder.list_folder(name, root)
     if name in CATALOGUE:
         _check_listing(listing, CATALOGUE[name])
@@ -143,6 +145,7 @@ def _digits() -> Dataset:
 def _frozen(dataset: Dataset) -> Dataset:
     """The same set with arrays that cannot be written, as they are when opened from disk."""
     for part in (dataset.train, dataset.test):
-        for array in () if part is None else (part.images, part.labels):
-            array.flags.writeable = False
+        for array in () if part is None else (part.images, part.labels, part.masks):
+            if array is not None:
+                array.flags.writeable = False
     return dataset

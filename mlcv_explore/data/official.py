@@ -1,4 +1,4 @@
-"""The files in which MNIST, Fashion-MNIST, CIFAR and SVHN were published, as torchvision keeps them."""
+"""The files in which MNIST, Fashion-MNIST, CIFAR, SVHN and Oxford-IIIT Pet were published, as torchvision keeps them."""
 
 import gzip
 import hashlib
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlcv_explore.data import oxford_pets
 from mlcv_explore.data.catalogue import Entry
 from mlcv_explore.data.images import DataError, Images
 
@@ -18,21 +19,31 @@ if TYPE_CHECKING:
 LARGEST_IDX_BYTES = 64 * 2**20  # MNIST's largest file is 47 MB unpacked
 IDX = {part: (f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte") for part, prefix in (("train", "train"), ("test", "t10k"))}
 IDX_FOLDERS = {"mnist": "MNIST/raw", "fashion_mnist": "FashionMNIST/raw"}
+PETS_FOLDER = "oxford-iiit-pet"
 FILES = {
     "mnist": tuple(file for pair in IDX.values() for file in pair),
     "fashion_mnist": tuple(file for pair in IDX.values() for file in pair),
     "cifar10": tuple(f"cifar-10-batches-py/{file}" for file in (*(f"data_batch_{n}" for n in range(1, 6)), "test_batch", "batches.meta")),
     "cifar100": tuple(f"cifar-100-python/{file}" for file in ("train", "test", "meta")),
     "svhn": ("train_32x32.mat", "test_32x32.mat"),
+    "oxford_pets": oxford_pets.PUBLISHED,
 }
 
 
 def find_files(name: str, root: Path) -> dict[str, Path | None]:
-    """Each file that the set consists of → where it lies below `root`, None when it is missing."""
+    """Each file that the set consists of, of Oxford-IIIT Pet the lists and folders → where it lies below `root`, None when it is missing."""
+    if name == "oxford_pets":
+        return {file: next((path for path in (root / PETS_FOLDER / file, root / file) if path.exists()), None) for file in FILES[name]}
     if name not in IDX_FOLDERS:
         return {file: root / file if (root / file).is_file() else None for file in FILES[name]}
     places = [root / folder for folder in (IDX_FOLDERS[name], "raw", ".")]
     return {file: next((path for place in places for path in (place / file, place / f"{file}.gz") if path.is_file()), None) for file in FILES[name]}
+
+
+def find_all_files(name: str, root: Path) -> dict[str, Path | None]:
+    """As `find_files`, and of Oxford-IIIT Pet every picture that its lists name. Raises DataError when a list is damaged."""
+    files = find_files(name, root)
+    return oxford_pets.listed_files(files) if name == "oxford_pets" and None not in files.values() else files
 
 
 def files_fingerprint(files: dict[str, Path]) -> str:
@@ -42,13 +53,15 @@ def files_fingerprint(files: dict[str, Path]) -> str:
 
 
 def read_files(entry: Entry, root: Path, files: dict[str, Path]) -> tuple[Images, Images]:
-    """The train and the test part. Raises DataError when a file is damaged.
+    """The train and the test part from `find_all_files`. Raises DataError when a file is damaged.
 
     CIFAR's batches are pickles: they are opened only when their MD5 is that of the published file.
     """
     if entry.name in IDX_FOLDERS:
         train, test = (Images(*(read_idx(files[file]) for file in IDX[part]), entry.classes) for part in ("train", "test"))
         return train, test
+    if entry.name == "oxford_pets":
+        return oxford_pets.read(entry, files)
     from mlcv_explore.vision import datasets
 
     if entry.name == "svhn":

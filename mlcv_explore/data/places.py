@@ -10,6 +10,8 @@ from mlcv_explore.data.folder import looks_like_pictures
 from mlcv_explore.data.images import DataError
 from mlcv_explore.data.official import FILES, find_files
 
+NO_MASKS = "it holds none of the published files, and class folders have no masks"
+
 
 @dataclass(frozen=True)
 class Availability:
@@ -73,7 +75,9 @@ def absent(name: str) -> str:
     """The sentence for a set of the catalogue that is not here."""
     root = own_root()
     lost = " MLCV_DATA names a folder that does not exist;" if root is not None and not root.is_dir() else ""
-    example = f"{name}/{{train,test}}/<class>/*.jpg or the published files under {name}/"
+    example = f"the published files under {name}/"
+    if not CATALOGUE[name].masks:
+        example = f"{name}/{{train,test}}/<class>/*.jpg or {example}"
     if os.environ.get("MLCV_PUBLIC") == "1":
         return f"{CATALOGUE[name].title} is not on this server."
     return f"{name} is not here:{lost} run `python -m mlcv_explore download {name}`, or set MLCV_DATA to a folder that holds {example}."
@@ -95,6 +99,8 @@ def _availability(name: str) -> Availability:
     if place.form == "official":
         missing = [file for file, path in find_files(name, place.root).items() if path is None]
         return Availability(not missing, incomplete(name, f"{missing[0]} is missing") if missing else place.said)
+    if name in CATALOGUE and CATALOGUE[name].masks:
+        return Availability(False, incomplete(name, NO_MASKS))
     if not _looks_like_pictures(place.root):
         return Availability(False, incomplete(name, "it holds neither class folders of pictures nor the published files"))
     return Availability(True, place.said)
