@@ -25,8 +25,8 @@ class Decoded:
 
 
 def unnormalised(inputs: int, outputs: int) -> nn.Sequential:
-    """3×3 convolution and ReLU: a mask is constant over its regions, and normalisation washes that away (Park et al., 1903.07291)."""
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, 1, 1), nn.ReLU())
+    """3×3 convolution and leaky ReLU: a mask is constant over its regions, and normalisation washes that away (Park et al., 1903.07291)."""
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, 1, 1), nn.LeakyReLU(0.1))
 
 
 class Encoder(nn.Module):
