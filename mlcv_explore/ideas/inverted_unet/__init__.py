@@ -21,8 +21,9 @@ of both is flat. Nor does a line drawing that does not say which side is bright.
 is a cutting from one of two photographs, which no mask determines. The ceiling is that of generated scenes; photographs have none that is known.
 
 **Traps avoided.** Masks are true ones and hard, for soft borders carry grey levels of the picture. No layer normalises, which would wash a
-mask's area away. The object's pixels count eight times in the loss; that hangs on the mask alone, so the best answer stays the mean. Arms that may try
-five codes face the best of five nearest training pictures. A network told of other pictures' masks is the control. The test scenes are looked at once.
+mask's area away. The object's pixels count eight times in the loss; that hangs on the mask alone, so the best answer stays the mean. Arms that
+may try five codes face the best of five nearest training pictures. A network told of other pictures' masks is the control. The test scenes are
+looked at once.
 
 Source: Isola, Zhu, Zhou, Efros, Image-to-Image Translation with Conditional Adversarial Networks, 2017, https://arxiv.org/abs/1611.07004
 
@@ -50,7 +51,9 @@ TRAINED = {"one": ("l2",), "two": ("l2", "shuffled"), "all": ("l2", "l1", "sampl
 ARMS = ("mean", "region", "nearest", "nearest5", "l2", "l1", "sampled", "cvae", "shuffled", "adversarial", "webp", "ceiling", "truth")
 MEASURES = ("explained", "background", "psnr", "ssim", "energy", "iou", "accuracy", "diversity", "bytes")  # the order of the measure axis K
 JUDGED = ("iou", "accuracy")  # by networks trained on true pictures
+RIVALS = ("l2", "region", "webp", "ceiling")  # what is shown along the ladder
 FRAMES = 10  # of the training; one more shows the exam
+PETS_SIDE = 64  # pixels a side at which pets are read
 SHOWN = 3  # pictures that a frame shows
 ROLES = {
     **dict.fromkeys(("mean", "region", "nearest", "nearest5"), "baseline"),
@@ -74,7 +77,7 @@ class InvertedUnetConfig(Config):
         "two",
         "Networks",
         choices=tuple(TRAINED),
-        help="one: the U-Net. two: with its control. all: four more ways to train it, and two judges; eight times as long.",
+        help="one: the U-Net. two: with its control. all: three more ways to train it, and two judges of the pictures; three times as long as two.",
     )
     scenes: int = setting(4000, "Training pictures", low=20, high=20_000, step=100, more=True)
     tested: int = setting(300, "Test pictures", low=10, high=3000, step=10, more=True)
@@ -94,8 +97,11 @@ class InvertedUnetConfig(Config):
 
     @model_validator(mode="after")
     def _fits(self) -> "InvertedUnetConfig":
-        if self.dataset == "pets" and self.dependence != 1:
-            raise SettingError(f"InvertedUnetConfig.dependence can be set on scenes only: with dataset pets leave it at 1, got {self.dependence:g}.")
+        if self.dataset == "pets" and (self.dependence, self.side) != (1, PETS_SIDE):
+            raise SettingError(
+                f"InvertedUnetConfig.dataset pets needs side {PETS_SIDE} and dependence 1, which is set on scenes alone; "
+                f"got side {self.side} and dependence {self.dependence:g}."
+            )
         return self
 
 
@@ -216,30 +222,36 @@ CLAIMS = (  # written down before anything was run; each can fail
 LADDER = {"binary": "binary", "class": "class", "label": "label", "edges": "edges", "lines": "edges", "thumbnail": "thumbnail"}  # arm → rung
 
 
-def _rung(base: InvertedUnetConfig, arm: str) -> InvertedUnetConfig:
-    """The run behind an arm of the ladder: the U-Net alone, but for the rung where every arm is asked for."""
-    rung = base.replace(detail=LADDER[arm], edges="lines" if arm == "lines" else "sides")
-    return rung if arm == "class" else rung.replace(arms="one", adversarial=False)
+def _rungs(base: InvertedUnetConfig) -> dict[str, InvertedUnetConfig]:
+    """The run behind each arm of the ladder: the U-Net alone."""
+    alone = base.replace(arms="one", adversarial=False)
+    return {arm: alone.replace(detail=rung, edges="lines" if arm == "lines" else "sides") for arm, rung in LADDER.items()}
+
+
+def _climbs(rungs: Mapping[str, InvertedUnetConfig]) -> tuple[Cell, ...]:
+    """The claims that compare rungs."""
+    names = ("label_adds_nothing", "edges_add", "lines_add_nothing", "thumbnail_adds")
+    return tuple(Cell(claim.name, rungs[arm], {arm: "l2"}) for claim in CLAIMS if claim.name in names for arm in claim.contrasts[0])
+
+
+def _contests(base: InvertedUnetConfig, *names: str) -> tuple[Cell, ...]:
+    """The claims that compare the arms of one run."""
+    return tuple(Cell(claim.name, base, {arm: arm for arm in claim.contrasts[0]}) for claim in CLAIMS if claim.name in names)
 
 
 def _live(seeds: int) -> Study:
-    """Every claim, and every measure along the ladder."""
+    """Every claim, every arm given what each pixel is, and the U-Net along the ladder, where it has longer to learn."""
     base = InvertedUnetConfig(arms="all")
-    rungs = {arm: _rung(base, arm) for arm in LADDER}
-    independent = base.replace(arms="one", dependence=0)
-    pairs = {claim.name: claim.contrasts[0] for claim in CLAIMS}
+    longer = base.replace(updates=800)
+    rungs = _rungs(longer)
     return Study(
         "live",
         (
-            *(Cell(name, base, {arm: arm for arm in pairs[name]}) for name in ("gain", "reaches", "beats_webp", "sampling_beats_nearest")),
-            Cell("vanishes", independent, {f"independent_{arm}": arm for arm in ("l2", "region")}),
-            *(
-                Cell(name, rungs[arm], {arm: "l2"})
-                for name in ("label_adds_nothing", "edges_add", "lines_add_nothing", "thumbnail_adds")
-                for arm in pairs[name]
-            ),
+            *_contests(base, "gain", "reaches", "beats_webp", "sampling_beats_nearest"),
+            Cell("vanishes", longer.replace(arms="one", dependence=0), {f"independent_{arm}": arm for arm in ("l2", "region")}),
+            *_climbs(rungs),
             Cell("arms", base, {arm: arm for arm in arms(base)}),
-            *(Cell("ladder", rungs[arm], {f"{arm}_{one}": one for one in ("l2", "region", "webp")}) for arm in LADDER),
+            *(Cell("ladder", config, {f"{arm}_{one}": one for one in RIVALS if one in arms(config)}) for arm, config in rungs.items()),
         ),
         tuple(range(seeds)),
     )
@@ -248,19 +260,13 @@ def _live(seeds: int) -> Study:
 def _full(seeds: int) -> Study:
     """Pets: the claims that need no ceiling, with the critic."""
     base = InvertedUnetConfig(
-        arms="all", adversarial=True, dataset="pets", side=64, scenes=3500, tested=2000, updates=12_000, width=32, batch=32, rate=0.002
+        arms="all", adversarial=True, dataset="pets", side=64, scenes=3000, tested=2000, updates=12_000, width=32, batch=32, rate=0.002
     )
-    rungs = {arm: _rung(base, arm) for arm in LADDER}
-    pairs = {claim.name: claim.contrasts[0] for claim in CLAIMS}
     return Study(
         "full",
         (
-            *(Cell(name, base, {arm: arm for arm in pairs[name]}) for name in ("gain", "beats_webp", "sampling_beats_nearest")),
-            *(
-                Cell(name, rungs[arm], {arm: "l2"})
-                for name in ("label_adds_nothing", "edges_add", "lines_add_nothing", "thumbnail_adds")
-                for arm in pairs[name]
-            ),
+            *_contests(base, "gain", "beats_webp", "sampling_beats_nearest"),
+            *_climbs(_rungs(base)),
             Cell("arms", base, {arm: arm for arm in arms(base)}),
         ),
         tuple(range(seeds)),
@@ -269,9 +275,9 @@ def _full(seeds: int) -> Study:
 
 def shipped() -> "Mapping[str, Making]":
     """The networks that the page paints with, one a rung and one that samples."""
-    from mlcv_explore.ideas.inverted_unet import painting  # torch comes with it
+    from mlcv_explore.ideas.inverted_unet import shipping  # torch comes with it
 
-    return painting.MAKINGS
+    return shipping.MAKINGS
 
 
 DONE_BEFORE = (
@@ -315,7 +321,7 @@ idea = Idea(
     CLAIMS,
     InvertedUnetConfig(arms="all", adversarial=True, scenes=40, tested=12, updates=12, width=4, batch=8),
     picture,
-    (_live(8), _full(5)),
+    (_live(6), _full(5)),
     DONE_BEFORE,
     checkpoints=shipped,
 )

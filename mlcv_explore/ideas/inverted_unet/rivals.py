@@ -36,24 +36,37 @@ def region_means(taught: Pictures, asked: Pictures, binary: bool) -> np.ndarray:
     return np.ascontiguousarray(colours[asked.regions].transpose(0, 3, 1, 2))
 
 
-def nearest(taught: Pictures, asked: np.ndarray, binary: bool, count: int = NEAREST) -> np.ndarray:
-    """The training pictures whose masks are nearest to those asked for, uint8 (n, h, w): their places, int64 (n, count), nearest first.
+class Masks:
+    """Masks to search for the nearest one."""
 
-    Near is intersection over union, summed over the regions that are asked for: object and background where masks only mark the object.
+    def __init__(self, regions: np.ndarray) -> None:
+        """`regions` uint8 (n, h, w): codes of regions, or 0 and 1 where only the object is marked."""
+        self.pixels = np.ascontiguousarray(regions.reshape(len(regions), -1).T)  # (h·w, n): the pixels of one code are a few whole rows
+        self.areas = np.stack([(self.pixels == code).sum(0, dtype=np.int32) for code in range(int(regions.max()) + 1)])  # (codes, n)
+
+    def nearest(self, asked: np.ndarray, count: int) -> np.ndarray:
+        """The places of the `count` masks nearest to the one asked for, uint8 (h, w); int64 (count,), nearest first.
+
+        Near is intersection over union, summed over the regions that are asked for.
+        """
+        given = asked.ravel()
+        agreement = np.zeros(self.pixels.shape[1])
+        for code in np.unique(given):
+            mine = np.flatnonzero(given == code)
+            common = (self.pixels[mine] == code).sum(0, dtype=np.int32)
+            areas = self.areas[code] if code < len(self.areas) else 0
+            agreement += common / np.maximum(len(mine) + areas - common, 1)
+        return np.argsort(-agreement, kind="stable")[:count]
+
+
+def nearest(taught: Pictures, asked: np.ndarray, binary: bool) -> np.ndarray:
+    """The training pictures with the five masks nearest to each that is asked for, uint8 (n, h, w): places int64 (n, 5), nearest first.
+
+    Where masks only mark the object, they are told apart by that alone.
     """
-    known = taught.regions.reshape(len(taught), -1)
-    given = asked.reshape(len(asked), -1)
-    if binary:
-        known, given = (np.isin(codes, taught.world.objects).astype(np.uint8) for codes in (known, given))
-    agreement = np.zeros((len(given), len(known)), np.float32)
-    for code in np.unique(given):
-        mine, theirs = (given == code).astype(np.float32), (known == code).astype(np.float32)
-        common = mine @ theirs.T
-        agreement += common / np.maximum(mine.sum(1)[:, None] + theirs.sum(1) - common, 1)
-    count = min(count, len(known))
-    found = np.argpartition(-agreement, count - 1, axis=1)[:, :count]
-    order = np.argsort(-np.take_along_axis(agreement, found, 1), axis=1, kind="stable")
-    return np.take_along_axis(found, order, 1)
+    known, given = (np.isin(codes, taught.world.objects).astype(np.uint8) if binary else codes for codes in (taught.regions, asked))
+    masks = Masks(known)
+    return np.stack([masks.nearest(each, NEAREST) for each in given])
 
 
 def webp(images: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

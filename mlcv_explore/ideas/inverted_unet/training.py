@@ -117,15 +117,17 @@ def pixel_weights(pictures: Pictures, places: np.ndarray | slice = slice(None)) 
 class Student:
     """One seed: its pictures, its arms, and what they have come to."""
 
-    def __init__(self, config: InvertedUnetConfig, seed: int) -> None:
+    def __init__(self, config: InvertedUnetConfig, seed: int, only: Sequence[str] = TRAINED) -> None:
+        """`only` these of the arms that train are trained."""
         self.config, self.seed, self.asked = config, seed, arms(config)
         self.taught, self.validated, self.tested = parts(config, seed)
         self.told = told(self.taught, config.detail, config.edges)
         inputs = channels(self.taught.world, config.detail)
-        self.learners = {arm: Learner(arm, config, inputs, seed) for arm in TRAINED if arm in self.asked}
+        self.learners = {arm: Learner(arm, config, inputs, seed) for arm in only if arm in self.asked}
         self.chance = numpy_stream(seed, "batches")
         self.others = numpy_stream(seed, "shuffled masks").permutation(len(self.taught))
-        self.done = 0
+        self.first = next(iter(self.learners))
+        self.done, self.loss = 0, 0.0  # of the arm trained last
         self.curve = np.zeros(len(ARMS))
         self.measured = np.zeros((len(ARMS), len(MEASURES)))
         side = config.side
@@ -141,7 +143,7 @@ class Student:
         for arm, learner in self.learners.items():
             outputs = self._painted(learner, given, truths, pixel_weights(self.validated), f"validation {step}")
             self.curve[ARMS.index(arm)] = worth.explained(outputs, truths, self.validated.objects)
-            if arm == "l2":
+            if arm == self.first:
                 self.shown = as_bytes(outputs[:SHOWN])
 
     def examine(self) -> None:
@@ -165,7 +167,7 @@ class Student:
         if "ceiling" in self.asked:
             best = self.tested.determined[:, None].repeat(3, 1) / 255
             self.measured[ARMS.index("ceiling"), MEASURES.index("explained")] = worth.explained(best, truths, objects)
-        self.shown = as_bytes(painted["l2"][:SHOWN])
+        self.shown = as_bytes(painted[self.first][:SHOWN])
 
     def _answers(self, given: Told, truths: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, dict[str, float]]]:
         """What every arm paints for the test pictures, float32 (n, 3, h, w), and what is known of an arm beside that."""
@@ -200,7 +202,8 @@ class Student:
             seen = self.others[places] if arm == "shuffled" else places  # the control is told of other pictures
             given = mirrored_some(torch.from_numpy(self.told.inputs(seen)), mirrored)
             weights = mirrored_some(torch.from_numpy(pixel_weights(self.taught, seen))[:, None], mirrored)
-            if not np.isfinite(learner.step(given, pictures, weights)):
+            self.loss = learner.step(given, pictures, weights)
+            if not np.isfinite(self.loss):
                 raise FloatingPointError(f"The arm {arm} of seed {self.seed} diverged at update {self.done + 1}: lower the rate.")
 
     def _codes(self, arm: str, count: int, purpose: str) -> torch.Tensor:

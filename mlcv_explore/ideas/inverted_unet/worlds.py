@@ -8,6 +8,7 @@ import numpy as np
 
 from mlcv_explore.config import SettingError
 from mlcv_explore.data import scenes
+from mlcv_explore.data.images import OUTLINE
 from mlcv_explore.data.scenes import SILHOUETTES, TAG_SIDE, TEXTURES, ScenesConfig
 from mlcv_explore.seeds import numpy_stream
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 REGIONS = ("background", *SILHOUETTES, "distractor", "tag")  # what a pixel of a scene can be
 DISTRACTOR, TAG = REGIONS.index("distractor"), REGIONS.index("tag")
-OUTLINE = 255  # how the pets' masks mark the outline, which belongs to neither side
 
 
 @dataclass(frozen=True)
