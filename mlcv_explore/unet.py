@@ -25,7 +25,7 @@ class Decoded:
 
 
 def unnormalised(inputs: int, outputs: int) -> nn.Sequential:
-    """3×3 convolution and leaky ReLU: a mask is constant over its regions, and normalisation washes that away (Park et al., 1903.07291)."""
+    """3×3 convolution and leaky ReLU: a mask is constant over its regions, which normalisation can wash away (Park et al., 1903.07291)."""
     return nn.Sequential(nn.Conv2d(inputs, outputs, 3, 1, 1), nn.LeakyReLU(0.1))
 
 
@@ -89,7 +89,7 @@ class Decoder(nn.Module):
 
 
 class UNet(nn.Module):
-    """Pictures (B, inputs, h, w) → (B, outputs, h, w); without normalisation where its inputs are masks, whose areas it would wash away."""
+    """Pictures (B, inputs, h, w) → (B, outputs, h, w); without normalisation where its inputs are masks."""
 
     def __init__(self, inputs: int, outputs: int, width: int, levels: int = 3, skips: str = "plain", normalise: bool = True) -> None:
         super().__init__()

@@ -20,10 +20,10 @@ of both is flat. Nor does a line drawing that does not say which side is bright.
 **What it does not show.** How real a picture looks. Explained variance rewards blur, so the energy of the edges stands beside it. The background
 is a cutting from one of two photographs, which no mask determines. The ceiling is that of generated scenes; photographs have none that is known.
 
-**Traps avoided.** Masks are true ones and hard, for soft borders carry grey levels of the picture. No layer normalises, which would wash a
-mask's area away. The object's pixels count eight times in the loss; that hangs on the mask alone, so the best answer stays the mean. Arms that
-may try five codes face the best of five nearest training pictures. A network told of other pictures' masks is the control. The test scenes are
-looked at once.
+**Traps avoided.** Masks are true ones and hard, for soft borders carry grey levels of the picture. No layer normalises, which can wash a mask's
+area away. The object's pixels count eight times in the loss; that hangs on the mask alone, so the best answer stays the mean. Arms that may try
+five codes face the best of five nearest training pictures. A network told of other pictures' masks is the control. The test scenes are looked at
+once.
 
 Source: Isola, Zhu, Zhou, Efros, Image-to-Image Translation with Conditional Adversarial Networks, 2017, https://arxiv.org/abs/1611.07004
 
@@ -291,7 +291,7 @@ DONE_BEFORE = (
         "SPADE (Park et al., 2019)",
         "https://arxiv.org/abs/1903.07291",
         "Ordinary normalisation layers wash away what a semantic mask says; modulating them by the mask brings it back.",
-        "Our small U-Net has no normalisation at all, which here did as well or better.",
+        "Our small U-Net has no normalisation at all; with batch normalisation three seeds explained as much (82.1 against 81.5 %).",
     ),
     Prior(
         "Cascaded refinement (Chen and Koltun, 2017)",
