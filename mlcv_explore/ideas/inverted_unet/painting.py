@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from mlcv_explore import checkpoints
-from mlcv_explore.ideas.inverted_unet import rivals
-from mlcv_explore.ideas.inverted_unet.ladder import Told
+from mlcv_explore.ideas.inverted_unet import SHOWN, InvertedUnetConfig, rivals
+from mlcv_explore.ideas.inverted_unet.ladder import Told, sides_of_edges, thumbnails_of
 from mlcv_explore.ideas.inverted_unet.networks import CODES, Inverter
 from mlcv_explore.ideas.inverted_unet.shipping import MAKINGS, PREFIX, SAMPLED
 from mlcv_explore.ideas.inverted_unet.training import as_bytes, paint
@@ -82,3 +82,37 @@ def region_filled(regions: np.ndarray) -> np.ndarray:
 @cache
 def _colours() -> np.ndarray:
     return rivals.region_colours(_taught()[0], [np.array([code]) for code in range(len(SCENES.regions))])
+
+
+def drawing(regions: np.ndarray) -> np.ndarray:
+    """The sides of the edges of a mask's own outline, its object bright, bool (2, 32, 32)."""
+    bright = np.where(np.isin(regions, SCENES.objects), 255, 0).astype(np.uint8)
+    return sides_of_edges(np.broadcast_to(bright, (1, 3, *bright.shape)))[0]
+
+
+def scene_edges(place: int) -> np.ndarray:
+    """The sides of the edges of one of the presets, bool (2, 32, 32)."""
+    return sides_of_edges(presets().images[place : place + 1])[0]
+
+
+def scene_thumbnail(place: int) -> np.ndarray:
+    """The mean colours of one of the presets, uint8 (3, 4, 4)."""
+    return thumbnails_of(presets().images[place : place + 1])[0]
+
+
+def scene_picture(place: int) -> np.ndarray:
+    """One of the presets, uint8 (32, 32, 3)."""
+    return presets().images[place].transpose(1, 2, 0)
+
+
+def errors(output: np.ndarray, truth: np.ndarray, regions: np.ndarray) -> dict[str, float]:
+    """Root mean squared error in grey levels within each region that a mask has: {"background": …}. Pictures uint8 (32, 32, 3)."""
+    squares = ((output.astype(float) - truth) ** 2).mean(axis=-1)
+    return {name: float(np.sqrt(squares[regions == code].mean())) for code, name in enumerate(SCENES.regions) if (regions == code).any()}
+
+
+def truths(config: InvertedUnetConfig, seed: int, examined: bool) -> Pictures | None:
+    """The pictures that a frame of a run shows as its network paints them: of the test once it is `examined`; None for pets."""
+    if config.dataset != "scenes":
+        return None
+    return of_scenes(config.dependence, SHOWN, seed, "tested" if examined else "validated", config.side)
