@@ -122,6 +122,10 @@ def trunk(network: nn.Sequential, pictures: torch.Tensor) -> tuple[list[torch.Te
 
 
 def trunk_channels(network: nn.Sequential, side: int) -> tuple[int, ...]:
-    """How many channels the features of `trunk` have, the finest first."""
+    """How many channels the features of `trunk` have, the finest first. Running statistics stay as they are."""
+    training = network.training
+    network.eval()
     with torch.no_grad():
-        return tuple(feature.shape[1] for feature in trunk(network, torch.zeros(1, 3, side, side))[0])
+        found = tuple(feature.shape[1] for feature in trunk(network, torch.zeros(1, 3, side, side))[0])
+    network.train(training)
+    return found
