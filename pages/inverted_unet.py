@@ -66,9 +66,17 @@ class Start:
     token: str
 
 
-def begin(scene: int) -> Start:
-    """The controls that choose a mask to begin with."""
-    source = st.segmented_control("Begin with", BEGINS, default=BEGINS[0], required=True, key=f"{card.slug}-begin", bind="query-params")
+def begin() -> tuple[int, Start]:
+    """The controls that choose a mask to begin with: a scene, which also lends its edges and colours, and the mask."""
+    pick, slide = st.columns([3, 4], gap="medium")
+    source = pick.segmented_control("Begin with", BEGINS, default=BEGINS[0], required=True, key=f"{card.slug}-begin", bind="query-params")
+    with slide:
+        scene = settings.control(card.slug, InvertedUnetView.setting("scene"))
+    return scene, mask(source, scene)
+
+
+def mask(source: str, scene: int) -> Start:
+    """The mask of a scene, an empty one, or the reader's own."""
     if source == "Scene":
         return Start(painting.presets().regions[scene - 1], f"scene {scene}")
     empty = Start(np.zeros((painting.SIDE, painting.SIDE), np.uint8), "empty")
@@ -80,22 +88,24 @@ def begin(scene: int) -> Start:
     if given is None:
         return empty
     try:
-        mask = brought.from_picture(given.getvalue(), given.name, painting.SIDE, shape)
+        taken = brought.from_picture(given.getvalue(), given.name, painting.SIDE, shape)
     except BadPicture as error:
         st.error(str(error), icon=":material/error:", title="This mask was not taken")
         return empty
-    for note in mask.notes:
+    for note in taken.notes:
         st.info(note, icon=":material/info:")
-    return Start(mask.regions, f"upload {given.file_id} {shape}")
+    return Start(taken.regions, f"upload {given.file_id} {shape}")
 
 
 @st.fragment
 def play() -> None:
     """Paint, and see at once what the mask determines."""
     left, right = st.columns([5, 6], gap="large")
+    with right:
+        shown, origin = st.container(), st.container()
+    with origin:
+        scene, start = begin()
     with left:
-        scene = settings.control(card.slug, InvertedUnetView.setting("scene"))
-        start = begin(scene)
         shapes = {"start": brought.as_text(start.regions), "token": start.token, "side": painting.SIDE}
         looks = {"names": REGIONS, "palette": brought.COLOURS.tolist(), "stamps": STAMPS}
         sent = canvas(f"{card.slug}-canvas", **shapes, **looks, region=REGIONS.index("circle"), size=FIRST_SIZE)
@@ -103,19 +113,20 @@ def play() -> None:
         if regions is None:
             st.warning("What the canvas sent is no mask; the one it began with is used.", icon=":material/error:")
             regions = start.regions
-    started = time.perf_counter()
     own = start.token.startswith("scene") and np.array_equal(regions, start.regions)
-    with right:
+    with shown:
         rung = st.segmented_control(
             "Detail of the mask", RUNGS, default="class", required=True, key=f"{card.slug}-rung", bind="query-params", wrap=True
         )
         texture = choose_texture(rung, scene)
+        started = time.perf_counter()
         try:
             output = paint(rung, regions, texture, scene, start)
         except CheckpointError as error:
             st.error(str(error), icon=":material/error:")
             return
-        st.image(images.png(images.enlarged(output, SCALE)), width=painting.SIDE * SCALE, alt="What the network paints of this mask")
+        png = images.png(images.enlarged(output, SCALE))
+        st.image(png, width=painting.SIDE * SCALE, alt="What the network paints of this mask", output_format="PNG")
         told = ", ".join(TELLS[each] for each in RUNGS[(rung != "binary") : RUNGS.index(rung) + 1])
         st.caption(f"The U-Net, told {told}. :gray[Painted in {1000 * (time.perf_counter() - started):.0f} ms.]")
     beside(regions, output, scene, own)
@@ -164,7 +175,7 @@ def beside(regions: np.ndarray, output: np.ndarray, scene: int, own: bool) -> No
     tiles.append((brought.coloured(near.regions), "its mask", "The mask of that training picture"))
     for column, (picture, words, alt) in zip(st.columns(len(tiles), gap="small"), tiles, strict=True):
         with column:
-            st.image(images.png(images.enlarged(picture, SMALL)), width="stretch", alt=alt)
+            st.image(images.png(images.enlarged(picture, SMALL)), width="stretch", alt=alt, output_format="PNG")
             st.caption(words)
     if not own:
         st.caption("The truth of a scene is shown while its mask is as it was.")
@@ -191,7 +202,8 @@ def sample(regions: np.ndarray) -> None:
         st.error(str(error), icon=":material/error:")
         return
     paper = page.palette().background
-    st.image(images.png(images.grid(samples, DRAWN, scale=4, gap=4, paper=paper)), width="stretch", alt=f"{DRAWN} pictures sampled for this mask")
+    png = images.png(images.grid(samples, DRAWN, scale=SMALL, gap=SMALL, paper=paper))
+    st.image(png, width="stretch", alt=f"{DRAWN} pictures sampled for this mask", output_format="PNG")
     st.caption(
         "Five codes, one mask: a network taught by the best of five. What differs is open, what stays is determined; each is still a mean of many, "
         "so it is flat."
@@ -237,6 +249,7 @@ def draw(film: Film, cost: str) -> None:
         images.png(images.grid(shown, 9, scale=max(1, 96 // shown.shape[1]), gap=4, paper=page.palette().background)),
         width="stretch",
         alt="Masks, what the U-Net paints of them, and the true pictures",
+        output_format="PNG",
     )
     st.caption("Three times mask, U-Net, truth; of the first seed." if truths is not None else "What the U-Net of the first seed paints.")
     if last.measured.any():
