@@ -1,10 +1,11 @@
 """Images as small crisp pictures: grids, maps in the one colour language, PNG. Every picture is uint8 (height, width, 3)."""
 
 import io
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mlcv_explore.charts.palette import Palette, rgb, shades, signed_shades
+from mlcv_explore.charts.palette import Palette, Role, rgb, shades, signed_shades
 
 
 def grid(
@@ -72,6 +73,26 @@ def hatched(picture: np.ndarray, unsure: np.ndarray, palette: Palette, *, spacin
     rows, columns = np.indices(unsure.shape)
     copy = picture.copy()
     copy[unsure & ((rows + columns) % spacing == 0)] = rgb(palette.muted)
+    return copy
+
+
+def boxed(picture: np.ndarray, boxes: Mapping[Role, Sequence[float]], palette: Palette, *, width: int = 2) -> np.ndarray:
+    """A copy of a picture (h, w, 3) with the outlines of boxes in the colours of their roles, the last one on top.
+
+    A box is top, left, bottom, right in pixels, the last two exclusive; what lies outside the picture is cut.
+    """
+    copy = picture.copy()
+    height, length = picture.shape[:2]
+    for role, box in boxes.items():
+        top, left, bottom, right = (round(float(edge)) for edge in box)
+        top, bottom, left, right = max(top, 0), min(bottom, height), max(left, 0), min(right, length)
+        for rows, columns in (
+            (slice(top, min(top + width, bottom)), slice(left, right)),
+            (slice(max(bottom - width, top), bottom), slice(left, right)),
+            (slice(top, bottom), slice(left, min(left + width, right))),
+            (slice(top, bottom), slice(max(right - width, left), right)),
+        ):
+            copy[rows, columns] = rgb(palette.roles[role].colour)
     return copy
 
 
