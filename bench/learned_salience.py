@@ -1,7 +1,7 @@
 """Learned salience of one picture against Grad-CAM and against a mask optimised for it, on the same classifier.
 
-`python -m bench.learned_salience`. The gallery's first photograph as `cifar10/0` sees it, 32×32, one thread. Learned salience gives the answer too, in
-one pass; Grad-CAM of the answer needs a pass to know it, so it is timed with and without that. The optimised mask takes 300 steps, as published
+`python -m bench.learned_salience`. The gallery's first photograph as `cifar10/0` sees it, 32×32, one thread. Learned salience gives the answer too,
+in one pass; Grad-CAM of the answer needs a pass to know it, so it is timed with and without that. The optimised mask takes 300 steps, as published
 (Fong and Vedaldi, 2017), and 100, as in the runs of idea 16. All take turns; printed are medians of the thread's own time.
 """
 
