@@ -30,6 +30,7 @@ FIRST_SIZE = 13  # pixels of the stamp, about the middle of the sizes trained on
 DRAWN = 5  # pictures sampled at once
 SCALE = 12  # a pixel of a network's picture on the page
 SMALL = 6
+TILE = 150  # pixels of a picture beside others
 NAMES = {
     "mean": "mean picture", "region": "region means", "nearest": "nearest mask", "nearest5": "best of 5 nearest", "l2": "U-Net, squared error",
     "l1": "U-Net, absolute error", "sampled": "sampled, best of 5", "cvae": "CVAE, best of 5", "shuffled": "told of other masks",
@@ -173,10 +174,11 @@ def beside(regions: np.ndarray, output: np.ndarray, scene: int, own: bool) -> No
     tiles.append((filled, "**Region means**", "Every region in its mean colour"))
     tiles.append((near.picture, f"**Nearest in training**, objects overlap {near.overlap:.0%}", "The training picture of the nearest mask"))
     tiles.append((brought.coloured(near.regions), "its mask", "The mask of that training picture"))
-    for column, (picture, words, alt) in zip(st.columns(len(tiles), gap="small"), tiles, strict=True):
-        with column:
-            st.image(images.png(images.enlarged(picture, SMALL)), width="stretch", alt=alt, output_format="PNG")
-            st.caption(words)
+    with st.container(horizontal=True, gap="small"):
+        for picture, words, alt in tiles:
+            with st.container(width=TILE, gap="small"):
+                st.image(images.png(images.enlarged(picture, SMALL)), width=TILE, alt=alt, output_format="PNG")
+                st.caption(words)
     if not own:
         st.caption("The truth of a scene is shown while its mask is as it was.")
         return

@@ -216,7 +216,11 @@ def test_rivals_by_hand():
     square[0, :2], square[1, :3], square[2, 3] = 1, 1, 1
     asked = np.zeros((4, 4), np.uint8)
     asked[:2, :3] = 1
-    assert rivals.Masks(square).nearest(asked, 3).tolist() == [0, 1, 2]
+    assert rivals.Masks(square, (1,)).nearest(asked, 3).tolist() == [0, 1, 2]
+    tagged = np.stack([square[0], square[0]])
+    tagged[1, 3, 3] = 2  # the object is the same: the rest decides
+    asked[3, 3] = 2
+    assert rivals.Masks(tagged, (1,)).nearest(asked, 2).tolist() == [1, 0]
     filled = rivals.region_means(ours, ours, False)
     pixels = ours.images.transpose(0, 2, 3, 1)
     code = REGIONS.index("tag")

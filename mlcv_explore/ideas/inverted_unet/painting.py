@@ -54,7 +54,7 @@ def presets() -> Pictures:
 def _taught() -> tuple[Pictures, rivals.Masks]:
     recipe = MAKINGS[f"{PREFIX}class"].recipe
     pictures = of_scenes(recipe.dependence, recipe.scenes, 0, "taught")
-    return pictures, rivals.Masks(pictures.regions)
+    return pictures, rivals.Masks(pictures.regions, SCENES.objects)
 
 
 @dataclass(frozen=True, eq=False)

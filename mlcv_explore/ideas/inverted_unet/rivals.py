@@ -39,24 +39,24 @@ def region_means(taught: Pictures, asked: Pictures, binary: bool) -> np.ndarray:
 class Masks:
     """Masks to search for the nearest one."""
 
-    def __init__(self, regions: np.ndarray) -> None:
-        """`regions` uint8 (n, h, w): codes of regions, or 0 and 1 where only the object is marked."""
-        self.pixels = np.ascontiguousarray(regions.reshape(len(regions), -1).T)  # (h·w, n): the pixels of one code are a few whole rows
-        self.areas = np.stack([(self.pixels == code).sum(0, dtype=np.int32) for code in range(int(regions.max()) + 1)])  # (codes, n)
+    def __init__(self, regions: np.ndarray, objects: Sequence[int]) -> None:
+        """`regions` uint8 (n, h, w): codes, of which `objects` are the object."""
+        self.pixels = np.ascontiguousarray(regions.reshape(len(regions), -1).T)  # (h·w, n): a pixel of all masks is one row
+        self.inside = np.isin(self.pixels, objects)
+        self.areas = self.inside.sum(0, dtype=np.int32)  # (n,)
+        self.objects = objects
 
     def nearest(self, asked: np.ndarray, count: int) -> np.ndarray:
         """The places of the `count` masks nearest to the one asked for, uint8 (h, w); int64 (count,), nearest first.
 
-        Near is intersection over union, summed over the regions that are asked for.
+        Near is intersection over union of the objects; among equals, the share of pixels that are alike.
         """
         given = asked.ravel()
-        agreement = np.zeros(self.pixels.shape[1])
-        for code in np.unique(given):
-            mine = np.flatnonzero(given == code)
-            common = (self.pixels[mine] == code).sum(0, dtype=np.int32)
-            areas = self.areas[code] if code < len(self.areas) else 0
-            agreement += common / np.maximum(len(mine) + areas - common, 1)
-        return np.argsort(-agreement, kind="stable")[:count]
+        mine = np.flatnonzero(np.isin(given, self.objects))
+        common = self.inside[mine].sum(0, dtype=np.int32)
+        overlap = common / np.maximum(len(mine) + self.areas - common, 1)
+        alike = (self.pixels == given[:, None]).mean(0)
+        return np.lexsort((-alike, -overlap))[:count]
 
 
 def nearest(taught: Pictures, asked: np.ndarray, binary: bool) -> np.ndarray:
@@ -64,8 +64,9 @@ def nearest(taught: Pictures, asked: np.ndarray, binary: bool) -> np.ndarray:
 
     Where masks only mark the object, they are told apart by that alone.
     """
-    known, given = (np.isin(codes, taught.world.objects).astype(np.uint8) if binary else codes for codes in (taught.regions, asked))
-    masks = Masks(known)
+    objects = taught.world.objects
+    known, given = (np.isin(codes, objects).astype(np.uint8) if binary else codes for codes in (taught.regions, asked))
+    masks = Masks(known, (1,) if binary else objects)
     return np.stack([masks.nearest(each, NEAREST) for each in given])
 
 
