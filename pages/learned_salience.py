@@ -407,7 +407,7 @@ if act == "Play":
 elif act == "Train":
     picture, controls = st.columns([3, 1], gap="medium")
     with controls:
-        config, seeds = settings.ask(card.slug, LearnedSalienceConfig)
+        config, seeds = settings.ask(card.slug, LearnedSalienceConfig, seeds=3)
     with picture:
         st.caption(
             "About a minute a seed on one core for two arms, two to three for all; three seeds take about three minutes. Fewer updates are "

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -20,9 +21,13 @@ class Seeds(Config):
     first_seed: int = setting(0, "First seed", low=0, high=100_000, step=1, more=True, help="Seeds are first seed, first seed + 1, …")
 
 
-def ask(slug: str, config: type[Config]) -> tuple[Config, tuple[int, ...]]:
-    """The reader's settings and seeds: the few that matter, the rest folded, and a button that resets them all."""
+def ask(slug: str, config: type[Config], seeds: int | None = None) -> tuple[Config, tuple[int, ...]]:
+    """The reader's settings and seeds: the few that matter, the rest folded, and a button that resets them all.
+
+    `seeds` is how many a page begins with, where the usual ten would take too long.
+    """
     front = [item for item in (*config.settings(), *Seeds.settings()) if not item.more]
+    front = [replace(item, default=seeds) if item.name == "seeds" and seeds is not None else item for item in front]
     folded = [item for item in (*config.settings(), *Seeds.settings()) if item.more]
     values = {item.name: control(slug, item) for item in front}
     with st.expander("More settings"):
