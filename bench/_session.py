@@ -1,5 +1,6 @@
 """A visitor without a browser: speaks Streamlit's websocket, so that only the server is measured."""
 
+import json
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -81,6 +82,8 @@ class Session:
                 entry.trigger_value = True
             elif isinstance(value, str):
                 entry.string_value = value
+            elif isinstance(value, dict):  # the state of a component
+                entry.json_value = json.dumps(value)
             elif isinstance(value, FileUploaderState):
                 entry.file_uploader_state_value.CopyFrom(value)
             else:

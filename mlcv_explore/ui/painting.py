@@ -22,14 +22,14 @@ CSS = """
 .painter { font-family: var(--st-font); color: var(--st-text-color); font-size: 0.875rem; max-width: 26rem; }
 .regions { display: flex; flex-wrap: wrap; gap: 0.25rem; margin-bottom: 0.5rem; }
 .regions label {
-  display: inline-flex; align-items: center; gap: 0.35rem; padding: 0.2rem 0.5rem; cursor: pointer;
+  position: relative; display: inline-flex; align-items: center; gap: 0.35rem; padding: 0.2rem 0.5rem;
   border: 1px solid var(--st-border-color); border-radius: 6px; background: var(--st-background-color);
 }
 .regions label:has(input:checked) { border-color: var(--st-primary-color); box-shadow: inset 0 0 0 1px var(--st-primary-color); }
 .regions label:has(input:focus-visible), canvas:focus-visible, button:focus-visible, input:focus-visible {
   outline: 2px solid var(--st-primary-color); outline-offset: 2px;
 }
-.regions input { position: absolute; opacity: 0; width: 0; height: 0; }
+.regions input { position: absolute; inset: 0; width: 100%; height: 100%; margin: 0; opacity: 0; cursor: pointer; }
 .swatch { width: 0.9rem; height: 0.9rem; border-radius: 3px; border: 1px solid var(--st-border-color); }
 canvas {
   display: block; width: 100%; aspect-ratio: 1; image-rendering: pixelated; touch-action: none; cursor: crosshair;
