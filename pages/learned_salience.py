@@ -145,9 +145,9 @@ def side_by_side(chosen: looking.Chosen, name: str) -> None:
 
 
 def tile(chosen: looking.Chosen, arm: str, values: np.ndarray, view: dict, cost: str) -> None:
-    """One map, masks and gates from 0 to 1, the gradient's up to its largest value."""
+    """One map: masks from 0 to 1, gates and the gradient's up to their largest value."""
     shape = size_of(chosen)
-    top = 1.0 if arm in ("gated", "gates", "segmenter") else float(np.abs(values).max()) or 1.0
+    top = 1.0 if arm in ("gated", "segmenter") else float(np.abs(values).max()) or 1.0
     spread = photographs.spread(values, shape)
     drawn = images.attribution(spread, False, page.palette(), top)
     if view["overlay"] < 1:
