@@ -69,8 +69,8 @@ class Start:
 
 def begin() -> tuple[int, Start]:
     """The controls that choose a mask to begin with: a scene, which also lends its edges and colours, and the mask."""
-    pick, slide = st.columns([3, 4], gap="medium")
-    source = pick.segmented_control("Begin with", BEGINS, default=BEGINS[0], required=True, key=f"{card.slug}-begin", bind="query-params")
+    pick, slide = st.columns(2, gap="medium")
+    source = pick.segmented_control("Begin with", BEGINS, default=BEGINS[0], required=True, key=f"{card.slug}-begin", bind="query-params", wrap=True)
     with slide:
         scene = settings.control(card.slug, InvertedUnetView.setting("scene"))
     return scene, mask(source, scene)
@@ -102,11 +102,11 @@ def mask(source: str, scene: int) -> Start:
 def play() -> None:
     """Paint, and see at once what the mask determines."""
     left, right = st.columns([5, 6], gap="large")
-    with right:
-        shown, origin = st.container(), st.container()
+    with left:
+        easel, origin = st.container(), st.container()
     with origin:
         scene, start = begin()
-    with left:
+    with easel:
         shapes = {"start": brought.as_text(start.regions), "token": start.token, "side": painting.SIDE}
         looks = {"names": REGIONS, "palette": brought.COLOURS.tolist(), "stamps": STAMPS}
         sent = canvas(f"{card.slug}-canvas", **shapes, **looks, region=REGIONS.index("circle"), size=FIRST_SIZE)
@@ -115,7 +115,7 @@ def play() -> None:
             st.warning("What the canvas sent is no mask; the one it began with is used.", icon=":material/error:")
             regions = start.regions
     own = start.token.startswith("scene") and np.array_equal(regions, start.regions)
-    with shown:
+    with right:
         rung = st.segmented_control(
             "Detail of the mask", RUNGS, default="class", required=True, key=f"{card.slug}-rung", bind="query-params", wrap=True
         )
@@ -129,13 +129,31 @@ def play() -> None:
         png = images.png(images.enlarged(output, SCALE))
         st.image(png, width=painting.SIDE * SCALE, alt="What the network paints of this mask", output_format="PNG")
         told = ", ".join(TELLS[each] for each in RUNGS[(rung != "binary") : RUNGS.index(rung) + 1])
-        st.caption(f"The U-Net, told {told}. :gray[Painted in {1000 * (time.perf_counter() - started):.0f} ms.]")
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
+            took = 1000 * (time.perf_counter() - started)
+            st.caption(f"The U-Net, told {told}. :gray[Painted in {took:.0f} ms.]", width="stretch")
+            downloads(regions, output)
     beside(regions, output, scene, own)
     below, chart = st.columns([5, 6], gap="large")
     with below:
         sample(regions)
     with chart:
         explained(rung)
+
+
+def downloads(regions: np.ndarray, output: np.ndarray) -> None:
+    """The mask, to be painted on elsewhere and brought back, and the picture."""
+    shelf = st.popover(
+        "", icon=":material/download:", type="tertiary", key=f"{card.slug}-downloads", on_change="rerun", help="Download mask, picture"
+    )
+    if not shelf.open:
+        return
+    files = {"Mask (PNG)": (brought.coloured(regions), "mask.png"), "Picture (PNG)": (output, "picture.png")}
+    with shelf:
+        for label, (pixels, name) in files.items():
+            content = images.png(pixels)
+            st.download_button(label, content, name, "image/png", key=f"{card.slug}-{name}", on_click="ignore", width="stretch")
+        st.caption("Pixel by pixel; the mask can be changed elsewhere and uploaded. What is painted is not in the link.")
 
 
 def choose_texture(rung: str, scene: int) -> int:

@@ -9,12 +9,27 @@ import torch
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-from mlcv_explore import photographs
+from mlcv_explore import checkpoints, photographs
 from mlcv_explore.config import SettingError
 from mlcv_explore.data import DataError
 from mlcv_explore.data import scenes as generated
 from mlcv_explore.data.scenes import ScenesConfig
-from mlcv_explore.ideas.inverted_unet import ARMS, MEASURES, RUNGS, InvertedUnetConfig, arms, brought, idea, measures, metrics, rivals, run, training
+from mlcv_explore.ideas.inverted_unet import (
+    ARMS,
+    MEASURES,
+    RUNGS,
+    InvertedUnetConfig,
+    arms,
+    brought,
+    idea,
+    measures,
+    metrics,
+    painting,
+    rivals,
+    run,
+    shipping,
+    training,
+)
 from mlcv_explore.ideas.inverted_unet.ladder import Told, channels, edges_of, sides_of_edges, thumbnails_of, told
 from mlcv_explore.ideas.inverted_unet.networks import Inverter, absolute, best_code, divergence, squared
 from mlcv_explore.ideas.inverted_unet.worlds import REGIONS, SCENES, Pictures, of_scenes, parts
@@ -300,6 +315,47 @@ def test_the_full_study_runs_on_pictures_of_its_kind(monkeypatch):
     config = idea.studies[1].cells[0].config.replace(scenes=20, tested=10, updates=10, width=4, batch=4)
     found = metrics(config, list(run(config, (0,))))
     assert np.isfinite(found["adversarial_explained"]).all() and "ceiling_explained" not in found
+
+
+def test_the_networks_that_ship_are_small_say_what_they_are_and_stay_below_the_ceiling():
+    for name in idea.checkpoints():
+        weights = checkpoints.FOLDER / name / "0" / checkpoints.WEIGHTS
+        assert weights.stat().st_size < 2_000_000
+        _, card = painting.network(name.removeprefix(shipping.PREFIX))
+        assert (card["kind"], card["architecture"], card["recipe"]["dependence"]) == ("inverter", "Inverter", 1)
+        explained = card["metrics"]["test_explained"]
+        assert 0.7 < explained <= card["metrics"].get("test_ceiling", 1) + 0.02
+    assert set(idea.checkpoints()) <= {name.split("/")[0] for name in checkpoints.names(shipping.KIND)}
+
+
+def test_a_network_is_made_as_a_run_makes_it_and_measured_as_it_is_stored():
+    recipe = shipping.MAKINGS["inverted_unet_sampled"].recipe.replace(scenes=20, tested=10, updates=10, width=4)
+    reports: list[tuple[int, int, float, float]] = []
+    made = shipping.make("sampled", 0, recipe, lambda *said: reports.append(said))
+    assert [report[0] for report in reports] == list(range(1, 11)) and {report[1] for report in reports} == {10}
+    assert all(torch.equal(value, value.half().float()) for value in made.network.state_dict().values())
+    again = Inverter(**made.about["arguments"])
+    again.load_state_dict(made.network.state_dict())
+    assert {"kind", "architecture", "arguments", "data", "steps", "metrics"} <= set(made.about)
+
+
+def test_what_ships_paints_larger_objects_brighter_and_lights_them_from_above():
+    regions = np.zeros((2, 32, 32), np.uint8)
+    regions[0, 10:21, 10:21] = regions[1, 8:24, 8:24] = REGIONS.index("square")
+    small_one, large_one = (painting.painted("class", each, 0).astype(float) for each in regions)
+    assert large_one[12:20, 12:20].mean() - small_one[12:20, 12:20].mean() > 60
+    assert large_one[9:12, 10:22].mean() - large_one[20:23, 10:22].mean() > 20
+    assert np.array_equal(painting.sampled(regions[0], 3, 2), painting.sampled(regions[0], 3, 2))
+    assert not np.array_equal(painting.sampled(regions[0], 3, 2), painting.sampled(regions[0], 4, 2))
+
+
+def test_errors_of_regions_by_hand():
+    regions = np.zeros((32, 32), np.uint8)
+    regions[:4] = REGIONS.index("tag")
+    truth = np.full((32, 32, 3), 100, np.uint8)
+    output = truth.copy()
+    output[:4] += 30
+    assert painting.errors(output, truth, regions) == {"background": 0.0, "tag": 30.0}
 
 
 # masks that readers bring
