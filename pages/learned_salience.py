@@ -44,6 +44,8 @@ NAMES = {
     "plain": "Skips",
     "image": "Skips and picture",
     "gated": "Gated skips",
+    "preserving": "Gated, keeping only",
+    "destroying": "Gated, losing only",
     "gates": "The gates themselves",
     "gradcam": "Grad-CAM",
     "optimised": "Optimised mask",
@@ -247,7 +249,7 @@ def draw(film: Film, cost: str) -> None:
 
 def draw_masks(film: Film, curves: np.ndarray, touched: Sequence[str], cost: str) -> None:
     """Classifiers first, then maskers, then what their maps are worth."""
-    maskers = [arm for arm in ("none", "plain", "image", "gated") if arm in touched]
+    maskers = [arm for arm in MASKERS if arm in touched]
     learning = curves[:, :, [ARMS.index(arm) for arm in maskers]].any(axis=(0, 2, 3)) if maskers else np.zeros(len(film), bool)
     if not maskers:
         panels(curves, ("classifier", "second"), PANELS[:1], "salience-classifiers", "Two classifiers learn; the second only judges.", cost)
@@ -339,7 +341,6 @@ HEADS = {
 SHOWN = {
     **dict.fromkeys(("honest", "tagged"), ("faithful", "noisy", "transfer", "mass", "tag", "area")),
     "textures": ("faithful", "mass", "leak", "area"),
-    **dict.fromkeys(("preserve", "destroy"), ("faithful", "mass", "area")),
     **dict.fromkeys(("encoder", "task"), ("swapped", "accuracy", "iou", "forgotten")),
     "boxes": ("found", "overlap", "swapped", "forgotten"),
 }
@@ -351,7 +352,6 @@ def answer(command: str) -> None:
     st.markdown("##### Salience from a frozen classifier")
     for cell in ("honest", "tagged", "textures"):
         every_arm(rows, cell)
-    one_loss(rows)
     st.markdown("##### Two tasks, one encoder")
     for cell in ("encoder", "task", "boxes"):
         every_arm(rows, cell)
@@ -376,14 +376,6 @@ def every_arm(rows: list[dict], cell: str) -> None:
         table = {"arm": [label(arm) for arm in full]}
         table |= {HEADS[name]: [digits(line.measures.get(name)) for line in full.values()] for name in asked}
         st.table(table, hide_index=True)
-
-
-def one_loss(rows: list[dict]) -> None:
-    """What keeping or losing the answer alone makes of the gated mask."""
-    table = {"the mask must": ["keep the answer, and lose it in what is left", "keep it", "lose it in what is left"]}
-    for name in ("faithful", "mass", "area"):
-        table[HEADS[name]] = [digits(tables.t_interval(tables.column(rows, cell, "gated", name))) for cell in ("honest", "preserve", "destroy")]
-    st.table(table, hide_index=True)
 
 
 def digits(interval: object) -> str:

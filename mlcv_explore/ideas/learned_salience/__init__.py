@@ -49,7 +49,8 @@ from mlcv_explore.idea import Cell, Film, Idea, Picture, Prior, Study
 from mlcv_explore.statistics import Claim
 
 EXPERIMENTS = ("salience", "order", "boxes")
-MASKERS = ("none", "plain", "image", "gated")  # what the way back reads of the classifier's finer features
+FORMS = ("none", "plain", "image", "gated")  # of maskers: what the way back reads of the classifier's finer features
+MASKERS = {**{form: (form, "both") for form in FORMS}, "preserving": ("gated", "preserve"), "destroying": ("gated", "destroy")}  # form, objective
 MAPS = (*MASKERS, "gates", "gradcam", "optimised", "centre", "random", "truth")
 CLASSIFIERS = ("classifier", "second")
 ORDER = ("classify_only", "segment_only", "classify_first", "segment_first", "parallel", "classify_first_frozen", "segment_first_frozen")
@@ -69,7 +70,9 @@ MEASURES = ("accuracy", "swapped", "iou", "forgotten", "overlap", "found", *JUDG
 TICKS = 10  # frames of every stage
 STAGES = {"salience": 3, "order": 1, "boxes": 2}  # classifiers learn, maskers learn, masks are judged; all learn; all learn, and a masker after that
 ROLES = {
-    **dict.fromkeys(("none", "plain", "image", "classify_first", "parallel", "classify_then_detect", "classify_and_detect"), "variant"),
+    **dict.fromkeys(
+        ("none", "plain", "image", "preserving", "destroying", "classify_first", "parallel", "classify_then_detect", "classify_and_detect"), "variant"
+    ),
     **dict.fromkeys(("gated", "gates", "learned_box", "segment_first", "detect_then_classify"), "idea"),
     **dict.fromkeys((arm for arm in ARMS if arm.endswith("_frozen")), "variant"),
     **dict.fromkeys(("gradcam", "optimised", "gradcam_box"), "other"),
@@ -101,9 +104,6 @@ class LearnedSalienceConfig(Config):
     )
     budget: str = setting(
         "encoder", "Equal for all arms", choices=("encoder", "task"), help="Updates of the shared encoder, or updates of every task."
-    )
-    objective: str = setting(
-        "both", "The mask must", choices=("both", "preserve", "destroy"), more=True, help="Keep the answer, lose it in what is left, or both."
     )
     smoothness: float = setting(0.5, "Smoothness weight", low=0, high=20, more=True, help="Of the mean squared step between neighbouring pixels.")
     scenes: int = setting(1500, "Training scenes", low=50, high=20_000, step=50, more=True)
@@ -307,22 +307,20 @@ CLAIMS = (  # written down before anything was run
 
 def _study(name: str, seeds: int, base: LearnedSalienceConfig) -> Study:
     """Every claim where it is asked, and every measure of every arm of the three experiments."""
-    salience = base.replace(experiment="salience", arms="all")
+    order, boxes = (base.replace(experiment=name, arms="all") for name in ("order", "boxes"))
     cells = {
-        "honest": salience,
-        "tagged": salience.replace(rho=1.0),
-        "textures": salience.replace(label="texture"),
-        "preserve": salience.replace(objective="preserve", arms="two"),
-        "destroy": salience.replace(objective="destroy", arms="two"),
-        "encoder": base.replace(experiment="order", arms="all", budget="encoder"),
-        "task": base.replace(experiment="order", arms="all", budget="task"),
-        "boxes": base.replace(experiment="boxes", arms="all"),
+        "honest": base.replace(arms="all"),
+        "tagged": base.replace(rho=1.0),
+        "textures": base.replace(label="texture"),
+        "encoder": order,
+        "task": order.replace(arms="two", budget="task"),
+        "boxes": boxes,
     }
     asked = {
-        **dict.fromkeys(("cause_tag",), "tagged"),
-        **dict.fromkeys(("leaks",), "textures"),
+        "cause_tag": "tagged",
+        "leaks": "textures",
         **dict.fromkeys(("segment_first_helps", "order_matters", "classify_first_helps"), "encoder"),
-        **dict.fromkeys(("segment_first_helps_task",), "task"),
+        "segment_first_helps_task": "task",
         **dict.fromkeys(("head_beats_salience", "learned_beats_gradient"), "boxes"),
     }
     claimed = (Cell(claim.name, cells[asked.get(claim.name, "honest")], {arm: arm for pair in claim.contrasts for arm in pair}) for claim in CLAIMS)
@@ -385,7 +383,7 @@ idea = Idea(
     LearnedSalienceConfig(experiment="all", arms="all", label="texture", scenes=50, updates=TICKS, batch_size=4, tested=20, pictures=TICKS, width=4),
     picture,
     (
-        _study("live", 8, LearnedSalienceConfig()),
+        _study("live", 6, LearnedSalienceConfig()),
         _study("full", 10, LearnedSalienceConfig(pictures=200, dataset="oxford_pets", scenes=3000, updates=4000, width=16)),
     ),
     DONE_BEFORE,

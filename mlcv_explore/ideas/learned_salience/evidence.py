@@ -17,8 +17,6 @@ CELLS = {  # cell of the study → what it is
     "honest": "classifiers that use the object",
     "tagged": "classifiers that read the tag",
     "textures": "the class is the texture",
-    "preserve": "only what is kept must keep the answer",
-    "destroy": "only what is left must lose it",
     "encoder": "equal updates of the encoder",
     "task": "equal updates of every task",
     "boxes": "a box head beside the classifier",

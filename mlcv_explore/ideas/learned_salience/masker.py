@@ -13,11 +13,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from mlcv_explore.ideas.learned_salience import FORMS
 from mlcv_explore.learning import descend
 from mlcv_explore.seeds import seeded, stream
 from mlcv_explore.unet import Decoder, trunk, trunk_channels
 
-FORMS = ("none", "plain", "image", "gated")  # what the way back reads of the finer features; "image": plain, and the picture itself
 OBJECTIVES = ("both", "preserve", "destroy")
 BLUR = 1 / 8  # deviation of the blur that fills, as a share of the side
 NOISE = 0.2  # deviation of what is added to the random colour
@@ -51,7 +51,7 @@ class Masked:
 
 
 class Masker(nn.Module):
-    """The way back from a classifier's features to a mask. It holds no part of the classifier: pictures go through that one frozen."""
+    """The way back from a classifier's features to a mask; the form "image" reads skips and the picture itself. It holds no part of the classifier: pictures go through that one frozen."""
 
     def __init__(self, channels: tuple[int, ...], form: str, widest: int = 16) -> None:
         super().__init__()

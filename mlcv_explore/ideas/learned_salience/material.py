@@ -64,10 +64,10 @@ def pets(config: LearnedSalienceConfig, count: int, seed: int, purpose: str) -> 
     from mlcv_explore import data
 
     whole = data.load("oxford_pets")
-    part = whole.test if "tested" in purpose or "explained" in purpose else whole.train
+    part = whole.test if purpose in ("tested", "explained") else whole.train
     order = numpy_stream(seed, "pets").permutation(len(part))
-    held = min(HELD_OUT, len(part) // 4)  # never learned from, in the order of this seed
-    chosen = part.take(order[-min(count, held) :] if "validation" in purpose else order[: min(count, len(part) - held)])
+    held = 0 if part is whole.test else min(HELD_OUT, len(part) // 4)  # of the training part, never learned from
+    chosen = part.take(order[-min(count, held) :] if purpose == "validation" else order[: min(count, len(part) - held)])
     pictures = chosen.as_float()
     boxes = np.array([_box(mask) for mask in chosen.masks], dtype=np.float32) / pictures.shape[-1]
     masks = torch.from_numpy(np.array(chosen.masks))

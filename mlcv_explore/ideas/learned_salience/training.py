@@ -235,9 +235,9 @@ def masker_updates(config: LearnedSalienceConfig) -> int:
     return max(TICKS, config.updates // 2)
 
 
-def settings_of(config: LearnedSalienceConfig, form: str) -> MaskerSettings:
-    """What a masker of that form is asked for in a run."""
-    return MaskerSettings(form, config.objective, config.area, config.area, config.smoothness, masker_updates(config), config.batch_size)
+def settings_of(config: LearnedSalienceConfig, arm: str) -> MaskerSettings:
+    """What the masker of that arm is asked for in a run."""
+    return MaskerSettings(*MASKERS[arm], config.area, config.area, config.smoothness, masker_updates(config), config.batch_size)
 
 
 def order(config: LearnedSalienceConfig, seed: int, state: State) -> Iterator[None]:
