@@ -18,6 +18,7 @@ from mlcv_explore.ideas.learned_salience import (
     CURVES,
     DETECT,
     MAPS,
+    MASKERS,
     MEASURES,
     ORDER,
     ROLES,

@@ -51,7 +51,10 @@ class Masked:
 
 
 class Masker(nn.Module):
-    """The way back from a classifier's features to a mask; the form "image" reads skips and the picture itself. It holds no part of the classifier: pictures go through that one frozen."""
+    """The way back from a classifier's features to a mask; the form "image" reads skips and the picture itself.
+
+    It holds no part of the classifier: pictures go through that one frozen.
+    """
 
     def __init__(self, channels: tuple[int, ...], form: str, widest: int = 16) -> None:
         super().__init__()
