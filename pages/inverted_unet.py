@@ -69,7 +69,7 @@ class Start:
 
 def begin() -> tuple[int, Start]:
     """The controls that choose a mask to begin with: a scene, which also lends its edges and colours, and the mask."""
-    pick, slide = st.columns(2, gap="medium")
+    pick, slide = st.columns([5, 3], gap="small")
     source = pick.segmented_control("Begin with", BEGINS, default=BEGINS[0], required=True, key=f"{card.slug}-begin", bind="query-params", wrap=True)
     with slide:
         scene = settings.control(card.slug, InvertedUnetView.setting("scene"))
