@@ -350,7 +350,7 @@ if act == "Play":
 elif act == "Train":
     picture, controls = st.columns([3, 1], gap="medium")
     with controls:
-        config, seeds = settings.ask(card.slug, InvertedUnetConfig)
+        config, seeds = settings.ask(card.slug, InvertedUnetConfig, seeds=3)
     with picture:
         st.caption("About 20 seconds a seed with two networks, a minute with all of them, on one core.")
         training.live(card, subject, config, seeds, draw)
