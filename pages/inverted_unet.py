@@ -232,16 +232,24 @@ def sample(regions: np.ndarray) -> None:
 
 def explained(rung: str) -> None:
     """How much the rung explains, against its ceiling."""
-    if evidence.study(card.slug) is None:
+    found = evidence.study(card.slug)
+    if found is None:
         st.info("How much a mask explains is shown here once the evidence is made.", icon=":material/science:")
         return
     st.markdown("##### How much of the object it explains")
+    chart, notice, cost = explained_bars(rung, page.scheme(), found["fingerprint"])
+    page.figure(chart, f"{card.slug}-explained", notice, cost, moving=True)
+
+
+@st.cache_resource(max_entries=4 * len(RUNGS), show_spinner=False)
+def explained_bars(rung: str, scheme: str, fingerprint: str) -> tuple[charts.Chart, str, str]:
+    """The bars with their words, kept: reading them out of the evidence would take half of a stroke's time."""
     lines = tables.ladder(evidence.rows(card.slug))[rung]
     n = lines["l2"].measures["explained"].n
     bars = [bar(arm, lines[arm].measures["explained"]) for arm in ("ceiling", "l2", "region") if arm in lines]
-    chart = charts.bars_with_intervals(bars, "variance of the object explained", page.palette(), x_format=".1%", x_domain=(-0.05, 1.0))
+    chart = charts.bars_with_intervals(bars, "variance of the object explained", charts.PALETTES[scheme], x_format=".1%", x_domain=(-0.05, 1.0))
     notice = "Scenes that no network has seen. " + ("" if "ceiling" in lines else "Its ceiling is not known: the picture itself is told.")
-    page.figure(chart, f"{card.slug}-explained", notice, f"n = {n} seeds, made beforehand", moving=True)
+    return chart, notice, f"n = {n} seeds, made beforehand"
 
 
 def bar(arm: str, interval: object) -> Bar:

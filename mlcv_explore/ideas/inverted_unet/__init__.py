@@ -81,7 +81,7 @@ class InvertedUnetConfig(Config):
     )
     scenes: int = setting(4000, "Training pictures", low=20, high=20_000, step=100, more=True)
     tested: int = setting(300, "Test pictures", low=10, high=3000, step=10, more=True)
-    updates: int = setting(500, "Updates", low=10, high=50_000, step=100, more=True)
+    updates: int = setting(500, "Updates", low=4, high=50_000, step=100, more=True)
     batch: int = setting(16, "Batch", low=4, high=256, step=4, more=True)
     width: int = setting(16, "Width", low=4, high=64, step=4, more=True, help="Channels of the first of the U-Net's convolutions.")
     rate: float = setting(0.006, "Peak learning rate", low=0.00001, high=0.1, step=0.001, more=True)
@@ -319,7 +319,7 @@ idea = Idea(
     run,
     metrics,
     CLAIMS,
-    InvertedUnetConfig(arms="all", adversarial=True, scenes=40, tested=12, updates=12, width=4, batch=8),
+    InvertedUnetConfig(arms="all", adversarial=True, scenes=20, tested=10, updates=4, width=4, batch=4),
     picture,
     (_live(6), _full(5)),
     DONE_BEFORE,
