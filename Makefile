@@ -15,7 +15,7 @@ app: $(VENV)/app.stamp
 	@$(python) -m streamlit run app.py $(ARGS)
 
 test: check
-	@OMP_NUM_THREADS=1 $(python) -m pytest $(ARGS)
+	@OMP_NUM_THREADS=1 $(python) -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(VENV)/test.stamp
 	@$(python) -m ruff check .

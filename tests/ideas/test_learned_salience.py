@@ -334,6 +334,23 @@ def test_a_run_is_as_long_as_its_stages_and_shows_a_scene_at_its_end() -> None:
     assert last.shown[0, ARMS.index("segment_first")].any() and not last.shown[0, ARMS.index("gated")].any()
 
 
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_nothing_is_learned_from_what_is_tested(experiment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With other test scenes every curve, which is all that training leads to, stays what it was to the last bit; only the exam differs."""
+    config = SMALL.replace(experiment=experiment)
+    films = [list(run(config, (0,)))]
+    given = materials.generated
+
+    def other(config: LearnedSalienceConfig, rho: float, count: int, seed: int, purpose: str) -> object:
+        return given(config, rho, count, seed + 1000 * (purpose in ("tested", "explained")), purpose)
+
+    monkeypatch.setattr(materials, "generated", other)
+    films.append(list(run(config, (0,))))
+    for one, another in zip(*films, strict=True):
+        np.testing.assert_array_equal(one.curves, another.curves)
+    assert (films[0][-1].measured != films[1][-1].measured).any()
+
+
 @cache
 def few_pets() -> data.Dataset:
     """Pictures of noise with masks of rectangles in an outline, of the size and with the values of Oxford-IIIT Pet."""

@@ -122,9 +122,10 @@ def test_a_scene_shows_answer_masks_boxes_and_the_known_cause() -> None:
     app = opened(source="Scene", scene="3")
     said = words(app)
     assert not app.exception and not app.warning and app.selectbox(key="learned_salience-model").value == "scenes/0"
-    for name in ("Learned salience", "The gates themselves", "Gradient salience", "Boxes", "of what is kept", "Segmenter"):
+    for name in ("Learned salience", "The gates themselves", "Gradient salience", "Boxes", "of what is kept", "of what is left"):
         assert name in said or name in str([bar.text for bar in app.get("progress")]), name
-    assert "An even map" in str(app.table[0].value)
+    told = str(app.table[0].value)
+    assert "An even map" in told and "Segmenter, taught by masks" in told
 
 
 def test_an_uploaded_photograph_is_looked_at_and_garbage_is_refused() -> None:
