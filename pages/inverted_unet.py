@@ -366,7 +366,5 @@ elif act == "Answer":
     if found := evidence.answer(card, subject):
         answer(found["command"])
 else:
-    st.markdown(card.text)
-    page.done_before(subject.done_before)
-    page.source({"The sides of edges": sides_of_edges, "Variance explained": measures.explained, "The best of several codes": networks.best_code})
-    page.feedback(card)
+    formulas = {"The sides of edges": sides_of_edges, "Variance explained": measures.explained, "The best of several codes": networks.best_code}
+    page.read(card, subject.done_before, formulas)

@@ -221,7 +221,4 @@ elif act == "Answer":
     if found := evidence.answer(card, subject):
         answer(found["command"])
 else:
-    st.markdown(card.text)
-    page.done_before(subject.done_before)
-    page.source({"Noisy targets of every shape": noise.noisy_targets, "The gradient noise": noise.gradient_covariance})
-    page.feedback(card)
+    page.read(card, subject.done_before, {"Noisy targets of every shape": noise.noisy_targets, "The gradient noise": noise.gradient_covariance})

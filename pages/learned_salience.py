@@ -149,7 +149,7 @@ def side_by_side(chosen: looking.Chosen, name: str) -> None:
 
 def tile(chosen: looking.Chosen, arm: str, values: np.ndarray, view: dict, cost: str) -> None:
     """One map: masks from 0 to 1, gates and the gradient's up to their largest value."""
-    shape = size_of(chosen)
+    shape = chosen.within(TILE)
     top = 1.0 if arm in ("gated", "segmenter") else float(np.abs(values).max()) or 1.0
     spread = photographs.spread(values, shape)
     drawn = images.attribution(spread, False, page.palette(), top)
@@ -164,7 +164,7 @@ def tile(chosen: looking.Chosen, arm: str, values: np.ndarray, view: dict, cost:
 
 def show_boxes(chosen: looking.Chosen, side: int, boxes: dict[str, np.ndarray]) -> None:
     """Both boxes on the picture."""
-    width, height = size_of(chosen)
+    width, height = chosen.within(TILE)
     under = looking.small(chosen.digest, chosen.pixels, (width, height))
     scale = np.array([height, width, height, width]) / side
     drawn = images.boxed(under, {role: box * scale for role, box in boxes.items()}, page.palette())
@@ -172,12 +172,6 @@ def show_boxes(chosen: looking.Chosen, side: int, boxes: dict[str, np.ndarray]) 
     st.image(images.png(drawn), width="stretch", alt=words, output_format="PNG")
     overlap = float(masks.box_overlap(boxes["idea"], boxes["other"]))
     st.caption(f"**Boxes**  \nBlue: learned, orange: gradient; they overlap by {overlap:.0%}")
-
-
-def size_of(chosen: looking.Chosen) -> tuple[int, int]:
-    """Width and height of a tile."""
-    height, width = chosen.pixels.shape[:2]
-    return max(1, round(width * TILE / max(height, width))), max(1, round(height * TILE / max(height, width)))
 
 
 def keep_and_leave(chosen: looking.Chosen, model: object, seen: np.ndarray, shown: shipped.Shown, view: dict) -> None:
@@ -381,10 +375,7 @@ def every_arm(rows: list[dict], cell: str) -> None:
 
 def digits(interval: object) -> str:
     """A share with its interval; a dash where there is none."""
-    if interval is None:
-        return "–"
-    mean, low, high = (round(value, 2) + 0.0 for value in (interval.mean, interval.low, interval.high))
-    return f"{mean:.2f} [{low:.2f}, {high:.2f}]".replace("-", "−")
+    return "–" if interval is None else charts.with_interval(interval.mean, interval.low, interval.high)
 
 
 what_to_do = "Pick a picture, or bring your own: one pass gives the answer and where it rests. Shrink the mask and see what it still keeps."
@@ -411,7 +402,5 @@ elif act == "Answer":
     if found := evidence.answer(card, subject):
         answer(found["command"])
 else:
-    st.markdown(card.text)
-    page.done_before(subject.done_before)
-    page.source({"What a masker is taught": masker.loss, "One pass": masker.Masker.forward, "The rival: a mask for each picture": masker.optimised})
-    page.feedback(card)
+    formulas = {"What a masker is taught": masker.loss, "One pass": masker.Masker.forward, "The rival: a mask for each picture": masker.optimised}
+    page.read(card, subject.done_before, formulas)

@@ -239,8 +239,7 @@ def tile(
     slot: str = "",
 ) -> None:
     """One map with its cost; with its downloads, under the key `slot`, once there is a command."""
-    height, width = chosen.pixels.shape[:2]
-    shape = (max(1, round(width * TILE / max(height, width))), max(1, round(height * TILE / max(height, width))))
+    shape = chosen.within(TILE)
     spread = photographs.spread(values, shape)
     palette = page.palette()
     drawn = images.attribution(spread, found.signed and view["signs"] == "signed", palette, top)
@@ -523,7 +522,4 @@ elif act == "Answer":
     if found := evidence.answer(card, subject):
         answer(found["command"])
 else:
-    st.markdown(card.text)
-    page.done_before(subject.done_before)
-    page.source({"Integrated gradients": recipes.integrated_gradients, "Grad-CAM": recipes.grad_cam, "RISE": recipes.rise})
-    page.feedback(card)
+    page.read(card, subject.done_before, {"Integrated gradients": recipes.integrated_gradients, "Grad-CAM": recipes.grad_cam, "RISE": recipes.rise})

@@ -17,6 +17,7 @@ import pytest
 from mlcv_explore import idea, jobs, runs
 from mlcv_explore.jobs import Busy, Jobs, RunState
 
+pytestmark = pytest.mark.alone
 DEADLINE = 40.0  # seconds any condition may take on a busy machine
 FAULTY = Path(__file__).parent / "faulty_ideas"
 ROOT = Path(__file__).parent.parent

@@ -51,6 +51,11 @@ class Chosen:
         """What identifies the pixels."""
         return digest_of(self.pixels)
 
+    def within(self, side: int) -> tuple[int, int]:
+        """Width and height of the picture when its longer side has so many pixels."""
+        height, width = self.pixels.shape[:2]
+        return max(1, round(width * side / max(height, width))), max(1, round(height * side / max(height, width)))
+
     @property
     def shown(self) -> np.ndarray:
         """The pixels, enlarged where they are few."""

@@ -112,6 +112,14 @@ def command(slug: str, config: "Config", seeds: tuple[int, ...]) -> str:
     return " ".join(["python -m mlcv_explore run", slug, *flags, f"--seeds {len(seeds)}", *first])
 
 
+def read(card: Card, works: tuple[Prior, ...], functions: Mapping[str, Any]) -> None:
+    """The Read act: the words, what was done before, the formula's own code, and where to say what is wrong."""
+    st.markdown(card.text)
+    done_before(works)
+    source(functions)
+    feedback(card)
+
+
 def done_before(works: tuple[Prior, ...]) -> None:
     """Earlier work with its numbers, and what differs here."""
     st.subheader("Done before?", anchor=False)

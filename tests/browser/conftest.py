@@ -33,6 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.alone)
             if not CHROMIUM and os.environ.get("MLCV_BROWSER") != "required":
                 item.add_marker(pytest.mark.skip(reason="no Chromium on this machine (MLCV_BROWSER=required makes this an error)"))
 
