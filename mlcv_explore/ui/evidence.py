@@ -104,7 +104,7 @@ def answer(card: Card, subject: Idea) -> dict[str, Any] | None:
 
 
 def differences(card: Card, found: dict[str, Any], prefix: str = "") -> "list[Difference]":
-    """One row for every contrast of every claim, in the unit shown."""
+    """One row for every contrast of every claim, in the unit shown; named by the claim too, for several may ask about the same two arms."""
     from mlcv_explore.charts import Difference
 
     shown = []
@@ -112,7 +112,7 @@ def differences(card: Card, found: dict[str, Any], prefix: str = "") -> "list[Di
         unit = verdict["unit"]
         for item in verdict["estimates"]:
             mean, low, high = (statistics.in_unit(item[name] if item[name] is not None else float("nan"), unit) for name in ("mean", "low", "high"))
-            name = f"{prefix}{': ' * bool(prefix)}{' − '.join(item['contrast'])}".replace("_", " ")
+            name = f"{prefix}{', ' * bool(prefix)}{verdict['claim']}: {' − '.join(item['contrast'])}".replace("_", " ")
             per_seed = [statistics.in_unit(value, unit) for value in item["per_seed"] if value is not None]
             margin = statistics.in_unit(verdict["margin"], unit)
             shown.append(Difference(name, mean, low, high, per_seed, "idea", item["status"], margin, verdict["direction"], unit))
