@@ -119,9 +119,11 @@ def of(slug: str, config: Config, seeds: Sequence[int], film: Film, seconds: flo
 
 
 def decided(subject: Idea, config: Config, columns: Mapping[str, "np.ndarray"], look: int = 1, looks: int = 1) -> list[statistics.Verdict]:
-    """The verdicts of the claims whose arms all are arms of a run, in their order."""
+    """The verdicts of the claims whose arms all are arms of a run that has what they take for granted, in their order."""
     verdicts = []
     for claim in subject.claims:
+        if any(getattr(config, name) != value for name, value in claim.when):
+            continue
         arms = {arm: columns.get(f"{arm}_{claim.measure}") for pair in claim.contrasts for arm in pair}
         if all(values is not None for values in arms.values()):
             verdicts.append(statistics.decide(claim, arms, look=look, looks=looks, split=subject.resampled(config)))

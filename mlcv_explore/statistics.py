@@ -40,6 +40,7 @@ class Claim:
     direction: Direction
     margin: float
     contrasts: tuple[tuple[str, str], ...]
+    when: tuple[tuple[str, Any], ...] = ()  # settings and values that the sentence takes for granted: a run with others decides nothing of it
 
 
 @dataclass(frozen=True)

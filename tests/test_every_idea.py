@@ -181,6 +181,8 @@ def test_its_studies_ask_what_can_be_run_and_answer_every_claim(slug: str) -> No
         for cell in study.cells:
             assert isinstance(cell.config, subject.config)
             assert set(cell.arms.values()) <= arms_of(slug), cell
+            for name, value in (pair for claim in subject.claims if claim.name == cell.claim for pair in claim.when):
+                assert getattr(cell.config, name) == value, (cell.claim, name)
     if subject.studies:
         live = subject.studies[0]
         answered = {(cell.claim, arm) for cell in live.cells for arm in cell.arms}

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from mlcv_explore import classifiers, data
+from mlcv_explore import classifiers, data, runs
 from mlcv_explore.data import OUTLINE
 from mlcv_explore.ideas.learned_salience import (
     ARMS,
@@ -26,6 +26,7 @@ from mlcv_explore.ideas.learned_salience import (
     run,
     training,
 )
+from mlcv_explore.ideas.learned_salience import idea as subject
 from mlcv_explore.ideas.learned_salience import material as materials
 from mlcv_explore.ideas.learned_salience.leak import leak
 from mlcv_explore.ideas.learned_salience.masker import FORMS, MaskerSettings, blended, loss, masked, masker, optimised, random_fill
@@ -321,6 +322,22 @@ def test_every_arm_has_a_role_and_every_experiment_its_arms() -> None:
     textures = LearnedSalienceConfig(label="texture")
     assert "leak" in measures(textures, "gated") and "leak" not in measures(LearnedSalienceConfig(), "gated")
     assert "tag" not in measures(LearnedSalienceConfig(dataset="oxford_pets"), "gated")
+
+
+@pytest.mark.parametrize(
+    ("settings", "silent"),
+    [
+        ({}, {"cause_tag", "segment_first_helps_task"}),
+        ({"budget": "task"}, {"cause_tag", "segment_first_helps", "classify_first_helps"}),
+        ({"rho": 1.0}, {"cause", "skips_help", "gates_help", "segment_first_helps_task"}),
+        ({"rho": 0.6}, {"cause", "cause_tag", "skips_help", "gates_help", "segment_first_helps_task"}),
+    ],
+)
+def test_a_run_decides_no_claim_that_takes_other_settings_for_granted(settings: dict, silent: set[str]) -> None:
+    config = LearnedSalienceConfig(experiment="all", arms="all", label="texture", **settings)
+    columns = {f"{arm}_{measure}": np.linspace(0, 1, 4) for arm in arms(config) for measure in measures(config, arm)}
+    told = {verdict.claim.name for verdict in runs.decided(subject, config, columns)}
+    assert told == {claim.name for claim in subject.claims} - silent
 
 
 def test_a_run_is_as_long_as_its_stages_and_shows_a_scene_at_its_end() -> None:

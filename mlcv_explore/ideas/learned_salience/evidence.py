@@ -19,7 +19,7 @@ CELLS = {  # cell of the study → what it is
     "textures": "the class is the texture",
     "encoder": "equal updates of the encoder",
     "task": "equal updates of every task",
-    "boxes": "a box head beside the classifier",
+    "boxes": "a box head beside the classifier, backgrounds tell nothing",
 }
 
 

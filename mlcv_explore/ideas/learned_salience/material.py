@@ -5,13 +5,12 @@ import torch
 
 from mlcv_explore.data import scenes
 from mlcv_explore.data.scenes import Scenes, ScenesConfig
-from mlcv_explore.ideas.learned_salience import LearnedSalienceConfig
+from mlcv_explore.ideas.learned_salience import INDEPENDENT, LearnedSalienceConfig
 from mlcv_explore.ideas.learned_salience.sharing import Material
 from mlcv_explore.seeds import numpy_stream
 
 SMALLEST, LARGEST = 0.35, 0.5  # sides of the objects: smaller ones take ten times as many updates to be told apart
 HELD_OUT = 500  # pets that validation pictures are drawn from
-INDEPENDENT = 0.25  # a background or a tag that agrees with one of four classes this often tells nothing
 
 
 def generated(config: LearnedSalienceConfig, rho: float, count: int, seed: int, purpose: str) -> Scenes:

@@ -11,6 +11,7 @@ from mlcv_explore.data.scenes import Scenes
 from mlcv_explore.ideas.learned_salience import (
     ARMS,
     CURVES,
+    INDEPENDENT,
     MAPS,
     MASKERS,
     MEASURES,
@@ -97,7 +98,7 @@ def salience(config: LearnedSalienceConfig, seed: int, state: State) -> Iterator
     taught, _ = materials.tagged(config, config.rho, config.scenes, seed, "taught")
     validated, _ = materials.tagged(config, config.rho, min(VALIDATED, config.tested), seed, "validation")
     tested, _ = materials.tagged(config, config.rho, config.tested, seed, "tested")
-    explained, known = materials.tagged(config, materials.INDEPENDENT, config.pictures, seed, "explained")
+    explained, known = materials.tagged(config, INDEPENDENT, config.pictures, seed, "explained")
     alone = config.replace(experiment="order")
     classes = _classes(config)
     learners = {arm: Learner(alone, "classify_only", taught, classes, seed, "second " * (arm == "second")) for arm in ("classifier", "second")}
@@ -192,7 +193,7 @@ def leaks(
     config: LearnedSalienceConfig, classifier: nn.Sequential, maskers: dict[str, Masker], asked: Sequence[str], seed: int, state: State
 ) -> None:
     """How much better than by chance the class can be told from maps alone, of fresh scenes whose tags tell nothing."""
-    seen, _ = materials.tagged(config, materials.INDEPENDENT, config.tested, seed, "masks to decode")
+    seen, _ = materials.tagged(config, INDEPENDENT, config.tested, seed, "masks to decode")
     maps = maps_of(config, classifier, maskers, seen, [arm for arm in asked if arm != "optimised"], seed)
     for arm, values in maps.items():
         state.measure(arm, leak=leak(torch.from_numpy(values), seen.labels, _classes(config), seed))
