@@ -349,8 +349,8 @@ def answer(command: str) -> None:
         every_arm(rows, cell)
     st.markdown("##### Two tasks, one encoder")
     st.markdown(
-        "How fast the networks learn decides here. The rate was chosen on validation scenes, for the plain classifier. At twice that rate, where classifiers "
-        "often fail, segmenting first led classifying alone by 20.0 points [2.4, 37.6] with swapped backgrounds at equal encoder updates "
+        "How fast the networks learn decides here. The rate was chosen on validation scenes, for the plain classifier. At twice that rate, where "
+        "classifiers often fail, segmenting first led classifying alone by 20.0 points [2.4, 37.6] with swapped backgrounds at equal encoder updates "
         "(n = 6 seeds); what it is at the chosen rate stands among the claims above."
     )
     for cell in ("encoder", "task", "boxes"):
