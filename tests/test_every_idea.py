@@ -259,10 +259,9 @@ def test_the_run_that_ships_is_whole_and_has_its_pictures(slug: str) -> None:
 @every_idea
 @pytest.mark.slow
 def test_the_run_that_ships_is_what_the_code_makes_today(slug: str) -> None:
-    """To rounding on the same instructions; on others a training rounds its own way and is like one of other seeds: then the intervals must meet."""
+    """To rounding on the same processor; on another a training rounds its own way and is like one of other seeds: then the intervals must meet."""
     recorded, subject = runs.recorded(slug), idea.load(slug)
-    instructions = runs.versions()["instructions"]
-    alike = recorded.versions.get("instructions", instructions) == instructions
+    alike = recorded.versions["processor"] == runs.versions()["processor"]
     again = subject.metrics(subject.config(), list(subject.run(subject.config(), recorded.seeds)))
     for name, values in again.items():
         kept, own = recorded.metrics[name], t_interval(values)
