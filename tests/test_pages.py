@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mlcv_explore import idea, runs
-from mlcv_explore.ui import server
+from mlcv_explore.ui import server, training
 
 FRAME = Path(__file__).parent.parent / "pages" / "frame.py"
 PATIENCE = 60  # seconds a quick run may take
@@ -81,6 +81,7 @@ def test_page_trains_to_a_verdict(card):
     deadline = time.monotonic() + PATIENCE
     while "What these seeds say" not in words(app):
         assert time.monotonic() < deadline and not app.exception, words(app)
+        time.sleep(training.REFRESH)  # as a browser does; a page drawn without a pause keeps the interpreter from the run in this process
         app.run()
     assert "n = 2 seeds" in words(app)
 
