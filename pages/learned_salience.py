@@ -399,8 +399,9 @@ elif act == "Train":
         config, seeds = settings.ask(card.slug, LearnedSalienceConfig, seeds=3)
     with picture:
         st.caption(
-            "About a minute a seed on one core for two arms, two to three for all; three seeds take about three minutes. Fewer updates are "
-            "faster, and then classifiers know less."
+            "About 50 seconds a seed on one core for two arms of salience, 40 of order or boxes; two to three times as long for all arms. Fewer "
+            "updates are faster, and then classifiers know less. Boxes of maps are a fair question only to a classifier that looks at the object: "
+            "let the background agree with the class 0.25 of the time there, where it tells nothing."
         )
         training.live(card, subject, config, seeds, draw)
 elif act == "Answer":
