@@ -334,8 +334,9 @@ HEADS = {
     "forgotten": "forgotten of the first task",
 }
 SHOWN = {
-    **dict.fromkeys(("honest", "tagged"), ("faithful", "noisy", "transfer", "mass", "tag", "area")),
-    "textures": ("faithful", "mass", "leak", "area"),
+    "honest": ("faithful", "noisy", "transfer", "mass", "tag", "area"),
+    "tagged": ("tag", "faithful", "noisy", "transfer", "mass", "area"),
+    "textures": ("leak", "faithful", "mass", "area"),
     **dict.fromkeys(("encoder", "task"), ("swapped", "accuracy", "iou", "forgotten")),
     "boxes": ("found", "overlap", "accuracy", "forgotten"),
 }

@@ -96,6 +96,15 @@ def test_a_run_is_one_object_with_the_numbers_of_the_run(say) -> None:
     assert told["verdict"]["estimate"]["mean"] == pytest.approx(difference.mean())
 
 
+def test_few_seeds_stand_beside_their_mean_and_many_do_not(say) -> None:
+    asked = ("run", "coin", "--bend", "0.3", "--first-seed", "7", "--seeds")
+    few, many = say(*asked, "5").out.splitlines(), say(*asked, "6").out.splitlines()
+    values = say(*asked, "5", "--json").json()["metrics"]["bent_heads"]["per_seed"]
+    assert few[2].split()[-10:] == [word for seed in range(7, 12) for word in ("seed", str(seed))]
+    assert next(line for line in few if line.startswith("bent_heads")).split()[-5:] == [f"{value:.4f}" for value in values]
+    assert many[2].endswith("95 % interval") and not any("seed 7" in line for line in many)
+
+
 def test_at_strength_zero_both_arms_are_equal_to_the_last_bit(say) -> None:
     told = say("run", "coin", "--bend", "0", "--seeds", "3", "--json").json()
     assert told["metrics"]["bent_heads"]["per_seed"] == told["metrics"]["fair_heads"]["per_seed"]

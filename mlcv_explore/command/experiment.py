@@ -14,11 +14,12 @@ from typing import Any
 
 from mlcv_explore import film, idea, runs
 from mlcv_explore.command.progress import bar
-from mlcv_explore.command.tables import estimate, table
+from mlcv_explore.command.tables import estimate, number, table
 from mlcv_explore.config import Config
 from mlcv_explore.runs import NotKept, Run
 
 SEEDS = 10
+SHOWN_APART = 5  # more seeds than that make a line too long to read; --json has them all
 
 
 def run(options: argparse.Namespace) -> None:
@@ -72,7 +73,9 @@ def tell(done: Run, as_json: bool) -> None:
         print(json.dumps({**about, "metrics": done.metrics, "verdict": verdict, "verdicts": done.verdicts}, allow_nan=False))
         return
     print(f"{done.slug}, {len(done.seeds)} seeds from {done.seeds[0]} on, {done.seconds:.1f} s, run {done.id}\n")
-    print(table(("measure", "mean", "95 % interval"), [(name, *estimate(value)) for name, value in done.metrics.items()]))
+    apart = done.seeds if len(done.seeds) <= SHOWN_APART else ()
+    rows = [(name, *estimate(value), *(number(each) for each in value["per_seed"][: len(apart)])) for name, value in done.metrics.items()]
+    print(table(("measure", "mean", "95 % interval", *(f"seed {seed}" for seed in apart)), rows))
     for each in done.verdicts:
         print(f"\n{each['claim']}: {each['sentence']}")
 

@@ -14,4 +14,9 @@ def estimate(value: Mapping[str, float | None]) -> tuple[str, str]:
     """A mean and its interval; a dash where it is undefined."""
     mean, low, high = (value[name] for name in ("mean", "low", "high"))
     interval = "–" if low is None or high is None else f"[{low:.4f}, {high:.4f}]"
-    return "–" if mean is None else f"{mean:.4f}", interval
+    return number(mean), interval
+
+
+def number(value: float | None) -> str:
+    """Four digits after the point; a dash where it is undefined."""
+    return "–" if value is None else f"{value:.4f}"
