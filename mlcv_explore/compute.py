@@ -33,7 +33,7 @@ SETTINGS = {
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
     "distributed.admin.low-level-log-length": 100,  # events of 64 kB each would otherwise be kept by the thousand
-    # dask would have every freed tensor given back to the system at once, and its pages cleared anew for the next: a training took 1.57 times as long
+    # dask would have every freed tensor given back to the system at once, and its pages cleared anew for the next
     "distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": None, "OMP_NUM_THREADS": 1, "MKL_NUM_THREADS": 1, "NUMBA_NUM_THREADS": 1},
 }
 

@@ -134,8 +134,8 @@ def decided(subject: Idea, config: Config, columns: Mapping[str, "np.ndarray"], 
 def versions() -> dict[str, str]:
     """Of Python, of the libraries and of the processor: what a number depends on, to its last bits.
 
-    The processor's vector instructions are named, and all that is known of it (caches and cores too) is told apart by 8 hexadecimal digits: two
-    of one set of instructions were seen to train classifiers that are 3 points apart.
+    The processor's vector instructions are named, and all that is known of it (caches and cores too) is told apart by 8 hexadecimal digits: one set
+    of instructions was seen to train classifiers that are 3 points apart on two machines.
     """
     import torch
 

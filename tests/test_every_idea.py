@@ -267,6 +267,10 @@ def test_the_run_that_ships_is_what_the_code_makes_today(slug: str) -> None:
         kept, own = recorded.metrics[name], t_interval(values)
         apart = 0.0 if alike else (kept["high"] - kept["low"] + own.high - own.low) / 2
         np.testing.assert_allclose(values.mean(), kept["mean"], atol=max(0.01, apart), err_msg=name)
+    told = {verdict.claim.name: verdict.status for verdict in runs.decided(subject, subject.config(), again)}
+    assert set(told) == {verdict["claim"] for verdict in recorded.verdicts}
+    for verdict in recorded.verdicts:
+        assert {told[verdict["claim"]], verdict["status"]} != {"supported", "contradicted"}, verdict["sentence"]
 
 
 @every_idea
