@@ -371,6 +371,6 @@ def test_arms_stay_within_their_bits() -> None:
 
 
 def test_too_many_digits_are_refused_in_one_sentence() -> None:
-    with pytest.raises(SettingError, match="1750 digits in all, got 1950"):
+    with pytest.raises(SettingError, match="at most 1750 digits in all, got 1950"):
         HierarchicalExplanationConfig(dataset="digits", taught=1000)
     assert vocabulary.PIECES == (3, 6)

@@ -109,7 +109,9 @@ class HierarchicalExplanationConfig(Config):
     @model_validator(mode="after")
     def _fits(self) -> "HierarchicalExplanationConfig":
         if self.dataset == "digits" and sum(self.sizes) > 1750:
-            raise SettingError(f"HierarchicalExplanationConfig.taught, judged, validated and tested must be 1750 digits in all, got {sum(self.sizes)}.")
+            raise SettingError(
+                f"HierarchicalExplanationConfig.taught, judged, validated and tested must be 1750 digits in all, got {sum(self.sizes)}."
+            )
         return self
 
 
@@ -324,7 +326,7 @@ DONE_BEFORE = (
     Prior(
         "NBDT (Wan et al., 2020)",
         "https://arxiv.org/abs/2004.00221",
-        "A network's last layer read as a tree over classes: 97.55 % on CIFAR-10, 82.97 % on CIFAR-100, 67.72 % on TinyImageNet, 76.60 % on ImageNet.",
+        "A network's last layer read as a tree: 97.55 % on CIFAR-10, 82.97 % on CIFAR-100, 67.72 % on TinyImageNet, 76.60 % on ImageNet.",
         "Own code, without their tree loss; here it explains your photograph fork by fork, beside a random tree on the same network.",
     ),
     Prior(

@@ -157,9 +157,7 @@ def _chosen(mind: Mind, item: np.ndarray, g: str, atoms: np.ndarray, most: int) 
     return pursue(item, atoms, most)
 
 
-def _told(
-    mind: Mind, vocabulary: Vocabulary, item: np.ndarray, g: str, chosen: np.ndarray, weights: np.ndarray, label: int
-) -> tuple[Piece, ...]:
+def _told(mind: Mind, vocabulary: Vocabulary, item: np.ndarray, g: str, chosen: np.ndarray, weights: np.ndarray, label: int) -> tuple[Piece, ...]:
     """The nodes of an explanation, the one with the greatest share first."""
     present = chosen >= 0
     chosen, weights = chosen[present], weights[present]
@@ -187,9 +185,7 @@ def _prototype(mind: Mind, vocabulary: Vocabulary, item: np.ndarray, place: int,
     picture = weight * mind.prototypes[place]
     chosen = pursue(picture[None], vocabulary.atoms, INSIDE)
     weights = coefficients(picture[None], vocabulary.atoms, chosen)[0]
-    inside = [
-        _piece(vocabulary, int(atom), float(own), item[0], mind.columns) for atom, own in zip(chosen[0], weights, strict=True) if atom >= 0
-    ]
+    inside = [_piece(vocabulary, int(atom), float(own), item[0], mind.columns) for atom, own in zip(chosen[0], weights, strict=True) if atom >= 0]
     return Piece(-1, f"prototype {place + 1}", weight, picture, _share(picture, item[0]), 0.0, _ordered(inside))
 
 

@@ -49,9 +49,7 @@ def trained(world: World, items: Items, epochs: int, seed: int, purpose: str, fi
     return network.eval().requires_grad_(False)
 
 
-def _disturbed(
-    batch: torch.Tensor, wanted: torch.Tensor, atoms: torch.Tensor, generator: torch.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _disturbed(batch: torch.Tensor, wanted: torch.Tensor, atoms: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     """The batch with something taken from half of it, and as many blanks with the same taken, of which nothing can be said."""
     taken = random_sets(atoms, 2 * len(batch), generator) * batch.norm(dim=1).repeat(2)[:, None]
     taken *= torch.rand(len(taken), 1, generator=generator).sqrt()

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 
 from mlcv_explore.checkpoints import Made, Making, Report
 from mlcv_explore.data.images import Images, content_fingerprint
 from mlcv_explore.ideas.hierarchical_explanation import STAGES, HierarchicalExplanationConfig, worlds
-from mlcv_explore.ideas.hierarchical_explanation.networks import classifier
+from mlcv_explore.ideas.hierarchical_explanation.networks import classifier, logits_of
 from mlcv_explore.ideas.hierarchical_explanation.soft_tree import SoftTree
 from mlcv_explore.ideas.hierarchical_explanation.training import Student
 from mlcv_explore.ideas.hierarchical_explanation.vocabulary import Level
@@ -24,7 +25,9 @@ BUNDLED = ("digits", "glyphs", *worlds.TABLES)
 class Shelf(nn.Module):
     """Everything the page explains with, as one set of weights."""
 
-    def __init__(self, pictures: bool, size: int, classes: Sequence[str], levels: Sequence[tuple[int, int, bool]], prototypes: int, gallery: int) -> None:
+    def __init__(
+        self, pictures: bool, size: int, classes: Sequence[str], levels: Sequence[tuple[int, int, bool]], prototypes: int, gallery: int
+    ) -> None:
         super().__init__()
         self.judge = classifier(pictures, size, len(classes))
         self.tree = SoftTree(size, len(classes))
@@ -50,7 +53,7 @@ def make(seed: int, recipe: HierarchicalExplanationConfig, report: Report | None
     for step, stage in enumerate(STAGES, start=1):
         student.advance(stage)
         if report is not None:
-            report(step, len(STAGES), float("nan"), student.judged)
+            report(step, len(STAGES), _loss(student), student.judged)
     world, vocabulary = student.world, student.three
     typical = prototypes(world.taught.values, PROTOTYPES, recipe.coefficient_bits, seed)
     shapes = [(*level.pieces.shape, level.placed) for level in vocabulary.levels]
@@ -89,6 +92,12 @@ def make(seed: int, recipe: HierarchicalExplanationConfig, report: Report | None
         },
     }
     return Made(shelf, about)
+
+
+def _loss(student: Student) -> float:
+    """The judge's cross-entropy on validation items."""
+    validated = student.world.validated
+    return float(functional.cross_entropy(torch.from_numpy(logits_of(student.judge, validated.values)), torch.from_numpy(validated.labels)))
 
 
 def _images(world: worlds.World, items: worlds.Items) -> Images:

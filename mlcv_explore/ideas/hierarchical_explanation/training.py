@@ -1,9 +1,10 @@
 """One run: every arm learns, then explains test items within the same bits, from few to many."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -32,6 +33,7 @@ from mlcv_explore.seeds import stream
 MOST = 24  # atoms in an explanation, at most
 RETOLD = 8  # strokes that a node's filter is written in
 TREE_EPOCHS = 40
+Words = TypeVar("Words")  # a vocabulary of any kind
 BOUND = 99  # percentile of the items' lengths up to which a coefficient can be written
 
 
@@ -143,7 +145,7 @@ class Student:
     def _pursued(self, name: str, atoms: np.ndarray, dictionary: float) -> None:
         self.arms[name] = Arm(atoms, pursue(self.world.tested.values, atoms, MOST), dictionary)
 
-    def _best(self, offered: Sequence[tuple], choose=pursue):  # noqa: ANN001, ANN202  any kind of vocabulary
+    def _best(self, offered: Sequence[tuple[Words, np.ndarray, float]], choose: Callable[..., np.ndarray] = pursue) -> Words:
         """Of vocabularies (itself, its atoms, its bits) the one whose explanations of validation items pass most often in the bits of the run."""
         validated, config = self.world.validated.values, self.config
         passes = []
