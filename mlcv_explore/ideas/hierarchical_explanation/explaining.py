@@ -133,7 +133,7 @@ def explain(mind: Mind, values: np.ndarray, g: str, most: int, depth: int, rules
     parts = _told(mind, vocabulary, item, g, chosen[0], weights[0], label)
     if residual and item.any():
         parts = (*parts, _rest(mind, item, rest[0], label))
-    told = np.array([bits_of for bits_of in (mind.prototypes.size * BITS if g == "prototypes" else vocabulary.bits(BITS),)])
+    dictionary = {"pursuit": vocabulary.bits(BITS), "prototypes": mind.prototypes.size * BITS, "path": _nodes_bits(mind)}[g]
     return Explanation(
         parts,
         picture[0],
@@ -143,10 +143,15 @@ def explain(mind: Mind, values: np.ndarray, g: str, most: int, depth: int, rules
         mind.classes[label],
         mind.classes[int(check.label[0])],
         bits,
-        float(told[0]),
+        float(dictionary),
         count,
         len(atoms),
     )
+
+
+def _nodes_bits(mind: Mind) -> float:
+    """Of the tree's filters, told in first principles."""
+    return float((mind.words.atoms >= 0).sum() * atom_bits(len(mind.vocabulary.first), BITS))
 
 
 def _chosen(mind: Mind, item: np.ndarray, g: str, atoms: np.ndarray, most: int) -> np.ndarray:
@@ -247,9 +252,8 @@ def _with_logits(mind: Mind, item: np.ndarray, pieces: Sequence[Piece], label: i
 def _grown(pieces: Sequence[Piece], item: np.ndarray) -> tuple[tuple[str, np.ndarray, float], ...]:
     """The picture of E as its pieces join, the highest level first; what is no atom of the vocabulary one by one."""
     steps, picture = [], np.zeros_like(item)
-    names = {2: "wholes", 1: "parts", 0: "strokes"}
     groups = [(piece.name, [piece]) for piece in pieces if piece.level < 0 and piece.name != "the rest, outside S"]
-    groups += [(names[level], [piece for piece in pieces if piece.level == level]) for level in (2, 1, 0)]
+    groups += [(f"level {level}", [piece for piece in pieces if piece.level == level]) for level in (2, 1, 0)]
     groups += [(piece.name, [piece]) for piece in pieces if piece.name == "the rest, outside S"]
     for name, own in groups:
         if own:

@@ -87,7 +87,7 @@ def draw_glyphs(rules: Grammar, count: int, seed: int, purpose: str) -> Items:
     for picture, label in zip(pictures, labels, strict=True):
         for (top, left), part in zip(CORNERS, rules.glyphs[label], strict=True):
             if part >= 0:
-                row, column = np.clip(draw.integers(-1, 2, size=2) + (top, left), 0, SIDE - WINDOW)
+                row, column = np.clip(np.array([top, left]) + draw.integers(-1, 2, size=2), 0, SIDE - WINDOW)
                 picture[row : row + WINDOW, column : column + WINDOW] += draw.uniform(2 / 3, 1) * drawn[part]
         stray = stroke(draw.integers(KINDS), *draw.uniform(2, SIDE - 2, size=2))
         picture += 0.5 * stray / stray.max()
