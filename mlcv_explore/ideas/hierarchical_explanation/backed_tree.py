@@ -131,13 +131,24 @@ class BackedTree:
 
 
 def random_merges(count: int, seed: int) -> np.ndarray:
-    """The control: a binary tree over `count` classes that knows nothing of them, (count − 1, 2) int; two nodes drawn at a time are joined."""
+    """A control: a binary tree over `count` classes that knows nothing of them, (count − 1, 2) int; two nodes drawn at a time are joined.
+
+    Its shape is random too, and a class that stands against the mean of many is at an advantage: see `shuffled_merges`.
+    """
     chance, loose, merges = numpy_stream(seed, "hierarchy"), list(range(count)), []
     for node in range(count, 2 * count - 1):
         pair = [loose.pop(int(chance.integers(len(loose)))) for _ in range(2)]
         merges.append(pair)
         loose.append(node)
     return np.array(merges)
+
+
+def shuffled_merges(merges: np.ndarray, seed: int) -> np.ndarray:
+    """A control of the same shape: the tree of these merges (K − 1, 2) with its leaves dealt to the classes anew."""
+    count = len(merges) + 1
+    dealt = np.arange(2 * count - 1)
+    dealt[:count] = numpy_stream(seed, "leaves of the hierarchy").permutation(count)
+    return dealt[merges]
 
 
 def of_classifier(classifier: Classifier) -> tuple[BackedTree, Callable[[torch.Tensor], torch.Tensor]]:

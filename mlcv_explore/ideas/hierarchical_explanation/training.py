@@ -22,7 +22,7 @@ from mlcv_explore.ideas.hierarchical_explanation import (
     rivals,
     soft_tree,
 )
-from mlcv_explore.ideas.hierarchical_explanation.backed_tree import BackedTree, random_merges
+from mlcv_explore.ideas.hierarchical_explanation.backed_tree import BackedTree, shuffled_merges
 from mlcv_explore.ideas.hierarchical_explanation.checking import DRAWS, Check, Checker, Rules
 from mlcv_explore.ideas.hierarchical_explanation.networks import logits_of, random_sets, trained
 from mlcv_explore.ideas.hierarchical_explanation.pursuit import coefficients, pictured, pursue, quantised
@@ -95,9 +95,9 @@ class Student:
         last = self.teacher[-1]
         features = self.teacher[:-1](torch.from_numpy(self.world.tested.values)).numpy()
         weight, bias, classes = last.weight.numpy(), last.bias.numpy(), self.world.classes
-        self.own["backed"] = self._right(BackedTree(weight, bias, classes).leaf_probabilities(features).argmax(1))
-        merges = random_merges(len(classes), self.seed)
-        self.own["random"] = self._right(BackedTree(weight, bias, classes, merges).leaf_probabilities(features).argmax(1))
+        backed = BackedTree(weight, bias, classes)
+        control = BackedTree(weight, bias, classes, shuffled_merges(backed.merges, self.seed))
+        self.own["backed"], self.own["random"] = (self._right(tree.leaf_probabilities(features).argmax(1)) for tree in (backed, control))
 
     def _levels(self) -> None:
         config, taught = self.config, self.world.taught
