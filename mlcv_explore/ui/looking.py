@@ -77,7 +77,7 @@ def picture(slug: str) -> Chosen | None:
         "Picture", SOURCES, default=SOURCES[0], required=True, key=f"{slug}-source", bind="query-params", on_change=_suit, args=(slug,), wrap=True
     )
     if source == "Gallery":
-        return _from_gallery(st.selectbox("Photograph", list(photographs.gallery()), key=f"{slug}-photograph", bind="query-params", filter_mode=None))
+        return from_gallery(st.selectbox("Photograph", list(photographs.gallery()), key=f"{slug}-photograph", bind="query-params", filter_mode=None))
     if source == "Scene":
         found = scene(st.slider("Scene", 1, SCENES, key=f"{slug}-scene", bind="query-params"))
         st.caption(
@@ -94,7 +94,7 @@ def picture(slug: str) -> Chosen | None:
     if given is None:
         st.info("A picture appears here once it is chosen; until then the gallery has some.", icon=":material/image:")
         return None
-    return _given(given)
+    return taken(given)
 
 
 def besides() -> tuple[str, ...]:
@@ -109,13 +109,13 @@ def beside(slug: str) -> Chosen | None:
     )
     if name == BESIDE_OWN:
         given = st.file_uploader("The second picture: JPEG, PNG, WebP or GIF, at most 8 MB", UPLOADS, key=f"{slug}-second")
-        return _given(given) if given is not None else None
+        return taken(given) if given is not None else None
     if name.startswith("scene-"):
         return scene(int(name.removeprefix("scene-")))
-    return _from_gallery(name) if name else None
+    return from_gallery(name) if name else None
 
 
-def _given(given: Any) -> Chosen | None:
+def taken(given: Any) -> Chosen | None:
     """An uploaded picture; None, and why, where it is refused."""
     try:
         found = photographs.read(given.getvalue(), given.name)
@@ -139,7 +139,7 @@ def _default_model(source: str, names: Sequence[str]) -> str:
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def _from_gallery(name: str) -> Chosen:
+def from_gallery(name: str) -> Chosen:
     known = photographs.gallery()[name]
     found = known.read()
     return Chosen(found.pixels, found.size, f"{known.title}: {known.origin}, {known.licence}", name)
@@ -319,7 +319,7 @@ def warm() -> None:
     offers = [offer.name for offer in zoo.offers() if offer.origin == "ships"]
     if not offers:
         return
-    chosen, classifier = _from_gallery(next(iter(photographs.gallery()))), zoo.load(_default_model(SOURCES[0], offers))
+    chosen, classifier = from_gallery(next(iter(photographs.gallery()))), zoo.load(_default_model(SOURCES[0], offers))
     seen = squeezed(chosen.digest, chosen.pixels, classifier.side)
     target = int(probabilities(chosen.digest, classifier.key, classifier.network, seen).argmax())
     how, layer = saliency.SaliencySettings(), list(saliency.convolutions(classifier.network))[-1]

@@ -184,13 +184,13 @@ def canvas(
     stamps: Sequence[tuple[str, int]],
     region: int,
     size: int,
+    words: str = "Mask to paint. Arrow keys move the stamp, space paints.",
 ) -> object:
     """The canvas, and what it last sent for this `token`: text of side² digits if its sender is honest, anything at all if not; else `start`.
 
     It begins with the mask `start` and again whenever `token` changes. A region's stamp is (circle, square, triangle, cross or ring; its size in
-    pixels, 0 where the reader sets it); `region` and `size` are chosen at first.
+    pixels, 0 where the reader sets it); `region` and `size` are chosen at first. `words` say what it is to who cannot see it.
     """
-    words = "Mask to paint. Arrow keys move the stamp, space paints."
     data = {
         "start": start,
         "token": token,

@@ -110,7 +110,7 @@ class HierarchicalExplanationConfig(Config):
     def _fits(self) -> "HierarchicalExplanationConfig":
         if self.dataset == "digits" and sum(self.sizes) > 1750:
             raise SettingError(
-                f"HierarchicalExplanationConfig.taught, judged, validated and tested must be 1750 digits in all, got {sum(self.sizes)}."
+                f"HierarchicalExplanationConfig.taught, judged, validated and tested must be at most 1750 digits in all, got {sum(self.sizes)}."
             )
         return self
 
