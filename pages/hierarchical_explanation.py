@@ -37,17 +37,15 @@ from mlcv_explore.ui.painting import canvas
 from mlcv_explore.ui.tree import Node, tree
 
 SOURCES = ("Digit", "Glyph", "Draw", "Table", "Photograph")  # as the link names them
-EXPLAINERS = {"pursuit": "matching pursuit", "prototypes": "nearest prototypes", "path": "a tree's path"}
 BITMAP = 32  # pixels a side of what is drawn: the digits were bitmaps of this size
 INK = 4  # pixels of the pen
 SCALE = 6  # a pixel of a node's picture
 ROW = 15  # columns of a table side by side
 NETWORK = "cifar10/0"  # whose last layer is read as a tree
-SQUARE = 192  # pixels of the photograph shown
 NAMES = {
     "pixels": "single pixels", "flat": "flat dictionary", "prototypes": "prototypes", "two": "two levels", "three": "three levels",
     "spelled": "spelled out in strokes", "shuffled": "shuffled hierarchy", "soft": "way down (soft tree)", "cart": "hard tree (CART)",
-    "spanned": "the item itself", "backed": "neural-backed tree", "random": "random tree on the network", "cnn": "network",
+    "spanned": "the item itself", "backed": "neural-backed tree", "random": "the same tree, classes dealt at random", "cnn": "network",
     "directions": "way up and way down, same item", "strangers": "way up and way down, different items", "halves": "two ways up, same item",
 }  # fmt: skip
 LINES = ("three", "two", "flat", "shuffled", "pixels")  # what a run's curves show
@@ -83,19 +81,19 @@ def play() -> None:
     if values is None:
         return
     with right:
+        if source == "Photograph":
+            forks()
         started = time.perf_counter()
         found = explaining.explain(mind, values, g, most, depth, rules, residual)
         milliseconds = 1000 * (time.perf_counter() - started)
         with picture:
             seen(mind, values, found, source)
+        if source == "Photograph":
+            st.markdown("##### The same photograph in strokes")
         verdict(found, rules, milliseconds)
         if found.pieces:
             growth(mind, values, found)
-    if found.pieces:
-        st.markdown("##### The tree, from the whole down to level 0")
-        branches(mind, values, found)
-    if source == "Photograph":
-        forks()
+            branches(mind, values, found)
 
 
 def choose(source: str, place: Any) -> tuple[Mind, np.ndarray | None]:
@@ -118,11 +116,18 @@ def choose(source: str, place: Any) -> tuple[Mind, np.ndarray | None]:
 
 def ask(source: str) -> tuple[str, int, int, Rules, bool]:
     """g, m, levels, what f asks, and whether E may hold the rest."""
-    offered = list(EXPLAINERS) if source != "Photograph" else ["pursuit"]
+    fixed = source == "Photograph"
     g = st.segmented_control(
-        "g, how E is found", list(EXPLAINERS), default="pursuit", required=True, key=f"{card.slug}-g", bind="query-params",
-        format_func=EXPLAINERS.get, wrap=True, disabled=source == "Photograph",
-    )  # fmt: skip
+        "g, how E is found",
+        explaining.EXPLAINERS,
+        default=explaining.EXPLAINERS[0],
+        required=True,
+        key=f"{card.slug}-g",
+        bind="query-params",
+        wrap=True,
+        disabled=fixed,
+        help="pursuit: the atom that fits best, again and again. prototypes: the nearest known items. path: strokes that a soft tree looks at.",
+    )
     most = settings.control(card.slug, HierarchicalExplanationView.setting("atoms"))
     depth = settings.control(card.slug, HierarchicalExplanationView.setting("depth"))
     energy = settings.control(card.slug, HierarchicalExplanationConfig.setting("energy"))
@@ -132,9 +137,9 @@ def ask(source: str) -> tuple[str, int, int, Rules, bool]:
         )
         drop = settings.control(card.slug, replace(HierarchicalExplanationConfig.setting("drop"), more=False))
         residual = settings.control(card.slug, HierarchicalExplanationView.setting("residual"))
-    if source == "Photograph":
+    if fixed:
         tests = (tests[0], False, False)  # the judge knows digits only
-    return g if g in offered else "pursuit", most, depth, Rules(energy, drop, tests), residual
+    return explaining.EXPLAINERS[0] if fixed else g, most, depth, Rules(energy, drop, tests), residual
 
 
 def drawn() -> np.ndarray | None:
@@ -176,11 +181,13 @@ def photograph() -> np.ndarray | None:
 
 def seen(mind: Mind, values: np.ndarray, found: Explanation, source: str) -> None:
     """The item, and what the judge makes of it."""
+    if source == "Photograph":
+        chosen = st.session_state[f"{card.slug}-square"]
+        st.image(chosen.shown, width="stretch", alt=chosen.words)
+        st.caption(f"{chosen.words}. In strokes it is 16 × 16 grey pixels around their mean, and f asks for energy alone: the judge knows digits.")
+        return
     if source != "Draw":
         st.image(drawing(mind, values, 12), width=SIDE * 12 if mind.vocabulary.side else "stretch", alt="The item to explain", output_format="PNG")
-    if source == "Photograph":
-        st.caption("The photograph as 16 × 16 grey pixels around their mean: what the strokes are to explain. f asks for energy alone.")
-        return
     likely = ", ".join(f"{name} {share:.0%}" for name, share in explaining.answers(mind, values))
     truth = "" if source == "Draw" else f" It is {mind.classes[labels(mind, values)]}."
     st.caption(f"The judge says {likely}.{truth}")
@@ -225,7 +232,7 @@ def growth(mind: Mind, values: np.ndarray, found: Explanation) -> None:
             with st.container(width=SIDE * 7 + 8, gap="small"):
                 words = "The item itself" if energy is None else f"What is pictured once {name} has joined: {energy:.0%} of the energy"
                 st.image(drawing(mind, picture, scale, values), width=SIDE * 7, alt=words, output_format="PNG")
-                st.caption("**X**" if energy is None else f"{'+ ' if number > 1 else ''}{name}: {energy:.0%}")
+                st.caption("**X**" if energy is None else f"{'then ' if number > 1 else ''}{name}: {energy:.0%}")
 
 
 def branches(mind: Mind, values: np.ndarray, found: Explanation) -> None:
@@ -237,24 +244,27 @@ def branches(mind: Mind, values: np.ndarray, found: Explanation) -> None:
             f"E explains {float(found.check.energy[0]):.0%}",
             drawing(mind, values, SCALE),
             "The item itself",
-            children=tuple(node(mind, piece, scale) for piece in found.pieces),
+            children=tuple(node(mind, piece, scale, opened=number == 0) for number, piece in enumerate(found.pieces)),
             opened=True,
         )
     ]
     tree(f"{card.slug}-tree", roots, "The explanation from the whole down to level 0")
     st.caption(
-        "Orange adds, blue takes away. The bar is the share of X's energy: coefficient times product with X, so that the shares of E add up to "
-        "what E explains. Logit: what a piece brings to the judge's logit of X's class, by contextual decomposition; pieces interact, so these need not add up."
+        "The tree goes from the whole down to level 0. Orange adds, blue takes away. The bar is the share of X's energy: coefficient times product "
+        "with X, so that the shares of E add up to what E explains. Logit: what a piece brings to the judge's logit of X's class, by contextual "
+        "decomposition; these need not add up."
     )
 
 
-def node(mind: Mind, piece: Piece, scale: float) -> Node:
+def node(mind: Mind, piece: Piece, scale: float, opened: bool = False) -> Node:
     """A piece as a card of the tree."""
     inside = tuple(node(mind, each, scale) for each in piece.pieces)
     title = piece.name if piece.level < 0 else f"level {piece.level}: {piece.name}"
     text = f"× {piece.weight:.2f}, logit {piece.logit:+.1f}".replace("-", "−") if piece.level >= 0 else f"logit {piece.logit:+.1f}".replace("-", "−")
     alt = f"{title}, {piece.share:.0%} of the energy" + (f", made of {len(inside)} pieces" if inside else "")
-    return Node(title, text, drawing(mind, piece.picture, SCALE, scale=scale), alt, share=min(1.0, max(0.0, piece.share)), children=inside)
+    return Node(
+        title, text, drawing(mind, piece.picture, SCALE, scale=scale), alt, share=min(1.0, max(0.0, piece.share)), children=inside, opened=opened
+    )
 
 
 def drawing(mind: Mind, values: np.ndarray, pixel: int, like: np.ndarray | None = None, scale: float | None = None) -> bytes:
@@ -269,20 +279,14 @@ def drawing(mind: Mind, values: np.ndarray, pixel: int, like: np.ndarray | None 
 
 def forks() -> None:
     """A photograph's way through the neural-backed tree, with the probability at every fork."""
-    chosen = st.session_state.get(f"{card.slug}-square")
-    if chosen is None:
-        return
-    st.markdown("##### The same photograph in colour, fork by fork: a network's last layer read as a tree")
+    chosen = st.session_state[f"{card.slug}-square"]
+    st.markdown("##### Fork by fork: a network's last layer read as a tree")
     try:
         roots, words, took = forked(chosen.digest, chosen.pixels, page.scheme())
     except CheckpointError as error:
         st.error(str(error), icon=":material/error:")
         return
-    shown, told = st.columns([1, 4], gap="medium")
-    with shown:
-        st.image(chosen.shown, width=SQUARE, alt=chosen.words)
-    with told:
-        tree(f"{card.slug}-forks", roots, "The photograph's way through the tree of classes")
+    tree(f"{card.slug}-forks", roots, "The photograph's way through the tree of classes")
     st.caption(f"{words} :gray[{took:.0f} ms.]")
 
 
@@ -304,7 +308,7 @@ def forked(digest: str, _pixels: np.ndarray, scheme: str) -> tuple[list[Node], s
     path = {words.root, *(step.taken for step in steps)}
     palette = charts.PALETTES[scheme]
 
-    def grown(place: int, share: float, reached: float) -> Node:
+    def grown(place: int, share: float | None, reached: float) -> Node:
         if place < len(words.classes):
             text = f"reached with {reached:.0%}"
             return Node(words.classes[place], text, alt=f"class {words.classes[place]}", share=share, marked=place in path)
@@ -317,12 +321,13 @@ def forked(digest: str, _pixels: np.ndarray, scheme: str) -> tuple[list[Node], s
             alt = f"which pixels speak for {words.name(fork.left)} (orange) or for {words.name(fork.right)} (blue)"
         return Node(words.name(place), f"reached with {reached:.0%}", picture, alt, share, place in path, inside, place in path)
 
-    roots = [grown(words.root, 1.0, 1.0)]
+    roots = [grown(words.root, None, 1.0)]
     best, network = int(leaves.argmax()), int(own.argmax())
     said = (
         f"The tree says {words.classes[best]} ({leaves[best]:.0%}), the network {words.classes[network]} ({own[network]:.0%}). "
         "Bars: how likely each side of a fork is. Pictures: gradient × input of the fork, orange for the side that stands first. The network knows "
-        "ten classes and has no word for anything else."
+        "ten classes and has no word for anything else. On CIFAR-10's 10,000 test photographs the network is right on 88.8 %, the tree on 87.3 %, a "
+        "tree of the same shape with the classes dealt at random on 86.3 % [86.0, 86.6] (10 deals): the shape tells much, the weights little."
     )
     return roots, said, 1000 * (time.perf_counter() - started)
 
@@ -370,10 +375,10 @@ def answer(command: str) -> None:
     table["named right, glyphs, %"] = [percent(glyphs[arm]["accuracy"]) for arm in shown]
     st.table(table, hide_index=True)
     st.caption(
-        f"Share of new items that f finds explained at no more than 100 bits each, N = 1,000; means and 95 % intervals over n = {n} seeds, not "
-        "corrected for their number. Sizes of vocabularies chosen on validation items. Named right: by the judge from E's picture, by trees themselves; "
-        f"the network itself {percent(glyphs['cnn']['accuracy'])} %, read as a tree {percent(glyphs['backed']['accuracy'])} %, as a random tree of "
-        f"the same shape {percent(glyphs['random']['accuracy'])} %."
+        f"Share of new items that f finds explained in at most 100 bits each, N = 1,000; means and 95 % intervals over n = {n} seeds, not "
+        "corrected for their number. Sizes of vocabularies chosen on validation items. Named right: by the judge from E's picture, by trees "
+        f"themselves; the network itself {percent(glyphs['cnn']['accuracy'])} %, read as a tree {percent(glyphs['backed']['accuracy'])} %, with its "
+        f"classes dealt at random {percent(glyphs['random']['accuracy'])} %."
     )
     st.markdown("##### How many items must share the dictionary?")
     found = tables.sharing(rows)
@@ -414,7 +419,7 @@ def percent(interval: Any) -> str:
 what_to_do = "Pick an item or draw one. On the right f says whether its few atoms explain it; open the tree below, down to single strokes."
 choices = {
     "source": SOURCES,
-    "g": tuple(EXPLAINERS),
+    "g": explaining.EXPLAINERS,
     "table": worlds.TABLES,
     "photograph": list(photographs.gallery()),
 }

@@ -18,10 +18,11 @@ from torch.nn import functional
 from mlcv_explore.classifiers import Normalise, Shortcut, ShortShortcut
 
 Parts = tuple[torch.Tensor, torch.Tensor]  # (whole, relevant)
+LINEAR_WHEN_EVALUATED = (nn.BatchNorm2d, nn.Dropout, nn.Dropout2d)
 
 
 @torch.no_grad()
-def decompose(network: nn.Sequential, whole: torch.Tensor, relevant: torch.Tensor) -> Parts:
+def decompose(network: nn.Sequential, whole: torch.Tensor, relevant: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Relevant and irrelevant part of the logits, each (B, K); their sum is `network(whole)` up to rounding.
 
     `whole` (B, …) is what the network is given, or (1, …) where all parts are of one picture, which then passes only once; `relevant` (B, …) is
@@ -31,7 +32,7 @@ def decompose(network: nn.Sequential, whole: torch.Tensor, relevant: torch.Tenso
 
     Raises TypeError naming a module without a rule, ValueError for a network that is not in evaluation mode.
     """
-    if any(module.training for module in network.modules()):
+    if any(module.training for module in network.modules() if isinstance(module, LINEAR_WHEN_EVALUATED)):  # a slice of a network says it trains
         raise ValueError("A network must be in evaluation mode to be decomposed: call its eval().")
     logits, kept = _through(network, whole, relevant)
     return kept, logits - kept
