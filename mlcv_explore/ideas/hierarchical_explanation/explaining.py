@@ -130,7 +130,7 @@ def explain(mind: Mind, values: np.ndarray, g: str, most: int, depth: int, rules
     found = Checker(mind.judge, item, mind.random, rules)
     check = found(picture, empty)
     label = int(found.classes[0])
-    parts = _told(mind, vocabulary, item, g, chosen[0], weights[0], label)
+    parts = _told(mind, vocabulary, item, g, chosen[0], weights[0], label) if count else ()
     if residual and item.any():
         parts = (*parts, _rest(mind, item, rest[0], label))
     dictionary = {"pursuit": vocabulary.bits(BITS), "prototypes": mind.prototypes.size * BITS, "path": _nodes_bits(mind)}[g]

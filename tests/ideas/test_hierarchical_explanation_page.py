@@ -1,0 +1,147 @@
+"""The page of hierarchical explanations under Streamlit's own test runner, and what it asks of what ships."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from mlcv_explore import checkpoints, idea
+from mlcv_explore.ideas.hierarchical_explanation import HierarchicalExplanationConfig, explaining, shipping, strokes
+from mlcv_explore.ideas.hierarchical_explanation.checking import Rules
+from mlcv_explore.ideas.hierarchical_explanation.networks import logits_of
+
+FRAME = Path(__file__).parent.parent.parent / "pages" / "frame.py"
+SLUG = "hierarchical_explanation"
+
+
+def opened(**link: str) -> AppTest:
+    app = AppTest.from_file(FRAME, default_timeout=60)
+    for name, value in link.items():
+        app.query_params[f"{SLUG}-{name}"] = value
+    app.run()
+    return app.switch_page(f"{SLUG}.py").run()
+
+
+def words(app: AppTest) -> str:
+    return "\n".join(str(element.value) for kind in ("markdown", "caption", "info", "warning", "error") for element in app.get(kind))
+
+
+@pytest.mark.parametrize("source", ["Digit", "Glyph", "Table"])
+@pytest.mark.parametrize("g", explaining.EXPLAINERS)
+def test_every_g_explains_every_world(source, g):
+    app = opened(source=source, g=g)
+    assert not app.exception and not app.error
+    said = words(app)
+    assert "f(X, E) is" in said and "**Energy**" in said and "The judge says" in said and "atoms, " in said
+
+
+def test_what_nothing_can_meet_is_false_with_its_reason_and_no_error():
+    app = opened(source="Digit", energy="1.0", atoms="1")
+    assert not app.exception and not app.error
+    assert "f(X, E) is False" in words(app) and "τ asks for 100%" in words(app)
+    with_rest = opened(source="Digit", energy="1.0", atoms="1", residual="true", label_test="false", removal_test="false")
+    assert "the rest as one vector included" in words(with_rest) and "Not asked: label, removal" in words(with_rest)
+
+
+def test_an_empty_drawing_is_met_with_what_to_do():
+    app = opened(source="Draw")
+    assert not app.exception
+    assert "Draw a digit" in words(app) and "f(X, E)" not in words(app)
+
+
+def test_a_photograph_goes_through_the_tree_of_classes_and_bad_files_are_refused():
+    app = opened(source="Photograph", photograph="cat")
+    assert not app.exception
+    said = words(app)
+    assert "The tree says" in said and "In strokes it is 16 × 16" in said and "Not asked: label, removal" in said
+    app.file_uploader[0].upload("<b>x.png", b"no picture at all", "image/png")
+    app.run()
+    assert not app.exception and len(app.error) == 1 and "<b>" not in app.error[0].value
+    file = io.BytesIO()
+    Image.fromarray(np.full((1, 700, 3), 90, np.uint8)).save(file, "PNG")  # one row, of one colour: nothing is left around its mean
+    app.file_uploader[0].upload("flat.png", file.getvalue(), "image/png")
+    app.run()
+    assert not app.exception and not app.error
+    assert "nothing explains nothing" in words(app)
+
+
+def test_bad_values_in_the_link_are_named():
+    app = opened(source="Nowhere", g="magic", atoms="99", table="iris")
+    assert not app.exception
+    said = words(app)
+    assert all(name in said for name in ("source must be", "g must be", "HierarchicalExplanationView.atoms must be", "table must be"))
+
+
+@pytest.mark.parametrize("name", shipping.BUNDLED)
+def test_what_ships_explains_what_its_card_says(name):
+    mind, card = explaining.mind(name), explaining.mind(name).card
+    assert {f"{shipping.PREFIX}{each}" for each in shipping.BUNDLED} == set(idea.load(SLUG).checkpoints())
+    assert card["recipe"] == shipping.MAKINGS[f"{shipping.PREFIX}{name}"].recipe.model_dump()
+    named = (logits_of(mind.judge, mind.items).argmax(1) == mind.labels).mean()
+    assert named > card["metrics"]["validation_judge"] - 0.15
+    assert len(mind.items) == len(mind.labels) == card["arguments"]["gallery"]
+    with pytest.raises(checkpoints.CheckpointError):
+        explaining.mind("no such world")
+
+
+def rules(**changes: object) -> Rules:
+    return Rules(**changes)
+
+
+def test_shares_add_up_to_the_energy_and_trees_to_their_pictures():
+    mind = explaining.mind("digits")
+    found = explaining.explain(mind, mind.items[0], "pursuit", 6, 2, rules())
+    assert sum(piece.share for piece in found.pieces) == pytest.approx(float(found.check.energy[0]), abs=0.02)  # but for what rounding to bits costs
+    np.testing.assert_allclose(sum(piece.picture for piece in found.pieces), found.picture, atol=1e-4)
+    composed = [piece for piece in found.pieces if piece.pieces]
+    assert composed
+    for piece in composed:
+        np.testing.assert_allclose(sum(inner.picture for inner in piece.pieces), piece.picture, atol=1e-3)
+        assert all(inner.level < piece.level for inner in piece.pieces)
+    assert found.grown[-1][2] == pytest.approx(float(found.check.energy[0]), abs=1e-4)
+    energies = [share for _, _, share in found.grown]
+    assert energies[0] < energies[-1]
+
+
+def test_more_atoms_and_levels_cost_more_and_the_rest_completes():
+    mind = explaining.mind("glyphs")
+    few, many = (explaining.explain(mind, mind.items[1], "pursuit", most, 2, rules()) for most in (2, 12))
+    assert many.bits > few.bits and many.check.energy[0] > few.check.energy[0] and many.atoms == 12
+    strokes_alone = explaining.explain(mind, mind.items[1], "pursuit", 4, 0, rules())
+    assert strokes_alone.vocabulary == strokes.KINDS * 256 and strokes_alone.dictionary == 0
+    assert all(piece.level == 0 for piece in strokes_alone.pieces)
+    whole = explaining.explain(mind, mind.items[1], "pursuit", 2, 2, rules(energy=0.99), residual=True)
+    assert whole.check.passed[0] and whole.bits == pytest.approx(few.bits + 256 * explaining.BITS)
+    assert whole.pieces[-1].name == "the rest, outside S"
+
+
+def test_the_paths_strokes_hang_at_its_forks():
+    mind = explaining.mind("digits")
+    found = explaining.explain(mind, mind.items[2], "path", 8, 2, rules())
+    assert [piece.name.split(":")[0] for piece in found.pieces] == [f"fork {number}" for number in range(1, 5)]
+    assert sum(len(piece.pieces) for piece in found.pieces) == found.atoms
+    np.testing.assert_allclose(sum(piece.picture for piece in found.pieces), found.picture, atol=1e-4)
+
+
+def test_nothing_is_explained_by_nothing():
+    mind = explaining.mind("digits")
+    for g in explaining.EXPLAINERS:
+        found = explaining.explain(mind, np.zeros(256, np.float32), g, 5, 2, rules(tests=(False, False, False)), residual=True)
+        assert not found.check.passed[0] and found.pieces == () and found.reasons == ("E is empty, and nothing explains nothing",)
+
+
+def test_a_drawing_is_made_as_large_as_fits_wherever_it_stands():
+    bitmap = np.zeros((32, 32), bool)
+    bitmap[3:9, 4:7] = True
+    moved = np.roll(bitmap, (15, 18), (0, 1))
+    np.testing.assert_array_equal(explaining.from_drawing(bitmap), explaining.from_drawing(moved))
+    picture = explaining.from_drawing(bitmap).reshape(16, 16)
+    assert picture[[0, -1]].max() > 0.5 and picture[:, 0].max() == 0  # upright: it reaches from top to bottom
+    assert not explaining.from_drawing(np.zeros((32, 32), bool)).any()
+    dot = np.zeros((32, 32), bool)
+    dot[31, 31] = True
+    assert explaining.from_drawing(dot).max() == pytest.approx(1)
+    assert HierarchicalExplanationConfig().coefficient_bits == explaining.BITS
