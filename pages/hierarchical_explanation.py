@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from mlcv_explore import charts, checkpoints, idea, images, photographs
+from mlcv_explore import charts, idea, images, photographs
 from mlcv_explore.charts import Bar, Line
 from mlcv_explore.checkpoints import CheckpointError
 from mlcv_explore.config import Config, setting
@@ -18,9 +18,9 @@ from mlcv_explore.ideas.hierarchical_explanation import (
     ARMS,
     EXPLAINING,
     ROLES,
+    SHARING,
     SIDE,
     HierarchicalExplanationConfig,
-    backed_tree,
     checking,
     explaining,
     pursuit,
@@ -28,6 +28,7 @@ from mlcv_explore.ideas.hierarchical_explanation import (
     worlds,
 )
 from mlcv_explore.ideas.hierarchical_explanation import evidence as tables
+from mlcv_explore.ideas.hierarchical_explanation import forks as photograph_forks
 from mlcv_explore.ideas.hierarchical_explanation import idea as subject
 from mlcv_explore.ideas.hierarchical_explanation.checking import Rules
 from mlcv_explore.ideas.hierarchical_explanation.explaining import Explanation, Mind, Piece
@@ -41,7 +42,6 @@ BITMAP = 32  # pixels a side of what is drawn: the digits were bitmaps of this s
 INK = 4  # pixels of the pen
 SCALE = 6  # a pixel of a node's picture
 ROW = 15  # columns of a table side by side
-NETWORK = "cifar10/0"  # whose last layer is read as a tree
 NAMES = {
     "pixels": "single pixels", "flat": "flat dictionary", "prototypes": "prototypes", "two": "two levels", "three": "three levels",
     "spelled": "spelled out in strokes", "shuffled": "shuffled hierarchy", "soft": "way down (soft tree)", "cart": "hard tree (CART)",
@@ -293,38 +293,27 @@ def forks() -> None:
 @st.cache_data(max_entries=looking.KEPT, show_spinner=False)
 def forked(digest: str, _pixels: np.ndarray, scheme: str) -> tuple[list[Node], str, float]:
     """The tree of forks for one photograph as nodes, what was found in words, and milliseconds; kept under the photograph's digest."""
-    import torch
-
     started = time.perf_counter()
-    classifier = checkpoints.load(NETWORK)
-    words, features_of = backed_tree.of_classifier(classifier)
-    square = torch.from_numpy(photographs.squeezed(_pixels, classifier.side))
-    with torch.inference_mode():
-        features = features_of(square[None]).numpy()
-        own = torch.softmax(classifier.network(square[None]), 1)[0].numpy()
-    at_forks, leaves = words.fork_probabilities(features)[0], words.leaf_probabilities(features)[0]
-    steps = words.soft_path(features[0])
-    maps = {step.node: backed_tree.fork_saliency(classifier, square, step.node, words) for step in steps}
-    path = {words.root, *(step.taken for step in steps)}
-    palette = charts.PALETTES[scheme]
+    way = photograph_forks.way(_pixels)
+    words, palette = way.tree, charts.PALETTES[scheme]
 
     def grown(place: int, share: float | None, reached: float) -> Node:
         if place < len(words.classes):
             text = f"reached with {reached:.0%}"
-            return Node(words.classes[place], text, alt=f"class {words.classes[place]}", share=share, marked=place in path)
+            return Node(words.classes[place], text, alt=f"class {words.classes[place]}", share=share, marked=place in way.path)
         fork = words.fork(place)
-        left, right = (float(each) for each in at_forks[place - len(words.classes)])
+        left, right = (float(each) for each in way.at_forks[place - len(words.classes)])
         inside = (grown(fork.left, left, reached * left), grown(fork.right, right, reached * right))
         picture, alt = b"", "a fork that is not on the way"
-        if place in maps:
-            picture = images.png(images.enlarged(images.attribution(maps[place], True, palette), 3))
+        if place in way.maps:
+            picture = images.png(images.enlarged(images.attribution(way.maps[place], True, palette), 3))
             alt = f"which pixels speak for {words.name(fork.left)} (orange) or for {words.name(fork.right)} (blue)"
-        return Node(words.name(place), f"reached with {reached:.0%}", picture, alt, share, place in path, inside, place in path)
+        return Node(words.name(place), f"reached with {reached:.0%}", picture, alt, share, place in way.path, inside, place in way.path)
 
     roots = [grown(words.root, None, 1.0)]
-    best, network = int(leaves.argmax()), int(own.argmax())
+    best, network = int(way.leaves.argmax()), int(way.network.argmax())
     said = (
-        f"The tree says {words.classes[best]} ({leaves[best]:.0%}), the network {words.classes[network]} ({own[network]:.0%}). "
+        f"The tree says {words.classes[best]} ({way.leaves[best]:.0%}), the network {words.classes[network]} ({way.network[network]:.0%}). "
         "Bars: how likely each side of a fork is. Pictures: gradient × input of the fork, orange for the side that stands first. The network knows "
         "ten classes and has no word for anything else. On CIFAR-10's 10,000 test photographs the network is right on 88.8 %, the tree on 87.3 %, a "
         "tree of the same shape with the classes dealt at random on 86.3 % [86.0, 86.6] (10 deals): the shape tells much, the weights little."
@@ -365,8 +354,10 @@ def answer(command: str) -> None:
     rows = evidence.rows(card.slug)
     glyphs = tables.arms(rows, "glyphs")
     n = glyphs["three"]["passes"].n
-    st.markdown("##### Explained at equal bits")
     names = {name: tables.arms(rows, name) for name in tables.DATASETS}
+    found = tables.sharing(rows)
+    in_short(names, found)
+    st.markdown("##### Explained at equal bits")
     shown = [arm for arm in EXPLAINING if arm not in ("spanned",)]
     table: dict[str, list[str]] = {"arm": [NAMES[arm] for arm in shown]}
     table |= {f"{name.replace('_', ' ')}, %": [percent(found[arm]["passes"]) for arm in shown] for name, found in names.items()}
@@ -381,11 +372,10 @@ def answer(command: str) -> None:
         f"classes dealt at random {percent(glyphs['random']['accuracy'])} %."
     )
     st.markdown("##### How many items must share the dictionary?")
-    found = tables.sharing(rows)
     st.table(
         {
             "N": [f"{count:,}" for count in found],
-            **{f"{NAMES[arm]}, %": [percent(line[arm]) for line in found.values()] for arm in next(iter(found.values()))},
+            **{f"{NAMES[arm]}, %": [percent(line[arm]) for line in found.values()] for arm in SHARING},
         },
         hide_index=True,
     )
@@ -411,8 +401,27 @@ def answer(command: str) -> None:
     st.code(command, language="bash", wrap_lines=True)
 
 
+def in_short(names: dict[str, Any], shared: dict[int, Any]) -> None:
+    """The question's parts answered in the evidence's own numbers."""
+    glyphs, digits = ({arm: percent(names[name][arm]["passes"]) for arm in ("three", "flat", "shuffled", "spelled")} for name in ("glyphs", "digits"))
+    alike = {arm: percent(names["glyphs"][arm]["overlap"]) for arm in ("directions", "strangers", "halves")}
+    fewest, most = min(shared), max(shared)
+    st.markdown(
+        f"**More at equal bits?** Of glyphs made of parts three levels explain {glyphs['three']} %, a flat dictionary {glyphs['flat']} %, a shuffled "
+        f"hierarchy {glyphs['shuffled']} %. Of handwritten digits three levels explain {digits['three']} %, a flat dictionary {digits['flat']} %, a "
+        f"shuffled hierarchy {digits['shuffled']} %.\n\n"
+        f"**Where from?** From dictionary bits alone: the same vocabulary spelled out in strokes explains {glyphs['spelled']} % of the glyphs. When "
+        f"{fewest:,} items share a dictionary, levels explain {percent(shared[fewest]['three'])} % and flat ones {percent(shared[fewest]['flat'])} "
+        f"%; when {most:,} do, {percent(shared[most]['three'])} % and {percent(shared[most]['flat'])} %.\n\n"
+        f"**Do both directions give the same E?** Way up and way down have {alike['directions']} % of their strokes in common on the same glyph, "
+        f"{alike['strangers']} % on different ones; two vocabularies of the same direction {alike['halves']} %."
+    )
+
+
 def percent(interval: Any) -> str:
-    """A share with its interval, in per cent."""
+    """A share with its interval, in per cent; without one where all seeds agree."""
+    if interval.low == interval.high:
+        return f"{100 * interval.mean:g}"
     return charts.with_interval(*(100 * value for value in (interval.mean, interval.low, interval.high)))
 
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from mlcv_explore import checkpoints, idea
-from mlcv_explore.ideas.hierarchical_explanation import HierarchicalExplanationConfig, explaining, shipping, strokes
+from mlcv_explore import checkpoints, idea, studies
+from mlcv_explore.ideas.hierarchical_explanation import HierarchicalExplanationConfig, evidence, explaining, shipping, strokes
 from mlcv_explore.ideas.hierarchical_explanation.checking import Rules
 from mlcv_explore.ideas.hierarchical_explanation.networks import logits_of
 
@@ -145,3 +145,16 @@ def test_a_drawing_is_made_as_large_as_fits_wherever_it_stands():
     dot[31, 31] = True
     assert explaining.from_drawing(dot).max() == pytest.approx(1)
     assert HierarchicalExplanationConfig().coefficient_bits == explaining.BITS
+
+
+def test_the_answer_tells_every_part_of_the_question_with_intervals():
+    app = opened(act="Answer")
+    assert not app.exception
+    said = words(app)
+    for part in ("More at equal bits?", "Where from?", "Do both directions give the same E?"):
+        assert part in said
+    assert said.count("[") > 15 and len(app.table) == 3
+    rows = studies.read(idea.ASSETS / SLUG, idea.load(SLUG).studies[0])
+    by_hand = [row["value"] for row in rows if (row["claim"], row["dataset"], row["arm"], row["measure"]) == ("arms", "glyphs", "three", "passes")]
+    assert evidence.arms(rows, "glyphs")["three"]["passes"].mean == pytest.approx(np.mean(by_hand)) and len(by_hand) == 10
+    assert list(evidence.sharing(rows)) == [100, 1000, 10_000, 100_000]

@@ -19,6 +19,7 @@ from mlcv_explore.seeds import numpy_stream, stream_seed
 
 PIECES = (3, 6)  # atoms of lower levels in one of level 1, of level 2, at most
 ACCEPTED = 0.6  # share of energy from which an explanation is accepted into its level
+EXAMPLES = 4000  # accepted explanations that a level is learned from, at most
 CENTRED = 1.0  # pixels that a window's centre of light may be off its middle, so that one part is not learned at many places
 
 
@@ -166,7 +167,7 @@ def learned_sizes(
             accepted = explained_below if number == 0 else _accepted(vocabulary, items, placed)
             if len(accepted) < 2:
                 break
-            centres = _typical(accepted, min(size, len(accepted)), stream_seed(seed, f"{purpose}, level {number + 1}") % 2**32)
+            centres = _typical(accepted, min(size, len(accepted)), seed, f"{purpose}, level {number + 1}")
             allowed = _allowed(vocabulary, placed)
             atoms = vocabulary.atoms[allowed]
             chosen = pursue(centres, atoms, PIECES[number])
@@ -229,12 +230,11 @@ def _within_window(vocabulary: Vocabulary) -> np.ndarray:
     return every[(rows < WINDOW) & (columns < WINDOW)]
 
 
-def _typical(pictures: np.ndarray, count: int, state: int) -> np.ndarray:
+def _typical(pictures: np.ndarray, count: int, seed: int, purpose: str) -> np.ndarray:
     """Centres of spherical k-means, unit rows (count, d)."""
     from sklearn.cluster import KMeans
 
     unit = pictures / np.maximum(np.linalg.norm(pictures, axis=1, keepdims=True), 1e-9)
-    draw = np.random.default_rng(state)
-    some = unit[draw.permutation(len(unit))[:4000]]
-    centres = KMeans(count, n_init=1, max_iter=30, random_state=state).fit(some).cluster_centers_
+    some = unit[numpy_stream(seed, f"{purpose}, examples").permutation(len(unit))[:EXAMPLES]]
+    centres = KMeans(count, n_init=1, max_iter=30, random_state=stream_seed(seed, purpose) % 2**32).fit(some).cluster_centers_
     return (centres / np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-9)).astype(np.float32)
