@@ -41,6 +41,7 @@ SOURCES = ("Digit", "Glyph", "Draw", "Table", "Photograph")  # as the link names
 BITMAP = 32  # pixels a side of what is drawn: the digits were bitmaps of this size
 INK = 4  # pixels of the pen
 SCALE = 6  # a pixel of a node's picture
+MOST_JOINED = 12  # explanations of a visitor that become atoms
 ROW = 15  # columns of a table side by side
 NAMES = {
     "pixels": "single pixels", "flat": "flat dictionary", "prototypes": "prototypes", "two": "two levels", "three": "three levels",
@@ -80,6 +81,8 @@ def play() -> None:
         g, most, depth, rules, residual = ask(source)
     if values is None:
         return
+    mine = st.session_state.setdefault(f"{card.slug}-joined", {}).setdefault(mind.card["name"], [])
+    mind = explaining.joined(mind, mine)
     with right:
         if source == "Photograph":
             forks()
@@ -91,6 +94,8 @@ def play() -> None:
         if source == "Photograph":
             st.markdown("##### The same photograph in strokes")
         verdict(found, rules, milliseconds)
+        if g == "pursuit":
+            join(mine, found, depth, residual, len(mind.vocabulary.levels))
         if found.pieces:
             growth(mind, values, found)
             branches(mind, values, found)
@@ -223,6 +228,24 @@ def verdict(found: Explanation, rules: Rules, milliseconds: float) -> None:
     )
 
 
+def join(mine: list[tuple[np.ndarray, np.ndarray]], found: Explanation, depth: int, residual: bool, top: int) -> None:
+    """An explanation that f accepts may join the last level, for this visitor; and those that did may be forgotten."""
+    free = bool(found.check.passed[0]) and depth == top and not residual and found.atoms > 1 and len(mine) < MOST_JOINED
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            f"Let E join level {top}",
+            icon=":material/add:",
+            key=f"{card.slug}-join",
+            disabled=not free,
+            on_click=mine.append,
+            args=((found.chosen, found.weights),),
+            help=f"An accepted explanation becomes an atom, for you alone. It takes f to be True, all levels, two atoms or more; {MOST_JOINED} at most.",
+        )
+        if mine:
+            st.button("Forget mine", icon=":material/undo:", key=f"{card.slug}-forget", on_click=mine.clear, type="tertiary")
+            st.caption(f"{len(mine)} of yours joined.", width="content")
+
+
 def growth(mind: Mind, values: np.ndarray, found: Explanation) -> None:
     """The picture of E as levels join from the top."""
     tiles = [("X", values, None), *found.grown]
@@ -250,8 +273,8 @@ def branches(mind: Mind, values: np.ndarray, found: Explanation) -> None:
     ]
     tree(f"{card.slug}-tree", roots, "The explanation from the whole down to level 0")
     st.caption(
-        "The tree goes from the whole down to level 0. Orange adds, blue takes away. The bar is the share of X's energy: coefficient times product "
-        "with X, so that the shares of E add up to what E explains. Logit: what a piece brings to the judge's logit of X's class, by contextual "
+        "The tree goes from the whole down to level 0. Orange adds, blue takes away. The bar is the piece's share of X's energy; shares add up to what "
+        "E explains, and one below zero is drawn as none. Logit: what a piece brings to the judge's logit of X's class, by contextual "
         "decomposition; these need not add up."
     )
 

@@ -1,5 +1,6 @@
 """The page of hierarchical explanations under Streamlit's own test runner, and what it asks of what ships."""
 
+import dataclasses
 import io
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from mlcv_explore import checkpoints, idea, studies
 from mlcv_explore.ideas.hierarchical_explanation import HierarchicalExplanationConfig, evidence, explaining, shipping, strokes
 from mlcv_explore.ideas.hierarchical_explanation.checking import Rules
 from mlcv_explore.ideas.hierarchical_explanation.networks import logits_of
+from mlcv_explore.ideas.hierarchical_explanation.vocabulary import Vocabulary
 
 FRAME = Path(__file__).parent.parent.parent / "pages" / "frame.py"
 SLUG = "hierarchical_explanation"
@@ -94,7 +96,7 @@ def rules(**changes: object) -> Rules:
 def test_shares_add_up_to_the_energy_and_trees_to_their_pictures():
     mind = explaining.mind("digits")
     found = explaining.explain(mind, mind.items[0], "pursuit", 6, 2, rules())
-    assert sum(piece.share for piece in found.pieces) == pytest.approx(float(found.check.energy[0]), abs=0.02)  # but for what rounding to bits costs
+    assert sum(piece.share for piece in found.pieces) == pytest.approx(float(found.check.energy[0]), abs=1e-4)
     np.testing.assert_allclose(sum(piece.picture for piece in found.pieces), found.picture, atol=1e-4)
     composed = [piece for piece in found.pieces if piece.pieces]
     assert composed
@@ -116,6 +118,37 @@ def test_more_atoms_and_levels_cost_more_and_the_rest_completes():
     whole = explaining.explain(mind, mind.items[1], "pursuit", 2, 2, rules(energy=0.99), residual=True)
     assert whole.check.passed[0] and whole.bits == pytest.approx(few.bits + 256 * explaining.BITS)
     assert whole.pieces[-1].name == "the rest, outside S"
+
+
+def test_an_accepted_explanation_joins_its_level_and_then_explains_by_itself():
+    mind = explaining.mind("digits")
+    item = mind.items[4]
+    found = explaining.explain(mind, item, "pursuit", 6, 2, rules())
+    assert explaining.joined(mind, []) is mind
+    grown = explaining.joined(mind, [(found.chosen, found.weights)])
+    assert len(grown.vocabulary.levels[-1]) == len(mind.vocabulary.levels[-1]) + 1
+    atom = grown.vocabulary.atoms[-1]
+    np.testing.assert_allclose(atom, found.picture / np.linalg.norm(found.picture), atol=1e-4)
+    again = explaining.explain(grown, item, "pursuit", 1, 2, rules())
+    assert again.chosen.tolist() == [len(grown.vocabulary.atoms) - 1]
+    assert float(again.check.energy[0]) == pytest.approx(float(found.check.energy[0]), abs=0.02) and again.bits < found.bits / 3
+    assert again.dictionary > found.dictionary
+    np.testing.assert_allclose(sum(piece.picture for piece in again.pieces[0].pieces), again.pieces[0].picture, atol=1e-3)
+    fresh = Vocabulary(grown.vocabulary.first, grown.vocabulary.levels, grown.vocabulary.side)  # what was carried over is what would be made anew
+    np.testing.assert_allclose(fresh.atoms, grown.vocabulary.atoms, atol=1e-4)
+    app = opened(source="Digit", item="5")
+    app.button(key=f"{SLUG}-join").click().run()
+    assert not app.exception and "1 of yours joined" in words(app)
+    app.button(key=f"{SLUG}-forget").click().run()
+    assert "of yours joined" not in words(app)
+
+
+def test_a_mind_without_levels_explains_with_strokes():
+    shipped = explaining.mind("digits")
+    mind = dataclasses.replace(shipped, vocabulary=Vocabulary(shipped.vocabulary.first, (), 16))
+    found = explaining.explain(mind, mind.items[0], "pursuit", 5, 2, rules())
+    assert {piece.level for piece in found.pieces} == {0} and found.dictionary == 0
+    assert explaining.joined(mind, [(found.chosen, found.weights)]) is mind
 
 
 def test_the_paths_strokes_hang_at_its_forks():

@@ -1,12 +1,13 @@
 """What the page asks of what ships: explain one item, as a tree from the item down to first principles, and say what f finds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
 import torch
+from scipy import sparse
 from torch import nn
 
 from mlcv_explore import checkpoints
@@ -19,7 +20,7 @@ from mlcv_explore.ideas.hierarchical_explanation.rivals import nearest
 from mlcv_explore.ideas.hierarchical_explanation.shipping import PREFIX, Shelf
 from mlcv_explore.ideas.hierarchical_explanation.soft_tree import SoftTree
 from mlcv_explore.ideas.hierarchical_explanation.training import RETOLD, atom_bits, unit_random_sets
-from mlcv_explore.ideas.hierarchical_explanation.vocabulary import Vocabulary
+from mlcv_explore.ideas.hierarchical_explanation.vocabulary import Level, Vocabulary
 
 EXPLAINERS = ("pursuit", "prototypes", "path")  # g, as the link names them
 BITS = HierarchicalExplanationConfig().coefficient_bits
@@ -61,6 +62,42 @@ class Mind:
         return found
 
 
+def joined(mind: Mind, accepted: Sequence[tuple[np.ndarray, np.ndarray]]) -> Mind:
+    """The same mind with accepted explanations, each atoms (m,) and coefficients (m,) of `mind`'s whole vocabulary, as new atoms of its last level.
+
+    What in them is of that level already is taken as its pieces, for a level is made of those below.
+    """
+    base = mind.depths[-1]
+    if not accepted or not base.levels:
+        return mind
+    below, last = base.starts[-2], base.levels[-1]
+    rows = np.zeros((len(accepted), below), np.float32)
+    for row, (atoms, weights) in zip(rows, accepted, strict=True):
+        for atom, weight in zip(atoms.tolist(), weights.tolist(), strict=True):
+            pieces = base.pieces_of(atom) if atom >= below else [(atom, 1.0)]
+            for piece, part in pieces:
+                row[piece] += weight * part
+    pictures = rows @ base.atoms[:below]
+    rows /= np.maximum(np.linalg.norm(pictures, axis=1, keepdims=True), 1e-9)
+    most = max(int((rows != 0).sum(1).max()), last.pieces.shape[1])
+    pieces, weights = np.full((len(rows), most), -1), np.zeros((len(rows), most), np.float32)
+    for place, row in enumerate(rows):
+        used = np.flatnonzero(row)
+        pieces[place, : len(used)], weights[place, : len(used)] = used, row[used]
+    widened = [np.pad(each, ((0, 0), (0, most - each.shape[1])), constant_values=fill) for each, fill in ((last.pieces, -1), (last.weights, 0))]
+    level = Level(np.concatenate([widened[0], pieces]), np.concatenate([widened[1], weights]), last.placed)
+    grown = Vocabulary(base.first, (*base.levels[:-1], level), base.side)
+    new = sparse.csr_matrix(rows)
+    # what is known of the vocabulary that ships need not be made again: that would cost a tenth of a second
+    grown.__dict__["composition"] = (*base.composition[:-1], sparse.vstack([base.composition[-1], new], format="csr"))
+    grown.__dict__["in_first"] = sparse.vstack([base.in_first, new @ base.in_first[:below]], format="csr")
+    grown.__dict__["atoms"] = np.concatenate([base.atoms, rows @ base.atoms[:below]])
+    extended = replace(mind, vocabulary=grown)
+    extended.__dict__["depths"] = (*mind.depths[:-1], grown)
+    extended.__dict__["words"], extended.__dict__["random"] = mind.words, mind.random
+    return extended
+
+
 @cache
 def mind(name: str) -> Mind:
     """The mind of a bundled world that ships. Raises CheckpointError."""
@@ -86,7 +123,7 @@ class Piece:
     name: str
     weight: float
     picture: np.ndarray  # (d,): the atom times its coefficient, signed
-    share: float  # of X's energy, coefficient times ⟨atom, X⟩; the shares of E add up to what E explains
+    share: float  # of X's energy, ⟨own picture, 2X − E's picture⟩ / ‖X‖²: shares add up to what E explains
     logit: float  # what it adds to the judge's logit of X's class, by contextual decomposition
     pieces: tuple["Piece", ...] = ()
 
@@ -106,6 +143,8 @@ class Explanation:
     dictionary: float  # bits of the vocabulary
     atoms: int  # in E
     vocabulary: int  # |S|
+    chosen: np.ndarray  # int64 (m,): the atoms of S
+    weights: np.ndarray  # float32 (m,)
 
 
 def explain(mind: Mind, values: np.ndarray, g: str, most: int, depth: int, rules: Rules, residual: bool = False) -> Explanation:
@@ -130,9 +169,10 @@ def explain(mind: Mind, values: np.ndarray, g: str, most: int, depth: int, rules
     found = Checker(mind.judge, item, mind.random, rules)
     check = found(picture, empty)
     label = int(found.classes[0])
-    parts = _told(mind, vocabulary, item, g, chosen[0], weights[0], label) if count else ()
+    towards = (2 * item - picture)[0] / max(float((item**2).sum()), 1e-12)
+    parts = _told(mind, vocabulary, item, towards, g, chosen[0], weights[0], label) if count else ()
     if residual and item.any():
-        parts = (*parts, _rest(mind, item, rest[0], label))
+        parts = (*parts, _rest(mind, item, towards, rest[0], label))
     dictionary = {"pursuit": vocabulary.bits(BITS), "prototypes": mind.prototypes.size * BITS, "path": _nodes_bits(mind)}[g]
     return Explanation(
         parts,
@@ -146,6 +186,8 @@ def explain(mind: Mind, values: np.ndarray, g: str, most: int, depth: int, rules
         float(dictionary),
         count,
         len(atoms),
+        chosen[0][chosen[0] >= 0],
+        weights[0][chosen[0] >= 0],
     )
 
 
@@ -167,34 +209,34 @@ def _told(mind: Mind, vocabulary: Vocabulary, item: np.ndarray, g: str, chosen: 
     present = chosen >= 0
     chosen, weights = chosen[present], weights[present]
     if g == "path":
-        pieces = _forks(mind, item, dict(zip(chosen.tolist(), weights.tolist(), strict=True)), label)
+        pieces = _forks(mind, item, towards, dict(zip(chosen.tolist(), weights.tolist(), strict=True)), label)
     elif g == "prototypes":
-        pieces = [_prototype(mind, vocabulary, item, int(place), float(weight)) for place, weight in zip(chosen, weights, strict=True)]
+        pieces = [_prototype(mind, vocabulary, towards, int(place), float(weight)) for place, weight in zip(chosen, weights, strict=True)]
     else:
-        pieces = [_piece(vocabulary, int(atom), float(weight), item[0], mind.columns) for atom, weight in zip(chosen, weights, strict=True)]
+        pieces = [_piece(vocabulary, int(atom), float(weight), towards, mind.columns) for atom, weight in zip(chosen, weights, strict=True)]
     return _with_logits(mind, item, pieces, label) if g == "path" else _ordered(_with_logits(mind, item, pieces, label))
 
 
-def _piece(vocabulary: Vocabulary, atom: int, weight: float, item: np.ndarray, columns: Sequence[str] = ()) -> Piece:
+def _piece(vocabulary: Vocabulary, atom: int, weight: float, towards: np.ndarray, columns: Sequence[str] = ()) -> Piece:
     """An atom with all it is made of."""
     level = vocabulary.level_of(atom)
-    inside = _ordered(_piece(vocabulary, piece, weight * part, item, columns) for piece, part in vocabulary.pieces_of(atom))
+    inside = _ordered(_piece(vocabulary, piece, weight * part, towards, columns) for piece, part in vocabulary.pieces_of(atom))
     picture = weight * vocabulary.atoms[atom]
     kind = vocabulary.kind_of(atom)
     name = columns[atom] if columns and level == 0 else f"{('stroke', 'part', 'whole')[level] if not columns else 'group'} {kind + 1}"
-    return Piece(level, name, weight, picture, _share(picture, item), 0.0, inside)
+    return Piece(level, name, weight, picture, float(picture @ towards), 0.0, inside)
 
 
-def _prototype(mind: Mind, vocabulary: Vocabulary, item: np.ndarray, place: int, weight: float) -> Piece:
+def _prototype(mind: Mind, vocabulary: Vocabulary, towards: np.ndarray, place: int, weight: float) -> Piece:
     """A prototype, itself explained."""
     picture = weight * mind.prototypes[place]
     chosen = pursue(picture[None], vocabulary.atoms, INSIDE)
     weights = coefficients(picture[None], vocabulary.atoms, chosen)[0]
-    inside = [_piece(vocabulary, int(atom), float(own), item[0], mind.columns) for atom, own in zip(chosen[0], weights, strict=True) if atom >= 0]
-    return Piece(-1, f"prototype {place + 1}", weight, picture, _share(picture, item[0]), 0.0, _ordered(inside))
+    inside = [_piece(vocabulary, int(atom), float(own), towards, mind.columns) for atom, own in zip(chosen[0], weights, strict=True) if atom >= 0]
+    return Piece(-1, f"prototype {place + 1}", weight, picture, float(picture @ towards), 0.0, _ordered(inside))
 
 
-def _forks(mind: Mind, item: np.ndarray, weights: dict[int, float], label: int) -> list[Piece]:
+def _forks(mind: Mind, item: np.ndarray, towards: np.ndarray, weights: dict[int, float], label: int) -> list[Piece]:
     """The forks of the likeliest path, in order, each with those of its strokes that are in E; a stroke of two forks stands at the first."""
     first = mind.vocabulary.first
     leaf = int(mind.tree.arrive(item)[0].argmax())
@@ -203,21 +245,17 @@ def _forks(mind: Mind, item: np.ndarray, weights: dict[int, float], label: int) 
     forks = []
     for number, (node, turn) in enumerate(mind.tree.path(leaf), start=1):
         own = [atom for atom in mind.words.atoms[node].tolist() if atom in weights]
-        inside = [_piece(mind.depths[0], atom, weights.pop(atom), item[0], mind.columns) for atom in own]
+        inside = [_piece(mind.depths[0], atom, weights.pop(atom), towards, mind.columns) for atom in own]
         probability = right[node] if turn else 1 - right[node]
         picture = sum((piece.picture for piece in inside), np.zeros(first.shape[1], np.float32))
         name = f"fork {number}: {'right' if turn else 'left'}, p = {probability:.2f}"
-        forks.append(Piece(-1, name, 1.0, picture, _share(picture, item[0]), 0.0, _ordered(inside)))
+        forks.append(Piece(-1, name, 1.0, picture, float(picture @ towards), 0.0, _ordered(inside)))
     return forks
 
 
-def _rest(mind: Mind, item: np.ndarray, rest: np.ndarray, label: int) -> Piece:
-    piece = Piece(-1, "the rest, outside S", 1.0, rest, _share(rest, item[0]), 0.0)
+def _rest(mind: Mind, item: np.ndarray, towards: np.ndarray, rest: np.ndarray, label: int) -> Piece:
+    piece = Piece(-1, "the rest, outside S", 1.0, rest, float(rest @ towards), 0.0)
     return _with_logits(mind, item, [piece], label)[0]
-
-
-def _share(picture: np.ndarray, item: np.ndarray) -> float:
-    return float(picture @ item / max(float(item @ item), 1e-12))
 
 
 def _ordered(pieces: Any) -> tuple[Piece, ...]:
