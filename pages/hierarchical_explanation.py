@@ -239,7 +239,7 @@ def join(mine: list[tuple[np.ndarray, np.ndarray]], found: Explanation, depth: i
             disabled=not free,
             on_click=mine.append,
             args=((found.chosen, found.weights),),
-            help=f"An accepted explanation becomes an atom, for you alone. It takes f to be True, all levels, two atoms or more; {MOST_JOINED} at most.",
+            help=f"An accepted explanation becomes an atom, for you alone. f must be True, with all levels, of two atoms or more; {MOST_JOINED} at most.",
         )
         if mine:
             st.button("Forget mine", icon=":material/undo:", key=f"{card.slug}-forget", on_click=mine.clear, type="tertiary")
@@ -273,8 +273,8 @@ def branches(mind: Mind, values: np.ndarray, found: Explanation) -> None:
     ]
     tree(f"{card.slug}-tree", roots, "The explanation from the whole down to level 0")
     st.caption(
-        "The tree goes from the whole down to level 0. Orange adds, blue takes away. The bar is the piece's share of X's energy; shares add up to what "
-        "E explains, and one below zero is drawn as none. Logit: what a piece brings to the judge's logit of X's class, by contextual "
+        "The tree goes from the whole down to level 0. Orange adds, blue takes away. The bar is the piece's share of X's energy: shares add up to "
+        "what E explains, and one below zero is drawn as none. Logit: what a piece brings to the judge's logit of X's class, by contextual "
         "decomposition; these need not add up."
     )
 

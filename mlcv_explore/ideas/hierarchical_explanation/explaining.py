@@ -204,7 +204,16 @@ def _chosen(mind: Mind, item: np.ndarray, g: str, atoms: np.ndarray, most: int) 
     return pursue(item, atoms, most)
 
 
-def _told(mind: Mind, vocabulary: Vocabulary, item: np.ndarray, g: str, chosen: np.ndarray, weights: np.ndarray, label: int) -> tuple[Piece, ...]:
+def _told(
+    mind: Mind,
+    vocabulary: Vocabulary,
+    item: np.ndarray,
+    towards: np.ndarray,
+    g: str,
+    chosen: np.ndarray,
+    weights: np.ndarray,
+    label: int,
+) -> tuple[Piece, ...]:
     """The nodes of an explanation, the one with the greatest share first."""
     present = chosen >= 0
     chosen, weights = chosen[present], weights[present]
