@@ -239,7 +239,7 @@ def join(mine: list[tuple[np.ndarray, np.ndarray]], found: Explanation, depth: i
             disabled=not free,
             on_click=mine.append,
             args=((found.chosen, found.weights),),
-            help=f"An accepted explanation becomes an atom, for you alone. f must be True, with all levels, of two atoms or more; {MOST_JOINED} at most.",
+            help=f"An accepted E becomes an atom, for you alone. f must be True, with all levels and two atoms or more; at most {MOST_JOINED}.",
         )
         if mine:
             st.button("Forget mine", icon=":material/undo:", key=f"{card.slug}-forget", on_click=mine.clear, type="tertiary")
