@@ -65,7 +65,8 @@ def replay(run: Run) -> None:
     last = len(frames) - 1
     at = st.slider("Frame", 0, last, last, key=f"runs-frame-{run.id}") if last else 0
     picture = subject.picture(frames)
-    chart = _curves({"": picture}, {"now": float(picture.x[at])})
+    place = round(at * (len(picture.x) - 1) / max(1, last))  # a picture need not have a point for every frame
+    chart = _curves({"": picture}, {"now": float(picture.x[place])})
     page.figure(chart, "runs-film", f"Step {frames[at].step} of {frames[at].steps}.", _cost(run), _command(run))
     _metrics({_name(run): run})
     for verdict in run.verdicts:
