@@ -72,7 +72,7 @@ class CopernicanConfig(Config):
     )
     part: str = setting("all", "What is asked", choices=PARTS, help="intervals: lives and curves. learners: lives and the three learners.")
     curves: int = setting(6, "Curves of each kind", low=2, high=30, step=1, help="Each with its own sub-sample and hyper-parameters; six kinds.")
-    problems: int = setting(3, "Problems for each learner", low=1, high=20, step=1, more=True)
+    problems: int = setting(3, "Problems for each learner", low=1, high=40, step=1, more=True)
     rounds: int = setting(100, "Rounds, epochs, iterations", low=20, high=LONGEST, step=10, more=True, help="The budget of a curve.")
     lives: int = setting(20_000, "Simulated lives", low=100, high=200_000, step=1000, more=True, help="For each law and inspection.")
 
@@ -130,7 +130,8 @@ def metrics(config: CopernicanConfig, film: Film) -> dict[str, np.ndarray]:
                 found[f"{kind}_{stops}_half_coverage"] = halves[kind][:, row]
                 for column, method in enumerate(METHODS):
                     wanted = ("coverage", "score", "over") if method == "copernican" else ("score",)
-                    wanted = ("coverage", "width", "score", "over") if stops == "time" else wanted
+                    if method != "copernican" and stops == "time":
+                        wanted = ("coverage", "width", "score")
                     for measure in wanted if applies(kind, method) else ():
                         found[f"{kind}_{stops}_{method}_{measure}"] = table[:, row, column, MEASURES.index(measure)]
         found["epochs_censored"] = frames["epochs"].unused
@@ -222,8 +223,8 @@ CLAIMS = (  # written down before anything was run; each can fail
         "At any step an interval from past/k to k·past, with k from other curves, has a lower interval score than Gott's.",
         ("curves_time_fitted", "curves_time_copernican"),
     ),
-    _learns("boosting", "validated", "Boosting by predicted remaining gain has less regret than choosing by validation at as many fits."),
-    _learns("boosting", "shuffled", "Boosting by predicted remaining gain has less regret than with shuffled ages."),
+    _learns("groups", "validated", "Boosting by predicted remaining gain has less regret than choosing by validation at as many fits."),
+    _learns("groups", "shuffled", "Boosting by predicted remaining gain has less regret than with shuffled ages."),
     _learns("adding", "validated", "Keeping features by predicted importance has less regret than cross-validation at as many fits."),
     _learns("adding", "shuffled", "Keeping features by predicted importance has less regret than with shuffled ages."),
     _learns("cut", "validated", "A PCA cut by drought over age has less regret than cross-validation at as many fits."),
@@ -233,7 +234,7 @@ CLAIMS = (  # written down before anything was run; each can fail
 
 def _study(name: str, seeds: int, base: CopernicanConfig) -> Study:
     """Every claim, all kinds at all stops, all methods, all rules of the learners."""
-    asked = {"intervals": base.replace(part="intervals"), "learners": base.replace(part="learners")}
+    asked = {"intervals": base.replace(part="intervals", problems=1), "learners": base.replace(part="learners")}
     cells = [
         Cell(claim.name, asked["learners" if claim.measure == "regret" else "intervals"], {arm: arm for pair in claim.contrasts for arm in pair})
         for claim in CLAIMS
@@ -287,7 +288,7 @@ idea = Idea(
     CLAIMS,
     CopernicanConfig(curves=2, problems=1, rounds=20, lives=500),
     picture,
-    (_study("live", 20, CopernicanConfig(curves=8, problems=4)), _study("full", 30, CopernicanConfig(curves=30, problems=20, rounds=LONGEST))),
+    (_study("live", 20, CopernicanConfig(curves=8, problems=16)), _study("full", 30, CopernicanConfig(curves=30, problems=40, rounds=LONGEST))),
     DONE_BEFORE,
     resampled,
 )
