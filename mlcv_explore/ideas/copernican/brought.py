@@ -35,8 +35,8 @@ class Brought:
 def read(content: bytes, name: str) -> Brought:
     """The curve in a CSV file: two columns x, y, or one column y; a header may stand above.
 
-    Columns are parted by commas, semicolons, tabs or blanks; with semicolons, tabs or blanks, a comma is a decimal comma. A curve that ends lower than
-    it began is a loss, and its importance is how far it has fallen; one that rises is its own importance. Raises BadCurve.
+    Columns are parted by commas, semicolons, tabs or blanks; with semicolons, tabs or blanks, a comma is a decimal comma. A curve that ends lower
+    than it began is a loss, and its importance is how far it has fallen; one that rises is its own importance. Raises BadCurve.
     """
     called = photographs.shown_name(name)
     if len(content) > MOST_BYTES:

@@ -49,6 +49,7 @@ class Reasons:
 
     cells: int  # comparisons of Gott's interval with a rival, at stops that are not true by construction
     beaten: int
+    doubled: int  # of those beaten, against always doubling
     lost: int
     covered: Interval  # at any step, five kinds
     gap: Interval  # score of Gott's interval minus that of quantiles of other curves, at any step
@@ -136,6 +137,7 @@ def reasons(rows: Sequence[Row]) -> Reasons:
     return Reasons(
         cells,
         sum(len(item.beaten) for item in found),
+        sum("double" in item.beaten for item in found),
         sum(len(item.lost) for item in found),
         interval(tables["curves", "curves_time_copernican", "coverage"]),
         interval(scores[0] - scores[1]),

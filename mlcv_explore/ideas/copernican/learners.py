@@ -58,8 +58,8 @@ def explained(target: np.ndarray, made: np.ndarray) -> float:
 def regrets(learner: str, count: int, luck: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Regret of every rule, how far it stays below the best at as many fits as a fraction of 1, and its fits a problem; (RULES,) float64 each.
 
-    Means over `count` problems of boosting in groups, four times as many of adding, twice as many cuts and one more. The score is the share of the test
-    part's variance that is explained, of the cut its test accuracy.
+    Means over `count` problems of boosting in groups, four times as many of adding, twice as many cuts and one more. The score is the share of the
+    test part's variance that is explained, of the cut its test accuracy.
     """
     if learner == "cut":
         return cut([problem(luck, ("digits", "wine", "breast_cancer"), classes=True) for _ in range(SHARING * count + 1)], luck)

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlcv_explore.idea import Film
 from mlcv_explore.ideas.copernican import LONGEST, SHOWN
 from mlcv_explore.ideas.copernican.brought import Brought
 from mlcv_explore.ideas.copernican.forecasts import LEVELS, STOPS, weights
 from mlcv_explore.ideas.copernican.growth import KINDS, Curve
 from mlcv_explore.ideas.copernican.intervals import covers, interval
-from mlcv_explore.idea import Film
 
 
 @dataclass(frozen=True, eq=False)
