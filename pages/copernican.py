@@ -52,7 +52,8 @@ NAMES = {
 LAW_NAMES = {"time": "at any step", "importance": "uniform in importance", "fixed": "at a fixed step", "improving": "while it improves"}
 LAW_ROLES = {"time": "idea", "importance": "oracle", "fixed": "other", "improving": "variant"}
 RULE_NAMES = {
-    "copernican": "predicted to come", "validated": "cross-validation", "shuffled": "shuffled ages", "ageblind": "rate alone", "default": "plain rule",
+    "copernican": "predicted to come", "validated": "cross-validation", "shuffled": "shuffled ages", "ageblind": "rate alone",
+    "default": "plain rule",
 }  # fmt: skip
 LEARNER_NAMES = {"groups": "Boosting in groups", "adding": "Adding features", "cut": "PCA cut"}
 SHORT = {**{kind: name for name, kind in CURVES.items() if kind}, "curves": "The first five together"}
@@ -68,8 +69,8 @@ class CopernicanView(Config):
     """What the Play act shows; nothing of it is trained."""
 
     which: int = setting(1, "Curve of this kind", low=1, high=3, step=1)
-    stop: int = setting(30, "Stop, % of the way", low=1, high=99, step=1, help="Where you look at the curve; the rest of it is what is predicted.")
-    level: float = setting(0.95, "Confidence c", low=0, high=1, step=0.01, help="0 predicts the past again, 1 predicts anything.")
+    stop: int = setting(30, "Stop, % of the way", low=1, high=99, step=1)
+    level: float = setting(0.95, "Confidence c", low=0, high=1, step=0.01, help="0 predicts the past, 1 anything.")
     rate_a: float = setting(0.02, "A: gain a round", low=0.01, high=0.2, step=0.01)
     rate_b: float = setting(0.05, "B: gain a round", low=0.01, high=0.2, step=0.01)
     age_a: int = setting(50, "A: age in rounds", low=1, high=100, step=1)
@@ -171,7 +172,7 @@ def covered(shown: looking.Seen, kind: str, film: Film, made: str, seeds: int) -
     chart = calibration_of(kind, made, page.scheme()) if kind else calibration_chart(looking.calibration(shown), "importance", page.palette())
     law = LAW_NAMES[looking.by_construction(kind)] if kind else LAW_NAMES["importance"]
     cost = f"n = {seeds} seeds, recorded" if kind else "this one curve"
-    notice = f"Below the grey line it promises too much. «{law}» is {MARK} and supports nothing."
+    notice = f"Below the grey line it promises too much. What is true {MARK} ({law}) supports nothing."
     page.figure(chart, f"{card.slug}-calibration", notice, cost, moving=True)
 
 
@@ -277,8 +278,8 @@ def answer(command: str) -> None:
     any_step = found[0]
     st.caption(
         f"Share of stops whose future lay in the interval; {note} At any step, of the first five kinds, the 50 % interval covers "
-        f"{percent(any_step.half)} %, and {any_step.over:.0%} of the misses promised too much. {tables.censored(rows):.0%} of the training runs had no "
-        "usable best epoch, mostly the budget's last, and are left out."
+        f"{percent(any_step.half)} %, and {any_step.over:.0%} of the 95 % interval's misses promised too much. {tables.censored(rows):.0%} of the "
+        "training runs had no usable best epoch, mostly the budget's last, and are left out."
     )
     st.markdown("##### And of simulated lives?")
     alive = tables.lives(rows)
@@ -297,9 +298,9 @@ def answer(command: str) -> None:
         scores(stops, [item for item in contests if item.stops == stops])
     st.caption(
         f"Interval scores, less is better; {note} ▲ Copernican is surely better than this rival, ▼ surely worse, corrected for all comparisons. "
-        f"An interval from a hundredth to a hundred times the past says nothing and scores {2 * math.log(intervals.MOST):.1f}. Fits know this curve and "
-        "its budget; their intervals take residuals for independent, which they are not. «Others» know the other curves of the seed. The last column "
-        "knows the curve itself and is no rival."
+        f"An interval from a hundredth to a hundred times the past says nothing and scores {2 * math.log(intervals.MOST):.1f}. Fits know this "
+        "curve and its budget; their intervals take residuals for independent, which they are not. Others: the other curves of the seed. The last "
+        "column knows the curve itself and is no rival."
     )
     st.markdown("##### What do the learners lose?")
     learned = tables.regrets(rows)
