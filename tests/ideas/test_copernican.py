@@ -107,7 +107,7 @@ def test_the_score_of_an_interval_by_hand():
     found = intervals.interval_score(np.zeros(3), np.ones(3), values, 0.9)
     np.testing.assert_allclose(found, [1.0, 1 + 20 * 1.0, 1 + 20 * 3.0])
     assert intervals.interval_score(np.array(0.0), np.array(0.0), np.array(0.25), 0.95) == pytest.approx(40 * 0.25)
-    assert intervals.log_ratio(np.array([1.0]), np.array([0.0]))[0] == -math.log(intervals.MOST)  # a future of nothing stays finite
+    assert intervals.log_ratio(np.array([1.0]), np.array([0.0]))[0] == pytest.approx(-math.log(intervals.MOST))  # a future of nothing stays finite
 
 
 def test_at_equal_ages_nothing_is_ranked_again():
@@ -260,16 +260,17 @@ def test_a_run_of_a_part_has_the_numbers_of_that_part_alone():
     whole = subject.metrics(subject.quick, list(subject.run(subject.quick, (3,))))
     for part in ("intervals", "learners"):
         config = subject.quick.replace(part=part)
-        alone = subject.metrics(config, list(subject.run(config, (3,))))
+        frames = list(subject.run(config, (3,)))
+        alone = subject.metrics(config, frames)
         assert set(alone) < set(whole)
         assert all(np.array_equal(values, whole[name]) for name, values in alone.items())
-        assert subject.picture(list(subject.run(config, (3,)))).lines["idea"].shape == (1, len(forecasts.LEVELS))
+        assert subject.picture(frames).lines["idea"].shape == (1, len(forecasts.LEVELS))
 
 
 def test_many_seeds_still_travel_in_one_message():
-    frames = list(subject.run(subject.quick.replace(part="intervals"), range(2)))
+    frames = list(subject.run(subject.quick.replace(part="intervals"), (0,)))
     for frame in frames:
-        many = [frame] * 25
+        many = [frame] * 50
         assert len(film.pack(film.join([[each] for each in many]))) <= 64_000
 
 
@@ -308,7 +309,7 @@ def lines(rows: int, form: str = "{0},{1}") -> bytes:
         (b"1,2\n", "at least 3 rows of numbers, got 1"),
         (b"x,y\n1,2\n2,3\n", "at least 3 rows of numbers, got 2"),
         (b"1,2\n2,three\n3,4\n", "must hold numbers alone: line 2 has three"),
-        (b"1,2\n2,<b>x</b>\n3,4\n", "line 2 has b x b"),
+        (b"1,2\n2,<b>x</b>\n3,4\n", "line 2 has _b_x_ b_"),
         (b"1,2\n3,3\n2,4\n", "rising x: in line 3 it falls from 3, got 2"),
         (b"1,2\n1,3\n2,4\n", "rising x: in line 2 it repeats 1, got 1"),
         (b"1,2\n2,nan\n3,4\n", "finite numbers up to 1e+300: line 2 has nan"),
@@ -317,7 +318,7 @@ def lines(rows: int, form: str = "{0},{1}") -> bytes:
         (b"1,2\n2,2\n3,2\n", "must grow or fall: all its values are 2"),
         (b"1,2,3\n2,3,4\n3,4,5\n", "one column y or two columns x, y: line 1 has 3 columns"),
         (b"1,2\n2\n3,4\n", "the 2 of the first line: line 2 has 1 columns"),
-        (b"1,\n2,3\n3,4\n", "must hold numbers"),
+        (b"1,\n2,3\n3,4\n", "must hold numbers alone: line 1 has nothing"),
         (b"\x89PNG\r\n\x1a\n\x00\x01", "text file"),
         (b"1\x00,2\n2,3\n3,4\n", "got binary data"),
         (b"1,2\n2," + b"9" * 5000 + b"\n3,4\n", "lines of at most 200 characters: line 2 has"),
@@ -328,7 +329,7 @@ def test_a_file_that_cannot_be_used_is_refused_in_a_sentence(content, sentence):
     with pytest.raises(brought.BadCurve) as refusal:
         brought.read(content, "../mine<i>.csv")
     said = str(refusal.value)
-    assert said.startswith("minei.csv ") or (said.startswith("mine") and "<" not in said), said
+    assert said.startswith("mine_i_.csv must "), said
     assert sentence in said and "\n" not in said and "<" not in said and len(said) < 300, said
 
 
@@ -365,7 +366,7 @@ def test_a_million_rows_are_thinned_and_it_is_said():
 
 def test_what_one_look_says():
     shown = looking.of_reader(brought.read(b"0,0\n1,1\n2,2\n3,3\n4,4\n5,4\n", "line.csv"))
-    assert len(shown.x) == 5 and shown.offset == 0  # until the last gain
+    assert len(shown.x) == 5  # until the last gain
     assert [looking.stop_at(shown, share) for share in (0.01, 0.5, 0.99)] == [1, 2, 3]
     look = looking.look(shown, 1, 0.5)
     assert (look.past, look.future, look.covered, look.before, look.covered_before) == (1, 3, True, 1, 1)
@@ -374,7 +375,7 @@ def test_what_one_look_says():
     assert (look.low, look.high, look.covered, look.before) == (3, 3, False, 3)
     assert math.isinf(looking.look(shown, 1, 1.0).high) and looking.look(shown, 1, 1.0).covered
     late = looking.of_reader(brought.read(b"1\n2\n4\n", "late.csv"))
-    assert late.offset == 1 and late.curve.importance.tolist() == [0, 1, 2, 4]
+    assert late.curve.importance.tolist() == [0, 1, 2, 4]
     found = looking.calibration(shown)
     assert set(found) == {"time", "importance", "improving"} and all((np.diff(values) >= 0).all() for values in found.values())
 

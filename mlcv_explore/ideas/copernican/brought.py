@@ -43,7 +43,7 @@ def read(content: bytes, name: str) -> Brought:
         raise BadCurve(f"{called} must be at most {MOST_BYTES >> 20} MB, got {len(content) / (1 << 20):.1f} MB.")
     lines = _lines(content, called)
     separator = _separator(lines)
-    header = int(len(lines) > 1 and not _numeric(lines[0][1], separator))
+    header = int(len(lines) > 1 and not any(NUMBER.fullmatch(part) for part in _parts(lines[0][1], separator)))
     table = _table(lines[header:], separator, called)
     if len(table) < FEWEST_ROWS:
         raise BadCurve(f"{called} must have at least {FEWEST_ROWS} rows of numbers, got {len(table)}.")
@@ -90,10 +90,6 @@ def _separator(lines: list[tuple[int, str]]) -> str:
 def _parts(line: str, separator: str) -> list[str]:
     parts = line.split() if separator == " " else [part.strip() for part in line.split(separator)]
     return parts if separator == "," else [part.replace(",", ".") for part in parts]
-
-
-def _numeric(line: str, separator: str) -> bool:
-    return all(NUMBER.fullmatch(part) for part in _parts(line, separator))
 
 
 def _table(lines: list[tuple[int, str]], separator: str, called: str) -> np.ndarray:

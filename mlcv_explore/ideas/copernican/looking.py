@@ -21,11 +21,6 @@ class Seen:
     importance: np.ndarray  # (n,) float64, 0 or more, never falling
     curve: Curve  # the same for the laws of stopping: its step t is the point t, or t − 1 where the first point already has something
 
-    @property
-    def offset(self) -> int:
-        """Points before step 1."""
-        return len(self.x) + 1 - len(self.curve.importance)
-
 
 @dataclass(frozen=True)
 class Look:
