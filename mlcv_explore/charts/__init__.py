@@ -2,6 +2,7 @@
 
 from mlcv_explore.charts.cells import heat_map, histograms
 from mlcv_explore.charts.chart import Chart, with_interval
+from mlcv_explore.charts.cone import Band, cone
 from mlcv_explore.charts.curves import Line, curves, thumbnail
 from mlcv_explore.charts.palette import PALETTES, ROLES, Palette, Role
 from mlcv_explore.charts.rows import Bar, Difference, bars_with_intervals, effects, paired_differences
@@ -9,6 +10,7 @@ from mlcv_explore.charts.rows import Bar, Difference, bars_with_intervals, effec
 __all__ = [
     "PALETTES",
     "ROLES",
+    "Band",
     "Bar",
     "Chart",
     "Difference",
@@ -16,6 +18,7 @@ __all__ = [
     "Palette",
     "Role",
     "bars_with_intervals",
+    "cone",
     "curves",
     "effects",
     "heat_map",
