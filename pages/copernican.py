@@ -156,11 +156,11 @@ def cone(shown: looking.Seen, kind: str, share: float, level: float, words: Delt
     x_title = CLOCKS.get(kind, "x")
     chart = charts.cone(shown.x, shown.importance, look.step, 2 * look.past, bands, x_title, y_title, page.palette(), (0.0, top))
     at = f"After {shown.x[look.step]:.4g} {x_title}" if kind else f"At x = {shown.x[look.step]:.4g}"
-    high = f"{look.high:.3g}" if math.isfinite(look.high) else "any amount"
+    high = amount(look.high) if math.isfinite(look.high) else "any amount"
     beyond = "" if look.past + look.high <= top else f" Its upper end is beyond the chart: {high} more."
     verdict = "inside" if look.covered else "**below** it" if look.future < look.low else "**above** it"
     notice = (
-        f"{at}: {look.past:.3g} so far. With c = {level:.0%} the rule says {look.low:.3g} to {high} more; {look.future:.3g} came, {verdict}."
+        f"{at}: {amount(look.past)} so far. With c = {level:.0%} the rule says {amount(look.low)} to {high} more; {amount(look.future)} came, {verdict}."
         f"{beyond} "
         f"Up to here it held at {look.covered_before} of {look.before} stops."
     )
@@ -169,6 +169,11 @@ def cone(shown: looking.Seen, kind: str, share: float, level: float, words: Delt
         st.caption(f"{notice} :gray[{1000 * (time.perf_counter() - started):.0f} ms.]", width="stretch")
         page.downloads(chart, f"{card.slug}-cone")
     words.caption(f"{SAYS.get(kind, 'Your curve, until its last gain.')} Wide band c, narrow band 50 %, line: as much again; dashed: what came.")
+
+
+def amount(value: float) -> str:
+    """Three significant digits, and no powers of ten where whole numbers will do."""
+    return f"{value:,.0f}" if 100 <= value < 1e7 else f"{value:.3g}"
 
 
 def covered(shown: looking.Seen, kind: str, film: Film, made: str, seeds: int) -> None:
@@ -354,8 +359,8 @@ def why(found: tables.Reasons) -> None:
         f"**{'For' if alone else 'Not even for'} a first guess at a curve that still improves and of which nothing else is known.** There its score "
         f"differs by {fits}, less being better. Of all {found.cells} comparisons with a rival at stops that are not true {MARK} it surely wins "
         f"{found.beaten}, {found.doubled} of them against doubling, and surely loses {found.lost}.",
-        f"**{'For' if holds else 'Not for'} its confidence.** At any step the 95 % interval covers {percent(found.covered)} % of the time. The quantiles of a "
-        f"handful of other curves of the kind score {gap} less{': use those when you have them' if found.gap.low > 0 else ''}.",
+        f"**{'For' if holds else 'Not for'} its confidence.** At any step the 95 % interval covers {percent(found.covered)} % of the time. The "
+        f"quantiles of a handful of other curves of the kind score {gap} less{': use those when you have them' if found.gap.low > 0 else ''}.",
         f"**{'For ' + ', '.join(better) if better else 'Not for choosing'}.** Its regret minus that of cross-validation at as many fits, in points: "
         f"{differences}. Real ages surely beat shuffled ones in {len(placebo)} of {len(LEARNERS)} learners"
         f"{': ' * bool(placebo)}{', '.join(placebo)}.",
