@@ -160,7 +160,8 @@ def cone(shown: looking.Seen, kind: str, share: float, level: float, words: Delt
     beyond = "" if look.past + look.high <= top else f" Its upper end is beyond the chart: {high} more."
     verdict = "inside" if look.covered else "**below** it" if look.future < look.low else "**above** it"
     notice = (
-        f"{at}: {amount(look.past)} so far. With c = {level:.0%} the rule says {amount(look.low)} to {high} more; {amount(look.future)} came, {verdict}."
+        f"{at}: {amount(look.past)} so far. With c = {level:.0%} the rule says {amount(look.low)} to {high} more; "
+        f"{amount(look.future)} came, {verdict}."
         f"{beyond} "
         f"Up to here it held at {look.covered_before} of {look.before} stops."
     )

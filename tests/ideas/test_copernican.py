@@ -262,6 +262,7 @@ def test_a_run_of_a_part_has_the_numbers_of_that_part_alone():
         config = subject.quick.replace(part=part)
         frames = list(subject.run(config, (3,)))
         alone = subject.metrics(config, frames)
+        assert len({frame.part for frame in frames}) == len(frames)  # else one part's numbers hide another's
         assert set(alone) < set(whole)
         assert all(np.array_equal(values, whole[name]) for name, values in alone.items())
         assert subject.picture(frames).lines["idea"].shape == (1, len(forecasts.LEVELS))
@@ -290,6 +291,7 @@ def test_the_evidence_has_every_cell_of_its_tables():
     reasons = tables.reasons(rows)
     assert reasons.cells == 5 * 3 * 7 + 3 * 3 and reasons.doubled <= reasons.beaten <= reasons.cells
     assert all(fits == found["copernican"][2] for found in tables.regrets(rows).values() for _, _, fits in found.values())
+    assert all(item[0].mean > 0 for found in tables.regrets(rows).values() for item in found.values())
     assert set(tables.lives(rows)) == set(LIVES) and 0 <= tables.censored(rows) < 1
 
 
