@@ -272,9 +272,10 @@ def draw(film: Film, cost: str) -> None:
 
 
 def bar(name: str, values: np.ndarray, role: str) -> Bar:
-    """A mean over seeds with its interval."""
+    """A mean share over seeds with its interval, which ends where a share does."""
     found = tables.interval(values)
-    return Bar(name, found.mean, found.low, found.high, role)
+    low, high = (max(0.0, found.low), min(1.0, found.high)) if len(values) > 1 else (found.low, found.high)
+    return Bar(name, found.mean, low, high, role)
 
 
 def answer(command: str) -> None:
@@ -311,7 +312,7 @@ def answer(command: str) -> None:
         scores(stops, [item for item in contests if item.stops == stops])
     st.caption(
         f"Interval scores, less is better; {note} ▲ Copernican is surely better than this rival, ▼ surely worse, corrected for all comparisons. "
-        f"An interval from a hundredth to a hundred times the past says nothing and scores {2 * math.log(intervals.MOST):.1f}. Fits know this "
+        f"An interval from a hundredth to a hundred times the past says nothing and scores {tables.reasons(rows).nothing:.1f}. Fits know this "
         "curve and its budget; their intervals take residuals for independent, which they are not. Others: the other curves of the seed. The last "
         "column knows the curve itself and is no rival."
     )
@@ -354,12 +355,14 @@ def why(found: tables.Reasons) -> None:
     differences = ", ".join(f"{LEARNER_NAMES[learner]} {points(found.validated[learner])}" for learner in LEARNERS)
     gap = charts.with_interval(found.gap.mean, found.gap.low, found.gap.high)
     alone = all(item.high < 0 for item in found.alone.values())
+    guess = "Not for" if not alone else "For" if found.improving.high < found.nothing else "Rather than a fit, but hardly for"
     fits = " and ".join(f"{charts.with_interval(item.mean, item.low, item.high)} against the {NAMES[fit]}" for fit, item in found.alone.items())
     holds = found.covered.low >= 0.92 and found.covered.high <= 0.98
     says = [
-        f"**{'For' if alone else 'Not even for'} a first guess at a curve that still improves and of which nothing else is known.** There its score "
-        f"differs by {fits}, less being better. Of all {found.cells} comparisons with a rival at stops that are not true {MARK} it surely wins "
-        f"{found.beaten}, {found.doubled} of them against doubling, and surely loses {found.lost}.",
+        f"**{guess} a first guess at a curve that still improves and of which nothing else is known.** There its score differs by {fits}, less being "
+        f"better. An interval from a hundredth to a hundred times the past, which says nothing, scores {found.nothing:.1f} there, and Gott's "
+        f"{charts.with_interval(found.improving.mean, found.improving.low, found.improving.high)}. Of all {found.cells} comparisons with a rival at "
+        f"stops that are not true {MARK} it surely wins {found.beaten}, {found.doubled} of them against doubling, and surely loses {found.lost}.",
         f"**{'For' if holds else 'Not for'} its confidence.** At any step the 95 % interval covers {percent(found.covered)} % of the time. The "
         f"quantiles of a handful of other curves of the kind score {gap} less{': use those when you have them' if found.gap.low > 0 else ''}.",
         f"**{'For ' + ', '.join(better) if better else 'Not for choosing'}.** Its regret minus that of cross-validation at as many fits, in points: "

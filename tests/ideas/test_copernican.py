@@ -289,6 +289,7 @@ def test_the_evidence_has_every_cell_of_its_tables():
     contests = tables.contests(rows)
     assert all(not set(item.beaten) & set(item.lost) for item in contests)
     reasons = tables.reasons(rows)
+    assert reasons.nothing == pytest.approx(intervals.interval_score(-9.0, 9.0, np.array(0.0), 0.5))
     assert reasons.cells == 5 * 3 * 7 + 3 * 3 and reasons.doubled <= reasons.beaten <= reasons.cells
     assert all(fits == found["copernican"][2] for found in tables.regrets(rows).values() for _, _, fits in found.values())
     assert all(item[0].mean > 0 for found in tables.regrets(rows).values() for item in found.values())

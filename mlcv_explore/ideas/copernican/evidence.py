@@ -3,6 +3,7 @@
 A row is a dict of claim, arm, the settings that vary (text), seed, measure and value (None where it is undefined).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from mlcv_explore.ideas.copernican import LIVES, applies
 from mlcv_explore.ideas.copernican.forecasts import FITS, METHODS, STOPS
 from mlcv_explore.ideas.copernican.growth import KINDS
+from mlcv_explore.ideas.copernican.intervals import MOST
 from mlcv_explore.ideas.copernican.learners import LEARNERS, RULES
 from mlcv_explore.statistics import Interval, resampled_interval
 
@@ -54,6 +56,8 @@ class Reasons:
     lost: int
     covered: Interval  # at any step, five kinds
     alone: Mapping[str, Interval]  # fit → score of Gott's interval minus that of the fit, at steps that still improve, five kinds
+    improving: Interval  # score of Gott's interval there
+    nothing: float  # score of an interval that says nothing
     gap: Interval  # score of Gott's interval minus that of quantiles of other curves, at any step
     validated: Mapping[str, Interval]  # learner → regret minus that of (cross-)validation, fractions
     shuffled: Mapping[str, Interval]
@@ -144,6 +148,8 @@ def reasons(rows: Sequence[Row]) -> Reasons:
         sum(len(item.lost) for item in found),
         interval(tables["curves", "curves_time_copernican", "coverage"]),
         {fit: interval(at_work["copernican"] - at_work[fit]) for fit in FITS[:2]},
+        interval(at_work["copernican"]),
+        2 * math.log(MOST),
         interval(scores[0] - scores[1]),
         {learner: learned[learner]["validated"][1] for learner in LEARNERS},
         {learner: learned[learner]["shuffled"][1] for learner in LEARNERS},
