@@ -191,6 +191,14 @@ def test_every_method_is_scored_as_by_hand():
     assert not without[:, [names[fit] for fit in forecasts.FITS]].any()
 
 
+def test_what_others_tell_does_not_come_from_the_curve_itself():
+    flat = np.array([0.0, 100, 101, 102, 103])
+    table, _ = forecasts.measured([straight(4), growth.Curve(flat, flat, 4)], 0.9, True)
+    time = table[forecasts.STOPS.index("time")]
+    assert time[forecasts.METHODS.index("quantiles")][0] == 0  # the two have no future over past in common
+    assert time[forecasts.METHODS.index("oracle")][0] == 1
+
+
 def test_a_lone_curve_has_gotts_interval_where_others_are_needed():
     table, _ = forecasts.measured([straight(9)], 0.9, True)
     time = table[forecasts.STOPS.index("time")]
@@ -244,13 +252,35 @@ def test_the_rules_choose_as_they_say():
     assert {learners.choice(rule, rates, equal, 0, luck) for rule in ("copernican", "shuffled", "ageblind")} == {1}
 
 
-def test_a_learner_sees_the_test_part_only_through_its_regret():
-    """Another test part must leave every choice alone: the rules' ridge scores on the old part stay as they were."""
+def test_what_is_kept_does_not_hang_on_the_test_part(monkeypatch):
     luck = numpy_stream(4, "blind")
     given = learners.problem(luck)
-    other = learners.Problem((*given.columns[:2], given.columns[2][::-1]), given.target)
-    one, two = (learners.adding(each, numpy_stream(4, "turns"))[1] for each in (given, other))
-    np.testing.assert_array_equal(one, two)
+    other = learners.Problem((*given.columns[:2], given.columns[2][::-1]), (*given.target[:2], -given.target[2]))
+    kept: list[list[int]] = []
+    original = learners.ridge_score
+    monkeypatch.setattr(learners, "ridge_score", lambda given, columns: kept.append(columns.tolist()) or original(given, columns))
+    chosen = []
+    for each in (given, other):
+        kept.clear()
+        learners.adding(each, numpy_stream(4, "turns"))
+        chosen.append(kept[: len(learners.RULES)])  # the rules come first, then what may look
+    assert chosen[0] == chosen[1]
+
+
+def test_a_cut_stops_where_nothing_more_comes_and_spends_elsewhere(monkeypatch):
+    early = np.array([0.0, 1.0, *[0.5] * 18])  # best at the second component
+    late = np.arange(20.0)  # ever better
+    tables_of = iter([(early, early / 2), (late, late / 40)])
+    monkeypatch.setattr(learners, "of_cuts", lambda _: next(tables_of))
+    monkeypatch.setattr(learners, "crossed", lambda _, limit: 1)
+    regret, fits = learners.cut([None, None], numpy_stream(0, "cut"))
+    best = late[-1] / 40
+    by_rule = dict(zip(learners.RULES, regret, strict=True))
+    total = 2 * learners.CUT_FITS
+    # the early one is at its best after two fits; from the third on its drought is above 0, and all goes to the other
+    assert by_rule["copernican"] == pytest.approx((best - late[total - 3 - 1] / 40) / 2)
+    assert by_rule["default"] == pytest.approx((best - late[learners.CUT_FITS - 1] / 40) / 2)
+    assert by_rule["copernican"] < by_rule["default"] and set(fits) == {learners.CUT_FITS}
 
 
 # the run
