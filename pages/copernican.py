@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from mlcv_explore import charts, idea
 from mlcv_explore.charts import Band, Bar, Line
@@ -135,8 +136,9 @@ def play() -> None:
             return
         slot = st.container()
         share = settings.control(card.slug, CopernicanView.setting("stop"))
+        words = st.container(gap="small")
         with slot:
-            cone(shown, kind, share / 100, level)
+            cone(shown, kind, share / 100, level, words)
     calibration, ages = st.columns(2, gap="large")
     with calibration:
         covered(shown, kind, film, run.id, len(run.seeds))
@@ -144,8 +146,8 @@ def play() -> None:
         equal_ages()
 
 
-def cone(shown: looking.Seen, kind: str, share: float, level: float) -> None:
-    """The chart with its stop, and what it says in words."""
+def cone(shown: looking.Seen, kind: str, share: float, level: float, words: DeltaGenerator) -> None:
+    """The chart with its stop here, and what it says in `words`, under the slider."""
     started = time.perf_counter()
     look = looking.look(shown, looking.stop_at(shown, share), level)
     top = ROOM * float(shown.importance[-1])
@@ -153,17 +155,26 @@ def cone(shown: looking.Seen, kind: str, share: float, level: float) -> None:
     bands = (Band(f"{level:.0%}", look.past + look.low, look.past + look.high), Band("50%", look.past + look.half_low, look.past + look.half_high))
     x_title = CLOCKS.get(kind, "x")
     chart = charts.cone(shown.x, shown.importance, look.step, 2 * look.past, bands, x_title, y_title, page.palette(), (0.0, top))
-    at = f"{x_title} {shown.x[look.step]:.4g}"
-    high = f"{look.high:.3g}" if math.isfinite(look.high) else "any amount"
+    at = f"After {shown.x[look.step]:.4g} {x_title}" if kind else f"At x = {shown.x[look.step]:.4g}"
+    high = amount(look.high) if math.isfinite(look.high) else "any amount"
     beyond = "" if look.past + look.high <= top else f" Its upper end is beyond the chart: {high} more."
     verdict = "inside" if look.covered else "**below** it" if look.future < look.low else "**above** it"
     notice = (
-        f"At {at}: {look.past:.3g} so far. With c = {level:.0%} the rule says {look.low:.3g} to {high} more; {look.future:.3g} came, {verdict}."
+        f"{at}: {amount(look.past)} so far. With c = {level:.0%} the rule says {amount(look.low)} to {high} more; "
+        f"{amount(look.future)} came, {verdict}."
         f"{beyond} "
         f"Up to here it held at {look.covered_before} of {look.before} stops."
     )
-    page.figure(chart, f"{card.slug}-cone", notice, f"{1000 * (time.perf_counter() - started):.0f} ms", moving=True)
-    st.caption(f"{SAYS.get(kind, 'Your curve, until its last gain.')} Wide band c, narrow band 50 %, line: as much again; dashed: what came.")
+    st.vega_lite_chart(chart.data, chart.spec, key=f"{card.slug}-cone", theme=None, alt=chart.subject)
+    with words, st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
+        st.caption(f"{notice} :gray[{1000 * (time.perf_counter() - started):.0f} ms.]", width="stretch")
+        page.downloads(chart, f"{card.slug}-cone")
+    words.caption(f"{SAYS.get(kind, 'Your curve, until its last gain.')} Wide band c, narrow band 50 %, line: as much again; dashed: what came.")
+
+
+def amount(value: float) -> str:
+    """Three significant digits, and no powers of ten where whole numbers will do."""
+    return f"{value:,.0f}" if 100 <= value < 1e7 else f"{value:.3g}"
 
 
 def covered(shown: looking.Seen, kind: str, film: Film, made: str, seeds: int) -> None:
@@ -173,6 +184,7 @@ def covered(shown: looking.Seen, kind: str, film: Film, made: str, seeds: int) -
     law = LAW_NAMES[looking.by_construction(kind)] if kind else LAW_NAMES["importance"]
     cost = f"n = {seeds} seeds, recorded" if kind else "this one curve"
     notice = f"Below the grey line it promises too much. What is true {MARK} ({law}) supports nothing."
+    notice += " A fixed step is one stop a curve, too few for a band." if kind else ""
     page.figure(chart, f"{card.slug}-calibration", notice, cost, moving=True)
 
 
@@ -187,7 +199,8 @@ def calibration_chart(found: dict[str, np.ndarray], constructed: str, palette: c
     """Share covered over confidence, beside the diagonal."""
     lines = {"as promised": Line("baseline", LEVELS)}
     for stops, values in found.items():
-        lines[f"{LAW_NAMES[stops]}{f', {MARK}' * (stops == constructed)}"] = Line(role_of(stops, constructed), values)
+        shown = values.mean(0) if stops == "fixed" else values  # one stop a curve: its band would hide the others
+        lines[f"{LAW_NAMES[stops]}{f', {MARK}' * (stops == constructed)}"] = Line(role_of(stops, constructed), shown)
     limits = {"x_domain": (0.0, 1.0), "y_domain": (0.0, 1.0), "y_format": ".0%"}
     return charts.curves(LEVELS, lines, "confidence c", "share covered", palette=palette, **limits)
 
@@ -259,9 +272,10 @@ def draw(film: Film, cost: str) -> None:
 
 
 def bar(name: str, values: np.ndarray, role: str) -> Bar:
-    """A mean over seeds with its interval."""
+    """A mean share over seeds with its interval, which ends where a share does."""
     found = tables.interval(values)
-    return Bar(name, found.mean, found.low, found.high, role)
+    low, high = (max(0.0, found.low), min(1.0, found.high)) if len(values) > 1 else (found.low, found.high)
+    return Bar(name, found.mean, low, high, role)
 
 
 def answer(command: str) -> None:
@@ -298,7 +312,7 @@ def answer(command: str) -> None:
         scores(stops, [item for item in contests if item.stops == stops])
     st.caption(
         f"Interval scores, less is better; {note} ▲ Copernican is surely better than this rival, ▼ surely worse, corrected for all comparisons. "
-        f"An interval from a hundredth to a hundred times the past says nothing and scores {2 * math.log(intervals.MOST):.1f}. Fits know this "
+        f"An interval from a hundredth to a hundred times the past says nothing and scores {tables.reasons(rows).nothing:.1f}. Fits know this "
         "curve and its budget; their intervals take residuals for independent, which they are not. Others: the other curves of the seed. The last "
         "column knows the curve itself and is no rival."
     )
@@ -338,14 +352,19 @@ def why(found: tables.Reasons) -> None:
     st.markdown("##### Why use this?")
     better = [LEARNER_NAMES[learner] for learner in LEARNERS if found.validated[learner].high < 0]
     placebo = [LEARNER_NAMES[learner] for learner in LEARNERS if found.shuffled[learner].high < 0]
-    differences = ", ".join(f"{LEARNER_NAMES[learner].lower()} {points(found.validated[learner])}" for learner in LEARNERS)
+    differences = ", ".join(f"{LEARNER_NAMES[learner]} {points(found.validated[learner])}" for learner in LEARNERS)
     gap = charts.with_interval(found.gap.mean, found.gap.low, found.gap.high)
+    alone = all(item.high < 0 for item in found.alone.values())
+    guess = "Not for" if not alone else "For" if found.improving.high < found.nothing else "Rather than a fit, but hardly for"
+    fits = " and ".join(f"{charts.with_interval(item.mean, item.low, item.high)} against the {NAMES[fit]}" for fit, item in found.alone.items())
+    holds = found.covered.low >= 0.92 and found.covered.high <= 0.98
     says = [
-        "**For a first guess at a curve that still improves and of which nothing else is known.** "
-        f"Of {found.cells} comparisons with a rival at stops that are not true {MARK} it surely wins {found.beaten}, "
-        f"{found.doubled} of them against doubling, and surely loses {found.lost}.",
-        f"**Not for its confidence.** At any step the 95 % interval covers {percent(found.covered)} % of the time, and the quantiles of a handful of "
-        f"other curves of the kind score {gap} lower: use those when you have them.",
+        f"**{guess} a first guess at a curve that still improves and of which nothing else is known.** There its score differs by {fits}, less being "
+        f"better. An interval from a hundredth to a hundred times the past, which says nothing, scores {found.nothing:.1f} there, and Gott's "
+        f"{charts.with_interval(found.improving.mean, found.improving.low, found.improving.high)}. Of all {found.cells} comparisons with a rival at "
+        f"stops that are not true {MARK} it surely wins {found.beaten}, {found.doubled} of them against doubling, and surely loses {found.lost}.",
+        f"**{'For' if holds else 'Not for'} its confidence.** At any step the 95 % interval covers {percent(found.covered)} % of the time. The "
+        f"quantiles of a handful of other curves of the kind score {gap} less{': use those when you have them' if found.gap.low > 0 else ''}.",
         f"**{'For ' + ', '.join(better) if better else 'Not for choosing'}.** Its regret minus that of cross-validation at as many fits, in points: "
         f"{differences}. Real ages surely beat shuffled ones in {len(placebo)} of {len(LEARNERS)} learners"
         f"{': ' * bool(placebo)}{', '.join(placebo)}.",
@@ -354,11 +373,14 @@ def why(found: tables.Reasons) -> None:
 
 
 def percent(interval: object) -> str:
-    """A share with its interval, in per cent."""
+    """A share with its interval, in per cent; what lies beyond 0 and 100 no share can be."""
+    return charts.with_interval(*(100 * min(1.0, max(0.0, value)) for value in (interval.mean, interval.low, interval.high)))
+
+
+def points(interval: object) -> str:
+    """A difference of shares with its interval, in points."""
     return charts.with_interval(*(100 * value for value in (interval.mean, interval.low, interval.high)))
 
-
-points = percent
 
 what_to_do = "Drag the stop: what is past says, by Gott's rule, how much is still to come. The dashed line is what came."
 choices = {"curve": list(CURVES), "equal": ("true", "false", "True", "False")}

@@ -15,7 +15,7 @@ from PIL import Image
 from scipy import stats
 
 from mlcv_explore import charts
-from mlcv_explore.charts import PALETTES, ROLES, Bar, Chart, Difference, Line
+from mlcv_explore.charts import PALETTES, ROLES, Band, Bar, Chart, Difference, Line
 from mlcv_explore.charts.chart import NUMBERS, with_interval
 from mlcv_explore.charts.curves import spread
 from mlcv_explore.charts.palette import contrast, rgb, shades, signed_shades
@@ -43,6 +43,13 @@ def some_differences() -> list[Difference]:
     ]
 
 
+def some_cone(stop: int, palette: charts.Palette = LIGHT) -> Chart:
+    grown = np.sqrt(STEPS)
+    past = grown[stop]
+    bands = (Band("95%", past * (1 + 1 / 39), math.inf), Band("50%", past * 4 / 3, past * 4))
+    return charts.cone(STEPS, grown, stop, 2 * past, bands, "step", "gain", palette, (0.0, 8.0))
+
+
 def every_chart(scheme: str) -> dict[str, Chart]:
     palette = PALETTES[scheme]
     values = np.array([[0.0, 1.5, -3.0], [2.0, np.nan, 4.0]])
@@ -55,6 +62,7 @@ def every_chart(scheme: str) -> dict[str, Chart]:
         "bars": charts.bars_with_intervals([Bar("plain", 0.65, 0.64, 0.66, "baseline"), Bar("noisy", 0.88, 0.87, 0.89, "idea")], "accuracy", palette),
         "heat map": charts.heat_map(values, ["0.2", "0.4"], ["a", 'b"', "c"], ("corruption", "σ", "points"), palette, significant=values > 1),
         "histograms": charts.histograms(np.linspace(0, 1, 4), {"clean": ("baseline", np.array([[1, 2, 3], [3, 2, 1]]))}, "confidence", palette),
+        "cone": some_cone(10, palette),
         "thumbnail": charts.thumbnail(STEPS, {"baseline": learning(5, 0.6, "plain"), "idea": learning(5, 0.9, "noisy")}, palette),
     }
 
@@ -416,3 +424,18 @@ def test_signed_values_of_either_sign_are_mirrored_in_place_not_in_colour(value:
 def test_a_signed_scale_needs_a_limit() -> None:
     with pytest.raises(ValueError, match="limit"):
         signed_shades(np.zeros(2), 0.0, LIGHT)
+
+
+# --- a cone
+
+
+def test_a_cone_opens_from_the_stop_and_only_its_numbers_move() -> None:
+    early, late = some_cone(4), some_cone(20)
+    assert early.spec == late.spec and early.subject == late.subject and early.description != late.description
+    seen, came = part(early, "value"), part(early, "seed")
+    assert len(seen) == 5 and len(came) == len(STEPS) - 4 and seen["y"].iloc[-1] == came["y"].iloc[0]
+    for name in ("wide", "narrow"):
+        band = part(early, name)
+        assert band["low"].iloc[0] == band["high"].iloc[0] == pytest.approx(math.sqrt(5))
+        assert band["low"].iloc[1] < band["high"].iloc[1] < math.inf  # an infinite end is drawn far beyond the chart
+    assert "to infinity" in early.description

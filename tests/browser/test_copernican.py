@@ -8,7 +8,9 @@ SAID = re.compile(r"so far\. With c")
 
 
 def test_an_uploaded_curve_is_stopped_elsewhere_and_the_cone_follows(server, new_tab, tmp_path):
-    (tmp_path / "gain.csv").write_text("﻿step;gain\n" + "\n".join(f"{row};{row**0.5:.3f}".replace(".", ",") for row in range(1, 80)), encoding="utf-8")
+    (tmp_path / "gain.csv").write_text(
+        "\ufeffstep;gain\n" + "\n".join(f"{row};{row**0.5:.3f}".replace(".", ",") for row in range(1, 80)), encoding="utf-8"
+    )
     (tmp_path / "bad.csv").write_text("1,2\n3,3\n2,4\n", encoding="utf-8")
     tab = new_tab(390, 844, "dark")
     tab.open(f"{server}/copernican?copernican-curve=Your+own+CSV")
@@ -18,15 +20,15 @@ def test_an_uploaded_curve_is_stopped_elsewhere_and_the_cone_follows(server, new
     chooser.set_input_files(tmp_path / "gain.csv")
     expect(tab.page.get_by_text(SAID)).to_be_visible(timeout=30_000)
     tab.idle()
-    chart = tab.page.locator('[data-testid="stVegaLiteChart"] canvas').first
+    chart = tab.page.locator('[data-testid="stVegaLiteChart"]').first
     expect(chart).to_be_visible(timeout=30_000)
-    words, before = tab.page.get_by_text(SAID).inner_text(), chart.evaluate("canvas => canvas.toDataURL()")
+    words, before = tab.page.get_by_text(SAID).inner_text(), chart.screenshot()
     stop = tab.page.get_by_role("slider", name="Stop, % of the way")
     stop.focus()
     for _ in range(10):
         tab.page.keyboard.press("ArrowRight")
     tab.page.wait_for_function("([old]) => !document.body.innerText.includes(old)", arg=[words], timeout=15_000)
     tab.idle()
-    assert chart.evaluate("canvas => canvas.toDataURL()") != before
+    assert chart.screenshot() != before
     assert "copernican-stop=40" in tab.page.url
     assert tab.page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")

@@ -191,6 +191,14 @@ def test_every_method_is_scored_as_by_hand():
     assert not without[:, [names[fit] for fit in forecasts.FITS]].any()
 
 
+def test_what_others_tell_does_not_come_from_the_curve_itself():
+    flat = np.array([0.0, 100, 101, 102, 103])
+    table, _ = forecasts.measured([straight(4), growth.Curve(flat, flat, 4)], 0.9, True)
+    time = table[forecasts.STOPS.index("time")]
+    assert time[forecasts.METHODS.index("quantiles")][0] == 0  # the two have no future over past in common
+    assert time[forecasts.METHODS.index("oracle")][0] == 1
+
+
 def test_a_lone_curve_has_gotts_interval_where_others_are_needed():
     table, _ = forecasts.measured([straight(9)], 0.9, True)
     time = table[forecasts.STOPS.index("time")]
@@ -244,13 +252,35 @@ def test_the_rules_choose_as_they_say():
     assert {learners.choice(rule, rates, equal, 0, luck) for rule in ("copernican", "shuffled", "ageblind")} == {1}
 
 
-def test_a_learner_sees_the_test_part_only_through_its_regret():
-    """Another test part must leave every choice alone: the rules' ridge scores on the old part stay as they were."""
+def test_what_is_kept_does_not_hang_on_the_test_part(monkeypatch):
     luck = numpy_stream(4, "blind")
     given = learners.problem(luck)
-    other = learners.Problem((*given.columns[:2], given.columns[2][::-1]), given.target)
-    one, two = (learners.adding(each, numpy_stream(4, "turns"))[1] for each in (given, other))
-    np.testing.assert_array_equal(one, two)
+    other = learners.Problem((*given.columns[:2], given.columns[2][::-1]), (*given.target[:2], -given.target[2]))
+    kept: list[list[int]] = []
+    original = learners.ridge_score
+    monkeypatch.setattr(learners, "ridge_score", lambda given, columns: kept.append(columns.tolist()) or original(given, columns))
+    chosen = []
+    for each in (given, other):
+        kept.clear()
+        learners.adding(each, numpy_stream(4, "turns"))
+        chosen.append(kept[: len(learners.RULES)])  # the rules come first, then what may look
+    assert chosen[0] == chosen[1]
+
+
+def test_a_cut_stops_where_nothing_more_comes_and_spends_elsewhere(monkeypatch):
+    early = np.array([0.0, 1.0, *[0.5] * 18])  # best at the second component
+    late = np.arange(20.0)  # ever better
+    tables_of = iter([(early, early / 2), (late, late / 40)])
+    monkeypatch.setattr(learners, "of_cuts", lambda _: next(tables_of))
+    monkeypatch.setattr(learners, "crossed", lambda _, limit: 1)
+    regret, fits = learners.cut([None, None], numpy_stream(0, "cut"))
+    best = late[-1] / 40
+    by_rule = dict(zip(learners.RULES, regret, strict=True))
+    total = 2 * learners.CUT_FITS
+    # the early one is at its best after two fits; from the third on its drought is above 0, and all goes to the other
+    assert by_rule["copernican"] == pytest.approx((best - late[total - 3 - 1] / 40) / 2)
+    assert by_rule["default"] == pytest.approx((best - late[learners.CUT_FITS - 1] / 40) / 2)
+    assert by_rule["copernican"] < by_rule["default"] and set(fits) == {learners.CUT_FITS}
 
 
 # the run
@@ -262,6 +292,7 @@ def test_a_run_of_a_part_has_the_numbers_of_that_part_alone():
         config = subject.quick.replace(part=part)
         frames = list(subject.run(config, (3,)))
         alone = subject.metrics(config, frames)
+        assert len({frame.part for frame in frames}) == len(frames)  # else one part's numbers hide another's
         assert set(alone) < set(whole)
         assert all(np.array_equal(values, whole[name]) for name, values in alone.items())
         assert subject.picture(frames).lines["idea"].shape == (1, len(forecasts.LEVELS))
@@ -283,13 +314,15 @@ def test_the_last_level_of_the_lives_is_the_confidence_that_is_set():
 def test_the_evidence_has_every_cell_of_its_tables():
     rows = studies.read(idea.ASSETS / "copernican", subject.studies[0])
     found = tables.covers(rows)
-    assert len(found) == 7 * len(forecasts.STOPS) and all(0 <= item.asked.mean <= 1 and 0 <= item.over <= 1 for item in found)
+    assert len(found) == 7 * len(forecasts.STOPS) and all(0 <= item.asked.mean <= 1 + 1e-6 and 0 <= item.over <= 1 for item in found)
     assert {(item.kind, item.stops) for item in found if item.constructed} == tables.CONSTRUCTED
     contests = tables.contests(rows)
     assert all(not set(item.beaten) & set(item.lost) for item in contests)
     reasons = tables.reasons(rows)
+    assert reasons.nothing == pytest.approx(intervals.interval_score(-9.0, 9.0, np.array(0.0), 0.5))
     assert reasons.cells == 5 * 3 * 7 + 3 * 3 and reasons.doubled <= reasons.beaten <= reasons.cells
     assert all(fits == found["copernican"][2] for found in tables.regrets(rows).values() for _, _, fits in found.values())
+    assert all(item[0].mean > 0 for found in tables.regrets(rows).values() for item in found.values())
     assert set(tables.lives(rows)) == set(LIVES) and 0 <= tables.censored(rows) < 1
 
 

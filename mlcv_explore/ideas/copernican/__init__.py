@@ -180,11 +180,15 @@ CLAIMS = (  # written down before anything was run; each can fail
         "On five kinds of real curve, stopped at any step alike, the Copernican 95 % interval covers within 3 points of 95 %.",
         ("curves_time_copernican", "nominal"),
     ),
-    _covers("covers_half", "There the Copernican 50 % interval covers within 3 points of 50 %.", ("curves_time_half", "nominal_half")),
+    _covers(
+        "covers_half",
+        "On the same curves and stops, the Copernican 50 % interval covers within 3 points of 50 %.",
+        ("curves_time_half", "nominal_half"),
+    ),
     # contradicted when one of the five kinds is off by more
     _covers(
         "covers_each",
-        "So it does on each of the five kinds: boosting, training loss, PCA variance, importances of features, t-SNE loss.",
+        "The 95 % interval does so on each kind: boosting, training loss, PCA variance, importances of features, t-SNE loss.",
         *((f"{kind}_time_copernican", "nominal") for kind in IMPORTANCE_KINDS),
     ),
     # contradicted when looking only while there is progress spoils the law of the moment, or does not mend it
@@ -207,14 +211,14 @@ CLAIMS = (  # written down before anything was run; each can fail
     ),
     _scores(
         "beats_extrapolation_improving",
-        "So it has at steps that still improve.",
+        "At steps that still improve, it has a lower interval score than either fit.",
         ("curves_improving_copernican", "curves_improving_exponential"),
         ("curves_improving_copernican", "curves_improving_power"),
     ),
     # contradicted when a handful of other curves tells more than the principle
     _scores(
         "beats_other_curves",
-        "At any step it has a lower interval score than the quantiles of future over past on the other curves of the kind.",
+        "At any step it has a lower interval score than the quantiles of future over past on other curves of the kind.",
         ("curves_time_copernican", "curves_time_quantiles"),
     ),
     # contradicted when Gott's own factor is as good as one fitted to other curves

@@ -3,6 +3,7 @@
 A row is a dict of claim, arm, the settings that vary (text), seed, measure and value (None where it is undefined).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from mlcv_explore.ideas.copernican import LIVES, applies
-from mlcv_explore.ideas.copernican.forecasts import METHODS, STOPS
+from mlcv_explore.ideas.copernican.forecasts import FITS, METHODS, STOPS
 from mlcv_explore.ideas.copernican.growth import KINDS
+from mlcv_explore.ideas.copernican.intervals import MOST
 from mlcv_explore.ideas.copernican.learners import LEARNERS, RULES
 from mlcv_explore.statistics import Interval, resampled_interval
 
 Row = Mapping[str, Any]
+ROUNDING = 1e-6  # of what was kept in single precision
 TRAIN, TEST = 2, 1  # parts of a sub-sample, as `resampled` has them
 CONSTRUCTED = {("epochs", "time"), *((kind, "importance") for kind in ("curves", *KINDS[:5]))}  # the stop is uniform in what is predicted
 
@@ -52,6 +55,9 @@ class Reasons:
     doubled: int  # of those beaten, against always doubling
     lost: int
     covered: Interval  # at any step, five kinds
+    alone: Mapping[str, Interval]  # fit → score of Gott's interval minus that of the fit, at steps that still improve, five kinds
+    improving: Interval  # score of Gott's interval there
+    nothing: float  # score of an interval that says nothing
     gap: Interval  # score of Gott's interval minus that of quantiles of other curves, at any step
     validated: Mapping[str, Interval]  # learner → regret minus that of (cross-)validation, fractions
     shuffled: Mapping[str, Interval]
@@ -80,7 +86,7 @@ def covers(rows: Sequence[Row]) -> list[Cover]:
             arm = f"{kind}_{stops}_copernican"
             asked = tables["curves", arm, "coverage"]
             missed = 1 - asked.mean()
-            over = float(tables["curves", arm, "over"].mean() / missed) if missed > 0 else 0.0
+            over = min(1.0, float(tables["curves", arm, "over"].mean() / missed)) if missed > ROUNDING else 0.0
             half = interval(tables["curves", f"{kind}_{stops}_half", "coverage"])
             found.append(Cover(kind, stops, interval(asked), half, over, (kind, stops) in CONSTRUCTED))
     return found
@@ -134,12 +140,16 @@ def reasons(rows: Sequence[Row]) -> Reasons:
     learned = regrets(rows)
     cells = sum(len(item.scores) - 2 for item in found)
     scores = [tables["curves", f"curves_time_{method}", "score"] for method in ("copernican", "quantiles")]
+    at_work = {method: tables["curves", f"curves_improving_{method}", "score"] for method in ("copernican", *FITS[:2])}
     return Reasons(
         cells,
         sum(len(item.beaten) for item in found),
         sum("double" in item.beaten for item in found),
         sum(len(item.lost) for item in found),
         interval(tables["curves", "curves_time_copernican", "coverage"]),
+        {fit: interval(at_work["copernican"] - at_work[fit]) for fit in FITS[:2]},
+        interval(at_work["copernican"]),
+        2 * math.log(MOST),
         interval(scores[0] - scores[1]),
         {learner: learned[learner]["validated"][1] for learner in LEARNERS},
         {learner: learned[learner]["shuffled"][1] for learner in LEARNERS},
