@@ -250,13 +250,20 @@ def draw(film: Film, cost: str) -> None:
     if kinds:
         column = METHODS.index("copernican"), MEASURES.index("coverage")
         found = [
-            bar(f"{SHORT[kind]}, {LAW_NAMES[stops]}", frames[kind].measured[:, STOPS.index(stops), *column], LAW_ROLES[stops])
+            bar(
+                f"{SHORT[kind]}, {LAW_NAMES[stops]}",
+                frames[kind].measured[:, STOPS.index(stops), *column],
+                role_of(stops, looking.by_construction(kind)),
+            )
             for kind in kinds
             for stops in ("time", "improving")
         ]
         chart = charts.bars_with_intervals(found, "share covered", page.palette(), x_format=".0%", x_domain=(0.0, 1.0))
         page.figure(
-            chart, f"{card.slug}-live-curves", f"Real curves; the interval promises {config.confidence:.0%}. For epochs, any step is {MARK}.", cost
+            chart,
+            f"{card.slug}-live-curves",
+            f"Real curves; the interval promises {config.confidence:.0%}. For epochs, any step is true {MARK}.",
+            cost,
         )
     done = [learner for learner in LEARNERS if learner in frames]
     if done:
@@ -268,7 +275,7 @@ def draw(film: Film, cost: str) -> None:
         chart = charts.bars_with_intervals(found, "regret, share of the score", page.palette(), x_format=".1%")
         page.figure(chart, f"{card.slug}-live-learners", "Less is better; equal fits in each learner.", cost)
     chart = charts.bars_with_intervals(bars, "share covered", page.palette(), x_format=".0%", x_domain=(0.0, 1.0))
-    page.figure(chart, f"{card.slug}-live-lives", f"Exponential lives, simulated. The first two are {MARK}.", cost)
+    page.figure(chart, f"{card.slug}-live-lives", f"Exponential lives, simulated. The first two are true {MARK}.", cost)
 
 
 def bar(name: str, values: np.ndarray, role: str) -> Bar:

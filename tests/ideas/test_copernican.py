@@ -283,6 +283,18 @@ def test_a_cut_stops_where_nothing_more_comes_and_spends_elsewhere(monkeypatch):
     assert by_rule["copernican"] < by_rule["default"] and set(fits) == {learners.CUT_FITS}
 
 
+def test_a_drought_is_short_for_a_great_age(monkeypatch):
+    young = np.array([0.0, 1.0, *[0.5] * 18])  # best at the second component, for good
+    old = np.array([0.0, 1, 2, 3, 4, *[3.0] * 6, *[9.0] * 9])  # best at the fifth, then not before the twelfth
+    tables_of = iter([(young, np.zeros(20)), (old, (old == 9).astype(float))])
+    monkeypatch.setattr(learners, "of_cuts", lambda _: next(tables_of))
+    monkeypatch.setattr(learners, "crossed", lambda _, limit: 1)
+    regret, _ = learners.cut([None, None], numpy_stream(0, "cut"))
+    found = dict(zip(learners.RULES, regret, strict=True))
+    # of 18 fits 11 are left in a drought: at 2 : 5 they reach the twelfth, half and half they do not
+    assert found["copernican"] == 0 and found["ageblind"] == found["default"] == 0.5
+
+
 # the run
 
 
