@@ -16,6 +16,7 @@ from mlcv_explore.film import series
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.hierarchical_explanation import (
     ARMS,
+    BUDGETED,
     EXPLAINING,
     ROLES,
     SHARING,
@@ -379,7 +380,7 @@ def answer(command: str) -> None:
     n = glyphs["three"]["passes"].n
     names = {name: tables.arms(rows, name) for name in tables.DATASETS}
     found = tables.sharing(rows)
-    in_short(names, found)
+    in_short(names, found, tables.budget(rows))
     st.markdown("##### Explained at equal bits")
     shown = [arm for arm in EXPLAINING if arm not in ("spanned",)]
     table: dict[str, list[str]] = {"arm": [NAMES[arm] for arm in shown]}
@@ -394,6 +395,16 @@ def answer(command: str) -> None:
         f"themselves; the network itself {percent(glyphs['cnn']['accuracy'])} %, read as a tree {percent(glyphs['backed']['accuracy'])} %, with its "
         f"classes dealt at random {percent(glyphs['random']['accuracy'])} %."
     )
+    st.markdown("##### At other budgets?")
+    spent = tables.budget(rows)
+    st.table(
+        {
+            "bits an item": [str(bits) for bits in spent],
+            **{f"{NAMES[arm]}, %": [percent(line[arm]) for line in spent.values()] for arm in BUDGETED},
+        },
+        hide_index=True,
+    )
+    st.caption("Glyphs, N = 1,000; sizes chosen anew at each budget. The curves of a run keep the sizes chosen at its own.")
     st.markdown("##### How many items must share the dictionary?")
     st.table(
         {
@@ -424,14 +435,16 @@ def answer(command: str) -> None:
     st.code(command, language="bash", wrap_lines=True)
 
 
-def in_short(names: dict[str, Any], shared: dict[int, Any]) -> None:
+def in_short(names: dict[str, Any], shared: dict[int, Any], spent: dict[int, Any]) -> None:
     """The question's parts answered in the evidence's own numbers."""
     glyphs, digits = ({arm: percent(names[name][arm]["passes"]) for arm in ("three", "flat", "shuffled", "spelled")} for name in ("glyphs", "digits"))
     alike = {arm: percent(names["glyphs"][arm]["overlap"]) for arm in ("directions", "strangers", "halves")}
     fewest, most = min(shared), max(shared)
+    least, top = ({arm: percent(spent[bits][arm]) for arm in ("three", "flat")} for bits in (min(spent), max(spent)))
     st.markdown(
-        f"**More at equal bits?** Of glyphs made of parts three levels explain {glyphs['three']} %, a flat dictionary {glyphs['flat']} %, a shuffled "
-        f"hierarchy {glyphs['shuffled']} %. Of handwritten digits three levels explain {digits['three']} %, a flat dictionary {digits['flat']} %, a "
+        f"**More at equal bits?** Of glyphs made of parts three levels explain {glyphs['three']} % in 100 bits, a flat dictionary {glyphs['flat']} %, "
+        f"a shuffled hierarchy {glyphs['shuffled']} %; in {min(spent)} bits levels {least['three']} and flat {least['flat']} %, in {max(spent)} bits "
+        f"{top['three']} and {top['flat']} %. Of handwritten digits three levels explain {digits['three']} %, a flat dictionary {digits['flat']} %, a "
         f"shuffled hierarchy {digits['shuffled']} %.\n\n"
         f"**Where from?** From dictionary bits alone: the same vocabulary spelled out in strokes explains {glyphs['spelled']} % of the glyphs. When "
         f"{fewest:,} items share a dictionary, levels explain {percent(shared[fewest]['three'])} % and flat ones {percent(shared[fewest]['flat'])} "

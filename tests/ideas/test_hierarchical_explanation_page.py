@@ -186,8 +186,9 @@ def test_the_answer_tells_every_part_of_the_question_with_intervals():
     said = words(app)
     for part in ("More at equal bits?", "Where from?", "Do both directions give the same E?"):
         assert part in said
-    assert said.count("[") > 15 and len(app.table) == 3
+    assert said.count("[") > 15 and len(app.table) == 4
     rows = studies.read(idea.ASSETS / SLUG, idea.load(SLUG).studies[0])
     by_hand = [row["value"] for row in rows if (row["claim"], row["dataset"], row["arm"], row["measure"]) == ("arms", "glyphs", "three", "passes")]
     assert evidence.arms(rows, "glyphs")["three"]["passes"].mean == pytest.approx(np.mean(by_hand)) and len(by_hand) == 10
     assert list(evidence.sharing(rows)) == [100, 1000, 10_000, 100_000]
+    assert evidence.budget(rows)[100]["three"].mean == pytest.approx(np.mean(by_hand)) and min(evidence.budget(rows)) == 60

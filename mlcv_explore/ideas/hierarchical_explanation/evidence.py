@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlcv_explore.ideas.hierarchical_explanation import ARMS, MEASURES, SHARING
+from mlcv_explore.ideas.hierarchical_explanation import ARMS, BUDGETED, MEASURES, SHARING
 from mlcv_explore.statistics import Interval, t_interval
 
 Row = Mapping[str, Any]
@@ -24,11 +24,18 @@ def arms(rows: Sequence[Row], dataset: str) -> dict[str, dict[str, Interval]]:
 
 def sharing(rows: Sequence[Row]) -> dict[int, dict[str, Interval]]:
     """Items that share the dictionary → arm → share explained."""
-    found = {}
-    for count in sorted({int(row["items"]) for row in rows if row["claim"] == "sharing"}):
-        own = [row for row in rows if row["claim"] == "sharing" and int(row["items"]) == count]
-        found[count] = {arm: t_interval(_values(own, arm, "passes")) for arm in SHARING}
-    return found
+    return _by(rows, "sharing", "items", SHARING)
+
+
+def budget(rows: Sequence[Row]) -> dict[int, dict[str, Interval]]:
+    """Bits an item → arm → share explained, every vocabulary of the size that validation items chose at these bits."""
+    return _by(rows, "budget", "bits", BUDGETED)
+
+
+def _by(rows: Sequence[Row], claim: str, setting: str, arms: Sequence[str]) -> dict[int, dict[str, Interval]]:
+    own = [row for row in rows if row["claim"] == claim]
+    counts = sorted({int(row[setting]) for row in own})
+    return {count: {arm: t_interval(_values([row for row in own if int(row[setting]) == count], arm, "passes")) for arm in arms} for count in counts}
 
 
 def _values(rows: Sequence[Row], arm: str, measure: str) -> np.ndarray:
