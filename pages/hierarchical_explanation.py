@@ -443,8 +443,8 @@ def in_short(names: dict[str, Any], shared: dict[int, Any], spent: dict[int, Any
     least, top = ({arm: percent(spent[bits][arm]) for arm in ("three", "flat")} for bits in (min(spent), max(spent)))
     st.markdown(
         f"**More at equal bits?** Of glyphs made of parts three levels explain {glyphs['three']} % in 100 bits, a flat dictionary {glyphs['flat']} "
-        f"%, a shuffled hierarchy {glyphs['shuffled']} %; in {min(spent)} bits levels {least['three']} and flat {least['flat']} %, in {max(spent)} bits "
-        f"{top['three']} and {top['flat']} %. Of handwritten digits three levels explain {digits['three']} %, a flat dictionary {digits['flat']} %, "
+        f"%, a shuffled hierarchy {glyphs['shuffled']} %; in {min(spent)} bits levels {least['three']} and flat {least['flat']} %, in {max(spent)} "
+        f"bits {top['three']} and {top['flat']} %. Of handwritten digits three levels explain {digits['three']} %, a flat dictionary {digits['flat']} %, "
         f"a shuffled hierarchy {digits['shuffled']} %.\n\n"
         f"**Where from?** From dictionary bits alone: the same vocabulary spelled out in strokes explains {glyphs['spelled']} % of the glyphs. When "
         f"{fewest:,} items share a dictionary, levels explain {percent(shared[fewest]['three'])} % and flat ones {percent(shared[fewest]['flat'])} "
