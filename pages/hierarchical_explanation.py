@@ -88,14 +88,14 @@ def play() -> None:
         if source == "Photograph":
             forks()
         started = time.perf_counter()
-        found = explaining.explain(mind, values, g, most, depth, rules, residual)
+        found = explaining.explain(mind, values, g, most, depth, rules, residual, foreign=source == "Photograph")
         milliseconds = 1000 * (time.perf_counter() - started)
         with picture:
             seen(mind, values, found, source)
         if source == "Photograph":
             st.markdown("##### The same photograph in strokes")
         verdict(found, rules, milliseconds)
-        if g == "pursuit":
+        if g == "pursuit" and source != "Photograph":
             join(mine, found, depth, residual, len(mind.vocabulary.levels))
         if found.pieces:
             growth(mind, values, found)
@@ -179,10 +179,7 @@ def photograph() -> np.ndarray | None:
     """The photograph small and grey, its mean taken off; it is kept for the forks."""
     found = brought()
     st.session_state[f"{card.slug}-square"] = None if found is None else found
-    if found is None:
-        return None
-    grey = worlds.as_vectors(found.pixels.transpose(2, 0, 1)[None])[0]
-    return grey - grey.mean()
+    return None if found is None else explaining.from_photograph(found.pixels)
 
 
 def seen(mind: Mind, values: np.ndarray, found: Explanation, source: str) -> None:
@@ -284,7 +281,8 @@ def node(mind: Mind, piece: Piece, scale: float, opened: bool = False) -> Node:
     """A piece as a card of the tree."""
     inside = tuple(node(mind, each, scale) for each in piece.pieces)
     title = piece.name if piece.level < 0 else f"level {piece.level}: {piece.name}"
-    text = f"× {piece.weight:.2f}, logit {piece.logit:+.1f}".replace("-", "−") if piece.level >= 0 else f"logit {piece.logit:+.1f}".replace("-", "−")
+    told = [f"× {piece.weight:.2f}"] * (piece.level >= 0) + [f"logit {piece.logit:+.1f}"] * math.isfinite(piece.logit)
+    text = ", ".join(told).replace("-", "−")
     alt = f"{title}, {piece.share:.0%} of the energy" + (f", made of {len(inside)} pieces" if inside else "")
     return Node(
         title, text, drawing(mind, piece.picture, SCALE, scale=scale), alt, share=min(1.0, max(0.0, piece.share)), children=inside, opened=opened
@@ -442,10 +440,10 @@ def in_short(names: dict[str, Any], shared: dict[int, Any], spent: dict[int, Any
     fewest, most = min(shared), max(shared)
     least, top = ({arm: percent(spent[bits][arm]) for arm in ("three", "flat")} for bits in (min(spent), max(spent)))
     st.markdown(
-        f"**More at equal bits?** Of glyphs made of parts three levels explain {glyphs['three']} % in 100 bits, a flat dictionary {glyphs['flat']} "
-        f"%, a shuffled hierarchy {glyphs['shuffled']} %; in {min(spent)} bits levels {least['three']} and flat {least['flat']} %, in {max(spent)} "
-        f"bits {top['three']} and {top['flat']} %. Of handwritten digits three levels explain {digits['three']} %, a flat dictionary {digits['flat']} %, "
-        f"a shuffled hierarchy {digits['shuffled']} %.\n\n"
+        f"**More at equal bits?** Of glyphs made of parts three levels explain {glyphs['three']} % in 100 bits, a flat dictionary "
+        f"{glyphs['flat']} %, a shuffled hierarchy {glyphs['shuffled']} %; in {min(spent)} bits levels {least['three']} and flat {least['flat']} %, "
+        f"in {max(spent)} bits {top['three']} and {top['flat']} %. Of handwritten digits three levels explain {digits['three']} %, a flat "
+        f"dictionary {digits['flat']} %, a shuffled hierarchy {digits['shuffled']} %.\n\n"
         f"**Where from?** From dictionary bits alone: the same vocabulary spelled out in strokes explains {glyphs['spelled']} % of the glyphs. When "
         f"{fewest:,} items share a dictionary, levels explain {percent(shared[fewest]['three'])} % and flat ones {percent(shared[fewest]['flat'])} "
         f"%; when {most:,} do, {percent(shared[most]['three'])} % and {percent(shared[most]['flat'])} %.\n\n"

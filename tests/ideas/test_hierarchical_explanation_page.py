@@ -159,6 +159,14 @@ def test_the_paths_strokes_hang_at_its_forks():
     np.testing.assert_allclose(sum(piece.picture for piece in found.pieces), found.picture, atol=1e-4)
 
 
+def test_a_foreign_item_is_written_up_to_its_own_length_and_told_without_logits():
+    mind = explaining.mind("digits")
+    item = 40 * (mind.items[3] - mind.items[3].mean())
+    own, foreign = (explaining.explain(mind, item, "pursuit", 5, 0, rules(), foreign=each) for each in (False, True))
+    assert foreign.check.energy[0] > own.check.energy[0] + 0.2
+    assert all(np.isnan(piece.logit) for piece in foreign.pieces) and all(np.isfinite(piece.logit) for piece in own.pieces)
+
+
 def test_nothing_is_explained_by_nothing():
     mind = explaining.mind("digits")
     for g in explaining.EXPLAINERS:

@@ -1,5 +1,6 @@
 """What the page asks of what ships: explain one item, as a tree from the item down to first principles, and say what f finds."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -124,7 +125,7 @@ class Piece:
     weight: float
     picture: np.ndarray  # (d,): the atom times its coefficient, signed
     share: float  # of X's energy, ⟨own picture, 2X − E's picture⟩ / ‖X‖²: shares add up to what E explains
-    logit: float  # what it adds to the judge's logit of X's class, by contextual decomposition
+    logit: float  # what it adds to the judge's logit of X's class, by contextual decomposition; NaN where the judge knows no such X
     pieces: tuple["Piece", ...] = ()
 
 
@@ -147,16 +148,20 @@ class Explanation:
     weights: np.ndarray  # float32 (m,)
 
 
-def explain(mind: Mind, values: np.ndarray, g: str, most: int, depth: int, rules: Rules, residual: bool = False) -> Explanation:
+def explain(
+    mind: Mind, values: np.ndarray, g: str, most: int, depth: int, rules: Rules, residual: bool = False, foreign: bool = False
+) -> Explanation:
     """g and f for one item (d,): `most` atoms of the levels 0…depth, chosen by `g`, one of EXPLAINERS; `residual` adds the rest as one vector.
 
-    An item that is nothing has no explanation, and f is False.
+    An item that is nothing has no explanation, and f is False. A `foreign` one is of another world than the mind's: its coefficients are written up
+    to its own length, and what its pieces tell the judge is NaN.
     """
     vocabulary = mind.depths[min(depth, len(mind.depths) - 1)]
     item = values[None].astype(np.float32)
     atoms = mind.prototypes if g == "prototypes" else vocabulary.atoms
     chosen = _chosen(mind, item, g, atoms, most) if item.any() else np.full((1, 1), -1)
-    weights = quantised(coefficients(item, atoms, chosen), BITS, mind.limit)
+    limit = float(np.linalg.norm(item)) if foreign else mind.limit
+    weights = quantised(coefficients(item, atoms, chosen), BITS, limit)
     chosen = np.where(weights == 0, -1, chosen)  # what is written as nothing is not there
     picture = pictured(atoms, chosen, weights)
     count = int((chosen >= 0).sum())
@@ -173,6 +178,8 @@ def explain(mind: Mind, values: np.ndarray, g: str, most: int, depth: int, rules
     parts = _told(mind, vocabulary, item, towards, g, chosen[0], weights[0], label) if count else ()
     if residual and item.any():
         parts = (*parts, _rest(mind, item, towards, rest[0], label))
+    if foreign:
+        parts = tuple(_without_logit(piece) for piece in parts)
     dictionary = {"pursuit": vocabulary.bits(BITS), "prototypes": mind.prototypes.size * BITS, "path": _nodes_bits(mind)}[g]
     return Explanation(
         parts,
@@ -296,6 +303,10 @@ def _with_logits(mind: Mind, item: np.ndarray, pieces: Sequence[Piece], label: i
     return tuple(put(piece) for piece in pieces)
 
 
+def _without_logit(piece: Piece) -> Piece:
+    return replace(piece, logit=math.nan, pieces=tuple(_without_logit(inner) for inner in piece.pieces))
+
+
 def _grown(pieces: Sequence[Piece], item: np.ndarray) -> tuple[tuple[str, np.ndarray, float], ...]:
     """The picture of E as its pieces join, the highest level first; what is no atom of the vocabulary one by one."""
     steps, picture = [], np.zeros_like(item)
@@ -323,6 +334,13 @@ def _reasons(check: Check, rules: Rules, empty: bool, classes: Sequence[str], la
     if rules.tests[2] and drop < wanted - 1e-4:
         failed.append(f"without it the log-odds fall by {drop:.2f} more than without a random set, and δ asks for {wanted:.2f}")
     return tuple(failed)
+
+
+def from_photograph(pixels: np.ndarray) -> np.ndarray:
+    """A photograph (h, w, 3) uint8 as 16 × 16 grey around its mean, float32 (256,); what differs by less than a grey level is nothing."""
+    grey = worlds.as_vectors(pixels.transpose(2, 0, 1)[None])[0]
+    around = grey - grey.mean()
+    return around if np.abs(around).max() > 1 / 255 else np.zeros_like(around)
 
 
 def from_drawing(bitmap: np.ndarray) -> np.ndarray:
