@@ -100,7 +100,12 @@ def choose(kind: str, made: str) -> looking.Seen | None:
         which = settings.control(card.slug, CopernicanView.setting("which"))
         found = recorded_curves(kind, made)
         return found[min(which, len(found)) - 1]
-    given = st.file_uploader("A curve of your own: CSV, x and y or y alone, at most 8 MB", ["csv", "tsv", "txt"], key=f"{card.slug}-upload")
+    given = st.file_uploader(
+        f"A curve of your own: CSV, x and y or y alone, at most {brought.MOST_BYTES >> 20} MB",
+        ["csv", "tsv", "txt"],
+        key=f"{card.slug}-upload",
+        max_upload_size=brought.MOST_BYTES >> 20,
+    )
     st.caption("A curve that falls is taken for a loss. The file is never written to disk and not in the link.")
     if given is None:
         return None

@@ -170,7 +170,12 @@ def brought() -> looking.Chosen | None:
     """A photograph of the gallery, or the reader's own."""
     names = list(photographs.gallery())
     name = st.selectbox("Photograph", names, key=f"{card.slug}-photograph", bind="query-params", filter_mode=None)
-    given = st.file_uploader("Or one of your own: JPEG, PNG, WebP or GIF, at most 8 MB", looking.UPLOADS, key=f"{card.slug}-upload")
+    given = st.file_uploader(
+        "Or one of your own: JPEG, PNG, WebP or GIF, at most 8 MB",
+        looking.UPLOADS,
+        key=f"{card.slug}-upload",
+        max_upload_size=photographs.MOST_BYTES >> 20,
+    )
     st.caption("It is never written to disk and not in the link.")
     return looking.taken(given) if given is not None else looking.from_gallery(name)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from mlcv_explore import charts, idea, images
+from mlcv_explore import charts, idea, images, photographs
 from mlcv_explore.charts import Bar, Line
 from mlcv_explore.checkpoints import CheckpointError
 from mlcv_explore.config import Config, setting
@@ -83,7 +83,9 @@ def mask(source: str, scene: int) -> Start:
     empty = Start(np.zeros((painting.SIDE, painting.SIDE), np.uint8), "empty")
     if source == "Empty":
         return empty
-    given = st.file_uploader("A mask of your own: PNG, WebP, GIF or JPEG, at most 8 MB", UPLOADS, key=f"{card.slug}-upload")
+    given = st.file_uploader(
+        "A mask of your own: PNG, WebP, GIF or JPEG, at most 8 MB", UPLOADS, key=f"{card.slug}-upload", max_upload_size=photographs.MOST_BYTES >> 20
+    )
     shape = st.selectbox("White on black is a", brought.OBJECTS, key=f"{card.slug}-shape", bind="query-params", filter_mode=None)
     st.caption("In the palette's colours, or white on black. It is never written to disk and not in the link.")
     if given is None:

@@ -65,7 +65,9 @@ class Chosen:
 
 def drop(target: str, slug: str) -> None:
     """A field to drop a picture on, which leads to the page that explains it."""
-    given = st.file_uploader("What does a model see in a picture of yours? Drop it here", UPLOADS, key="home-picture")
+    given = st.file_uploader(
+        "What does a model see in a picture of yours? Drop it here", UPLOADS, key="home-picture", max_upload_size=photographs.MOST_BYTES >> 20
+    )
     if given is not None and given.file_id != st.session_state.get(f"{BROUGHT}-id"):
         st.session_state[BROUGHT], st.session_state[f"{BROUGHT}-id"] = given, given.file_id
         st.switch_page(target, query_params={f"{slug}-source": "Upload"})
@@ -85,7 +87,9 @@ def picture(slug: str) -> Chosen | None:
         )
         return found
     if source == "Upload":
-        given = st.file_uploader("A picture of your own: JPEG, PNG, WebP or GIF, at most 8 MB", UPLOADS, key=f"{slug}-upload")
+        given = st.file_uploader(
+            "A picture of your own: JPEG, PNG, WebP or GIF, at most 8 MB", UPLOADS, key=f"{slug}-upload", max_upload_size=photographs.MOST_BYTES >> 20
+        )
         st.caption("It is never written to disk and not in the link; a copy of the model's size and its maps stay in memory until newer ones come.")
         given = given or st.session_state.get(BROUGHT)
     else:
@@ -108,7 +112,9 @@ def beside(slug: str) -> Chosen | None:
         "Beside it", besides(), key=f"{slug}-beside", bind="query-params", format_func=lambda name: name or "nothing", filter_mode="fuzzy"
     )
     if name == BESIDE_OWN:
-        given = st.file_uploader("The second picture: JPEG, PNG, WebP or GIF, at most 8 MB", UPLOADS, key=f"{slug}-second")
+        given = st.file_uploader(
+            "The second picture: JPEG, PNG, WebP or GIF, at most 8 MB", UPLOADS, key=f"{slug}-second", max_upload_size=photographs.MOST_BYTES >> 20
+        )
         return taken(given) if given is not None else None
     if name.startswith("scene-"):
         return scene(int(name.removeprefix("scene-")))

@@ -367,7 +367,7 @@ def lines(rows: int, form: str = "{0},{1}") -> bytes:
         (b"\x89PNG\r\n\x1a\n\x00\x01", "text file"),
         (b"1\x00,2\n2,3\n3,4\n", "got binary data"),
         (b"1,2\n2," + b"9" * 5000 + b"\n3,4\n", "lines of at most 200 characters: line 2 has"),
-        (b"1" * (brought.MOST_BYTES + 1), "at most 8 MB"),
+        (b"1" * (brought.MOST_BYTES + 1), "at most 32 MB"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_in_a_sentence(content, sentence):
@@ -407,6 +407,8 @@ def test_a_million_rows_are_thinned_and_it_is_said():
     found = brought.read(content, "long.csv")
     assert len(found.x) == len(found.importance) == brought.MOST_ROWS and found.x[-1] == 999_999
     assert "1,000,000 rows: 2,000 of them" in found.notes[0]
+    wide = "\n".join(f"{place},{place**0.5:.12f}" for place in range(1_000_000)).encode()  # twice what a picture may have
+    assert len(wide) > 20 << 20 and brought.read(wide, "wide.csv").importance[-1] == pytest.approx(999_999**0.5)
 
 
 def test_what_one_look_says():

@@ -1,6 +1,7 @@
 """Curves that readers bring as a CSV file. What comes from outside is checked; nothing of it is trusted, and no file is written."""
 
 import re
+import threading
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -8,13 +9,14 @@ import numpy as np
 
 from mlcv_explore import photographs
 
-MOST_BYTES = 8 << 20
+MOST_BYTES = 32 << 20  # a million rows of two long numbers
 MOST_ROWS = 2000  # that are kept; of more, this many are taken at even distances
 FEWEST_ROWS = 3
 MOST_COLUMNS = 2
 LARGEST = 1e300  # so that forty times as much is still a number
 LONGEST_LINE = 200  # characters; a row of two numbers needs fifty
 BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_reading = threading.BoundedSemaphore(2)  # a file at the limit takes a quarter of a gigabyte while it is read
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf(inity)?)", re.IGNORECASE)
 
 
@@ -41,6 +43,11 @@ def read(content: bytes, name: str) -> Brought:
     called = photographs.shown_name(name)
     if len(content) > MOST_BYTES:
         raise BadCurve(f"{called} must be at most {MOST_BYTES >> 20} MB, got {len(content) / (1 << 20):.1f} MB.")
+    with _reading:
+        return _read(content, called)
+
+
+def _read(content: bytes, called: str) -> Brought:
     lines = _lines(content, called)
     separator = _separator(lines)
     header = int(len(lines) > 1 and not any(NUMBER.fullmatch(part) for part in _parts(lines[0][1], separator)))
