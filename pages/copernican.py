@@ -335,7 +335,7 @@ def answer(command: str) -> None:
         "fits a problem": [f"{found['copernican'][2]:.4g}" for found in learned.values()],
     }
     for rule in RULES:
-        table[f"{RULE_NAMES[rule]}, points"] = [points(found[rule][0]) for found in learned.values()]
+        table[f"{RULE_NAMES[rule]}, points"] = [charts.percent(found[rule][0]) for found in learned.values()]
     st.table(table, hide_index=True)
     st.caption(
         "Regret: how far below the best of all rules, and of one that may look at the test part, at as many fits; points of variance explained, of "
@@ -364,7 +364,7 @@ def why(found: tables.Reasons) -> None:
     st.markdown("##### Why use this?")
     better = [LEARNER_NAMES[learner] for learner in LEARNERS if found.validated[learner].high < 0]
     placebo = [LEARNER_NAMES[learner] for learner in LEARNERS if found.shuffled[learner].high < 0]
-    differences = ", ".join(f"{LEARNER_NAMES[learner]} {points(found.validated[learner])}" for learner in LEARNERS)
+    differences = ", ".join(f"{LEARNER_NAMES[learner]} {charts.percent(found.validated[learner])}" for learner in LEARNERS)
     gap = charts.with_interval(found.gap.mean, found.gap.low, found.gap.high)
     alone = all(item.high < 0 for item in found.alone.values())
     guess = "Not for" if not alone else "For" if found.improving.high < found.nothing else "Rather than a fit, but hardly for"
@@ -387,11 +387,6 @@ def why(found: tables.Reasons) -> None:
 def percent(interval: object) -> str:
     """A share with its interval, in per cent; what lies beyond 0 and 100 no share can be."""
     return charts.with_interval(*(100 * min(1.0, max(0.0, value)) for value in (interval.mean, interval.low, interval.high)))
-
-
-def points(interval: object) -> str:
-    """A difference of shares with its interval, in points."""
-    return charts.with_interval(*(100 * value for value in (interval.mean, interval.low, interval.high)))
 
 
 what_to_do = "Drag the stop: what is past says, by Gott's rule, how much is still to come. The dashed line is what came."

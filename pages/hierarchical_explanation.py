@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from mlcv_explore import charts, idea, images, photographs
-from mlcv_explore.charts import Bar, Line
+from mlcv_explore.charts import Bar, Line, percent
 from mlcv_explore.checkpoints import CheckpointError
 from mlcv_explore.config import Config, setting
 from mlcv_explore.film import series
@@ -455,13 +455,6 @@ def in_short(names: dict[str, Any], shared: dict[int, Any], spent: dict[int, Any
         f"**Do both directions give the same E?** Way up and way down have {alike['directions']} % of their strokes in common on the same glyph, "
         f"{alike['strangers']} % on different ones; two vocabularies of the same direction {alike['halves']} %."
     )
-
-
-def percent(interval: Any) -> str:
-    """A share with its interval, in per cent; without one where all seeds agree."""
-    if interval.low == interval.high:
-        return f"{100 * interval.mean:g}"
-    return charts.with_interval(*(100 * value for value in (interval.mean, interval.low, interval.high)))
 
 
 what_to_do = "Pick an item or draw one. On the right f says whether its few atoms explain it; open the tree below, down to single strokes."

@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from mlcv_explore import charts, idea, images, photographs
-from mlcv_explore.charts import Bar, Line
+from mlcv_explore.charts import Bar, Line, percent
 from mlcv_explore.checkpoints import CheckpointError
 from mlcv_explore.config import Config, setting
 from mlcv_explore.film import series
@@ -340,11 +340,6 @@ def shipped(rung: str) -> str:
 def digits(interval: object) -> str:
     """A measure with its interval; a dash where an arm has none."""
     return "–" if interval is None else charts.with_interval(interval.mean, interval.low, interval.high)
-
-
-def percent(interval: object) -> str:
-    """A share with its interval, in per cent."""
-    return charts.with_interval(*(100 * value for value in (interval.mean, interval.low, interval.high)))
 
 
 what_to_do = "Paint on the left: stamp an object, drag it, make it larger. On the right a network paints the mean of all pictures with that mask."

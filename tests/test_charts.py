@@ -16,7 +16,7 @@ from scipy import stats
 
 from mlcv_explore import charts
 from mlcv_explore.charts import PALETTES, ROLES, Band, Bar, Chart, Difference, Line
-from mlcv_explore.charts.chart import NUMBERS, with_interval
+from mlcv_explore.charts.chart import NUMBERS, percent, with_interval
 from mlcv_explore.charts.curves import spread
 from mlcv_explore.charts.palette import contrast, rgb, shades, signed_shades
 from mlcv_explore.seeds import numpy_stream
@@ -260,6 +260,11 @@ def test_zero_is_always_on_the_axis() -> None:
 )
 def test_numbers_have_the_digits_their_interval_leaves_them(numbers: tuple[float, float, float], text: str) -> None:
     assert with_interval(*numbers) == text
+
+
+def test_shares_are_told_in_per_cent_and_without_bounds_where_there_is_no_width() -> None:
+    assert percent(Bar("plain", 0.652, 0.641, 0.663, "baseline")) == with_interval(65.2, 64.1, 66.3)
+    assert [percent(Bar("same", value, value, value, "baseline")) for value in (0.0, 1.0, -0.125)] == ["0", "100", "−12.5"]
 
 
 def test_bars_start_at_zero() -> None:

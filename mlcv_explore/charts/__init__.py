@@ -1,7 +1,7 @@
 """Arrays in, picture out: every chart of every page, in one colour language."""
 
 from mlcv_explore.charts.cells import heat_map, histograms
-from mlcv_explore.charts.chart import Chart, with_interval
+from mlcv_explore.charts.chart import Chart, percent, with_interval
 from mlcv_explore.charts.cone import Band, cone
 from mlcv_explore.charts.curves import Line, curves, thumbnail
 from mlcv_explore.charts.palette import PALETTES, ROLES, Palette, Role
@@ -24,6 +24,7 @@ __all__ = [
     "heat_map",
     "histograms",
     "paired_differences",
+    "percent",
     "thumbnail",
     "with_interval",
 ]

@@ -114,6 +114,13 @@ def with_interval(mean: float, low: float, high: float) -> str:
     return f"{mean:.{places}f} [{low:.{places}f}, {high:.{places}f}]".replace("-", "−")
 
 
+def percent(interval: Any) -> str:
+    """A share, or a difference of shares, with `mean`, `low` and `high`, in per cent; without bounds where there is no width."""
+    if interval.low == interval.high:
+        return f"{100 * interval.mean:g}".replace("-", "−")
+    return with_interval(*(100 * value for value in (interval.mean, interval.low, interval.high)))
+
+
 def _places(half: float, mean: float) -> int:
     """Decimals that leave half an interval one significant digit, two when they lie between 10 and 35, as particle physicists round."""
     if half <= 0:

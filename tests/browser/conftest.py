@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,30 +39,37 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="no Chromium on this machine (MLCV_BROWSER=required makes this an error)"))
 
 
-@pytest.fixture(scope="package")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of `streamlit run app.py` with an empty MLCV_HOME, its workers ready."""
-    home = tmp_path_factory.mktemp("served")
+@contextmanager
+def serving(script: Path, home: Path, healthy: str) -> Iterator[str]:
+    """The address of `streamlit run` of this script with an empty MLCV_HOME, once the path `healthy` answers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     flags = ["--server.headless=true", f"--server.port={port}", "--server.fileWatcherType=none"]
     with open(home / "server.log", "w") as log:
-        command = [sys.executable, "-m", "streamlit", "run", "app.py", *flags]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, "MLCV_HOME": str(home)})
+        command = [sys.executable, "-m", "streamlit", "run", str(script), *flags]
+        own = {"MLCV_HOME": str(home), "PYTHONPATH": str(ROOT)}
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **own})
         try:
-            _wait_ready(f"http://127.0.0.1:{port}", process)
+            _wait_for(f"http://127.0.0.1:{port}{healthy}", process)
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
             process.wait(20)
 
 
-def _wait_ready(address: str, process: subprocess.Popen) -> None:
+@pytest.fixture(scope="package")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the app, its workers ready."""
+    with serving(ROOT / "app.py", tmp_path_factory.mktemp("served"), "/api/ready") as address:
+        yield address
+
+
+def _wait_for(address: str, process: subprocess.Popen) -> None:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            if urllib.request.urlopen(f"{address}/api/ready", timeout=5).status == 200:
+            if urllib.request.urlopen(address, timeout=5).status == 200:
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)

@@ -1,19 +1,12 @@
 """The tree of pictures in a real browser, on a page of its own: mouse and keys open it, new data keep what is open, hostile names stay names."""
 
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-ROOT = Path(__file__).parent.parent.parent
+from .conftest import serving
+
 PAGE = '''
 import numpy as np
 import streamlit as st
@@ -56,29 +49,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of that page."""
     folder = tmp_path_factory.mktemp("tree")
     (folder / "page.py").write_text(PAGE, encoding="utf-8")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", str(folder / "page.py"), "--server.headless=true", f"--server.port={port}"]
-    with open(folder / "server.log", "w") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": str(ROOT)})
-        try:
-            _wait_for(f"http://127.0.0.1:{port}/_stcore/health", process)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(20)
-
-
-def _wait_for(address: str, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            urllib.request.urlopen(address, timeout=5)
-            return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    raise TimeoutError("the page was never served")
+    with serving(folder / "page.py", folder, "/_stcore/health") as address:
+        yield address
 
 
 def card(tab, title):

@@ -1,27 +1,18 @@
 """The page of the Copernican learner under Streamlit's own test runner: curves, stops, files good and bad, the two features."""
 
 import re
-from pathlib import Path
+from functools import partial
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-FRAME = Path(__file__).parent.parent.parent / "pages" / "frame.py"
+from tests import opening
+from tests.opening import words
+
 SLUG = "copernican"
+opened = partial(opening.opened, SLUG)
 CURVES = ("Boosting rounds", "Training loss", "PCA variance", "Feature importance", "t-SNE loss", "Epochs to best")
 LINE = "\n".join(f"{row};{row**0.5:.4f}".replace(".", ",") for row in range(1, 60)).encode()
-
-
-def opened(**link: str) -> AppTest:
-    app = AppTest.from_file(FRAME, default_timeout=60)
-    for name, value in link.items():
-        app.query_params[f"{SLUG}-{name}"] = value
-    app.run()
-    return app.switch_page(f"{SLUG}.py").run()
-
-
-def words(app: AppTest) -> str:
-    return "\n".join(str(element.value) for kind in ("markdown", "caption", "info", "warning", "error") for element in app.get(kind))
 
 
 def cone(app: AppTest) -> str:

@@ -1,5 +1,7 @@
 """Idea 13: pursuit, vocabularies in levels, f, the tree's paths, and what explanations cost."""
 
+import dataclasses
+import itertools
 import math
 from functools import cache
 
@@ -13,6 +15,7 @@ from mlcv_explore.config import SettingError
 from mlcv_explore.ideas.hierarchical_explanation import (
     ARMS,
     MEASURES,
+    STAGES,
     HierarchicalExplanationConfig,
     agreement,
     budgets,
@@ -374,3 +377,66 @@ def test_too_many_digits_are_refused_in_one_sentence() -> None:
     with pytest.raises(SettingError, match="at most 1750 digits in all, got 1950"):
         HierarchicalExplanationConfig(dataset="digits", taught=1000)
     assert vocabulary.PIECES == (3, 6)
+
+
+@pytest.mark.parametrize("name", ["glyphs", "digits"])
+def test_what_is_taught_judged_validated_and_tested_share_no_item(name: str) -> None:
+    world = worlds.world(name, SIZES, 0)
+    parts = [{row.tobytes() for row in part.values} for part in (world.taught, world.judged, world.validated, world.tested)]
+    assert [len(part.labels) for part in (world.taught, world.judged, world.validated, world.tested)] == list(SIZES)
+    assert all(not one & other for one, other in itertools.combinations(parts, 2))
+
+
+def student(**parts: worlds.Items) -> training.Student:
+    """One that has learned everything, with some parts of its world exchanged."""
+    made = training.Student(idea.load("hierarchical_explanation").quick, 0)
+    made.world = dataclasses.replace(made.world, **parts)
+    for stage in STAGES:
+        made.advance(stage)
+    return made
+
+
+def others(count: int) -> worlds.Items:
+    """Items of another grammar."""
+    return worlds.draw_glyphs(worlds.grammar(9), count, 9, "others")
+
+
+def test_nothing_is_learned_or_chosen_on_what_is_tested() -> None:
+    own, exchanged = student(), student(tested=others(20))
+    for one, other in zip(own.judge.state_dict().values(), exchanged.judge.state_dict().values(), strict=True):
+        assert torch.equal(one, other)
+    for name, arm in own.arms.items():
+        np.testing.assert_array_equal(arm.atoms, exchanged.arms[name].atoms, err_msg=name)
+        assert arm.dictionary == exchanged.arms[name].dictionary
+    np.testing.assert_array_equal(own.words.atoms, exchanged.words.atoms)
+    assert own.fixed["cart"][1] == exchanged.fixed["cart"][1]
+
+
+def test_the_judge_knows_nothing_of_what_is_taught_nor_a_candidate_of_what_is_judged() -> None:
+    own, exchanged = student(), student(taught=others(80))
+    for one, other in zip(own.judge.state_dict().values(), exchanged.judge.state_dict().values(), strict=True):
+        assert torch.equal(one, other)
+    judged = student(judged=others(60))
+    assert not torch.equal(own.judge[-1].weight, judged.judge[-1].weight)
+    assert torch.equal(own.teacher[-1].weight, judged.teacher[-1].weight)
+    np.testing.assert_array_equal(own.words.atoms, judged.words.atoms)
+
+
+def test_which_vocabulary_is_chosen_rests_on_validation_items() -> None:
+    """The offered one that explains them, not the one that explains what is tested."""
+    made = student()
+    fits = [part.values / np.linalg.norm(part.values, axis=1, keepdims=True) for part in (made.world.tested, made.world.validated)]
+    assert made._best([(name, atoms, 0.0) for name, atoms in zip(("tested", "validated"), fits, strict=True)]) == "validated"
+
+
+def test_every_arm_pays_for_its_dictionary() -> None:
+    made = student()
+    paid = {name: arm.dictionary for name, arm in made.arms.items()}
+    assert paid["three"] == made.three.bits(5) > made.three.up_to(1).bits(5) > 0
+    assert paid["spelled"] == made.three.bits_spelled(5) > paid["three"]
+    assert paid["shuffled"] == paid["three"]
+    assert (paid["flat"], paid["prototypes"]) == tuple(len(made.arms[name].atoms) * 256 * 5 for name in ("flat", "prototypes"))
+    assert paid["soft"] == pytest.approx((made.words.atoms >= 0).sum() * (math.log2(4096) + 5))
+    assert paid["pixels"] == 0
+    for _, count, spent in made.explain(100).values():
+        assert count == 0 or spent <= 100 or spent == 1280  # the item itself

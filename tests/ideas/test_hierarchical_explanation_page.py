@@ -2,33 +2,22 @@
 
 import dataclasses
 import io
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image
-from streamlit.testing.v1 import AppTest
 
 from mlcv_explore import checkpoints, idea, studies
 from mlcv_explore.ideas.hierarchical_explanation import HierarchicalExplanationConfig, evidence, explaining, shipping, strokes
 from mlcv_explore.ideas.hierarchical_explanation.checking import Rules
 from mlcv_explore.ideas.hierarchical_explanation.networks import logits_of
 from mlcv_explore.ideas.hierarchical_explanation.vocabulary import Vocabulary
+from tests import opening
+from tests.opening import words
 
-FRAME = Path(__file__).parent.parent.parent / "pages" / "frame.py"
 SLUG = "hierarchical_explanation"
-
-
-def opened(**link: str) -> AppTest:
-    app = AppTest.from_file(FRAME, default_timeout=60)
-    for name, value in link.items():
-        app.query_params[f"{SLUG}-{name}"] = value
-    app.run()
-    return app.switch_page(f"{SLUG}.py").run()
-
-
-def words(app: AppTest) -> str:
-    return "\n".join(str(element.value) for kind in ("markdown", "caption", "info", "warning", "error") for element in app.get(kind))
+opened = partial(opening.opened, SLUG)
 
 
 @pytest.mark.parametrize("source", ["Digit", "Glyph", "Table"])

@@ -2,31 +2,20 @@
 
 import io
 import re
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image
-from streamlit.testing.v1 import AppTest
 
 from mlcv_explore import photographs
 from mlcv_explore.ideas.inverted_unet import RUNGS, brought, painting
 from mlcv_explore.ideas.inverted_unet.worlds import REGIONS
+from tests import opening
+from tests.opening import words
 
-FRAME = Path(__file__).parent.parent.parent / "pages" / "frame.py"
 SLUG = "inverted_unet"
-
-
-def opened(**link: str) -> AppTest:
-    app = AppTest.from_file(FRAME, default_timeout=60)
-    for name, value in link.items():
-        app.query_params[f"{SLUG}-{name}"] = value
-    app.run()
-    return app.switch_page(f"{SLUG}.py").run()
-
-
-def words(app: AppTest) -> str:
-    return "\n".join(str(element.value) for kind in ("markdown", "caption", "info", "warning", "error") for element in app.get(kind))
+opened = partial(opening.opened, SLUG)
 
 
 def png(pixels: np.ndarray) -> bytes:

@@ -1,11 +1,11 @@
 """The page of learned salience, and the networks it shows."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from streamlit.testing.v1 import AppTest
 
 from mlcv_explore import checkpoints, images
 from mlcv_explore.charts import PALETTES
@@ -16,20 +16,11 @@ from mlcv_explore.ideas.learned_salience import evidence as tables
 from mlcv_explore.ideas.learned_salience import shipped
 from mlcv_explore.masks import intersection_over_union
 from mlcv_explore.saliency.measures import mass_in_mask, mass_on_tag
+from tests import opening
+from tests.opening import words
 
-FRAME = Path(__file__).parent.parent.parent / "pages" / "frame.py"
-
-
-def opened(**link: str) -> AppTest:
-    app = AppTest.from_file(FRAME, default_timeout=30)
-    for name, value in link.items():
-        app.query_params[f"learned_salience-{name}"] = value
-    app.run()
-    return app.switch_page("learned_salience.py").run()
-
-
-def words(app: AppTest) -> str:
-    return "\n".join(str(element.value) for kind in ("markdown", "caption", "info", "warning", "error") for element in app.get(kind))
+SLUG = "learned_salience"
+opened = partial(opening.opened, SLUG)
 
 
 def scene_pictures(count: int = 40, rho: float = 0.25) -> tuple[scenes.Scenes, np.ndarray]:
