@@ -267,6 +267,58 @@ def test_what_is_kept_does_not_hang_on_the_test_part(monkeypatch):
     assert chosen[0] == chosen[1]
 
 
+def test_whose_turn_it_is_does_not_hang_on_the_test_part(monkeypatch):
+    """Of boosting in groups: the arm that may look comes last and is the only one that changes."""
+    luck = numpy_stream(4, "blind groups")
+    given = learners.problem(luck)
+    other = learners.Problem((*given.columns[:2], given.columns[2][::-1]), (*given.target[:2], -given.target[2]))
+    turns: dict[int, list[int]] = {}
+    original = learners.Sequences.add
+    monkeypatch.setattr(
+        learners.Sequences, "add", lambda own, group, added: turns.setdefault(id(own), []).append(group) or original(own, group, added)
+    )
+    monkeypatch.setattr(learners, "Sequences", held_sequences(learners.Sequences))
+    taken = []
+    for each in (given, other):
+        turns.clear()
+        learners.groups_of_columns(each, numpy_stream(4, "turns"))
+        taken.append(list(turns.values()))
+    assert len(taken[0]) == len(learners.RULES) + 1
+    assert taken[0][:-1] == taken[1][:-1] and taken[0][-1] != taken[1][-1]
+
+
+def held_sequences(made):
+    """The same class, its instances kept alive, so that no two share an identity."""
+    alive = []
+
+    def make(*given):
+        alive.append(made(*given))
+        return alive[-1]
+
+    return make
+
+
+def test_what_counts_is_where_the_validation_loss_was_least():
+    target = tuple(np.array([1.0, -1.0]) for _ in range(3))
+    made = learners.Sequences(learners.Problem(tuple(np.ones((2, 1)) for _ in range(3)), target), [np.array([0])])
+    step = np.array([0.5, -0.5])
+    made.add(0, [step, step, step / 5])
+    at_best = made.score
+    made.add(0, [step, -step, 4 * step / 5])  # worse on validation, better on the test part
+    assert made.score == at_best == pytest.approx(1 - 0.9**2)
+    assert made.gains[0] == pytest.approx(1.0)
+
+
+def test_where_to_cut_does_not_hang_on_the_test_part():
+    given = learners.problem(numpy_stream(4, "blind cut"), ("wine",), classes=True)
+    other = learners.Problem((*given.columns[:2], given.columns[2][::-1] + 1), (*given.target[:2], given.target[2][::-1].copy()))
+    held, tested = learners.of_cuts(given)
+    exchanged, apart = learners.of_cuts(other)
+    np.testing.assert_array_equal(held, exchanged)
+    assert not np.array_equal(tested, apart)
+    assert learners.crossed(given, len(held)) == learners.crossed(other, len(held))
+
+
 def test_a_cut_stops_where_nothing_more_comes_and_spends_elsewhere(monkeypatch):
     early = np.array([0.0, 1.0, *[0.5] * 18])  # best at the second component
     late = np.arange(20.0)  # ever better

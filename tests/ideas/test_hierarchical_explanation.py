@@ -440,3 +440,12 @@ def test_every_arm_pays_for_its_dictionary() -> None:
     assert paid["pixels"] == 0
     for _, count, spent in made.explain(100).values():
         assert count == 0 or spent <= 100 or spent == 1280  # the item itself
+
+
+def test_strangers_are_other_items() -> None:
+    """Where all that is tested is one and the same item a stranger is nobody else, elsewhere he is."""
+    same = glyphs().tested.take(np.zeros(20, np.int64))
+    found = student(tested=same)._overlaps()
+    assert found["strangers"] == pytest.approx(found["directions"], abs=1e-6)
+    found = student(tested=others(20))._overlaps()
+    assert abs(found["strangers"] - found["directions"]) > 1e-3
