@@ -1,0 +1,72 @@
+"""A flat map of features that is fitted once and takes new points at once.
+
+UMAP's own `transform` needs its fitted model, compiles for seconds in every process, and gives a point another place in other company. Here the
+map is what was fitted, features and their coordinates, and a new point lies between its nearest neighbours, whoever stands beside it.
+
+Source: McInnes, Healy, Melville, UMAP, 2018, https://arxiv.org/abs/1802.03426
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlcv_explore.seeds import stream_seed
+
+if TYPE_CHECKING:
+    from sklearn.neighbors import KNeighborsRegressor
+
+NEIGHBOURS = 5  # that place a point, and the one whose distance says how strange it is
+OF_A_FIT = 15  # UMAP's own default
+
+
+@dataclass(frozen=True, eq=False)
+class FittedMap:
+    """Features that were laid out on a plane."""
+
+    features: np.ndarray  # (n, d) float32
+    coordinates: np.ndarray  # (n, 2) float32
+
+    @property
+    def width(self) -> float:
+        """The longer side of what the coordinates cover: distances on the map are told as shares of it."""
+        return float(np.ptp(self.coordinates, axis=0).max())
+
+    def place(self, points: np.ndarray) -> np.ndarray:
+        """(B, d) → (B, 2): the mean of the five nearest features' coordinates, each weighted by one over its distance; a feature lies on itself."""
+        return self._regressor.predict(points).astype(np.float32)
+
+    def strangeness(self, points: np.ndarray) -> np.ndarray:
+        """(B, d) → (B,) in [0, 1]: the share of the map's own features whose fifth neighbour is nearer than this point's."""
+        distances, _ = self._regressor.kneighbors(points)
+        return np.searchsorted(self._own_distances, distances[:, -1], side="left") / len(self._own_distances)
+
+    def nearest(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(B, d) → distances (B, 5) and places in the map (B, 5) of the nearest features, the nearest first."""
+        return self._regressor.kneighbors(points)
+
+    @cached_property
+    def _regressor(self) -> "KNeighborsRegressor":
+        from sklearn.neighbors import KNeighborsRegressor
+
+        return KNeighborsRegressor(NEIGHBOURS, weights="distance", algorithm="brute").fit(self.features, self.coordinates)
+
+    @cached_property
+    def _own_distances(self) -> np.ndarray:
+        """(n,) ascending, of every feature to its fifth neighbour beside itself."""
+        return np.sort(self._regressor.kneighbors()[0][:, -1])
+
+
+def fit(features: np.ndarray, held_out: np.ndarray, seed: int) -> tuple[FittedMap, np.ndarray]:
+    """UMAP of features (n, d), and where its own `transform` puts the points held out (m, d): (m, 2). Takes tens of seconds in a new process."""
+    import umap
+
+    reducer = umap.UMAP(n_neighbors=min(OF_A_FIT, len(features) - 1), random_state=stream_seed(seed, "map") % 2**32, n_jobs=1)
+    coordinates = np.asarray(reducer.fit_transform(features), dtype=np.float32)
+    return FittedMap(np.asarray(features, dtype=np.float32), coordinates), np.asarray(reducer.transform(held_out), dtype=np.float32)
+
+
+def errors(placed: np.ndarray, reference: np.ndarray, width: float) -> np.ndarray:
+    """(B,) distances between two layouts of the same points (B, 2), as shares of the map's width."""
+    return np.linalg.norm(placed - reference, axis=1) / width

@@ -1,0 +1,53 @@
+"""What a linear classifier can read from features: leading components, and a probe whose strength is chosen on validation features.
+
+Source: Alain and Bengio, Understanding intermediate layers using linear classifier probes, 2016, https://arxiv.org/abs/1610.01644
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+COMPONENTS = 12  # that every depth is cut to, so that a wide code has no advantage
+STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)  # inverse penalties that are tried, the smallest first
+MOST_ROUNDS = 300
+
+
+@dataclass(frozen=True, eq=False)
+class Components:
+    """The leading principal components of some codes, scaled so that all of them together have variance one."""
+
+    mean: np.ndarray  # (d,) float64
+    basis: np.ndarray  # (d, k), k ≤ d; columns of one length
+
+    def of(self, codes: np.ndarray) -> np.ndarray:
+        """(n, d) → (n, k)."""
+        return (codes - self.mean) @ self.basis
+
+
+def leading(codes: np.ndarray, count: int = COMPONENTS) -> Components:
+    """Of codes (n, d): at most `count` components, fewer where the codes have fewer dimensions or pictures. Signs make the largest entry positive."""
+    centred = np.asarray(codes, dtype=float) - codes.mean(0)
+    _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
+    directions, sizes = directions[:count], sizes[:count]
+    signs = np.sign(np.take_along_axis(directions, np.abs(directions).argmax(1)[:, None], axis=1))
+    spread = np.sqrt((sizes**2).sum() / len(codes))
+    return Components(codes.mean(0).astype(float), (directions * signs).T / max(spread, 1e-12))
+
+
+def probe(codes: np.ndarray, labels: np.ndarray, validated: np.ndarray, validation_labels: np.ndarray, tested: np.ndarray) -> np.ndarray:
+    """Log-probabilities (n, K) of the tested codes, from a logistic regression on the labelled ones.
+
+    The penalty is that of STRENGTHS with the best validation accuracy, the strongest among equals. K is one more than the largest label; a class
+    that no labelled code has is given next to nothing.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    best, chosen = -1.0, None
+    for strength in STRENGTHS:
+        fitted = LogisticRegression(C=strength, max_iter=MOST_ROUNDS).fit(codes, labels)
+        right = float((fitted.predict(validated) == validation_labels).mean())
+        if right > best:
+            best, chosen = right, fitted
+    found = np.full((len(tested), int(labels.max()) + 1), -50.0)
+    found[:, chosen.classes_] = chosen.predict_log_proba(tested)
+    return found
