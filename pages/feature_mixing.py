@@ -135,7 +135,7 @@ def choose(shown: desk.Shelf, which: str) -> desk.Side | None:
     title = which.capitalize()
     offers = SOURCES if shown.name == "scenes" else (SOURCES[0], SOURCES[2])
     source = st.segmented_control(
-        f"{title} picture from", offers, default=SOURCES[0], required=True, key=f"{card.slug}-{which}-source", bind="query-params"
+        f"{title} picture from", offers, default=SOURCES[0], required=True, key=f"{card.slug}-{which}-source", bind="query-params", wrap=True
     )
     if source == SOURCES[0]:
         number = settings.control(card.slug, FeatureMixingView.setting(which))

@@ -31,7 +31,7 @@ def shares(names: Sequence[str], series: Mapping[str, tuple[Role, np.ndarray]], 
         numbers = [f"{value:.3f}" for value in values]
         edges = {"top": top + 0.03, "bottom": top + height - 0.03, "at": top + height / 2}
         blocks.append({"part": "value", "name": list(names), "series": title, "role": role, "text": numbers, "share": values, "x": 0.0, **edges})
-    blocks.append({"part": "class", "text": list(names), "at": np.arange(len(names)) + 0.5})
+    blocks.append({"part": "class", "text": list(names), "x": 0.0, "at": np.arange(len(names)) + 0.5})
     words = "; ".join(
         f"{title}: " + ", ".join(f"{name} {value:.3f}" for name, value in zip(names, values, strict=True)) for title, (_, values) in series.items()
     )
@@ -59,5 +59,5 @@ def _layers(palette: Palette) -> list[dict[str, Any]]:
     return [
         layer("value", {"type": "rect", "cornerRadius": 1}, ends),
         layer("value", {"type": "text", "align": "left", "dx": 5, "fontSize": 12}, number),
-        layer("class", {"type": "text", "align": "right", "dx": -6}, {"x": {"datum": 0}, **at, "text": {"field": "text"}}),
+        layer("class", {"type": "text", "align": "right", "dx": -6}, {**at, "text": {"field": "text"}}),
     ]
