@@ -227,7 +227,8 @@ def map_notice(shown: desk.Shelf, found: desk.Mixture, how: desk.How) -> str:
     median, late = desk.map_error(shown.name, how.depth)
     way = "The line is its way as λ goes from 0 to 2. " if len(found.trail) else ""
     return (
-        f"{way}Its fifth nearest training feature is farther away than that of **{found.strangeness:.0%}** of the training features. "
+        f"{way}Its fifth nearest training feature is **{found.distance:.2f} times** as far as a test picture's, farther than that of "
+        f"**{found.strangeness:.0%}** of the training features. "
         f"New points are placed by five neighbours, in the median {median:.1%} of the map's width from UMAP's own, nine in ten within {late:.1%}."
     )
 

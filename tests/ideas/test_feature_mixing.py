@@ -689,3 +689,11 @@ def test_a_map_knows_the_error_of_its_own_placing() -> None:
         slow.append(np.linalg.norm((weights[:, None] * fitted.coordinates[near]).sum(0) / weights.sum() - where) / fitted.width)
     np.testing.assert_allclose(errors[:20], slow, atol=1e-4)
     assert embedding.NEIGHBOURS == 5
+
+
+def test_a_test_picture_is_as_far_from_the_others_as_usual() -> None:
+    shown = shelf("digits")
+    alone = [desk.mix(shown, desk.of_test(shown, number), (), desk.How()) for number in range(40)]
+    assert np.median([each.distance for each in alone]) == pytest.approx(1, abs=0.25)
+    far = desk.mix(shown, desk.of_test(shown, 0), (desk.of_test(shown, 1),), desk.How(weight=2.0))
+    assert far.distance > 2 and far.strangeness == 1

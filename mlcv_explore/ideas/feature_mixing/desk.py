@@ -76,6 +76,7 @@ class Mixture:
     guessed: tuple[bool, ...]  # whether that is the network's word
     nearest: np.ndarray  # (NEAREST,) places on the map
     strangeness: float  # share of the map's own features whose fifth neighbour is nearer
+    distance: float  # to its fifth neighbour, in units of what that is for test pictures in the median
     place: np.ndarray  # (2,)
     ends: np.ndarray  # (2, 2) of the two pictures themselves
     trail: np.ndarray  # (T, 2) where the mixture goes as λ does; empty where nothing depends on λ
@@ -108,6 +109,12 @@ def map_error(name: str, depth: int) -> tuple[float, float]:
     """Median and 90th percentile of how far a new point is from where UMAP's transform puts it, as shares of the map's width."""
     errors = shelf(name).desk.map_errors(depth)
     return float(np.median(errors)), float(np.quantile(errors, 0.9))
+
+
+@cache
+def usual_distance(name: str, depth: int) -> float:
+    """Median distance of a test picture's feature to its fifth neighbour on the map of a depth."""
+    return float(np.median(fitted(name, depth).nearest(getattr(shelf(name).desk, f"asked{depth}").numpy())[0][:, -1]))
 
 
 def of_test(shown: Shelf, number: int) -> Side:
@@ -173,14 +180,16 @@ def mix(shown: Shelf, first: Side, partners: tuple[Side, ...], how: How) -> Mixt
     spots = desk.located(torch.cat([changed, own, features[1:2] if partners else own, trail]), depth).numpy()
     laid_out = fitted(shown.name, depth)
     places = laid_out.place(spots)
+    distances, nearest = laid_out.nearest(spots[:1])
     return Mixture(
         desk.decoded(changed, depth)[0].numpy(),
         label[0].numpy(),
         desk.logits(changed, depth).softmax(1)[0].numpy(),
         labels,
         tuple(side.label is None for side in sides),
-        laid_out.nearest(spots[:1])[1][0][:NEAREST],
+        nearest[0][:NEAREST],
         float(laid_out.strangeness(spots[:1])[0]),
+        float(distances[0, -1] / usual_distance(shown.name, depth)),
         places[0],
         places[1:3],
         places[3:],
