@@ -357,7 +357,6 @@ def answer(command: str) -> None:
     found, every = tables.effects(rows), tables.arms(rows)
     n = found.benefit.n
     note = f"95 % intervals over n = {n} seeds, one fixed split, not corrected for their number."
-    in_short(rows, found, every)
     st.markdown("##### The 2×2")
     chart = effects_chart(found)
     page.figure(chart, f"{card.slug}-effects", EFFECTS, f"n = {n} seeds", command)
@@ -384,8 +383,9 @@ def answer(command: str) -> None:
     st.code(command, language="bash", wrap_lines=True)
 
 
-def in_short(rows: list[dict[str, Any]], found: tables.Effects, every: dict[str, dict[str, Interval]]) -> None:
-    """The questions, answered in a sentence each."""
+def in_short(rows: list[dict[str, Any]]) -> None:
+    """The questions, answered in a sentence or two each."""
+    found, every = tables.effects(rows), tables.arms(rows)
     total = f"both give {points(found.benefit)} points over neither"
     if found.alone is None:
         told = f"**No share is told**: {total}, not surely more than one."
@@ -399,14 +399,20 @@ def in_short(rows: list[dict[str, Any]], found: tables.Effects, every: dict[str,
     surest = min(scaled.values(), key=lambda gain: gain.nll.mean)
     started = tables.starts(rows)["tuned"]
     most = max(started, key=lambda gain: gain.both.mean)
+    way, top = max(((name, gain) for name, gains in tables.starts(rows).items() for gain in gains), key=lambda item: item[1].plain.mean)
+    pasted = tables.pasted(rows)
     says = [
         told,
         f"**Which scaling?** Highest accuracy: {best.name}, {percent(best.both)} %; lowest −log likelihood: {surest.name}, {plain(surest.nll)} nats. "
         f"Divided by the sum: {percent(scaled['divided by the sum'].both)} % and {plain(scaled['divided by the sum'].nll)} nats.",
         f"**Does pretraining first matter?** From a start {STARTS[most.name]} mixing ends at {percent(most.both)} %, from one {STARTS['random']} at "
-        f"{percent(started[0].both)} %; the benefit of mixing is {points(most.benefit)} and {points(started[0].benefit)} points.",
+        f"{percent(started[0].both)} %; the benefit of mixing is {points(most.benefit)} and {points(started[0].benefit)} points. "
+        f"Without any mixing the best start is {STARTS[top.name]}, {way}: {percent(top.plain)} %.",
         f"**Likelihood.** Both: {plain(every['both']['nll'])} nats; soft label alone: {plain(every['soft']['nll'])}; "
         f"neither: {plain(every['plain']['nll'])}.",
+        f"**Copy-paste?** A classifier of scenes comes from {percent(pasted['paste_none']['accuracy'])} to "
+        f"{percent(pasted['paste_object']['accuracy'])} % with objects pasted into features, and to {percent(pasted['paste_image']['accuracy'])} % with "
+        "objects pasted into pictures.",
     ]
     st.markdown("\n".join(f"- {each}" for each in says))
 
@@ -452,7 +458,8 @@ def experiments(rows: list[dict[str, Any]], every: dict[str, dict[str, Interval]
         "boxed, %": [percent(found[arm]["boxes"]) for arm in PASTE_ARMS],
     }
     st.table(table, hide_index=True)
-    st.caption(f"{note} 200 scenes, half of each batch pasted into, features of 16 × 16 cells; boxed: right class and an overlap of half.")
+    own = note.replace("one fixed split", "each with scenes of its own")
+    st.caption(f"{own} 200 scenes, half of each batch pasted into, features of 16 × 16 cells; boxed: right class and an overlap of half.")
     st.markdown("##### Contrast on features")
     probed = tables.probes(rows)
     st.table(
@@ -464,7 +471,9 @@ def experiments(rows: list[dict[str, Any]], every: dict[str, dict[str, Interval]
 
 
 def points(found: Interval) -> str:
-    """A difference of shares in points."""
+    """A difference of shares in points; without bounds where there is no width."""
+    if found.low == found.high:
+        return f"{100 * found.mean:g}".replace("-", "−")
     return charts.with_interval(*(100 * value for value in (found.mean, found.low, found.high)))
 
 
@@ -494,6 +503,8 @@ elif act == "Train":
         st.caption("Mixing takes about three seconds a seed, contrast four, pasting a minute.")
         training.live(card, subject, config, seeds, draw)
 elif act == "Answer":
+    if evidence.study(card.slug):
+        in_short(evidence.rows(card.slug))
     if found := evidence.answer(card, subject):
         answer(found["command"])
 else:

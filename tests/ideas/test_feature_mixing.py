@@ -309,6 +309,8 @@ def test_probes_choose_on_validation_and_are_scored_on_test_pictures() -> None:
     found = jitter.probed(stuff, *codes)
     wrong = dataclasses.replace(stuff.split, test=dataclasses.replace(stuff.split.test, labels=(stuff.split.test.labels + 1) % 10))
     assert found[0] > 0.6 and jitter.probed(dataclasses.replace(stuff, split=wrong), *codes)[0] < 0.2
+    taught, validated, tested = codes
+    assert jitter.probed(stuff, taught, validated, 1e-6 * tested)[0] < 0.2  # their unit is that of training codes: so small they are all alike
 
 
 def test_the_second_network_learns_the_coarse_classes_on_features_that_stay() -> None:
