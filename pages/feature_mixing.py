@@ -411,8 +411,8 @@ def in_short(rows: list[dict[str, Any]]) -> None:
         f"**Likelihood.** Both: {plain(every['both']['nll'])} nats; soft label alone: {plain(every['soft']['nll'])}; "
         f"neither: {plain(every['plain']['nll'])}.",
         f"**Copy-paste?** A classifier of scenes comes from {percent(pasted['paste_none']['accuracy'])} to "
-        f"{percent(pasted['paste_object']['accuracy'])} % with objects pasted into features, and to {percent(pasted['paste_image']['accuracy'])} % with "
-        "objects pasted into pictures.",
+        f"{percent(pasted['paste_object']['accuracy'])} % with objects pasted into features, and to "
+        f"{percent(pasted['paste_image']['accuracy'])} % with objects pasted into pictures.",
     ]
     st.markdown("\n".join(f"- {each}" for each in says))
 
