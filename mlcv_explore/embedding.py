@@ -8,14 +8,10 @@ Source: McInnes, Healy, Melville, UMAP, 2018, https://arxiv.org/abs/1802.03426
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlcv_explore.seeds import stream_seed
-
-if TYPE_CHECKING:
-    from sklearn.neighbors import KNeighborsRegressor
 
 NEIGHBOURS = 5  # that place a point, and the one whose distance says how strange it is
 OF_A_FIT = 15  # UMAP's own default
@@ -35,27 +31,42 @@ class FittedMap:
 
     def place(self, points: np.ndarray) -> np.ndarray:
         """(B, d) → (B, 2): the mean of the five nearest features' coordinates, each weighted by one over its distance; a feature lies on itself."""
-        return self._regressor.predict(points).astype(np.float32)
+        distances, places = self.nearest(points)
+        on = distances == 0
+        weights = np.where(on.any(axis=1, keepdims=True), on, 1 / np.where(on, 1, distances))
+        weights /= weights.sum(axis=1, keepdims=True)
+        return (weights[..., None] * self.coordinates[places]).sum(axis=1).astype(np.float32)
 
     def strangeness(self, points: np.ndarray) -> np.ndarray:
         """(B, d) → (B,) in [0, 1]: the share of the map's own features whose fifth neighbour is nearer than this point's."""
-        distances, _ = self._regressor.kneighbors(points)
+        distances, _ = self.nearest(points)
         return np.searchsorted(self._own_distances, distances[:, -1], side="left") / len(self._own_distances)
 
     def nearest(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(B, d) → distances (B, 5) and places in the map (B, 5) of the nearest features, the nearest first."""
-        return self._regressor.kneighbors(points)
+        """(B, d) → distances (B, 5) and places in the map (B, 5) of the nearest features, the nearest first; of a map of fewer, all."""
+        return self._nearest(points, NEIGHBOURS)
+
+    def _nearest(self, points: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        count = min(count, len(self.features))
+        middle, features, halves = self._centred
+        given = np.asarray(points, dtype=float) - middle
+        ranks = halves - given @ features.T  # half the squared distance, but for a constant of the point
+        found = np.argpartition(ranks, count - 1, axis=1)[:, :count]
+        apart = np.sqrt(np.square(given[:, None] - features[found]).sum(axis=-1))  # exact, and of each point by itself
+        order = np.argsort(apart, axis=1, kind="stable")
+        return np.take_along_axis(apart, order, axis=1), np.take_along_axis(found, order, axis=1)
 
     @cached_property
-    def _regressor(self) -> "KNeighborsRegressor":
-        from sklearn.neighbors import KNeighborsRegressor
-
-        return KNeighborsRegressor(NEIGHBOURS, weights="distance", algorithm="brute").fit(self.features, self.coordinates)
+    def _centred(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Mean (d,), features around it (n, d), and half their squared lengths (n,); float64, so that ranking by products loses nothing."""
+        middle = self.features.mean(axis=0, dtype=float)
+        features = self.features - middle
+        return middle, features, np.square(features).sum(axis=1) / 2
 
     @cached_property
     def _own_distances(self) -> np.ndarray:
         """(n,) ascending, of every feature to its fifth neighbour beside itself."""
-        return np.sort(self._regressor.kneighbors()[0][:, -1])
+        return np.sort(self._nearest(self.features, NEIGHBOURS + 1)[0][:, -1])
 
 
 def fit(features: np.ndarray, held_out: np.ndarray, seed: int) -> tuple[FittedMap, np.ndarray]:

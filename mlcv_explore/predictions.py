@@ -12,7 +12,7 @@ def accuracy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def negative_log_likelihood(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Mean of −log p(label), nats."""
-    chosen = np.take_along_axis(_log_probabilities(logits), np.broadcast_to(labels, logits.shape[:-1])[..., None], axis=-1)
+    chosen = np.take_along_axis(log_probabilities(logits), np.broadcast_to(labels, logits.shape[:-1])[..., None], axis=-1)
     return -chosen[..., 0].mean(-1)
 
 
@@ -21,13 +21,14 @@ def calibration_error(logits: np.ndarray, labels: np.ndarray, bins: int = BINS) 
 
     Source: Naeini, Cooper, Hauskrecht, Obtaining Well Calibrated Probabilities Using Bayesian Binning, AAAI 2015; Guo et al., 1706.04599.
     """
-    confidence = np.exp(_log_probabilities(logits).max(-1))  # (…, n)
+    confidence = np.exp(log_probabilities(logits).max(-1))  # (…, n)
     right = (logits.argmax(-1) == labels).astype(float)
     place = np.minimum((confidence * bins).astype(int), bins - 1)
     gaps = [np.abs(((right - confidence) * (place == one)).sum(-1)) for one in range(bins)]
     return np.sum(gaps, axis=0) / confidence.shape[-1]
 
 
-def _log_probabilities(logits: np.ndarray) -> np.ndarray:
+def log_probabilities(logits: np.ndarray) -> np.ndarray:
+    """(…, K) → (…, K), float64; finite however far the logits are apart."""
     shifted = logits.astype(float) - logits.max(-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlcv_explore.predictions import log_probabilities
+
 COMPONENTS = 12  # that every depth is cut to, so that a wide code has no advantage
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)  # inverse penalties that are tried, the smallest first
 MOST_ROUNDS = 300
@@ -26,12 +28,13 @@ class Components:
 
 def leading(codes: np.ndarray, count: int = COMPONENTS) -> Components:
     """Of codes (n, d): at most `count` components, fewer where the codes have fewer dimensions or pictures. Signs make the largest entry positive."""
-    centred = np.asarray(codes, dtype=float) - codes.mean(0)
+    mean = codes.mean(0, dtype=float)
+    centred = codes - mean
     _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
     directions, sizes = directions[:count], sizes[:count]
     signs = np.sign(np.take_along_axis(directions, np.abs(directions).argmax(1)[:, None], axis=1))
     spread = np.sqrt((sizes**2).sum() / len(codes))
-    return Components(codes.mean(0).astype(float), (directions * signs).T / max(spread, 1e-12))
+    return Components(mean, (directions * signs).T / max(spread, 1e-12))
 
 
 def probe(codes: np.ndarray, labels: np.ndarray, validated: np.ndarray, validation_labels: np.ndarray, tested: np.ndarray) -> np.ndarray:
@@ -49,5 +52,7 @@ def probe(codes: np.ndarray, labels: np.ndarray, validated: np.ndarray, validati
         if right > best:
             best, chosen = right, fitted
     found = np.full((len(tested), int(labels.max()) + 1), -50.0)
-    found[:, chosen.classes_] = chosen.predict_log_proba(tested)
+    scores = chosen.decision_function(tested)  # its own logarithm of a probability is infinite far out
+    logits = scores if scores.ndim == 2 else np.stack([np.zeros_like(scores), scores], axis=1)
+    found[:, chosen.classes_] = log_probabilities(logits)
     return found

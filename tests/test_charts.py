@@ -50,6 +50,14 @@ def some_cone(stop: int, palette: charts.Palette = LIGHT) -> Chart:
     return charts.cone(STEPS, grown, stop, 2 * past, bands, "step", "gain", palette, (0.0, 8.0))
 
 
+def some_map(palette: charts.Palette = LIGHT, at: tuple[float, float] = (2.0, 1.0), went: int = 3, words: bool = False) -> Chart:
+    places = np.array([[0.0, 0.0], [1.0, 0.5], [4.0, 2.0], [3.0, 1.0]])
+    labels = ["circle", "star", "star", "square"] if words else ["0", "7", "7", "3"]
+    trail = np.linspace((0.0, 0.0), (4.0, 2.0), 5)[:went]
+    here = {"first": (0.0, 0.0, "idea"), "mixed": (*at, "variant")}
+    return charts.points(places, labels, ["idea", "", "", "variant"], palette, trail=trail, here=here, names={"idea": "its class"})
+
+
 def every_chart(scheme: str) -> dict[str, Chart]:
     palette = PALETTES[scheme]
     values = np.array([[0.0, 1.5, -3.0], [2.0, np.nan, 4.0]])
@@ -63,6 +71,8 @@ def every_chart(scheme: str) -> dict[str, Chart]:
         "heat map": charts.heat_map(values, ["0.2", "0.4"], ["a", 'b"', "c"], ("corruption", "σ", "points"), palette, significant=values > 1),
         "histograms": charts.histograms(np.linspace(0, 1, 4), {"clean": ("baseline", np.array([[1, 2, 3], [3, 2, 1]]))}, "confidence", palette),
         "cone": some_cone(10, palette),
+        "points": some_map(palette),
+        "points with words": some_map(palette, words=True),
         "thumbnail": charts.thumbnail(STEPS, {"baseline": learning(5, 0.6, "plain"), "idea": learning(5, 0.9, "noisy")}, palette),
     }
 
@@ -444,3 +454,73 @@ def test_a_cone_opens_from_the_stop_and_only_its_numbers_move() -> None:
         assert band["low"].iloc[0] == band["high"].iloc[0] == pytest.approx(math.sqrt(5))
         assert band["low"].iloc[1] < band["high"].iloc[1] < math.inf  # an infinite end is drawn far beyond the chart
     assert "to infinity" in early.description
+
+
+# --- a map
+
+
+def test_a_marker_that_moves_redraws_in_place_and_a_map_keeps_its_limits() -> None:
+    early, late = some_map(went=1, at=(0.5, 0.1)), some_map(went=5, at=(3.9, 1.9))
+    assert early.spec == late.spec and early.subject == late.subject and early.description != late.description
+    for side, ends in (("x", [-0.2, 4.2]), ("y", [-0.1, 2.1])):  # 5 % beyond 0…4 and 0…2
+        assert early.spec["encoding"][side]["scale"]["domain"] == pytest.approx(ends) and early.spec["encoding"][side]["axis"] is None
+    bare = charts.points(np.array([[0.0, 0.0], [4.0, 2.0]]), ["0", "7"], ["", ""], LIGHT)
+    assert bare.spec == early.spec and not len(part(bare, "seed")) and not len(part(bare, "here"))
+
+
+def test_what_leaves_the_map_is_drawn_at_its_edge() -> None:
+    chart = some_map(at=(99.0, -99.0))
+    marker = part(chart, "here").iloc[1]
+    assert (marker["x"], marker["y"]) == (pytest.approx(4.2), pytest.approx(-0.1))
+    assert part(chart, "label")["y"].iloc[1] >= -0.1 and part(chart, "label")["side"].iloc[1] == "right"
+    assert "mixed at (4.2, −0.1)" in chart.description
+
+
+def test_short_labels_are_their_own_glyphs_and_long_ones_are_dots_in_their_roles_shape() -> None:
+    short, long = some_map(), some_map(words=True)
+    assert all(f">{glyph}<" in short.svg() for glyph in "073") and ">star<" not in long.svg()
+    marks = [[item["mark"]["type"] for item in chart.spec["layer"][:2]] for chart in (short, long)]
+    assert marks == [["text", "text"], ["point", "point"]]
+    shape = long.spec["layer"][1]["encoding"]["shape"]["scale"]
+    assert dict(zip(shape["domain"], shape["range"], strict=True)) == {role: LIGHT.roles[role].marker for role in ROLES}
+    assert charts.points(np.zeros((1, 2)), ["ten"], [""], LIGHT).spec["layer"][0]["mark"]["type"] == "point"
+
+
+@SCHEMES
+def test_points_without_a_group_are_grey_and_the_others_have_their_roles_colour(scheme: str) -> None:
+    palette = PALETTES[scheme]
+    lone = {"": palette.muted, "idea": palette.roles["idea"].colour, "other": palette.roles["other"].colour}
+    for group, colour in lone.items():
+        drawn = charts.points(np.array([[0.0, 0.0], [1.0, 1.0]]), ["q", "q"], [group, group], palette).svg()
+        glyphs = [piece.split(">q<")[0] for piece in drawn.split("<text")[1:] if ">q<" in piece]
+        assert len(glyphs) == 2 and all(f'fill="{colour}"' in glyph for glyph in glyphs)
+
+
+def test_the_words_of_a_map_count_its_points_and_name_its_markers() -> None:
+    words = some_map().description
+    assert "4 points with 3 different labels. its class: 1 point labelled 0. variant: 1 point labelled 3. A trail of 3 places." in words
+    assert "first at (0, 0). mixed at (2, 1)." in words
+    table = pandas.read_csv(io.StringIO(some_map().csv()))
+    assert list(table["x"]) == [0, 1, 4, 3, 0, 1, 2] and list(table["step"].dropna()) == [0, 1, 2]
+
+
+def test_names_of_markers_in_one_place_do_not_overlap() -> None:
+    labels = part(some_map(at=(0.0, 0.0)), "label")["y"].to_numpy()
+    assert abs(labels[1] - labels[0]) >= 16 / 360 * 2.2  # a line's height of a map 2.2 high on 360 pixels
+
+
+def test_the_trail_is_drawn_in_the_order_it_went() -> None:
+    back = np.array([[3.0, 1.0], [0.0, 0.0], [2.0, 2.0]])
+    drawn = charts.points(np.array([[0.0, 0.0], [4.0, 2.0]]), ["0", "7"], ["", ""], LIGHT, trail=back).svg()
+    line = next(piece for piece in drawn.split("<path")[1:] if 'd="M' in piece and piece.split('d="M')[1].split('"')[0].count("L") == 2)
+    across = [float(pair.split(",")[0]) for pair in line.split('d="M')[1].split('"')[0].split("L")]
+    assert across[1] < across[2] < across[0]
+
+
+def test_a_map_of_one_point_or_none_can_be_drawn_and_lengths_must_agree() -> None:
+    for count in (0, 1):
+        assert charts.points(np.zeros((count, 2)), ["7"] * count, [""] * count, LIGHT).svg().startswith("<svg")
+    with pytest.raises(ValueError, match="one label and one group each"):
+        charts.points(np.zeros((2, 2)), ["7"], ["", ""], LIGHT)
+    with pytest.raises(ValueError, match="got 'blue'"):
+        charts.points(np.zeros((1, 2)), ["7"], ["blue"], LIGHT)

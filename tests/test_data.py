@@ -26,6 +26,7 @@ from PIL import Image
 from mlcv_explore import data
 from mlcv_explore.config import SettingError
 from mlcv_explore.data import fetching, official
+from mlcv_explore.data.coarse import GROUPS, coarse
 from mlcv_explore.data.images import content_fingerprint
 from mlcv_explore.data.splits import proportional_counts, stratified_parts
 
@@ -325,6 +326,33 @@ def test_sizes_on_a_set_with_an_official_test_part() -> None:
         data.check_split("cifar10", 1, 0, 10_001)
     with pytest.raises(SettingError, match=r"train_size must be at most 45,000 on cifar10 \(50,000 images, 5,000 of them for validation\)"):
         data.check_split("cifar10", 45_001, 5_000, 10_000)
+
+
+# Coarse classes
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_every_class_is_in_exactly_one_group(name: str) -> None:
+    members = [member for group in GROUPS[name].values() for member in group.split()]
+    assert sorted(members) == sorted(data.CATALOGUE[name].classes)
+    groups, places = coarse(name)
+    assert len(places) == len(data.CATALOGUE[name].classes) and set(places) == set(range(len(groups)))
+    for fine, place in zip(data.CATALOGUE[name].classes, places, strict=True):
+        assert fine in GROUPS[name][groups[place]].split()
+
+
+def test_the_groups_of_cifar100_are_its_own_coarse_labels() -> None:
+    """Five classes a group; the published archive gives every fine label this coarse one, both in alphabetical order."""
+    published = """4 1 14 8 0 6 7 7 18 3 3 14 9 18 7 11 3 9 7 11 6 11 5 10 7 6 13 15 3 15 0 11 1 10 12 14 16 9 11 5 5 19 8 8 15 13 14 17 18 10
+        16 4 17 4 2 0 17 4 18 17 10 3 2 12 12 16 12 1 9 19 2 10 0 1 16 12 9 13 15 13 16 19 2 4 6 19 5 5 8 19 18 1 2 15 6 0 17 8 14 13"""
+    groups, places = coarse("cifar100")
+    assert len(groups) == 20 and np.bincount(places).tolist() == [5] * 20
+    assert places.tolist() == [int(place) for place in published.split()]
+
+
+def test_a_set_without_coarse_classes_is_refused() -> None:
+    with pytest.raises(SettingError, match=r"one of digits, mnist, svhn, cifar10, cifar100, got 'oxford_pets'."):
+        coarse("oxford_pets")
 
 
 # Broken folders: each is spoilt in one way, and the sentence names it

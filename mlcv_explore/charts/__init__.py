@@ -5,6 +5,7 @@ from mlcv_explore.charts.chart import Chart, percent, with_interval
 from mlcv_explore.charts.cone import Band, cone
 from mlcv_explore.charts.curves import Line, curves, thumbnail
 from mlcv_explore.charts.palette import PALETTES, ROLES, Palette, Role
+from mlcv_explore.charts.points import points
 from mlcv_explore.charts.rows import Bar, Difference, bars_with_intervals, effects, paired_differences
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "histograms",
     "paired_differences",
     "percent",
+    "points",
     "thumbnail",
     "with_interval",
 ]
