@@ -18,17 +18,16 @@ from mlcv_explore.ideas.hierarchical_representation import (
     MAPPED,
     ROLES,
     SHADES,
-    WIRINGS,
     HierarchicalRepresentationConfig,
     depth_curve,
     learners,
     levels,
-    loss_curves,
     looking,
-    training as course,
+    loss_curves,
 )
 from mlcv_explore.ideas.hierarchical_representation import evidence as tables
 from mlcv_explore.ideas.hierarchical_representation import idea as subject
+from mlcv_explore.ideas.hierarchical_representation import training as course
 from mlcv_explore.ui import evidence, page, settings, training
 from mlcv_explore.ui import looking as pictures
 from mlcv_explore.ui.painting import canvas
@@ -145,8 +144,8 @@ def looked_at(mind: looking.Mind, values: np.ndarray, truth: int | None, arm: st
         with place:
             layout(mind, arm, level, own, truth)
     st.caption(
-        "A map (UMAP) of the 12 leading components of each level's codes; the digit lies between its five nearest training digits. Distances on a map "
-        f"are not distances between codes. :gray[{milliseconds:.0f} ms.]"
+        "A map (UMAP) of the 12 leading components of each level's codes; the digit lies between its five nearest training digits. "
+        f"Distances on a map are not distances between codes. :gray[{milliseconds:.0f} ms.]"
     )
 
 
@@ -281,12 +280,12 @@ def losses(film: Film, arm: str, cost: str) -> None:
 def codes(frame: Any, arm: str) -> None:
     """The first seed's codes on two components at every level, and what comes back."""
     place = MAPPED.index(arm)
-    st.markdown(f"**{NAMES[arm]}**, seed {0 if frame.step >= 0 else ''}".replace(", seed 0", ", first seed"))
+    st.markdown(f"**{NAMES[arm]}**, validation digits of the first seed")
     for level, column in enumerate(st.columns(frame.places.shape[2], gap="small")):
         with column:
             labels = frame.labels[0]
             chart = charts.points(frame.places[0, place, level], [str(each) for each in labels], [""] * len(labels), page.palette(), height=220)
-            page.figure(chart, f"{card.slug}-live-codes-{arm}{level}", f"Level {level + 1}, two components.", "validation", moving=True)
+            page.figure(chart, f"{card.slug}-live-codes-{arm}{level}", f"Level {level + 1}, two components.", f"epoch {frame.step}", moving=True)
             shown = frame.shown[0, place, level]
             if shown.any() and shown.shape[1] == 1:
                 sheet = images.grid(np.clip(shown[:, 0] / SHADES, -1, 2.5), len(shown), low=-1, high=2.5, scale=6, gap=3)
@@ -344,8 +343,9 @@ def depth_table(rows: list[dict[str, Any]]) -> None:
     table["updates"] = [f"{tables.arm(rows, arm, 'updates').mean:.0f}" for arm in ARMS]
     st.table(table, hide_index=True)
     st.caption(
-        f"Test accuracy of a probe with ten labels a class; means and 95 % intervals over n = {len(fine['global'])} seeds, not corrected for their number. "
-        "Error: of standardised pixels given back from the top. Updates: of each level's encoder; PCA and k-means are fitted in one piece."
+        f"Test accuracy of a probe with ten labels a class; means and 95 % intervals over n = {len(fine['global'])} seeds, not corrected for "
+        "their number. Error: of standardised pixels given back from the top. Updates: of each level's encoder; PCA and k-means are fitted "
+        "in one piece."
     )
 
 
@@ -407,8 +407,8 @@ def variation_table(rows: list[dict[str, Any]]) -> None:
         hide_index=True,
     )
     st.caption(
-        "One setting changed at a time; top level. Redrawn splits overlap, so their interval is the wider, corrected one. Intervals are not corrected for "
-        "their number."
+        "One setting changed at a time; top level. Redrawn splits overlap, so their interval is the wider, corrected one. Intervals are not "
+        "corrected for their number."
     )
 
 
