@@ -33,8 +33,7 @@ from mlcv_explore.ui import looking as pictures
 from mlcv_explore.ui.painting import canvas
 
 SOURCES = ("Digit", "Draw", "Upload")  # as the link names them
-SCALE = 11  # of a pixel of a digit
-LIMITS = (-0.25, 1.25)  # between which a reconstruction is shown: ink and paper, and how far it overshoots
+SCALE = 9  # of a pixel of a digit: four digits side by side on a phone
 LAID_OUT = 350  # of a map's digits
 INK = 4  # pixels of the pen
 NAMES = {
@@ -55,6 +54,7 @@ NAMES = {
     "pixels": "raw pixels",
     "autoencoder": "autoencoder",
 }
+BLOCKS = {"encoder": "up", "own decoder": "own", "way down": "down"}
 CURVES = ("supervised", "greedy_code", "greedy_pixels", "global", "random")  # what a run's curves show
 
 
@@ -156,17 +156,16 @@ def given_back(arm: str, values: np.ndarray, own: looking.Seen) -> None:
         tile(values, "goes in", "What goes in")
         for level, (picture, error) in enumerate(zip(own.pictures, own.errors, strict=True), start=1):
             if picture is None:
-                with st.container(width=SCALE * looking.SIDE + 8):
-                    st.caption(f"level {level}: :gray[nothing was taught to decode it]")
+                with st.container(width=SCALE * looking.SIDE):
+                    st.caption(f"level {level}: no decoder was taught")
             else:
-                tile(picture, f"level {level}: {error:.2f}", f"What {NAMES[arm]} gives back from level {level}, squared error {error:.2f}")
+                tile(picture, f"level {level}: {error:.2f}", f"What {NAMES[arm]} gives back from level {level}")
 
 
 def tile(values: np.ndarray, words: str, alt: str) -> None:
     """One digit with a line under it."""
-    low, high = LIMITS
-    shown = images.enlarged(images.amounts(np.clip(values, low, high), page.palette(), low, high), SCALE)
-    with st.container(width=SCALE * looking.SIDE + 8, gap="small"):
+    shown = images.enlarged(images.amounts(np.clip(values, 0, 1), page.palette()), SCALE)
+    with st.container(width=SCALE * looking.SIDE, gap="small"):
         st.image(images.png(shown), width=SCALE * looking.SIDE, alt=alt, output_format="PNG")
         st.caption(words)
 
@@ -216,9 +215,11 @@ def standing(arm: str) -> None:
             shares = table / np.nanmax(table, axis=1, keepdims=True)
         names = [term.replace("level", "level ") + ("'s own" if term.startswith("level") else " loss") for term in terms]
         titles = ("loss", "block", "gradient, of the loss's largest")
-        chart = charts.heat_map(shares, names, [block.replace(" ", "\n") for block in blocks], titles, page.palette(), signed=False)
+        short = [f"{BLOCKS[block[:-2]]}\n{block[-1]}" for block in blocks]
+        chart = charts.heat_map(shares, names, short, titles, page.palette(), signed=False)
         never = f"{still:,} of {every:,} parameters never get a gradient." if still else "Every parameter gets a gradient."
-        page.figure(chart, f"{card.slug}-reach", f"{NAMES[arm]}: {never} A dash: none arrives.", "one backward pass a loss", moving=True)
+        words = "up: encoders, own: their own decoders, down: the way down from the top. A dash: no gradient arrives."
+        page.figure(chart, f"{card.slug}-reach", f"{NAMES[arm]}: {never} {words}", "one backward pass a loss", moving=True)
 
 
 def depth_curves(frame: Any, arms: tuple[str, ...]) -> charts.Chart:

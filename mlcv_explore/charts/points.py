@@ -14,6 +14,7 @@ MARGIN = 0.05  # of each side, around the points
 GLYPH = 2  # characters of the longest label that is still drawn as the point itself
 RIGHT = 0.6  # of the width: labels of markers beyond it stand at their left
 TRAIL = "trail"
+TOLD = ["value", "seed", "here"]  # the parts that have a tooltip
 COLUMNS = ("label", "role", "x", "y", "step")
 DEFAULTS: dict[str, Any] = {
     "part": "", "label": "", "role": "", "text": "", "side": "left", "x": np.nan, "y": np.nan, "x2": np.nan, "y2": np.nan, "step": np.nan,
@@ -137,7 +138,7 @@ def _layers(palette: Palette, glyphs: bool) -> list[dict[str, Any]]:
         layer("here", {"type": "point", "size": 190, "strokeWidth": 2, "opacity": 1}, {"shape": shape, "fill": fill}),
         layer("label", {**beside, **halo}, words),
         layer("label", beside, {**words, **ink}),
-        *({**layer(part, target, tooltip), "name": HOVER} for part in ("value", "seed", "here")),
+        {**layer("value", target, tooltip), "transform": [{"filter": {"field": "part", "oneOf": TOLD}}], "name": HOVER},  # a name may stand once
     ]
 
 
