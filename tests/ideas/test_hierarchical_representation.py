@@ -352,22 +352,23 @@ def exchanged_tests(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_is_learned_fitted_or_chosen_on_the_test_part(monkeypatch):
-    """With another test part weights, components and the strengths of probes stay; only what is measured on it moves."""
+    """With another test part weights, components, and the probes that are fitted and chosen stay; only what is measured on it moves."""
     from sklearn.linear_model import LogisticRegression
 
-    def weights_and_probes() -> tuple[list, list, list]:
-        fitted, whole = [], LogisticRegression.predict_log_proba
-        components, own = [], probing.leading
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(LogisticRegression, "predict_log_proba", lambda self, x: (fitted.append((self.C, self.coef_.sum())), whole(self, x))[1])
-            patch.setattr(probing, "leading", lambda *asked: _kept(components, own(*asked)))
+    def asked_again() -> tuple[list, list, list]:
+        asked, components, scores, leading = [], [], LogisticRegression.decision_function, probing.leading
+        with pytest.MonkeyPatch.context() as patch:  # each probe scores the validation codes with every strength, then the test codes with its own
+            patch.setattr(
+                LogisticRegression, "decision_function", lambda self, x: (asked.append((len(x), self.C, self.coef_.sum())), scores(self, x))[1]
+            )
+            patch.setattr(probing, "leading", lambda *codes: _kept(components, leading(*codes)))
             frames = list(idea.run(SMALL.replace(epochs=1, levels=1), (0,)))
-        return fitted, components, frames
+        return asked, components, frames
 
-    one = weights_and_probes()
+    one = asked_again()
     exchanged_tests(monkeypatch)
-    other = weights_and_probes()
-    assert one[0] == other[0]
+    other = asked_again()
+    assert one[0] == other[0] and [count for count, _, _ in one[0]].count(697) > 30
     assert len(one[1]) == len(other[1]) > 20 and all(np.array_equal(first, second) for first, second in zip(one[1], other[1], strict=True))
     assert np.array_equal(one[2][-1].loss, other[2][-1].loss) and not np.array_equal(one[2][-1].accuracy, other[2][-1].accuracy)
 
