@@ -321,13 +321,19 @@ def in_short(rows: list[dict[str, Any]]) -> None:
     words = {name: word for name, (_, _, word) in tables.learners(rows).items()}
     grouped = {word: [NAMES[name] for name, own in words.items() if own == word] for word in ("yes, and better", "yes", "open", "no")}
     can = "; ".join(f"{word}: {', '.join(names)}" for word, names in grouped.items() if names)
+    length = {each.name: f"{percent(each.gain)} ({percent(each.pixels)})" for each in tables.variations(rows)}
+    epochs = ", ".join(f"{length[name]} after {count}" for name, count in (("epochs 10", 10), ("as declared", 40), ("epochs 200", 200)))
     st.markdown(
         f"**Do own targets make probes rise with depth more than one global loss?** From the first level to the third accuracy changes by "
         f"{rise['greedy_code']} points under own targets (greedy, code below), by {rise['greedy_pixels']} with the pixels as every target, and by "
         f"{rise['global']} under one global loss. At the top own targets read {gain} points more than the global loss, with pixels as targets "
         f"{at_pixels}. The raw pixels, cut to 12 components, have {said['pixels']} %, the top levels {said['greedy_code']}, {said['greedy_pixels']} "
         f"and {said['global']} %, a random encoder {said['random']} %, the supervised bound {said['supervised']} %.\n\n"
-        f"**Can any unsupervised learner replace the autoencoder?** Within {100 * tables.REPLACES:g} points of it at the top level: {can}."
+        "**Does the length of the training decide?** Points that own targets gain over the global loss at the top, in brackets with the pixels as "
+        f"targets: {epochs} epochs.\n\n"
+        f"**Can any unsupervised learner replace the autoencoder?** At the top level, {100 * tables.REPLACES:g} points below it being too many: "
+        f"{can}. "
+        "What each of them breaks stands in the table below."
     )
 
 
