@@ -471,6 +471,13 @@ def test_a_marker_that_moves_redraws_in_place_and_a_map_keeps_its_limits() -> No
     assert bare.spec == early.spec and not len(part(bare, "seed")) and not len(part(bare, "here"))
 
 
+def test_a_layer_of_a_map_that_has_a_name_has_it_alone() -> None:
+    """A browser refuses the whole chart when two layers share one; an exported picture has no layer for the pointer, and would not tell."""
+    spec = charts.points(np.array([[0.0, 0.0], [4.0, 2.0]]), ["0", "7"], ["", ""], LIGHT).spec
+    named = [layer["name"] for layer in spec["layer"] if "name" in layer]
+    assert named == ["hover"]
+
+
 def test_what_leaves_the_map_is_drawn_at_its_edge() -> None:
     chart = some_map(at=(99.0, -99.0))
     marker = part(chart, "here").iloc[1]
