@@ -704,3 +704,40 @@ def test_a_test_picture_is_as_far_from_the_others_as_usual() -> None:
     assert np.median([each.distance for each in alone]) == pytest.approx(1, abs=0.25)
     far = desk.mix(shown, desk.of_test(shown, 0), (desk.of_test(shown, 1),), desk.How(weight=2.0))
     assert far.distance > 2 and far.strangeness == 1
+
+
+class Says(torch.nn.Module):
+    """A judge that gives its answers whatever it sees."""
+
+    def __init__(self, logits: torch.Tensor, cells: torch.Tensor) -> None:
+        super().__init__()
+        self.answers = logits, cells
+
+    def forward(self, _: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.answers
+
+
+def test_a_box_is_right_with_the_right_class_and_half_an_overlap_alone() -> None:
+    tested = pasting.material(4, 0, "tested")
+    student = pasting.Student("paste_none", FeatureMixingConfig(scenes=40), 0)
+    cells = torch.zeros(4, 9, 8, 8)
+    cells[:, 5:] = pasting.distances(tested.boxes)
+    for row, label in enumerate(tested.labels):
+        cells[row, (label + (row == 1)) % 4, 4, 4] = 9.0  # the second has another class
+    cells[2, 5:] += 2.0  # the third a box far too large
+    student.network = Says(torch.nn.functional.one_hot((tested.labels + 1) % 4, 4).float(), cells)
+    assert student.examine(tested) == [0.0, 0.5]
+
+
+def test_scenes_that_judge_are_none_that_taught(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, real = [], pasting.material
+
+    def seen(count: int, seed: int, purpose: str) -> pasting.Material:
+        made.append((count, purpose, found := real(count, seed, purpose)))
+        return found
+
+    monkeypatch.setattr(pasting, "material", seen)
+    list(pasting.course(FeatureMixingConfig(scenes=40, tested_scenes=50, paste_steps=2), (0,)))
+    judged = [found for count, purpose, found in made if (count, purpose) == (50, "tested")]
+    taught = {picture.numpy().tobytes() for _, purpose, found in made if purpose == "taught" for picture in found.pictures}
+    assert len(judged) == 1 and not taught & {picture.numpy().tobytes() for picture in judged[0].pictures}
