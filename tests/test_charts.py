@@ -73,6 +73,9 @@ def every_chart(scheme: str) -> dict[str, Chart]:
         "cone": some_cone(10, palette),
         "points": some_map(palette),
         "points with words": some_map(palette, words=True),
+        "shares": charts.shares(
+            ["circle", "square"], {"asked for": ("idea", np.array([0.3, 0.7])), "said": ("baseline", np.array([0.5, 0.5]))}, palette
+        ),
         "thumbnail": charts.thumbnail(STEPS, {"baseline": learning(5, 0.6, "plain"), "idea": learning(5, 0.9, "noisy")}, palette),
     }
 
@@ -531,3 +534,21 @@ def test_a_map_of_one_point_or_none_can_be_drawn_and_lengths_must_agree() -> Non
         charts.points(np.zeros((2, 2)), ["7"], ["", ""], LIGHT)
     with pytest.raises(ValueError, match="got 'blue'"):
         charts.points(np.zeros((1, 2)), ["7"], ["blue"], LIGHT)
+
+
+# --- shares
+
+
+def test_two_distributions_stand_bar_by_bar_with_their_numbers_and_redraw_in_place() -> None:
+    asked, said = np.array([0.0, 1 / 3, 2 / 3]), np.array([0.1, 0.2, 0.7])
+    chart = charts.shares(["a", "b", "c"], {"asked for": ("idea", asked), "said": ("baseline", said)}, LIGHT)
+    other = charts.shares(["a", "b", "c"], {"asked for": ("idea", said), "said": ("baseline", asked)}, LIGHT)
+    assert chart.spec == other.spec and chart.subject == other.subject and chart.description != other.description
+    drawn = part(chart, "value")
+    assert list(drawn["share"]) == [*asked, *said] and list(drawn["text"])[1] == "0.333"
+    spans = sorted(zip(drawn["top"], drawn["bottom"], strict=True))
+    assert all(top < bottom for top, bottom in spans) and all(one[1] <= two[0] for one, two in itertools.pairwise(spans))
+    assert "asked for: a 0.000, b 0.333, c 0.667; said: a 0.100" in chart.description
+    assert all(f">{name}<" in chart.svg() for name in "abc")
+    with pytest.raises(ValueError, match="one share for each of 2 classes"):
+        charts.shares(["a", "b"], {"asked for": ("idea", asked)}, LIGHT)

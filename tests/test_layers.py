@@ -116,6 +116,24 @@ sys.exit("idea.cards()" if "torch" in sys.modules else 0)
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_no_page_and_no_idea_brings_umap_and_its_compiler() -> None:
+    """Laying out a map takes it tens of seconds; placing a point on a map that is there does without."""
+    names = sorted({name for path in sources(ROOT / "pages", ROOT / "app.py") for name in imported(path) if within(name, "mlcv_explore")})
+    script = f"""
+import importlib, sys
+for name in ("mlcv_explore.ui.server", "mlcv_explore.embedding", *{names}):
+    parent, _, last = name.rpartition(".")
+    if not (parent and hasattr(importlib.import_module(parent), last)):
+        importlib.import_module(name)
+from mlcv_explore import idea
+for card in idea.cards():
+    idea.load(card.slug)
+sys.exit(", ".join({{"umap", "numba", "pynndescent"}} & set(sys.modules)) or 0)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
 def test_every_page_is_an_idea_or_one_of_the_frames_own() -> None:
     from mlcv_explore import idea
 

@@ -7,6 +7,7 @@ from mlcv_explore.charts.curves import Line, curves, thumbnail
 from mlcv_explore.charts.palette import PALETTES, ROLES, Palette, Role
 from mlcv_explore.charts.points import points
 from mlcv_explore.charts.rows import Bar, Difference, bars_with_intervals, effects, paired_differences
+from mlcv_explore.charts.shares import shares
 
 __all__ = [
     "PALETTES",
@@ -27,6 +28,7 @@ __all__ = [
     "paired_differences",
     "percent",
     "points",
+    "shares",
     "thumbnail",
     "with_interval",
 ]

@@ -1,0 +1,83 @@
+"""A training step with features mixed against one with pictures mixed, at equal batch; and one move of the mixing desk.
+
+    python -m bench.feature_mixing
+
+Steps: the arm "both" at every depth and manifold mixup against input mixup by torchvision, one seed and ten, medians of the thread's own time, taking
+turns. Mixing at a depth encodes the partners too, which input mixup need not. The desk is measured from outside over the websocket, move → the
+script's end, every move to another λ, on both desks.
+"""
+
+import os
+import statistics
+import tempfile
+import time
+
+import torch
+
+from bench._session import Session
+from bench.serving import ROOT, first_session, percentile, serving, wait_ready
+from mlcv_explore.ideas.feature_mixing import FeatureMixingConfig
+from mlcv_explore.ideas.feature_mixing.material import material
+from mlcv_explore.ideas.feature_mixing.networks import networks
+from mlcv_explore.ideas.feature_mixing.training import Arm, Deck
+
+TURNS = 60
+PAGE = "feature_mixing"
+MOVES, FIRST, PAUSE = 60, 5, 0.1  # moves that count, those before, seconds between two
+TARGET = 0.1  # seconds
+
+
+def steps(seeds: range) -> None:
+    """Print the median of a step of every arm, and its ratio to input mixup."""
+    config = FeatureMixingConfig()
+    stuff = material(config, list(seeds))
+    shape = tuple(stuff.pictures.shape[1:])
+    asked = {"input mixup": ("input_mixup", config), "manifold mixup": ("manifold", config), "plain": ("plain", config)}
+    asked |= {f"both, depth {depth}": ("both", config.replace(depth=depth)) for depth in range(4)}
+    asked |= {"both, five images": ("both", config.replace(images=5))}
+    arms, decks = {}, {}
+    for name, (arm, settings) in asked.items():
+        arms[name] = Arm(arm, settings, networks("dense", shape, config.width, stuff.classes, seeds), shape, seeds)
+        decks[name] = Deck(settings, stuff, seeds, stuff.pictures.flatten(1)).batches()
+    found: dict[str, list[float]] = {name: [] for name in arms}
+    for _ in range(TURNS):
+        for name, arm in arms.items():
+            batch = next(decks[name])
+            started = time.thread_time()
+            arm.step(batch)
+            found[name].append(time.thread_time() - started)
+    medians = {name: 1000 * statistics.median(values) for name, values in found.items()}
+    for name, milliseconds in medians.items():
+        print(f"{len(seeds):3} seeds  {name:20}{milliseconds:8.2f} ms a step   {milliseconds / medians['input mixup']:6.2f} × input mixup")
+
+
+def drag(session: Session) -> list[float]:
+    """Move λ; seconds of each move."""
+    took = []
+    for move in range(FIRST + MOVES):
+        seconds = session.move(f"{PAGE}-weight", round(0.05 * (1 + 7 * move % 40), 2))
+        if move >= FIRST:
+            took.append(seconds)
+        time.sleep(PAUSE)
+    return took
+
+
+def main() -> None:
+    """Print every median, the ratios and the moves."""
+    torch.set_num_threads(1)
+    for count in (1, 10):
+        steps(range(count))
+    with tempfile.TemporaryDirectory() as home, serving(ROOT / "app.py", home) as (port, _, _):
+        first_session(port).close()
+        wait_ready(port)
+        for world in ("Scenes", "Digits"):
+            session = first_session(port, PAGE, f"{PAGE}-world={world}")
+            took = drag(session)
+            session.close()
+            p50, p95 = (1000 * value for value in (statistics.median(took), percentile(took, 0.95)))
+            print(f"a move of the desk, {world.lower()}: p50 {p50:.1f} ms, p95 {p95:.1f} ms (target ≤ {1000 * TARGET:.0f} ms)")
+    print(f"load {os.getloadavg()[0]:.2f}, {len(os.sched_getaffinity(0))} cores")
+
+
+if __name__ == "__main__":
+    main()
