@@ -259,6 +259,8 @@ def test_the_oracle_has_every_label_and_as_many_steps() -> None:
     stuff = material.material(SHORT, list(SEEDS))
     assert stuff.labelled.shape == (2, 50) and len(stuff.split.train) == 600
     assert [frame.stage for frame in film] == ["mixing"] * 12 + ["coarser"] and film[-1].steps == 13 == frame_count(SHORT)
+    found = last(SHORT.replace(steps=150, width=32), (0,)).measured[0, :, 0]
+    assert found[ARMS.index("oracle")] > found[0] + 0.04  # 600 labels against 50
 
 
 def test_labelled_pictures_are_even_over_classes_and_fewer_are_among_more() -> None:
