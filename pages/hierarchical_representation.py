@@ -54,6 +54,14 @@ NAMES = {
     "pixels": "raw pixels",
     "autoencoder": "autoencoder",
 }
+WHEN = {  # what was varied, as the evidence names it → in words
+    "epochs 10": "after 10 epochs",
+    "as declared": "after 40",
+    "epochs 200": "after 200",
+    "levels 5": "at the fifth of five levels, after 40,",
+    "width 16": "at half the width",
+    "width 64": "at twice the width",
+}
 BLOCKS = {"encoder": "up", "own decoder": "own", "way down": "down"}
 CURVES = ("supervised", "greedy_code", "greedy_pixels", "global", "random")  # what a run's curves show
 
@@ -223,16 +231,22 @@ def standing(arm: str) -> None:
 
 
 def depth_curves(frame: Any, arms: tuple[str, ...]) -> charts.Chart:
-    """Accuracy of a probe from the pixels up."""
-    used: dict[str, Line] = {}
+    """Accuracy of a probe from the pixels up, while a run is under way or at its end."""
+    return over_depth({each: depth_curve(frame, each) for each in arms}, lowest=0.4)
+
+
+def over_depth(curves: dict[str, np.ndarray], lowest: float) -> charts.Chart:
+    """Accuracy (S, 1 + L) of each arm from the pixels up; an arm whose role is taken is drawn as another method."""
+    lines: dict[str, Line] = {}
     taken: set[str] = set()
-    for each in arms:
-        role = ROLES[each]
-        used[NAMES[each]] = Line(role if role not in taken else "other", depth_curve(frame, each))
-        taken.add(role)
-    depth = frame.accuracy.shape[2]
-    limits = {"x_domain": (0.0, float(depth)), "y_domain": (0.4, 1.0), "y_format": ".0%"}
-    return charts.curves(np.arange(depth + 1.0), used, "level", "test accuracy of a probe", palette=page.palette(), **limits)
+    for arm, values in curves.items():
+        lines[NAMES[arm]] = Line("other" if ROLES[arm] in taken else ROLES[arm], values)
+        taken.add(ROLES[arm])
+    depth = next(iter(curves.values())).shape[1] - 1
+    limits = {"x_domain": (0.0, float(depth)), "y_domain": (lowest, 1.0), "y_format": ".0%"}
+    chart = charts.curves(np.arange(depth + 1.0), lines, "level", "test accuracy of a probe", palette=page.palette(), **limits)
+    chart.spec["encoding"]["x"]["axis"]["tickMinStep"] = 1  # there is no level and a half
+    return chart
 
 
 SAYS = {
@@ -296,15 +310,12 @@ def codes(frame: Any, arm: str) -> None:
 def answer(command: str) -> None:
     """Beyond the claims: every wiring at every depth, the learners, the committed code, and other settings."""
     rows = evidence.rows(card.slug)
-    in_short(rows)
     left, right = st.columns(2, gap="medium")
     for place, measure, title in ((left, "level", "Ten fine classes"), (right, "coarse", "Three coarse classes: round, straight, bent")):
         with place:
             st.markdown(f"##### {title}")
             curves = tables.by_depth(rows, measure)
-            named = {NAMES[arm]: Line(ROLES[arm] if arm != "greedy_pixels" else "variant", curves[arm]) for arm in CURVES}
-            limits = {"x_domain": (0.0, 3.0), "y_domain": (0.5, 1.0), "y_format": ".0%"}
-            chart = charts.curves(np.arange(4.0), named, "level", "test accuracy of a probe", palette=page.palette(), **limits)
+            chart = over_depth({arm: curves[arm] for arm in CURVES}, lowest=0.5)
             cost = f"n = {len(curves['global'])} seeds, one fixed split"
             page.figure(chart, f"{card.slug}-answer-{measure}", "Level 0 are the pixels.", cost, command)
     depth_table(rows)
@@ -321,19 +332,18 @@ def in_short(rows: list[dict[str, Any]]) -> None:
     words = {name: word for name, (_, _, word) in tables.learners(rows).items()}
     grouped = {word: [NAMES[name] for name, own in words.items() if own == word] for word in ("yes, and better", "yes", "open", "no")}
     can = "; ".join(f"{word}: {', '.join(names)}" for word, names in grouped.items() if names)
-    length = {each.name: f"{percent(each.gain)} ({percent(each.pixels)})" for each in tables.variations(rows)}
-    epochs = ", ".join(f"{length[name]} after {count}" for name, count in (("epochs 10", 10), ("as declared", 40), ("epochs 200", 200)))
+    gained = {each.name: percent(each.gain) for each in tables.variations(rows)}
+    when = "; ".join(f"{words} {gained[name]}" for name, words in WHEN.items())
     st.markdown(
         f"**Do own targets make probes rise with depth more than one global loss?** From the first level to the third accuracy changes by "
         f"{rise['greedy_code']} points under own targets (greedy, code below), by {rise['greedy_pixels']} with the pixels as every target, and by "
         f"{rise['global']} under one global loss. At the top own targets read {gain} points more than the global loss, with pixels as targets "
         f"{at_pixels}. The raw pixels, cut to 12 components, have {said['pixels']} %, the top levels {said['greedy_code']}, {said['greedy_pixels']} "
         f"and {said['global']} %, a random encoder {said['random']} %, the supervised bound {said['supervised']} %.\n\n"
-        "**Does the length of the training decide?** Points that own targets gain over the global loss at the top, in brackets with the pixels as "
-        f"targets: {epochs} epochs.\n\n"
+        f"**When?** Points that own targets (greedy, code below) gain over the global loss at the top: {when}.\n\n"
         f"**Can any unsupervised learner replace the autoencoder?** At the top level, {100 * tables.REPLACES:g} points below it being too many: "
         f"{can}. "
-        "What each of them breaks stands in the table below."
+        "The assumption that each of them breaks stands in a table below."
     )
 
 
@@ -432,6 +442,8 @@ elif act == "Train":
     with picture:
         training.live(card, subject, config, seeds, draw)
 elif act == "Answer":
+    if evidence.study(card.slug):
+        in_short(evidence.rows(card.slug))
     if found := evidence.answer(card, subject):
         answer(found["command"])
 else:

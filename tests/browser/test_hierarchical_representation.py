@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-SMALL = {"epochs": 1, "train_size": 100, "labels": 2, "levels": 2, "width": 8, "batch_size": 52, "seeds": 2}
+SMALL = {"epochs": 1, "train_size": 200, "labels": 2, "levels": 2, "width": 8, "batch_size": 100, "seeds": 2}
 
 
 def test_a_digit_is_given_back_by_every_level_and_a_training_ends_in_probes_over_depth(server, new_tab):

@@ -26,7 +26,7 @@ from mlcv_explore.ideas.hierarchical_representation.learners import Autoencoder,
 from mlcv_explore.ideas.hierarchical_representation.levels import Shape, StackedLevels, losses, misfit, reach, total
 from mlcv_explore.seeds import stream
 
-SMALL = HierarchicalRepresentationConfig(epochs=2, train_size=120, labels=2, levels=2, width=8, batch_size=40)
+SMALL = HierarchicalRepresentationConfig(epochs=2, train_size=200, labels=2, levels=2, width=8, batch_size=80)
 DIGITS = Shape((1, 8, 8), 8, 3)
 SEEDS = (0, 1)
 
@@ -177,8 +177,8 @@ def test_tied_linear_levels_reach_the_error_of_pca(sizes, batch):
     pixels = batch[:1] - batch[:1].mean(1, keepdim=True)
     levels = StackedLevels(Shape((1, 8, 8), 8, len(sizes) - 1), (0,), tied=True, linear=True, sizes=sizes)
     adam = torch.optim.Adam(levels.parameters(), lr=0.01)
-    for step in range(1200):
-        if step == 800:
+    for step in range(700):
+        if step == 500:
             adam.param_groups[0]["lr"] = 0.001
         adam.zero_grad()
         total(losses(levels, pixels, "greedy"), 1.0).backward()
@@ -290,7 +290,7 @@ def film() -> list:
 
 
 def test_every_arm_that_descends_has_equal_updates_of_every_encoder_and_sees_equal_pictures(film, monkeypatch):
-    expected = SMALL.epochs * 3  # 120 pictures in batches of 40
+    expected = SMALL.epochs * 3  # 200 pictures in batches of 80
     for place, arm in enumerate(ARMS):
         assert (film[-1].updates[:, place] == (0 if arm in ("pca", "kmeans", "random") else expected)).all(), arm
     seen: dict[str, list[torch.Tensor]] = {}
@@ -452,6 +452,6 @@ def test_claims_can_fail_and_the_first_is_the_question():
 
 def test_convolutional_levels_run_from_start_to_end():
     """The full study's network on small pictures."""
-    config = HierarchicalRepresentationConfig(network="convolutional", width=2, levels=2, epochs=1, train_size=60, labels=1, batch_size=32)
+    config = HierarchicalRepresentationConfig(network="convolutional", width=2, levels=1, epochs=1, train_size=200, labels=1, batch_size=100)
     found = metrics(config, list(idea.run(config, (0,))))
     assert all(np.isfinite(values).all() for values in found.values()) and found["global_updates"].tolist() == [2]

@@ -105,7 +105,7 @@ def mind() -> looking.Mind:
 
 def test_a_bitmap_becomes_a_digit_as_the_digits_were_counted():
     found = looking.from_bitmap(SHAPES)
-    assert found.shape == (8, 8) and found.max() == 1 and found[:, 0].max() == 0 and found[3, 3] == 0
+    assert found.shape == (8, 8) and found.max() == 1 and found[:, 0].max() == 0 and found[3, 3] < 0.5
     assert np.array_equal(looking.from_bitmap(np.pad(SHAPES, 13)), found)
     assert looking.from_bitmap(np.zeros((5, 5), bool)) is None and looking.from_bitmap(np.ones((1, 1), bool)).min() == 1
 
