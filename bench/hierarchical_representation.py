@@ -43,7 +43,7 @@ def main() -> None:
             looking.seen(mind, arm, digit)
 
     found = {make.__name__: _median(make) for make in (stacked, one_by_one, move)}
-    worst = max(float((each.levels.up[2][0] - stack.levels.up[2][place]).abs().max()) for place, each in enumerate(single))
+    worst = max(float((each.levels.up[2][0] - stack.levels.up[2][place]).detach().abs().max()) for place, each in enumerate(single))
     assert worst < 0.05, f"the two do not learn the same: weights differ by {worst:.3g}"
     for name, milliseconds in found.items():
         print(f"{name.replace('_', ' '):12}{milliseconds:9.1f} ms")

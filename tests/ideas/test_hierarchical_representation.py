@@ -305,6 +305,18 @@ def test_every_arm_that_descends_has_equal_updates_of_every_encoder_and_sees_equ
     assert torch.equal(whole.sort(0).values, course.every[0].train.sort(0).values)
 
 
+def test_no_learners_draws_move_the_batches(monkeypatch):
+    """The order of a seed's pictures is its own stream's, whatever noise and views were drawn in the epoch before."""
+    course, batches = training.Course(SMALL, (3,)), []
+    whole, own = course.learners["global"], course.learners["global"].step
+    monkeypatch.setattr(whole, "step", lambda batch, labels: (batches.append(batch[0]), own(batch, labels)))
+    for _ in range(2):
+        course.train()
+    orders = stream(3, "batches")
+    expected = torch.cat([torch.randperm(SMALL.train_size, generator=orders) for _ in range(2)])
+    assert torch.equal(torch.cat(batches), course.every[0].train[expected])
+
+
 def test_the_start_is_the_controls_and_the_control_never_learns(film):
     first, last, control = film[0], film[-1], ARMS.index("random")
     descending = [place for place, arm in enumerate(ARMS) if arm not in ("pca", "kmeans")]
