@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mlcv_explore import film, idea, sources
+from mlcv_explore import film, fingerprint, idea
 
 if TYPE_CHECKING:
     from distributed import Worker
@@ -71,7 +71,7 @@ def work(run_id: str, attempt: str, slug: str, values: dict[str, Any], seeds: Se
     except Exception:
         log.exception("The run of %s broke", slug)
         raise
-    return {"film": film.pack(frames), "seconds": time.time() - started, "device": "cpu", "made_by": sources.fingerprint(slug)}
+    return {"film": film.pack(frames), "seconds": time.time() - started, "device": "cpu", "made_by": fingerprint.fingerprint(slug)}
 
 
 def stop(attempt: str) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mlcv_explore import compute, film, idea, runs, sources
+from mlcv_explore import compute, film, fingerprint, idea, runs
 from mlcv_explore.config import Config
 from mlcv_explore.runs import NotKept, Run
 
@@ -301,7 +301,7 @@ class Jobs:
             [sys.executable, "-m", "mlcv_explore.compute", *flags],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(sources.PACKAGE.parent), os.environ.get("PYTHONPATH"))))},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(fingerprint.PACKAGE.parent), os.environ.get("PYTHONPATH"))))},
             start_new_session=True,  # Ctrl-C ends the server, and the server ends this
         )
         line = self._process.stdout.readline()
@@ -387,7 +387,7 @@ class Jobs:
 
     def _take_in(self, job: _Job, outcome: dict[str, Any]) -> None:
         """Keep a finished film on disk and in memory."""
-        if outcome["made_by"] != sources.fingerprint(job.slug):
+        if outcome["made_by"] != fingerprint.fingerprint(job.slug):
             self._finish_with(job, "failed", OTHER_SOURCES)
             return
         frames = film.unpack(outcome["film"], idea.load(job.slug).frame)

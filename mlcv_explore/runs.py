@@ -23,7 +23,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlcv_explore import idea, sources, statistics
+from mlcv_explore import fingerprint, idea, statistics
 from mlcv_explore.config import Config
 from mlcv_explore.idea import Film, Idea
 
@@ -69,7 +69,7 @@ class Run:
     @property
     def current(self) -> bool:
         """Whether today's sources would make it again."""
-        return self.fingerprint == sources.fingerprint(self.slug)
+        return self.fingerprint == fingerprint.fingerprint(self.slug)
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def runs_folder() -> Path:
 
 def identity(slug: str, config: Config, seeds: Sequence[int], made_by: str | None = None) -> str:
     """20 hexadecimal digits that equal runs share: idea, settings, seeds and sources."""
-    text = json.dumps([slug, config.key(), list(seeds), made_by or sources.fingerprint(slug)])
+    text = json.dumps([slug, config.key(), list(seeds), made_by or fingerprint.fingerprint(slug)])
     return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
 
 
@@ -112,7 +112,7 @@ def of(slug: str, config: Config, seeds: Sequence[int], film: Film, seconds: flo
         seconds,
         versions(),
         device,
-        sources.fingerprint(slug),
+        fingerprint.fingerprint(slug),
         {name: _metric(column, subject.resampled(config)) for name, column in columns.items()},
         [verdict.as_json() for verdict in decided(subject, config, columns)],
     )

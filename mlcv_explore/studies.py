@@ -12,7 +12,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlcv_explore import idea, runs, sources, statistics
+from mlcv_explore import fingerprint, idea, runs, statistics
 from mlcv_explore.config import Config
 from mlcv_explore.idea import Idea, Study
 from mlcv_explore.statistics import Claim
@@ -46,7 +46,7 @@ def perform(slug: str, values: Mapping[str, Any], seeds: Sequence[int]) -> Outco
         if len(seeds) > 1:
             return _joined(slug, [perform(slug, values, (seed,)) for seed in seeds])
         metrics, failed = {}, {str(seeds[0]): str(error)}
-    return {"metrics": metrics, "failed": failed, "seconds": time.perf_counter() - started, "fingerprint": sources.fingerprint(slug)}
+    return {"metrics": metrics, "failed": failed, "seconds": time.perf_counter() - started, "fingerprint": fingerprint.fingerprint(slug)}
 
 
 def outcomes(slug: str, configs: Sequence[Config], seeds: Sequence[int], client: "Client") -> Iterator[tuple[Config, Outcome]]:
@@ -69,7 +69,7 @@ def outcomes(slug: str, configs: Sequence[Config], seeds: Sequence[int], client:
             raise ConnectionError(
                 f"The worker that ran {slug} with {changed} was lost, probably out of memory; the cells that ended are kept."
             ) from error
-        if outcome["fingerprint"] != sources.fingerprint(slug):
+        if outcome["fingerprint"] != fingerprint.fingerprint(slug):
             raise ConnectionError("A worker has other sources than this machine: bring both to the same version, then start again.")
         _keep(slug, futures[future], seeds, outcome)
         yield futures[future], outcome
@@ -172,7 +172,7 @@ def _joined(slug: str, outcomes: Sequence[Outcome]) -> Outcome:
     metrics = {name: [outcome["metrics"].get(name, [None])[0] for outcome in outcomes] for name in names}
     failed = {seed: sentence for outcome in outcomes for seed, sentence in outcome["failed"].items()}
     seconds = sum(outcome["seconds"] for outcome in outcomes)
-    return {"metrics": metrics, "failed": failed, "seconds": seconds, "fingerprint": sources.fingerprint(slug)}
+    return {"metrics": metrics, "failed": failed, "seconds": seconds, "fingerprint": fingerprint.fingerprint(slug)}
 
 
 def _number(value: float) -> float | None:

@@ -16,7 +16,7 @@ import pytest
 from distributed import Client, Future
 from scipy import stats
 
-from mlcv_explore import idea, runs, sources, studies
+from mlcv_explore import fingerprint, idea, runs, studies
 from mlcv_explore.command import main
 
 PRIVATE = Path(__file__).parent / "private_ideas"
@@ -238,7 +238,7 @@ def test_evidence_is_rows_and_verdicts_and_goes_on_where_it_stopped(say) -> None
     record = json.loads((folder / "live.json").read_text())
     assert record["verdicts"] == told["verdicts"]
     assert record["command"] == "python -m mlcv_explore evidence coin --study live"
-    assert (record["fingerprint"], record["claims"][0]["margin"]) == (sources.fingerprint("coin"), 0.1)
+    assert (record["fingerprint"], record["claims"][0]["margin"]) == (fingerprint.fingerprint("coin"), 0.1)
     bent = [float(row["value"]) for row in rows if row["claim"] == "bent_wins" and row["arm"] == "bent"]
     config = idea.load("coin").config()
     assert bent == pytest.approx(idea.load("coin").metrics(config, list(idea.load("coin").run(config, range(10))))["bent_heads"])

@@ -22,7 +22,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlcv_explore import film, idea, runs, sources
+from mlcv_explore import film, fingerprint, idea, runs
 from mlcv_explore.command.arguments import read as understood
 from mlcv_explore.runs import DamagedRun, NotKept, Run
 
@@ -589,55 +589,8 @@ def test_an_identity_is_the_same_in_every_process() -> None:
     assert told == {runs.identity("label_noise", subject.config(sigma=0.5), (3, 4))}
 
 
-def test_the_fingerprint_is_of_what_computes_this_idea(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = tmp_path / "mlcv_explore"
-    shutil.copytree(sources.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(sources, "PACKAGE", package)
-    monkeypatch.setattr(idea, "FOLDER", package / "ideas")
-
-    def now() -> str:
-        return sources.fingerprint.__wrapped__("label_noise")
-
-    before = now()
-    assert before == sources.fingerprint("label_noise") and len(before) == 12
-    for name in ("charts/__init__.py", "ui/page.py", "command/__init__.py", "__main__.py", "images.py", "jobs.py", "runs.py"):
-        (package / name).write_text("changed = True\n")
-    (package / "a_new_one.py").write_text("nobody = 'imports it'\n")
-    (package / "ideas" / "another.py").write_text("import mlcv_explore.a_new_one\n")
-    assert now() == before
-    seen = {before}
-    late = "ideas/label_noise/training.py"  # imported when a run begins
-    for name in ("nets.py", "learning.py", "seeds.py", "ideas/label_noise/noise.py", late, "data/__init__.py", "data/kept.py"):
-        with (package / name).open("a") as file:
-            file.write("changed = True\n")
-        seen.add(now())
-    with (package / late).open("a") as file:
-        file.write("def later():\n    from mlcv_explore import a_new_one\n")
-    seen.add(now())
-    (package / "a_new_one.py").write_text("somebody = 'imports it'\n")
-    seen.add(now())
-    assert len(seen) == 10
-
-
-def test_an_idea_outside_the_package_has_its_own_files_in_its_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "outside"
-    folder.mkdir()
-    text = (Path(__file__).parent / "private_ideas" / "coin.py").read_text(encoding="utf-8")
-    (folder / "__init__.py").write_text(f"{text}\nfrom mlcv_explore.ideas.outside import beside\n")
-    (folder / "beside.py").write_text("one = 1\n")
-    monkeypatch.setenv("MLCV_IDEAS", str(tmp_path))
-    idea.cards.cache_clear()
-    try:
-        found = sources.reached("outside")
-        assert found["mlcv_explore.ideas.outside"] == folder / "__init__.py" and found["mlcv_explore.ideas.outside.beside"] == folder / "beside.py"
-        assert "mlcv_explore.config" in found and "mlcv_explore.idea" not in found
-    finally:
-        monkeypatch.undo()
-        idea.cards.cache_clear()
-
-
 def test_a_run_of_other_sources_is_not_current() -> None:
-    assert made(slug="label_noise", fingerprint=sources.fingerprint("label_noise")).current and not made(slug="label_noise").current
+    assert made(slug="label_noise", fingerprint=fingerprint.fingerprint("label_noise")).current and not made(slug="label_noise").current
 
 
 # --- what is written of a film

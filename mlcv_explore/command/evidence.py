@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from mlcv_explore import idea, runs, sources, studies
+from mlcv_explore import fingerprint, idea, runs, studies
 from mlcv_explore.command.progress import bar
 from mlcv_explore.config import SettingError
 from mlcv_explore.idea import Study
@@ -62,7 +62,7 @@ def _answer(slug: str, study: Study, options: argparse.Namespace, client: "Clien
         "seconds": round(sum(outcome["seconds"] for outcome in found.values()), 1),  # of one core; what resuming saved is counted
         "failed": {key: outcome["failed"] for key, outcome in found.items() if outcome["failed"]},
         "versions": runs.versions(),
-        "fingerprint": sources.fingerprint(slug),
+        "fingerprint": fingerprint.fingerprint(slug),
     }
     verdicts = studies.write(folder, study, idea.load(slug), table, about)
     told = {"slug": slug, "study": study.name, "file": str(folder / f"{study.name}.csv"), "rows": len(table), "cells": len(study.cells)}

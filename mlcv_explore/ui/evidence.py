@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from mlcv_explore import film, idea, runs, sources, statistics
+from mlcv_explore import film, fingerprint, idea, runs, statistics
 from mlcv_explore.idea import Card, Film, Idea
 from mlcv_explore.ui import page, server
 
@@ -93,7 +93,7 @@ def answer(card: Card, subject: Idea) -> dict[str, Any] | None:
         f"n = {headline['estimate']['n']} seeds · {found['seconds'] / 60:.0f} min beforehand",
         found["command"],
     )
-    if found["fingerprint"] != sources.fingerprint(card.slug):
+    if found["fingerprint"] != fingerprint.fingerprint(card.slug):
         st.caption(f"Made by an earlier version ({found['fingerprint']}); the command beside the chart makes it again.")
     st.markdown("##### The claims, as they were written down before anything was run")
     for verdict in found["verdicts"]:

@@ -1,0 +1,257 @@
+"""Fingerprint of the code that computes an idea's numbers: its syntax trees, without the words.
+
+Starting from the idea's settings, `run` and `metrics`, every definition of this package
+that they reach is hashed in the order in which it is reached. Docstrings, comments, annotations,
+messages of errors, labels of settings and the names of modules, functions, classes and constants
+do not count; nor do claims, prior work, charts, pages and the transport of data. The content
+of bundled data sets does.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+
+from mlcv_explore import idea
+from mlcv_explore.data.catalogue import CATALOGUE
+
+PACKAGE = Path(__file__).parent
+ROOTS = ("config", "run", "metrics")  # of the record `Idea`: what makes a number
+# References to these stay references: they carry, check, judge or show numbers and do not make them
+OUTSIDE = (
+    "command",
+    "charts",
+    "compute",
+    "config",
+    "data.catalogue",
+    "data.fetching",
+    "data.folder",
+    "data.kept",
+    "data.loading",
+    "data.official",
+    "data.oxford_pets",
+    "data.pictures",
+    "data.places",
+    "idea",
+    "images",
+    "jobs",
+    "runs",
+    "studies",
+    "ui",
+)
+WORDLESS = ("lineno", "col_offset", "ctx", "kind", "type_comment", "type_params", "annotation", "returns")
+
+
+@cache
+def fingerprint(slug: str) -> str:
+    """12 hexadecimal digits that change with the numbers' code, not with its wording."""
+    digest = hashlib.blake2b(digest_size=6)
+    for text in trees(slug):
+        digest.update(text.encode() + b"\0")
+    return digest.hexdigest()
+
+
+def trees(slug: str) -> list[str]:
+    """The canonical text of every definition an idea's numbers rest on, in the order reached."""
+    reader = _Reader(f"{__package__}.ideas.{slug}", idea.path(slug))
+    return [*reader.read(), *(f"{name} {entry.content}" for name, entry in CATALOGUE.items() if entry.content and name in reader.texts)]
+
+
+@dataclass(frozen=True)
+class _Module:
+    """A parsed module: what its top level defines, imports and does."""
+
+    name: str
+    definitions: dict[str, list[ast.stmt]]
+    imports: dict[str, tuple[str, str]]  # local name → (module, name in it, or "")
+    effects: list[ast.stmt]  # statements that bind nothing, such as calls
+
+
+class _Reader:
+    """Walks from an idea's record over every definition it reaches."""
+
+    def __init__(self, own: str, path: Path) -> None:
+        self.own, self.path = own, path
+        self.modules: dict[str, _Module | None] = {}
+        self.numbers: dict[int, int] = {}  # id of a statement → its place in the order reached
+        self.waiting: list[tuple[_Module, ast.stmt]] = []
+        self.texts: set[str] = set()  # every text constant on the way
+
+    def read(self) -> list[str]:
+        """The canonical texts; the record's roots come first."""
+        module = self.module(self.own)
+        found = [" ".join(self.text(module, value, {}) for value in _roots(module))]
+        while self.waiting:
+            owner, statement = self.waiting.pop(0)
+            local = dict(_imports(statement, owner.name))
+            found.append(self.text(owner, statement, local))
+        return found
+
+    def module(self, name: str) -> _Module | None:
+        """The module of that name in this package, None where there is none or it is outside."""
+        if name not in self.modules:
+            short = name.removeprefix(f"{__package__}.")
+            outside = any(short == each or short.startswith(f"{each}.") for each in OUTSIDE)
+            path = None if outside else self.file(name)
+            self.modules[name] = module = None if path is None else _parsed(name, path, path.stat().st_mtime_ns)
+            for effect in module.effects if module else ():
+                self.reach(module, effect)
+        return self.modules[name]
+
+    def file(self, name: str) -> Path | None:
+        """A module's file; an idea's own modules lie beside it, also outside the package."""
+        if name == self.own:
+            return self.path
+        beside = name.startswith(f"{self.own}.") and self.path.stem == "__init__"
+        folder, prefix = (self.path.parent, self.own) if beside else (PACKAGE, __package__)
+        parts = name.removeprefix(f"{prefix}.").split(".")
+        files = (folder.joinpath(*parts).with_suffix(".py"), folder.joinpath(*parts, "__init__.py"))
+        return next((path for path in files if path.is_file()), None)
+
+    def reach(self, module: _Module, statement: ast.stmt) -> str:
+        """The reference to a statement, which is read later when it is met for the first time."""
+        if id(statement) not in self.numbers:
+            self.numbers[id(statement)] = len(self.numbers)
+            self.waiting.append((module, statement))
+        return f"#{self.numbers[id(statement)]}"
+
+    def reference(self, module: _Module, name: str, local: dict[str, tuple[str, str]]) -> str:
+        """A name as what it stands for: a definition reached, an outside module, or itself."""
+        if name in local:
+            return self.target(*local[name])
+        if name in module.definitions:
+            statements = module.definitions[name]
+            place = "" if len(_bound(statements[0])) == 1 else f".{_bound(statements[0]).index(name)}"
+            return "+".join(self.reach(module, each) for each in statements) + place
+        return self.target(*module.imports[name]) if name in module.imports else name
+
+    def target(self, source: str, name: str) -> str:
+        """What an imported name stands for; a whole module of this package is all that it defines."""
+        if source.split(".")[0] != __package__:
+            return ".".join(filter(None, (source, name)))
+        module = self.module(source)
+        if name and module is not None and (name in module.definitions or name in module.imports):
+            return self.reference(module, name, {})
+        inner = self.module(f"{source}.{name}") if name else module
+        if inner is None:
+            return "outside"
+        return " ".join(self.reference(inner, each, {}) for each in inner.definitions)
+
+    def attribute(self, module: _Module, node: ast.Attribute, local: dict[str, tuple[str, str]]) -> str | None:
+        """`alias.name`, where the alias is a module of this package; None for any other attribute."""
+        if not isinstance(node.value, ast.Name):
+            return None
+        source, name = (local | module.imports).get(node.value.id, ("", ""))
+        if source.split(".")[0] != __package__ or node.value.id in module.definitions:
+            return None
+        whole = f"{source}.{name}" if name else source
+        owner = self.module(source) if name else None
+        if (owner and (name in owner.definitions or name in owner.imports)) or not self.module(whole):
+            return None  # an attribute of an imported class or function, or of what is outside
+        return self.target(whole, node.attr)
+
+    def text(self, module: _Module, node: ast.AST, local: dict[str, tuple[str, str]]) -> str:
+        """A node as canonical text."""
+        if isinstance(node, ast.Name):
+            return self.reference(module, node.id, local)
+        if isinstance(node, ast.Attribute) and (found := self.attribute(module, node, local)) is not None:
+            return found
+        if isinstance(node, ast.Constant):
+            if isinstance(node.value, str):
+                self.texts.add(node.value)
+            return repr(node.value)
+        parts = [type(node).__name__]
+        for name in ("annotation", "returns"):  # not hashed, but the classes they name are reached
+            for each in ast.walk(getattr(node, name, None) or ast.Pass()):
+                if isinstance(each, (ast.Name, ast.Attribute)):
+                    self.text(module, each, local)
+        for name, value in ast.iter_fields(_without_words(node)):
+            if name not in WORDLESS and value not in (None, []):
+                parts += [name, *self.values(module, node, name, value, local)]
+        return f"({' '.join(parts)})"
+
+    def values(self, module: _Module, node: ast.AST, name: str, value: object, local: dict[str, tuple[str, str]]) -> Iterator[str]:
+        """The parts of one field of a node."""
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, ast.AST):
+                if not _is_wording(each):
+                    yield self.text(module, each, local)
+            elif name == "name" and node in module.definitions.get(each, ()):
+                yield self.reference(module, each, local)  # of a function or class at the top level
+            else:
+                yield repr(each)
+
+
+@cache
+def _parsed(name: str, path: Path, _: int) -> _Module:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    definitions: dict[str, list[ast.stmt]] = {}
+    package = name if path.stem == "__init__" else name.rpartition(".")[0]
+    imports: dict[str, tuple[str, str]] = {}
+    effects = []
+    for statement in tree.body:
+        if isinstance(statement, (ast.Import, ast.ImportFrom)):
+            imports |= dict(_imports(statement, package))
+        if _is_wording(statement):
+            continue
+        names = _bound(statement)
+        for each in names:
+            definitions.setdefault(each, []).append(statement)
+        if not names:
+            effects.append(statement)
+    return _Module(name, definitions, imports, effects)
+
+
+def _roots(module: _Module) -> list[ast.expr]:
+    """The arguments of the idea's record that make numbers."""
+    (statement,) = module.definitions["idea"]
+    order = [item.name for item in fields(idea.Idea)]
+    given = dict(zip(order, statement.value.args, strict=False))
+    given |= {keyword.arg: keyword.value for keyword in statement.value.keywords}
+    return [given[name] for name in ROOTS]
+
+
+def _imports(node: ast.AST, package: str) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Every name that a statement, or one inside it, imports."""
+    for each in ast.walk(node):
+        if isinstance(each, ast.Import):
+            for alias in each.names:
+                whole = alias.name if alias.asname else alias.name.split(".")[0]
+                yield alias.asname or whole, (whole, "")
+        elif isinstance(each, ast.ImportFrom):
+            source = each.module or ""
+            if each.level:
+                source = ".".join(filter(None, (*package.split(".")[: 1 - each.level or None], source)))
+            for alias in each.names:
+                yield alias.asname or alias.name, (source, alias.name)
+
+
+def _bound(statement: ast.stmt) -> list[str]:
+    """The names a statement of the top level binds, in order."""
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return [statement.name]
+    stored = (each for each in ast.walk(statement) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store))
+    inner = {each for part in ast.walk(statement) if isinstance(part, ast.comprehension) for each in ast.walk(part.target)}
+    return list(dict.fromkeys(each.id for each in stored if each not in inner))
+
+
+def _is_wording(node: ast.AST) -> bool:
+    """Docstrings, imports, and blocks for type checkers and for scripts."""
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Constant)
+    if isinstance(node, ast.If):
+        names = {each.id for each in ast.walk(node.test) if isinstance(each, ast.Name)}
+        return bool(names & {"TYPE_CHECKING", "__name__"})
+    return isinstance(node, (ast.Import, ast.ImportFrom))
+
+
+def _without_words(node: ast.AST) -> ast.AST:
+    """The node without the words of an error, and of a setting only its default."""
+    if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+        return ast.Raise(exc=node.exc.func)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "setting":
+        default = node.args[:1] or [each.value for each in node.keywords if each.arg == "default"]
+        return ast.Call(func=node.func, args=default, keywords=[])
+    return node
