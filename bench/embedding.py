@@ -22,8 +22,8 @@ import numpy as np
 
 from bench.serving import ROOT
 from mlcv_explore import data
-from mlcv_explore.embedding import OF_A_FIT, FittedMap, errors
-from mlcv_explore.probing import leading
+from mlcv_explore.metrics.embedding_map import OF_A_FIT, FittedMap, errors
+from mlcv_explore.metrics.linear_probe import leading
 from mlcv_explore.seeds import stream_seed
 
 TRAIN, HELD_OUT = 1300, 400

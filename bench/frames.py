@@ -26,12 +26,12 @@ def made(address: str, page: Session, looks: int) -> tuple[list[float], list[flo
     """Ask a page with a run under way `looks` times: seconds from made to shown of every new frame, of each look alone, and the interval."""
     from distributed import Client
 
-    from mlcv_explore import compute
+    from mlcv_explore.experiment import worker
 
     when: dict[int, float] = {}
     delays, took = [], []
     with Client(address, set_as_default=False, name="bench") as client:
-        client.subscribe_topic(compute.TOPIC, lambda event: when.setdefault(event[1]["step"], event[1]["produced"]))
+        client.subscribe_topic(worker.TOPIC, lambda event: when.setdefault(event[1]["step"], event[1]["produced"]))
         interval = page.interval
         last = ""
         for _ in range(looks):
@@ -50,7 +50,7 @@ def main() -> None:
     """Measure and print one JSON object."""
     report: dict[str, object] = {"load before": os.getloadavg()[0], "cores": len(os.sched_getaffinity(0))}
     cluster = subprocess.Popen(
-        [sys.executable, "-m", "mlcv_explore.compute", "--workers", "1"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "mlcv_explore.experiment.worker", "--workers", "1"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     try:
         address = json.loads(cluster.stdout.readline())["address"]

@@ -20,10 +20,11 @@ import torch
 
 from bench._session import Session
 from bench.serving import ROOT, first_session, percentile, serving, wait_ready
-from mlcv_explore import checkpoints, data
+from mlcv_explore import data
 from mlcv_explore.ideas.hierarchical_explanation import explaining
 from mlcv_explore.ideas.hierarchical_explanation.backed_tree import BackedTree, of_classifier, shuffled_merges
 from mlcv_explore.ideas.hierarchical_explanation.pursuit import coefficients, pictured, pursue
+from mlcv_explore.models import checkpoints
 from mlcv_explore.statistics import t_interval
 
 PAGE = "hierarchical_explanation"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import torch
 
-from mlcv_explore import photographs
+from mlcv_explore.data import uploads
 from mlcv_explore.ideas.learned_salience import shipped
 from mlcv_explore.ideas.learned_salience.masker import MaskerSettings, optimised
 from mlcv_explore.saliency import SaliencySettings, methods
@@ -23,7 +23,7 @@ def main() -> None:
     """Print every median and the ratios."""
     torch.set_num_threads(1)
     network, model = shipped.load(CLASSIFIER)
-    seen = photographs.squeezed(next(iter(photographs.gallery().values())).read().pixels, model.side)
+    seen = uploads.squeezed(next(iter(uploads.gallery().values())).read().pixels, model.side)
     picture, how = torch.from_numpy(seen), SaliencySettings()
     settings = MaskerSettings()
 

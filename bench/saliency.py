@@ -20,10 +20,12 @@ from captum import attr
 from torch import nn
 from torch.nn import functional
 
-from mlcv_explore import checkpoints, photographs, saliency
+from mlcv_explore import saliency
+from mlcv_explore.data import uploads
+from mlcv_explore.models import checkpoints
 from mlcv_explore.saliency import methods
 from mlcv_explore.seeds import seeded, stream
-from mlcv_explore.vision import models
+from mlcv_explore.torchvision_compat import models
 
 TURNS, TARGET = 5, 3
 SETTINGS = saliency.SaliencySettings()
@@ -88,8 +90,8 @@ def medians(ways: dict[str, Way], turns: int = TURNS) -> dict[str, float]:
 def example(layout: torch.memory_format = torch.contiguous_format) -> tuple[nn.Module, torch.Tensor, int]:
     """The flagship classifier, a photograph as it sees it, and what it says."""
     model = checkpoints.load("cifar10/0")
-    pixels = next(iter(photographs.gallery().values())).read().pixels
-    picture = torch.from_numpy(photographs.squeezed(pixels, model.side))
+    pixels = next(iter(uploads.gallery().values())).read().pixels
+    picture = torch.from_numpy(uploads.squeezed(pixels, model.side))
     return model.network.to(memory_format=layout), picture, int(model.network(picture[None]).argmax())
 
 

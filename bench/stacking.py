@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from mlcv_explore import data
 from mlcv_explore.ideas.label_noise.training import soft_cross_entropy
-from mlcv_explore.learning import StackedDense, descend
+from mlcv_explore.models.stacked import StackedDense, descend
 from mlcv_explore.seeds import seeded, stream
 
 SEEDS, PICTURES, BATCH, CLASSES, EPOCHS, TURNS = range(10), 1000, 64, 10, 3, 7

@@ -19,7 +19,7 @@ from PIL import Image
 
 from bench._session import Session
 from bench.serving import ROOT, first_session, percentile, serving, wait_ready
-from mlcv_explore import photographs
+from mlcv_explore.data import uploads
 
 PAGE, UPLOADER = "saliency", "saliency-upload"
 SIZE = (4000, 3000)
@@ -29,7 +29,7 @@ TURNS = 15  # of every control
 
 def pictures(count: int) -> list[bytes]:
     """JPEGs of 12 megapixels, each a photograph of the gallery enlarged, with a grain of its own."""
-    known = list(photographs.gallery().values())
+    known = list(uploads.gallery().values())
     found = []
     for index in range(count):
         pixels = np.asarray(Image.fromarray(known[index % len(known)].read().pixels).resize(SIZE, Image.Resampling.BICUBIC), dtype=np.int16)

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from mlcv_explore import charts, idea, images, photographs
-from mlcv_explore.charts import Bar, Line, percent
-from mlcv_explore.checkpoints import CheckpointError
+from mlcv_explore import charts, idea
+from mlcv_explore.charts import Bar, Line, images, percent
 from mlcv_explore.config import Config, setting
-from mlcv_explore.film import series
+from mlcv_explore.data import uploads
+from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.feature_mixing import (
     ARMS,
@@ -27,8 +27,9 @@ from mlcv_explore.ideas.feature_mixing import (
 )
 from mlcv_explore.ideas.feature_mixing import evidence as tables
 from mlcv_explore.ideas.feature_mixing import idea as subject
+from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.statistics import Interval, t_interval
-from mlcv_explore.ui import evidence, looking, page, settings, training
+from mlcv_explore.ui import evidence, inputs, page, settings, training
 
 WORLDS = {"Scenes": "scenes", "Digits": "digits"}
 MODES = ("sum", "convex", "extrapolate", "object", "rectangle")
@@ -141,18 +142,18 @@ def choose(shown: desk.Shelf, which: str) -> desk.Side | None:
         number = settings.control(card.slug, FeatureMixingView.setting(which))
         side, words = desk.of_test(shown, number - 1), ""
     elif source == SOURCES[1]:
-        name = st.selectbox("Photograph", list(photographs.gallery()), key=f"{card.slug}-{which}-photograph", bind="query-params", filter_mode=None)
-        chosen = looking.from_gallery(name)
+        name = st.selectbox("Photograph", list(uploads.gallery()), key=f"{card.slug}-{which}-photograph", bind="query-params", filter_mode=None)
+        chosen = inputs.from_gallery(name)
         side, words = seen(shown.name, chosen.digest, chosen.pixels), f"{chosen.words}. "
     else:
         given = st.file_uploader(
             f"{title} picture of your own: JPEG, PNG, WebP or GIF, at most 8 MB",
-            looking.UPLOADS,
+            inputs.UPLOADS,
             key=f"{card.slug}-{which}-upload",
-            max_upload_size=photographs.MOST_BYTES >> 20,
+            max_upload_size=uploads.MOST_BYTES >> 20,
         )
         st.caption("It is never written to disk and not in the link.")
-        chosen = looking.taken(given) if given is not None else None
+        chosen = inputs.taken(given) if given is not None else None
         if chosen is None:
             return None
         side, words = seen(shown.name, chosen.digest, chosen.pixels), f"{chosen.words}. "
@@ -488,8 +489,8 @@ link = {
     "mixing": MODES,
     "first-source": SOURCES,
     "second-source": SOURCES,
-    "first-photograph": list(photographs.gallery()),
-    "second-photograph": list(photographs.gallery()),
+    "first-photograph": list(uploads.gallery()),
+    "second-photograph": list(uploads.gallery()),
 }
 act = page.intro(card, what_to_do, FeatureMixingConfig, FeatureMixingView, choices=link)
 if act == "Play":

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from mlcv_explore import charts, idea, images, photographs
-from mlcv_explore.charts import Bar, Line, percent
-from mlcv_explore.checkpoints import CheckpointError
+from mlcv_explore import charts, idea
+from mlcv_explore.charts import Bar, Line, images, percent
 from mlcv_explore.config import Config, setting
-from mlcv_explore.film import series
+from mlcv_explore.data import uploads
+from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.hierarchical_explanation import (
     ARMS,
@@ -33,9 +33,10 @@ from mlcv_explore.ideas.hierarchical_explanation import forks as photograph_fork
 from mlcv_explore.ideas.hierarchical_explanation import idea as subject
 from mlcv_explore.ideas.hierarchical_explanation.checking import Rules
 from mlcv_explore.ideas.hierarchical_explanation.explaining import Explanation, Mind, Piece
+from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.statistics import t_interval
-from mlcv_explore.ui import evidence, looking, page, settings, training
-from mlcv_explore.ui.painting import canvas
+from mlcv_explore.ui import evidence, inputs, page, settings, training
+from mlcv_explore.ui.canvas import canvas
 from mlcv_explore.ui.tree import Node, tree
 
 SOURCES = ("Digit", "Glyph", "Draw", "Table", "Photograph")  # as the link names them
@@ -166,18 +167,18 @@ def drawn() -> np.ndarray | None:
     return values
 
 
-def brought() -> looking.Chosen | None:
+def brought() -> inputs.Chosen | None:
     """A photograph of the gallery, or the reader's own."""
-    names = list(photographs.gallery())
+    names = list(uploads.gallery())
     name = st.selectbox("Photograph", names, key=f"{card.slug}-photograph", bind="query-params", filter_mode=None)
     given = st.file_uploader(
         "Or one of your own: JPEG, PNG, WebP or GIF, at most 8 MB",
-        looking.UPLOADS,
+        inputs.UPLOADS,
         key=f"{card.slug}-upload",
-        max_upload_size=photographs.MOST_BYTES >> 20,
+        max_upload_size=uploads.MOST_BYTES >> 20,
     )
     st.caption("It is never written to disk and not in the link.")
-    return looking.taken(given) if given is not None else looking.from_gallery(name)
+    return inputs.taken(given) if given is not None else inputs.from_gallery(name)
 
 
 def photograph() -> np.ndarray | None:
@@ -317,7 +318,7 @@ def forks() -> None:
     st.caption(f"{words} :gray[{took:.0f} ms.]")
 
 
-@st.cache_data(max_entries=looking.KEPT, show_spinner=False)
+@st.cache_data(max_entries=inputs.KEPT, show_spinner=False)
 def forked(digest: str, _pixels: np.ndarray, scheme: str) -> tuple[list[Node], str, float]:
     """The tree of forks for one photograph as nodes, what was found in words, and milliseconds; kept under the photograph's digest."""
     started = time.perf_counter()
@@ -462,7 +463,7 @@ choices = {
     "source": SOURCES,
     "g": explaining.EXPLAINERS,
     "table": worlds.TABLES,
-    "photograph": list(photographs.gallery()),
+    "photograph": list(uploads.gallery()),
 }
 act = page.intro(card, what_to_do, HierarchicalExplanationConfig, HierarchicalExplanationView, choices=choices)
 if act == "Play":

@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from mlcv_explore import charts, idea, images
-from mlcv_explore.charts import Line, percent, with_interval
-from mlcv_explore.checkpoints import CheckpointError
+from mlcv_explore import charts, idea
+from mlcv_explore.charts import Line, images, percent, with_interval
 from mlcv_explore.config import Config, setting
-from mlcv_explore.film import series
+from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.hierarchical_representation import (
     ARMS,
@@ -28,9 +27,10 @@ from mlcv_explore.ideas.hierarchical_representation import (
 from mlcv_explore.ideas.hierarchical_representation import evidence as tables
 from mlcv_explore.ideas.hierarchical_representation import idea as subject
 from mlcv_explore.ideas.hierarchical_representation import training as course
+from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.ui import evidence, page, settings, training
-from mlcv_explore.ui import looking as pictures
-from mlcv_explore.ui.painting import canvas
+from mlcv_explore.ui import inputs as pictures
+from mlcv_explore.ui.canvas import canvas
 
 SOURCES = ("Digit", "Draw", "Upload")  # as the link names them
 SCALE = 9  # of a pixel of a digit: four digits side by side on a phone

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from mlcv_explore import idea
-from mlcv_explore.ui import evidence, looking, page
+from mlcv_explore.ui import evidence, inputs, page
 
 st.title("Twenty ideas, played with, trained and answered", anchor=False)
 st.markdown(
@@ -11,7 +11,7 @@ st.markdown(
     "*supported*, *contradicted* or *undecided*. Pick a question."
 )
 if any(card.slug == "saliency" for card in idea.cards()):
-    looking.drop("saliency.py", "saliency")
+    inputs.drop("saliency.py", "saliency")
 st.caption(f"{len(idea.cards())} of the twenty stand so far.")
 section = ""
 for card in idea.cards():

@@ -6,21 +6,22 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from mlcv_explore import charts, idea, images, photographs
-from mlcv_explore.charts import Bar, Line, percent
-from mlcv_explore.checkpoints import CheckpointError
+from mlcv_explore import charts, idea
+from mlcv_explore.charts import Bar, Line, images, percent
 from mlcv_explore.config import Config, setting
-from mlcv_explore.film import series
+from mlcv_explore.data import uploads
+from mlcv_explore.data.uploads import BadPicture
+from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.inverted_unet import ARMS, MEASURES, ROLES, InvertedUnetConfig, brought, measures, networks, painting
 from mlcv_explore.ideas.inverted_unet import evidence as tables
 from mlcv_explore.ideas.inverted_unet import idea as subject
 from mlcv_explore.ideas.inverted_unet.ladder import RUNGS, has, sides_of_edges
 from mlcv_explore.ideas.inverted_unet.worlds import REGIONS, SCENES
-from mlcv_explore.photographs import BadPicture
+from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.statistics import t_interval
 from mlcv_explore.ui import evidence, page, settings, training
-from mlcv_explore.ui.painting import canvas
+from mlcv_explore.ui.canvas import canvas
 
 BEGINS = ("Scene", "Empty", "Upload")  # as the link names them
 TEXTURES = SCENES.labels
@@ -84,7 +85,7 @@ def mask(source: str, scene: int) -> Start:
     if source == "Empty":
         return empty
     given = st.file_uploader(
-        "A mask of your own: PNG, WebP, GIF or JPEG, at most 8 MB", UPLOADS, key=f"{card.slug}-upload", max_upload_size=photographs.MOST_BYTES >> 20
+        "A mask of your own: PNG, WebP, GIF or JPEG, at most 8 MB", UPLOADS, key=f"{card.slug}-upload", max_upload_size=uploads.MOST_BYTES >> 20
     )
     shape = st.selectbox("White on black is a", brought.OBJECTS, key=f"{card.slug}-shape", bind="query-params", filter_mode=None)
     st.caption("In the palette's colours, or white on black. It is never written to disk and not in the link.")

@@ -5,10 +5,10 @@ import time
 import numpy as np
 import streamlit as st
 
-from mlcv_explore import charts, idea, images
-from mlcv_explore.charts import Line
+from mlcv_explore import charts, idea
+from mlcv_explore.charts import Line, images
 from mlcv_explore.config import Config, setting
-from mlcv_explore.film import series
+from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.label_noise import ARMS, BINS, LabelNoiseConfig, noise
 from mlcv_explore.ideas.label_noise import evidence as tables

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from mlcv_explore import charts, idea, images, masks, photographs
-from mlcv_explore.charts import Bar, Line
-from mlcv_explore.checkpoints import CheckpointError
+from mlcv_explore import charts, idea
+from mlcv_explore.charts import Bar, Line, images
 from mlcv_explore.config import Config, setting
-from mlcv_explore.film import series
+from mlcv_explore.data import uploads
+from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.learned_salience import (
     ARMS,
@@ -29,8 +29,10 @@ from mlcv_explore.ideas.learned_salience import (
 )
 from mlcv_explore.ideas.learned_salience import evidence as tables
 from mlcv_explore.ideas.learned_salience import idea as subject
+from mlcv_explore.metrics import overlap
+from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.saliency import SaliencyError, SaliencySettings, measures
-from mlcv_explore.ui import evidence, looking, page, settings, training
+from mlcv_explore.ui import evidence, inputs, page, settings, training
 
 TILE = 220  # pixels of a map on the page, about
 NOTHING, EVERYTHING = 0.005, 0.95  # shares of the picture below and above which a mask tells no place
@@ -83,7 +85,7 @@ def play() -> None:
     """A picture, the classifier that is asked, and where it looks."""
     left, right = st.columns([1, 3], gap="medium")
     with left:
-        chosen = looking.picture(card.slug)
+        chosen = inputs.picture(card.slug)
         if chosen is None:
             return
         names = shipped.offered()
@@ -98,7 +100,7 @@ def play() -> None:
 
 
 @st.fragment
-def look(chosen: looking.Chosen, name: str) -> None:
+def look(chosen: inputs.Chosen, name: str) -> None:
     """The picture as this classifier meets it, or in a sentence why it cannot."""
     try:
         side_by_side(chosen, name)
@@ -106,7 +108,7 @@ def look(chosen: looking.Chosen, name: str) -> None:
         st.error(str(error), icon=":material/error:")
 
 
-def side_by_side(chosen: looking.Chosen, name: str) -> None:
+def side_by_side(chosen: inputs.Chosen, name: str) -> None:
     """Class, learned salience, gradient salience and boxes side by side, then what the classifier says of what is kept and of what is left."""
     started = time.perf_counter()
     view = {}
@@ -114,12 +116,12 @@ def side_by_side(chosen: looking.Chosen, name: str) -> None:
         with column:
             view[item.name] = settings.control(card.slug, item)
     network, model = shipped.load(name)
-    seen = looking.squeezed(chosen.digest, chosen.pixels, model.side)
+    seen = inputs.squeezed(chosen.digest, chosen.pixels, model.side)
     before = time.perf_counter()
     shown = shipped.look(network, model, seen, view["wanted"])
     passed = 1000 * (time.perf_counter() - before)
-    how, known = SaliencySettings(), looking.maps(chosen.digest, model.key, shown.answer, SaliencySettings().key(), None, 0)
-    for _ in looking.arriving(known, model.network, seen, shown.answer, ("gradcam",), how, None, 0):
+    how, known = SaliencySettings(), inputs.maps(chosen.digest, model.key, shown.answer, SaliencySettings().key(), None, 0)
+    for _ in inputs.arriving(known, model.network, seen, shown.answer, ("gradcam",), how, None, 0):
         pass
     gradient = known["gradcam"]
     order = np.argsort(shown.shares)[::-1][:3]
@@ -133,7 +135,7 @@ def side_by_side(chosen: looking.Chosen, name: str) -> None:
     for column, arm in zip(tiles, ("gated", "gates", "gradcam"), strict=False):
         with column:
             tile(chosen, arm, maps[arm], view, costs[arm])
-    boxes = {"other": masks.largest_box(gradient.values, view["share"]), "idea": shown.box(view["share"])}
+    boxes = {"other": overlap.largest_box(gradient.values, view["share"]), "idea": shown.box(view["share"])}
     with tiles[3]:
         show_boxes(chosen, model.side, boxes)
     if not NOTHING < shown.mask.mean() < EVERYTHING:
@@ -147,14 +149,14 @@ def side_by_side(chosen: looking.Chosen, name: str) -> None:
         downloads(chosen, shown.mask)
 
 
-def tile(chosen: looking.Chosen, arm: str, values: np.ndarray, view: dict, cost: str) -> None:
+def tile(chosen: inputs.Chosen, arm: str, values: np.ndarray, view: dict, cost: str) -> None:
     """One map: masks from 0 to 1, gates and the gradient's up to their largest value."""
     shape = chosen.within(TILE)
     top = 1.0 if arm in ("gated", "segmenter") else float(np.abs(values).max()) or 1.0
-    spread = photographs.spread(values, shape)
+    spread = uploads.spread(values, shape)
     drawn = images.attribution(spread, False, page.palette(), top)
     if view["overlay"] < 1:
-        under = looking.small(chosen.digest, chosen.pixels, shape)
+        under = inputs.small(chosen.digest, chosen.pixels, shape)
         drawn = images.overlaid(under, drawn, np.abs(spread) / top, view["overlay"])
     name = {"gated": "Learned salience", "gradcam": "Gradient salience", "segmenter": "Segmenter"}.get(arm, label(arm))
     st.image(images.png(drawn), width="stretch", alt=f"{name}: where the answer rests", output_format="PNG")
@@ -162,26 +164,26 @@ def tile(chosen: looking.Chosen, arm: str, values: np.ndarray, view: dict, cost:
     st.caption(f"**{name}**{method}  \n{values.min():.2g} to {values.max():.2g} · mean {values.mean():.1%} · {cost}")
 
 
-def show_boxes(chosen: looking.Chosen, side: int, boxes: dict[str, np.ndarray]) -> None:
+def show_boxes(chosen: inputs.Chosen, side: int, boxes: dict[str, np.ndarray]) -> None:
     """Both boxes on the picture."""
     width, height = chosen.within(TILE)
-    under = looking.small(chosen.digest, chosen.pixels, (width, height))
+    under = inputs.small(chosen.digest, chosen.pixels, (width, height))
     scale = np.array([height, width, height, width]) / side
     drawn = images.boxed(under, {role: box * scale for role, box in boxes.items()}, page.palette())
     words = "Boxes of the largest piece: blue of the learned salience, orange of the gradient"
     st.image(images.png(drawn), width="stretch", alt=words, output_format="PNG")
-    overlap = float(masks.box_overlap(boxes["idea"], boxes["other"]))
-    st.caption(f"**Boxes**  \nBlue: learned, orange: gradient; they overlap by {overlap:.0%}")
+    covered = float(overlap.box_overlap(boxes["idea"], boxes["other"]))
+    st.caption(f"**Boxes**  \nBlue: learned, orange: gradient; they overlap by {covered:.0%}")
 
 
-def keep_and_leave(chosen: looking.Chosen, model: object, seen: np.ndarray, shown: shipped.Shown, view: dict) -> None:
+def keep_and_leave(chosen: inputs.Chosen, model: object, seen: np.ndarray, shown: shipped.Shown, view: dict) -> None:
     """What the mask keeps, and what it leaves, as the classifier meets them."""
     st.markdown("##### Does the answer go with the mask?")
     columns = st.columns([1, 1, 2], gap="small")
     named = model.classes[shown.answer]
     for column, words, mask in ((columns[0], "kept", shown.mask), (columns[1], "left", 1 - shown.mask)):
         changed = shipped.hidden(seen, mask, view["fill"])
-        share = float(looking.probabilities(looking.digest_of(changed), model.key, model.network, changed)[shown.answer])
+        share = float(inputs.probabilities(inputs.digest_of(changed), model.key, model.network, changed)[shown.answer])
         with column:
             pixels = np.rint(255 * changed.transpose(1, 2, 0)).astype(np.uint8)
             drawn = images.enlarged(pixels, max(1, TILE // model.side))
@@ -195,7 +197,7 @@ def keep_and_leave(chosen: looking.Chosen, model: object, seen: np.ndarray, show
         )
 
 
-def known_cause(chosen: looking.Chosen, maps: dict[str, np.ndarray]) -> None:
+def known_cause(chosen: inputs.Chosen, maps: dict[str, np.ndarray]) -> None:
     """Of a generated scene: how much of every map lies on the object, and on the tag."""
     names = {"gated": "Learned salience", "gradcam": "Grad-CAM", "segmenter": "Segmenter, taught by masks", "even": "An even map"}
     stacked = np.stack([*maps.values(), np.ones_like(maps["gated"])])
@@ -207,7 +209,7 @@ def known_cause(chosen: looking.Chosen, maps: dict[str, np.ndarray]) -> None:
     st.table(table | {name: [f"{value:.1%}" for value in values] for name, values in shares.items()}, hide_index=True)
 
 
-def downloads(chosen: looking.Chosen, mask: np.ndarray) -> None:
+def downloads(chosen: inputs.Chosen, mask: np.ndarray) -> None:
     """The learned mask as a picture of the photograph's size, and as it is."""
     shelf = st.popover("", icon=":material/download:", type="tertiary", key=f"{card.slug}-downloads", on_change="rerun", help="Download the mask")
     if not shelf.open:
@@ -217,11 +219,11 @@ def downloads(chosen: looking.Chosen, mask: np.ndarray) -> None:
         for words, make, name, kind in (
             (
                 "Heat map (PNG, the picture's size)",
-                lambda: images.png(images.attribution(photographs.spread(mask, chosen.size), False, palette, 1.0)),
+                lambda: images.png(images.attribution(uploads.spread(mask, chosen.size), False, palette, 1.0)),
                 f"{chosen.name}-learned.png",
                 "image/png",
             ),
-            ("The mask itself (NPY)", lambda: looking.raw(mask), f"{chosen.name}-learned.npy", None),
+            ("The mask itself (NPY)", lambda: inputs.raw(mask), f"{chosen.name}-learned.npy", None),
         ):
             st.download_button(words, make, name, kind, key=f"{card.slug}-{name}", on_click="ignore")
 
@@ -386,9 +388,9 @@ def digits(interval: object) -> str:
 
 what_to_do = "Pick a picture, or bring your own: one pass gives the answer and where it rests. Shrink the mask and see what it still keeps."
 choices = {
-    "source": looking.SOURCES,
-    "photograph": tuple(photographs.gallery()),
-    "scene": tuple(str(number) for number in range(1, looking.SCENES + 1)),
+    "source": inputs.SOURCES,
+    "photograph": tuple(uploads.gallery()),
+    "scene": tuple(str(number) for number in range(1, inputs.SCENES + 1)),
     "model": shipped.offered(),
 }
 act = page.intro(card, what_to_do, LearnedSalienceConfig, LearnedSalienceView, choices=choices)

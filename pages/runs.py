@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from mlcv_explore.ui import archive
+from mlcv_explore.ui import runs
 
 st.title("Runs that were kept", anchor=False)
 st.markdown("Choose a run to replay it step by step; choose a second one to compare the two.")
-found = archive.search()
-opened, other = archive.choose(found)
+found = runs.search()
+opened, other = runs.choose(found)
 if opened and other:
-    archive.compare(opened, other)
+    runs.compare(opened, other)
 elif opened:
-    archive.replay(opened)
+    runs.replay(opened)

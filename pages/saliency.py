@@ -8,18 +8,20 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from mlcv_explore import charts, idea, images, photographs
-from mlcv_explore.charts import Bar, Line
+from mlcv_explore import charts, idea
+from mlcv_explore.charts import Bar, Line, images
 from mlcv_explore.config import Config, setting
-from mlcv_explore.film import series
+from mlcv_explore.data import uploads
+from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.saliency import ARMS, MEASURES, RHOS, ROLES, SaliencyConfig
 from mlcv_explore.ideas.saliency import evidence as tables
 from mlcv_explore.ideas.saliency import idea as subject
-from mlcv_explore.saliency import METHODS, SaliencyError, SaliencySettings, convolutions, doubt, layers, measures
+from mlcv_explore.models import layers
+from mlcv_explore.saliency import METHODS, SaliencyError, SaliencySettings, convolutions, measures, uncertainty
 from mlcv_explore.saliency import methods as recipes
 from mlcv_explore.saliency.scores import as_csv
-from mlcv_explore.ui import evidence, looking, page, settings, training
+from mlcv_explore.ui import evidence, inputs, page, settings, training
 
 TILE = 220  # pixels of a map on the page, about
 STUBBORN = 0.9  # rank correlation with the map of the trained network, above which a map has hardly changed
@@ -65,7 +67,7 @@ def label(arm: str) -> str:
 class Sight:
     """A picture as the model meets it, and what it is to explain there."""
 
-    chosen: looking.Chosen
+    chosen: inputs.Chosen
     seen: np.ndarray  # float32 (3, side, side)
     shares: np.ndarray  # (classes,)
     target: "int | tuple[int, int]"
@@ -75,12 +77,12 @@ def play() -> None:
     """A picture or two, what a model says of them, and what many maps say of that."""
     left, right = st.columns([1, 3], gap="medium")
     with left:
-        chosen = looking.picture(card.slug)
+        chosen = inputs.picture(card.slug)
         if chosen is None:
             return
-        model = looking.model(card.slug)
+        model = inputs.model(card.slug)
         show_picture(chosen, model)
-        second = looking.beside(card.slug)
+        second = inputs.beside(card.slug)
         if second is not None:
             show_picture(second, model)
     with right:
@@ -90,7 +92,7 @@ def play() -> None:
             order = np.argsort(each.shares)[::-1][:4]
             name = f"{each.chosen.name}: " if len(sights) > 1 else ""
             st.caption(f"{name}Says " + ", ".join(f"**{model.classes[index]}** {each.shares[index]:.1%}" for index in order) + ".")
-        methods = st.multiselect("Methods", list(METHODS), list(looking.FIRST), key=f"{card.slug}-methods", bind="query-params", max_selections=15)
+        methods = st.multiselect("Methods", list(METHODS), list(inputs.FIRST), key=f"{card.slug}-methods", bind="query-params", max_selections=15)
         if not methods:
             st.info("Choose a method; its map appears here.", icon=":material/grid_view:")
             return
@@ -101,17 +103,17 @@ def play() -> None:
         show_maps(sights, model, tuple(methods))
 
 
-def show_picture(chosen: looking.Chosen, model: object) -> None:
+def show_picture(chosen: inputs.Chosen, model: object) -> None:
     """The picture as it came."""
     st.image(images.png(chosen.shown), width="stretch", alt=chosen.words)
     squeezed = "" if chosen.pixels.shape[:2] == (model.side, model.side) else f" The model sees it squeezed to {model.side} × {model.side} pixels."
     st.caption(f"{chosen.words}.{squeezed}")
 
 
-def sight(chosen: looking.Chosen, model: object, first: str, minus: str) -> Sight:
+def sight(chosen: inputs.Chosen, model: object, first: str, minus: str) -> Sight:
     """A picture with the class that is explained: the one asked for, else the model's answer."""
-    seen = looking.squeezed(chosen.digest, chosen.pixels, model.side)
-    shares = looking.probabilities(chosen.digest, model.key, model.network, seen)
+    seen = inputs.squeezed(chosen.digest, chosen.pixels, model.side)
+    shares = inputs.probabilities(chosen.digest, model.key, model.network, seen)
     one = model.classes.index(first) if first in model.classes else int(shares.argmax())
     return Sight(chosen, seen, shares, (one, model.classes.index(minus)) if minus in model.classes else one)
 
@@ -154,22 +156,22 @@ def show_maps(sights: list[Sight], model: object, methods: tuple[str, ...]) -> N
     named_tiles = [(name, place) for name in methods for place in range(len(sights))]
     for row in range(0, len(named_tiles), across):
         tiles |= {tile: column.empty() for tile, column in zip(named_tiles[row : row + across], st.columns(across), strict=False)}
-    maps = [looking.maps(each.chosen.digest, model.key, each.target, how.key(), layer, randomised) for each in sights]
+    maps = [inputs.maps(each.chosen.digest, model.key, each.target, how.key(), layer, randomised) for each in sights]
     try:
         for place, each in enumerate(sights):
-            for found in looking.arriving(maps[place], model.network, each.seen, each.target, methods, how, layer, randomised):
+            for found in inputs.arriving(maps[place], model.network, each.seen, each.target, methods, how, layer, randomised):
                 with tiles[found.method, place].container():
-                    tile(each.chosen, found, model, doubt.density(found.values), PROVISIONAL, view, None)
+                    tile(each.chosen, found, model, uncertainty.density(found.values), PROVISIONAL, view, None)
         kinds = (view["doubt"], model)
         opinions = [
-            looking.opinions(each.chosen.digest, model.key, each.target, methods, how.key(), layer, *kinds, each.seen, how) if doubted else {}
+            inputs.opinions(each.chosen.digest, model.key, each.target, methods, how.key(), layer, *kinds, each.seen, how) if doubted else {}
             for each in sights
         ]
     except SaliencyError as error:
         st.error(str(error), icon=":material/error:")
         return
     values = [{name: said[name].mean if name in said else found[name].values for name in methods} for said, found in zip(opinions, maps, strict=True)]
-    shown = [{name: doubt.density(each) if view["scale"] == "common" else each for name, each in one.items()} for one in values]
+    shown = [{name: uncertainty.density(each) if view["scale"] == "common" else each for name, each in one.items()} for one in values]
     limit = max(float(np.quantile(np.abs(each), 0.99)) for one in shown for each in one.values()) or 1.0
     for (name, place), spot in tiles.items():
         top = limit if view["scale"] == "common" else float(np.abs(shown[place][name]).max()) or 1.0
@@ -196,8 +198,8 @@ def show_likeness(
     """Which of these maps of a network with layers randomised are still those of the trained one, and so do not show what it learned."""
     likeness = {}
     for each, now in zip(sights, maps, strict=True):
-        trained = looking.maps(each.chosen.digest, model.key, each.target, how.key(), layer, 0)
-        for _ in looking.arriving(trained, model.network, each.seen, each.target, methods, how, layer, 0):
+        trained = inputs.maps(each.chosen.digest, model.key, each.target, how.key(), layer, 0)
+        for _ in inputs.arriving(trained, model.network, each.seen, each.target, methods, how, layer, 0):
             pass
         pairs = [np.stack([found[name].values for name in methods]) for found in (now, trained)]
         likeness[each.chosen.name] = [measures.similarity(*pairs, signed).rank for signed in (True, False)]
@@ -228,7 +230,7 @@ def command(model: object, target: "int | tuple[int, int]", method: str, how: Sa
 
 
 def tile(
-    chosen: looking.Chosen,
+    chosen: inputs.Chosen,
     found: object,
     model: object,
     values: np.ndarray,
@@ -240,14 +242,14 @@ def tile(
 ) -> None:
     """One map with its cost; with its downloads, under the key `slot`, once there is a command."""
     shape = chosen.within(TILE)
-    spread = photographs.spread(values, shape)
+    spread = uploads.spread(values, shape)
     palette = page.palette()
     drawn = images.attribution(spread, found.signed and view["signs"] == "signed", palette, top)
     if view["overlay"] < 1:  # at 1 the map alone
-        under = looking.small(chosen.digest, chosen.pixels, shape)
+        under = inputs.small(chosen.digest, chosen.pixels, shape)
         drawn = images.overlaid(under, drawn, np.abs(spread) / top, view["overlay"])
     if unsure is not None:
-        drawn = images.hatched(drawn, photographs.spread(unsure.astype(np.float32), shape) > 0.5, palette)
+        drawn = images.hatched(drawn, uploads.spread(unsure.astype(np.float32), shape) > 0.5, palette)
     st.image(images.png(drawn), width="stretch", alt=f"{label(found.method)}: where the answer rests", output_format="PNG")
     facts = [ends(found.values), f"{found.milliseconds:.0f} ms", f"{found.forwards + found.backwards} passes"]
     if "completeness_gap" in found.checks:
@@ -266,7 +268,7 @@ def tile(
             with shelf:
                 st.download_button(
                     "Heat map (PNG, the picture's size)",
-                    lambda: images.png(images.attribution(photographs.spread(found.values, chosen.size), found.signed, palette)),
+                    lambda: images.png(images.attribution(uploads.spread(found.values, chosen.size), found.signed, palette)),
                     f"{chosen.name}-{found.method}.png",
                     "image/png",
                     key=f"{slot}-png",
@@ -274,7 +276,7 @@ def tile(
                 )
                 st.download_button(
                     "The map itself (NPY)",
-                    lambda: looking.raw(found.values),
+                    lambda: inputs.raw(found.values),
                     f"{chosen.name}-{found.method}.npy",
                     key=f"{slot}-npy",
                     on_click="ignore",
@@ -305,9 +307,9 @@ def remove(sight: Sight, model: object, values: dict[str, np.ndarray]) -> None:
     with slide:
         share = settings.control(card.slug, SaliencyView.setting("removed"))
     seen, wanted = sight.seen, sight.target[0] if isinstance(sight.target, tuple) else sight.target
-    known = looking.curve(sight.chosen.digest, model.key, wanted, looking.digest_of(values[method]), fill, model.network, seen, values[method])
-    changed = looking.without(seen, values[method], share, fill)
-    now = float(looking.probabilities(looking.digest_of(changed), model.key, model.network, changed)[wanted])
+    known = inputs.curve(sight.chosen.digest, model.key, wanted, inputs.digest_of(values[method]), fill, model.network, seen, values[method])
+    changed = inputs.without(seen, values[method], share, fill)
+    now = float(inputs.probabilities(inputs.digest_of(changed), model.key, model.network, changed)[wanted])
     picture, plot = st.columns([1, 2], gap="medium")
     with picture:
         scale = max(1, TILE // model.side)
@@ -333,11 +335,11 @@ def judge(sights: list[Sight], model: object, methods: tuple[str, ...], how: Sal
         judged = {}
         with st.spinner("Asking every method about pictures nearby, and about random weights"):
             for each in sights:
-                found = looking.maps(each.chosen.digest, model.key, each.target, how.key(), layer, 0)
-                for _ in looking.arriving(found, model.network, each.seen, each.target, methods, how, layer, 0):
+                found = inputs.maps(each.chosen.digest, model.key, each.target, how.key(), layer, 0)
+                for _ in inputs.arriving(found, model.network, each.seen, each.target, methods, how, layer, 0):
                     pass
                 given = (model.network, each.seen, [found[name] for name in methods], how, each.chosen.truth)
-                judged[each.chosen.name] = looking.scores(each.chosen.digest, model.key, each.target, methods, how.key(), layer, *given)
+                judged[each.chosen.name] = inputs.scores(each.chosen.digest, model.key, each.target, methods, how.key(), layer, *given)
         heads = {field: head for field, head in SCORES.items() if any(getattr(row, field) is not None for rows in judged.values() for row in rows)}
         pairs = [(name, row) for name, rows in judged.items() for row in rows]
         table = {"picture": [name for name, _ in pairs]} if len(sights) > 1 else {}
@@ -494,14 +496,14 @@ what_to_do = (
     "Pick a picture, or bring your own; compare the maps on one scale, then try to break them: randomise layers, draw again, take pixels away."
 )
 choices = {
-    "source": looking.SOURCES,
-    "photograph": tuple(photographs.gallery()),
-    "scene": tuple(str(number) for number in range(1, looking.SCENES + 1)),
-    "beside": looking.besides(),
+    "source": inputs.SOURCES,
+    "photograph": tuple(uploads.gallery()),
+    "scene": tuple(str(number) for number in range(1, inputs.SCENES + 1)),
+    "beside": inputs.besides(),
     "scores": ("true", "false"),
     "methods": tuple(METHODS),
     "by": tuple(METHODS),
-    "model": looking.models(),
+    "model": inputs.models(),
     **dict.fromkeys(("target", "minus", "layer")),  # they hang on the model
 }
 act = page.intro(card, what_to_do, SaliencyConfig, SaliencyView, SaliencySettings, choices=choices)

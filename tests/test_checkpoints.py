@@ -16,14 +16,15 @@ from PIL import Image
 from safetensors.torch import load as tensors_of
 from safetensors.torch import load_file, save_file
 
-from mlcv_explore import checkpoints, classifiers, data, saliency, zoo
-from mlcv_explore.checkpoints import CheckpointError, Plan
-from mlcv_explore.classifiers import Recipe
+from mlcv_explore import data, saliency
 from mlcv_explore.command import main
 from mlcv_explore.config import SettingError
+from mlcv_explore.models import available_models, checkpoints, classifiers
+from mlcv_explore.models.checkpoints import CheckpointError, Plan
+from mlcv_explore.models.classifiers import Recipe
 from mlcv_explore.saliency import methods
 from mlcv_explore.seeds import seeded, stream
-from mlcv_explore.vision import models
+from mlcv_explore.torchvision_compat import models
 
 TINY = Recipe(width=4, epochs=3, small_epochs=1, batch_size=16)
 MEAN, STD = (0.5, 0.4, 0.3), (0.25, 0.2, 0.1)
@@ -304,8 +305,8 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_an_own_model_is_offered_and_normalises_as_its_card_says(own: Path) -> None:
-    assert "mine" in [offer.name for offer in zoo.offers() if offer.origin == "own"]
-    model = zoo.load("mine")
+    assert "mine" in [offer.name for offer in available_models.offers() if offer.origin == "own"]
+    model = available_models.load("mine")
     alone = models.get_model("resnet18", weights=None, num_classes=3).eval()
     alone.load_state_dict(load_file(own / "weights.safetensors"))
     pictures = torch.rand(2, 3, 64, 64)
@@ -314,11 +315,11 @@ def test_an_own_model_is_offered_and_normalises_as_its_card_says(own: Path) -> N
 
 
 def test_own_weights_replaced_under_the_same_name_are_another_model(own: Path) -> None:
-    before = zoo.load("mine")
+    before = available_models.load("mine")
     tensors = load_file(own / "weights.safetensors")
     save_file({**tensors, "fc.bias": tensors["fc.bias"] + 1}, own / "weights.safetensors")
     os.utime(own / "weights.safetensors", (0, 0))  # whatever the clock of the disk
-    after = zoo.load("mine")
+    after = available_models.load("mine")
     assert before.key != after.key and before.name == after.name
     assert torch.equal(after.network[1].fc.bias, before.network[1].fc.bias + 1)
 
@@ -327,26 +328,26 @@ def test_an_own_card_that_does_not_fit_names_torchvisions_own_tensor(own: Path) 
     card = json.loads((own / "card.json").read_text())
     (own / "card.json").write_text(json.dumps({**card, "classes": ["a", "b"]}))
     with pytest.raises(CheckpointError, match=r"tensor 'fc.weight' is \[3, 512\], the architecture has \[2, 512\]"):
-        zoo.load("mine")
+        available_models.load("mine")
 
 
 def test_an_unknown_model_is_told_with_what_there_is() -> None:
     with pytest.raises(CheckpointError, match=r"no model 'resnet19'; there are .*resnet18"):
-        zoo.load("resnet19")
+        available_models.load("resnet19")
 
 
 def test_torchvisions_weights_are_read_with_its_own_normalisation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLCV_HOME", str(tmp_path))
     alone = models.get_model("mobilenet_v3_large", weights=None).eval()
-    zoo.weights_file("mobilenet_v3_large").parent.mkdir()
-    torch.save(alone.state_dict(), zoo.weights_file("mobilenet_v3_large"))
-    model = zoo.load("mobilenet_v3_large")
+    available_models.weights_file("mobilenet_v3_large").parent.mkdir()
+    torch.save(alone.state_dict(), available_models.weights_file("mobilenet_v3_large"))
+    model = available_models.load("mobilenet_v3_large")
     pictures = torch.rand(1, 3, 224, 224)
     seen = (pictures - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
     assert model.side == 224 and len(model.classes) == 1000 and torch.allclose(model.network(pictures), alone(seen), atol=1e-5)
-    zoo.weights_file("mobilenet_v3_large").write_bytes(b"damaged, and of another length")
+    available_models.weights_file("mobilenet_v3_large").write_bytes(b"damaged, and of another length")
     with pytest.raises(CheckpointError, match="are damaged") as error:
-        zoo.load("mobilenet_v3_large")
+        available_models.load("mobilenet_v3_large")
     assert one_sentence(error.value)
 
 
@@ -377,12 +378,12 @@ def test_weights_are_fetched_once_whole_or_not_at_all(shelf: tuple[str, bytes], 
     monkeypatch.setenv("MLCV_HOME", str(tmp_path))
     address, content = shelf
     right = hashlib.sha256(content).hexdigest()[:8]
-    path = zoo.weights_file("resnet18")
+    path = available_models.weights_file("resnet18")
 
     def fetched(where: str, beginning: str) -> str:
-        monkeypatch.setattr(zoo, "published", lambda _: (where, beginning))
+        monkeypatch.setattr(available_models, "published", lambda _: (where, beginning))
         with pytest.raises(CheckpointError) as error:
-            zoo.fetch("resnet18")
+            available_models.fetch("resnet18")
         assert one_sentence(error.value) and not path.exists() and not list(path.parent.glob(".*"))
         return str(error.value)
 
@@ -392,9 +393,9 @@ def test_weights_are_fetched_once_whole_or_not_at_all(shelf: tuple[str, bytes], 
     monkeypatch.setenv("MLCV_PUBLIC", "1")
     assert "public server" in fetched(f"{address}/file", right)
     monkeypatch.delenv("MLCV_PUBLIC")
-    monkeypatch.setattr(zoo, "published", lambda _: (f"{address}/file", right))
+    monkeypatch.setattr(available_models, "published", lambda _: (f"{address}/file", right))
     told: list[tuple[int, int]] = []
-    zoo.fetch("resnet18", lambda had, total: told.append((had, total)))
+    available_models.fetch("resnet18", lambda had, total: told.append((had, total)))
     assert path.read_bytes() == content and told[-1] == (len(content), len(content)) and len(told) > 2
 
 

@@ -16,8 +16,9 @@ import pytest
 from distributed import Client, Future
 from scipy import stats
 
-from mlcv_explore import fingerprint, idea, runs, studies
+from mlcv_explore import idea
 from mlcv_explore.command import main
+from mlcv_explore.experiment import fingerprint, runs, studies
 
 PRIVATE = Path(__file__).parent / "private_ideas"
 PATIENCE = 120  # seconds

@@ -25,9 +25,9 @@ from PIL import Image
 
 from mlcv_explore import data
 from mlcv_explore.config import SettingError
-from mlcv_explore.data import fetching, official
+from mlcv_explore.data import downloads, published_formats
 from mlcv_explore.data.coarse import GROUPS, coarse
-from mlcv_explore.data.images import content_fingerprint
+from mlcv_explore.data.dataset import content_fingerprint
 from mlcv_explore.data.splits import proportional_counts, stratified_parts
 
 REAL_DATA = os.environ.get("MLCV_DATA")
@@ -562,7 +562,7 @@ def test_an_uncompressed_idx_file_cut_short_is_named(tmp_path: Path) -> None:
     path = tmp_path / "t10k-images-idx3-ubyte"
     path.write_bytes(write_idx(path, np.zeros((10, 28, 28)))[:-1])
     with pytest.raises(data.DataError, match="t10k-images-idx3-ubyte is not the IDX file it should be"):
-        official.read_idx(path)
+        published_formats.read_idx(path)
 
 
 class Forged:
@@ -576,7 +576,7 @@ class Forged:
 
 
 def test_a_pickle_that_is_not_the_published_one_is_never_opened(root: Path) -> None:
-    for file in official.FILES["cifar10"]:
+    for file in published_formats.FILES["cifar10"]:
         (root / "cifar10" / file).parent.mkdir(parents=True, exist_ok=True)
         (root / "cifar10" / file).write_bytes(pickle.dumps(Forged(root / "trace")))
     assert data.available()["cifar10"].present
@@ -595,7 +595,7 @@ def write_pickle(path: Path, content: object) -> str:
 
 
 def test_cifar_batches_become_channels_first(tmp_path: Path) -> None:
-    from mlcv_explore.vision import datasets
+    from mlcv_explore.torchvision_compat import datasets
 
     pixels = np.random.default_rng(0).integers(0, 256, (6, 3, 32, 32), dtype=np.uint8)
     folder = tmp_path / "cifar-10-batches-py"
@@ -611,21 +611,21 @@ def test_cifar_batches_become_channels_first(tmp_path: Path) -> None:
         test_list = [["last", sums["last"]]]  # noqa: RUF012
         meta = {"filename": "meta", "key": "label_names", "md5": write_pickle(folder / "meta", {"label_names": list("abcdef")})}  # noqa: RUF012
 
-    train, test = official.read_cifar(tmp_path, Small, tuple("abcdef"))
+    train, test = published_formats.read_cifar(tmp_path, Small, tuple("abcdef"))
     assert np.array_equal(train.images, pixels[:4]) and train.labels.tolist() == [0, 1, 2, 3]
     assert np.array_equal(test.images, pixels[4:]) and test.labels.tolist() == [4, 5]
     (folder / "last").write_bytes(b"")
     with pytest.raises(data.DataError, match="is not the published one"):
-        official.read_cifar(tmp_path, Small, tuple("abcdef"))
+        published_formats.read_cifar(tmp_path, Small, tuple("abcdef"))
 
 
 def test_svhn_calls_its_zero_zero(tmp_path: Path) -> None:
     from scipy.io import savemat
 
-    from mlcv_explore.vision import datasets
+    from mlcv_explore.torchvision_compat import datasets
 
     pixels = np.random.default_rng(0).integers(0, 256, (3, 3, 32, 32), dtype=np.uint8)
-    for file in official.FILES["svhn"]:
+    for file in published_formats.FILES["svhn"]:
         savemat(tmp_path / file, {"X": pixels.transpose(2, 3, 1, 0), "y": np.array([[1], [10], [9]], np.uint8)})
 
     class Small(datasets.SVHN):
@@ -635,7 +635,7 @@ def test_svhn_calls_its_zero_zero(tmp_path: Path) -> None:
             part: ["", f"{part}_32x32.mat", md5((tmp_path / f"{part}_32x32.mat").read_bytes()).hexdigest()] for part in ("train", "test", "extra")[:2]
         }
 
-    train, test = official.read_svhn(tmp_path, Small, data.CATALOGUE["svhn"].classes)
+    train, test = published_formats.read_svhn(tmp_path, Small, data.CATALOGUE["svhn"].classes)
     assert np.array_equal(train.images, pixels) and test.labels.tolist() == [1, 0, 9] and test.labels.dtype == np.int64
 
 
@@ -645,7 +645,7 @@ def test_svhn_calls_its_zero_zero(tmp_path: Path) -> None:
 @pytest.fixture
 def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder that torchvision's MNIST takes for its mirror, over HTTP on this machine; a file named *.short breaks off half way."""
-    from mlcv_explore.vision import datasets
+    from mlcv_explore.torchvision_compat import datasets
 
     folder = tmp_path / "mirror"
     folder.mkdir()
@@ -677,7 +677,7 @@ def left(root: Path) -> list[str]:
 
 
 def publish(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mlcv_explore.vision import datasets
+    from mlcv_explore.torchvision_compat import datasets
 
     handwriting(mirror)
     resources = [(file.name, md5(file.read_bytes()).hexdigest()) for file in sorted(mirror.iterdir())]
@@ -747,13 +747,13 @@ def test_a_download_stopped_by_its_reader_leaves_nothing(root: Path, mirror: Pat
 def test_a_connection_that_breaks_off(mirror: Path, tmp_path: Path) -> None:
     (mirror / "file.short").write_bytes(bytes(1000))
     (mirror / "file.whole").write_bytes(bytes(1000))
-    from mlcv_explore.vision import datasets
+    from mlcv_explore.torchvision_compat import datasets
 
     address, had = datasets.MNIST.mirrors[0], []
-    wanted = fetching.Wanted((f"{address}file.short",), "got/file", md5(bytes(1000)).hexdigest())
-    assert fetching.fetch(wanted, tmp_path, had.append) == "broken off 500 bytes before the end" and not (tmp_path / "got/file").exists()
+    wanted = downloads.Wanted((f"{address}file.short",), "got/file", md5(bytes(1000)).hexdigest())
+    assert downloads.fetch(wanted, tmp_path, had.append) == "broken off 500 bytes before the end" and not (tmp_path / "got/file").exists()
     second = replace(wanted, addresses=(f"{address}absent", f"{address}file.short", f"{address}file.whole"))
-    assert fetching.fetch(second, tmp_path, had.append) == "" and (tmp_path / "got/file").read_bytes() == bytes(1000)
+    assert downloads.fetch(second, tmp_path, had.append) == "" and (tmp_path / "got/file").read_bytes() == bytes(1000)
 
 
 def test_no_network_is_one_sentence(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -792,15 +792,15 @@ def test_a_download_does_not_hide_behind_a_broken_set_of_ones_own(root: Path) ->
 
 
 def test_the_addresses_are_torchvisions_own() -> None:
-    files = {name: [wanted.path for wanted in fetching.published(name)] for name, entry in data.CATALOGUE.items() if entry.had == "torchvision"}
-    assert files["fashion_mnist"] == [f"FashionMNIST/raw/{file}.gz" for file in official.FILES["fashion_mnist"]]
-    assert files["svhn"] == list(official.FILES["svhn"]) and files["cifar100"] == ["cifar-100-python.tar.gz"]
+    files = {name: [wanted.path for wanted in downloads.published(name)] for name, entry in data.CATALOGUE.items() if entry.had == "torchvision"}
+    assert files["fashion_mnist"] == [f"FashionMNIST/raw/{file}.gz" for file in published_formats.FILES["fashion_mnist"]]
+    assert files["svhn"] == list(published_formats.FILES["svhn"]) and files["cifar100"] == ["cifar-100-python.tar.gz"]
     assert files["oxford_pets"] == ["oxford-iiit-pet/images.tar.gz", "oxford-iiit-pet/annotations.tar.gz"]
-    from mlcv_explore.vision import datasets
+    from mlcv_explore.torchvision_compat import datasets
 
     for name, kind in (("cifar10", datasets.CIFAR10), ("cifar100", datasets.CIFAR100)):
         batches = [file for file, _ in kind.train_list + kind.test_list] + [kind.meta["filename"]]
-        assert list(official.FILES[name]) == [f"{kind.base_folder}/{file}" for file in batches]
+        assert list(published_formats.FILES[name]) == [f"{kind.base_folder}/{file}" for file in batches]
 
 
 # Oxford-IIIT Pet: photographs of all sizes with trimaps
@@ -844,7 +844,7 @@ def oxford(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_pets_are_read_as_torchvision_lists_them(oxford: Path) -> None:
-    from mlcv_explore.vision import datasets
+    from mlcv_explore.torchvision_compat import datasets
 
     assert data.available()["oxford_pets"] == data.Availability(True, "Read from MLCV_DATA.")
     dataset, entry = data.load("oxford_pets"), data.entry("oxford_pets")
@@ -1006,7 +1006,7 @@ def test_another_trimap_is_another_set(oxford: Path) -> None:
 
 
 def test_pets_are_downloaded_unpacked_and_loaded(root: Path, oxford: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mlcv_explore.vision import datasets
+    from mlcv_explore.torchvision_compat import datasets
 
     expected, resources = data.load("oxford_pets").fingerprint, []
     for folder in ("images", "annotations"):
@@ -1027,14 +1027,16 @@ def test_pets_are_downloaded_unpacked_and_loaded(root: Path, oxford: Path, mirro
 def test_torchvision_imports_and_works_here() -> None:
     import torch
 
-    from mlcv_explore import vision
+    from mlcv_explore import torchvision_compat
 
     picture = torch.arange(2 * 3 * 8 * 8, dtype=torch.uint8).reshape(2, 3, 8, 8)
-    resize = vision.transforms.Compose([vision.transforms.Resize(4), vision.transforms.ToDtype(torch.float32, scale=True)])
+    resize = torchvision_compat.transforms.Compose(
+        [torchvision_compat.transforms.Resize(4), torchvision_compat.transforms.ToDtype(torch.float32, scale=True)]
+    )
     assert resize(picture).shape == (2, 3, 4, 4)
-    assert torch.equal(vision.transforms.RandomHorizontalFlip(p=1)(picture), picture.flip(-1))
+    assert torch.equal(torchvision_compat.transforms.RandomHorizontalFlip(p=1)(picture), picture.flip(-1))
     with torch.no_grad():
-        assert vision.models.mobilenet_v3_small(num_classes=7).eval()(torch.zeros(1, 3, 32, 32)).shape == (1, 7)
+        assert torchvision_compat.models.mobilenet_v3_small(num_classes=7).eval()(torch.zeros(1, 3, 32, 32)).shape == (1, 7)
 
 
 def test_operators_that_exist_are_not_declared_again() -> None:

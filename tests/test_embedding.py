@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsRegressor
 
-from mlcv_explore.embedding import NEIGHBOURS, FittedMap, errors
+from mlcv_explore.metrics.embedding_map import NEIGHBOURS, FittedMap, errors
 from mlcv_explore.seeds import numpy_stream
 
 ROOT = Path(__file__).parent.parent

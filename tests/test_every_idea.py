@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlcv_explore import film, idea, runs, studies
+from mlcv_explore import idea
 from mlcv_explore.config import Config, Setting, SettingError
+from mlcv_explore.experiment import film, runs, studies
 from mlcv_explore.statistics import t_interval
 
 ROOT = Path(__file__).parent.parent

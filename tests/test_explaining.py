@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from mlcv_explore import classifiers, photographs, zoo
 from mlcv_explore.command import main
+from mlcv_explore.data import uploads
+from mlcv_explore.models import available_models, classifiers
 from mlcv_explore.seeds import seeded
 
 SIDE = 16
@@ -51,9 +52,9 @@ def told(capsys: pytest.CaptureFixture[str], *words: str) -> dict:
 def test_predict_gives_the_models_own_probabilities(capsys: pytest.CaptureFixture[str]) -> None:
     rows = told(capsys, "predict", "noise.png", "red.jpg", "--model", "tiny")["images"]
     assert [row["image"] for row in rows] == ["noise.png", "red.jpg"]
-    pixels = photographs.squeezed(photographs.read(Path("noise.png").read_bytes()).pixels, SIDE)
+    pixels = uploads.squeezed(uploads.read(Path("noise.png").read_bytes()).pixels, SIDE)
     with torch.no_grad():
-        shares = zoo.load("tiny").network(torch.from_numpy(pixels)[None]).softmax(1)[0]
+        shares = available_models.load("tiny").network(torch.from_numpy(pixels)[None]).softmax(1)[0]
     assert {each["label"]: each["probability"] for each in rows[0]["top"]} == pytest.approx(
         dict(zip(("cat", "dog", "ship"), shares.tolist(), strict=True)), abs=2e-6
     )
@@ -76,9 +77,9 @@ def test_integrated_gradients_add_up_and_the_files_have_their_sizes(capsys: pyte
     assert about["map"] == {"shape": [SIDE, SIDE], "min": float(values.min()), "max": float(values.max())}
     assert Image.open("heat.png").size == (50, 30) and values.dtype == np.float32
     assert about["checks"]["completeness_gap"] <= 0.02 and about["checks"]["steps"] >= 50
-    picture = torch.from_numpy(photographs.squeezed(photographs.read(Path("noise.png").read_bytes()).pixels, SIDE))
+    picture = torch.from_numpy(uploads.squeezed(uploads.read(Path("noise.png").read_bytes()).pixels, SIDE))
     with torch.no_grad():
-        change = zoo.load("tiny").network(torch.stack([picture, torch.zeros_like(picture)]))[:, 1]
+        change = available_models.load("tiny").network(torch.stack([picture, torch.zeros_like(picture)]))[:, 1]
     gap = abs(values.sum(dtype=float) - float(change[0] - change[1])) / abs(float(change[0] - change[1]))
     assert gap == pytest.approx(about["checks"]["completeness_gap"], abs=1e-4)
 
@@ -125,7 +126,7 @@ def test_what_cannot_be_explained_is_told_in_one_sentence(capsys: pytest.Capture
 
 
 def test_a_heat_map_is_paper_where_there_is_nothing_and_orange_where_it_speaks_for_the_class(capsys: pytest.CaptureFixture[str]) -> None:
-    from mlcv_explore.command.explaining import heat_map
+    from mlcv_explore.command.explain import heat_map
     from mlcv_explore.saliency import Map
 
     values = np.zeros((4, 4), np.float32)

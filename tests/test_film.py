@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlcv_explore import film
+from mlcv_explore.experiment import film
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mlcv_explore import data, fingerprint, idea
+from mlcv_explore import data, idea
 from mlcv_explore.data.catalogue import CATALOGUE
+from mlcv_explore.experiment import fingerprint
 
 SLUGS = [card.slug for card in idea.cards()]
 
@@ -64,7 +65,7 @@ def test_a_renamed_module_function_or_constant_leaves_them_as_they_were(package:
         ("ideas/label_noise/training.py", "given[wrong] = (labels[wrong] + shift", "given[wrong] = (labels[wrong] - shift"),
         ("ideas/label_noise/__init__.py", "sigma: float = setting(\n        1.0", "sigma: float = setting(\n        0.9"),
         ("ideas/label_noise/__init__.py", "LAST = 10", "LAST = 9"),  # of the metrics
-        ("data/images.py", "div_(255)", "div_(256)"),  # reached through an annotation alone
+        ("data/dataset.py", "div_(255)", "div_(256)"),  # reached through an annotation alone
         ("seeds.py", 'f"{seed}/{purpose}"', 'f"{seed}-{purpose}"'),
         ("data/catalogue.py", CATALOGUE["digits"].content, "0" * 16),  # the content of the bundled set
     ],
@@ -73,7 +74,7 @@ def test_what_computes_changes_it(package: Path, file: str, old: str, new: str) 
     before = now("label_noise")
     edit(package / file, lambda text: text.replace(old, new, 1))
     if file == "data/catalogue.py":  # read by import, not from the copy
-        assert all(old not in text for text in fingerprint.trees("copernican"))
+        assert all(old not in text for text in fingerprint.trees("saliency"))
         assert any(old in text for text in fingerprint.trees("label_noise"))
     else:
         assert now("label_noise") != before

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mlcv_explore import images
-from mlcv_explore.charts import PALETTES
+from mlcv_explore.charts import PALETTES, images
 from mlcv_explore.charts.palette import rgb
 from mlcv_explore.seeds import numpy_stream
 

@@ -14,8 +14,9 @@ import numpy as np
 import psutil
 import pytest
 
-from mlcv_explore import idea, jobs, runs
-from mlcv_explore.jobs import Busy, Jobs, RunState
+from mlcv_explore import idea
+from mlcv_explore.experiment import jobs, runs
+from mlcv_explore.experiment.jobs import Busy, Jobs, RunState
 
 pytestmark = pytest.mark.alone
 DEADLINE = 40.0  # seconds any condition may take on a busy machine

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from mlcv_explore.learning import OneByOne, StackedDense, descend, evaluate
-from mlcv_explore.nets import small_resnet
+from mlcv_explore.models.resnet import small_resnet
+from mlcv_explore.models.stacked import OneByOne, StackedDense, descend, evaluate
 from mlcv_explore.seeds import seeded, stream
 
 SIZES = (6, 12, 8, 4)

@@ -3,22 +3,22 @@
 import numpy as np
 import pytest
 
-from mlcv_explore import masks
+from mlcv_explore.metrics import overlap
 
 
 def test_masks_cover_each_other_by_the_share_of_what_either_covers() -> None:
     one, other = np.zeros((2, 4, 4))
     one[:2], other[1:3] = 1, 5  # two rows each, one of them common
-    assert masks.intersection_over_union(one, other) == pytest.approx(1 / 3)
-    assert masks.intersection_over_union(np.stack([one, one]), np.stack([one, 0 * one])) == pytest.approx([1, 0])
-    assert masks.intersection_over_union(0 * one, 0 * one) == 1
+    assert overlap.intersection_over_union(one, other) == pytest.approx(1 / 3)
+    assert overlap.intersection_over_union(np.stack([one, one]), np.stack([one, 0 * one])) == pytest.approx([1, 0])
+    assert overlap.intersection_over_union(0 * one, 0 * one) == 1
 
 
 def test_boxes_overlap_by_the_share_of_what_either_covers() -> None:
     box = np.array([0, 0, 2, 4])
     others = np.array([[0, 0, 2, 4], [1, 0, 3, 4], [2, 0, 4, 4], [0, 0, 1, 1], [3, 3, 3, 3]])
-    assert masks.box_overlap(box, others) == pytest.approx([1, 4 / 12, 0, 1 / 8, 0])
-    assert masks.box_overlap(others[4], others[4]) == 0
+    assert overlap.box_overlap(box, others) == pytest.approx([1, 4 / 12, 0, 1 / 8, 0])
+    assert overlap.box_overlap(others[4], others[4]) == 0
 
 
 def test_the_box_lies_round_the_largest_piece_of_what_exceeds_half_of_the_most() -> None:
@@ -26,8 +26,8 @@ def test_the_box_lies_round_the_largest_piece_of_what_exceeds_half_of_the_most()
     salience[1:3, 1:3] = 1.0  # four pixels
     salience[4, 2:8] = 0.6  # six, and a corner apart from them
     salience[0, 5:8] = 0.4  # below half
-    assert masks.largest_box(salience).tolist() == [4, 2, 5, 8]
-    assert masks.largest_box(salience, 0.7).tolist() == [1, 1, 3, 3]
-    assert masks.largest_box(10 * salience).tolist() == [4, 2, 5, 8]
-    assert masks.largest_box(np.zeros((3, 5))).tolist() == [0, 0, 3, 5]
-    assert masks.largest_box(np.ones((3, 5))).tolist() == [0, 0, 3, 5]
+    assert overlap.largest_box(salience).tolist() == [4, 2, 5, 8]
+    assert overlap.largest_box(salience, 0.7).tolist() == [1, 1, 3, 3]
+    assert overlap.largest_box(10 * salience).tolist() == [4, 2, 5, 8]
+    assert overlap.largest_box(np.zeros((3, 5))).tolist() == [0, 0, 3, 5]
+    assert overlap.largest_box(np.ones((3, 5))).tolist() == [0, 0, 3, 5]

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mlcv_explore import idea, runs
+from mlcv_explore import idea
+from mlcv_explore.experiment import runs
 from mlcv_explore.ui import server, training
 
 FRAME = Path(__file__).parent.parent / "pages" / "frame.py"
@@ -19,7 +20,7 @@ PATIENCE = 60  # seconds a quick run may take
 @pytest.fixture(scope="module", autouse=True)
 def engine() -> Iterator[None]:
     """A cluster in this process, in place of the one `app.py` starts beside the server."""
-    from mlcv_explore.jobs import Jobs
+    from mlcv_explore.experiment.jobs import Jobs
 
     server.use(Jobs(processes=False))
     yield

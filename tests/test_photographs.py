@@ -17,8 +17,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mlcv_explore import images, photographs
-from mlcv_explore.photographs import BadPicture, read, shown_name, spread, squeezed
+from mlcv_explore.charts import images
+from mlcv_explore.data import uploads
+from mlcv_explore.data.uploads import BadPicture, read, shown_name, spread, squeezed
 from mlcv_explore.seeds import numpy_stream
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
@@ -211,7 +212,7 @@ def test_stripes_finer_than_a_pixel_become_grey_and_do_not_alias() -> None:
 LARGE = saved(colours(), "PNG")
 BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "is empty"),
-    "a byte too much": (lambda: LARGE + bytes(photographs.MOST_BYTES + 1 - len(LARGE)), r"has 8\.1 MB, at most 8 MB"),
+    "a byte too much": (lambda: LARGE + bytes(uploads.MOST_BYTES + 1 - len(LARGE)), r"has 8\.1 MB, at most 8 MB"),
     "random bytes": (lambda: numpy_stream(0, "noise").bytes(5000), "no picture of a known kind"),
     "text": (lambda: b"hello", "no picture of a known kind"),
     "svg": (svg, "is an SVG drawing, only"),
@@ -284,7 +285,7 @@ def test_what_lies_on_the_limit_is_read(case: str) -> None:
     build = {
         "an honest 5,000 × 5,000": lambda: flat_png(5000),
         "a side of 12,000": lambda: png(12_000, 1, 8, 0, bytes(12_001)),
-        "eight megabytes": lambda: LARGE + bytes(photographs.MOST_BYTES - len(LARGE)),
+        "eight megabytes": lambda: LARGE + bytes(uploads.MOST_BYTES - len(LARGE)),
         "a hundred scans": lambda: many_scans(100 - saved(smooth(16, 16), "JPEG", progressive=True).count(b"\xff\xda") + 1),
     }[case]
     assert max(read(build(), side=64).pixels.shape) <= 64
@@ -318,7 +319,7 @@ def test_refusals_do_not_wait_for_a_decoder_and_decoding_does() -> None:
         return True
 
     with ThreadPoolExecutor(1) as other:
-        with photographs._decoding, photographs._decoding:
+        with uploads._decoding, uploads._decoding:
             assert all(other.submit(refused, bomb).result(timeout=20) for bomb in bombs)
             good = other.submit(read, LARGE)
             with pytest.raises(TimeoutError):
@@ -391,7 +392,7 @@ def test_bombs_cost_no_memory_and_a_large_photograph_little(tmp_path: Path) -> N
         (tmp_path / f"bomb{number}").write_bytes(BAD[case][0]())
     (tmp_path / "photograph.jpg").write_bytes(saved(smooth(3000, 4000), "JPEG"))
     (tmp_path / "limit.png").write_bytes(flat_png(5000))
-    environment = {**os.environ, "PYTHONPATH": str(Path(photographs.__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(uploads.__file__).parents[2])}
     done = subprocess.run([sys.executable, "-c", MEMORY, tmp_path], capture_output=True, text=True, env=environment, timeout=60)
     assert done.returncode == 0, done.stderr
     bombs, photograph, limit, sentence = done.stdout.strip().split("|")
@@ -489,7 +490,7 @@ def test_a_name_is_shown_without_what_could_harm(name: str, shown: str) -> None:
 @example("\ud800")
 def test_a_shown_name_is_one_short_plain_line_and_shown_again_as_it_is(name: str) -> None:
     shown = shown_name(name)
-    assert 1 <= len(shown) <= photographs.LONGEST_NAME and shown.isprintable()
+    assert 1 <= len(shown) <= uploads.LONGEST_NAME and shown.isprintable()
     assert not set(shown) & set('<>&[]{}`"$*~|\\/:#^@')
     assert shown_name(shown) == shown and shown.encode()
 
@@ -561,18 +562,18 @@ def test_only_maps_are_spread(values: np.ndarray) -> None:
 
 
 def test_the_gallery_reads_what_is_installed_and_names_its_makers() -> None:
-    pictures = photographs.gallery()
+    pictures = uploads.gallery()
     assert {"cat", "flower", "pagoda"} <= set(pictures)
     sizes = {name: picture.read(None).size for name, picture in pictures.items()}
     assert sizes["cat"] == (451, 300) and sizes["flower"] == sizes["pagoda"] == (640, 427)
     assert min(side for size in sizes.values() for side in size) > 250
     for picture in pictures.values():
         assert picture.origin and picture.licence in ("CC0", "CC BY 2.0", "public domain", "no known copyright restrictions")
-    assert max(pictures["retina"].read().pixels.shape) == photographs.PAGE_SIDE, "of 1,411 a side"
+    assert max(pictures["retina"].read().pixels.shape) == uploads.PAGE_SIDE, "of 1,411 a side"
     assert "flickr.com/photos/vultilion" in pictures["flower"].path.with_name("README.txt").read_text()
 
 
 def test_a_gallery_without_its_library_is_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(photographs.CARRIED, "lost", ("skimage/data/no such file.png", "", "", ""))
-    monkeypatch.setitem(photographs.CARRIED, "gone", ("no_such_library/cat.png", "", "", ""))
-    assert not {"lost", "gone"} & set(photographs.gallery())
+    monkeypatch.setitem(uploads.CARRIED, "lost", ("skimage/data/no such file.png", "", "", ""))
+    monkeypatch.setitem(uploads.CARRIED, "gone", ("no_such_library/cat.png", "", "", ""))
+    assert not {"lost", "gone"} & set(uploads.gallery())

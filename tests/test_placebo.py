@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from mlcv_explore import film, runs, studies
 from mlcv_explore.config import Config, setting
+from mlcv_explore.experiment import film, runs, studies
 from mlcv_explore.idea import Cell, Film, Idea, Picture, Study
 from mlcv_explore.seeds import numpy_stream
 from mlcv_explore.statistics import Claim, Verdict, power, smallest_detectable_effect

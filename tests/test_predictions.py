@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlcv_explore.predictions import BINS, accuracy, calibration_error, negative_log_likelihood
+from mlcv_explore.metrics.classification import BINS, accuracy, calibration_error, negative_log_likelihood
 from mlcv_explore.seeds import numpy_stream
 
 MEASURES = (accuracy, negative_log_likelihood, calibration_error)

@@ -5,7 +5,7 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 
-from mlcv_explore.probing import COMPONENTS, MOST_ROUNDS, STRENGTHS, leading, probe
+from mlcv_explore.metrics.linear_probe import COMPONENTS, MOST_ROUNDS, STRENGTHS, leading, probe
 from mlcv_explore.seeds import numpy_stream
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlcv_explore import idea, runs
+from mlcv_explore import idea
 from mlcv_explore.command.arguments import read
+from mlcv_explore.experiment import runs
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -22,9 +22,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlcv_explore import film, fingerprint, idea, runs
+from mlcv_explore import idea
 from mlcv_explore.command.arguments import read as understood
-from mlcv_explore.runs import DamagedRun, NotKept, Run
+from mlcv_explore.experiment import film, fingerprint, runs
+from mlcv_explore.experiment.runs import DamagedRun, NotKept, Run
 
 ROOT = Path(__file__).parent.parent
 FILM = bytes(range(256)) * 40

@@ -11,8 +11,8 @@ from captum.metrics import sensitivity_max
 from scipy.stats import spearmanr
 from torch import nn
 
-from mlcv_explore.classifiers import residual_classifier
 from mlcv_explore.config import SettingError
+from mlcv_explore.models.classifiers import residual_classifier
 from mlcv_explore.saliency.generation import GenerationConfig, best_single, generate, input_names, layer_inputs, train
 from mlcv_explore.saliency.measures import (
     at_share,

@@ -13,13 +13,13 @@ from scipy.stats import spearmanr
 from torch import nn
 from torch.nn import functional
 
-from mlcv_explore import processor, saliency
-from mlcv_explore.classifiers import residual_classifier
+from mlcv_explore import environment, saliency
 from mlcv_explore.config import SettingError
+from mlcv_explore.models.classifiers import residual_classifier
 from mlcv_explore.saliency import controls, methods
 from mlcv_explore.saliency.methods import SaliencyError, SaliencySettings
 from mlcv_explore.seeds import seeded, stream
-from mlcv_explore.vision import models
+from mlcv_explore.torchvision_compat import models
 
 SETTINGS = SaliencySettings(samples=6, shap_samples=6, masks=64, steps=20)
 CLASSES, TARGET = 5, 3
@@ -46,7 +46,10 @@ def picture() -> torch.Tensor:
 
 
 def maps(network, picture, *names, target=TARGET, settings=SETTINGS, seed=0, layer=None) -> dict[str, np.ndarray]:
-    return {found.method: found.values for found in saliency.panel(network, picture, target, names or list(saliency.METHODS), settings, seed, layer)}
+    return {
+        found.method: found.values
+        for found in saliency.attribute_all(network, picture, target, names or list(saliency.METHODS), settings, seed, layer)
+    }
 
 
 def summed(attributed: torch.Tensor) -> np.ndarray:
@@ -109,7 +112,7 @@ def test_integrated_gradients_are_captums_of_as_many_steps(network, picture, bas
     for most, expected in ((8, 8), (39, 32), (64, 64)):
         monkeypatch.setattr(methods, "SMALLEST_GAP", 0.0)
         monkeypatch.setattr(methods, "MOST_STEPS", most)
-        (found,) = saliency.panel(network, picture, TARGET, ["integrated_gradients"], SETTINGS.replace(baseline=baseline, steps=8), 0)
+        (found,) = saliency.attribute_all(network, picture, TARGET, ["integrated_gradients"], SETTINGS.replace(baseline=baseline, steps=8), 0)
         theirs = attr.IntegratedGradients(network).attribute(picture[None], start[None], TARGET, n_steps=expected, method="riemann_middle")
         assert found.checks["steps"] == expected and close(found.values, summed(theirs.float()))
         assert found.backwards == 2 * expected - 8 == found.forwards - 2
@@ -188,13 +191,13 @@ def test_a_constant_added_to_all_logits_changes_no_map(network, picture):
 
 
 def test_rise_in_half_precision_ranks_the_pixels_as_in_single(network, picture, monkeypatch):
-    monkeypatch.setattr(processor, "has_bfloat16", lambda: True)  # where there is none it is imitated: slower, and the same numbers
+    monkeypatch.setattr(environment, "has_bfloat16", lambda: True)  # where there is none it is imitated: slower, and the same numbers
     single, half = (maps(network, picture, "rise", settings=SETTINGS.replace(masks=300, half_precision=on))["rise"] for on in (False, True))
     assert spearmanr(single.ravel(), half.ravel()).statistic >= 0.99 and not np.array_equal(single, half)
 
 
 def test_without_bfloat16_in_the_processor_rise_keeps_to_single_precision(network, picture, monkeypatch):
-    monkeypatch.setattr(processor, "has_bfloat16", lambda: False)
+    monkeypatch.setattr(environment, "has_bfloat16", lambda: False)
     single, half = (maps(network, picture, "rise", settings=SETTINGS.replace(masks=20, half_precision=on))["rise"] for on in (False, True))
     assert np.array_equal(single, half)
 
@@ -203,7 +206,7 @@ def test_without_bfloat16_in_the_processor_rise_keeps_to_single_precision(networ
 @pytest.mark.parametrize("layer", ["stem.0", "shortcut1.first.0", "shortcut2.second.0"])
 def test_grad_cam_reads_any_convolution_before_or_after_its_relu(network, picture, layer, rectified):
     settings = SETTINGS.replace(cam_positive=False, cam_rectified=rectified)
-    (ours,) = saliency.panel(network, picture, TARGET, ["gradcam"], settings, 0, layer)
+    (ours,) = saliency.attribute_all(network, picture, TARGET, ["gradcam"], settings, 0, layer)
     module = network.get_submodule(layer[:-1] + ("2" if rectified else "0"))
     theirs = attr.LayerGradCam(network, module).attribute(picture[None].requires_grad_(), TARGET)
     expected = functional.interpolate(theirs, picture.shape[1:], mode="bilinear")[0, 0].detach().numpy()
@@ -216,7 +219,7 @@ def test_networks_with_functional_and_in_place_relus_are_explained_and_left_as_t
     picture = torch.rand(3, 64, 64, generator=stream(3, "a test"))
     before = {name: value.clone() for name, value in resnet.state_dict().items()}
     settings = SETTINGS.replace(masks=2, samples=2, shap_samples=2, steps=2, window=16, stride=16, half_precision=False)
-    found = {one.method: one for one in saliency.panel(resnet, picture, 1, list(saliency.METHODS), settings, 0)}
+    found = {one.method: one for one in saliency.attribute_all(resnet, picture, 1, list(saliency.METHODS), settings, 0)}
     assert found["deeplift"].checks["completeness_gap"] < 1e-3
     assert not close(found["guided_backprop"].values, found["gradient"].values, 0.1)
     theirs = attr.LayerGradCam(resnet, resnet.layer4).attribute(picture[None].requires_grad_(), 1, relu_attributions=True)
@@ -226,7 +229,7 @@ def test_networks_with_functional_and_in_place_relus_are_explained_and_left_as_t
     smooth = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 4), nn.GELU()).eval()
     assert set(saliency.unsuited(smooth, picture)) == {"gradcam", "guided_backprop"} and saliency.unsuited(resnet, picture) == {}
     with pytest.raises(SaliencyError, match="has none"):
-        saliency.panel(smooth, picture, 1, ["guided_backprop"], SETTINGS, 0)
+        saliency.attribute_all(smooth, picture, 1, ["guided_backprop"], SETTINGS, 0)
 
 
 def test_deeplift_of_overlapping_maxima_and_other_activations_is_complete(picture):
@@ -320,7 +323,7 @@ def test_maps_in_turn_are_maps_alone_and_gradients_stay_as_the_caller_had_them(n
     """A reader may stop pulling: what a panel switches on must not last between two maps."""
     alone = [maps(network, one) for one in (picture, picture.flip(2))]
     for one, other in zip(
-        *(saliency.panel(network, each, TARGET, list(saliency.METHODS), SETTINGS, 0) for each in (picture, picture.flip(2))), strict=True
+        *(saliency.attribute_all(network, each, TARGET, list(saliency.METHODS), SETTINGS, 0) for each in (picture, picture.flip(2))), strict=True
     ):
         assert torch.is_grad_enabled() and not torch.overrides._get_current_function_mode_stack()
         assert np.array_equal(one.values, alone[0][one.method]) and np.array_equal(other.values, alone[1][one.method])
@@ -387,7 +390,7 @@ def test_baselines_keep_what_they_promise(picture):
 def test_what_cannot_be_explained_is_refused_in_one_sentence(network, picture):
     def refused(words: str, network=network, picture=picture, target=TARGET, names=("gradient",), layer=None) -> None:
         with pytest.raises(SaliencyError, match=words) as caught:
-            list(saliency.panel(network, picture, target, names, SETTINGS, 0, layer))
+            list(saliency.attribute_all(network, picture, target, names, SETTINGS, 0, layer))
         assert "\n" not in str(caught.value)
 
     refused("between 0 and 4", target=5)

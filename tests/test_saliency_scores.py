@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from mlcv_explore.saliency import SaliencySettings, measures, panel
+from mlcv_explore.saliency import SaliencySettings, attribute_all, measures
 from mlcv_explore.saliency.scores import PERTURBATIONS, Score, Truth, as_csv, scores
 from mlcv_explore.seeds import seeded
 
@@ -28,7 +28,7 @@ def picture() -> torch.Tensor:
 
 
 def judged(network: nn.Module, picture: torch.Tensor, target: int | tuple[int, int] = 2, truth: Truth | None = None) -> dict[str, Score]:
-    maps = list(panel(network, picture, target, NAMES, SETTINGS, 0))
+    maps = list(attribute_all(network, picture, target, NAMES, SETTINGS, 0))
     return {row.method: row for row in scores(network, picture, maps, SETTINGS, 0, truth=truth)}
 
 
@@ -49,7 +49,7 @@ def test_only_maps_that_ask_the_model_move_with_its_weights(linear, picture):
 
 def test_each_number_is_that_of_the_measure_itself(linear, picture):
     found = judged(linear, picture)
-    for item in panel(linear, picture, 2, NAMES, SETTINGS, 0):
+    for item in attribute_all(linear, picture, 2, NAMES, SETTINGS, 0):
         asked = (linear, picture[None], torch.tensor([2]), item.values[None, None])
         row = found[item.method]
         assert (row.lowest, row.highest) == (item.values.min(), item.values.max())

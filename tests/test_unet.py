@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from mlcv_explore import checkpoints, classifiers
+from mlcv_explore.models import checkpoints, classifiers
+from mlcv_explore.models.unet import SKIPS, Decoder, Encoder, UNet, trunk, trunk_channels
 from mlcv_explore.seeds import seeded, stream
-from mlcv_explore.unet import SKIPS, Decoder, Encoder, UNet, trunk, trunk_channels
 
 PICTURES = torch.rand(3, 3, 24, 24, generator=stream(0, "pictures"))
 

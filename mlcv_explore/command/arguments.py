@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from mlcv_explore import idea
-from mlcv_explore.command import evidence, experiment, explaining, models, report
+from mlcv_explore.command import evidence, explain, models, report, run
 from mlcv_explore.config import Config, SettingError, setting
 
 SETTING = "setting of the idea: "  # keeps a setting's value apart from the command's own options
@@ -73,8 +73,8 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         return commands[name]
 
     add("ideas", report.ideas, "list the ideas", 0, "json")
-    add("run", experiment.run, "run one idea and decide its claims", 1, "seeds", "first_seed", "threads", "out", "progress", "json")
-    add("record", experiment.record, "record the default run that ships with an idea", 1, "seeds", "threads", "progress", "json")
+    add("run", run.run, "run one idea and decide its claims", 1, "seeds", "first_seed", "threads", "out", "progress", "json")
+    add("record", run.record, "record the default run that ships with an idea", 1, "seeds", "threads", "progress", "json")
     study = add(
         "evidence",
         evidence.evidence,
@@ -94,16 +94,16 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     predict = add("predict", models.predict, "say what a model sees in pictures", 0, "threads", "progress", "json")
     predict.add_argument("images", metavar="IMAGE", nargs="+", help="JPEG, PNG, WebP or GIF")
     predict.add_argument("--model", default="cifar10", metavar="NAME", help="a classifier; `checkpoints` lists them (default cifar10, the average)")
-    explain = add("explain", explaining.explain, "say which pixels a model's answer rests on", 0, "seed", "threads", "json")
-    explain.add_argument("image", metavar="IMAGE", help="JPEG, PNG, WebP or GIF")
-    explain.add_argument("--model", default="cifar10", metavar="NAME", help="a classifier; `checkpoints` lists them (default cifar10, the average)")
-    explain.add_argument("--method", required=True, metavar="NAME", help="integrated_gradients, gradcam, …; a wrong one lists them all")
-    explain.add_argument(
+    explained = add("explain", explain.explain, "say which pixels a model's answer rests on", 0, "seed", "threads", "json")
+    explained.add_argument("image", metavar="IMAGE", help="JPEG, PNG, WebP or GIF")
+    explained.add_argument("--model", default="cifar10", metavar="NAME", help="a classifier; `checkpoints` lists them (default cifar10, the average)")
+    explained.add_argument("--method", required=True, metavar="NAME", help="integrated_gradients, gradcam, …; a wrong one lists them all")
+    explained.add_argument(
         "--target", metavar="LABEL", help="the class to explain, or two with a comma for their difference; default: the model's answer"
     )
-    explain.add_argument("--layer", metavar="NAME", help="the convolution Grad-CAM reads (default: the last)")
-    explain.add_argument("--out", dest="heat", type=Path, metavar="FILE.png", help="a heat map of the picture's size")
-    explain.add_argument("--raw", type=Path, metavar="FILE.npy", help="the map itself, float32, of the size the model saw")
+    explained.add_argument("--layer", metavar="NAME", help="the convolution Grad-CAM reads (default: the last)")
+    explained.add_argument("--out", dest="heat", type=Path, metavar="FILE.png", help="a heat map of the picture's size")
+    explained.add_argument("--raw", type=Path, metavar="FILE.npy", help="the map itself, float32, of the size the model saw")
     add("doctor", report.doctor, "say what is here: versions, device, data, disk, workers", 0, "json")
     add("download", report.download, "fetch a data set", 0, "progress").add_argument("dataset", metavar="NAME", help="`doctor` lists them")
     return parser, commands
@@ -175,7 +175,7 @@ def _complaints_about(config: type[Config], name: str) -> Iterator[None]:
 def _own_settings(words: Sequence[str]) -> type[Config]:
     """The settings of a command that is about no idea; torch comes with them. Each checkpoint is trained by settings of its own kind."""
     if words[0] == "train":
-        from mlcv_explore import checkpoints
+        from mlcv_explore.models import checkpoints
 
         with suppress(SettingError):  # an unknown one is named when it is asked for
             return type(checkpoints.plan(next((word for word in words[1:] if not word.startswith("-")), "")).recipe)

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from mlcv_explore import fingerprint, idea, runs, studies
+from mlcv_explore import idea
 from mlcv_explore.command.progress import bar
 from mlcv_explore.config import SettingError
+from mlcv_explore.experiment import fingerprint, runs, studies
 from mlcv_explore.idea import Study
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _workers(address: str | None) -> Iterator["Client"]:
     import dask
     from distributed import Client, LocalCluster
 
-    from mlcv_explore.compute import SETTINGS
+    from mlcv_explore.experiment.worker import SETTINGS
 
     if address:
         with Client(address, set_as_default=False) as client:

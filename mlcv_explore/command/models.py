@@ -20,7 +20,7 @@ BATCH = 64  # pictures asked about at once: what they become in a network fits t
 
 def checkpoints(options: argparse.Namespace) -> None:
     """List what ships and how good it is."""
-    from mlcv_explore import checkpoints
+    from mlcv_explore.models import checkpoints
 
     cards = [checkpoints.read_card(checkpoints.FOLDER / name, name, ("architecture", "metrics")) for name in checkpoints.names(None)]
     if options.json:
@@ -36,8 +36,8 @@ def checkpoints(options: argparse.Namespace) -> None:
 def train(options: argparse.Namespace) -> None:
     """Train one seed of a checkpoint that ships; one that was stopped goes on."""
     use_threads(options.threads or 1)
-    from mlcv_explore import checkpoints
     from mlcv_explore.data import DataError
+    from mlcv_explore.models import checkpoints
 
     seed = options.seed or 0
     recipe = checkpoints.plan(options.checkpoint).recipe.replace(**options.changes)
@@ -67,11 +67,12 @@ def _result(card: dict[str, Any]) -> str:
 def predict(options: argparse.Namespace) -> None:
     """What a model says of pictures; those that cannot be read are told, and the others are done all the same."""
     use_threads(options.threads or _cores())
-    from mlcv_explore import classifiers, photographs, zoo
-    from mlcv_explore.checkpoints import CheckpointError
+    from mlcv_explore.data import uploads
+    from mlcv_explore.models import available_models, classifiers
+    from mlcv_explore.models.checkpoints import CheckpointError
 
     try:
-        model = zoo.load(options.model)
+        model = available_models.load(options.model)
     except CheckpointError as error:
         raise SettingError(str(error)) from None
     told: list[dict[str, Any]] = []
@@ -81,8 +82,8 @@ def predict(options: argparse.Namespace) -> None:
             for path in options.images[start : start + BATCH]:
                 row: dict[str, Any] = {"image": path}
                 try:
-                    pixels.append(photographs.squeezed(read_photograph(path).pixels, model.side))
-                except photographs.BadPicture as error:
+                    pixels.append(uploads.squeezed(read_photograph(path).pixels, model.side))
+                except uploads.BadPicture as error:
                     row["error"] = str(error)
                 rows.append(row)
             if pixels:
@@ -106,13 +107,13 @@ def predict(options: argparse.Namespace) -> None:
 
 def read_photograph(path: str) -> Any:
     """A photograph from a file. Raises BadPicture."""
-    from mlcv_explore import photographs
+    from mlcv_explore.data import uploads
 
     try:
         content = Path(path).read_bytes()
     except OSError as error:
-        raise photographs.BadPicture(f"{photographs.shown_name(path)} cannot be read: {error.strerror}.") from error
-    return photographs.read(content, path)
+        raise uploads.BadPicture(f"{uploads.shown_name(path)} cannot be read: {error.strerror}.") from error
+    return uploads.read(content, path)
 
 
 def _top(shares: "np.ndarray", classes: tuple[str, ...]) -> list[dict[str, Any]]:

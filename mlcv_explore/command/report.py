@@ -9,10 +9,11 @@ import shutil
 from dataclasses import asdict
 from typing import Any
 
-from mlcv_explore import idea, runs
+from mlcv_explore import idea
 from mlcv_explore.command.progress import bar
 from mlcv_explore.command.tables import table
 from mlcv_explore.config import SettingError
+from mlcv_explore.experiment import runs
 
 LIBRARIES = ("torch", "torchvision", "streamlit", "distributed", "altair", "scikit-learn", "scipy", "numpy")
 PATIENCE = 3  # seconds a scheduler is given to answer

@@ -4,11 +4,11 @@ Light to import: torch, torchvision, scikit-learn and SciPy are imported by the 
 """
 
 from mlcv_explore.data.catalogue import CATALOGUE, Entry
-from mlcv_explore.data.fetching import download
-from mlcv_explore.data.images import OUTLINE, DataError, Dataset, Images
+from mlcv_explore.data.dataset import OUTLINE, DataError, Dataset, Images
+from mlcv_explore.data.downloads import download
+from mlcv_explore.data.image_files import read_picture
 from mlcv_explore.data.loading import check_split, entry, largest_train_size, load
-from mlcv_explore.data.pictures import read_picture
-from mlcv_explore.data.places import Availability, available
+from mlcv_explore.data.locations import Availability, available
 from mlcv_explore.data.splits import Split, split
 
 __all__ = [

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mlcv_explore.data.images import DataError, Images
-from mlcv_explore.data.pictures import SUFFIXES, read_picture
+from mlcv_explore.data.dataset import DataError, Images
+from mlcv_explore.data.image_files import SUFFIXES, read_picture
 
 PARTS = ("train", "test")
 UNREAD_SUFFIXES = (".gif", ".bmp", ".webp", ".tif", ".tiff", ".avif", ".heic")  # pictures too: leaving them out in silence would be wrong

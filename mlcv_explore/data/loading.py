@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mlcv_explore.data import folder, official, places
+from mlcv_explore.data import folder, locations, published_formats
+from mlcv_explore.data.cache import keep, open_kept
 from mlcv_explore.data.catalogue import CATALOGUE, Entry
-from mlcv_explore.data.images import DataError, Dataset, Images, content_fingerprint
-from mlcv_explore.data.kept import keep, open_kept
+from mlcv_explore.data.dataset import DataError, Dataset, Images, content_fingerprint
 from mlcv_explore.data.splits import check_sizes
 
 
@@ -24,7 +24,7 @@ def load(name: str) -> Dataset:
     if name == "digits":
         return _digits()
     with _in_one_sentence(name):
-        place = places.find(name)
+        place = locations.find(name)
         return _load_files(name, place.root) if place.form == "official" else _load_folder(name, place.root)
 
 
@@ -36,7 +36,7 @@ def entry(name: str) -> Entry:
     if name in CATALOGUE:
         return CATALOGUE[name]
     with _in_one_sentence(name):
-        listing = folder.list_folder(name, places.find(name).root)
+        listing = folder.list_folder(name, locations.find(name).root)
         shape = folder.first_picture_shape(listing)
     return Entry(name, name, listing.classes, shape, listing.size("train"), listing.size("test"), "own folder", "as stated by its owner.", "folder")
 
@@ -64,16 +64,16 @@ def _in_one_sentence(name: str) -> Iterator[None]:
 
 
 def _load_files(name: str, root: Path) -> Dataset:
-    files = official.find_all_files(name, root)
+    files = published_formats.find_all_files(name, root)
     for file, path in files.items():
         if path is None:
-            raise DataError(places.incomplete(name, f"{file} is missing"))
-    return _open_or_read(name, official.files_fingerprint(files), partial(official.read_files, CATALOGUE[name], root, files))
+            raise DataError(locations.incomplete(name, f"{file} is missing"))
+    return _open_or_read(name, published_formats.files_fingerprint(files), partial(published_formats.read_files, CATALOGUE[name], root, files))
 
 
 def _load_folder(name: str, root: Path) -> Dataset:
     if name in CATALOGUE and CATALOGUE[name].masks:
-        raise DataError(places.incomplete(name, places.NO_MASKS))
+        raise DataError(locations.incomplete(name, locations.NO_MASKS))
     listing = folder.list_folder(name, root)
     if name in CATALOGUE:
         _check_listing(listing, CATALOGUE[name])
@@ -82,7 +82,7 @@ def _load_folder(name: str, root: Path) -> Dataset:
 
 def _open_or_read(name: str, fingerprint: str, read: Callable[[], tuple[Images, Images | None]]) -> Dataset:
     """The kept set of these files, or what `read()` makes of them, which is then kept."""
-    kept = places.home() / "cache" / name / fingerprint
+    kept = locations.home() / "cache" / name / fingerprint
     dataset = open_kept(name, kept)
     if dataset is None:
         try:
@@ -118,10 +118,10 @@ def _check_listing(listing: folder.Listing, known: Entry) -> None:
     if set(listing.classes) != set(known.classes):
         differing = min(set(listing.classes) ^ set(known.classes))
         verdict = "not one of its classes" if differing in listing.classes else "missing"
-        raise DataError(places.incomplete(known.name, f"the class folder {differing!r} is {verdict}"))
+        raise DataError(locations.incomplete(known.name, f"the class folder {differing!r} is {verdict}"))
     for part, size in (("train", known.train_size), ("test", known.test_size)):
         if listing.size(part) != size:
-            raise DataError(places.incomplete(known.name, f"its {part} part holds {listing.size(part):,} of {size:,} pictures"))
+            raise DataError(locations.incomplete(known.name, f"its {part} part holds {listing.size(part):,} of {size:,} pictures"))
 
 
 def _check_parts(known: Entry, train: Images, test: Images | None) -> None:

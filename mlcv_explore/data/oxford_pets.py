@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from mlcv_explore.data.catalogue import Entry
-from mlcv_explore.data.images import OUTLINE, DataError, Images
-from mlcv_explore.data.pictures import read_numbers, read_picture
+from mlcv_explore.data.dataset import OUTLINE, DataError, Images
+from mlcv_explore.data.image_files import read_numbers, read_picture
 
 LISTS = {"train": "annotations/trainval.txt", "test": "annotations/test.txt"}
 PHOTOGRAPHS, TRIMAPS = "images", "annotations/trimaps"

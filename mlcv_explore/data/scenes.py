@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 
 from mlcv_explore.config import Config, SettingError, setting
-from mlcv_explore.data.images import Images
+from mlcv_explore.data.dataset import Images
 from mlcv_explore.seeds import numpy_stream
 
 SILHOUETTES = ("circle", "square", "triangle", "cross")

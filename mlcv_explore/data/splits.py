@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlcv_explore.config import SettingError
-from mlcv_explore.data.images import Dataset, Images
+from mlcv_explore.data.dataset import Dataset, Images
 
 
 @dataclass(frozen=True, eq=False)

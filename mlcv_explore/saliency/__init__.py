@@ -1,8 +1,8 @@
 """Attribution maps: what a network's answer rests on, all methods on one picture, with their costs and doubts."""
 
-from mlcv_explore.saliency.layers import convolutions, layers, randomised
+from mlcv_explore.models.layers import convolutions, layers, randomised
+from mlcv_explore.saliency.attribution import METHODS, Map, Method, attribute_all, unsuited
 from mlcv_explore.saliency.methods import SaliencyError, SaliencySettings, Target, gradients
-from mlcv_explore.saliency.panel import METHODS, Map, Method, panel, unsuited
 
 __all__ = [
     "METHODS",
@@ -11,10 +11,10 @@ __all__ = [
     "SaliencyError",
     "SaliencySettings",
     "Target",
+    "attribute_all",
     "convolutions",
     "gradients",
     "layers",
-    "panel",
     "randomised",
     "unsuited",
 ]

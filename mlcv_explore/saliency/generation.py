@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from mlcv_explore.config import Config, setting
-from mlcv_explore.learning import descend
+from mlcv_explore.models.stacked import descend
 from mlcv_explore.saliency.measures import mass_in_mask
 from mlcv_explore.seeds import seeded, stream
 

@@ -13,9 +13,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mlcv_explore import processor
+from mlcv_explore import environment
 from mlcv_explore.config import Config, setting
-from mlcv_explore.saliency.layers import convolutions
+from mlcv_explore.models.layers import convolutions
 from mlcv_explore.saliency.rules import Features, GuidedRelus, Rescaled
 from mlcv_explore.seeds import stream
 
@@ -221,7 +221,7 @@ def rise(network: nn.Module, picture: torch.Tensor, target: Target, settings: Sa
 
     The mean is taken off because logits have no zero: with it a constant added to all of them would change the map.
     """
-    half = settings.half_precision and (picture.device.type != "cpu" or processor.has_bfloat16())
+    half = settings.half_precision and (picture.device.type != "cpu" or environment.has_bfloat16())
     total, seen, sum_of_scores = torch.zeros_like(picture[0]), torch.zeros_like(picture[0]), 0.0
     for masks in _stacked(_masks(picture, settings, stream(seed, "masks"))):
         scores = _scores(network, [picture * masks], target, half)

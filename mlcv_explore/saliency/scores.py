@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from mlcv_explore.models.layers import layers, randomised
 from mlcv_explore.saliency import measures, methods
-from mlcv_explore.saliency.layers import layers, randomised
+from mlcv_explore.saliency.attribution import Map, attribute_all
 from mlcv_explore.saliency.methods import SaliencySettings, Target
-from mlcv_explore.saliency.panel import Map, panel
 
 PERTURBATIONS, DEVIATION = 50, 0.1  # of infidelity: pictures, and the noise's share of the range
 NEIGHBOURS, RADIUS = 3, 0.02  # of max-sensitivity: pictures, and how far a pixel may move
@@ -84,7 +84,7 @@ def scores(
     again = settings.replace(complete=False)  # a nearby picture is not asked with other steps
 
     def explained(whose: nn.Module, what: torch.Tensor) -> np.ndarray:
-        found = {item.method: item.values for item in panel(whose, what, target, names, again, seed, layer)}
+        found = {item.method: item.values for item in attribute_all(whose, what, target, names, again, seed, layer)}
         return np.stack([found[name] for name in names])
 
     same = picture.expand(len(maps), *picture.shape)  # one for each method: all are asked in one panel

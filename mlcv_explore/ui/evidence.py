@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from mlcv_explore import film, fingerprint, idea, runs, statistics
+from mlcv_explore import idea, statistics
+from mlcv_explore.experiment import film, fingerprint, runs
 from mlcv_explore.idea import Card, Film, Idea
 from mlcv_explore.ui import page, server
 
@@ -126,7 +127,7 @@ def _study(path: Path, _: float) -> dict[str, Any]:
 
 @cache
 def _rows(slug: str, name: str, _: float) -> list[dict[str, Any]]:
-    from mlcv_explore import studies
+    from mlcv_explore.experiment import studies
 
     declared = next(item for item in idea.load(slug).studies if item.name == name)
     return studies.read(idea.ASSETS / slug, declared)

@@ -5,7 +5,7 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mlcv_explore.jobs import Jobs
+    from mlcv_explore.experiment.jobs import Jobs
 
 PATIENCE = 1.5  # seconds the warm-up waits for a first page before it starts by itself
 
@@ -20,7 +20,7 @@ def jobs() -> "Jobs":
     global _engine
     with _creating:
         if _engine is None:
-            from mlcv_explore.jobs import Jobs
+            from mlcv_explore.experiment.jobs import Jobs
 
             _engine = Jobs()
         return _engine
@@ -62,8 +62,9 @@ def _boot() -> None:
     jobs().warm()
     import pandas  # noqa: F401  for the first table
 
-    from mlcv_explore import charts, idea, images, runs  # noqa: F401  and Arrow and Pillow with the first picture
-    from mlcv_explore.ui import evidence, looking
+    from mlcv_explore import charts, idea
+    from mlcv_explore.experiment import runs
+    from mlcv_explore.ui import evidence, inputs
 
     for card in idea.cards():
         subject = idea.load(card.slug)
@@ -77,7 +78,7 @@ def _boot() -> None:
     import torch
 
     torch.set_num_threads(1)
-    looking.warm()
+    inputs.warm()
     # Streamlit collects after every script run: with the imports in sight that costs some 85 ms, frozen nothing
     gc.collect()
     gc.freeze()

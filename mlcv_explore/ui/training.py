@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from mlcv_explore import film as films
-from mlcv_explore import runs
 from mlcv_explore.config import Config
+from mlcv_explore.experiment import film as films
+from mlcv_explore.experiment import runs
+from mlcv_explore.experiment.jobs import Busy, RunState
 from mlcv_explore.idea import Card, Film, Idea
-from mlcv_explore.jobs import Busy, RunState
 from mlcv_explore.ui import page, server
 
 REFRESH = 0.25  # seconds between two looks at a run under way

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mlcv_explore import film
 from mlcv_explore.config import Config, setting
+from mlcv_explore.experiment import film
 from mlcv_explore.idea import Film, Idea, Picture
 from mlcv_explore.statistics import Claim
 

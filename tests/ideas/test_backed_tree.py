@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from mlcv_explore import checkpoints
-from mlcv_explore.checkpoints import Classifier
-from mlcv_explore.classifiers import Normalise
 from mlcv_explore.ideas.hierarchical_explanation.backed_tree import BackedTree, fork_saliency, of_classifier, random_merges, shuffled_merges
+from mlcv_explore.models import checkpoints
+from mlcv_explore.models.checkpoints import Classifier
+from mlcv_explore.models.classifiers import Normalise
 from mlcv_explore.seeds import numpy_stream, seeded, stream
 
 FOUR = ("cat", "dog", "car", "van")

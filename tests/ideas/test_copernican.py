@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from mlcv_explore import film, idea, studies
+from mlcv_explore import idea
+from mlcv_explore.experiment import film, studies
 from mlcv_explore.ideas.copernican import LIVES, CopernicanConfig, brought, forecasts, growth, intervals, learners, lives, looking
 from mlcv_explore.ideas.copernican import evidence as tables
 from mlcv_explore.ideas.copernican import idea as subject
@@ -481,7 +482,7 @@ def test_what_one_look_says():
 
 @pytest.mark.parametrize("kind", growth.KINDS)
 def test_the_recorded_run_has_curves_to_play_with(kind):
-    from mlcv_explore import runs
+    from mlcv_explore.experiment import runs
 
     frames = film.unpack(runs.film_bytes(runs.recorded("copernican")), subject.frame)
     found = looking.examples(frames, kind)

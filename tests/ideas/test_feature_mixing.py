@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mlcv_explore import data, embedding
+from mlcv_explore import data
 from mlcv_explore.config import SettingError
 from mlcv_explore.data import DataError
 from mlcv_explore.ideas.feature_mixing import (
@@ -32,6 +32,7 @@ from mlcv_explore.ideas.feature_mixing import (
     shipping,
     training,
 )
+from mlcv_explore.metrics import embedding_map
 from mlcv_explore.seeds import numpy_stream, stream
 
 SHORT = FeatureMixingConfig(steps=12, width=16, labels=5, batch_size=20)
@@ -695,7 +696,7 @@ def test_a_map_knows_the_error_of_its_own_placing() -> None:
         weights = 1 / apart[near]
         slow.append(np.linalg.norm((weights[:, None] * fitted.coordinates[near]).sum(0) / weights.sum() - where) / fitted.width)
     np.testing.assert_allclose(errors[:20], slow, atol=1e-4)
-    assert embedding.NEIGHBOURS == 5
+    assert embedding_map.NEIGHBOURS == 5
 
 
 def test_a_test_picture_is_as_far_from_the_others_as_usual() -> None:

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mlcv_explore import checkpoints, idea, studies
+from mlcv_explore import idea
+from mlcv_explore.experiment import studies
 from mlcv_explore.ideas.hierarchical_explanation import HierarchicalExplanationConfig, evidence, explaining, shipping, strokes
 from mlcv_explore.ideas.hierarchical_explanation.checking import Rules
 from mlcv_explore.ideas.hierarchical_explanation.networks import logits_of
 from mlcv_explore.ideas.hierarchical_explanation.vocabulary import Vocabulary
+from mlcv_explore.models import checkpoints
 from tests import opening
 from tests.opening import words
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mlcv_explore import data, probing
+from mlcv_explore import data
 from mlcv_explore.config import SettingError
 from mlcv_explore.ideas.hierarchical_representation import (
     ARMS,
@@ -24,6 +24,7 @@ from mlcv_explore.ideas.hierarchical_representation import (
 from mlcv_explore.ideas.hierarchical_representation import learners as learning
 from mlcv_explore.ideas.hierarchical_representation.learners import Autoencoder, Centroids, Contrastive, Principal, Recipe, Supervised
 from mlcv_explore.ideas.hierarchical_representation.levels import Shape, StackedLevels, losses, misfit, reach, total
+from mlcv_explore.metrics import linear_probe
 from mlcv_explore.seeds import stream
 
 SMALL = HierarchicalRepresentationConfig(epochs=2, train_size=200, labels=2, levels=2, width=8, batch_size=80)
@@ -185,7 +186,7 @@ def test_tied_linear_levels_reach_the_error_of_pca(sizes, batch):
         adam.step()
     top = levels.codes(pixels)[-1]
     reached = misfit(levels.reconstruction(len(sizes) - 2, top), pixels).item()
-    components = probing.leading(pixels[0].numpy(), 8)
+    components = linear_probe.leading(pixels[0].numpy(), 8)
     best = ((pixels[0].numpy() - components.of(pixels[0].numpy()) @ components.basis.T / np.square(components.basis[:, 0]).sum()) ** 2).mean()
     assert best <= reached + 1e-6 and reached == pytest.approx(best, rel=0.02)
 
@@ -368,12 +369,12 @@ def test_nothing_is_learned_fitted_or_chosen_on_the_test_part(monkeypatch):
     from sklearn.linear_model import LogisticRegression
 
     def asked_again() -> tuple[list, list, list]:
-        asked, components, scores, leading = [], [], LogisticRegression.decision_function, probing.leading
+        asked, components, scores, leading = [], [], LogisticRegression.decision_function, linear_probe.leading
         with pytest.MonkeyPatch.context() as patch:  # each probe scores the validation codes with every strength, then the test codes with its own
             patch.setattr(
                 LogisticRegression, "decision_function", lambda self, x: (asked.append((len(x), self.C, self.coef_.sum())), scores(self, x))[1]
             )
-            patch.setattr(probing, "leading", lambda *codes: _kept(components, leading(*codes)))
+            patch.setattr(linear_probe, "leading", lambda *codes: _kept(components, leading(*codes)))
             frames = list(idea.run(SMALL.replace(epochs=1, levels=1), (0,)))
         return asked, components, frames
 
@@ -385,7 +386,7 @@ def test_nothing_is_learned_fitted_or_chosen_on_the_test_part(monkeypatch):
     assert np.array_equal(one[2][-1].loss, other[2][-1].loss) and not np.array_equal(one[2][-1].accuracy, other[2][-1].accuracy)
 
 
-def _kept(components: list, found: probing.Components) -> probing.Components:
+def _kept(components: list, found: linear_probe.Components) -> linear_probe.Components:
     components.append(found.basis)
     return found
 

@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-from mlcv_explore import checkpoints, photographs
 from mlcv_explore.config import SettingError
-from mlcv_explore.data import DataError
+from mlcv_explore.data import DataError, uploads
 from mlcv_explore.data import scenes as generated
 from mlcv_explore.data.scenes import ScenesConfig
+from mlcv_explore.data.uploads import BadPicture
 from mlcv_explore.ideas.inverted_unet import (
     ARMS,
     MEASURES,
@@ -33,7 +33,7 @@ from mlcv_explore.ideas.inverted_unet import (
 from mlcv_explore.ideas.inverted_unet.ladder import Told, channels, edges_of, sides_of_edges, thumbnails_of, told
 from mlcv_explore.ideas.inverted_unet.networks import Inverter, absolute, best_code, divergence, squared
 from mlcv_explore.ideas.inverted_unet.worlds import REGIONS, SCENES, Pictures, of_scenes, parts
-from mlcv_explore.photographs import BadPicture
+from mlcv_explore.models import checkpoints
 from mlcv_explore.seeds import numpy_stream, seeded, stream
 
 SMALL = InvertedUnetConfig(scenes=600, tested=120, updates=200, width=8, batch=16)
@@ -425,7 +425,7 @@ def test_empty_and_full_masks_are_masks(shade):
 
 
 def test_a_photograph_is_no_mask():
-    kept = next(iter(photographs.gallery().values())).path.read_bytes()
+    kept = next(iter(uploads.gallery().values())).path.read_bytes()
     with pytest.raises(BadPicture, match="is a photograph, not a mask"):
         brought.from_picture(kept, "cat.jpg", 32)
     grey = png(np.asarray(Image.open(io.BytesIO(kept)).convert("L")))

@@ -11,7 +11,7 @@ from torch.nn import functional
 from mlcv_explore import data
 from mlcv_explore.config import SettingError
 from mlcv_explore.data import Dataset, Images
-from mlcv_explore.film import series
+from mlcv_explore.experiment.film import series
 from mlcv_explore.ideas.label_noise import ARMS, BINS, LAST, Frame, LabelNoiseConfig, idea, metrics, noise, run, training
 from mlcv_explore.seeds import numpy_stream
 

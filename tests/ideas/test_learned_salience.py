@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from mlcv_explore import classifiers, data, runs
+from mlcv_explore import data
 from mlcv_explore.data import OUTLINE
+from mlcv_explore.experiment import runs
 from mlcv_explore.ideas.learned_salience import (
     ARMS,
     DETECT,
@@ -32,6 +33,7 @@ from mlcv_explore.ideas.learned_salience.leak import leak
 from mlcv_explore.ideas.learned_salience.masker import FORMS, MaskerSettings, blended, loss, masked, masker, optimised, random_fill
 from mlcv_explore.ideas.learned_salience.masker import training as masker_training
 from mlcv_explore.ideas.learned_salience.sharing import Learner, schedule, ticks
+from mlcv_explore.models import classifiers
 from mlcv_explore.saliency.measures import mass_in_mask, mass_on_tag
 from mlcv_explore.seeds import numpy_stream, seeded, stream
 

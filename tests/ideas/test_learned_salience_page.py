@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from mlcv_explore import checkpoints, images
-from mlcv_explore.charts import PALETTES
-from mlcv_explore.checkpoints import CheckpointError
+from mlcv_explore.charts import PALETTES, images
 from mlcv_explore.command import main
 from mlcv_explore.data import scenes
 from mlcv_explore.ideas.learned_salience import evidence as tables
 from mlcv_explore.ideas.learned_salience import shipped
-from mlcv_explore.masks import intersection_over_union
+from mlcv_explore.metrics.overlap import intersection_over_union
+from mlcv_explore.models import checkpoints
+from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.saliency.measures import mass_in_mask, mass_on_tag
 from tests import opening
 from tests.opening import words

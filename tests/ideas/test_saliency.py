@@ -9,7 +9,7 @@ import torch
 from mlcv_explore.data import scenes
 from mlcv_explore.ideas.saliency import ARMS, CONTROLS, GENERATED, MEASURES, RECIPES, Frame, SaliencyConfig, arms, metrics, run, training
 from mlcv_explore.ideas.saliency import evidence as tables
-from mlcv_explore.saliency import doubt, measures
+from mlcv_explore.saliency import measures, uncertainty
 
 SMALL = SaliencyConfig(rho=1.0, pictures=3)
 
@@ -70,8 +70,8 @@ def test_the_scenes_explained_carry_tags_that_tell_nothing() -> None:
 
 def test_density_makes_units_comparable() -> None:
     values = np.array([[1.0, -3.0], [0.0, 0.0]])
-    np.testing.assert_allclose(doubt.density(1000 * values), doubt.density(values))
-    assert np.abs(doubt.density(values)).mean() == pytest.approx(1) and not doubt.density(np.zeros((2, 2))).any()
+    np.testing.assert_allclose(uncertainty.density(1000 * values), uncertainty.density(values))
+    assert np.abs(uncertainty.density(values)).mean() == pytest.approx(1) and not uncertainty.density(np.zeros((2, 2))).any()
 
 
 class Weighted(torch.nn.Module):
@@ -92,18 +92,18 @@ def test_models_that_answer_otherwise_are_not_asked_and_opposite_signs_are_not_s
     turned[:, 0, 0] = -1.0
     against = -steady
     networks = [Weighted(weights).eval() for weights in (steady, turned, steady, turned, against)]
-    found = doubt.over_models(networks, torch.full((3, 8, 8), 0.5), 0, ["gradient"], training.SaliencySettings(), 0)["gradient"]
+    found = uncertainty.over_models(networks, torch.full((3, 8, 8), 0.5), 0, ["gradient"], training.SaliencySettings(), 0)["gradient"]
     assert found.count == 4 and found.stable.sum() == 63 and not found.stable[0, 0]
     np.testing.assert_allclose(found.mean[1, 1], 3.0, rtol=1e-5)
-    assert doubt.over_models(networks[4:], torch.full((3, 8, 8), 0.5), 0, ["gradient"], training.SaliencySettings(), 0) == {}
+    assert uncertainty.over_models(networks[4:], torch.full((3, 8, 8), 0.5), 0, ["gradient"], training.SaliencySettings(), 0) == {}
 
 
 def test_doubt_about_grad_cam_is_about_the_layer_that_was_asked_for() -> None:
     network = training.classifiers.residual_classifier(4, 4, training.MEAN, training.STD).eval()
     picture, settings = torch.rand(3, 32, 32), training.SaliencySettings(cam_positive=False)
     target, same = int(network(picture[None]).argmax()), [network, network]
-    early, late = (doubt.over_models(same, picture, target, ["gradcam"], settings, 0, layer)["gradcam"].mean for layer in ("halve1.0", None))
-    wanted = training.panel(network, picture, target, ["gradcam"], settings, 0, "halve1.0")
+    early, late = (uncertainty.over_models(same, picture, target, ["gradcam"], settings, 0, layer)["gradcam"].mean for layer in ("halve1.0", None))
+    wanted = training.attribute_all(network, picture, target, ["gradcam"], settings, 0, "halve1.0")
     np.testing.assert_allclose(early, next(wanted).values, rtol=1e-5)
     assert np.abs(early - late).max() > 1e-6
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from mlcv_explore import photographs
+from mlcv_explore.data import uploads
 
 MOST_BYTES = 32 << 20  # a million rows of two long numbers
 MOST_ROWS = 2000  # that are kept; of more, this many are taken at even distances
@@ -40,7 +40,7 @@ def read(content: bytes, name: str) -> Brought:
     Columns are parted by commas, semicolons, tabs or blanks; with semicolons, tabs or blanks, a comma is a decimal comma. A curve that ends lower
     than it began is a loss, and its importance is how far it has fallen; one that rises is its own importance. Raises BadCurve.
     """
-    called = photographs.shown_name(name)
+    called = uploads.shown_name(name)
     if len(content) > MOST_BYTES:
         raise BadCurve(f"{called} must be at most {MOST_BYTES >> 20} MB, got {len(content) / (1 << 20):.1f} MB.")
     with _reading:
@@ -124,7 +124,7 @@ def _fault(lines: list[tuple[int, str]], separator: str, called: str) -> str:
             rule = f"the {width} of the first line" if width <= MOST_COLUMNS else "one column y or two columns x, y"
             return f"{called} must have {rule}: line {number} has {len(parts)} columns."
         for part in parts:
-            shown = photographs.shown_name(part.replace("/", " ").replace("\\", " ")) if part else "nothing"
+            shown = uploads.shown_name(part.replace("/", " ").replace("\\", " ")) if part else "nothing"
             if not NUMBER.fullmatch(part):
                 return f"{called} must hold numbers alone: line {number} has {shown}."
             if not abs(float(part)) <= LARGEST:

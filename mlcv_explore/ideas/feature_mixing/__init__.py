@@ -46,7 +46,7 @@ from pydantic import model_validator
 from mlcv_explore import data
 from mlcv_explore.config import Config, SettingError, setting
 from mlcv_explore.data.coarse import GROUPS
-from mlcv_explore.film import series
+from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Cell, Film, Idea, Picture, Prior, Study
 from mlcv_explore.statistics import Claim
 

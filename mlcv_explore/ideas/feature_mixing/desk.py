@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from mlcv_explore import checkpoints, photographs
-from mlcv_explore.data.images import Images
-from mlcv_explore.embedding import FittedMap
+from mlcv_explore.data import uploads
+from mlcv_explore.data.dataset import Images
 from mlcv_explore.ideas.feature_mixing.mixing import MODES, mixed, pasted, soft_labels
 from mlcv_explore.ideas.feature_mixing.pasting import rectangles, visible_labels
 from mlcv_explore.ideas.feature_mixing.shipping import KIND, PREFIX, WORLDS, Desk, DeskRecipe, world
+from mlcv_explore.metrics.embedding_map import FittedMap
+from mlcv_explore.models import checkpoints
 
 PASTES = ("object", "rectangle")
 NEAREST = 5
@@ -129,7 +130,7 @@ def of_photograph(shown: Shelf, pixels: np.ndarray) -> Side:
     Its object is guessed: what is unlike the picture's edge.
     """
     side = shown.card["arguments"]["side"]
-    picture = photographs.squeezed(pixels, side)
+    picture = uploads.squeezed(pixels, side)
     if shown.card["arguments"]["channels"] == 1:
         grey = picture.mean(0)
         edge = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])

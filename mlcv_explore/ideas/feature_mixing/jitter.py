@@ -19,8 +19,8 @@ from mlcv_explore.ideas.feature_mixing.pretraining import (
     jittered_pixels,
     noisy_features,
 )
-from mlcv_explore.learning import descend
-from mlcv_explore.probing import leading, probe
+from mlcv_explore.metrics.linear_probe import leading, probe
+from mlcv_explore.models.stacked import descend
 from mlcv_explore.seeds import stream
 
 AT = 1  # the depth whose features are jittered

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from mlcv_explore.learning import OneByOne, StackedDense
+from mlcv_explore.models.stacked import OneByOne, StackedDense
 
 DEPTHS = 3  # hidden layers, or blocks
 GROUPS = 4  # of channels that are normalised together (Wu and He, Group Normalization, 1803.08494)

@@ -16,7 +16,7 @@ from mlcv_explore.data.scenes import ScenesConfig
 from mlcv_explore.ideas.feature_mixing import PASTE_ARMS, PASTE_MEASURES, FeatureMixingConfig, paste_steps
 from mlcv_explore.ideas.feature_mixing.mixing import pasted, soft_cross_entropy
 from mlcv_explore.ideas.feature_mixing.networks import Blocks
-from mlcv_explore.learning import descend
+from mlcv_explore.models.stacked import descend
 from mlcv_explore.seeds import numpy_stream, seeded, stream
 
 SCENES = ScenesConfig(smallest=0.35, largest=0.5)  # smaller objects are at chance for so small a network and so few scenes

@@ -13,7 +13,7 @@ from torch.nn import functional
 from mlcv_explore.ideas.feature_mixing import FeatureMixingConfig
 from mlcv_explore.ideas.feature_mixing.mixing import mixed
 from mlcv_explore.ideas.feature_mixing.networks import Network, heads
-from mlcv_explore.learning import descend
+from mlcv_explore.models.stacked import descend
 from mlcv_explore.seeds import stream
 
 BATCH = 100

@@ -9,15 +9,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mlcv_explore import data, embedding
-from mlcv_explore.checkpoints import Made, Making, Report
+from mlcv_explore import data
 from mlcv_explore.config import Config, setting
 from mlcv_explore.data import scenes
-from mlcv_explore.data.images import Images, content_fingerprint
+from mlcv_explore.data.dataset import Images, content_fingerprint
 from mlcv_explore.data.scenes import ScenesConfig
-from mlcv_explore.embedding import FittedMap
 from mlcv_explore.ideas.feature_mixing.networks import DEPTHS, Blocks, decoder
-from mlcv_explore.learning import descend
+from mlcv_explore.metrics import embedding_map
+from mlcv_explore.metrics.embedding_map import FittedMap
+from mlcv_explore.models.checkpoints import Made, Making, Report
+from mlcv_explore.models.stacked import descend
 from mlcv_explore.seeds import numpy_stream, seeded
 
 PREFIX = "feature_mixing_"
@@ -105,7 +106,7 @@ class Desk(nn.Module):
     def map_errors(self, depth: int) -> np.ndarray:
         """How far test features are placed from where UMAP's transform puts them, (tested,), as shares of the map's width."""
         fitted = self.map(depth)
-        return embedding.errors(fitted.place(getattr(self, f"asked{depth}").numpy()), getattr(self, f"transformed{depth}").numpy(), fitted.width)
+        return embedding_map.errors(fitted.place(getattr(self, f"asked{depth}").numpy()), getattr(self, f"transformed{depth}").numpy(), fitted.width)
 
 
 def centred(pictures: torch.Tensor) -> torch.Tensor:
@@ -151,7 +152,7 @@ def _teach(desk: Desk, taught: Images, recipe: DeskRecipe, seed: int, report: Re
 @torch.no_grad()
 def _lay_out(desk: Desk, depth: int, seen: World, mapped: int, seed: int) -> None:
     """Fit the map of a depth and put it where it is kept, in the precision in which it ships."""
-    from mlcv_explore.probing import leading
+    from mlcv_explore.metrics.linear_probe import leading
 
     parts = seen.taught.take(np.arange(mapped)), seen.tested
     shown, asked = (torch.cat([desk.features(batch, depth) for batch in part.as_float().split(250)]) for part in parts)
@@ -159,7 +160,7 @@ def _lay_out(desk: Desk, depth: int, seen: World, mapped: int, seed: int) -> Non
     _keep(desk, depth, mean=space.mean, basis=space.basis)
     places = desk.located(shown, depth).half().float().numpy()
     strangers = desk.located(asked, depth).half().float().numpy()
-    fitted, transformed = embedding.fit(places, strangers, seed)
+    fitted, transformed = embedding_map.fit(places, strangers, seed)
     _keep(desk, depth, features=places, coordinates=fitted.coordinates, asked=strangers, transformed=transformed)
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mlcv_explore import predictions
 from mlcv_explore.ideas.feature_mixing import (
     ARMS,
     COARSE_ARMS,
@@ -27,7 +26,8 @@ from mlcv_explore.ideas.feature_mixing.mixing import mixed, own_share, smoothed,
 from mlcv_explore.ideas.feature_mixing.networks import Network, heads, networks
 from mlcv_explore.ideas.feature_mixing.partners import partners
 from mlcv_explore.ideas.feature_mixing.pretraining import flat, pretrain
-from mlcv_explore.learning import StackedDense, descend
+from mlcv_explore.metrics import classification
+from mlcv_explore.models.stacked import StackedDense, descend
 from mlcv_explore.seeds import numpy_stream, seeded
 
 MANIFOLD_DEPTHS = 3  # the picture and the first two depths, one of them a batch, as in the code of Verma et al.
@@ -194,7 +194,7 @@ class Arm:
 
     def _by_torchvision(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Input mixup or CutMix by torchvision, which pairs neighbours of a batch: it is in random order."""
-        from mlcv_explore.vision import transforms
+        from mlcv_explore.torchvision_compat import transforms
 
         kind = transforms.MixUp if self.name == "input_mixup" else transforms.CutMix
         change = kind(alpha=INPUT_BETA, num_classes=batch.labels.shape[-1])
@@ -248,12 +248,12 @@ def _examine(film: _Film, arms: dict[str, Arm], stuff: Material, seen: dict[str,
             )
         film.loss[:, place] = arm.loss
         film.measured[:, place] = measured(logits(arm.network, seen["tested"], len(arm.seeds)), stuff.split.test.labels)
-        film.validation[:, place] = predictions.accuracy(logits(arm.network, seen["validated"], len(arm.seeds)), stuff.split.validation.labels)
+        film.validation[:, place] = classification.accuracy(logits(arm.network, seen["validated"], len(arm.seeds)), stuff.split.validation.labels)
 
 
 def measured(found: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Logits (S, n, K) → (S, len(MEASURES))."""
-    each = (predictions.accuracy, predictions.negative_log_likelihood, predictions.calibration_error)
+    each = (classification.accuracy, classification.negative_log_likelihood, classification.calibration_error)
     return np.stack([measure(found, labels) for measure in each], axis=1)
 
 
@@ -267,7 +267,7 @@ def logits(network: Network, pictures: torch.Tensor, count: int, first: int = 0,
 def _cloud(config: FeatureMixingConfig, arm: Arm, stuff: Material, pictures: torch.Tensor, seeds: Sequence[int]) -> np.ndarray:
     """Some labelled pictures and their mixtures in the plane of the two leading components of all labelled ones: (S, EXAMPLES, 5) x, y, label of the
     picture, x, y of its mixture."""
-    from mlcv_explore.probing import leading
+    from mlcv_explore.metrics.linear_probe import leading
 
     rows = torch.arange(len(seeds))[:, None]
     labelled = torch.from_numpy(stuff.labelled)

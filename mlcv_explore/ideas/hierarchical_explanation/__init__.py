@@ -42,12 +42,12 @@ import numpy as np
 from pydantic import model_validator
 
 from mlcv_explore.config import Config, SettingError, setting
-from mlcv_explore.film import series
+from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Cell, Film, Idea, Picture, Prior, Study
 from mlcv_explore.statistics import Claim
 
 if TYPE_CHECKING:
-    from mlcv_explore.checkpoints import Making
+    from mlcv_explore.models.checkpoints import Making
 
 DATASETS = ("glyphs", "digits", "wine", "breast_cancer", "fashion_mnist", "cifar10")
 ROWS = {"wine": 178, "breast_cancer": 569}  # tables: how many rows they have

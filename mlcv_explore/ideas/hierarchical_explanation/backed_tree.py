@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from mlcv_explore.checkpoints import Classifier
+from mlcv_explore.models.checkpoints import Classifier
 from mlcv_explore.seeds import numpy_stream
 
 

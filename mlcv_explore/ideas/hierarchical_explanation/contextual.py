@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mlcv_explore.classifiers import Normalise, Shortcut, ShortShortcut
+from mlcv_explore.models.classifiers import Normalise, Shortcut, ShortShortcut
 
 Parts = tuple[torch.Tensor, torch.Tensor]  # (whole, relevant)
 LINEAR_WHEN_EVALUATED = (nn.BatchNorm2d, nn.Dropout, nn.Dropout2d)

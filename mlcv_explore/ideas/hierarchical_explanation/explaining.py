@@ -11,7 +11,6 @@ import torch
 from scipy import sparse
 from torch import nn
 
-from mlcv_explore import checkpoints
 from mlcv_explore.ideas.hierarchical_explanation import HierarchicalExplanationConfig, soft_tree, strokes, worlds
 from mlcv_explore.ideas.hierarchical_explanation.checking import Check, Checker, Rules
 from mlcv_explore.ideas.hierarchical_explanation.contextual import decompose
@@ -22,6 +21,7 @@ from mlcv_explore.ideas.hierarchical_explanation.shipping import PREFIX, Shelf
 from mlcv_explore.ideas.hierarchical_explanation.soft_tree import SoftTree
 from mlcv_explore.ideas.hierarchical_explanation.training import RETOLD, atom_bits, unit_random_sets
 from mlcv_explore.ideas.hierarchical_explanation.vocabulary import Level, Vocabulary
+from mlcv_explore.models import checkpoints
 
 EXPLAINERS = ("pursuit", "prototypes", "path")  # g, as the link names them
 BITS = HierarchicalExplanationConfig().coefficient_bits

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mlcv_explore import checkpoints, photographs
+from mlcv_explore.data import uploads
 from mlcv_explore.ideas.hierarchical_explanation.backed_tree import BackedTree, fork_saliency, of_classifier
+from mlcv_explore.models import checkpoints
 
 NETWORK = "cifar10/0"
 
@@ -28,7 +29,7 @@ def way(pixels: np.ndarray) -> Way:
     """A photograph (h, w, 3) uint8, squeezed to the network's square, fork by fork. Raises CheckpointError."""
     classifier = checkpoints.load(NETWORK)
     tree, features_of = of_classifier(classifier)
-    square = torch.from_numpy(photographs.squeezed(pixels, classifier.side))
+    square = torch.from_numpy(uploads.squeezed(pixels, classifier.side))
     with torch.inference_mode():
         features = features_of(square[None]).numpy()
         network = torch.softmax(classifier.network(square[None]), 1)[0].numpy()

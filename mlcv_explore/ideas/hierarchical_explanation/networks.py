@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from mlcv_explore.ideas.hierarchical_explanation.strokes import SIDE
 from mlcv_explore.ideas.hierarchical_explanation.worlds import Items, World
-from mlcv_explore.learning import descend
+from mlcv_explore.models.stacked import descend
 from mlcv_explore.seeds import seeded, stream
 
 BATCH = 50

@@ -7,13 +7,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mlcv_explore.checkpoints import Made, Making, Report
-from mlcv_explore.data.images import Images, content_fingerprint
+from mlcv_explore.data.dataset import Images, content_fingerprint
 from mlcv_explore.ideas.hierarchical_explanation import STAGES, HierarchicalExplanationConfig, worlds
 from mlcv_explore.ideas.hierarchical_explanation.networks import classifier, logits_of
 from mlcv_explore.ideas.hierarchical_explanation.soft_tree import SoftTree
 from mlcv_explore.ideas.hierarchical_explanation.training import Student
 from mlcv_explore.ideas.hierarchical_explanation.vocabulary import Level
+from mlcv_explore.models.checkpoints import Made, Making, Report
 
 PREFIX = "hierarchical_explanation_"
 KIND = "explainer"

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from mlcv_explore.ideas.hierarchical_explanation.pursuit import coefficients, pictured, pursue
-from mlcv_explore.learning import descend
+from mlcv_explore.models.stacked import descend
 from mlcv_explore.seeds import seeded, stream
 
 DEPTH = 4

@@ -47,12 +47,12 @@ from pydantic import model_validator
 from mlcv_explore import data
 from mlcv_explore.config import Config, SettingError, setting
 from mlcv_explore.data.coarse import GROUPS
-from mlcv_explore.film import series
+from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Cell, Film, Idea, Picture, Prior, Study
 from mlcv_explore.statistics import Claim, Split
 
 if TYPE_CHECKING:
-    from mlcv_explore.checkpoints import Making
+    from mlcv_explore.models.checkpoints import Making
 
 WIRINGS = ("global", "greedy_code", "greedy_pixels", "joint_code", "joint_pixels", "both_code", "both_pixels")
 LEARNERS = ("denoising", "contrastive", "pca", "kmeans")  # in the autoencoder's place, greedily, each on the code below

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mlcv_explore import probing
 from mlcv_explore.ideas.hierarchical_representation.levels import Shape, StackedLevels, losses, total
+from mlcv_explore.metrics import linear_probe
 from mlcv_explore.seeds import seeded, stream, stream_seed
 
 MOST_UNITS = 256  # of a level that is fitted in one piece: probes read 12 components of it
@@ -197,13 +197,13 @@ class Principal:
     def __init__(self, recipe: Recipe) -> None:
         self.count, self.units = recipe.shape.count, _units(recipe.shape)
         self.updates, self.told = np.zeros(self.count, np.int64), {}
-        self.fitted: list[list[probing.Components]] = []  # of each level, one a seed
+        self.fitted: list[list[linear_probe.Components]] = []  # of each level, one a seed
 
     def begin(self, pictures: torch.Tensor) -> None:
         """Fit one level after the other."""
         below = pictures.flatten(2).double().numpy()
         for _ in range(self.count):
-            self.fitted.append([probing.leading(own, self.units) for own in below])
+            self.fitted.append([linear_probe.leading(own, self.units) for own in below])
             below = np.stack([one.of(own) for one, own in zip(self.fitted[-1], below, strict=True)])
 
     def step(self, batch: torch.Tensor, labels: torch.Tensor) -> None:

@@ -7,12 +7,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mlcv_explore import checkpoints, data
-from mlcv_explore.embedding import FittedMap
+from mlcv_explore import data
 from mlcv_explore.ideas.hierarchical_representation import HierarchicalRepresentationConfig, decodes, held_out
 from mlcv_explore.ideas.hierarchical_representation.levels import reach
 from mlcv_explore.ideas.hierarchical_representation.shipping import KIND, PLAYED, PREFIX, Shelf
-from mlcv_explore.probing import Components
+from mlcv_explore.metrics.embedding_map import FittedMap
+from mlcv_explore.metrics.linear_probe import Components
+from mlcv_explore.models import checkpoints
 
 BITMAP = 32  # pixels a side of the bitmaps that the digits were counted from
 SIDE = 8

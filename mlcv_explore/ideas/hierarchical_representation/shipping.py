@@ -6,12 +6,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from mlcv_explore import data, embedding, probing
-from mlcv_explore.checkpoints import Made, Making, Report
+from mlcv_explore import data
 from mlcv_explore.config import SettingError
 from mlcv_explore.ideas.hierarchical_representation import ARMS, HierarchicalRepresentationConfig
 from mlcv_explore.ideas.hierarchical_representation.levels import Shape, StackedLevels
 from mlcv_explore.ideas.hierarchical_representation.training import Course, encoded
+from mlcv_explore.metrics import embedding_map, linear_probe
+from mlcv_explore.models.checkpoints import Made, Making, Report
 
 PREFIX = "hierarchical_representation_"
 KIND = "levels"
@@ -45,13 +46,13 @@ class Shelf(nn.Module):
         for piece, values in pieces.items():
             getattr(self, f"{arm}_{piece}{level}").copy_(torch.from_numpy(np.asarray(values)))
 
-    def components(self, arm: str, level: int) -> probing.Components:
+    def components(self, arm: str, level: int) -> linear_probe.Components:
         """What a level's codes are cut to."""
-        return probing.Components(*(getattr(self, f"{arm}_{piece}{level}").double().numpy() for piece in PIECES[:2]))
+        return linear_probe.Components(*(getattr(self, f"{arm}_{piece}{level}").double().numpy() for piece in PIECES[:2]))
 
-    def map(self, arm: str, level: int) -> embedding.FittedMap:
+    def map(self, arm: str, level: int) -> embedding_map.FittedMap:
         """The map of a level."""
-        return embedding.FittedMap(*(getattr(self, f"{arm}_{piece}{level}").numpy() for piece in PIECES[2:]))
+        return embedding_map.FittedMap(*(getattr(self, f"{arm}_{piece}{level}").numpy() for piece in PIECES[2:]))
 
 
 def make(seed: int, recipe: HierarchicalRepresentationConfig, report: Report | None) -> Made:
@@ -69,7 +70,7 @@ def make(seed: int, recipe: HierarchicalRepresentationConfig, report: Report | N
         "width": recipe.width,
         "count": recipe.levels,
         "mapped": len(task.train),
-        "components": min(probing.COMPONENTS, recipe.width),
+        "components": min(linear_probe.COMPONENTS, recipe.width),
         "tied": recipe.tied,
         "linear": recipe.activation == "linear",
     }
@@ -86,10 +87,10 @@ def make(seed: int, recipe: HierarchicalRepresentationConfig, report: Report | N
         codes, held_out = (encoded(course.learners[arm], part[None]) for part in (task.train, task.validated))
         for level in range(recipe.levels):
             train, other = (part[level][0].flatten(1).numpy() for part in (codes, held_out))
-            components = probing.leading(train)
+            components = linear_probe.leading(train)
             features, own = (components.of(values).astype(np.float32) for values in (train, other))
-            fitted, transformed = embedding.fit(features, own, seed)
-            errors.append(float(np.median(embedding.errors(fitted.place(own), transformed, fitted.width))))
+            fitted, transformed = embedding_map.fit(features, own, seed)
+            errors.append(float(np.median(embedding_map.errors(fitted.place(own), transformed, fitted.width))))
             shelf.put(arm, level, mean=components.mean, basis=components.basis, features=fitted.features, coordinates=fitted.coordinates)
     course.frame(recipe.epochs)
     about = {

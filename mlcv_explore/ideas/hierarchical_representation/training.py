@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mlcv_explore import data, probing
+from mlcv_explore import data
 from mlcv_explore.data.coarse import coarse
 from mlcv_explore.ideas.hierarchical_representation import (
     ARMS,
@@ -33,6 +33,7 @@ from mlcv_explore.ideas.hierarchical_representation.learners import (
     Untrained,
 )
 from mlcv_explore.ideas.hierarchical_representation.levels import Shape
+from mlcv_explore.metrics import linear_probe
 from mlcv_explore.seeds import numpy_stream, stream
 
 MOST_FITTED = 1000  # training codes that the leading components are found in
@@ -183,7 +184,7 @@ class Course:
             codes = each.encode(torch.stack([task.validated[:PLACED] for task in self.every]))
             for level, code in enumerate(codes):
                 own = code[0].flatten(1).numpy()
-                places[0, place, level] = probing.leading(own, 2).of(own)
+                places[0, place, level] = linear_probe.leading(own, 2).of(own)
                 decoded = each.decode(level, code[:, :SHOWN])
                 if decoded is not None:
                     shown[0, place, level] = (SHADES * decoded[0].reshape(SHOWN, channels, height, width)).round().clamp(-127, 127).numpy()
@@ -254,13 +255,13 @@ class Reading:
     @classmethod
     def of(cls, fitted: np.ndarray, *parts: np.ndarray) -> "Reading":
         """Components are those of training codes; the labelled, the validated and the tested are only projected."""
-        components = probing.leading(fitted)
+        components = linear_probe.leading(fitted)
         return cls(*map(components.of, parts))
 
     def accuracy(self, task: Task) -> float:
         """Share of the test pictures named right by a probe on the labelled ones, its strength chosen on validation pictures."""
         labels = task.labels.numpy()[task.labelled]
-        said = probing.probe(self.labelled, labels, self.validated, task.validation_labels, self.tested).argmax(1)
+        said = linear_probe.probe(self.labelled, labels, self.validated, task.validation_labels, self.tested).argmax(1)
         return float((said == task.test_labels).mean())
 
     def coarse(self, task: Task) -> float:
@@ -268,7 +269,7 @@ class Reading:
         labels, validation_labels, test_labels = (
             task.groups[own] for own in (task.labels.numpy()[task.labelled], task.validation_labels, task.test_labels)
         )
-        return float((probing.probe(self.labelled, labels, self.validated, validation_labels, self.tested).argmax(1) == test_labels).mean())
+        return float((linear_probe.probe(self.labelled, labels, self.validated, validation_labels, self.tested).argmax(1) == test_labels).mean())
 
     def frozen_accuracy(self, task: Task, rng: np.random.Generator) -> float:
         """The author's misspelt probe: a linear layer whose weight stays as it was drawn, and only the bias learns."""

@@ -38,13 +38,13 @@ import numpy as np
 from pydantic import model_validator
 
 from mlcv_explore.config import Config, SettingError, setting
-from mlcv_explore.film import series
+from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Cell, Film, Idea, Picture, Prior, Study
 from mlcv_explore.ideas.inverted_unet.ladder import EDGES, RUNGS
 from mlcv_explore.statistics import Claim
 
 if TYPE_CHECKING:
-    from mlcv_explore.checkpoints import Making
+    from mlcv_explore.models.checkpoints import Making
 
 FREE = ("mean", "region", "nearest", "nearest5", "webp", "truth")  # arms that train nothing
 TRAINED = {"one": ("l2",), "two": ("l2", "shuffled"), "all": ("l2", "l1", "sampled", "cvae", "shuffled")}

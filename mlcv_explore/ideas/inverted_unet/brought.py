@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlcv_explore import photographs
+from mlcv_explore.data import uploads
+from mlcv_explore.data.uploads import BadPicture
 from mlcv_explore.ideas.inverted_unet.worlds import REGIONS
-from mlcv_explore.photographs import BadPicture
 
 COLOURS = np.array(  # of the regions, told apart in any colour vision by brightness as well
     [[222, 214, 196], [46, 132, 204], [214, 118, 50], [150, 40, 160], [0, 111, 58], [250, 220, 60], [20, 20, 28]], np.uint8
@@ -52,8 +52,8 @@ def from_picture(content: bytes, name: str, side: int, shape: str = OBJECTS[0]) 
     Sizes are met by taking the nearest pixel, colours by the nearest of the palette; both are said. Raises BadPicture where the file is none that is
     read, and where it is a photograph.
     """
-    called = photographs.shown_name(name)
-    pixels = photographs.read(content, name, side=None).pixels
+    called = uploads.shown_name(name)
+    pixels = uploads.read(content, name, side=None).pixels
     height, width = pixels.shape[:2]
     notes = []
     small = nearest_pixels(pixels, side)

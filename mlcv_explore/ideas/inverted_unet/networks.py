@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mlcv_explore.unet import UNet
+from mlcv_explore.models.unet import UNet
 
 PATCH = 2  # the U-Net works on patches of 2 × 2 pixels: a quarter of the work, and every pixel still its own
 CODES = 8  # numbers in the code of the arms that sample

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from mlcv_explore import checkpoints
 from mlcv_explore.ideas.inverted_unet import SHOWN, InvertedUnetConfig, rivals
 from mlcv_explore.ideas.inverted_unet.ladder import Told, sides_of_edges, thumbnails_of
 from mlcv_explore.ideas.inverted_unet.networks import CODES, Inverter
 from mlcv_explore.ideas.inverted_unet.shipping import MAKINGS, PREFIX, SAMPLED
 from mlcv_explore.ideas.inverted_unet.training import as_bytes, paint
 from mlcv_explore.ideas.inverted_unet.worlds import SCENES, Pictures, of_scenes
-from mlcv_explore.masks import intersection_over_union
+from mlcv_explore.metrics.overlap import intersection_over_union
+from mlcv_explore.models import checkpoints
 from mlcv_explore.seeds import stream
 
 SIDE = 32  # pixels a side of what the networks that ship paint

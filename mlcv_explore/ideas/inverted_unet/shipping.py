@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from functools import partial
 
-from mlcv_explore.checkpoints import Made, Making, Report
-from mlcv_explore.data.images import Images, content_fingerprint
+from mlcv_explore.data.dataset import Images, content_fingerprint
 from mlcv_explore.ideas.inverted_unet import ARMS, MEASURES, InvertedUnetConfig, frame_steps
 from mlcv_explore.ideas.inverted_unet.ladder import RUNGS, channels
 from mlcv_explore.ideas.inverted_unet.networks import CODES
 from mlcv_explore.ideas.inverted_unet.training import Student
 from mlcv_explore.ideas.inverted_unet.worlds import Pictures
+from mlcv_explore.models.checkpoints import Made, Making, Report
 
 PREFIX = "inverted_unet_"
 SAMPLED = "sampled"

@@ -7,15 +7,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mlcv_explore import classifiers
 from mlcv_explore.ideas.inverted_unet import ARMS, MEASURES, SHOWN, Frame, InvertedUnetConfig, arms, frame_steps
 from mlcv_explore.ideas.inverted_unet import measures as worth
 from mlcv_explore.ideas.inverted_unet.ladder import Told, channels, told
 from mlcv_explore.ideas.inverted_unet.networks import CODES, SPREAD, Critic, Inverter, OnPatches, Posterior, absolute, best_code, divergence, squared
 from mlcv_explore.ideas.inverted_unet.rivals import NEAREST, mean_picture, nearest, region_means, webp
 from mlcv_explore.ideas.inverted_unet.worlds import Pictures, parts
-from mlcv_explore.learning import descend
-from mlcv_explore.masks import intersection_over_union
+from mlcv_explore.metrics.overlap import intersection_over_union
+from mlcv_explore.models import classifiers
+from mlcv_explore.models.stacked import descend
 from mlcv_explore.seeds import numpy_stream, seeded, stream, stream_seed
 
 TRIES = NEAREST  # codes an arm that samples may try

@@ -8,7 +8,7 @@ import numpy as np
 
 from mlcv_explore.config import SettingError
 from mlcv_explore.data import scenes
-from mlcv_explore.data.images import OUTLINE
+from mlcv_explore.data.dataset import OUTLINE
 from mlcv_explore.data.scenes import SILHOUETTES, TAG_SIDE, TEXTURES, ScenesConfig
 from mlcv_explore.seeds import numpy_stream
 

@@ -41,7 +41,7 @@ from pydantic import model_validator
 
 from mlcv_explore import data
 from mlcv_explore.config import Config, setting
-from mlcv_explore.film import series
+from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Cell, Film, Idea, Picture, Prior, Study
 from mlcv_explore.ideas.label_noise.noise import SHAPES
 from mlcv_explore.statistics import Claim, Split

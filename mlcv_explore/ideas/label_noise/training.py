@@ -9,8 +9,8 @@ import torch
 from mlcv_explore import data
 from mlcv_explore.ideas.label_noise import ARMS, BINS, LAST, Frame, LabelNoiseConfig, held_out
 from mlcv_explore.ideas.label_noise.noise import noisy_targets
-from mlcv_explore.learning import OneByOne, StackedDense, descend, evaluate
-from mlcv_explore.nets import small_resnet
+from mlcv_explore.models.resnet import small_resnet
+from mlcv_explore.models.stacked import OneByOne, StackedDense, descend, evaluate
 from mlcv_explore.seeds import numpy_stream, stream
 
 MOST_FRAMES = 200

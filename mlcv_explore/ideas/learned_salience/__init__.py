@@ -44,7 +44,7 @@ from typing import Any
 import numpy as np
 
 from mlcv_explore.config import Config, setting
-from mlcv_explore.film import series
+from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Cell, Film, Idea, Picture, Prior, Study
 from mlcv_explore.statistics import Claim
 

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mlcv_explore.learning import descend
+from mlcv_explore.models.stacked import descend
 from mlcv_explore.seeds import seeded, stream
 
 EPOCHS, BATCH, RATE = 12, 32, 0.005

@@ -14,9 +14,9 @@ from torch import nn
 from torch.nn import functional
 
 from mlcv_explore.ideas.learned_salience import FORMS
-from mlcv_explore.learning import descend
+from mlcv_explore.models.stacked import descend
+from mlcv_explore.models.unet import Decoder, trunk, trunk_channels
 from mlcv_explore.seeds import seeded, stream
-from mlcv_explore.unet import Decoder, trunk, trunk_channels
 
 OBJECTIVES = ("both", "preserve", "destroy")
 BLUR = 1 / 8  # deviation of the blur that fills, as a share of the side

@@ -8,14 +8,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mlcv_explore import classifiers, masks
-from mlcv_explore.classifiers import Recipe
-from mlcv_explore.data.images import OUTLINE
+from mlcv_explore.data.dataset import OUTLINE
 from mlcv_explore.ideas.learned_salience import LearnedSalienceConfig
 from mlcv_explore.ideas.learned_salience.masker import batches
-from mlcv_explore.learning import descend
+from mlcv_explore.metrics import overlap
+from mlcv_explore.models import classifiers
+from mlcv_explore.models.classifiers import Recipe
+from mlcv_explore.models.stacked import descend
+from mlcv_explore.models.unet import Decoder, trunk, trunk_channels
 from mlcv_explore.seeds import seeded, stream
-from mlcv_explore.unet import Decoder, trunk, trunk_channels
 
 MEAN, STD = (0.45, 0.45, 0.42), (0.25, 0.25, 0.27)  # of the scenes' pixels, over all settings
 RATE = 0.015  # of the peak: of five that were tried, the one with which the plain classifier is best on validation scenes
@@ -144,10 +145,10 @@ class Learner:
         if "segment" in tasks:
             unknown = tested.masks.numpy() == OUTLINE
             pair = (np.where(unknown, 0, each) for each in (self.predicted(tested.pictures) > 0, tested.masks.numpy() == 1))
-            found["iou"] = float(masks.intersection_over_union(*pair).mean())
+            found["iou"] = float(overlap.intersection_over_union(*pair).mean())
         if "detect" in tasks:
-            overlap = masks.box_overlap(self.boxes(tested.pictures), tested.boxes.numpy())
-            found |= {"overlap": float(overlap.mean()), "found": float((overlap >= masks.FOUND).mean())}
+            covered = overlap.box_overlap(self.boxes(tested.pictures), tested.boxes.numpy())
+            found |= {"overlap": float(covered.mean()), "found": float((covered >= overlap.FOUND).mean())}
         return found
 
     @property

@@ -9,17 +9,19 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mlcv_explore import checkpoints, data, masks
-from mlcv_explore.checkpoints import CheckpointError, Classifier, Made, Making, Report
+from mlcv_explore import data
 from mlcv_explore.config import Config, setting
 from mlcv_explore.data import scenes
-from mlcv_explore.data.images import content_fingerprint
+from mlcv_explore.data.dataset import content_fingerprint
 from mlcv_explore.data.scenes import ScenesConfig
 from mlcv_explore.ideas.learned_salience.masker import FORMS, Masker, MaskerSettings, batches, blended, masked, masker, random_fill, training
-from mlcv_explore.learning import descend
+from mlcv_explore.metrics import overlap
+from mlcv_explore.models import checkpoints
+from mlcv_explore.models.checkpoints import CheckpointError, Classifier, Made, Making, Report
+from mlcv_explore.models.stacked import descend
+from mlcv_explore.models.unet import UNet, trunk_channels
 from mlcv_explore.saliency.measures import Fill, filled
 from mlcv_explore.seeds import seeded, stream
-from mlcv_explore.unet import UNet, trunk_channels
 
 AREA = 4.0  # the weight at which a card's numbers are measured
 TAUGHT, TESTED = 6000, 2000  # scenes
@@ -69,7 +71,7 @@ class Shown:
 
     def box(self, share: float) -> np.ndarray:
         """Round the largest piece of the mask above this share of its largest value: top, left, bottom, right in pixels."""
-        return masks.largest_box(self.mask, share)
+        return overlap.largest_box(self.mask, share)
 
 
 @cache
@@ -196,14 +198,14 @@ def _make_segmenter(seed: int, recipe: SegmenterRecipe, report: Report | None) -
     network.eval()
     with torch.no_grad():
         predicted = torch.cat([network(part)[:, 0] > 0 for part in parts["tested"].as_float().split(250)]).numpy()
-    overlap = float(masks.intersection_over_union(predicted, parts["tested"].masks).mean())
+    covered = float(overlap.intersection_over_union(predicted, parts["tested"].masks).mean())
     about = {
         "kind": "segmenter",
         "architecture": "unet",
         "arguments": arguments,
         "data": {"name": "scenes, appearance by the mask and not", "fingerprint": content_fingerprint(parts["taught"], parts["tested"])},
         "steps": recipe.updates,
-        "metrics": {"test_iou": overlap, "test_size": TESTED},
+        "metrics": {"test_iou": covered, "test_size": TESTED},
     }
     return Made(network, about)
 

@@ -27,7 +27,7 @@ from mlcv_explore.ideas.learned_salience.leak import leak
 from mlcv_explore.ideas.learned_salience.masker import Masker, MaskerSettings, blended, masked, masker, optimised, random_fill
 from mlcv_explore.ideas.learned_salience.masker import training as masker_training
 from mlcv_explore.ideas.learned_salience.sharing import Learner, Material, ticks
-from mlcv_explore.masks import FOUND, box_overlap, largest_box
+from mlcv_explore.metrics.overlap import FOUND, box_overlap, largest_box
 from mlcv_explore.saliency import controls, measures, methods
 from mlcv_explore.seeds import stream, stream_seed
 

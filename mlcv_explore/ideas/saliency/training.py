@@ -6,15 +6,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from mlcv_explore import classifiers
-from mlcv_explore.classifiers import Recipe
 from mlcv_explore.data import scenes
 from mlcv_explore.data.scenes import Scenes, ScenesConfig
 from mlcv_explore.ideas.saliency import ARMS, MEASURES, Frame, SaliencyConfig, arms
+from mlcv_explore.models import classifiers
+from mlcv_explore.models.classifiers import Recipe
+from mlcv_explore.models.layers import layers, randomised
 from mlcv_explore.saliency import generation, measures
-from mlcv_explore.saliency.layers import layers, randomised
+from mlcv_explore.saliency.attribution import METHODS, attribute_all
 from mlcv_explore.saliency.methods import SaliencySettings
-from mlcv_explore.saliency.panel import METHODS, panel
 from mlcv_explore.seeds import stream_seed
 
 TESTED = 500  # fresh scenes on which accuracy is measured
@@ -117,7 +117,7 @@ class Student:
 
     def _maps(self, network: nn.Module, scene: torch.Tensor, target: int, index: int) -> dict[str, np.ndarray]:
         settings, luck = SaliencySettings(**COSTLY), stream_seed(self.seed, f"maps of scene {index}")
-        found = {item.method: item.values for item in panel(network, scene, target, tuple(METHODS), settings, luck)}
+        found = {item.method: item.values for item in attribute_all(network, scene, target, tuple(METHODS), settings, luck)}
         found["truth"] = self.explained.masks[index].astype(np.float32)
         if self.guide is not None:
             generator, channel, blind = self.guide

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from mlcv_explore import images, photographs
+from mlcv_explore.charts import images
+from mlcv_explore.data import uploads
 from mlcv_explore.ui import page
 
 if TYPE_CHECKING:
-    from mlcv_explore.checkpoints import Classifier
     from mlcv_explore.data.scenes import Scenes
+    from mlcv_explore.models.checkpoints import Classifier
     from mlcv_explore.saliency import Map, SaliencySettings, Target
-    from mlcv_explore.saliency.doubt import Opinion
     from mlcv_explore.saliency.measures import Fill
     from mlcv_explore.saliency.scores import Score, Truth
+    from mlcv_explore.saliency.uncertainty import Opinion
 
 BROUGHT = "picture-brought"  # what a visitor dropped on the home page
 KEPT = 200  # answers of one kind that are kept for all visitors
@@ -66,7 +67,7 @@ class Chosen:
 def drop(target: str, slug: str) -> None:
     """A field to drop a picture on, which leads to the page that explains it."""
     given = st.file_uploader(
-        "What does a model see in a picture of yours? Drop it here", UPLOADS, key="home-picture", max_upload_size=photographs.MOST_BYTES >> 20
+        "What does a model see in a picture of yours? Drop it here", UPLOADS, key="home-picture", max_upload_size=uploads.MOST_BYTES >> 20
     )
     if given is not None and given.file_id != st.session_state.get(f"{BROUGHT}-id"):
         st.session_state[BROUGHT], st.session_state[f"{BROUGHT}-id"] = given, given.file_id
@@ -79,7 +80,7 @@ def picture(slug: str) -> Chosen | None:
         "Picture", SOURCES, default=SOURCES[0], required=True, key=f"{slug}-source", bind="query-params", on_change=_suit, args=(slug,), wrap=True
     )
     if source == "Gallery":
-        return from_gallery(st.selectbox("Photograph", list(photographs.gallery()), key=f"{slug}-photograph", bind="query-params", filter_mode=None))
+        return from_gallery(st.selectbox("Photograph", list(uploads.gallery()), key=f"{slug}-photograph", bind="query-params", filter_mode=None))
     if source == "Scene":
         found = scene(st.slider("Scene", 1, SCENES, key=f"{slug}-scene", bind="query-params"))
         st.caption(
@@ -88,7 +89,7 @@ def picture(slug: str) -> Chosen | None:
         return found
     if source == "Upload":
         given = st.file_uploader(
-            "A picture of your own: JPEG, PNG, WebP or GIF, at most 8 MB", UPLOADS, key=f"{slug}-upload", max_upload_size=photographs.MOST_BYTES >> 20
+            "A picture of your own: JPEG, PNG, WebP or GIF, at most 8 MB", UPLOADS, key=f"{slug}-upload", max_upload_size=uploads.MOST_BYTES >> 20
         )
         st.caption("It is never written to disk and not in the link; a copy of the model's size and its maps stay in memory until newer ones come.")
         given = given or st.session_state.get(BROUGHT)
@@ -103,7 +104,7 @@ def picture(slug: str) -> Chosen | None:
 
 def besides() -> tuple[str, ...]:
     """The names of the pictures that can stand beside the first."""
-    return ("", *photographs.gallery(), *(f"scene-{number}" for number in range(1, SCENES + 1)), BESIDE_OWN)
+    return ("", *uploads.gallery(), *(f"scene-{number}" for number in range(1, SCENES + 1)), BESIDE_OWN)
 
 
 def beside(slug: str) -> Chosen | None:
@@ -113,7 +114,7 @@ def beside(slug: str) -> Chosen | None:
     )
     if name == BESIDE_OWN:
         given = st.file_uploader(
-            "The second picture: JPEG, PNG, WebP or GIF, at most 8 MB", UPLOADS, key=f"{slug}-second", max_upload_size=photographs.MOST_BYTES >> 20
+            "The second picture: JPEG, PNG, WebP or GIF, at most 8 MB", UPLOADS, key=f"{slug}-second", max_upload_size=uploads.MOST_BYTES >> 20
         )
         return taken(given) if given is not None else None
     if name.startswith("scene-"):
@@ -124,11 +125,11 @@ def beside(slug: str) -> Chosen | None:
 def taken(given: Any) -> Chosen | None:
     """An uploaded picture; None, and why, where it is refused."""
     try:
-        found = photographs.read(given.getvalue(), given.name)
-    except photographs.BadPicture as error:
+        found = uploads.read(given.getvalue(), given.name)
+    except uploads.BadPicture as error:
         st.error(str(error), icon=":material/error:", title="This picture was not taken")
         return None
-    return Chosen(found.pixels, found.size, photographs.shown_name(given.name), "own-picture")
+    return Chosen(found.pixels, found.size, uploads.shown_name(given.name), "own-picture")
 
 
 def _suit(slug: str) -> None:
@@ -146,7 +147,7 @@ def _default_model(source: str, names: Sequence[str]) -> str:
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def from_gallery(name: str) -> Chosen:
-    known = photographs.gallery()[name]
+    known = uploads.gallery()[name]
     found = known.read()
     return Chosen(found.pixels, found.size, f"{known.title}: {known.origin}, {known.licence}", name)
 
@@ -172,53 +173,53 @@ def scene(number: int) -> Chosen:
 
 def models() -> tuple[str, ...]:
     """The names of all models that are offered."""
-    from mlcv_explore import zoo
+    from mlcv_explore.models import available_models
 
-    return tuple(offer.name for offer in zoo.offers())
+    return tuple(offer.name for offer in available_models.offers())
 
 
 def model(slug: str) -> "Classifier":
     """The control that chooses a model, and the model; the one that ships when another cannot be had."""
-    from mlcv_explore import zoo
-    from mlcv_explore.checkpoints import CheckpointError
+    from mlcv_explore.models import available_models
+    from mlcv_explore.models.checkpoints import CheckpointError
 
-    offers = {offer.name: offer for offer in zoo.offers() if offer.present or not page.public()}
+    offers = {offer.name: offer for offer in available_models.offers() if offer.present or not page.public()}
     first = _default_model(st.session_state.get(f"{slug}-source", SOURCES[0]), list(offers))
     name = st.selectbox("Model", list(offers), list(offers).index(first), key=f"{slug}-model", bind="query-params", filter_mode=None)
     st.caption(offers[name].sentence + ".")
     try:
         if offers[name].present:
-            return zoo.load(name)
+            return available_models.load(name)
         with st.status(f"Fetching the weights of {name} …") as status:
             bar = st.progress(0.0)
 
             def report(had: int, total: int) -> None:
                 bar.progress(min(1.0, had / total) if total else 0.0, f"{had / 1e6:.0f} of {total / 1e6:.0f} MB")
 
-            found = zoo.load(name, report)
+            found = available_models.load(name, report)
             status.update(label=f"{name} is here", state="complete")
         return found
     except CheckpointError as error:
         st.warning(f"{error} Shown instead: {first}.", icon=":material/cloud_off:")
-        return zoo.load(first)
+        return available_models.load(first)
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
 def squeezed(digest: str, _pixels: np.ndarray, side: int) -> np.ndarray:
     """The picture as the model sees it, float32 (3, side, side)."""
-    return photographs.squeezed(_pixels, side)
+    return uploads.squeezed(_pixels, side)
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
 def small(digest: str, _pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The picture at a map's size (width, height) on the page."""
-    return photographs.resized(_pixels, size)
+    return uploads.resized(_pixels, size)
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
 def probabilities(digest: str, model_key: str, _network: Any, _seen: np.ndarray) -> np.ndarray:
     """(classes,) of the picture."""
-    from mlcv_explore import classifiers
+    from mlcv_explore.models import classifiers
 
     return classifiers.shares_of(_network, [_seen])[0]
 
@@ -247,7 +248,7 @@ def arriving(
     missing = [name for name in methods if name not in known]
     if missing:
         asked = saliency.randomised(network, randomised, 0) if randomised else network
-        for found in saliency.panel(asked, torch.from_numpy(seen), target, missing, settings, 0, layer):
+        for found in saliency.attribute_all(asked, torch.from_numpy(seen), target, missing, settings, 0, layer):
             known[found.method] = found
             yield found
 
@@ -268,14 +269,14 @@ def opinions(
     """What several draws, or several seeds of the model, say together."""
     import torch
 
-    from mlcv_explore import checkpoints
-    from mlcv_explore.saliency import doubt
+    from mlcv_explore.models import checkpoints
+    from mlcv_explore.saliency import uncertainty
 
     picture = torch.from_numpy(_seen)
     if kind == "draws":
-        return doubt.over_draws(_model.network, picture, target, methods, _settings, range(5), layer)
+        return uncertainty.over_draws(_model.network, picture, target, methods, _settings, range(5), layer)
     seeds = [member.network for member in checkpoints.members(_model.name.split("/")[0])]
-    return doubt.over_models(seeds, picture, target, methods, _settings, 0, layer)
+    return uncertainty.over_models(seeds, picture, target, methods, _settings, 0, layer)
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
@@ -320,12 +321,13 @@ def raw(values: np.ndarray) -> bytes:
 
 def warm() -> None:
     """Make the maps a page opens with, so that its first visitor does not wait for them."""
-    from mlcv_explore import saliency, zoo
+    from mlcv_explore import saliency
+    from mlcv_explore.models import available_models
 
-    offers = [offer.name for offer in zoo.offers() if offer.origin == "ships"]
+    offers = [offer.name for offer in available_models.offers() if offer.origin == "ships"]
     if not offers:
         return
-    chosen, classifier = from_gallery(next(iter(photographs.gallery()))), zoo.load(_default_model(SOURCES[0], offers))
+    chosen, classifier = from_gallery(next(iter(uploads.gallery()))), available_models.load(_default_model(SOURCES[0], offers))
     seen = squeezed(chosen.digest, chosen.pixels, classifier.side)
     target = int(probabilities(chosen.digest, classifier.key, classifier.network, seen).argmax())
     how, layer = saliency.SaliencySettings(), list(saliency.convolutions(classifier.network))[-1]

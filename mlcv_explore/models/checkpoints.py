@@ -22,15 +22,17 @@ from safetensors.torch import load as tensors_of
 from safetensors.torch import load_file, save
 from torch import nn
 
-from mlcv_explore import classifiers, data, idea, processor, runs
-from mlcv_explore.classifiers import Recipe
+from mlcv_explore import data, environment, idea
 from mlcv_explore.config import Config, SettingError
 from mlcv_explore.data import scenes
-from mlcv_explore.data.images import content_fingerprint
+from mlcv_explore.data.dataset import content_fingerprint
 from mlcv_explore.data.scenes import ScenesConfig
-from mlcv_explore.saliency.layers import convolutions
+from mlcv_explore.experiment import runs
+from mlcv_explore.models import classifiers
+from mlcv_explore.models.classifiers import Recipe
+from mlcv_explore.models.layers import convolutions
 
-FOLDER = Path(__file__).parent.parent / "checkpoints"
+FOLDER = Path(__file__).parent.parent.parent / "checkpoints"
 WEIGHTS, CARD = "weights.safetensors", "card.json"
 CLASSIFIERS_SAY = ("architecture", "classes", "input")  # what must stand on the card of a classifier
 CLASSIFIER = "classifier"  # the kind of a card that names none
@@ -235,7 +237,7 @@ def built(card: dict[str, Any], name: str) -> nn.Module:
     mean, std, count = card["input"]["mean"], card["input"]["std"], len(card["classes"])
     if card["architecture"] in classifiers.ARCHITECTURES:
         return classifiers.ARCHITECTURES[card["architecture"]](**card["arguments"], classes=count, mean=mean, std=std)
-    from mlcv_explore.vision import models
+    from mlcv_explore.torchvision_compat import models
 
     if card["architecture"] not in models.list_models(module=models):
         raise CheckpointError(
@@ -320,7 +322,7 @@ def _train_classifier(chosen: Plan, name: str, seed: int, recipe: Recipe, out: P
         "input": {"size": dataset.train.images.shape[-1], "mean": list(chosen.mean), "std": list(chosen.std)},
         "data": {"name": dataset.name, "fingerprint": dataset.fingerprint},
         "steps": recipe.epochs * math.ceil(len(dataset.train) / recipe.batch_size),
-        "products": "bfloat16" if recipe.brain_float and processor.has_bfloat16() else "float32",
+        "products": "bfloat16" if recipe.brain_float and environment.has_bfloat16() else "float32",
         "metrics": {"test_accuracy": accuracy_of(state.network, dataset.test), "test_size": len(dataset.test)},
     }
     card = _written(name, seed, recipe, out, content, about | _counted(state.network, time.perf_counter() - started))

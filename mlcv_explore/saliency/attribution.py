@@ -91,7 +91,7 @@ GROUPS: dict[tuple[str, ...], Callable[[Question], tuple[Attribution, ...]]] = {
 }
 
 
-def panel(
+def attribute_all(
     network: nn.Module,
     picture: torch.Tensor,
     target: Target,

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mlcv_explore import processor
+from mlcv_explore import environment
 from mlcv_explore.config import Config, setting
-from mlcv_explore.learning import descend
+from mlcv_explore.models.stacked import descend
 from mlcv_explore.seeds import seeded, stream
 
 PATCH = 2  # side of the patches that are whitened
@@ -214,7 +214,7 @@ def epochs(recipe: Recipe, state: Course, pictures: np.ndarray, labels: np.ndarr
             batch = augmented(given[chosen].float().div_(255), recipe, side, chance)
             if small != side:
                 batch = functional.interpolate(batch, (small, small), mode="bilinear", antialias=True)
-            with torch.autocast("cpu", torch.bfloat16, enabled=recipe.brain_float and processor.has_bfloat16()):
+            with torch.autocast("cpu", torch.bfloat16, enabled=recipe.brain_float and environment.has_bfloat16()):
                 logits = state.network(batch.contiguous(memory_format=torch.channels_last))
             loss = functional.cross_entropy(logits.float(), wanted[chosen], label_smoothing=recipe.smoothing)
             descend(state.optimiser, loss)

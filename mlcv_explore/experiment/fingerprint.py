@@ -17,28 +17,28 @@ from pathlib import Path
 from mlcv_explore import idea
 from mlcv_explore.data.catalogue import CATALOGUE
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parent.parent
+ROOT = "mlcv_explore"
 ROOTS = ("config", "run", "metrics")  # of the record `Idea`: what makes a number
 # References to these stay references: they carry, check, judge or show numbers and do not make them
 OUTSIDE = (
-    "command",
     "charts",
-    "compute",
+    "command",
     "config",
+    "data.cache",
     "data.catalogue",
-    "data.fetching",
+    "data.downloads",
     "data.folder",
-    "data.kept",
+    "data.image_files",
     "data.loading",
-    "data.official",
+    "data.locations",
     "data.oxford_pets",
-    "data.pictures",
-    "data.places",
+    "data.published_formats",
+    "experiment.jobs",
+    "experiment.runs",
+    "experiment.studies",
+    "experiment.worker",
     "idea",
-    "images",
-    "jobs",
-    "runs",
-    "studies",
     "ui",
 )
 WORDLESS = ("lineno", "col_offset", "ctx", "kind", "type_comment", "type_params", "annotation", "returns")
@@ -55,7 +55,7 @@ def fingerprint(slug: str) -> str:
 
 def trees(slug: str) -> list[str]:
     """The canonical text of every definition an idea's numbers rest on, in the order reached."""
-    reader = _Reader(f"{__package__}.ideas.{slug}", idea.path(slug))
+    reader = _Reader(f"{ROOT}.ideas.{slug}", idea.path(slug))
     return [*reader.read(), *(f"{name} {entry.content}" for name, entry in CATALOGUE.items() if entry.content and name in reader.texts)]
 
 
@@ -92,7 +92,7 @@ class _Reader:
     def module(self, name: str) -> _Module | None:
         """The module of that name in this package, None where there is none or it is outside."""
         if name not in self.modules:
-            short = name.removeprefix(f"{__package__}.")
+            short = name.removeprefix(f"{ROOT}.")
             outside = any(short == each or short.startswith(f"{each}.") for each in OUTSIDE)
             path = None if outside else self.file(name)
             self.modules[name] = module = None if path is None else _parsed(name, path, path.stat().st_mtime_ns)
@@ -105,7 +105,7 @@ class _Reader:
         if name == self.own:
             return self.path
         beside = name.startswith(f"{self.own}.") and self.path.stem == "__init__"
-        folder, prefix = (self.path.parent, self.own) if beside else (PACKAGE, __package__)
+        folder, prefix = (self.path.parent, self.own) if beside else (PACKAGE, ROOT)
         parts = name.removeprefix(f"{prefix}.").split(".")
         files = (folder.joinpath(*parts).with_suffix(".py"), folder.joinpath(*parts, "__init__.py"))
         return next((path for path in files if path.is_file()), None)
@@ -129,7 +129,7 @@ class _Reader:
 
     def target(self, source: str, name: str) -> str:
         """What an imported name stands for; a whole module of this package is all that it defines."""
-        if source.split(".")[0] != __package__:
+        if source.split(".")[0] != ROOT:
             return ".".join(filter(None, (source, name)))
         module = self.module(source)
         if name and module is not None and (name in module.definitions or name in module.imports):
@@ -144,7 +144,7 @@ class _Reader:
         if not isinstance(node.value, ast.Name):
             return None
         source, name = (local | module.imports).get(node.value.id, ("", ""))
-        if source.split(".")[0] != __package__ or node.value.id in module.definitions:
+        if source.split(".")[0] != ROOT or node.value.id in module.definitions:
             return None
         whole = f"{source}.{name}" if name else source
         owner = self.module(source) if name else None

@@ -15,7 +15,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mlcv_explore import film, fingerprint, idea
+from mlcv_explore import idea
+from mlcv_explore.experiment import film, fingerprint
 
 if TYPE_CHECKING:
     from distributed import Worker
@@ -153,7 +154,7 @@ def _warm() -> None:
             idea.load(card.slug)
         except Exception:  # the run that needs it will say so to its reader
             log.exception("The idea %s could not be imported", card.slug)
-    for name in ("sklearn.datasets", "mlcv_explore.learning"):
+    for name in ("sklearn.datasets", "mlcv_explore.models.stacked"):
         importlib.import_module(name)
 
 
@@ -176,7 +177,7 @@ def main() -> None:
         dashboard_address="127.0.0.1:0",
         memory_limit=os.environ.get("MLCV_WORKER_MEMORY", MEMORY),
         silence_logs=logging.ERROR,
-        preload=["mlcv_explore.compute"],
+        preload=["mlcv_explore.experiment.worker"],
     )
     print(json.dumps({"address": cluster.scheduler_address, "workers": workers}), file=answer, flush=True)
     sys.stdin.read()

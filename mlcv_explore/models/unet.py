@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mlcv_explore.classifiers import Normalise, convolution
+from mlcv_explore.models.classifiers import Normalise, convolution
 
 SKIPS = ("none", "plain", "gated")
 OPEN = 2.0  # offset with which gates start: sigmoid(2) = 0.88 of a feature passes

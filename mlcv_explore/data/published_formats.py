@@ -11,10 +11,10 @@ import numpy as np
 
 from mlcv_explore.data import oxford_pets
 from mlcv_explore.data.catalogue import Entry
-from mlcv_explore.data.images import DataError, Images
+from mlcv_explore.data.dataset import DataError, Images
 
 if TYPE_CHECKING:
-    from mlcv_explore.vision import datasets
+    from mlcv_explore.torchvision_compat import datasets
 
 LARGEST_IDX_BYTES = 64 * 2**20  # MNIST's largest file is 47 MB unpacked
 IDX = {part: (f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte") for part, prefix in (("train", "train"), ("test", "t10k"))}
@@ -62,7 +62,7 @@ def read_files(entry: Entry, root: Path, files: dict[str, Path]) -> tuple[Images
         return train, test
     if entry.name == "oxford_pets":
         return oxford_pets.read(entry, files)
-    from mlcv_explore.vision import datasets
+    from mlcv_explore.torchvision_compat import datasets
 
     if entry.name == "svhn":
         return read_svhn(root, datasets.SVHN, entry.classes)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlcv_explore.predictions import log_probabilities
+from mlcv_explore.metrics.classification import log_probabilities
 
 COMPONENTS = 12  # that every depth is cut to, so that a wide code has no advantage
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)  # inverse penalties that are tried, the smallest first

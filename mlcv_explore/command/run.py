@@ -12,11 +12,12 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from mlcv_explore import film, idea, runs
+from mlcv_explore import idea
 from mlcv_explore.command.progress import bar
 from mlcv_explore.command.tables import estimate, number, table
 from mlcv_explore.config import Config
-from mlcv_explore.runs import NotKept, Run
+from mlcv_explore.experiment import film, runs
+from mlcv_explore.experiment.runs import NotKept, Run
 
 SEEDS = 10
 SHOWN_APART = 5  # more seeds than that make a line too long to read; --json has them all

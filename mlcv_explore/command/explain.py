@@ -13,7 +13,7 @@ from mlcv_explore.config import SettingError
 if TYPE_CHECKING:
     import numpy as np
 
-    from mlcv_explore.checkpoints import Classifier
+    from mlcv_explore.models.checkpoints import Classifier
     from mlcv_explore.saliency import Map, Target
 
 
@@ -22,10 +22,11 @@ def explain(options: argparse.Namespace) -> None:
     use_threads(options.threads or 1)
     import torch
 
-    from mlcv_explore import photographs, zoo
-    from mlcv_explore.checkpoints import CheckpointError
-    from mlcv_explore.photographs import BadPicture
-    from mlcv_explore.saliency import METHODS, SaliencyError, SaliencySettings, panel
+    from mlcv_explore.data import uploads
+    from mlcv_explore.data.uploads import BadPicture
+    from mlcv_explore.models import available_models
+    from mlcv_explore.models.checkpoints import CheckpointError
+    from mlcv_explore.saliency import METHODS, SaliencyError, SaliencySettings, attribute_all
 
     if options.method not in METHODS:
         raise SettingError(f"--method must be one of {', '.join(METHODS)}, got {options.method!r:.80}.")
@@ -33,11 +34,13 @@ def explain(options: argparse.Namespace) -> None:
     _check_place(options.raw, ".npy", "--raw")
     started = time.perf_counter()
     try:
-        model = zoo.load(options.model)
+        model = available_models.load(options.model)
         photograph = read_photograph(options.image)
-        picture = torch.from_numpy(photographs.squeezed(photograph.pixels, model.side))
+        picture = torch.from_numpy(uploads.squeezed(photograph.pixels, model.side))
         target = _target(model, picture, options.target)
-        (found,) = panel(model.network, picture, target, [options.method], SaliencySettings(**options.changes), options.seed or 0, options.layer)
+        (found,) = attribute_all(
+            model.network, picture, target, [options.method], SaliencySettings(**options.changes), options.seed or 0, options.layer
+        )
     except (BadPicture, CheckpointError, SaliencyError) as error:
         raise SettingError(str(error)) from None
     seconds = time.perf_counter() - started
@@ -64,10 +67,10 @@ def explain(options: argparse.Namespace) -> None:
 
 def heat_map(found: "Map", size: tuple[int, int]) -> bytes:
     """A map as PNG of a size (width, height): blue against, orange for, zero the paper; amounts in one hue."""
-    from mlcv_explore import images, photographs
-    from mlcv_explore.charts import PALETTES
+    from mlcv_explore.charts import PALETTES, images
+    from mlcv_explore.data import uploads
 
-    return images.png(images.attribution(photographs.spread(found.values, size), found.signed, PALETTES["light"]))
+    return images.png(images.attribution(uploads.spread(found.values, size), found.signed, PALETTES["light"]))
 
 
 def _target(model: "Classifier", picture: Any, asked: str | None) -> "Target":

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mlcv_explore.data.images import Dataset, Images, content_fingerprint
+from mlcv_explore.data.dataset import Dataset, Images, content_fingerprint
 
 LEFT_BEHIND_SECONDS = 3600  # nobody writes one set for an hour
 RECORD = "set.json"  # class names, parts and the content's fingerprint

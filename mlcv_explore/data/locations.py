@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from mlcv_explore.data.catalogue import CATALOGUE
+from mlcv_explore.data.dataset import DataError
 from mlcv_explore.data.folder import looks_like_pictures
-from mlcv_explore.data.images import DataError
-from mlcv_explore.data.official import FILES, find_files
+from mlcv_explore.data.published_formats import FILES, find_files
 
 NO_MASKS = "it holds none of the published files, and class folders have no masks"
 

@@ -12,8 +12,9 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlcv_explore import fingerprint, idea, runs, statistics
+from mlcv_explore import idea, statistics
 from mlcv_explore.config import Config
+from mlcv_explore.experiment import fingerprint, runs
 from mlcv_explore.idea import Idea, Study
 from mlcv_explore.statistics import Claim
 

@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mlcv_explore import compute, film, fingerprint, idea, runs
+from mlcv_explore import idea
 from mlcv_explore.config import Config
-from mlcv_explore.runs import NotKept, Run
+from mlcv_explore.experiment import film, fingerprint, runs, worker
+from mlcv_explore.experiment.runs import NotKept, Run
 
 if TYPE_CHECKING:
     from distributed import Client, Future, LocalCluster
@@ -238,7 +239,7 @@ class Jobs:
         job.attempt = f"{job.id}-{uuid.uuid4().hex}"
         values = job.config.model_dump()
         about = (job.id, job.attempt, job.slug, values, job.seeds)
-        job.future = client.submit(compute.work, *about, key=job.attempt, pure=False, retries=0, priority=-job.order)  # first come, first served
+        job.future = client.submit(worker.work, *about, key=job.attempt, pure=False, retries=0, priority=-job.order)  # first come, first served
         job.future.add_done_callback(lambda future: self._ended(job, future))
 
     def _admit(self, visitor: str) -> None:
@@ -284,7 +285,7 @@ class Jobs:
             except OSError as error:
                 self._drop()
                 raise Busy(UNANSWERED.format(where=self._scheduler or "this machine")) from error
-            client.subscribe_topic(compute.TOPIC, self._heard)
+            client.subscribe_topic(worker.TOPIC, self._heard)
             self._client = client
             if self._closed.is_set():  # meanwhile
                 self._drop()
@@ -298,7 +299,7 @@ class Jobs:
         """`python -m mlcv_explore.compute`, which ends with this process: its standard input is held open by us."""
         flags = ["--workers", str(self._workers)] if self._workers else []
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "mlcv_explore.compute", *flags],
+            [sys.executable, "-m", "mlcv_explore.experiment.worker", *flags],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(fingerprint.PACKAGE.parent), os.environ.get("PYTHONPATH"))))},
@@ -313,7 +314,7 @@ class Jobs:
         import dask
         from distributed import LocalCluster
 
-        with dask.config.set(compute.SETTINGS):
+        with dask.config.set(worker.SETTINGS):
             self._cluster = LocalCluster(
                 n_workers=self._workers or 1, threads_per_worker=1, processes=False, dashboard_address=None, protocol="tcp", host="127.0.0.1"
             )
@@ -426,7 +427,7 @@ class Jobs:
             try:
                 if future is not None:
                     client.cancel([future], force=True)
-                client.run(compute.stop, attempt, on_error="ignore")
+                client.run(worker.stop, attempt, on_error="ignore")
             except Exception:  # the cluster is going, and the run with it
                 log.info("Cancelling %s: the cluster did not answer", job.id)
 
@@ -488,7 +489,7 @@ def _sentence(error: BaseException | None) -> str:
     from distributed.scheduler import KilledWorker
 
     if error is None or isinstance(error, KilledWorker):
-        return LOST.format(memory=os.environ.get("MLCV_WORKER_MEMORY", compute.MEMORY))
+        return LOST.format(memory=os.environ.get("MLCV_WORKER_MEMORY", worker.MEMORY))
     if isinstance(error, MemoryError):
         return "The run needed more memory than its worker has; make it smaller and start again."
     text = " ".join(str(error).split())

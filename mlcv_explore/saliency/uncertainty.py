@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from mlcv_explore.saliency.attribution import METHODS, Map, attribute_all
 from mlcv_explore.saliency.measures import mean_map, stable
 from mlcv_explore.saliency.methods import SaliencySettings, Target
-from mlcv_explore.saliency.panel import METHODS, Map, panel
 
 Maps = dict[str, np.ndarray]  # method → (n, h, w), one map a draw or a model
 
@@ -35,7 +35,7 @@ def over_draws(
 ) -> dict[str, Opinion]:
     """The same network asked again with other draws; methods that draw nothing are left out, for they would only repeat themselves."""
     drawn = [name for name in names if METHODS[name].drawn]
-    return _opinions(lambda seed: panel(network, picture, target, drawn, settings, seed, layer), seeds, drawn, equal=False)
+    return _opinions(lambda seed: attribute_all(network, picture, target, drawn, settings, seed, layer), seeds, drawn, equal=False)
 
 
 def over_models(
@@ -53,7 +53,7 @@ def over_models(
     """
     with torch.no_grad():
         agreed = [network for network in networks if _names(network(picture[None])[0], target)]
-    return _opinions(lambda network: panel(network, picture, target, names, settings, seed, layer), agreed, names, equal=True)
+    return _opinions(lambda network: attribute_all(network, picture, target, names, settings, seed, layer), agreed, names, equal=True)
 
 
 def density(values: np.ndarray) -> np.ndarray:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from mlcv_explore import charts, film, idea, runs, statistics
+from mlcv_explore import charts, idea, statistics
+from mlcv_explore.experiment import film, runs
+from mlcv_explore.experiment.runs import Run
 from mlcv_explore.idea import Picture
-from mlcv_explore.runs import Run
 from mlcv_explore.ui import page
 
 

@@ -23,8 +23,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlcv_explore import fingerprint, idea, statistics
+from mlcv_explore import idea, statistics
 from mlcv_explore.config import Config
+from mlcv_explore.experiment import fingerprint
 from mlcv_explore.idea import Film, Idea
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 
-from mlcv_explore import checkpoints, classifiers, runs
-from mlcv_explore.checkpoints import CheckpointError, Classifier
+from mlcv_explore.experiment import runs
+from mlcv_explore.models import checkpoints, classifiers
+from mlcv_explore.models.checkpoints import CheckpointError, Classifier
 
 IMAGENET = ("resnet18", "resnet50", "mobilenet_v3_large", "convnext_tiny", "vit_b_16")
 CURE = "check the network connection and try again, or use a model that is here"
@@ -112,7 +113,7 @@ def _own(name: str, folder: Path, _: tuple[float, ...]) -> Classifier:
 
 @cache
 def _imagenet(name: str, _: float) -> Classifier:
-    from mlcv_explore.vision import models
+    from mlcv_explore.torchvision_compat import models
 
     weights = _weights(name)
     preset = weights.transforms()
@@ -137,7 +138,7 @@ def _imagenet(name: str, _: float) -> Classifier:
 
 
 def _weights(name: str) -> Any:
-    from mlcv_explore.vision import models
+    from mlcv_explore.torchvision_compat import models
 
     return models.get_model_weights(name).DEFAULT
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlcv_explore.data.catalogue import CATALOGUE, Entry
-from mlcv_explore.data.images import DataError
-from mlcv_explore.data.official import IDX_FOLDERS, PETS_FOLDER
-from mlcv_explore.data.places import available, downloads, find, own_root, unknown
+from mlcv_explore.data.dataset import DataError
+from mlcv_explore.data.locations import available, downloads, find, own_root, unknown
+from mlcv_explore.data.published_formats import IDX_FOLDERS, PETS_FOLDER
 
 Progress = Callable[[int, int], None]  # (bytes had, bytes in all); what it raises stops the download
 
@@ -60,7 +60,7 @@ def download(name: str, progress: Progress | None = None) -> Path:
 
 def fetch(wanted: Wanted, folder: Path, report: Callable[[int], None]) -> str:
     """One file into `folder` from the first address that has the whole of it: "", or why there is none. `report` is told its bytes so far."""
-    from mlcv_explore.vision import datasets
+    from mlcv_explore.torchvision_compat import datasets
 
     path, reason = folder / wanted.path, "no address"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ def _fetch_all(entry: Entry, folder: Path, progress: Progress | None) -> None:
 
 def published(name: str) -> tuple[Wanted, ...]:
     """The files of a set as torchvision knows them: addresses and MD5."""
-    from mlcv_explore.vision import datasets
+    from mlcv_explore.torchvision_compat import datasets
 
     if name in IDX_FOLDERS:
         kind = {"mnist": datasets.MNIST, "fashion_mnist": datasets.FashionMNIST}[name]
@@ -132,7 +132,7 @@ def _remove_left_behind(name: str) -> None:
 
 def _copy(address: str, path: Path, report: Callable[[int], None]) -> None:
     """Write what `address` gives. Raises _NoAnswer when the network fails; what the disk raises is passed on."""
-    from mlcv_explore.vision import datasets
+    from mlcv_explore.torchvision_compat import datasets
 
     try:
         answer = urllib.request.urlopen(urllib.request.Request(address, headers={"User-Agent": datasets.utils.USER_AGENT}), timeout=PATIENCE_SECONDS)

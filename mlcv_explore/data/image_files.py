@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from mlcv_explore.data.images import DataError
+from mlcv_explore.data.dataset import DataError
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -1,0 +1,1 @@
+"""Measures of models: classification, overlap of masks, linear probes, maps of features."""

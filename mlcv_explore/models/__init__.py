@@ -1,0 +1,1 @@
+"""Networks: architectures two ideas share, their training, their weights."""
