@@ -19,7 +19,9 @@ from mlcv_explore.ui.upload_guard import UploadGuard
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[dict[str, bool]]:
-    """Serve at once; everything slow is fetched by a thread after the first page is drawn."""
+    """Serve at once; everything slow is fetched by a thread after the first page is
+    drawn.
+    """
     server.warm_up()
     yield {"serving": True}
     server.close()

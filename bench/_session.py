@@ -1,4 +1,6 @@
-"""A visitor without a browser: speaks Streamlit's websocket, so that only the server is measured."""
+"""A visitor without a browser: speaks Streamlit's websocket, so that only the server is
+measured.
+"""
 
 import json
 import time
@@ -13,10 +15,14 @@ from websockets.sync.client import connect
 
 
 class Session:
-    """One browser session on a running server: open a page, move a widget, wait for the script's end."""
+    """One browser session on a running server: open a page, move a widget, wait for the
+    script's end.
+    """
 
     def __init__(self, port: int, page: str = "", query: str = "") -> None:
-        self.socket = connect(f"ws://127.0.0.1:{port}/_stcore/stream", max_size=None, subprotocols=["streamlit"])
+        self.socket = connect(
+            f"ws://127.0.0.1:{port}/_stcore/stream", max_size=None, subprotocols=["streamlit"]
+        )
         self.page, self.query = page, query
         self.values: dict[str, Any] = {}  # widget id → value
         self.widgets: dict[str, str] = {}  # user key → widget id
@@ -26,14 +32,17 @@ class Session:
         self.said = ""  # headings and text of the last script run
         self.port, self.identity = port, ""
         self.shown = 0.0  # seconds until the first picture of the last script run
-        self.timed, self.interval = "", 0.0  # the fragment that runs again by itself, and how often, in seconds
+        # the fragment that runs again by itself, and how often, in seconds
+        self.timed, self.interval = "", 0.0
 
     def open(self) -> float:
         """Run the page from nothing; seconds until its script has finished."""
         return self._rerun(page_name=self.page)
 
     def move(self, key: str, value: Any) -> float:
-        """Set the widget with this key as the browser would; seconds until the (fragment's) script has finished."""
+        """Set the widget with this key as the browser would; seconds until the
+        (fragment's) script has finished.
+        """
         widget = self.widgets[key]
         self.values[widget] = value
         took = self._rerun(fragment=self.fragments.get(widget, ""))
@@ -42,17 +51,25 @@ class Session:
         return took
 
     def upload(self, key: str, name: str, content: bytes) -> tuple[float, float]:
-        """Give a file to the uploader with this key as the browser would; seconds until the first picture is shown, and until the script's end.
+        """Give a file to the uploader with this key as the browser would; seconds until
+        the first picture is shown, and until the script's end.
 
-        Sending the bytes counts too. The server must run without its protection against forged requests.
+        Sending the bytes counts too. The server must run without its protection against
+        forged requests.
         """
         start = time.perf_counter()
         message = BackMsg()
         message.file_urls_request.request_id, message.file_urls_request.session_id = name, self.identity
         message.file_urls_request.file_names.append(name)
         self.socket.send(message.SerializeToString())
-        urls = next(answer for answer in self._answers() if answer.WhichOneof("type") == "file_urls_response").file_urls_response.file_urls[0]
-        urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{self.port}{urls.upload_url}", *_form(name, content), method="PUT"))
+        urls = next(
+            answer for answer in self._answers() if answer.WhichOneof("type") == "file_urls_response"
+        ).file_urls_response.file_urls[0]
+        urllib.request.urlopen(
+            urllib.request.Request(
+                f"http://127.0.0.1:{self.port}{urls.upload_url}", *_form(name, content), method="PUT"
+            )
+        )
         state = FileUploaderState()
         state.uploaded_file_info.add(file_id=urls.file_id, name=name, size=len(content), file_urls=urls)
         self.values[self.widgets[key]] = state
@@ -65,7 +82,9 @@ class Session:
         return self._rerun()
 
     def tick(self) -> float:
-        """Run the fragment that runs again by itself, as the browser's timer would; seconds."""
+        """Run the fragment that runs again by itself, as the browser's timer would;
+        seconds.
+        """
         return self._rerun(fragment=self.timed)
 
     def close(self) -> None:
@@ -75,7 +94,12 @@ class Session:
     def _rerun(self, page_name: str = "", fragment: str = "") -> float:
         message = BackMsg()
         state = message.rerun_script
-        state.query_string, state.page_script_hash, state.page_name, state.fragment_id = self.query, self.hash, page_name, fragment
+        state.query_string, state.page_script_hash, state.page_name, state.fragment_id = (
+            self.query,
+            self.hash,
+            page_name,
+            fragment,
+        )
         for widget, value in self.values.items():
             entry = state.widget_states.widgets.add(id=widget)
             if value is True:
@@ -92,7 +116,11 @@ class Session:
         start = time.perf_counter()
         self.socket.send(message.SerializeToString())
         for answer in self._answers():
-            if not self.shown and answer.WhichOneof("type") == "delta" and answer.delta.new_element.WhichOneof("type") == "imgs":
+            if (
+                not self.shown
+                and answer.WhichOneof("type") == "delta"
+                and answer.delta.new_element.WhichOneof("type") == "imgs"
+            ):
                 self.shown = time.perf_counter() - start
             if answer.WhichOneof("type") == "script_finished":
                 return time.perf_counter() - start
@@ -107,7 +135,8 @@ class Session:
             kind = answer.WhichOneof("type")
             if kind == "new_session":
                 self.identity = answer.new_session.initialize.session_id
-            elif kind == "navigation":  # which page the frame chose; without its hash the next run would show home
+            # which page the frame chose; without its hash the next run would show home
+            elif kind == "navigation":
                 self.hash = answer.navigation.page_script_hash
             elif kind == "auto_rerun":
                 self.timed, self.interval = answer.auto_rerun.fragment_id, answer.auto_rerun.interval
@@ -126,5 +155,10 @@ class Session:
 def _form(name: str, content: bytes) -> tuple[bytes, dict[str, str]]:
     """A file as the body and the headers of a form."""
     edge = b"--a-line-that-no-file-holds"
-    head = b'\r\nContent-Disposition: form-data; name="file"; filename="%b"\r\nContent-Type: image/jpeg\r\n\r\n' % name.encode()
-    return edge + head + content + b"\r\n" + edge + b"--\r\n", {"Content-Type": f"multipart/form-data; boundary={edge[2:].decode()}"}
+    head = (
+        b'\r\nContent-Disposition: form-data; name="file"; filename="%b"\r\nContent-Type: image/jpeg\r\n\r\n'
+        % name.encode()
+    )
+    return edge + head + content + b"\r\n" + edge + b"--\r\n", {
+        "Content-Type": f"multipart/form-data; boundary={edge[2:].decode()}"
+    }

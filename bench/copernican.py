@@ -2,9 +2,10 @@
 
     python -m bench.copernican
 
-Coverage: this package's arrays against a plain loop over lives and against SciPy's frozen distributions, medians of the thread's own time.
-The slider is measured from outside over the websocket, move → the script's end, every move to another stop, so that nothing is kept
-from before.
+Coverage: this package's arrays against a plain loop over lives and against SciPy's
+frozen distributions, medians of the thread's own time. The slider is measured from
+outside over the websocket, move → the script's end, every move to another stop, so that
+nothing is kept from before.
 """
 
 import os
@@ -66,7 +67,11 @@ def drag(session: Session) -> list[float]:
 
 def main() -> None:
     """Print every median, the ratios and the moves."""
-    measured: dict[str, Callable[[], float]] = {"arrays, this package": ours, "SciPy's distributions": by_scipy, "a loop in Python": looped}
+    measured: dict[str, Callable[[], float]] = {
+        "arrays, this package": ours,
+        "SciPy's distributions": by_scipy,
+        "a loop in Python": looped,
+    }
     found: dict[str, list[float]] = {name: [] for name in measured}
     shares: dict[str, float] = {}
     for _ in range(TURNS):

@@ -1,10 +1,13 @@
-"""New points on a fitted map: ours against UMAP's own `transform`, in a new process and in one that runs, and how far apart the two put a point.
+"""New points on a fitted map: ours against UMAP's own `transform`, in a new process and
+in one that runs, and how far apart the two put a point.
 
     python -m bench.embedding
 
-One UMAP of digits' pixels, one of their leading components. Cold, each time in a process of its own: what is imported and loaded, and the first
-call; UMAP once with the pickled model, as an app would have it, and once right after it was fitted there, with its compiler warm. Warm: both in one
-process take turns, every call with other points. Distances are shares of the map's width, over pictures that were held out.
+One UMAP of digits' pixels, one of their leading components. Cold, each time in a
+process of its own: what is imported and loaded, and the first call; UMAP once with the
+pickled model, as an app would have it, and once right after it was fitted there, with
+its compiler warm. Warm: both in one process take turns, every call with other points.
+Distances are shares of the map's width, over pictures that were held out.
 """
 
 import json
@@ -30,7 +33,12 @@ TRAIN, HELD_OUT = 1300, 400
 COMPONENTS = 32
 COUNTS = (1, 100)  # points placed at once
 CALLS = 25
-TARGETS = {"cold, UMAP : ours": 50, "warm at 100 points, UMAP : ours": 2, "median": 0.01, "90th percentile": 0.03}
+TARGETS = {
+    "cold, UMAP : ours": 50,
+    "warm at 100 points, UMAP : ours": 2,
+    "median": 0.01,
+    "90th percentile": 0.03,
+}
 
 OURS = """
 import time, json
@@ -68,7 +76,8 @@ ready = time.perf_counter()
 reducer.transform(held[:{count}])
 print(json.dumps([imported, time.perf_counter() - ready]))
 """
-SCRIPTS = {"ours": (OURS, 3), "UMAP, pickled": (PICKLED, 3), "UMAP, fitted there": (FITTED, 1)}  # with their number of processes
+# with their number of processes
+SCRIPTS = {"ours": (OURS, 3), "UMAP, pickled": (PICKLED, 3), "UMAP, fitted there": (FITTED, 1)}
 
 
 def codes() -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -83,20 +92,33 @@ def codes() -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def cold(folder: str, count: int) -> dict[str, dict[str, float]]:
-    """Seconds of the first call in a process of its own, alone and with what has to be imported and loaded before; medians."""
+    """Seconds of the first call in a process of its own, alone and with what has to be
+    imported and loaded before; medians.
+    """
     found = {name: [] for name in SCRIPTS}
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     for turn in range(max(turns for _, turns in SCRIPTS.values())):
         for name, script in [(name, script) for name, (script, turns) in SCRIPTS.items() if turn < turns]:
-            done = subprocess.run([sys.executable, "-c", script.format(count=count)], cwd=folder, env=environment, capture_output=True, check=True)
+            done = subprocess.run(
+                [sys.executable, "-c", script.format(count=count)],
+                cwd=folder,
+                env=environment,
+                capture_output=True,
+                check=True,
+            )
             found[name].append(json.loads(done.stdout))
     return {
-        name: {"first call, s": statistics.median(call for _, call in times), "with import, s": statistics.median(map(sum, times))}
+        name: {
+            "first call, s": statistics.median(call for _, call in times),
+            "with import, s": statistics.median(map(sum, times)),
+        }
         for name, times in found.items()
     }
 
 
-def warm(ways: dict[str, Callable[[np.ndarray], np.ndarray]], held: np.ndarray, count: int) -> dict[str, float]:
+def warm(
+    ways: dict[str, Callable[[np.ndarray], np.ndarray]], held: np.ndarray, count: int
+) -> dict[str, float]:
     """Median seconds a call; the ways take turns."""
     seconds = {name: [] for name in ways}
     for turn in range(CALLS + 1):
@@ -117,7 +139,8 @@ def measure(features: np.ndarray, held: np.ndarray) -> dict[str, object]:
     """Everything about one map."""
     import umap
 
-    settings = {"n_neighbors": OF_A_FIT, "random_state": stream_seed(0, "map") % 2**32, "n_jobs": 1}  # as `embedding.fit` has them
+    # as `embedding.fit` has them
+    settings = {"n_neighbors": OF_A_FIT, "random_state": stream_seed(0, "map") % 2**32, "n_jobs": 1}
     reducer = umap.UMAP(**settings).fit(features)
     fitted = FittedMap(features, np.asarray(reducer.embedding_, dtype=np.float32))
     reference = reducer.transform(held)
@@ -136,7 +159,9 @@ def measure(features: np.ndarray, held: np.ndarray) -> dict[str, object]:
         for count in COUNTS:
             first, later = cold(folder, count), warm(ways, held, count)
             ours, rivals = first.pop("ours"), first
-            ratios = {f"{name}, {kind}": times[kind] / ours[kind] for name, times in rivals.items() for kind in ours}
+            ratios = {
+                f"{name}, {kind}": times[kind] / ours[kind] for name, times in rivals.items() for kind in ours
+            }
             report[f"{count} at once"] = {
                 "cold": {"ours": ours, **rivals},
                 "cold, UMAP : ours": ratios,
@@ -148,7 +173,11 @@ def measure(features: np.ndarray, held: np.ndarray) -> dict[str, object]:
 
 def main() -> None:
     """Measure and print one JSON object."""
-    report: dict[str, object] = {"load before": os.getloadavg()[0], "cores": len(os.sched_getaffinity(0)), "targets": TARGETS}
+    report: dict[str, object] = {
+        "load before": os.getloadavg()[0],
+        "cores": len(os.sched_getaffinity(0)),
+        "targets": TARGETS,
+    }
     for name, (features, held) in codes().items():
         report[f"{len(features)} digits, {name}"] = measure(features, held)
     report["load after"] = os.getloadavg()[0]

@@ -1,10 +1,13 @@
-"""A training step with features mixed against one with pictures mixed, at equal batch; and one move of the mixing desk.
+"""A training step with features mixed against one with pictures mixed, at equal batch;
+and one move of the mixing desk.
 
     python -m bench.feature_mixing
 
-Steps: the arm "both" at every depth and manifold mixup against input mixup by torchvision, one seed and ten, medians of the thread's own time, taking
-turns. Mixing at a depth encodes the partners too, which input mixup need not. The desk is measured from outside over the websocket, move → the
-script's end, every move to another λ, on both desks.
+Steps: the arm "both" at every depth and manifold mixup against input mixup by
+torchvision, one seed and ten, medians of the thread's own time, taking turns. Mixing at
+a depth encodes the partners too, which input mixup need not. The desk is measured from
+outside over the websocket, move → the script's end, every move to another λ, on both
+desks.
 """
 
 import os
@@ -32,12 +35,18 @@ def steps(seeds: range) -> None:
     config = FeatureMixingConfig()
     stuff = material(config, list(seeds))
     shape = tuple(stuff.pictures.shape[1:])
-    asked = {"input mixup": ("input_mixup", config), "manifold mixup": ("manifold", config), "plain": ("plain", config)}
+    asked = {
+        "input mixup": ("input_mixup", config),
+        "manifold mixup": ("manifold", config),
+        "plain": ("plain", config),
+    }
     asked |= {f"both, depth {depth}": ("both", config.replace(depth=depth)) for depth in range(4)}
     asked |= {"both, five images": ("both", config.replace(images=5))}
     arms, decks = {}, {}
     for name, (arm, settings) in asked.items():
-        arms[name] = Arm(arm, settings, networks("dense", shape, config.width, stuff.classes, seeds), shape, seeds)
+        arms[name] = Arm(
+            arm, settings, networks("dense", shape, config.width, stuff.classes, seeds), shape, seeds
+        )
         decks[name] = Deck(settings, stuff, seeds, stuff.pictures.flatten(1)).batches()
     found: dict[str, list[float]] = {name: [] for name in arms}
     for _ in range(TURNS):
@@ -48,7 +57,10 @@ def steps(seeds: range) -> None:
             found[name].append(time.thread_time() - started)
     medians = {name: 1000 * statistics.median(values) for name, values in found.items()}
     for name, milliseconds in medians.items():
-        print(f"{len(seeds):3} seeds  {name:20}{milliseconds:8.2f} ms a step   {milliseconds / medians['input mixup']:6.2f} × input mixup")
+        print(
+            f"{len(seeds):3} seeds  {name:20}{milliseconds:8.2f} ms a step  "
+            f" {milliseconds / medians['input mixup']:6.2f} × input mixup"
+        )
 
 
 def drag(session: Session) -> list[float]:
@@ -75,7 +87,10 @@ def main() -> None:
             took = drag(session)
             session.close()
             p50, p95 = (1000 * value for value in (statistics.median(took), percentile(took, 0.95)))
-            print(f"a move of the desk, {world.lower()}: p50 {p50:.1f} ms, p95 {p95:.1f} ms (target ≤ {1000 * TARGET:.0f} ms)")
+            print(
+                f"a move of the desk, {world.lower()}: p50 {p50:.1f} ms, p95 {p95:.1f} ms (target ≤"
+                f" {1000 * TARGET:.0f} ms)"
+            )
     print(f"load {os.getloadavg()[0]:.2f}, {len(os.sched_getaffinity(0))} cores")
 
 

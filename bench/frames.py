@@ -2,8 +2,10 @@
 
     python -m bench.frames
 
-A cluster of one worker is started here, the server is pointed at it, and both clocks are this machine's: the worker's own word of when a frame was
-made is heard beside the server, and the page is asked as a browser asks it, once every polling interval. Median over the frames the page showed.
+A cluster of one worker is started here, the server is pointed at it, and both clocks
+are this machine's: the worker's own word of when a frame was made is heard beside the
+server, and the page is asked as a browser asks it, once every polling interval. Median
+over the frames the page showed.
 """
 
 import json
@@ -23,7 +25,9 @@ TARGET = 0.100  # seconds beyond the polling interval
 
 
 def made(address: str, page: Session, looks: int) -> tuple[list[float], list[float], float]:
-    """Ask a page with a run under way `looks` times: seconds from made to shown of every new frame, of each look alone, and the interval."""
+    """Ask a page with a run under way `looks` times: seconds from made to shown of
+    every new frame, of each look alone, and the interval.
+    """
     from distributed import Client
 
     from mlcv_explore.experiment import worker
@@ -31,7 +35,9 @@ def made(address: str, page: Session, looks: int) -> tuple[list[float], list[flo
     when: dict[int, float] = {}
     delays, took = [], []
     with Client(address, set_as_default=False, name="bench") as client:
-        client.subscribe_topic(worker.TOPIC, lambda event: when.setdefault(event[1]["step"], event[1]["produced"]))
+        client.subscribe_topic(
+            worker.TOPIC, lambda event: when.setdefault(event[1]["step"], event[1]["produced"])
+        )
         interval = page.interval
         last = ""
         for _ in range(looks):
@@ -50,7 +56,11 @@ def main() -> None:
     """Measure and print one JSON object."""
     report: dict[str, object] = {"load before": os.getloadavg()[0], "cores": len(os.sched_getaffinity(0))}
     cluster = subprocess.Popen(
-        [sys.executable, "-m", "mlcv_explore.experiment.worker", "--workers", "1"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "mlcv_explore.experiment.worker", "--workers", "1"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         address = json.loads(cluster.stdout.readline())["address"]

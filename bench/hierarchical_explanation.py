@@ -1,10 +1,13 @@
-"""How fast a drawn digit becomes its tree at the server; our batched matching pursuit against scikit-learn's; the neural-backed tree.
+"""How fast a drawn digit becomes its tree at the server; our batched matching pursuit
+against scikit-learn's; the neural-backed tree.
 
     python -m bench.hierarchical_explanation
 
-The page is measured from outside over the websocket: the canvas's message → the script's end, tree included; every message is another drawing.
-Both pursuits get the same dictionary and items and are asked for as many atoms; scikit-learn's is run with its Gram matrix made beforehand for all
-items at once, and without, and the faster one is the rival. With CIFAR-10 at hand (MLCV_DATA) the tree's accuracy is counted as well.
+The page is measured from outside over the websocket: the canvas's message → the
+script's end, tree included; every message is another drawing. Both pursuits get the
+same dictionary and items and are asked for as many atoms; scikit-learn's is run with
+its Gram matrix made beforehand for all items at once, and without, and the faster one
+is the rival. With CIFAR-10 at hand (MLCV_DATA) the tree's accuracy is counted as well.
 """
 
 import json
@@ -70,7 +73,9 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 
 def pursuits(name: str, atoms: np.ndarray, items: np.ndarray) -> dict[str, object]:
-    """Ours and scikit-learn's on one dictionary: seconds, their ratio, and both mean residuals."""
+    """Ours and scikit-learn's on one dictionary: seconds, their ratio, and both mean
+    residuals.
+    """
     from sklearn.linear_model import orthogonal_mp
 
     def own() -> np.ndarray:
@@ -78,18 +83,33 @@ def pursuits(name: str, atoms: np.ndarray, items: np.ndarray) -> dict[str, objec
         return pictured(atoms, chosen, coefficients(items, atoms, chosen))
 
     def theirs(precompute: bool) -> np.ndarray:
-        return (atoms.T @ orthogonal_mp(atoms.T, items.T, n_nonzero_coefs=ATOMS, precompute=precompute).reshape(len(atoms), -1)).T
+        return (
+            atoms.T
+            @ orthogonal_mp(atoms.T, items.T, n_nonzero_coefs=ATOMS, precompute=precompute).reshape(
+                len(atoms), -1
+            )
+        ).T
 
-    residuals = {which: float(np.linalg.norm(items - found, axis=1).mean()) for which, found in (("ours", own()), ("scikit-learn's", theirs(False)))}
+    residuals = {
+        which: float(np.linalg.norm(items - found, axis=1).mean())
+        for which, found in (("ours", own()), ("scikit-learn's", theirs(False)))
+    }
     times = {"ours": seconds_of(own), "scikit-learn": seconds_of(lambda: theirs(False))}
     if len(atoms) <= 4096:  # the Gram matrix of more fills memory
         times["scikit-learn, Gram matrix first"] = seconds_of(lambda: theirs(True))
     rival = min(value for which, value in times.items() if which != "ours")
-    return {"dictionary": f"{name}, {len(atoms)} atoms", "seconds": times, "ours : fastest rival": times["ours"] / rival, "mean residual": residuals}
+    return {
+        "dictionary": f"{name}, {len(atoms)} atoms",
+        "seconds": times,
+        "ours : fastest rival": times["ours"] / rival,
+        "mean residual": residuals,
+    }
 
 
 def backed() -> dict[str, object]:
-    """Accuracy of the network, of its last layer read as a tree, and of trees of the same shape with the classes dealt at random."""
+    """Accuracy of the network, of its last layer read as a tree, and of trees of the
+    same shape with the classes dealt at random.
+    """
     pictures = data.load("cifar10").test
     classifier = checkpoints.load("cifar10/0")
     tree, features_of = of_classifier(classifier)
@@ -98,7 +118,9 @@ def backed() -> dict[str, object]:
         features = torch.cat([features_of(batch.float() / 255) for batch in batches]).numpy()
     logits = features @ tree.weight.T + tree.bias
     controls = [
-        BackedTree(tree.weight, tree.bias, tree.classes, shuffled_merges(tree.merges, seed)).leaf_probabilities(features).argmax(1)
+        BackedTree(tree.weight, tree.bias, tree.classes, shuffled_merges(tree.merges, seed))
+        .leaf_probabilities(features)
+        .argmax(1)
         for seed in range(DEALS)
     ]
     dealt = t_interval([float((each == pictures.labels).mean()) for each in controls])
@@ -124,7 +146,9 @@ def main() -> None:
         report[f"ratio to the target of {TARGET:g} s"] = times["p95"] / TARGET
         session.close()
     mind = explaining.mind("digits")
-    items = np.resize(mind.items, (ITEMS, mind.items.shape[1])) + 0.01 * np.random.default_rng(0).standard_normal((ITEMS, 256)).astype(np.float32)
+    items = np.resize(mind.items, (ITEMS, mind.items.shape[1])) + 0.01 * np.random.default_rng(
+        0
+    ).standard_normal((ITEMS, 256)).astype(np.float32)
     report["pursuits"] = [
         pursuits("three levels", mind.vocabulary.atoms, items),
         pursuits("strokes", mind.vocabulary.first, items),

@@ -1,7 +1,9 @@
-"""The levels of five seeds trained as one stack against one seed after the other, and one move of the page.
+"""The levels of five seeds trained as one stack against one seed after the other, and
+one move of the page.
 
-`python -m bench.hierarchical_representation`. The greedy wiring on 1,000 digits, 64-32-32-32, batches of 100, one thread, fused Adam in both. They
-take turns; printed are medians of the thread's own time.
+`python -m bench.hierarchical_representation`. The greedy wiring on 1,000 digits,
+64-32-32-32, batches of 100, one thread, fused Adam in both. They take turns; printed
+are medians of the thread's own time.
 """
 
 import statistics
@@ -43,13 +45,22 @@ def main() -> None:
             looking.seen(mind, arm, digit)
 
     found = {make.__name__: _median(make) for make in (stacked, one_by_one, move)}
-    worst = max(float((each.levels.up[2][0] - stack.levels.up[2][place]).detach().abs().max()) for place, each in enumerate(single))
+    worst = max(
+        float((each.levels.up[2][0] - stack.levels.up[2][place]).detach().abs().max())
+        for place, each in enumerate(single)
+    )
     assert worst < 0.05, f"the two do not learn the same: weights differ by {worst:.3g}"
     for name, milliseconds in found.items():
         print(f"{name.replace('_', ' '):12}{milliseconds:9.1f} ms")
     ratio = found["one_by_one"] / found["stacked"]
-    print(f"one by one ÷ stacked {ratio:9.2f}   (target ≥ {TIMES_FASTER}) {'met' if ratio >= TIMES_FASTER else 'MISSED'}")
-    print(f"levels of one move {found['move']:8.1f} ms   (target ≤ {MOST:g}) {'met' if found['move'] <= MOST else 'MISSED'}")
+    print(
+        f"one by one ÷ stacked {ratio:9.2f}   (target ≥ {TIMES_FASTER})"
+        f" {'met' if ratio >= TIMES_FASTER else 'MISSED'}"
+    )
+    print(
+        f"levels of one move {found['move']:8.1f} ms   (target ≤ {MOST:g})"
+        f" {'met' if found['move'] <= MOST else 'MISSED'}"
+    )
 
 
 def _median(make: Callable[[], object]) -> float:

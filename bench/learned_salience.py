@@ -1,8 +1,11 @@
-"""Learned salience of one picture against Grad-CAM and against a mask optimised for it, on the same classifier.
+"""Learned salience of one picture against Grad-CAM and against a mask optimised for it,
+on the same classifier.
 
-`python -m bench.learned_salience`. The gallery's first photograph as `cifar10/0` sees it, 32×32, one thread. Learned salience gives the answer too,
-in one pass; Grad-CAM of the answer needs a pass to know it, so it is timed with and without that. The optimised mask takes 300 steps, as published
-(Fong and Vedaldi, 2017), and 100, as in the runs of idea 16. All take turns; printed are medians of the thread's own time.
+`python -m bench.learned_salience`. The gallery's first photograph as `cifar10/0` sees
+it, 32×32, one thread. Learned salience gives the answer too, in one pass; Grad-CAM of
+the answer needs a pass to know it, so it is timed with and without that. The optimised
+mask takes 300 steps, as published (Fong and Vedaldi, 2017), and 100, as in the runs of
+idea 16. All take turns; printed are medians of the thread's own time.
 """
 
 import statistics
@@ -52,10 +55,16 @@ def main() -> None:
     for name, milliseconds in medians.items():
         print(f"{name:36}{milliseconds:10.2f} ms")
     learned = medians["learned salience, with the answer"]
-    print(f"learned ÷ Grad-CAM of a known class  {learned / medians['Grad-CAM of a known class']:10.2f}   (target ≤ 3)")
+    print(
+        f"learned ÷ Grad-CAM of a known class  {learned / medians['Grad-CAM of a known class']:10.2f}  "
+        " (target ≤ 3)"
+    )
     print(f"learned ÷ Grad-CAM, with the answer  {learned / medians['Grad-CAM, with the answer']:10.2f}")
     for steps in (100, 300):
-        print(f"optimised, {steps} steps ÷ learned      {medians[f'optimised mask, {steps} steps'] / learned:10.0f}   (target ≥ 100)")
+        print(
+            f"optimised, {steps} steps ÷ learned     "
+            f" {medians[f'optimised mask, {steps} steps'] / learned:10.0f}   (target ≥ 100)"
+        )
 
 
 if __name__ == "__main__":

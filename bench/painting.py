@@ -2,8 +2,10 @@
 
     python -m bench.painting
 
-Measured from outside over the websocket: the canvas's message → the network's picture on its way, and → the script's end, with the training
-picture of the nearest mask, the fills and five samples. Every message holds another mask, so nothing of it is kept from before.
+Measured from outside over the websocket: the canvas's message → the network's picture
+on its way, and → the script's end, with the training picture of the nearest mask, the
+fills and five samples. Every message holds another mask, so nothing of it is kept from
+before.
 """
 
 import json

@@ -1,11 +1,15 @@
-"""The panel of maps against Captum called method by method, and Grad-CAM against Captum, its rivals and the forward pass alone.
+"""The panel of maps against Captum called method by method, and Grad-CAM against
+Captum, its rivals and the forward pass alone.
 
-`python -m bench.saliency`. The gallery's first photograph as `cifar10/0` sees it, 32×32, and the class it names; one thread: 50 steps, 25 noisy
-pictures, squares of 5 every 2 pixels, 300 masks; Captum as it comes (one picture at a time where it perturbs) and with 64 perturbations a batch,
-its noise and masks alike. Both get the same network, once in torch's own layout, which is what a caller has, and once with channels last, which
-is what makes half of our lead. RISE is not in Captum: there it is the loop over masks in batches of 64 in single precision, or one by one.
-Then ten targets at once, and Grad-CAM of a 224-px picture on ResNet-18 (`grad-cam` and `torchcam` too where they are installed). All take turns;
-printed are medians of the thread's own time.
+`python -m bench.saliency`. The gallery's first photograph as `cifar10/0` sees it,
+32×32, and the class it names; one thread: 50 steps, 25 noisy pictures, squares of 5
+every 2 pixels, 300 masks; Captum as it comes (one picture at a time where it perturbs)
+and with 64 perturbations a batch, its noise and masks alike. Both get the same network,
+once in torch's own layout, which is what a caller has, and once with channels last,
+which is what makes half of our lead. RISE is not in Captum: there it is the loop over
+masks in batches of 64 in single precision, or one by one. Then ten targets at once, and
+Grad-CAM of a 224-px picture on ResNet-18 (`grad-cam` and `torchcam` too where they are
+installed). All take turns; printed are medians of the thread's own time.
 """
 
 import importlib.util
@@ -30,7 +34,16 @@ from mlcv_explore.torchvision_compat import models
 TURNS, TARGET = 5, 3
 SETTINGS = saliency.SaliencySettings()
 MAPS = tuple(name for name, method in saliency.METHODS.items() if not method.control)
-CHEAP = ("gradient", "input_x_gradient", "gradcam", "guided_backprop", "deeplift", "smoothgrad", "smoothgrad_squared", "vargrad")
+CHEAP = (
+    "gradient",
+    "input_x_gradient",
+    "gradcam",
+    "guided_backprop",
+    "deeplift",
+    "smoothgrad",
+    "smoothgrad_squared",
+    "vargrad",
+)
 
 Way = Callable[[], object]
 
@@ -66,17 +79,27 @@ def captums(network: nn.Module, picture: torch.Tensor, target: int, at_once: int
         "smoothgrad": smooth("smoothgrad"),
         "smoothgrad_squared": smooth("smoothgrad_sq"),
         "vargrad": smooth("vargrad"),
-        "gradient_shap": lambda: attr.GradientShap(network).attribute(batch, starts, SETTINGS.shap_samples, target=target),
-        "integrated_gradients": lambda: attr.IntegratedGradients(network).attribute(batch, target=target, n_steps=SETTINGS.steps),
+        "gradient_shap": (
+            lambda: attr.GradientShap(network).attribute(batch, starts, SETTINGS.shap_samples, target=target)
+        ),
+        "integrated_gradients": (
+            lambda: attr.IntegratedGradients(network).attribute(batch, target=target, n_steps=SETTINGS.steps)
+        ),
         "rise": masked,
-        "occlusion": lambda: attr.Occlusion(network).attribute(batch, (3, 5, 5), (3, 2, 2), target=target, perturbations_per_eval=at_once),
+        "occlusion": (
+            lambda: attr.Occlusion(network).attribute(
+                batch, (3, 5, 5), (3, 2, 2), target=target, perturbations_per_eval=at_once
+            )
+        ),
     }
 
 
 def medians(ways: dict[str, Way], turns: int = TURNS) -> dict[str, float]:
-    """Milliseconds of every way, taking turns; the first turn warms up and does not count.
+    """Milliseconds of every way, taking turns; the first turn warms up and does not
+    count.
 
-    Of this thread, which does all the work: on an idle machine those of the clock, on a busy one not those of the others too.
+    Of this thread, which does all the work: on an idle machine those of the clock, on a
+    busy one not those of the others too.
     """
     found: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(turns + 1):
@@ -98,8 +121,11 @@ def example(layout: torch.memory_format = torch.contiguous_format) -> tuple[nn.M
 def panel_against_captum(layout: torch.memory_format) -> None:
     """Method by method, and the sums the targets are about."""
     network, picture, target = example(layout)
-    methods.SMALLEST_GAP = float("inf")  # 50 steps for both: what doubling them costs is not the question here
-    ways: dict[str, Way] = {"panel": lambda: list(saliency.panel(network, picture, target, MAPS, SETTINGS, 0))}
+    # 50 steps for both: what doubling them costs is not the question here
+    methods.SMALLEST_GAP = float("inf")
+    ways: dict[str, Way] = {
+        "panel": lambda: list(saliency.panel(network, picture, target, MAPS, SETTINGS, 0))
+    }
     ways["cheap"] = lambda: list(saliency.panel(network, picture, target, CHEAP, SETTINGS, 0))
     for name in MAPS:
         ways[name] = lambda name=name: list(saliency.panel(network, picture, target, [name], SETTINGS, 0))
@@ -131,11 +157,18 @@ def ten_targets() -> None:
     found = medians(
         {
             "ours": lambda: saliency.gradients(network, picture, range(10)),
-            "captum": lambda: [attr.Saliency(network).attribute(batch, each, abs=False) for each in range(10)],
+            "captum": lambda: [
+                attr.Saliency(network).attribute(batch, each, abs=False) for each in range(10)
+            ],
         },
         3 * TURNS,
     )
-    verdict(f"ten targets, {found['ours']:.1f} against {found['captum']:.1f} ms", found["ours"] / found["captum"], 0.7, "×")
+    verdict(
+        f"ten targets, {found['ours']:.1f} against {found['captum']:.1f} ms",
+        found["ours"] / found["captum"],
+        0.7,
+        "×",
+    )
 
 
 def grad_cam_at_224() -> None:
@@ -152,7 +185,11 @@ def grad_cam_at_224() -> None:
         found = attr.LayerGradCam(network, network.layer4).attribute(batch, TARGET, relu_attributions=True)
         return attr.LayerAttribution.interpolate(found, (224, 224), "bilinear")
 
-    ways: dict[str, Way] = {"ours": lambda: methods.grad_cam(network, picture, TARGET, SETTINGS), "forward": forward, "captum": captum}
+    ways: dict[str, Way] = {
+        "ours": lambda: methods.grad_cam(network, picture, TARGET, SETTINGS),
+        "forward": forward,
+        "captum": captum,
+    }
     if importlib.util.find_spec("pytorch_grad_cam"):
         from pytorch_grad_cam import GradCAM
         from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
@@ -180,14 +217,20 @@ def grad_cam_at_224() -> None:
 
 def verdict(what: str, value: float, target: float, unit: str) -> None:
     """One line: value, target, met or missed."""
-    print(f"{what}: {value:.{0 if unit == 'ms' else 2}f} {unit}, target {target:g} {unit}: {'met' if value <= target else 'MISSED'}")
+    print(
+        f"{what}: {value:.{0 if unit == 'ms' else 2}f} {unit}, target {target:g} {unit}:"
+        f" {'met' if value <= target else 'MISSED'}"
+    )
 
 
 def main() -> None:
     """Print the tables."""
     warnings.simplefilter("ignore")  # Captum says of every hook that it sets it
     torch.set_num_threads(1)
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} thread, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    print(
+        f"torch {torch.__version__}, {torch.get_num_threads()} thread, load {os.getloadavg()[0]:.1f} on"
+        f" {os.cpu_count()} cores"
+    )
     for layout in (torch.channels_last, torch.contiguous_format):
         print(f"\nThe network in {layout}")
         panel_against_captum(layout)

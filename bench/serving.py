@@ -1,9 +1,11 @@
-"""How fast the server is: start against an empty app, slider to picture, memory, frame to page.
+"""How fast the server is: start against an empty app, slider to picture, memory, frame
+to page.
 
     python -m bench.serving [--repeats 7]
 
-Every number is measured from outside over the websocket, medians (or 95th percentiles where said), with the load average stated.
-The rival of the start is a Streamlit app of one line; the same line with `import torch` is measured beside it.
+Every number is measured from outside over the websocket, medians (or 95th percentiles
+where said), with the load average stated. The rival of the start is a Streamlit app of
+one line; the same line with `import torch` is measured beside it.
 """
 
 import argparse
@@ -33,7 +35,8 @@ VISITORS = 8
 MOVES = 60  # slider moves a visitor
 DONE = "What these seeds say"  # the heading of a finished run
 SHOWN = re.compile(r"Step (\d+) of")  # what the progress bar says of a run under way
-PAUSE = 0.3  # seconds between two moves of one visitor, give or take half: a hand does not move a slider faster
+# seconds between two moves of one visitor, give or take half: a hand does not move a slider faster
+PAUSE = 0.3
 
 
 def free_port() -> int:
@@ -44,14 +47,26 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(script: Path, home: str, cwd: Path = ROOT, *more: str) -> Iterator[tuple[int, subprocess.Popen, float]]:
-    """A Streamlit server in its own process, with `more` flags: (port, process, when it was started)."""
+def serving(
+    script: Path, home: str, cwd: Path = ROOT, *more: str
+) -> Iterator[tuple[int, subprocess.Popen, float]]:
+    """A Streamlit server in its own process, with `more` flags: (port, process, when it
+    was started).
+    """
     port = free_port()
-    flags = ["--server.headless=true", f"--server.port={port}", "--server.fileWatcherType=none", "--browser.gatherUsageStats=false", *more]
+    flags = [
+        "--server.headless=true",
+        f"--server.port={port}",
+        "--server.fileWatcherType=none",
+        "--browser.gatherUsageStats=false",
+        *more,
+    ]
     command = [sys.executable, "-m", "streamlit", "run", str(script), *flags]
     with open(os.path.join(home, f"server-{port}.log"), "w") as log:
         start = time.perf_counter()
-        process = subprocess.Popen(command, cwd=cwd, stdout=log, stderr=log, env={**os.environ, "MLCV_HOME": home})
+        process = subprocess.Popen(
+            command, cwd=cwd, stdout=log, stderr=log, env={**os.environ, "MLCV_HOME": home}
+        )
         try:
             yield port, process, start
         finally:
@@ -91,7 +106,8 @@ def starts(repeats: int) -> dict[str, float]:
             rows["empty app"].append(start_seconds(place / "empty.py", folder, place))
             rows["empty app + import torch"].append(start_seconds(place / "with_torch.py", folder, place))
             rows["home"].append(start_seconds(ROOT / "app.py", folder, ROOT))
-        return {name: statistics.median(values[1:]) for name, values in rows.items()}  # the first warms the disk
+        # the first warms the disk
+        return {name: statistics.median(values[1:]) for name, values in rows.items()}
 
 
 def wait_ready(port: int) -> None:
@@ -131,7 +147,9 @@ def percentile(values: list[float], share: float) -> float:
 
 
 def sliders(port: int) -> dict[str, float]:
-    """95th percentile of slider → script finished: one visitor, then eight with a training run going."""
+    """95th percentile of slider → script finished: one visitor, then eight with a
+    training run going.
+    """
     alone: list[float] = []
     session = first_session(port, PAGE)
     moves(session, [], 10)
@@ -140,7 +158,10 @@ def sliders(port: int) -> dict[str, float]:
     start_training(trainer)
     crowd: list[float] = []
     sessions = [first_session(port, PAGE) for _ in range(VISITORS)]
-    threads = [threading.Thread(target=moves, args=(visitor, crowd, MOVES, index)) for index, visitor in enumerate(sessions)]
+    threads = [
+        threading.Thread(target=moves, args=(visitor, crowd, MOVES, index))
+        for index, visitor in enumerate(sessions)
+    ]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):  # a ninth visitor watches the run
@@ -171,7 +192,9 @@ def memory(port: int, process: subprocess.Popen) -> dict[str, float]:
         if move == 19:
             early = server.memory_info().rss / 1e6
     for run in range(20):
-        trainer = first_session(port, PAGE, f"{PAGE}-act=Train&{PAGE}-seeds=2&{PAGE}-epochs=20&{PAGE}-first_seed={100 * run}")
+        trainer = first_session(
+            port, PAGE, f"{PAGE}-act=Train&{PAGE}-seeds=2&{PAGE}-epochs=20&{PAGE}-first_seed={100 * run}"
+        )
         trainer.move(f"{PAGE}-train", True)
         deadline = time.monotonic() + 120
         while DONE not in trainer.said:

@@ -1,7 +1,9 @@
-"""Seeds trained as one stack against a plain PyTorch loop over the seeds, and against torch.func.vmap.
+"""Seeds trained as one stack against a plain PyTorch loop over the seeds, and against
+torch.func.vmap.
 
-`python -m bench.stacking`. Ten seeds on 1,000 digits, 64-W-W-10, batches of 64, one thread. All three have the fused Adam, the same start,
-batches and targets; they take turns, and the median of the turns is printed.
+`python -m bench.stacking`. Ten seeds on 1,000 digits, 64-W-W-10, batches of 64, one
+thread. All three have the fused Adam, the same start, batches and targets; they take
+turns, and the median of the turns is printed.
 """
 
 import copy
@@ -27,7 +29,9 @@ Epoch = Callable[[torch.Tensor], torch.Tensor]  # order of the pictures (S, n) �
 
 
 def stacked(sizes: tuple[int, ...], pictures: torch.Tensor, labels: torch.Tensor) -> Epoch:
-    """This project's way, as the label-noise run does it: targets may be noisy, so the loss takes a whole distribution."""
+    """This project's way, as the label-noise run does it: targets may be noisy, so the
+    loss takes a whole distribution.
+    """
     stack = StackedDense(sizes, SEEDS)
     optimiser = torch.optim.Adam(stack.parameters(), lr=0.003, fused=True)
     one_hot = functional.one_hot(labels, CLASSES).float()
@@ -42,7 +46,9 @@ def stacked(sizes: tuple[int, ...], pictures: torch.Tensor, labels: torch.Tensor
 
 
 def loop(sizes: tuple[int, ...], pictures: torch.Tensor, labels: torch.Tensor) -> Epoch:
-    """What one writes first: a network, an optimiser and a cross-entropy a seed, one seed after the other."""
+    """What one writes first: a network, an optimiser and a cross-entropy a seed, one
+    seed after the other.
+    """
     networks = [network(sizes, seed) for seed in SEEDS]
     optimisers = [torch.optim.Adam(one.parameters(), lr=0.003, fused=True) for one in networks]
 
@@ -61,7 +67,9 @@ def loop(sizes: tuple[int, ...], pictures: torch.Tensor, labels: torch.Tensor) -
 
 
 def mapped(sizes: tuple[int, ...], pictures: torch.Tensor, labels: torch.Tensor) -> Epoch:
-    """PyTorch's own way for ensembles of equal networks: functional_call under torch.func.vmap."""
+    """PyTorch's own way for ensembles of equal networks: functional_call under
+    torch.func.vmap.
+    """
     networks = [network(sizes, seed) for seed in SEEDS]
     parameters, buffers = torch.func.stack_module_state(networks)
     skeleton = copy.deepcopy(networks[0]).to("meta")
@@ -88,7 +96,10 @@ def measure(width: int) -> dict[str, float]:
     """Median seconds an epoch of every way, taking turns."""
     digits = data.split(data.load("digits"), PICTURES, 297, 500, 0).train
     pictures, labels = digits.as_float().flatten(1), torch.from_numpy(digits.labels)
-    ways = {build.__name__: build((64, width, width, CLASSES), pictures, labels) for build in (stacked, loop, mapped)}
+    ways = {
+        build.__name__: build((64, width, width, CLASSES), pictures, labels)
+        for build in (stacked, loop, mapped)
+    }
     seconds, losses = {name: [] for name in ways}, {}
     for order in orders(1 + TURNS * EPOCHS):
         for name, epoch in ways.items():
@@ -110,8 +121,14 @@ def orders(epochs: int) -> Iterator[torch.Tensor]:
 def main() -> None:
     """Print the table."""
     torch.set_num_threads(1)
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} thread, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, {len(SEEDS)} seeds")
-    print(f"{'width':>6} {'loop ms':>11} {'stacked ms':>11} {'vmap ms':>11} {'stacked ×':>10} {'vmap ×':>7} {'target ×':>9}")
+    print(
+        f"torch {torch.__version__}, {torch.get_num_threads()} thread, load {os.getloadavg()[0]:.1f} on"
+        f" {os.cpu_count()} cores, {len(SEEDS)} seeds"
+    )
+    print(
+        f"{'width':>6} {'loop ms':>11} {'stacked ms':>11} {'vmap ms':>11} {'stacked ×':>10} {'vmap ×':>7}"
+        f" {'target ×':>9}"
+    )
     for width, target in TARGETS.items():
         found = measure(width)
         ratio = {name: found["loop"] / value for name, value in found.items()}

@@ -2,8 +2,9 @@
 
     python -m bench.training [SLUG] [--repeats 1]
 
-Seconds from the first import of the run to its last frame, in a fresh process each time; the median counts. Label noise trains ten seeds, the
-others the three seeds that their pages begin with.
+Seconds from the first import of the run to its last frame, in a fresh process each
+time; the median counts. Label noise trains ten seeds, the others the three seeds that
+their pages begin with.
 """
 
 import argparse
@@ -29,8 +30,20 @@ class Training:
 TRAININGS = (
     Training("label_noise", 10, 20.0, ("plain_accuracy", "noisy_accuracy", "clean_accuracy")),
     Training("learned_salience", 3, 180.0, ("classifier_accuracy", "gated_faithful", "gradcam_faithful")),
-    Training("learned_salience", 3, 180.0, ("classify_only_swapped", "segment_first_swapped", "classify_first_iou"), {"experiment": "order"}),
-    Training("learned_salience", 3, 180.0, ("classify_only_accuracy", "classify_then_detect_found", "learned_box_found"), {"experiment": "boxes"}),
+    Training(
+        "learned_salience",
+        3,
+        180.0,
+        ("classify_only_swapped", "segment_first_swapped", "classify_first_iou"),
+        {"experiment": "order"},
+    ),
+    Training(
+        "learned_salience",
+        3,
+        180.0,
+        ("classify_only_accuracy", "classify_then_detect_found", "learned_box_found"),
+        {"experiment": "boxes"},
+    ),
     Training("inverted_unet", 3, 180.0, ("l2_explained", "region_explained")),
 )
 ONCE = """
@@ -50,7 +63,9 @@ print(json.dumps([*took, len(film), {name: float(values.mean()) for name, values
 
 def main() -> None:
     """Print every run and its median."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("slug", nargs="?", choices=sorted({training.slug for training in TRAININGS}))
     parser.add_argument("--repeats", type=int, default=1)
     options = parser.parse_args()
@@ -65,14 +80,23 @@ def measure(training: Training, repeats: int) -> None:
     for _ in range(repeats):
         load = os.getloadavg()[0]
         command = [sys.executable, "-c", ONCE, json.dumps([training.slug, training.seeds, training.settings])]
-        told = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}).stdout
+        told = subprocess.run(
+            command, check=True, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        ).stdout
         took, used, frames, metrics = json.loads(told.splitlines()[-1])
         seconds.append(took)
         measured = ", ".join(f"{name.replace('_', ' ')} {metrics[name]:.3f}" for name in training.told)
-        print(f"{took:.1f} s ({used:.1f} s of processor), {frames} frames, {measured}, load {load:.1f} on {os.cpu_count()} cores", flush=True)
+        print(
+            f"{took:.1f} s ({used:.1f} s of processor), {frames} frames, {measured}, load {load:.1f} on"
+            f" {os.cpu_count()} cores",
+            flush=True,
+        )
     median, name = statistics.median(seconds), " ".join([training.slug, *training.settings.values()])
     verdict = "met" if median <= training.target else "MISSED"
-    print(f"{name}, {training.seeds} seeds: median {median:.1f} s, target {training.target:.0f} s: {verdict}", flush=True)
+    print(
+        f"{name}, {training.seeds} seeds: median {median:.1f} s, target {training.target:.0f} s: {verdict}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

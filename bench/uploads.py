@@ -1,8 +1,10 @@
-"""How fast a 12-megapixel upload is on the page, how fast its maps answer to a slider, and what four visitors at once cost in memory.
+"""How fast a 12-megapixel upload is on the page, how fast its maps answer to a slider,
+and what four visitors at once cost in memory.
 
     python -m bench.uploads
 
-Measured from outside over HTTP and the websocket. Every upload is another picture, so nothing of it is kept from before.
+Measured from outside over HTTP and the websocket. Every upload is another picture, so
+nothing of it is kept from before.
 """
 
 import io
@@ -28,11 +30,16 @@ TURNS = 15  # of every control
 
 
 def pictures(count: int) -> list[bytes]:
-    """JPEGs of 12 megapixels, each a photograph of the gallery enlarged, with a grain of its own."""
+    """JPEGs of 12 megapixels, each a photograph of the gallery enlarged, with a grain
+    of its own.
+    """
     known = list(uploads.gallery().values())
     found = []
     for index in range(count):
-        pixels = np.asarray(Image.fromarray(known[index % len(known)].read().pixels).resize(SIZE, Image.Resampling.BICUBIC), dtype=np.int16)
+        pixels = np.asarray(
+            Image.fromarray(known[index % len(known)].read().pixels).resize(SIZE, Image.Resampling.BICUBIC),
+            dtype=np.int16,
+        )
         grain = np.random.default_rng(index).normal(0, 4, (SIZE[1], SIZE[0], 1)).astype(np.int16)
         file = io.BytesIO()
         Image.fromarray(np.clip(pixels + grain, 0, 255).astype(np.uint8)).save(file, "JPEG", quality=85)
@@ -46,7 +53,9 @@ def visitor(port: int) -> Session:
 
 
 def moves(session: Session) -> list[float]:
-    """Seconds of every turn of opacity, scale, sign and share of pixels removed; the first round is not counted."""
+    """Seconds of every turn of opacity, scale, sign and share of pixels removed; the
+    first round is not counted.
+    """
     times: list[float] = []
     for turn in range(TURNS + 1):
         for key, value in (
@@ -71,14 +80,19 @@ def main() -> None:
     """Measure and print one JSON object."""
     report: dict[str, object] = {"load before": os.getloadavg()[0], "cores": len(os.sched_getaffinity(0))}
     flags = ("--server.enableXsrfProtection=false", "--server.enableCORS=false")
-    with tempfile.TemporaryDirectory() as home, serving(ROOT / "app.py", home, ROOT, *flags) as (port, process, _):
+    with (
+        tempfile.TemporaryDirectory() as home,
+        serving(ROOT / "app.py", home, ROOT, *flags) as (port, process, _),
+    ):
         first_session(port).close()
         wait_ready(port)
         taken = pictures(UPLOADS + VISITORS * EACH)
         report["MB a picture"] = statistics.median(len(picture) for picture in taken) / 1e6
         report["server before any upload, MB"] = peak(process.pid)
         session = visitor(port)
-        times = [session.upload(UPLOADER, f"{index}.jpg", picture) for index, picture in enumerate(taken[:UPLOADS])][1:]
+        times = [
+            session.upload(UPLOADER, f"{index}.jpg", picture) for index, picture in enumerate(taken[:UPLOADS])
+        ][1:]
         report["upload → picture, s, median (target 0.4)"] = statistics.median(shown for shown, _ in times)
         report["upload → all six maps, s, median"] = statistics.median(whole for _, whole in times)
         turned = moves(session)

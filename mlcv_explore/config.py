@@ -1,4 +1,6 @@
-"""Declare a setting once; slider, flag, range check, link, cache key and tests are read from it."""
+"""Declare a setting once; slider, flag, range check, link, cache key and tests are read
+from it.
+"""
 
 import difflib
 import hashlib
@@ -16,7 +18,9 @@ Value = bool | int | float | str
 
 
 class SettingError(ValueError):
-    """A setting that cannot be used. The text is one sentence that names the setting, the rule and the value."""
+    """A setting that cannot be used. The text is one sentence that names the setting,
+    the rule and the value.
+    """
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,11 @@ def setting(
     help: str = "",
     more: bool = False,
 ) -> Any:
-    """One field of a config: its default, and everything a control, a flag or a check has to know about it.
+    """One field of a config: its default, and everything a control, a flag or a check
+    has to know about it.
 
-    Numbers need `low` and `high` (both allowed values); text needs `choices`. Raises TypeError when they are missing.
+    Numbers need `low` and `high` (both allowed values); text needs `choices`. Raises
+    TypeError when they are missing.
     """
     if isinstance(default, str) != bool(choices) and not isinstance(default, bool) and not choices:
         raise TypeError(f"the text setting {label!r} needs choices")
@@ -74,10 +80,11 @@ def setting(
 
 
 class Config(BaseModel):
-    """The settings of one idea: frozen, checked when built, every value finite and within its bounds.
+    """The settings of one idea: frozen, checked when built, every value finite and
+    within its bounds.
 
-    Subclasses have distinct names (`LabelNoiseConfig`): Streamlit's cache key ignores the module.
-    Raises SettingError, never pydantic's own error.
+    Subclasses have distinct names (`LabelNoiseConfig`): Streamlit's cache key ignores
+    the module. Raises SettingError, never pydantic's own error.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
@@ -95,14 +102,18 @@ class Config(BaseModel):
 
     @classmethod
     def setting(cls, name: str) -> Setting:
-        """The setting of that name; raises SettingError with the nearest name when there is none."""
+        """The setting of that name; raises SettingError with the nearest name when
+        there is none.
+        """
         if name not in cls.model_fields:
             raise SettingError(cls._unknown(name))
         return _setting_of(name, cls.model_fields[name])
 
     @classmethod
     def checked(cls, name: str, value: Value) -> Value:
-        """One value, coerced and checked by itself; raises SettingError. What a link or a flag hands over is text."""
+        """One value, coerced and checked by itself; raises SettingError. What a link or
+        a flag hands over is text.
+        """
         cls.setting(name)
         return getattr(cls(**{name: value}), name)
 
@@ -111,7 +122,9 @@ class Config(BaseModel):
         return type(self)(**{**self.model_dump(), **changes})
 
     def canonical(self) -> str:
-        """Canonical JSON of every value: sorted names, no spaces. Equal settings give equal text."""
+        """Canonical JSON of every value: sorted names, no spaces. Equal settings give
+        equal text.
+        """
         return json.dumps(self.model_dump(), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     def key(self) -> str:
@@ -120,16 +133,24 @@ class Config(BaseModel):
 
     def changed(self) -> dict[str, Value]:
         """The settings that differ from their defaults."""
-        return {item.name: getattr(self, item.name) for item in self.settings() if getattr(self, item.name) != item.default}
+        return {
+            item.name: getattr(self, item.name)
+            for item in self.settings()
+            if getattr(self, item.name) != item.default
+        }
 
     @classmethod
     def _coerced(cls, name: str, value: Value) -> Value:
-        """Text as the field's own type, -0.0 as 0.0, so that equal values have one canonical form."""
+        """Text as the field's own type, -0.0 as 0.0, so that equal values have one
+        canonical form.
+        """
         if name not in cls.model_fields:
             return value
         item = _setting_of(name, cls.model_fields[name])
         if item.kind == "choice":  # checked before any rule between settings is asked
-            value = next((choice for choice in item.choices if isinstance(value, str) and str(choice) == value), value)
+            value = next(
+                (choice for choice in item.choices if isinstance(value, str) and str(choice) == value), value
+            )
             if value not in item.choices:
                 raise SettingError(f"{cls.__name__}.{name} must be {item.rule}, got {value!r:.80}.")
             return value
@@ -143,7 +164,9 @@ class Config(BaseModel):
     @classmethod
     def _unknown(cls, name: str) -> str:
         near = difflib.get_close_matches(name, cls.model_fields, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; the settings are {', '.join(cls.model_fields)}."
+        hint = (
+            f"; did you mean {near[0]!r}?" if near else f"; the settings are {', '.join(cls.model_fields)}."
+        )
         return f"{cls.__name__} has no setting {name!r}{hint}"
 
     @classmethod
@@ -166,5 +189,15 @@ def _setting_of(name: str, field: FieldInfo) -> Setting:
     bounds = {type(limit).__name__: limit for limit in field.metadata}
     low, high = (getattr(bounds.get(side), side.lower(), None) for side in ("Ge", "Le"))
     return Setting(
-        name, kind, field.default, extra["label"], low, high, extra["step"], choices, extra["unit"], field.description or "", extra["more"]
+        name,
+        kind,
+        field.default,
+        extra["label"],
+        low,
+        high,
+        extra["step"],
+        choices,
+        extra["unit"],
+        field.description or "",
+        extra["more"],
     )

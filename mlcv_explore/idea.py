@@ -1,6 +1,8 @@
-"""What an idea is, and where all of them are found: one module (or folder) a slug in `mlcv_explore/ideas`.
+"""What an idea is, and where all of them are found: one module (or folder) a slug in
+`mlcv_explore/ideas`.
 
-`MLCV_IDEAS` may name one more folder of such modules: private ideas, and those of the tests.
+`MLCV_IDEAS` may name one more folder of such modules: private ideas, and those of the
+tests.
 """
 
 import ast
@@ -21,13 +23,16 @@ FOLDER = Path(__file__).parent / "ideas"
 ASSETS = Path(__file__).parent.parent / "assets"
 SECTIONS = ("Explain", "Feature space", "Noise", "Learning", "Data", "Structure")  # the order of the menu
 
-Film = Sequence[Any]  # the frames of a run so far, in order; each is an instance of the idea's own frame class
+# the frames of a run so far, in order; each is an instance of the idea's own frame class
+Film = Sequence[Any]
 PerSeed = Any  # np.ndarray (S,) float64: one number a seed, in the order of the run's seeds
 
 
 @dataclass(frozen=True)
 class Card:
-    """What menu and home say about an idea, read from the header of its docstring without importing it."""
+    """What menu and home say about an idea, read from the header of its docstring
+    without importing it.
+    """
 
     slug: str
     number: int  # the author's numbering, 1–20
@@ -60,7 +65,9 @@ class Study:
 
 @dataclass(frozen=True)
 class Picture:
-    """A run in one picture, as numbers: lines with bands over one axis. Home's thumbnail and the runs page draw it."""
+    """A run in one picture, as numbers: lines with bands over one axis. Home's
+    thumbnail and the runs page draw it.
+    """
 
     x: Any  # (T,) float
     lines: Mapping[str, Any]  # role of the colour language → (S, T) float
@@ -92,22 +99,31 @@ class Idea:
     """The record an idea's module leaves under the name `idea`."""
 
     config: type[Config]
-    frame: type  # frozen dataclass; its first two fields are `step: int` and `steps: int`; arrays lead with the seed axis
-    run: Callable[[Any, Sequence[int]], Iterator[Any]]  # (config, seeds) → frames, at most 200, at steps fixed by the config
+    # frozen dataclass; its first two fields are `step: int` and `steps: int`; arrays lead with the
+    # seed axis
+    frame: type
+    # (config, seeds) → frames, at most 200, at steps fixed by the config
+    run: Callable[[Any, Sequence[int]], Iterator[Any]]
     metrics: Callable[[Any, Film], dict[str, PerSeed]]  # (config, finished film) → {"<arm>_<measure>": (S,)}
     claims: tuple[Claim, ...]  # the first is the headline
     quick: Config  # settings small enough for a test: seconds
     picture: Callable[[Film], Picture]
     studies: tuple[Study, ...] = ()
     done_before: tuple[Prior, ...] = ()
-    resampled: Callable[[Any], Split | None] = _fixed_split  # config → sizes of the parts when every seed has a split of its own
-    checkpoints: Callable[[], Mapping[str, Any]] = _no_checkpoints  # name → checkpoints.Making: networks it ships beside the classifiers
+    # config → sizes of the parts when every seed has a split of its own
+    resampled: Callable[[Any], Split | None] = _fixed_split
+    # name → checkpoints.Making: networks it ships beside the classifiers
+    checkpoints: Callable[[], Mapping[str, Any]] = _no_checkpoints
 
 
 @cache
 def cards() -> tuple[Card, ...]:
     """Every idea's card, in the order of menu and home: by section, then by number."""
-    return tuple(sorted((_card(path) for path in _modules()), key=lambda card: (SECTIONS.index(card.section), card.number)))
+    return tuple(
+        sorted(
+            (_card(path) for path in _modules()), key=lambda card: (SECTIONS.index(card.section), card.number)
+        )
+    )
 
 
 def card(slug: str) -> Card:
@@ -124,7 +140,9 @@ def path(slug: str) -> Path:
 
 
 def load(slug: str) -> Idea:
-    """The idea itself. Imports its module, and torch with it; an error in the module is not hidden."""
+    """The idea itself. Imports its module, and torch with it; an error in the module is
+    not hidden.
+    """
     card(slug)
     name = f"mlcv_explore.ideas.{slug}"
     private = next((path for path in _private_modules() if _slug(path) == slug), None)
@@ -142,7 +160,9 @@ def _private_modules() -> list[Path]:
 
 
 def _modules_in(folder: Path) -> list[Path]:
-    return sorted([path for path in folder.glob("*.py") if path.stem != "__init__"] + list(folder.glob("*/__init__.py")))
+    return sorted(
+        [path for path in folder.glob("*.py") if path.stem != "__init__"] + list(folder.glob("*/__init__.py"))
+    )
 
 
 def _slug(path: Path) -> str:
@@ -150,7 +170,9 @@ def _slug(path: Path) -> str:
 
 
 def _import_from(path: Path, name: str) -> None:
-    """Import a module from outside the package under a name inside it, so that it pickles like any other idea."""
+    """Import a module from outside the package under a name inside it, so that it
+    pickles like any other idea.
+    """
     inside = [str(path.parent)] if path.stem == "__init__" else None
     spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=inside)
     module = importlib.util.module_from_spec(spec)
@@ -165,11 +187,20 @@ def _import_from(path: Path, name: str) -> None:
 def _card(path: Path) -> Card:
     slug = _slug(path)
     lines = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").splitlines()
-    header, rest = lines[: lines.index("")] if "" in lines else lines, lines[lines.index("") + 1 :] if "" in lines else []
+    header, rest = (
+        lines[: lines.index("")] if "" in lines else lines,
+        lines[lines.index("") + 1 :] if "" in lines else [],
+    )
     fields = dict(line.split(": ", 1) for line in header if ": " in line)
     missing = {"Idea", "Section", "Title", "Question"} - fields.keys()
     if missing:
-        raise ValueError(f"{path.name} of idea {slug!r}: the docstring's header lacks {', '.join(sorted(missing))}.")
+        raise ValueError(
+            f"{path.name} of idea {slug!r}: the docstring's header lacks {', '.join(sorted(missing))}."
+        )
     if fields["Section"] not in SECTIONS:
-        raise ValueError(f"Idea {slug!r}: section must be one of {', '.join(SECTIONS)}, got {fields['Section']!r}.")
-    return Card(slug, int(fields["Idea"]), fields["Section"], fields["Title"], fields["Question"], "\n".join(rest))
+        raise ValueError(
+            f"Idea {slug!r}: section must be one of {', '.join(SECTIONS)}, got {fields['Section']!r}."
+        )
+    return Card(
+        slug, int(fields["Idea"]), fields["Section"], fields["Title"], fields["Question"], "\n".join(rest)
+    )

@@ -1,4 +1,6 @@
-"""Named streams of randomness: one generator a purpose, so that adding a draw never moves another."""
+"""Named streams of randomness: one generator a purpose, so that adding a draw never
+moves another.
+"""
 
 import hashlib
 import threading
@@ -15,7 +17,9 @@ _global_generator = threading.Lock()
 
 
 def stream_seed(seed: int, purpose: str) -> int:
-    """A 63-bit seed that depends on both arguments, the same on every machine and in every process."""
+    """A 63-bit seed that depends on both arguments, the same on every machine and in
+    every process.
+    """
     digest = hashlib.blake2b(f"{seed}/{purpose}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 
@@ -33,9 +37,11 @@ def numpy_stream(seed: int, purpose: str) -> np.random.Generator:
 
 
 def seeded(seed: int, build: Callable[[], Built], purpose: str = "weights") -> Built:
-    """What `build()` returns when the global generator starts from this stream; the generator is put back afterwards.
+    """What `build()` returns when the global generator starts from this stream; the
+    generator is put back afterwards.
 
-    The only place the global generator is lent, under a lock: sessions share one process.
+    The only place the global generator is lent, under a lock: sessions share one
+    process.
     """
     import torch
 

@@ -1,7 +1,8 @@
 """Paired differences, intervals and verdicts: how a claim is decided.
 
-The rules: superiority is judged against a declared margin, equality by two one-sided tests, several contrasts by Holm's correction,
-and a verdict that may be looked at again while seeds are added has its share of the level for each look.
+The rules: superiority is judged against a declared margin, equality by two one-sided
+tests, several contrasts by Holm's correction, and a verdict that may be looked at again
+while seeds are added has its share of the level for each look.
 """
 
 import math
@@ -29,8 +30,9 @@ MANY_SPLITS = "mean paired difference over re-drawn splits of one data set (Nade
 class Claim:
     """A sentence that can fail, written down before anything is run.
 
-    `contrasts` holds pairs of arms, first minus second; with several the claim is about all of them at once.
-    `margin` is in the measure's own unit: 0.02 for two accuracy points.
+    `contrasts` holds pairs of arms, first minus second; with several the claim is about
+    all of them at once. `margin` is in the measure's own unit: 0.02 for two accuracy
+    points.
     """
 
     name: str
@@ -40,7 +42,9 @@ class Claim:
     direction: Direction
     margin: float
     contrasts: tuple[tuple[str, str], ...]
-    when: tuple[tuple[str, Any], ...] = ()  # settings and values that the sentence takes for granted: a run with others decides nothing of it
+    # settings and values that the sentence takes for granted: a run with others decides nothing of
+    # it
+    when: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,9 @@ class Interval:
 
 @dataclass(frozen=True)
 class Split:
-    """Sizes of training and test part of splits that are re-drawn from one finite data set, and therefore overlap."""
+    """Sizes of training and test part of splits that are re-drawn from one finite data
+    set, and therefore overlap.
+    """
 
     train: int
     test: int
@@ -93,7 +99,9 @@ class Verdict:
     look: int
     looks: int
     smallest_effect: float | None  # that n seeds show with 80 % power beyond the margin
-    seeds_needed: int | None  # to settle an undecided claim at the effect seen, with 80 % power; None when decided, or out of reach
+    # to settle an undecided claim at the effect seen, with 80 % power; None when decided, or out of
+    # reach
+    seeds_needed: int | None
     estimand: str
 
     def as_json(self) -> dict[str, Any]:
@@ -134,14 +142,20 @@ def in_unit(value: float, unit: str) -> float:
 
 
 def t_interval(values: Sequence[float] | np.ndarray, level: float = 0.95) -> Interval:
-    """Student's interval for the mean of (S,) values; one value has a mean and no bounds."""
+    """Student's interval for the mean of (S,) values; one value has a mean and no
+    bounds.
+    """
     return _interval(np.asarray(values, dtype=float), level, 0.0, "t")
 
 
-def resampled_interval(values: Sequence[float] | np.ndarray, train: int, test: int, level: float = 0.95) -> Interval:
-    """The same for values over re-drawn splits of one data set, with the variance factor 1/n + test/train.
+def resampled_interval(
+    values: Sequence[float] | np.ndarray, train: int, test: int, level: float = 0.95
+) -> Interval:
+    """The same for values over re-drawn splits of one data set, with the variance
+    factor 1/n + test/train.
 
-    Source: Nadeau and Bengio, Inference for the Generalization Error, Machine Learning 52, 2003.
+    Source: Nadeau and Bengio, Inference for the Generalization Error, Machine Learning
+    52, 2003.
     """
     return _interval(np.asarray(values, dtype=float), level, test / train, "t, Nadeau–Bengio corrected")
 
@@ -155,14 +169,21 @@ def bootstrap_interval(values: Sequence[float] | np.ndarray, level: float = 0.95
     values = np.asarray(values, dtype=float)
     if len(values) < 2 or not np.isfinite(values).all() or np.ptp(values) == 0:
         return _interval(values, level, 0.0, "bootstrap")  # without bounds, or a point
-    found = bootstrap((values,), np.mean, confidence_level=level, rng=numpy_stream(seed, "bootstrap")).confidence_interval
-    return Interval(float(found.low), float(values.mean()), float(found.high), level, len(values), "bootstrap")
+    found = bootstrap(
+        (values,), np.mean, confidence_level=level, rng=numpy_stream(seed, "bootstrap")
+    ).confidence_interval
+    return Interval(
+        float(found.low), float(values.mean()), float(found.high), level, len(values), "bootstrap"
+    )
 
 
-def ratio_interval(numerators: Sequence[float] | np.ndarray, denominators: Sequence[float] | np.ndarray, level: float = 0.95) -> Interval:
+def ratio_interval(
+    numerators: Sequence[float] | np.ndarray, denominators: Sequence[float] | np.ndarray, level: float = 0.95
+) -> Interval:
     """Fieller's interval for mean(numerators)/mean(denominators), paired (S,).
 
-    Unbounded when the denominator is not clearly nonzero. Source: Fieller, Some Problems in Interval Estimation, JRSS B 16, 1954.
+    Unbounded when the denominator is not clearly nonzero. Source: Fieller, Some
+    Problems in Interval Estimation, JRSS B 16, 1954.
     """
     above, below = np.asarray(numerators, dtype=float), np.asarray(denominators, dtype=float)
     n = len(above)
@@ -171,7 +192,8 @@ def ratio_interval(numerators: Sequence[float] | np.ndarray, denominators: Seque
         return Interval(-math.inf, ratio, math.inf, level, n, "Fieller")
     covariance = np.cov(above, below) / n
     quantile = _quantile(1 - (1 - level) / 2, n - 1) ** 2
-    # the ratios r for which mean(above) − r·mean(below) is not significantly different from zero: a r² − 2 b r + c ≤ 0
+    # the ratios r for which mean(above) − r·mean(below) is not significantly different from zero: a
+    # r² − 2 b r + c ≤ 0
     a = below.mean() ** 2 - quantile * covariance[1, 1]
     b = above.mean() * below.mean() - quantile * covariance[0, 1]
     c = above.mean() ** 2 - quantile * covariance[0, 0]
@@ -182,7 +204,9 @@ def ratio_interval(numerators: Sequence[float] | np.ndarray, denominators: Seque
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Holm's step-down adjusted p-values, at most 1, in the order given. Source: Holm, Scandinavian Journal of Statistics 6, 1979."""
+    """Holm's step-down adjusted p-values, at most 1, in the order given. Source: Holm,
+    Scandinavian Journal of Statistics 6, 1979.
+    """
     p = np.asarray(p_values, dtype=float)
     order = np.argsort(p, kind="stable")
     adjusted = np.empty_like(p)
@@ -191,9 +215,11 @@ def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
 
 
 def power(effect: float, deviation: float, n: int, level: float = 0.95, overlap: float = 0.0) -> float:
-    """Probability that n seeds put the whole interval on the effect's side of the margin, `effect` being the distance beyond it.
+    """Probability that n seeds put the whole interval on the effect's side of the
+    margin, `effect` being the distance beyond it.
 
-    `deviation` is of one paired difference; `overlap` is test/train of re-drawn splits. Noncentral t.
+    `deviation` is of one paired difference; `overlap` is test/train of re-drawn splits.
+    Noncentral t.
     """
     from scipy.special import nctdtr
 
@@ -204,30 +230,52 @@ def power(effect: float, deviation: float, n: int, level: float = 0.95, overlap:
         return float(effect > 0)
     centre, critical = effect / error, _quantile(1 - (1 - level) / 2, n - 1)
     missed = float(nctdtr(n - 1, centre, critical))
-    return float(centre > critical) if math.isnan(missed) else 1 - missed  # SciPy gives up far out, where this is right to every digit
+    # SciPy gives up far out, where this is right to every digit
+    return float(centre > critical) if math.isnan(missed) else 1 - missed
 
 
-def smallest_detectable_effect(deviation: float, n: int, level: float = 0.95, power: float = POWER, overlap: float = 0.0) -> float:
-    """The distance beyond the margin that n seeds show with this power; infinite below two seeds."""
+def smallest_detectable_effect(
+    deviation: float, n: int, level: float = 0.95, power: float = POWER, overlap: float = 0.0
+) -> float:
+    """The distance beyond the margin that n seeds show with this power; infinite below
+    two seeds.
+    """
     return math.inf if n < 2 else _noncentrality(n, level, power) * deviation * math.sqrt(1 / n + overlap)
 
 
-def seeds_needed(distance: float, deviation: float, level: float = 0.95, wanted: float = POWER, overlap: float = 0.0) -> int | None:
-    """How many seeds show a mean this far from the margin with this power; None when 10,000 would not do."""
+def seeds_needed(
+    distance: float, deviation: float, level: float = 0.95, wanted: float = POWER, overlap: float = 0.0
+) -> int | None:
+    """How many seeds show a mean this far from the margin with this power; None when
+    10,000 would not do.
+    """
     return _fewest(lambda n: distance > NEAREST and power(distance, deviation, n, level, overlap) >= wanted)
 
 
-def decide(claim: Claim, per_seed: Mapping[str, np.ndarray], *, look: int = 1, looks: int = 1, split: Split | None = None) -> Verdict:
-    """What the seeds say of a claim; `per_seed` maps each arm to its measure (S,), paired by position.
+def decide(
+    claim: Claim,
+    per_seed: Mapping[str, np.ndarray],
+    *,
+    look: int = 1,
+    looks: int = 1,
+    split: Split | None = None,
+) -> Verdict:
+    """What the seeds say of a claim; `per_seed` maps each arm to its measure (S,),
+    paired by position.
 
-    Greater and less: the whole interval beyond the margin supports, before it contradicts. Equal: two one-sided tests support, an interval
-    wholly outside contradicts. Different is the mirror of equal. Each contrast is Holm-corrected; all must be supported, one contradicts.
-    Raises ValueError when the arms do not have one number a seed each.
+    Greater and less: the whole interval beyond the margin supports, before it
+    contradicts. Equal: two one-sided tests support, an interval wholly outside
+    contradicts. Different is the mirror of equal. Each contrast is Holm-corrected; all
+    must be supported, one contradicts. Raises ValueError when the arms do not have one
+    number a seed each.
     """
     level, overlap = LEVEL / looks, split.test / split.train if split else 0.0
     arms = {name: np.asarray(per_seed[name], dtype=float) for pair in claim.contrasts for name in pair}
     if len({values.shape for values in arms.values()}) > 1:
-        raise ValueError(f"The arms of {claim.name!r} are not paired: {', '.join(f'{name} {values.shape}' for name, values in arms.items())}.")
+        raise ValueError(
+            f"The arms of {claim.name!r} are not paired:"
+            f" {', '.join(f'{name} {values.shape}' for name, values in arms.items())}."
+        )
     with np.errstate(invalid="ignore"):  # inf − inf is undefined, and the sentence says so
         differences = [arms[one] - arms[other] for one, other in claim.contrasts]
     tests = [_p_values(claim, values, overlap) for values in differences]
@@ -246,8 +294,12 @@ def decide(claim: Claim, per_seed: Mapping[str, np.ndarray], *, look: int = 1, l
     )
     n = len(differences[0])
     sure = n >= 2 and all(np.isfinite(values).all() for values in differences)
-    settled = _status(all(item.status == "supported" for item in estimates), any(item.status == "contradicted" for item in estimates))
-    status = settled if sure else "undecided"  # an undefined number in one contrast leaves the whole claim open
+    settled = _status(
+        all(item.status == "supported" for item in estimates),
+        any(item.status == "contradicted" for item in estimates),
+    )
+    # an undefined number in one contrast leaves the whole claim open
+    status = settled if sure else "undecided"
     worst = max((values.std(ddof=1) for values in differences), default=0.0) if sure else math.nan
     verdict = Verdict(
         claim,
@@ -265,16 +317,27 @@ def decide(claim: Claim, per_seed: Mapping[str, np.ndarray], *, look: int = 1, l
     return replace(verdict, sentence=_sentence(verdict))
 
 
-def significant_cells(differences: np.ndarray, margin: float = 0.0, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """A heat map's cells (…, S) as mean, 95 % bounds and whether |mean| is beyond the margin, Holm-corrected over all cells.
+def significant_cells(
+    differences: np.ndarray, margin: float = 0.0, level: float = LEVEL
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """A heat map's cells (…, S) as mean, 95 % bounds and whether |mean| is beyond the
+    margin, Holm-corrected over all cells.
 
     A cell with an undefined value, or one seed, is never significant.
     """
     flat = differences.reshape(-1, differences.shape[-1]).astype(float)
     intervals = [_interval(values, 1 - level, 0.0, "t") for values in flat]
-    p = np.array([_outside(values, margin, 0.0) if len(values) > 1 and np.isfinite(values).all() else 1.0 for values in flat])
+    p = np.array(
+        [
+            _outside(values, margin, 0.0) if len(values) > 1 and np.isfinite(values).all() else 1.0
+            for values in flat
+        ]
+    )
     shape = differences.shape[:-1]
-    bounds = [np.array([getattr(item, name) for item in intervals]).reshape(shape) for name in ("mean", "low", "high")]
+    bounds = [
+        np.array([getattr(item, name) for item in intervals]).reshape(shape)
+        for name in ("mean", "low", "high")
+    ]
     return bounds[0], bounds[1], bounds[2], (holm(p) < level).reshape(shape)
 
 
@@ -287,7 +350,9 @@ def _interval(values: np.ndarray, level: float, overlap: float, method: str) -> 
 
 
 def _p_values(claim: Claim, differences: np.ndarray, overlap: float) -> tuple[float, float]:
-    """Of the test that would support the claim and of the one that would contradict it, each to be held against the level."""
+    """Of the test that would support the claim and of the one that would contradict it,
+    each to be held against the level.
+    """
     if len(differences) < 2 or not np.isfinite(differences).all():
         return 1.0, 1.0
     if claim.direction in ("greater", "less"):
@@ -310,7 +375,8 @@ def _above(differences: np.ndarray, bound: float, overlap: float) -> float:
 
     distance = float(differences.mean()) - bound
     error = float(differences.std(ddof=1)) * math.sqrt(1 / len(differences) + overlap)
-    if error <= 1e-12 * max(1.0, abs(bound)):  # all seeds alike: the point decides, and on the bound nothing is decided
+    # all seeds alike: the point decides, and on the bound nothing is decided
+    if error <= 1e-12 * max(1.0, abs(bound)):
         return 0.0 if distance > 1e-12 else 1.0
     return float(stdtr(len(differences) - 1, -distance / error))
 
@@ -320,9 +386,11 @@ def _status(supported: bool, contradicted: bool) -> Status:
 
 
 def _seeds_for(claim: Claim, differences: Sequence[np.ndarray], level: float, overlap: float) -> int | None:
-    """Seeds that settle the claim at the effects seen, None when out of reach; Holm's correction at its strictest.
+    """Seeds that settle the claim at the effects seen, None when out of reach; Holm's
+    correction at its strictest.
 
-    One contrast on the contradicting side settles it alone; without one, the last contrast does.
+    One contrast on the contradicting side settles it alone; without one, the last
+    contrast does.
     """
     supporting, contradicting = [], []
     for values in differences:
@@ -334,7 +402,10 @@ def _seeds_for(claim: Claim, differences: Sequence[np.ndarray], level: float, ov
         else:
             tie = abs(mean) < claim.margin
             seeds = _seeds_for_tie if tie else _seeds_for_difference
-            needed, supports = seeds(abs(mean), deviation, claim.margin, tail, overlap), tie == (claim.direction == "equal")
+            needed, supports = (
+                seeds(abs(mean), deviation, claim.margin, tail, overlap),
+                tie == (claim.direction == "equal"),
+            )
         (supporting if supports else contradicting).append(needed)
     within_reach = [needed for needed in contradicting if needed]
     if within_reach:
@@ -342,15 +413,22 @@ def _seeds_for(claim: Claim, differences: Sequence[np.ndarray], level: float, ov
     return None if contradicting or None in supporting else max(supporting)
 
 
-def _seeds_for_difference(mean: float, deviation: float, margin: float, tail: float, overlap: float) -> int | None:
+def _seeds_for_difference(
+    mean: float, deviation: float, margin: float, tail: float, overlap: float
+) -> int | None:
     return seeds_needed(mean - margin, deviation, 1 - tail, overlap=overlap)
 
 
 def _seeds_for_tie(mean: float, deviation: float, margin: float, tail: float, overlap: float) -> int | None:
-    """Both one-sided tests have to succeed: the power is at least the sum of the two less one."""
+    """Both one-sided tests have to succeed: the power is at least the sum of the two
+    less one.
+    """
 
     def enough(n: int) -> bool:
-        sides = [power(distance, deviation, n, 1 - 2 * tail, overlap) for distance in (margin - mean, margin + mean)]
+        sides = [
+            power(distance, deviation, n, 1 - 2 * tail, overlap)
+            for distance in (margin - mean, margin + mean)
+        ]
         return margin - mean > NEAREST and sum(sides) - 1 >= POWER
 
     return _fewest(enough)
@@ -372,17 +450,22 @@ def _sentence(verdict: Verdict) -> str:
     if verdict.n < 2:
         return f"Undecided: n = {verdict.n} seed{'s' * (verdict.n != 1)}, and fewer than two decide nothing."
     broken = [
-        f"{one} − {other}" for (one, other), item in zip(claim.contrasts, verdict.estimates, strict=True) if not np.isfinite(item.per_seed).all()
+        f"{one} − {other}"
+        for (one, other), item in zip(claim.contrasts, verdict.estimates, strict=True)
+        if not np.isfinite(item.per_seed).all()
     ]
     if broken:
         return f"Undecided: {', '.join(broken)} is undefined for some of n = {verdict.n} seeds."
-    shown = "; ".join(f"{item.contrast[0]} − {item.contrast[1]} = {_bounds(item.interval, unit)}".replace("_", " ") for item in verdict.estimates)
+    shown = "; ".join(
+        f"{item.contrast[0]} − {item.contrast[1]} = {_bounds(item.interval, unit)}".replace("_", " ")
+        for item in verdict.estimates
+    )
     agree = ", ".join(f"{item.agree} of {verdict.n}" for item in verdict.estimates)
     kind = "interval" if len(verdict.estimates) == 1 else "intervals, verdict Holm-corrected"
     text = (
-        f"{verdict.status.capitalize()}: {shown} ({100 * verdict.level:.4g} % {kind}, "
-        f"n = {verdict.n} seeds, {agree} agree in sign); margin {_amount(claim.margin, unit)}{_within(verdict)}; "
-        f"this n can show what lies {_amount(verdict.smallest_effect, unit, digits=2)} beyond it."
+        f"{verdict.status.capitalize()}: {shown} ({100 * verdict.level:.4g} % {kind}, n = {verdict.n} seeds,"
+        f" {agree} agree in sign); margin {_amount(claim.margin, unit)}{_within(verdict)}; this n can show"
+        f" what lies {_amount(verdict.smallest_effect, unit, digits=2)} beyond it."
     )
     if verdict.status == "undecided":
         text += (
@@ -394,7 +477,9 @@ def _sentence(verdict: Verdict) -> str:
 
 
 def _within(verdict: Verdict) -> str:
-    """The intervals of the two one-sided tests where they found a tie: narrower than those of the verdict, which may stick out."""
+    """The intervals of the two one-sided tests where they found a tie: narrower than
+    those of the verdict, which may stick out.
+    """
     tie = {"equal": "supported", "different": "contradicted"}.get(verdict.claim.direction)
     if verdict.status != tie:
         return ""
@@ -403,9 +488,14 @@ def _within(verdict: Verdict) -> str:
     shown = []
     for interval in (item.interval for item in verdict.estimates if item.status == tie):
         half = narrower * (interval.high - interval.mean)
-        text = _bounds(replace(interval, low=interval.mean - half, high=interval.mean + half), verdict.claim.unit)
+        text = _bounds(
+            replace(interval, low=interval.mean - half, high=interval.mean + half), verdict.claim.unit
+        )
         shown.append(text[text.index("[") :])
-    return f", within which lie{'s' * (len(shown) == 1)} the {100 * level:.4g} % interval{'s' * (len(shown) > 1)} {', '.join(shown)}"
+    return (
+        f", within which lie{'s' * (len(shown) == 1)} the {100 * level:.4g} %"
+        f" interval{'s' * (len(shown) > 1)} {', '.join(shown)}"
+    )
 
 
 def _bounds(interval: Interval, unit: str) -> str:

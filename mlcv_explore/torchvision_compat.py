@@ -1,7 +1,9 @@
 """torchvision, which everything here imports from this module.
 
-On a torch without a GPU the wheel's compiled operators do not load, and `import torchvision` raises «operator torchvision::nms does not exist».
-Transforms, models and datasets need none of them: two schemas without a kernel are enough for the import. Where the operators load, nothing is done.
+On a torch without a GPU the wheel's compiled operators do not load, and `import
+torchvision` raises «operator torchvision::nms does not exist». Transforms, models and
+datasets need none of them: two schemas without a kernel are enough for the import.
+Where the operators load, nothing is done.
 """
 
 import importlib.machinery
@@ -15,7 +17,9 @@ SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 
 def _load_compiled_operators() -> None:
-    """Load torchvision's compiled operators where they fit this torch; torchvision's own import of them is then a no-op."""
+    """Load torchvision's compiled operators where they fit this torch; torchvision's
+    own import of them is then a no-op.
+    """
     package = importlib.util.find_spec("torchvision")
     folder = package.submodule_search_locations[0]
     loader = (importlib.machinery.ExtensionFileLoader, importlib.machinery.EXTENSION_SUFFIXES)
@@ -28,7 +32,9 @@ def _load_compiled_operators() -> None:
 
 
 def declare_missing_operators() -> Any | None:
-    """Declare the schemas when no library has; returns what must be kept alive, or None when the operators exist."""
+    """Declare the schemas when no library has; returns what must be kept alive, or None
+    when the operators exist.
+    """
     if hasattr(torch.ops.torchvision, "nms"):
         return None
     library = torch.library.Library("torchvision", "DEF")

@@ -1,4 +1,6 @@
-"""Mixing in feature space: a desk to mix two pictures on, three experiments, and what share of the benefit is the soft label."""
+"""Mixing in feature space: a desk to mix two pictures on, three experiments, and what
+share of the benefit is the soft label.
+"""
 
 import time
 from typing import Any
@@ -57,7 +59,12 @@ ROLES = {
 }  # fmt: skip
 SHORT = {"plain": "neither", "soft": "soft label", "mixed": "features", "both": "both"}
 SCALINGS = {"sum_to_one": "divided by the sum", "softmax": "softmax, T = 1", "argmax": "the largest alone"}
-STARTS = {"random": "at random", "autoencoder": "as an autoencoder", "rotation": "by rotations", "contrastive": "by contrast"}
+STARTS = {
+    "random": "at random",
+    "autoencoder": "as an autoencoder",
+    "rotation": "by rotations",
+    "contrastive": "by contrast",
+}
 
 
 class FeatureMixingView(Config):
@@ -65,9 +72,30 @@ class FeatureMixingView(Config):
 
     first: int = setting(1, "First picture", low=1, high=desk.TESTED, step=1)
     second: int = setting(2, "Second picture", low=1, high=desk.TESTED, step=1)
-    mixture: int = setting(2, "Images, m", low=1, high=desk.MOST_IMAGES, step=1, help="More than two: the next test pictures join, sharing λ.")
-    area: float = setting(0.25, "Rectangle's area", low=0, high=1, step=0.05, help="Share of the picture; at 0 nothing is pasted.")
-    place: float = setting(0.5, "Rectangle's place", low=0, high=1, step=0.05, help="From the upper left to the lower right corner.")
+    mixture: int = setting(
+        2,
+        "Images, m",
+        low=1,
+        high=desk.MOST_IMAGES,
+        step=1,
+        help="More than two: the next test pictures join, sharing λ.",
+    )
+    area: float = setting(
+        0.25,
+        "Rectangle's area",
+        low=0,
+        high=1,
+        step=0.05,
+        help="Share of the picture; at 0 nothing is pasted.",
+    )
+    place: float = setting(
+        0.5,
+        "Rectangle's place",
+        low=0,
+        high=1,
+        step=0.05,
+        help="From the upper left to the lower right corner.",
+    )
 
 
 card = idea.card("feature_mixing")
@@ -78,7 +106,14 @@ def play() -> None:
     """The desk: choose, mix, look."""
     left, right = st.columns([1, 3], gap="large")
     with left:
-        world = st.segmented_control("Pictures", list(WORLDS), default="Scenes", required=True, key=f"{card.slug}-world", bind="query-params")
+        world = st.segmented_control(
+            "Pictures",
+            list(WORLDS),
+            default="Scenes",
+            required=True,
+            key=f"{card.slug}-world",
+            bind="query-params",
+        )
         try:
             shown = desk.shelf(WORLDS[world])
         except CheckpointError as error:
@@ -99,7 +134,10 @@ def play() -> None:
             found = desk.mix(shown, first, others(shown, second, count), how)
             tell(shown, found, how, count)
         results(shown, found, how)
-        st.caption(f":gray[{1000 * (time.perf_counter() - started):.0f} ms.] Nothing here is trained: move what you like.")
+        st.caption(
+            f":gray[{1000 * (time.perf_counter() - started):.0f} ms.] Nothing here is trained: move what you"
+            " like."
+        )
 
 
 def ask() -> tuple[desk.How, int]:
@@ -112,7 +150,10 @@ def ask() -> tuple[desk.How, int]:
         key=f"{card.slug}-mixing",
         bind="query-params",
         wrap=True,
-        help="Sum F_i + λF_j, convex over 1 + λ, extrapolate F_i + λ(F_i − F_j); or paste the second's object, or a rectangle of it.",
+        help=(
+            "Sum F_i + λF_j, convex over 1 + λ, extrapolate F_i + λ(F_i − F_j); or paste the second's object,"
+            " or a rectangle of it."
+        ),
     )
     pasting_now = mode in desk.PASTES
     area, place, weight = 0.25, 0.5, 0.5
@@ -136,13 +177,25 @@ def choose(shown: desk.Shelf, which: str) -> desk.Side | None:
     title = which.capitalize()
     offers = SOURCES if shown.name == "scenes" else (SOURCES[0], SOURCES[2])
     source = st.segmented_control(
-        f"{title} picture from", offers, default=SOURCES[0], required=True, key=f"{card.slug}-{which}-source", bind="query-params", wrap=True
+        f"{title} picture from",
+        offers,
+        default=SOURCES[0],
+        required=True,
+        key=f"{card.slug}-{which}-source",
+        bind="query-params",
+        wrap=True,
     )
     if source == SOURCES[0]:
         number = settings.control(card.slug, FeatureMixingView.setting(which))
         side, words = desk.of_test(shown, number - 1), ""
     elif source == SOURCES[1]:
-        name = st.selectbox("Photograph", list(uploads.gallery()), key=f"{card.slug}-{which}-photograph", bind="query-params", filter_mode=None)
+        name = st.selectbox(
+            "Photograph",
+            list(uploads.gallery()),
+            key=f"{card.slug}-{which}-photograph",
+            bind="query-params",
+            filter_mode=None,
+        )
         chosen = inputs.from_gallery(name)
         side, words = seen(shown.name, chosen.digest, chosen.pixels), f"{chosen.words}. "
     else:
@@ -158,7 +211,11 @@ def choose(shown: desk.Shelf, which: str) -> desk.Side | None:
             return None
         side, words = seen(shown.name, chosen.digest, chosen.pixels), f"{chosen.words}. "
     st.image(tile(side.picture, TILE), width=TILE, alt=f"{title} picture. {words}", output_format="PNG")
-    known = f"It is: {shown.classes[side.label]}." if side.label is not None else "As the desk sees it; its object is guessed."
+    known = (
+        f"It is: {shown.classes[side.label]}."
+        if side.label is not None
+        else "As the desk sees it; its object is guessed."
+    )
     st.caption(f"{words}{known}")
     return side
 
@@ -179,7 +236,12 @@ def others(shown: desk.Shelf, second: desk.Side, count: int) -> tuple[desk.Side,
 def tell(shown: desk.Shelf, found: desk.Mixture, how: desk.How, count: int) -> None:
     """The mixture as a picture, and in words what it is."""
     st.markdown("**Mixed, decoded**")
-    st.image(tile(found.picture, TILE), width=TILE, alt="The mixed feature, decoded back to a picture", output_format="PNG")
+    st.image(
+        tile(found.picture, TILE),
+        width=TILE,
+        alt="The mixed feature, decoded back to a picture",
+        output_format="PNG",
+    )
     doubts = [shown.classes[label] for label, guess in zip(found.labels, found.guessed, strict=True) if guess]
     says = [f"The network takes {' and '.join(doubts)} for the upload's class."] if doubts else []
     if found.pasted is not None and not found.pasted.any():
@@ -188,7 +250,9 @@ def tell(shown: desk.Shelf, found: desk.Mixture, how: desk.How, count: int) -> N
         says.append("With m = 1 nothing is mixed.")
     if how.depth == 0:
         says.append("At depth 0 pixels are mixed; what leaves 0 to 1 is cut for the eye.")
-    st.caption(" ".join(says) or f"Decoded from depth {how.depth} by a decoder that was taught real features only.")
+    st.caption(
+        " ".join(says) or f"Decoded from depth {how.depth} by a decoder that was taught real features only."
+    )
 
 
 def results(shown: desk.Shelf, found: desk.Mixture, how: desk.How) -> None:
@@ -196,11 +260,27 @@ def results(shown: desk.Shelf, found: desk.Mixture, how: desk.How) -> None:
     bars, plane = st.columns([2, 3], gap="large")
     with bars:
         st.markdown("##### What is asked for, and what is said")
-        chart = charts.shares(shown.classes, {"asked for": ("idea", found.label), "said": ("baseline", found.said)}, page.palette())
-        page.figure(chart, f"{card.slug}-labels-{shown.name}", "Blue: asked for in training. Grey: said of the mixture.", "live", moving=True)
+        chart = charts.shares(
+            shown.classes,
+            {"asked for": ("idea", found.label), "said": ("baseline", found.said)},
+            page.palette(),
+        )
+        page.figure(
+            chart,
+            f"{card.slug}-labels-{shown.name}",
+            "Blue: asked for in training. Grey: said of the mixture.",
+            "live",
+            moving=True,
+        )
     with plane:
         st.markdown(f"##### Where it lies among the features of depth {how.depth}")
-        page.figure(on_the_map(shown, found, how), f"{card.slug}-map-{shown.name}-{how.depth}", map_notice(shown, found, how), "live", moving=True)
+        page.figure(
+            on_the_map(shown, found, how),
+            f"{card.slug}-map-{shown.name}-{how.depth}",
+            map_notice(shown, found, how),
+            "live",
+            moving=True,
+        )
     neighbours(shown, found)
 
 
@@ -219,8 +299,12 @@ def on_the_map(shown: desk.Shelf, found: desk.Mixture, how: desk.How) -> charts.
         **({"second": (*found.ends[1].tolist(), "other")} if partner is not None else {}),
         "mixed": (*found.place.tolist(), "idea"),
     }
-    titles = {"variant": shown.classes[found.labels[0]]} | ({"other": shown.classes[partner]} if partner not in (None, found.labels[0]) else {})
-    return charts.points(laid_out.coordinates, names, groups, page.palette(), trail=found.trail, here=here, names=titles)
+    titles = {"variant": shown.classes[found.labels[0]]} | (
+        {"other": shown.classes[partner]} if partner not in (None, found.labels[0]) else {}
+    )
+    return charts.points(
+        laid_out.coordinates, names, groups, page.palette(), trail=found.trail, here=here, names=titles
+    )
 
 
 def map_notice(shown: desk.Shelf, found: desk.Mixture, how: desk.How) -> str:
@@ -228,9 +312,10 @@ def map_notice(shown: desk.Shelf, found: desk.Mixture, how: desk.How) -> str:
     median, late = desk.map_error(shown.name, how.depth)
     way = "The line is its way as λ goes from 0 to 2. " if len(found.trail) else ""
     return (
-        f"{way}Its fifth nearest training feature is **{found.distance:.2f} times** as far as a test picture's, farther than that of "
-        f"**{found.strangeness:.0%}** of the training features. "
-        f"New points are placed by five neighbours, in the median {median:.1%} of the map's width from UMAP's own, nine in ten within {late:.1%}."
+        f"{way}Its fifth nearest training feature is **{found.distance:.2f} times** as far as a test"
+        f" picture's, farther than that of **{found.strangeness:.0%}** of the training features. New points"
+        f" are placed by five neighbours, in the median {median:.1%} of the map's width from UMAP's own, nine"
+        f" in ten within {late:.1%}."
     )
 
 
@@ -264,8 +349,8 @@ def example() -> None:
         table[f"class {place + 1}"] = [f"{label[place]:.3f}" for label in found.values()]
     st.table(table, hide_index=True)
     st.caption(
-        "The image is of class 3, its partner of class 2. The softmax leaves 0.157 to each class that neither has: even "
-        "at λ = 0 it is label smoothing of 0.70 for four classes and of 0.85 for ten."
+        "The image is of class 3, its partner of class 2. The softmax leaves 0.157 to each class that neither"
+        " has: even at λ = 0 it is label smoothing of 0.70 for four classes and of 0.85 for ten."
     )
 
 
@@ -276,45 +361,96 @@ def draw(film: Film, cost: str) -> None:
         mixing_so_far(film, shown, cost)
     if any(frame.stage == "paste" for frame in film):
         bars = [
-            bar(f"{NAMES[arm]}: {'classified' if measure == 'accuracy' else 'boxed'}", film[-1].pasted[:, place, index], ROLES[arm])
+            bar(
+                f"{NAMES[arm]}: {'classified' if measure == 'accuracy' else 'boxed'}",
+                film[-1].pasted[:, place, index],
+                ROLES[arm],
+            )
             for place, arm in enumerate(PASTE_ARMS)
             for index, measure in enumerate(PASTE_MEASURES)
         ]
-        chart = charts.bars_with_intervals(bars, "share of test scenes", page.palette(), x_format=".1%", x_domain=(0.0, 1.0))
-        page.figure(chart, f"{card.slug}-live-paste", "Classified right; and boxed right, with the class and an overlap of half.", cost)
+        chart = charts.bars_with_intervals(
+            bars, "share of test scenes", page.palette(), x_format=".1%", x_domain=(0.0, 1.0)
+        )
+        page.figure(
+            chart,
+            f"{card.slug}-live-paste",
+            "Classified right; and boxed right, with the class and an overlap of half.",
+            cost,
+        )
     if any(frame.stage == "contrastive" for frame in film):
         done = film[-1].probes.any(axis=0)
-        bars = [bar(NAMES[arm], film[-1].probes[:, place], ROLES[arm]) for place, arm in enumerate(PROBE_ARMS) if done[place]]
-        chart = charts.bars_with_intervals(bars, "probe's test accuracy", page.palette(), x_format=".1%", x_domain=(0.0, 1.0))
-        page.figure(chart, f"{card.slug}-live-probes", "Learned without labels, then probed with a few.", cost)
+        bars = [
+            bar(NAMES[arm], film[-1].probes[:, place], ROLES[arm])
+            for place, arm in enumerate(PROBE_ARMS)
+            if done[place]
+        ]
+        chart = charts.bars_with_intervals(
+            bars, "probe's test accuracy", page.palette(), x_format=".1%", x_domain=(0.0, 1.0)
+        )
+        page.figure(
+            chart, f"{card.slug}-live-probes", "Learned without labels, then probed with a few.", cost
+        )
 
 
 def mixing_so_far(film: Film, shown: list[Any], cost: str) -> None:
-    """The four arms over the training, what each factor does, and some mixtures among the features."""
+    """The four arms over the training, what each factor does, and some mixtures among
+    the features.
+    """
     accuracy = series(shown, "measured")[..., 0]
-    lines = {SHORT[arm]: Line(ROLES[arm] if arm != "mixed" else "control", accuracy[:, :, ARMS.index(arm)]) for arm in CORE}
+    lines = {
+        SHORT[arm]: Line(ROLES[arm] if arm != "mixed" else "control", accuracy[:, :, ARMS.index(arm)])
+        for arm in CORE
+    }
     lines["all labels"] = Line("oracle", accuracy[:, :, ARMS.index("oracle")])
-    chart = charts.curves(np.arange(1, len(shown) + 1), lines, "part of the training", "test accuracy", palette=page.palette(), y_format=".0%")
+    chart = charts.curves(
+        np.arange(1, len(shown) + 1),
+        lines,
+        "part of the training",
+        "test accuracy",
+        palette=page.palette(),
+        y_format=".0%",
+    )
     page.figure(chart, f"{card.slug}-live-accuracy", "Means and 95 % bands over seeds.", cost, moving=True)
     left, right = st.columns(2, gap="large")
     last = shown[-1].measured
     with left:
         st.markdown("##### The 2×2")
-        chart = effects_chart(tables.effects_of({arm: last[:, ARMS.index(arm), 0].astype(float) for arm in CORE}))
+        chart = effects_chart(
+            tables.effects_of({arm: last[:, ARMS.index(arm), 0].astype(float) for arm in CORE})
+        )
         page.figure(chart, f"{card.slug}-live-effects", EFFECTS, cost)
     with right:
         st.markdown("##### Features, and mixtures of them")
-        page.figure(cloud(shown[-1].cloud[0]), f"{card.slug}-live-cloud", "First seed, two leading components; digits: images, dots: mixtures.", cost)
+        page.figure(
+            cloud(shown[-1].cloud[0]),
+            f"{card.slug}-live-cloud",
+            "First seed, two leading components; digits: images, dots: mixtures.",
+            cost,
+        )
     bars = [bar(NAMES[arm], last[:, place, 0], ROLES[arm]) for place, arm in enumerate(ARMS)]
-    chart = charts.bars_with_intervals(bars, "test accuracy", page.palette(), x_format=".1%", x_domain=(0.0, 1.0))
+    chart = charts.bars_with_intervals(
+        bars, "test accuracy", page.palette(), x_format=".1%", x_domain=(0.0, 1.0)
+    )
     page.figure(chart, f"{card.slug}-live-arms", "Every arm so far.", cost)
     if any(frame.stage == "coarser" for frame in film):
         bars = [
-            bar(f"Second network: {SHORT[arm.removeprefix('coarse_')]}", film[-1].coarse[:, place, 0], ROLES[arm.removeprefix("coarse_")])
+            bar(
+                f"Second network: {SHORT[arm.removeprefix('coarse_')]}",
+                film[-1].coarse[:, place, 0],
+                ROLES[arm.removeprefix("coarse_")],
+            )
             for place, arm in enumerate(COARSE_ARMS)
         ]
-        chart = charts.bars_with_intervals(bars, "test accuracy, coarse classes", page.palette(), x_format=".1%", x_domain=(0.0, 1.0))
-        page.figure(chart, f"{card.slug}-live-coarse", "Taught coarse classes on the plainly trained network's features.", cost)
+        chart = charts.bars_with_intervals(
+            bars, "test accuracy, coarse classes", page.palette(), x_format=".1%", x_domain=(0.0, 1.0)
+        )
+        page.figure(
+            chart,
+            f"{card.slug}-live-coarse",
+            "Taught coarse classes on the plainly trained network's features.",
+            cost,
+        )
 
 
 EFFECTS = "Each factor averaged over the other; below zero, the two give less together than apart."
@@ -333,7 +469,9 @@ def effects_chart(found: tables.Effects) -> charts.Chart:
 
 def difference(name: str, found: Interval, role: str) -> charts.Difference:
     """An effect in points."""
-    return charts.Difference(name, *(100 * value for value in (found.mean, found.low, found.high)), (), role, unit="points")
+    return charts.Difference(
+        name, *(100 * value for value in (found.mean, found.low, found.high)), (), role, unit="points"
+    )
 
 
 def cloud(values: np.ndarray) -> charts.Chart:
@@ -353,7 +491,9 @@ def bar(name: str, values: np.ndarray, role: str) -> Bar:
 
 
 def answer(command: str) -> None:
-    """Beyond the claims: the share, the arms, what every setting does, pretraining, pasting, contrast."""
+    """Beyond the claims: the share, the arms, what every setting does, pretraining,
+    pasting, contrast.
+    """
     rows = evidence.rows(card.slug)
     found, every = tables.effects(rows), tables.arms(rows)
     n = found.benefit.n
@@ -371,7 +511,8 @@ def answer(command: str) -> None:
     }
     st.table(table, hide_index=True)
     st.caption(
-        f"{note} Equal steps and batches; the last arm has every label. Soft labels keep the network from being sure, so its confidence errs low."
+        f"{note} Equal steps and batches; the last arm has every label. Soft labels keep the network from"
+        " being sure, so its confidence errs low."
     )
     varied(rows, note)
     st.markdown("##### Does pretraining first matter?")
@@ -392,28 +533,42 @@ def in_short(rows: list[dict[str, Any]]) -> None:
         told = f"**No share is told**: {total}, not surely more than one."
     else:
         told = (
-            f"**The soft label alone gives {percent(found.alone)} % of the benefit** (Fieller): {total}. Averaged over both orders its share is "
-            f"{percent(found.averaged)} %."
+            f"**The soft label alone gives {percent(found.alone)} % of the benefit** (Fieller): {total}."
+            f" Averaged over both orders its share is {percent(found.averaged)} %."
         )
     scaled = {gain.name: gain for gain in tables.varied(rows)["scaling"]}
     best = max(scaled.values(), key=lambda gain: gain.both.mean)
     surest = min(scaled.values(), key=lambda gain: gain.nll.mean)
     started = tables.starts(rows)["tuned"]
     most = max(started, key=lambda gain: gain.both.mean)
-    way, top = max(((name, gain) for name, gains in tables.starts(rows).items() for gain in gains), key=lambda item: item[1].plain.mean)
+    way, top = max(
+        ((name, gain) for name, gains in tables.starts(rows).items() for gain in gains),
+        key=lambda item: item[1].plain.mean,
+    )
     pasted = tables.pasted(rows)
     says = [
         told,
-        f"**Which scaling?** Highest accuracy: {best.name}, {percent(best.both)} %; lowest −log likelihood: {surest.name}, {plain(surest.nll)} nats. "
-        f"Divided by the sum: {percent(scaled['divided by the sum'].both)} % and {plain(scaled['divided by the sum'].nll)} nats.",
-        f"**Does pretraining first matter?** From a start {STARTS[most.name]} mixing ends at {percent(most.both)} %, from one {STARTS['random']} at "
-        f"{percent(started[0].both)} %; the benefit of mixing is {points(most.benefit)} and {points(started[0].benefit)} points. "
-        f"Without any mixing the best start is {STARTS[top.name]}, {way}: {percent(top.plain)} %.",
-        f"**Likelihood.** Both: {plain(every['both']['nll'])} nats; soft label alone: {plain(every['soft']['nll'])}; "
-        f"neither: {plain(every['plain']['nll'])}.",
-        f"**Copy-paste?** A classifier of scenes comes from {percent(pasted['paste_none']['accuracy'])} to "
-        f"{percent(pasted['paste_object']['accuracy'])} % with objects pasted into features, and to "
-        f"{percent(pasted['paste_image']['accuracy'])} % with objects pasted into pictures.",
+        (
+            f"**Which scaling?** Highest accuracy: {best.name}, {percent(best.both)} %; lowest −log"
+            f" likelihood: {surest.name}, {plain(surest.nll)} nats. Divided by the sum:"
+            f" {percent(scaled['divided by the sum'].both)} % and {plain(scaled['divided by the sum'].nll)}"
+            " nats."
+        ),
+        (
+            f"**Does pretraining first matter?** From a start {STARTS[most.name]} mixing ends at"
+            f" {percent(most.both)} %, from one {STARTS['random']} at {percent(started[0].both)} %; the"
+            f" benefit of mixing is {points(most.benefit)} and {points(started[0].benefit)} points. Without"
+            f" any mixing the best start is {STARTS[top.name]}, {way}: {percent(top.plain)} %."
+        ),
+        (
+            f"**Likelihood.** Both: {plain(every['both']['nll'])} nats; soft label alone:"
+            f" {plain(every['soft']['nll'])}; neither: {plain(every['plain']['nll'])}."
+        ),
+        (
+            f"**Copy-paste?** A classifier of scenes comes from {percent(pasted['paste_none']['accuracy'])}"
+            f" to {percent(pasted['paste_object']['accuracy'])} % with objects pasted into features, and to"
+            f" {percent(pasted['paste_image']['accuracy'])} % with objects pasted into pictures."
+        ),
     ]
     st.markdown("\n".join(f"- {each}" for each in says))
 
@@ -423,7 +578,10 @@ def varied(rows: list[dict[str, Any]], note: str) -> None:
     st.markdown("##### One setting at a time")
     for title, gains in tables.varied(rows).items():
         gain_table(title, gains)
-    st.caption(f"{note} The other settings at their defaults. A share of the benefit is told where that is surely above a point.")
+    st.caption(
+        f"{note} The other settings at their defaults. A share of the benefit is told where that is surely"
+        " above a point."
+    )
 
 
 def gain_table(title: str, gains: list[tables.Gain], names: dict[str, str] | None = None) -> None:
@@ -450,7 +608,10 @@ def experiments(rows: list[dict[str, Any]], every: dict[str, dict[str, Interval]
         "−log likelihood, nats": [plain(every[arm]["nll"]) for arm in COARSE_ARMS],
     }
     st.table(table, hide_index=True)
-    st.caption(f"{note} Digits by their strokes, round, straight or bent; features of the plainly trained network at depth 2.")
+    st.caption(
+        f"{note} Digits by their strokes, round, straight or bent; features of the plainly trained network at"
+        " depth 2."
+    )
     st.markdown("##### Copy-paste in feature space")
     found = tables.pasted(rows)
     table = {"pasted": [NAMES[arm] for arm in PASTE_ARMS]}
@@ -460,14 +621,22 @@ def experiments(rows: list[dict[str, Any]], every: dict[str, dict[str, Interval]
     }
     st.table(table, hide_index=True)
     own = note.replace("one fixed split", "each with scenes of its own")
-    st.caption(f"{own} 200 scenes, half of each batch pasted into, features of 16 × 16 cells; boxed: right class and an overlap of half.")
+    st.caption(
+        f"{own} 200 scenes, half of each batch pasted into, features of 16 × 16 cells; boxed: right class and"
+        " an overlap of half."
+    )
     st.markdown("##### Contrast on features")
     probed = tables.probes(rows)
     st.table(
-        {"views differ by": [NAMES[arm] for arm in PROBE_ARMS], "probe, %": [percent(probed[arm]["accuracy"]) for arm in PROBE_ARMS]}, hide_index=True
+        {
+            "views differ by": [NAMES[arm] for arm in PROBE_ARMS],
+            "probe, %": [percent(probed[arm]["accuracy"]) for arm in PROBE_ARMS],
+        },
+        hide_index=True,
     )
     st.caption(
-        f"{note} 600 digits without labels, then a linear probe with ten labels a class; every jitter's strength is the best of four on validation."
+        f"{note} 600 digits without labels, then a linear probe with ten labels a class; every jitter's"
+        " strength is the best of four on validation."
     )
 
 
@@ -483,7 +652,10 @@ def plain(found: Interval) -> str:
     return charts.with_interval(found.mean, found.low, found.high)
 
 
-what_to_do = "Pick two pictures and move λ: their features are added inside a network, decoded back, judged, and followed over the map."
+what_to_do = (
+    "Pick two pictures and move λ: their features are added inside a network, decoded back, judged, and"
+    " followed over the map."
+)
 link = {
     "world": list(WORLDS),
     "mixing": MODES,

@@ -1,4 +1,6 @@
-"""The frame round every page: the menu, drawn from the ideas that exist, and the line about this machine."""
+"""The frame round every page: the menu, drawn from the ideas that exist, and the line
+about this machine.
+"""
 
 import streamlit as st
 

@@ -1,4 +1,6 @@
-"""Hierarchical explanations: one item as a tree from the whole down to strokes, and f's verdict; train it; what levels save at equal bits."""
+"""Hierarchical explanations: one item as a tree from the whole down to strokes, and f's
+verdict; train it; what levels save at equal bits.
+"""
 
 import math
 import time
@@ -58,9 +60,22 @@ class HierarchicalExplanationView(Config):
     """What the Play act shows; nothing of it is trained."""
 
     item: int = setting(3, "Item", low=1, high=40, step=1, help="Test items, which nothing was learned from.")
-    atoms: int = setting(6, "Atoms, m", low=explaining.FEWEST, high=explaining.MOST, step=1, help="So many atoms E may have, at most.")
-    depth: int = setting(2, "Levels up to", low=0, high=2, step=1, help="0: strokes alone. 1: parts as well. 2: and wholes.")
-    residual: bool = setting(False, "E may hold the rest", help="One vector outside S: what the atoms leave over, at its full price in bits.")
+    atoms: int = setting(
+        6,
+        "Atoms, m",
+        low=explaining.FEWEST,
+        high=explaining.MOST,
+        step=1,
+        help="So many atoms E may have, at most.",
+    )
+    depth: int = setting(
+        2, "Levels up to", low=0, high=2, step=1, help="0: strokes alone. 1: parts as well. 2: and wholes."
+    )
+    residual: bool = setting(
+        False,
+        "E may hold the rest",
+        help="One vector outside S: what the atoms leave over, at its full price in bits.",
+    )
 
 
 card = idea.card("hierarchical_explanation")
@@ -72,7 +87,13 @@ def play() -> None:
     left, right = st.columns([4, 7], gap="large")
     with left:
         source = st.segmented_control(
-            "What to explain", SOURCES, default=SOURCES[0], required=True, key=f"{card.slug}-source", bind="query-params", wrap=True
+            "What to explain",
+            SOURCES,
+            default=SOURCES[0],
+            required=True,
+            key=f"{card.slug}-source",
+            bind="query-params",
+            wrap=True,
         )
         picture = st.container()
         try:
@@ -89,7 +110,9 @@ def play() -> None:
         if source == "Photograph":
             forks()
         started = time.perf_counter()
-        found = explaining.explain(mind, values, g, most, depth, rules, residual, foreign=source == "Photograph")
+        found = explaining.explain(
+            mind, values, g, most, depth, rules, residual, foreign=source == "Photograph"
+        )
         milliseconds = 1000 * (time.perf_counter() - started)
         with picture:
             seen(mind, values, found, source)
@@ -112,7 +135,9 @@ def choose(source: str, place: Any) -> tuple[Mind, np.ndarray | None]:
         return explaining.mind("digits"), photograph()
     name = {"Digit": "digits", "Glyph": "glyphs"}.get(source)
     if source == "Table":
-        name = st.selectbox("Table", worlds.TABLES, key=f"{card.slug}-table", bind="query-params", filter_mode=None)
+        name = st.selectbox(
+            "Table", worlds.TABLES, key=f"{card.slug}-table", bind="query-params", filter_mode=None
+        )
     mind = explaining.mind(name)
     item = HierarchicalExplanationView.setting("item")
     place_of = settings.control(card.slug, item)
@@ -133,14 +158,18 @@ def ask(source: str) -> tuple[str, int, int, Rules, bool]:
         bind="query-params",
         wrap=True,
         disabled=fixed,
-        help="pursuit: the atom that fits best, again and again. prototypes: the nearest known items. path: strokes that a soft tree looks at.",
+        help=(
+            "pursuit: the atom that fits best, again and again. prototypes: the nearest known items. path:"
+            " strokes that a soft tree looks at."
+        ),
     )
     most = settings.control(card.slug, HierarchicalExplanationView.setting("atoms"))
     depth = settings.control(card.slug, HierarchicalExplanationView.setting("depth"))
     energy = settings.control(card.slug, HierarchicalExplanationConfig.setting("energy"))
     with st.expander("What f asks, and what E may hold"):
         tests = tuple(
-            settings.control(card.slug, HierarchicalExplanationConfig.setting(name)) for name in ("energy_test", "label_test", "removal_test")
+            settings.control(card.slug, HierarchicalExplanationConfig.setting(name))
+            for name in ("energy_test", "label_test", "removal_test")
         )
         drop = settings.control(card.slug, replace(HierarchicalExplanationConfig.setting("drop"), more=False))
         residual = settings.control(card.slug, HierarchicalExplanationView.setting("residual"))
@@ -150,8 +179,14 @@ def ask(source: str) -> tuple[str, int, int, Rules, bool]:
 
 
 def drawn() -> np.ndarray | None:
-    """What the reader draws, as the digits were made; None, and what to do, while there is nothing."""
-    looks = {"names": ("paper", "ink"), "palette": ((252, 250, 246), (30, 34, 40)), "stamps": (("circle", 0), ("circle", 0))}
+    """What the reader draws, as the digits were made; None, and what to do, while there
+    is nothing.
+    """
+    looks = {
+        "names": ("paper", "ink"),
+        "palette": ((252, 250, 246), (30, 34, 40)),
+        "stamps": (("circle", 0), ("circle", 0)),
+    }
     sent = canvas(
         f"{card.slug}-canvas", "0" * BITMAP**2, "drawing", BITMAP, **looks, region=1, size=INK,
         words="Canvas to draw a digit on. Arrow keys move the pen, space draws.",
@@ -161,16 +196,24 @@ def drawn() -> np.ndarray | None:
         sent = "0" * BITMAP**2
     values = explaining.from_drawing(np.array(list(sent)).reshape(BITMAP, BITMAP) == "1")
     if not values.any():
-        st.info("Draw a digit with mouse, finger or keys: its tree appears while you draw. Of nothing there is no explanation: f(X, ∅) is False.")
+        st.info(
+            "Draw a digit with mouse, finger or keys: its tree appears while you draw. Of nothing there is no"
+            " explanation: f(X, ∅) is False."
+        )
         return None
-    st.caption("Cut to its ink and counted in blocks, as the handwritten digits were. The drawing is not in the link.")
+    st.caption(
+        "Cut to its ink and counted in blocks, as the handwritten digits were. The drawing is not in the"
+        " link."
+    )
     return values
 
 
 def brought() -> inputs.Chosen | None:
     """A photograph of the gallery, or the reader's own."""
     names = list(uploads.gallery())
-    name = st.selectbox("Photograph", names, key=f"{card.slug}-photograph", bind="query-params", filter_mode=None)
+    name = st.selectbox(
+        "Photograph", names, key=f"{card.slug}-photograph", bind="query-params", filter_mode=None
+    )
     given = st.file_uploader(
         "Or one of your own: JPEG, PNG, WebP or GIF, at most 8 MB",
         inputs.UPLOADS,
@@ -193,10 +236,18 @@ def seen(mind: Mind, values: np.ndarray, found: Explanation, source: str) -> Non
     if source == "Photograph":
         chosen = st.session_state[f"{card.slug}-square"]
         st.image(chosen.shown, width="stretch", alt=chosen.words)
-        st.caption(f"{chosen.words}. In strokes it is 16 × 16 grey pixels around their mean, and f asks for energy alone: the judge knows digits.")
+        st.caption(
+            f"{chosen.words}. In strokes it is 16 × 16 grey pixels around their mean, and f asks for energy"
+            " alone: the judge knows digits."
+        )
         return
     if source != "Draw":
-        st.image(drawing(mind, values, 12), width=SIDE * 12 if mind.vocabulary.side else "stretch", alt="The item to explain", output_format="PNG")
+        st.image(
+            drawing(mind, values, 12),
+            width=SIDE * 12 if mind.vocabulary.side else "stretch",
+            alt="The item to explain",
+            output_format="PNG",
+        )
     likely = ", ".join(f"{name} {share:.0%}" for name, share in explaining.answers(mind, values))
     truth = "" if source == "Draw" else f" It is {mind.classes[labels(mind, values)]}."
     st.caption(f"The judge says {likely}.{truth}")
@@ -210,31 +261,54 @@ def labels(mind: Mind, values: np.ndarray) -> int:
 def verdict(found: Explanation, rules: Rules, milliseconds: float) -> None:
     """f's answer with its reasons, and what E costs."""
     passed = bool(found.check.passed[0])
-    st.badge("f(X, E) is True: explained" if passed else "f(X, E) is False: not explained", color="green" if passed else "orange")
+    st.badge(
+        "f(X, E) is True: explained" if passed else "f(X, E) is False: not explained",
+        color="green" if passed else "orange",
+    )
     if found.reasons:
         st.markdown("Because " + "; and ".join(found.reasons) + ".")
     energy, drop, wanted = (float(getattr(found.check, name)[0]) for name in ("energy", "drop", "wanted"))
     asked = {
         "energy": f"{energy:.1%} of X's energy; τ is {rules.energy:.0%}",
         "label": f"the judge calls E's picture {found.said}, and X {found.label}",
-        "removal": f"without E the log-odds fall by {drop:.2f} more than without a random set; δ comes to {wanted:.2f}",
+        "removal": (
+            f"without E the log-odds fall by {drop:.2f} more than without a random set; δ comes to"
+            f" {wanted:.2f}"
+        ),
     }
     for (name, words), on in zip(asked.items(), rules.tests, strict=True):
         if on:
             st.markdown(f"**{name.capitalize()}**: {words}.")
     off = [name for name, on in zip(asked, rules.tests, strict=True) if not on]
     if off:
-        st.caption(f"Not asked: {', '.join(off)}." + (" With nothing asked, any E but an empty one will do." if len(off) == len(asked) else ""))
-    rest = "" if found.bits <= found.atoms * (math.log2(max(found.vocabulary, 2)) + explaining.BITS) + 1 else ", the rest as one vector included"
+        st.caption(
+            f"Not asked: {', '.join(off)}."
+            + (" With nothing asked, any E but an empty one will do." if len(off) == len(asked) else "")
+        )
+    rest = (
+        ""
+        if found.bits <= found.atoms * (math.log2(max(found.vocabulary, 2)) + explaining.BITS) + 1
+        else ", the rest as one vector included"
+    )
     st.caption(
-        f"E: {found.atoms} of {found.vocabulary:,} atoms, {found.bits:.0f} bits{rest}; the vocabulary {found.dictionary:,.0f} bits, shared by all. "
-        f":gray[{milliseconds:.0f} ms.]"
+        f"E: {found.atoms} of {found.vocabulary:,} atoms, {found.bits:.0f} bits{rest}; the vocabulary"
+        f" {found.dictionary:,.0f} bits, shared by all. :gray[{milliseconds:.0f} ms.]"
     )
 
 
-def join(mine: list[tuple[np.ndarray, np.ndarray]], found: Explanation, depth: int, residual: bool, top: int) -> None:
-    """An explanation that f accepts may join the last level, for this visitor; and those that did may be forgotten."""
-    free = bool(found.check.passed[0]) and depth == top and not residual and found.atoms > 1 and len(mine) < MOST_JOINED
+def join(
+    mine: list[tuple[np.ndarray, np.ndarray]], found: Explanation, depth: int, residual: bool, top: int
+) -> None:
+    """An explanation that f accepts may join the last level, for this visitor; and
+    those that did may be forgotten.
+    """
+    free = (
+        bool(found.check.passed[0])
+        and depth == top
+        and not residual
+        and found.atoms > 1
+        and len(mine) < MOST_JOINED
+    )
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             f"Let E join level {top}",
@@ -243,10 +317,19 @@ def join(mine: list[tuple[np.ndarray, np.ndarray]], found: Explanation, depth: i
             disabled=not free,
             on_click=mine.append,
             args=((found.chosen, found.weights),),
-            help=f"An accepted E becomes an atom, for you alone. f must be True, with all levels and two atoms or more; at most {MOST_JOINED}.",
+            help=(
+                "An accepted E becomes an atom, for you alone. f must be True, with all levels and two atoms"
+                f" or more; at most {MOST_JOINED}."
+            ),
         )
         if mine:
-            st.button("Forget mine", icon=":material/undo:", key=f"{card.slug}-forget", on_click=mine.clear, type="tertiary")
+            st.button(
+                "Forget mine",
+                icon=":material/undo:",
+                key=f"{card.slug}-forget",
+                on_click=mine.clear,
+                type="tertiary",
+            )
             st.caption(f"{len(mine)} of yours joined.", width="content")
 
 
@@ -257,9 +340,17 @@ def growth(mind: Mind, values: np.ndarray, found: Explanation) -> None:
     with st.container(horizontal=True, gap="small"):
         for number, (name, picture, energy) in enumerate(tiles):
             with st.container(width=SIDE * 7 + 8, gap="small"):
-                words = "The item itself" if energy is None else f"What is pictured once {name} has joined: {energy:.0%} of the energy"
-                st.image(drawing(mind, picture, scale, values), width=SIDE * 7, alt=words, output_format="PNG")
-                st.caption("**X**" if energy is None else f"{'then ' if number > 1 else ''}{name}: {energy:.0%}")
+                words = (
+                    "The item itself"
+                    if energy is None
+                    else f"What is pictured once {name} has joined: {energy:.0%} of the energy"
+                )
+                st.image(
+                    drawing(mind, picture, scale, values), width=SIDE * 7, alt=words, output_format="PNG"
+                )
+                st.caption(
+                    "**X**" if energy is None else f"{'then ' if number > 1 else ''}{name}: {energy:.0%}"
+                )
 
 
 def branches(mind: Mind, values: np.ndarray, found: Explanation) -> None:
@@ -271,15 +362,18 @@ def branches(mind: Mind, values: np.ndarray, found: Explanation) -> None:
             f"E explains {float(found.check.energy[0]):.0%}",
             drawing(mind, values, SCALE),
             "The item itself",
-            children=tuple(node(mind, piece, scale, opened=number == 0) for number, piece in enumerate(found.pieces)),
+            children=tuple(
+                node(mind, piece, scale, opened=number == 0) for number, piece in enumerate(found.pieces)
+            ),
             opened=True,
         )
     ]
     tree(f"{card.slug}-tree", roots, "The explanation from the whole down to level 0")
     st.caption(
-        "The tree goes from the whole down to level 0. Orange adds, blue takes away. The bar is the piece's share of X's energy: shares add up to "
-        "what E explains, and one below zero is drawn as none. Logit: what a piece brings to the judge's logit of X's class, by contextual "
-        "decomposition; these need not add up."
+        "The tree goes from the whole down to level 0. Orange adds, blue takes away. The bar is the piece's"
+        " share of X's energy: shares add up to what E explains, and one below zero is drawn as none. Logit:"
+        " what a piece brings to the judge's logit of X's class, by contextual decomposition; these need not"
+        " add up."
     )
 
 
@@ -287,26 +381,42 @@ def node(mind: Mind, piece: Piece, scale: float, opened: bool = False) -> Node:
     """A piece as a card of the tree."""
     inside = tuple(node(mind, each, scale) for each in piece.pieces)
     title = piece.name if piece.level < 0 else f"level {piece.level}: {piece.name}"
-    told = [f"× {piece.weight:.2f}"] * (piece.level >= 0) + [f"logit {piece.logit:+.1f}"] * math.isfinite(piece.logit)
+    told = [f"× {piece.weight:.2f}"] * (piece.level >= 0) + [f"logit {piece.logit:+.1f}"] * math.isfinite(
+        piece.logit
+    )
     text = ", ".join(told).replace("-", "−")
     alt = f"{title}, {piece.share:.0%} of the energy" + (f", made of {len(inside)} pieces" if inside else "")
     return Node(
-        title, text, drawing(mind, piece.picture, SCALE, scale=scale), alt, share=min(1.0, max(0.0, piece.share)), children=inside, opened=opened
+        title,
+        text,
+        drawing(mind, piece.picture, SCALE, scale=scale),
+        alt,
+        share=min(1.0, max(0.0, piece.share)),
+        children=inside,
+        opened=opened,
     )
 
 
-def drawing(mind: Mind, values: np.ndarray, pixel: int, like: np.ndarray | None = None, scale: float | None = None) -> bytes:
-    """A vector as PNG, orange above and blue below zero, on the scale of another: 16 × 16, or the columns of a table in rows of fifteen."""
+def drawing(
+    mind: Mind, values: np.ndarray, pixel: int, like: np.ndarray | None = None, scale: float | None = None
+) -> bytes:
+    """A vector as PNG, orange above and blue below zero, on the scale of another: 16 ×
+    16, or the columns of a table in rows of fifteen.
+    """
     limit = scale if scale is not None else float(np.abs(values if like is None else like).max()) or 1.0
     shape = (SIDE, SIDE)
     if not mind.vocabulary.side:
         shape = (-(-len(values) // ROW), min(ROW, len(values)))
         values = np.append(values, np.full(shape[0] * shape[1] - len(values), np.nan))
-    return images.png(images.enlarged(images.signed(values.reshape(shape), page.palette(), limit or 1.0), pixel))
+    return images.png(
+        images.enlarged(images.signed(values.reshape(shape), page.palette(), limit or 1.0), pixel)
+    )
 
 
 def forks() -> None:
-    """A photograph's way through the neural-backed tree, with the probability at every fork."""
+    """A photograph's way through the neural-backed tree, with the probability at every
+    fork.
+    """
     chosen = st.session_state[f"{card.slug}-square"]
     st.markdown("##### Fork by fork: a network's last layer read as a tree")
     try:
@@ -320,7 +430,9 @@ def forks() -> None:
 
 @st.cache_data(max_entries=inputs.KEPT, show_spinner=False)
 def forked(digest: str, _pixels: np.ndarray, scheme: str) -> tuple[list[Node], str, float]:
-    """The tree of forks for one photograph as nodes, what was found in words, and milliseconds; kept under the photograph's digest."""
+    """The tree of forks for one photograph as nodes, what was found in words, and
+    milliseconds; kept under the photograph's digest.
+    """
     started = time.perf_counter()
     way = photograph_forks.way(_pixels)
     words, palette = way.tree, charts.PALETTES[scheme]
@@ -328,48 +440,90 @@ def forked(digest: str, _pixels: np.ndarray, scheme: str) -> tuple[list[Node], s
     def grown(place: int, share: float | None, reached: float) -> Node:
         if place < len(words.classes):
             text = f"reached with {reached:.0%}"
-            return Node(words.classes[place], text, alt=f"class {words.classes[place]}", share=share, marked=place in way.path)
+            return Node(
+                words.classes[place],
+                text,
+                alt=f"class {words.classes[place]}",
+                share=share,
+                marked=place in way.path,
+            )
         fork = words.fork(place)
         left, right = (float(each) for each in way.at_forks[place - len(words.classes)])
         inside = (grown(fork.left, left, reached * left), grown(fork.right, right, reached * right))
         picture, alt = b"", "a fork that is not on the way"
         if place in way.maps:
             picture = images.png(images.enlarged(images.attribution(way.maps[place], True, palette), 3))
-            alt = f"which pixels speak for {words.name(fork.left)} (orange) or for {words.name(fork.right)} (blue)"
-        return Node(words.name(place), f"reached with {reached:.0%}", picture, alt, share, place in way.path, inside, place in way.path)
+            alt = (
+                f"which pixels speak for {words.name(fork.left)} (orange) or for {words.name(fork.right)}"
+                " (blue)"
+            )
+        return Node(
+            words.name(place),
+            f"reached with {reached:.0%}",
+            picture,
+            alt,
+            share,
+            place in way.path,
+            inside,
+            place in way.path,
+        )
 
     roots = [grown(words.root, None, 1.0)]
     best, network = int(way.leaves.argmax()), int(way.network.argmax())
     said = (
-        f"The tree says {words.classes[best]} ({way.leaves[best]:.0%}), the network {words.classes[network]} ({way.network[network]:.0%}). "
-        "Bars: how likely each side of a fork is. Pictures: gradient × input of the fork, orange for the side that stands first. The network knows "
-        "ten classes and has no word for anything else. On CIFAR-10's 10,000 test photographs the network is right on 88.8 %, the tree on 87.3 %, a "
-        "tree of the same shape with the classes dealt at random on 86.3 % [86.0, 86.6] (10 deals): the shape tells much, the weights little."
+        f"The tree says {words.classes[best]} ({way.leaves[best]:.0%}), the network {words.classes[network]}"
+        f" ({way.network[network]:.0%}). Bars: how likely each side of a fork is. Pictures: gradient × input"
+        " of the fork, orange for the side that stands first. The network knows ten classes and has no word"
+        " for anything else. On CIFAR-10's 10,000 test photographs the network is right on 88.8 %, the tree"
+        " on 87.3 %, a tree of the same shape with the classes dealt at random on 86.3 % [86.0, 86.6] (10"
+        " deals): the shape tells much, the weights little."
     )
     return roots, said, 1000 * (time.perf_counter() - started)
 
 
 def draw(film: Film, cost: str) -> None:
-    """A run under way: the atoms that are learned, then how many items are explained by bits."""
+    """A run under way: the atoms that are learned, then how many items are explained by
+    bits.
+    """
     explained = [frame for frame in film if frame.bits]
     if explained:
         x, passes = series(explained, "bits").astype(float), series(explained, "passes")
         lines = {NAMES[arm]: Line(ROLES[arm], passes[:, :, ARMS.index(arm)]) for arm in LINES}
         limits = {"x_domain": (40.0, 240.0), "y_domain": (0.0, 1.0), "y_format": ".0%"}
-        chart = charts.curves(x, lines, "bits an item", "test items explained", palette=page.palette(), **limits)
-        page.figure(chart, f"{card.slug}-live-curves", "Dictionaries are paid for; the setting N says by how many items.", cost, moving=True)
+        chart = charts.curves(
+            x, lines, "bits an item", "test items explained", palette=page.palette(), **limits
+        )
+        page.figure(
+            chart,
+            f"{card.slug}-live-curves",
+            "Dictionaries are paid for; the setting N says by how many items.",
+            cost,
+            moving=True,
+        )
     else:
         st.caption(f"Learning, stage {film[-1].step} of 5: judge, network, levels, rivals, trees. {cost}.")
     shown = film[-1].shown[0]
-    for words, own in (("Parts, level 1", shown[: len(shown) // 2]), ("Wholes, level 2", shown[len(shown) // 2 :])):
+    for words, own in (
+        ("Parts, level 1", shown[: len(shown) // 2]),
+        ("Wholes, level 2", shown[len(shown) // 2 :]),
+    ):
         if own.any():
             st.caption(f"{words}, of the first seed.")
             sheet = images.grid(own[own.any((1, 2))], 12, scale=4, gap=3, paper=page.palette().background)
             st.image(images.png(sheet), width="stretch", alt=words, output_format="PNG")
     if film[-1].measured.any():
-        bars = [bar(arm, t_interval(film[-1].measured[:, ARMS.index(arm), 0].astype(float))) for arm in EXPLAINING]
-        chart = charts.bars_with_intervals(bars, "test items explained", page.palette(), x_format=".0%", x_domain=(0.0, 1.0))
-        page.figure(chart, f"{card.slug}-live-bars", "At the bits that were set; the item itself costs 1,280. Means and 95 % intervals.", cost)
+        bars = [
+            bar(arm, t_interval(film[-1].measured[:, ARMS.index(arm), 0].astype(float))) for arm in EXPLAINING
+        ]
+        chart = charts.bars_with_intervals(
+            bars, "test items explained", page.palette(), x_format=".0%", x_domain=(0.0, 1.0)
+        )
+        page.figure(
+            chart,
+            f"{card.slug}-live-bars",
+            "At the bits that were set; the item itself costs 1,280. Means and 95 % intervals.",
+            cost,
+        )
 
 
 def bar(arm: str, interval: Any) -> Bar:
@@ -378,7 +532,9 @@ def bar(arm: str, interval: Any) -> Bar:
 
 
 def answer(command: str) -> None:
-    """Beyond the claims: every arm on every data set, how many must share a dictionary, and how alike explanations are."""
+    """Beyond the claims: every arm on every data set, how many must share a dictionary,
+    and how alike explanations are.
+    """
     rows = evidence.rows(card.slug)
     glyphs = tables.arms(rows, "glyphs")
     n = glyphs["three"]["passes"].n
@@ -388,16 +544,21 @@ def answer(command: str) -> None:
     st.markdown("##### Explained at equal bits")
     shown = [arm for arm in EXPLAINING if arm not in ("spanned",)]
     table: dict[str, list[str]] = {"arm": [NAMES[arm] for arm in shown]}
-    table |= {f"{name.replace('_', ' ')}, %": [percent(found[arm]["passes"]) for arm in shown] for name, found in names.items()}
+    table |= {
+        f"{name.replace('_', ' ')}, %": [percent(found[arm]["passes"]) for arm in shown]
+        for name, found in names.items()
+    }
     table["atoms, glyphs"] = [f"{glyphs[arm]['atoms'].mean:.1f}" for arm in shown]
     table["bits, glyphs"] = [f"{glyphs[arm]['bits'].mean:.0f}" for arm in shown]
     table["named right, glyphs, %"] = [percent(glyphs[arm]["accuracy"]) for arm in shown]
     st.table(table, hide_index=True)
     st.caption(
-        f"Share of new items that f finds explained in at most 100 bits each, N = 1,000; means and 95 % intervals over n = {n} seeds, not "
-        "corrected for their number. Sizes of vocabularies chosen on validation items. Named right: by the judge from E's picture, by trees "
-        f"themselves; the network itself {percent(glyphs['cnn']['accuracy'])} %, read as a tree {percent(glyphs['backed']['accuracy'])} %, with its "
-        f"classes dealt at random {percent(glyphs['random']['accuracy'])} %."
+        "Share of new items that f finds explained in at most 100 bits each, N = 1,000; means and 95 %"
+        f" intervals over n = {n} seeds, not corrected for their number. Sizes of vocabularies chosen on"
+        " validation items. Named right: by the judge from E's picture, by trees themselves; the network"
+        f" itself {percent(glyphs['cnn']['accuracy'])} %, read as a tree"
+        f" {percent(glyphs['backed']['accuracy'])} %, with its classes dealt at random"
+        f" {percent(glyphs['random']['accuracy'])} %."
     )
     st.markdown("##### At other budgets?")
     spent = tables.budget(rows)
@@ -408,7 +569,10 @@ def answer(command: str) -> None:
         },
         hide_index=True,
     )
-    st.caption("Glyphs, N = 1,000; sizes chosen anew at each budget. The curves of a run keep the sizes chosen at its own.")
+    st.caption(
+        "Glyphs, N = 1,000; sizes chosen anew at each budget. The curves of a run keep the sizes chosen at"
+        " its own."
+    )
     st.markdown("##### How many items must share the dictionary?")
     st.table(
         {
@@ -417,55 +581,78 @@ def answer(command: str) -> None:
         },
         hide_index=True,
     )
-    st.caption("Glyphs, 100 bits. What levels save is dictionary; when very many share it, there is little left to save.")
+    st.caption(
+        "Glyphs, 100 bits. What levels save is dictionary; when very many share it, there is little left to"
+        " save."
+    )
     st.markdown("##### How alike are explanations?")
     alike = {"directions": "overlap", "strangers": "overlap", "halves": "overlap"}
     st.table(
         {
             "compared": [NAMES[arm] for arm in alike],
-            **{f"{name.replace('_', ' ')}, %": [percent(names[name][arm][measure]) for arm, measure in alike.items()] for name in tables.DATASETS},
+            **{
+                f"{name.replace('_', ' ')}, %": [
+                    percent(names[name][arm][measure]) for arm, measure in alike.items()
+                ]
+                for name in tables.DATASETS
+            },
         },
         hide_index=True,
     )
     stable = "; ".join(
-        f"{name.replace('_', ' ')}: levels {percent(names[name]['three']['stability'])} %, flat {percent(names[name]['flat']['stability'])} %"
+        f"{name.replace('_', ' ')}: levels {percent(names[name]['three']['stability'])} %, flat"
+        f" {percent(names[name]['flat']['stability'])} %"
         for name in ("glyphs", "digits")
     )
     st.caption(
-        "What two explanations have in common in level 0: orientations in cells of 4 × 4 pixels, or columns. "
-        f"Stability, the mean cosine of matched atoms from two halves of the items: {stable}. True parts recovered: levels "
-        f"{percent(glyphs['three']['recovered'])} %, shuffled {percent(glyphs['shuffled']['recovered'])} %."
+        "What two explanations have in common in level 0: orientations in cells of 4 × 4 pixels, or columns."
+        f" Stability, the mean cosine of matched atoms from two halves of the items: {stable}. True parts"
+        f" recovered: levels {percent(glyphs['three']['recovered'])} %, shuffled"
+        f" {percent(glyphs['shuffled']['recovered'])} %."
     )
     st.code(command, language="bash", wrap_lines=True)
 
 
 def in_short(names: dict[str, Any], shared: dict[int, Any], spent: dict[int, Any]) -> None:
     """The question's parts answered in the evidence's own numbers."""
-    glyphs, digits = ({arm: percent(names[name][arm]["passes"]) for arm in ("three", "flat", "shuffled", "spelled")} for name in ("glyphs", "digits"))
+    glyphs, digits = (
+        {arm: percent(names[name][arm]["passes"]) for arm in ("three", "flat", "shuffled", "spelled")}
+        for name in ("glyphs", "digits")
+    )
     alike = {arm: percent(names["glyphs"][arm]["overlap"]) for arm in ("directions", "strangers", "halves")}
     fewest, most = min(shared), max(shared)
-    least, top = ({arm: percent(spent[bits][arm]) for arm in ("three", "flat")} for bits in (min(spent), max(spent)))
+    least, top = (
+        {arm: percent(spent[bits][arm]) for arm in ("three", "flat")} for bits in (min(spent), max(spent))
+    )
     st.markdown(
-        f"**More at equal bits?** Of glyphs made of parts three levels explain {glyphs['three']} % in 100 bits, a flat dictionary "
-        f"{glyphs['flat']} %, a shuffled hierarchy {glyphs['shuffled']} %; in {min(spent)} bits levels {least['three']} and flat {least['flat']} %, "
-        f"in {max(spent)} bits {top['three']} and {top['flat']} %. Of handwritten digits three levels explain {digits['three']} %, a flat "
-        f"dictionary {digits['flat']} %, a shuffled hierarchy {digits['shuffled']} %.\n\n"
-        f"**Where from?** From dictionary bits alone: the same vocabulary spelled out in strokes explains {glyphs['spelled']} % of the glyphs. When "
-        f"{fewest:,} items share a dictionary, levels explain {percent(shared[fewest]['three'])} % and flat ones {percent(shared[fewest]['flat'])} "
-        f"%; when {most:,} do, {percent(shared[most]['three'])} % and {percent(shared[most]['flat'])} %.\n\n"
-        f"**Do both directions give the same E?** Way up and way down have {alike['directions']} % of their strokes in common on the same glyph, "
-        f"{alike['strangers']} % on different ones; two vocabularies of the same direction {alike['halves']} %."
+        f"**More at equal bits?** Of glyphs made of parts three levels explain {glyphs['three']} % in 100"
+        f" bits, a flat dictionary {glyphs['flat']} %, a shuffled hierarchy {glyphs['shuffled']} %; in"
+        f" {min(spent)} bits levels {least['three']} and flat {least['flat']} %, in {max(spent)} bits"
+        f" {top['three']} and {top['flat']} %. Of handwritten digits three levels explain {digits['three']}"
+        f" %, a flat dictionary {digits['flat']} %, a shuffled hierarchy {digits['shuffled']} %.\n\n**Where"
+        " from?** From dictionary bits alone: the same vocabulary spelled out in strokes explains"
+        f" {glyphs['spelled']} % of the glyphs. When {fewest:,} items share a dictionary, levels explain"
+        f" {percent(shared[fewest]['three'])} % and flat ones {percent(shared[fewest]['flat'])} %; when"
+        f" {most:,} do, {percent(shared[most]['three'])} % and {percent(shared[most]['flat'])} %.\n\n**Do"
+        f" both directions give the same E?** Way up and way down have {alike['directions']} % of their"
+        f" strokes in common on the same glyph, {alike['strangers']} % on different ones; two vocabularies of"
+        f" the same direction {alike['halves']} %."
     )
 
 
-what_to_do = "Pick an item or draw one. On the right f says whether its few atoms explain it; open the tree below, down to single strokes."
+what_to_do = (
+    "Pick an item or draw one. On the right f says whether its few atoms explain it; open the tree below,"
+    " down to single strokes."
+)
 choices = {
     "source": SOURCES,
     "g": explaining.EXPLAINERS,
     "table": worlds.TABLES,
     "photograph": list(uploads.gallery()),
 }
-act = page.intro(card, what_to_do, HierarchicalExplanationConfig, HierarchicalExplanationView, choices=choices)
+act = page.intro(
+    card, what_to_do, HierarchicalExplanationConfig, HierarchicalExplanationView, choices=choices
+)
 if act == "Play":
     play()
 elif act == "Train":

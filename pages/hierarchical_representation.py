@@ -1,4 +1,6 @@
-"""Hierarchical representation: one digit on its way up the levels and back; train the wirings; what own targets are worth."""
+"""Hierarchical representation: one digit on its way up the levels and back; train the
+wirings; what own targets are worth.
+"""
 
 import time
 from typing import Any
@@ -70,7 +72,12 @@ class HierarchicalRepresentationView(Config):
     """What the Play act shows; nothing of it is trained."""
 
     item: int = setting(5, "Test digit", low=1, high=100, step=1, help="Nothing was learned from these.")
-    arm: str = setting("greedy_code", "Wiring or learner", choices=looking.PLAYED, help="How the levels that are shown were trained.")
+    arm: str = setting(
+        "greedy_code",
+        "Wiring or learner",
+        choices=looking.PLAYED,
+        help="How the levels that are shown were trained.",
+    )
 
 
 card = idea.card("hierarchical_representation")
@@ -87,7 +94,13 @@ def play() -> None:
             st.error(str(error), icon=":material/error:")
             return
         source = st.segmented_control(
-            "What goes in", SOURCES, default=SOURCES[0], required=True, key=f"{card.slug}-source", bind="query-params", wrap=True
+            "What goes in",
+            SOURCES,
+            default=SOURCES[0],
+            required=True,
+            key=f"{card.slug}-source",
+            bind="query-params",
+            wrap=True,
         )
         values, truth = chosen(mind, source)
         arm = settings.control(card.slug, HierarchicalRepresentationView.setting("arm"))
@@ -99,7 +112,9 @@ def play() -> None:
 
 
 def chosen(mind: looking.Mind, source: str) -> tuple[np.ndarray | None, int | None]:
-    """A digit (8, 8) in [0, 1] and its class where that is known; None while there is none."""
+    """A digit (8, 8) in [0, 1] and its class where that is known; None while there is
+    none.
+    """
     if source == "Digit":
         item = settings.control(card.slug, HierarchicalRepresentationView.setting("item")) - 1
         return mind.digits.images[item, 0] / 255, int(mind.digits.labels[item])
@@ -110,9 +125,15 @@ def chosen(mind: looking.Mind, source: str) -> tuple[np.ndarray | None, int | No
 def drawn() -> np.ndarray | None:
     """What the reader draws, counted in blocks as the digits were."""
     side = looking.BITMAP
-    looks = {"names": ("paper", "ink"), "palette": ((252, 250, 246), (30, 34, 40)), "stamps": (("circle", 0), ("circle", 0))}
+    looks = {
+        "names": ("paper", "ink"),
+        "palette": ((252, 250, 246), (30, 34, 40)),
+        "stamps": (("circle", 0), ("circle", 0)),
+    }
     words = "Canvas to draw a digit on. Arrow keys move the pen, space draws."
-    sent = canvas(f"{card.slug}-canvas", "0" * side**2, "drawing", side, **looks, region=1, size=INK, words=words)
+    sent = canvas(
+        f"{card.slug}-canvas", "0" * side**2, "drawing", side, **looks, region=1, size=INK, words=words
+    )
     if not isinstance(sent, str) or len(sent) != side**2 or set(sent) - {"0", "1"}:
         st.warning("What the canvas sent is no drawing; it is taken as empty.", icon=":material/error:")
         sent = "0" * side**2
@@ -125,11 +146,17 @@ def drawn() -> np.ndarray | None:
 def uploaded() -> np.ndarray | None:
     """A picture of one digit, cut to its ink."""
     given = st.file_uploader(
-        "A picture of one digit: JPEG, PNG, WebP or GIF, at most 8 MB", pictures.UPLOADS, key=f"{card.slug}-upload", max_upload_size=8
+        "A picture of one digit: JPEG, PNG, WebP or GIF, at most 8 MB",
+        pictures.UPLOADS,
+        key=f"{card.slug}-upload",
+        max_upload_size=8,
     )
     st.caption("It is never written to disk and not in the link.")
     if given is None:
-        st.info("A dark digit on light paper, or light on dark. It becomes 8 × 8 pixels, as the others are.", icon=":material/image:")
+        st.info(
+            "A dark digit on light paper, or light on dark. It becomes 8 × 8 pixels, as the others are.",
+            icon=":material/image:",
+        )
         return None
     taken = pictures.taken(given)
     found = None if taken is None else looking.from_photograph(taken.pixels)
@@ -152,8 +179,9 @@ def looked_at(mind: looking.Mind, values: np.ndarray, truth: int | None, arm: st
         with place:
             layout(mind, arm, level, own, truth)
     st.caption(
-        "A map (UMAP) of the 12 leading components of each level's codes; the digit lies between its five nearest training digits. "
-        f"Distances on a map are not distances between codes. :gray[{milliseconds:.0f} ms.]"
+        "A map (UMAP) of the 12 leading components of each level's codes; the digit lies between its five"
+        " nearest training digits. Distances on a map are not distances between codes."
+        f" :gray[{milliseconds:.0f} ms.]"
     )
 
 
@@ -167,7 +195,9 @@ def given_back(arm: str, values: np.ndarray, own: looking.Seen) -> None:
                 with st.container(width=SCALE * looking.SIDE):
                     st.caption(f"level {level}: no decoder was taught")
             else:
-                tile(picture, f"level {level}: {error:.2f}", f"What {NAMES[arm]} gives back from level {level}")
+                tile(
+                    picture, f"level {level}: {error:.2f}", f"What {NAMES[arm]} gives back from level {level}"
+                )
 
 
 def tile(values: np.ndarray, words: str, alt: str) -> None:
@@ -194,7 +224,13 @@ def layout(mind: looking.Mind, arm: str, level: int, own: looking.Seen, truth: i
     )
     words = f"Level {level + 1}. Nearest: {' '.join(map(str, alike))}."
     strange = f" Stranger than {own.strange[level]:.0%} of them." if own.strange[level] > 0.95 else ""
-    page.figure(chart, f"{card.slug}-map{level}", words + strange, f"{'every' if truth is None else 'true'} {asked} in colour", moving=True)
+    page.figure(
+        chart,
+        f"{card.slug}-map{level}",
+        words + strange,
+        f"{'every' if truth is None else 'true'} {asked} in colour",
+        moving=True,
+    )
 
 
 def standing(arm: str) -> None:
@@ -211,23 +247,49 @@ def standing(arm: str) -> None:
             shown = ("supervised", *dict.fromkeys(("global", arm)), "random")
             command = page.command(card.slug, subject.config(**run.config), run.seeds)
             notice = "A probe with ten labels a class on 12 components; level 0 are the pixels."
-            page.figure(depth_curves(film[-1], tuple(dict.fromkeys(shown))), f"{card.slug}-depth", notice, cost, command, moving=True)
+            page.figure(
+                depth_curves(film[-1], tuple(dict.fromkeys(shown))),
+                f"{card.slug}-depth",
+                notice,
+                cost,
+                command,
+                moving=True,
+            )
     with right:
         st.markdown("##### Which loss reaches which block")
         if arm not in looking.WIRED:
-            st.caption("Of the wirings alone: a learner in the autoencoder's place is taught level by level, as the greedy one is.")
+            st.caption(
+                "Of the wirings alone: a learner in the autoencoder's place is taught level by level, as the"
+                " greedy one is."
+            )
             arm = "greedy_code"
         terms, blocks, table = looking.reached(arm)
         still, every = looking.without_gradient(arm)
         with np.errstate(invalid="ignore"):
             shares = table / np.nanmax(table, axis=1, keepdims=True)
-        names = [term.replace("level", "level ") + ("'s own" if term.startswith("level") else " loss") for term in terms]
+        names = [
+            term.replace("level", "level ") + ("'s own" if term.startswith("level") else " loss")
+            for term in terms
+        ]
         titles = ("loss", "block", "gradient, of the loss's largest")
         short = [f"{BLOCKS[block[:-2]]}\n{block[-1]}" for block in blocks]
         chart = charts.heat_map(shares, names, short, titles, page.palette(), signed=False)
-        never = f"{still:,} of {every:,} parameters never get a gradient." if still else "Every parameter gets a gradient."
-        words = "up: encoders, own: their own decoders, down: the way down from the top. A dash: no gradient arrives."
-        page.figure(chart, f"{card.slug}-reach", f"{NAMES[arm]}: {never} {words}", "one backward pass a loss", moving=True)
+        never = (
+            f"{still:,} of {every:,} parameters never get a gradient."
+            if still
+            else "Every parameter gets a gradient."
+        )
+        words = (
+            "up: encoders, own: their own decoders, down: the way down from the top. A dash: no gradient"
+            " arrives."
+        )
+        page.figure(
+            chart,
+            f"{card.slug}-reach",
+            f"{NAMES[arm]}: {never} {words}",
+            "one backward pass a loss",
+            moving=True,
+        )
 
 
 def depth_curves(frame: Any, arms: tuple[str, ...]) -> charts.Chart:
@@ -236,7 +298,9 @@ def depth_curves(frame: Any, arms: tuple[str, ...]) -> charts.Chart:
 
 
 def over_depth(curves: dict[str, np.ndarray], lowest: float) -> charts.Chart:
-    """Accuracy (S, 1 + L) of each arm from the pixels up; an arm whose role is taken is drawn as another method."""
+    """Accuracy (S, 1 + L) of each arm from the pixels up; an arm whose role is taken is
+    drawn as another method.
+    """
     lines: dict[str, Line] = {}
     taken: set[str] = set()
     for arm, values in curves.items():
@@ -244,7 +308,9 @@ def over_depth(curves: dict[str, np.ndarray], lowest: float) -> charts.Chart:
         taken.add(ROLES[arm])
     depth = next(iter(curves.values())).shape[1] - 1
     limits = {"x_domain": (0.0, float(depth)), "y_domain": (lowest, 1.0), "y_format": ".0%"}
-    chart = charts.curves(np.arange(depth + 1.0), lines, "level", "test accuracy of a probe", palette=page.palette(), **limits)
+    chart = charts.curves(
+        np.arange(depth + 1.0), lines, "level", "test accuracy of a probe", palette=page.palette(), **limits
+    )
     chart.spec["encoding"]["x"]["axis"]["tickMinStep"] = 1  # there is no level and a half
     return chart
 
@@ -266,7 +332,9 @@ SAYS = {
 
 
 def draw(film: Film, cost: str) -> None:
-    """A run under way: probes over depth, losses, and the first seed's codes and reconstructions."""
+    """A run under way: probes over depth, losses, and the first seed's codes and
+    reconstructions.
+    """
     last = film[-1]
     notice = f"Probes at epoch {last.probed}; level 0 are the pixels. Means and 95 % bands over seeds."
     page.figure(depth_curves(last, CURVES), f"{card.slug}-live-depth", notice, cost, moving=True)
@@ -284,12 +352,22 @@ def losses(film: Film, arm: str, cost: str) -> None:
     values, x = loss_curves(film, arm), series(film[1:], "step").astype(float)  # (S, T, L + 1)
     count = values.shape[2] - 1
     roles = ("idea", "variant", "other", "control", "oracle")
-    named = {f"level {level + 1}": Line(roles[level], values[:, :, level]) for level in range(count) if values[:, :, level].any()}
+    named = {
+        f"level {level + 1}": Line(roles[level], values[:, :, level])
+        for level in range(count)
+        if values[:, :, level].any()
+    }
     if values[:, :, count].any():
         named["far end"] = Line("baseline", values[:, :, count])
     limits = {"x_domain": (0.0, float(film[0].steps)), "y_format": ".2f"}
     chart = charts.curves(x, named, "epoch", f"loss: {NAMES[arm]}", palette=page.palette(), **limits)
-    page.figure(chart, f"{card.slug}-live-loss-{arm}", "Losses of different levels cannot be compared: a code has no scale.", cost, moving=True)
+    page.figure(
+        chart,
+        f"{card.slug}-live-loss-{arm}",
+        "Losses of different levels cannot be compared: a code has no scale.",
+        cost,
+        moving=True,
+    )
 
 
 def codes(frame: Any, arm: str) -> None:
@@ -299,19 +377,42 @@ def codes(frame: Any, arm: str) -> None:
     for level, column in enumerate(st.columns(frame.places.shape[2], gap="small")):
         with column:
             labels = frame.labels[0]
-            chart = charts.points(frame.places[0, place, level], [str(each) for each in labels], [""] * len(labels), page.palette(), height=220)
-            page.figure(chart, f"{card.slug}-live-codes-{arm}{level}", f"Level {level + 1}, two components.", f"epoch {frame.step}", moving=True)
+            chart = charts.points(
+                frame.places[0, place, level],
+                [str(each) for each in labels],
+                [""] * len(labels),
+                page.palette(),
+                height=220,
+            )
+            page.figure(
+                chart,
+                f"{card.slug}-live-codes-{arm}{level}",
+                f"Level {level + 1}, two components.",
+                f"epoch {frame.step}",
+                moving=True,
+            )
             shown = frame.shown[0, place, level]
             if shown.any() and shown.shape[1] == 1:
-                sheet = images.grid(np.clip(shown[:, 0] / SHADES, -1, 2.5), len(shown), low=-1, high=2.5, scale=6, gap=3)
-                st.image(images.png(sheet), alt=f"Three digits given back from level {level + 1}", output_format="PNG")
+                sheet = images.grid(
+                    np.clip(shown[:, 0] / SHADES, -1, 2.5), len(shown), low=-1, high=2.5, scale=6, gap=3
+                )
+                st.image(
+                    images.png(sheet),
+                    alt=f"Three digits given back from level {level + 1}",
+                    output_format="PNG",
+                )
 
 
 def answer(command: str) -> None:
-    """Beyond the claims: every wiring at every depth, the learners, the committed code, and other settings."""
+    """Beyond the claims: every wiring at every depth, the learners, the committed code,
+    and other settings.
+    """
     rows = evidence.rows(card.slug)
     left, right = st.columns(2, gap="medium")
-    for place, measure, title in ((left, "level", "Ten fine classes"), (right, "coarse", "Three coarse classes: round, straight, bent")):
+    for place, measure, title in (
+        (left, "level", "Ten fine classes"),
+        (right, "coarse", "Three coarse classes: round, straight, bent"),
+    ):
         with place:
             st.markdown(f"##### {title}")
             curves = tables.by_depth(rows, measure)
@@ -326,24 +427,35 @@ def answer(command: str) -> None:
 
 def in_short(rows: list[dict[str, Any]]) -> None:
     """The question's parts answered in the evidence's own numbers."""
-    said = {name: percent(tables.arm(rows, name)) for name in ("global", "greedy_code", "greedy_pixels", "random", "pixels", "supervised")}
-    rise = {name: percent(tables.arm(rows, name, "rise")) for name in ("global", "greedy_code", "greedy_pixels")}
-    gain, at_pixels = (percent(tables.difference(rows, name, "global")) for name in ("greedy_code", "greedy_pixels"))
+    said = {
+        name: percent(tables.arm(rows, name))
+        for name in ("global", "greedy_code", "greedy_pixels", "random", "pixels", "supervised")
+    }
+    rise = {
+        name: percent(tables.arm(rows, name, "rise")) for name in ("global", "greedy_code", "greedy_pixels")
+    }
+    gain, at_pixels = (
+        percent(tables.difference(rows, name, "global")) for name in ("greedy_code", "greedy_pixels")
+    )
     words = {name: word for name, (_, _, word) in tables.learners(rows).items()}
-    grouped = {word: [NAMES[name] for name, own in words.items() if own == word] for word in ("yes, and better", "yes", "open", "no")}
+    grouped = {
+        word: [NAMES[name] for name, own in words.items() if own == word]
+        for word in ("yes, and better", "yes", "open", "no")
+    }
     can = "; ".join(f"{word}: {', '.join(names)}" for word, names in grouped.items() if names)
     gained = {each.name: percent(each.gain) for each in tables.variations(rows)}
     when = "; ".join(f"{words} {gained[name]}" for name, words in WHEN.items())
     st.markdown(
-        f"**Do own targets make probes rise with depth more than one global loss?** From the first level to the third accuracy changes by "
-        f"{rise['greedy_code']} points under own targets (greedy, code below), by {rise['greedy_pixels']} with the pixels as every target, and by "
-        f"{rise['global']} under one global loss. At the top own targets read {gain} points more than the global loss, with pixels as targets "
-        f"{at_pixels}. The raw pixels, cut to 12 components, have {said['pixels']} %, the top levels {said['greedy_code']}, {said['greedy_pixels']} "
-        f"and {said['global']} %, a random encoder {said['random']} %, the supervised bound {said['supervised']} %.\n\n"
-        f"**When?** Points that own targets (greedy, code below) gain over the global loss at the top: {when}.\n\n"
-        f"**Can any unsupervised learner replace the autoencoder?** At the top level, {100 * tables.REPLACES:g} points below it being too many: "
-        f"{can}. "
-        "The assumption that each of them breaks stands in a table below."
+        "**Do own targets make probes rise with depth more than one global loss?** From the first level to"
+        f" the third accuracy changes by {rise['greedy_code']} points under own targets (greedy, code below),"
+        f" by {rise['greedy_pixels']} with the pixels as every target, and by {rise['global']} under one"
+        f" global loss. At the top own targets read {gain} points more than the global loss, with pixels as"
+        f" targets {at_pixels}. The raw pixels, cut to 12 components, have {said['pixels']} %, the top levels"
+        f" {said['greedy_code']}, {said['greedy_pixels']} and {said['global']} %, a random encoder"
+        f" {said['random']} %, the supervised bound {said['supervised']} %.\n\n**When?** Points that own"
+        f" targets (greedy, code below) gain over the global loss at the top: {when}.\n\n**Can any"
+        f" unsupervised learner replace the autoencoder?** At the top level, {100 * tables.REPLACES:g} points"
+        f" below it being too many: {can}. The assumption that each of them breaks stands in a table below."
     )
 
 
@@ -356,13 +468,15 @@ def depth_table(rows: list[dict[str, Any]]) -> None:
         table[f"level {level}, %"] = [percent(tables.t_interval(fine[arm][:, level])) for arm in ARMS]
     table["coarse, level 1, %"] = [percent(tables.t_interval(coarse[arm][:, 1])) for arm in ARMS]
     table["coarse, level 3, %"] = [percent(tables.t_interval(coarse[arm][:, 3])) for arm in ARMS]
-    table["error, level 3"] = ["–" if errors[arm][2] is None else with_interval(*_bounds(errors[arm][2])) for arm in ARMS]
+    table["error, level 3"] = [
+        "–" if errors[arm][2] is None else with_interval(*_bounds(errors[arm][2])) for arm in ARMS
+    ]
     table["updates"] = [f"{tables.arm(rows, arm, 'updates').mean:.0f}" for arm in ARMS]
     st.table(table, hide_index=True)
     st.caption(
-        f"Test accuracy of a probe with ten labels a class; means and 95 % intervals over n = {len(fine['global'])} seeds, not corrected for "
-        "their number. Error: of standardised pixels given back from the top. Updates: of each level's encoder; PCA and k-means are fitted "
-        "in one piece."
+        "Test accuracy of a probe with ten labels a class; means and 95 % intervals over n ="
+        f" {len(fine['global'])} seeds, not corrected for their number. Error: of standardised pixels given"
+        " back from the top. Updates: of each level's encoder; PCA and k-means are fitted in one piece."
     )
 
 
@@ -377,36 +491,54 @@ def learner_table(rows: list[dict[str, Any]]) -> None:
     st.table(
         {
             "learner": [NAMES["autoencoder"], *(NAMES[name] for name in LEARNERS)],
-            "top level, %": [percent(tables.arm(rows, "greedy_code")), *(percent(found[name][0]) for name in LEARNERS)],
+            "top level, %": [
+                percent(tables.arm(rows, "greedy_code")),
+                *(percent(found[name][0]) for name in LEARNERS),
+            ],
             "minus autoencoder, points": ["–", *(percent(found[name][1]) for name in LEARNERS)],
             "can stand in its place": ["–", *(found[name][2] for name in LEARNERS)],
             "assumption it breaks": [learners.BREAKS[name] for name in ("autoencoder", *LEARNERS)],
         },
         hide_index=True,
     )
-    st.caption("All level by level, each on the code below, at equal width; those that descend, with equal updates.")
+    st.caption(
+        "All level by level, each on the code below, at equal width; those that descend, with equal updates."
+    )
 
 
 def committed_table(rows: list[dict[str, Any]]) -> None:
     """The author's slips one by one."""
     st.markdown("##### The code as committed")
-    top, shifted, frozen, repaired = (tables.arm(rows, name) for name in ("committed", "committed_shifted", "committed_frozen", "global"))
+    top, shifted, frozen, repaired = (
+        tables.arm(rows, name) for name in ("committed", "committed_shifted", "committed_frozen", "global")
+    )
     errors = tables.errors(rows)
     still, every = looking.without_gradient("committed")
     first = f"{still:,} of {every:,} parameters without gradient (in the author's network 93,123 of 279,494)"
     st.table(
         {
-            "slip": ["levels' own decoders are thrown away", "ReLU on the output", "the probe's weight is frozen", "the probes' loop is one too low"],
+            "slip": [
+                "levels' own decoders are thrown away",
+                "ReLU on the output",
+                "the probe's weight is frozen",
+                "the probes' loop is one too low",
+            ],
             "what it does here": [
                 first,
-                f"error {with_interval(*_bounds(errors['committed'][2]))} in place of {with_interval(*_bounds(errors['global'][2]))}",
+                (
+                    f"error {with_interval(*_bounds(errors['committed'][2]))} in place of"
+                    f" {with_interval(*_bounds(errors['global'][2]))}"
+                ),
                 f"the top level reads {percent(frozen)} % in place of {percent(top)} %",
                 f"what is told of the top level is the second: {percent(shifted)} %",
             ],
         },
         hide_index=True,
     )
-    st.caption(f"With a linear output the same network's top level reads {percent(repaired)} %. The first slip alone changes nothing that is read.")
+    st.caption(
+        f"With a linear output the same network's top level reads {percent(repaired)} %. The first slip alone"
+        " changes nothing that is read."
+    )
 
 
 def variation_table(rows: list[dict[str, Any]]) -> None:
@@ -424,15 +556,22 @@ def variation_table(rows: list[dict[str, Any]]) -> None:
         hide_index=True,
     )
     st.caption(
-        "One setting changed at a time; top level. Redrawn splits overlap, so their interval is the wider, corrected one. Intervals are not "
-        "corrected for their number."
+        "One setting changed at a time; top level. Redrawn splits overlap, so their interval is the wider,"
+        " corrected one. Intervals are not corrected for their number."
     )
 
 
 what_to_do = (
-    "Pick a digit, draw one or bring one, and choose how the levels were trained: see what each level gives back and where it puts the digit."
+    "Pick a digit, draw one or bring one, and choose how the levels were trained: see what each level gives"
+    " back and where it puts the digit."
 )
-act = page.intro(card, what_to_do, HierarchicalRepresentationConfig, HierarchicalRepresentationView, choices={"source": SOURCES})
+act = page.intro(
+    card,
+    what_to_do,
+    HierarchicalRepresentationConfig,
+    HierarchicalRepresentationView,
+    choices={"source": SOURCES},
+)
 if act == "Play":
     play()
 elif act == "Train":

@@ -1,4 +1,6 @@
-"""The wall of cards, drawn from the ideas that exist: question, picture of the recorded run, verdict with n."""
+"""The wall of cards, drawn from the ideas that exist: question, picture of the recorded
+run, verdict with n.
+"""
 
 import streamlit as st
 
@@ -7,8 +9,8 @@ from mlcv_explore.ui import evidence, inputs, page
 
 st.title("Twenty ideas, played with, trained and answered", anchor=False)
 st.markdown(
-    "Each page opens alive, trains the experiment for real on this machine, and answers its question from paired runs over seeds: "
-    "*supported*, *contradicted* or *undecided*. Pick a question."
+    "Each page opens alive, trains the experiment for real on this machine, and answers its question from"
+    " paired runs over seeds: *supported*, *contradicted* or *undecided*. Pick a question."
 )
 if any(card.slug == "saliency" for card in idea.cards()):
     inputs.drop("saliency.py", "saliency")
@@ -24,5 +26,10 @@ for card in idea.cards():
         st.markdown(f"**{card.question}**")
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             evidence.chip(card.slug)
-            st.page_link(f"{card.slug}.py", label=f"Idea {card.number}: {card.title}", icon=":material/arrow_forward:", icon_position="right")
+            st.page_link(
+                f"{card.slug}.py",
+                label=f"Idea {card.number}: {card.title}",
+                icon=":material/arrow_forward:",
+                icon_position="right",
+            )
 evidence.matrix()

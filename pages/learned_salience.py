@@ -1,4 +1,6 @@
-"""Learned salience: one forward pass beside a gradient, with what it keeps and leaves; two tasks in every order; and what many seeds say."""
+"""Learned salience: one forward pass beside a gradient, with what it keeps and leaves;
+two tasks in every order; and what many seeds say.
+"""
 
 import time
 from collections.abc import Sequence
@@ -67,10 +69,26 @@ NAMES = {
 class LearnedSalienceView(Config):
     """What is asked of the networks that ship; nothing of it is trained."""
 
-    wanted: float = setting(4.0, "Area weight", low=0.5, high=20, step=0.5, help="The more, the smaller the mask; one network answers for all.")
+    wanted: float = setting(
+        4.0,
+        "Area weight",
+        low=0.5,
+        high=20,
+        step=0.5,
+        help="The more, the smaller the mask; one network answers for all.",
+    )
     overlay: float = setting(0.7, "Map over picture", low=0, high=1, step=0.05, help="At 1 the map alone.")
-    share: float = setting(0.5, "Box above", low=0.1, high=0.9, step=0.05, help="Share of a map's largest value; the largest piece has the box.")
-    fill: str = setting("mean", "Fill", choices=("mean", "blur", "noise"), help="What stands in the place of hidden pixels.")
+    share: float = setting(
+        0.5,
+        "Box above",
+        low=0.1,
+        high=0.9,
+        step=0.05,
+        help="Share of a map's largest value; the largest piece has the box.",
+    )
+    fill: str = setting(
+        "mean", "Fill", choices=("mean", "blur", "noise"), help="What stands in the place of hidden pixels."
+    )
 
 
 card = idea.card("learned_salience")
@@ -92,7 +110,9 @@ def play() -> None:
         first = "scenes/0" if st.session_state.get(f"{card.slug}-source") == "Scene" else "cifar10/0"
         options = {"key": f"{card.slug}-model", "bind": "query-params", "filter_mode": None}
         name = st.selectbox("Classifier", names, names.index(first) if first in names else 0, **options)
-        st.caption(f"It {CLASSIFIERS[name]}. Its masker was taught by it alone, without any mask as an answer.")
+        st.caption(
+            f"It {CLASSIFIERS[name]}. Its masker was taught by it alone, without any mask as an answer."
+        )
         st.image(images.png(chosen.shown), width="stretch", alt=chosen.words)
         st.caption(chosen.words + ".")
     with right:
@@ -109,7 +129,9 @@ def look(chosen: inputs.Chosen, name: str) -> None:
 
 
 def side_by_side(chosen: inputs.Chosen, name: str) -> None:
-    """Class, learned salience, gradient salience and boxes side by side, then what the classifier says of what is kept and of what is left."""
+    """Class, learned salience, gradient salience and boxes side by side, then what the
+    classifier says of what is kept and of what is left.
+    """
     started = time.perf_counter()
     view = {}
     for column, item in zip(st.columns(4, gap="small"), LearnedSalienceView.settings(), strict=True):
@@ -120,14 +142,23 @@ def side_by_side(chosen: inputs.Chosen, name: str) -> None:
     before = time.perf_counter()
     shown = shipped.look(network, model, seen, view["wanted"])
     passed = 1000 * (time.perf_counter() - before)
-    how, known = SaliencySettings(), inputs.maps(chosen.digest, model.key, shown.answer, SaliencySettings().key(), None, 0)
+    how, known = (
+        SaliencySettings(),
+        inputs.maps(chosen.digest, model.key, shown.answer, SaliencySettings().key(), None, 0),
+    )
     for _ in inputs.arriving(known, model.network, seen, shown.answer, ("gradcam",), how, None, 0):
         pass
     gradient = known["gradcam"]
     order = np.argsort(shown.shares)[::-1][:3]
-    st.markdown("Says " + ", ".join(f"**{model.classes[place]}** {shown.shares[place]:.1%}" for place in order) + ".")
+    st.markdown(
+        "Says " + ", ".join(f"**{model.classes[place]}** {shown.shares[place]:.1%}" for place in order) + "."
+    )
     maps = {"gated": shown.mask, "gates": shown.gates, "gradcam": gradient.values}
-    costs = {"gated": f"with the answer in {passed:.0f} ms", "gates": "the same pass", "gradcam": f"{gradient.milliseconds:.0f} ms more"}
+    costs = {
+        "gated": f"with the answer in {passed:.0f} ms",
+        "gates": "the same pass",
+        "gradcam": f"{gradient.milliseconds:.0f} ms more",
+    }
     if chosen.truth is not None:
         maps["segmenter"] = shipped.segmented(seen)
         costs["segmenter"] = "taught by masks"
@@ -140,7 +171,11 @@ def side_by_side(chosen: inputs.Chosen, name: str) -> None:
         show_boxes(chosen, model.side, boxes)
     if not NOTHING < shown.mask.mean() < EVERYTHING:
         covers = "nothing" if shown.mask.mean() <= NOTHING else "the whole picture"
-        st.info(f"At this area weight the mask covers {covers} (mean {shown.mask.mean():.1%}): it names no place.", icon=":material/info:")
+        st.info(
+            f"At this area weight the mask covers {covers} (mean {shown.mask.mean():.1%}): it names no"
+            " place.",
+            icon=":material/info:",
+        )
     keep_and_leave(chosen, model, seen, shown, view)
     if chosen.truth is not None:
         known_cause(chosen, maps)
@@ -158,10 +193,14 @@ def tile(chosen: inputs.Chosen, arm: str, values: np.ndarray, view: dict, cost: 
     if view["overlay"] < 1:
         under = inputs.small(chosen.digest, chosen.pixels, shape)
         drawn = images.overlaid(under, drawn, np.abs(spread) / top, view["overlay"])
-    name = {"gated": "Learned salience", "gradcam": "Gradient salience", "segmenter": "Segmenter"}.get(arm, label(arm))
+    name = {"gated": "Learned salience", "gradcam": "Gradient salience", "segmenter": "Segmenter"}.get(
+        arm, label(arm)
+    )
     st.image(images.png(drawn), width="stretch", alt=f"{name}: where the answer rests", output_format="PNG")
     method = " (Grad-CAM)" if arm == "gradcam" else ""
-    st.caption(f"**{name}**{method}  \n{values.min():.2g} to {values.max():.2g} · mean {values.mean():.1%} · {cost}")
+    st.caption(
+        f"**{name}**{method}  \n{values.min():.2g} to {values.max():.2g} · mean {values.mean():.1%} · {cost}"
+    )
 
 
 def show_boxes(chosen: inputs.Chosen, side: int, boxes: dict[str, np.ndarray]) -> None:
@@ -176,42 +215,66 @@ def show_boxes(chosen: inputs.Chosen, side: int, boxes: dict[str, np.ndarray]) -
     st.caption(f"**Boxes**  \nBlue: learned, orange: gradient; they overlap by {covered:.0%}")
 
 
-def keep_and_leave(chosen: inputs.Chosen, model: object, seen: np.ndarray, shown: shipped.Shown, view: dict) -> None:
+def keep_and_leave(
+    chosen: inputs.Chosen, model: object, seen: np.ndarray, shown: shipped.Shown, view: dict
+) -> None:
     """What the mask keeps, and what it leaves, as the classifier meets them."""
     st.markdown("##### Does the answer go with the mask?")
     columns = st.columns([1, 1, 2], gap="small")
     named = model.classes[shown.answer]
     for column, words, mask in ((columns[0], "kept", shown.mask), (columns[1], "left", 1 - shown.mask)):
         changed = shipped.hidden(seen, mask, view["fill"])
-        share = float(inputs.probabilities(inputs.digest_of(changed), model.key, model.network, changed)[shown.answer])
+        share = float(
+            inputs.probabilities(inputs.digest_of(changed), model.key, model.network, changed)[shown.answer]
+        )
         with column:
             pixels = np.rint(255 * changed.transpose(1, 2, 0)).astype(np.uint8)
             drawn = images.enlarged(pixels, max(1, TILE // model.side))
-            st.image(images.png(drawn), width="stretch", alt=f"What is {words}: {named} {share:.0%}", output_format="PNG")
+            st.image(
+                images.png(drawn),
+                width="stretch",
+                alt=f"What is {words}: {named} {share:.0%}",
+                output_format="PNG",
+            )
             st.progress(share, f"**{named}** of what is {words}: {share:.1%}")
     with columns[2]:
         st.markdown(
-            "A mask explains the answer when the answer stays with what it keeps and goes with what it leaves. Change the fill: the masker learned "
-            "with noisy colours and blurs, not with the mean colour or noise of the picture. Raise the area weight: the mask shrinks to what "
-            "matters most."
+            "A mask explains the answer when the answer stays with what it keeps and goes with what it"
+            " leaves. Change the fill: the masker learned with noisy colours and blurs, not with the mean"
+            " colour or noise of the picture. Raise the area weight: the mask shrinks to what matters most."
         )
 
 
 def known_cause(chosen: inputs.Chosen, maps: dict[str, np.ndarray]) -> None:
     """Of a generated scene: how much of every map lies on the object, and on the tag."""
-    names = {"gated": "Learned salience", "gradcam": "Grad-CAM", "segmenter": "Segmenter, taught by masks", "even": "An even map"}
+    names = {
+        "gated": "Learned salience",
+        "gradcam": "Grad-CAM",
+        "segmenter": "Segmenter, taught by masks",
+        "even": "An even map",
+    }
     stacked = np.stack([*maps.values(), np.ones_like(maps["gated"])])
     shares = {
         "on the object": measures.mass_in_mask(stacked, chosen.truth.mask),
         "on the tag": measures.mass_on_tag(stacked, chosen.truth.tag_box),
     }
     table = {"share of the map": [names.get(arm, label(arm)) for arm in (*maps, "even")]}
-    st.table(table | {name: [f"{value:.1%}" for value in values] for name, values in shares.items()}, hide_index=True)
+    st.table(
+        table | {name: [f"{value:.1%}" for value in values] for name, values in shares.items()},
+        hide_index=True,
+    )
 
 
 def downloads(chosen: inputs.Chosen, mask: np.ndarray) -> None:
     """The learned mask as a picture of the photograph's size, and as it is."""
-    shelf = st.popover("", icon=":material/download:", type="tertiary", key=f"{card.slug}-downloads", on_change="rerun", help="Download the mask")
+    shelf = st.popover(
+        "",
+        icon=":material/download:",
+        type="tertiary",
+        key=f"{card.slug}-downloads",
+        on_change="rerun",
+        help="Download the mask",
+    )
     if not shelf.open:
         return
     palette = page.palette()
@@ -219,7 +282,9 @@ def downloads(chosen: inputs.Chosen, mask: np.ndarray) -> None:
         for words, make, name, kind in (
             (
                 "Heat map (PNG, the picture's size)",
-                lambda: images.png(images.attribution(uploads.spread(mask, chosen.size), False, palette, 1.0)),
+                lambda: images.png(
+                    images.attribution(uploads.spread(mask, chosen.size), False, palette, 1.0)
+                ),
                 f"{chosen.name}-learned.png",
                 "image/png",
             ),
@@ -228,28 +293,57 @@ def downloads(chosen: inputs.Chosen, mask: np.ndarray) -> None:
             st.download_button(words, make, name, kind, key=f"{card.slug}-{name}", on_click="ignore")
 
 
-PANELS = (("accuracy", "accuracy"), ("swapped", "accuracy, backgrounds swapped"), ("extent", "overlap (IoU) with the object"))
-MASK_PANELS = (("accuracy", "answer stays with what is kept"), ("swapped", "answer stays with what is left"), ("extent", "area of the mask"))
+PANELS = (
+    ("accuracy", "accuracy"),
+    ("swapped", "accuracy, backgrounds swapped"),
+    ("extent", "overlap (IoU) with the object"),
+)
+MASK_PANELS = (
+    ("accuracy", "answer stays with what is kept"),
+    ("swapped", "answer stays with what is left"),
+    ("extent", "area of the mask"),
+)
 
 
 def draw(film: Film, cost: str) -> None:
     """What a run under way, or just finished, shows of every experiment in it."""
     curves = series(film, "curves")  # (S, T, A, C)
-    touched = [arm for place, arm in enumerate(ARMS) if curves[:, :, place].any() or film[-1].measured[:, place].any()]
+    touched = [
+        arm
+        for place, arm in enumerate(ARMS)
+        if curves[:, :, place].any() or film[-1].measured[:, place].any()
+    ]
     if "classifier" in touched:
         draw_masks(film, curves, touched, cost)
     for name, arms in (("order", ORDER), ("boxes", (*DETECT, *BOXES))):
         asked = [arm for arm in arms if arm in touched]
         if asked:
-            draw_orders(film, curves, (["classify_only"] if name == "boxes" and "classify_only" in touched else []) + asked, name, cost)
+            draw_orders(
+                film,
+                curves,
+                (["classify_only"] if name == "boxes" and "classify_only" in touched else []) + asked,
+                name,
+                cost,
+            )
 
 
 def draw_masks(film: Film, curves: np.ndarray, touched: Sequence[str], cost: str) -> None:
     """Classifiers first, then maskers, then what their maps are worth."""
     maskers = [arm for arm in MASKERS if arm in touched]
-    learning = curves[:, :, [ARMS.index(arm) for arm in maskers]].any(axis=(0, 2, 3)) if maskers else np.zeros(len(film), bool)
+    learning = (
+        curves[:, :, [ARMS.index(arm) for arm in maskers]].any(axis=(0, 2, 3))
+        if maskers
+        else np.zeros(len(film), bool)
+    )
     if not maskers:
-        panels(curves, ("classifier", "second"), PANELS[:1], "salience-classifiers", "Two classifiers learn; the second only judges.", cost)
+        panels(
+            curves,
+            ("classifier", "second"),
+            PANELS[:1],
+            "salience-classifiers",
+            "Two classifiers learn; the second only judges.",
+            cost,
+        )
         return
     notice = "The answer should stay with what is kept and go with what is left."
     panels(curves[:, learning][:, :TICKS], maskers, MASK_PANELS, "salience-maskers", notice, cost)
@@ -264,30 +358,65 @@ def draw_masks(film: Film, curves: np.ndarray, touched: Sequence[str], cost: str
         "leak": "class told from the mask, above chance",
     }
     here = [measure for measure in titles if last[:, :, MEASURES.index(measure)].any()]
-    for place, (column, measure) in enumerate(zip([*st.columns(2, gap="medium"), *st.columns(2, gap="medium")], here, strict=False)):
+    for place, (column, measure) in enumerate(
+        zip([*st.columns(2, gap="medium"), *st.columns(2, gap="medium")], here, strict=False)
+    ):
         with column:
-            bars = [bar(arm, last[:, ARMS.index(arm), MEASURES.index(measure)]) for arm in asked if measure != "leak" or arm != "optimised"]
+            bars = [
+                bar(arm, last[:, ARMS.index(arm), MEASURES.index(measure)])
+                for arm in asked
+                if measure != "leak" or arm != "optimised"
+            ]
             options = {} if measure in ("faithful", "leak") else {"x_format": ".0%"}
             chart = charts.bars_with_intervals(bars, titles[measure], page.palette(), **options)
-            page.figure(chart, f"{card.slug}-live-{measure}{place}", "Means and 95 % intervals over classifiers.", cost)
+            page.figure(
+                chart,
+                f"{card.slug}-live-{measure}{place}",
+                "Means and 95 % intervals over classifiers.",
+                cost,
+            )
     gallery(film, asked, "Maps of one scene of the first seed, each up to its largest value")
 
 
 def draw_orders(film: Film, curves: np.ndarray, asked: Sequence[str], name: str, cost: str) -> None:
-    """Accuracy, accuracy on swapped backgrounds, and overlap of masks or boxes, for every order."""
+    """Accuracy, accuracy on swapped backgrounds, and overlap of masks or boxes, for
+    every order.
+    """
     trained = [arm for arm in asked if not arm.endswith("_box")]
-    learning = curves[:, :, [ARMS.index(arm) for arm in trained if arm != "classify_only"]].any(axis=(0, 2, 3))
-    panels(curves[:, learning][:, :TICKS], trained, PANELS, f"{name}-live", "Each arm's own updates, in tenths; on validation scenes.", cost)
+    learning = curves[:, :, [ARMS.index(arm) for arm in trained if arm != "classify_only"]].any(
+        axis=(0, 2, 3)
+    )
+    panels(
+        curves[:, learning][:, :TICKS],
+        trained,
+        PANELS,
+        f"{name}-live",
+        "Each arm's own updates, in tenths; on validation scenes.",
+        cost,
+    )
     last = film[-1].measured
     if name == "boxes" and last[:, ARMS.index("truth_box")].any():
         finders = [arm for arm in asked if arm != "classify_only"]
         bars = [bar(arm, last[:, ARMS.index(arm), MEASURES.index("found")]) for arm in finders]
-        chart = charts.bars_with_intervals(bars, "objects found: box IoU of 0.5 or more", page.palette(), x_format=".0%")
+        chart = charts.bars_with_intervals(
+            bars, "objects found: box IoU of 0.5 or more", page.palette(), x_format=".0%"
+        )
         page.figure(chart, f"{card.slug}-live-found", "Means and 95 % intervals over seeds.", cost)
-    gallery(film, [arm for arm in asked if arm not in ("classify_only",)], "Predicted masks or boxes of one scene of the first seed")
+    gallery(
+        film,
+        [arm for arm in asked if arm not in ("classify_only",)],
+        "Predicted masks or boxes of one scene of the first seed",
+    )
 
 
-def panels(curves: np.ndarray, arms: Sequence[str], kinds: Sequence[tuple[str, str]], key: str, notice: str, cost: str) -> None:
+def panels(
+    curves: np.ndarray,
+    arms: Sequence[str],
+    kinds: Sequence[tuple[str, str]],
+    key: str,
+    notice: str,
+    cost: str,
+) -> None:
     """One small chart a curve, all with the same limits."""
     if not curves.shape[1]:
         return
@@ -298,7 +427,9 @@ def panels(curves: np.ndarray, arms: Sequence[str], kinds: Sequence[tuple[str, s
         if lines:
             limits = {"x_domain": (0.0, 1.0), "y_domain": (0.0, 1.0), "y_format": ".0%"}
             with column:
-                chart = charts.curves(x, lines, "share of the updates", title, palette=page.palette(), **limits)
+                chart = charts.curves(
+                    x, lines, "share of the updates", title, palette=page.palette(), **limits
+                )
                 page.figure(chart, f"{card.slug}-{key}-{name}", notice, cost, moving=True)
 
 
@@ -308,8 +439,17 @@ def gallery(film: Film, asked: Sequence[str], words: str) -> None:
     if not last.scene.any():
         return
     there = [arm for arm in asked if last.shown[0, ARMS.index(arm)].any()]
-    drawn = [images.attribution(last.shown[0, ARMS.index(arm)].astype(float), False, page.palette(), 127.0) for arm in there]
-    sheet = images.grid(np.stack([last.scene[0].transpose(1, 2, 0), *drawn]), 6, scale=3, gap=8, paper=page.palette().background)
+    drawn = [
+        images.attribution(last.shown[0, ARMS.index(arm)].astype(float), False, page.palette(), 127.0)
+        for arm in there
+    ]
+    sheet = images.grid(
+        np.stack([last.scene[0].transpose(1, 2, 0), *drawn]),
+        6,
+        scale=3,
+        gap=8,
+        paper=page.palette().background,
+    )
     st.image(images.png(sheet), alt=f"{words}: the scene, " + ", ".join(map(label, there)))
     st.caption(f"{words}, row by row: the scene, " + ", ".join(map(label, there)) + ".")
 
@@ -352,16 +492,18 @@ def answer(command: str) -> None:
         every_arm(rows, cell)
     st.markdown("##### Two tasks, one encoder")
     st.markdown(
-        "How fast the networks learn decides here. The rate was chosen on validation scenes, for the plain classifier. At twice that rate, where "
-        "classifiers often fail, segmenting first led classifying alone by 20.0 points [2.4, 37.6] with swapped backgrounds at equal encoder updates "
-        "(n = 6 seeds); what it is at the chosen rate stands among the claims above."
+        "How fast the networks learn decides here. The rate was chosen on validation scenes, for the plain"
+        " classifier. At twice that rate, where classifiers often fail, segmenting first led classifying"
+        " alone by 20.0 points [2.4, 37.6] with swapped backgrounds at equal encoder updates (n = 6 seeds);"
+        " what it is at the chosen rate stands among the claims above."
     )
     for cell in ("encoder", "task", "boxes"):
         every_arm(rows, cell)
     st.caption(
-        "Shares, 95 % intervals over seeds, not corrected for their number; described, not claimed beforehand. Faithful: area under insertion "
-        "minus area under deletion, filled with the picture's mean colour. Leak: accuracy of the class decoded from the mask alone, minus that of "
-        "guessing. Forgotten: what the first task has lost by the end of the second."
+        "Shares, 95 % intervals over seeds, not corrected for their number; described, not claimed"
+        " beforehand. Faithful: area under insertion minus area under deletion, filled with the picture's"
+        " mean colour. Leak: accuracy of the class decoded from the mask alone, minus that of guessing."
+        " Forgotten: what the first task has lost by the end of the second."
     )
     st.code(command, language="bash", wrap_lines=True)
 
@@ -372,9 +514,21 @@ def every_arm(rows: list[dict], cell: str) -> None:
     lines = tables.table(rows, cell, asked[:1])
     full = {line.arm: line for line in tables.table(rows, cell, asked)}
     n = next(iter(lines[0].measures.values())).n
-    bars = [Bar(label(line.arm), *(getattr(line.measures[asked[0]], name) for name in ("mean", "low", "high")), ROLES[line.arm]) for line in lines]
+    bars = [
+        Bar(
+            label(line.arm),
+            *(getattr(line.measures[asked[0]], name) for name in ("mean", "low", "high")),
+            ROLES[line.arm],
+        )
+        for line in lines
+    ]
     title = f"{HEADS[asked[0]]}: {tables.CELLS[cell]}"
-    page.figure(charts.bars_with_intervals(bars, title, page.palette()), f"{card.slug}-{cell}", "Means and 95 % intervals.", f"n = {n} seeds")
+    page.figure(
+        charts.bars_with_intervals(bars, title, page.palette()),
+        f"{card.slug}-{cell}",
+        "Means and 95 % intervals.",
+        f"n = {n} seeds",
+    )
     with st.expander(f"Every measure: {tables.CELLS[cell]}"):
         table = {"arm": [label(arm) for arm in full]}
         table |= {HEADS[name]: [digits(line.measures.get(name)) for line in full.values()] for name in asked}
@@ -386,7 +540,10 @@ def digits(interval: object) -> str:
     return "–" if interval is None else charts.with_interval(interval.mean, interval.low, interval.high)
 
 
-what_to_do = "Pick a picture, or bring your own: one pass gives the answer and where it rests. Shrink the mask and see what it still keeps."
+what_to_do = (
+    "Pick a picture, or bring your own: one pass gives the answer and where it rests. Shrink the mask and see"
+    " what it still keeps."
+)
 choices = {
     "source": inputs.SOURCES,
     "photograph": tuple(uploads.gallery()),
@@ -402,14 +559,19 @@ elif act == "Train":
         config, seeds = settings.ask(card.slug, LearnedSalienceConfig, seeds=3)
     with picture:
         st.caption(
-            "About 50 seconds a seed on one core for two arms of salience, 40 of order or boxes; two to three times as long for all arms. Fewer "
-            "updates are faster, and then classifiers know less. Boxes of maps are a fair question only to a classifier that looks at the object: "
-            "let the background agree with the class 0.25 of the time there, where it tells nothing."
+            "About 50 seconds a seed on one core for two arms of salience, 40 of order or boxes; two to three"
+            " times as long for all arms. Fewer updates are faster, and then classifiers know less. Boxes of"
+            " maps are a fair question only to a classifier that looks at the object: let the background"
+            " agree with the class 0.25 of the time there, where it tells nothing."
         )
         training.live(card, subject, config, seeds, draw)
 elif act == "Answer":
     if found := evidence.answer(card, subject):
         answer(found["command"])
 else:
-    formulas = {"What a masker is taught": masker.loss, "One pass": masker.Masker.forward, "The rival: a mask for each picture": masker.optimised}
+    formulas = {
+        "What a masker is taught": masker.loss,
+        "One pass": masker.Masker.forward,
+        "The rival: a mask for each picture": masker.optimised,
+    }
     page.read(card, subject.done_before, formulas)

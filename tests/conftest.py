@@ -1,4 +1,6 @@
-"""What all tests share: a home of their own, one thread, and no setting of the developer's machine."""
+"""What all tests share: a home of their own, one thread, and no setting of the
+developer's machine.
+"""
 
 import os
 import shutil
@@ -15,7 +17,15 @@ def pytest_configure(config: pytest.Config) -> None:
     """Before any test module is imported; child processes inherit all of it."""
     os.environ["MLCV_HOME"] = tempfile.mkdtemp(prefix="mlcv-explore-tests-")
     os.environ["OMP_NUM_THREADS"] = "1"
-    for name in ("MLCV_SCHEDULER", "MLCV_PUBLIC", "MLCV_IDEAS", "MLCV_MODELS", "MLCV_RUNS_MB", "MLCV_WORKER_MEMORY", "MLCV_FEEDBACK_URL"):
+    for name in (
+        "MLCV_SCHEDULER",
+        "MLCV_PUBLIC",
+        "MLCV_IDEAS",
+        "MLCV_MODELS",
+        "MLCV_RUNS_MB",
+        "MLCV_WORKER_MEMORY",
+        "MLCV_FEEDBACK_URL",
+    ):
         os.environ.pop(name, None)
 
 
@@ -25,10 +35,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What shares films or fixtures goes to one worker; runs that are made again, the longest of all, go out first and one by one."""
+    """What shares films or fixtures goes to one worker; runs that are made again, the
+    longest of all, go out first and one by one.
+    """
     for item in items:
         slug = item.callspec.params.get("slug") if hasattr(item, "callspec") else None
         longest = item.get_closest_marker("slow") and slug
-        group = f"{item.path.name} {slug} {item.name if longest else ''}" if item.path.name == "test_every_idea.py" and slug else item.path.name
+        group = (
+            f"{item.path.name} {slug} {item.name if longest else ''}"
+            if item.path.name == "test_every_idea.py" and slug
+            else item.path.name
+        )
         item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: not (item.path.name == "test_every_idea.py" and item.get_closest_marker("slow")))
+    items.sort(
+        key=lambda item: not (item.path.name == "test_every_idea.py" and item.get_closest_marker("slow"))
+    )

@@ -18,4 +18,8 @@ def opened(slug: str, **link: str) -> AppTest:
 
 def words(app: AppTest) -> str:
     """Its text, captions and messages."""
-    return "\n".join(str(element.value) for kind in ("markdown", "caption", "info", "warning", "error") for element in app.get(kind))
+    return "\n".join(
+        str(element.value)
+        for kind in ("markdown", "caption", "info", "warning", "error")
+        for element in app.get(kind)
+    )

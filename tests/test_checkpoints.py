@@ -1,4 +1,6 @@
-"""Classifiers and their checkpoints: the recipe by hand, training taken up again, cards that fit and cards that do not, weights from elsewhere."""
+"""Classifiers and their checkpoints: the recipe by hand, training taken up again, cards
+that fit and cards that do not, weights from elsewhere.
+"""
 
 import hashlib
 import http.server
@@ -42,7 +44,11 @@ def one_sentence(error: Exception) -> bool:
 def test_the_rate_rises_to_its_peak_and_falls_to_nothing() -> None:
     recipe = Recipe(peak_rate=0.4, warm_share=0.25)
     rates = [classifiers.rate(recipe, step, 100) for step in range(100)]
-    assert rates[:2] == pytest.approx([0.4 / 25, 0.8 / 25]) and max(rates) == pytest.approx(0.4) and rates.index(max(rates)) == 24
+    assert (
+        rates[:2] == pytest.approx([0.4 / 25, 0.8 / 25])
+        and max(rates) == pytest.approx(0.4)
+        and rates.index(max(rates)) == 24
+    )
     assert rates[-1] == pytest.approx(0.4 / 76) and np.diff(rates[24:]) == pytest.approx(-0.4 / 76)
 
 
@@ -52,7 +58,13 @@ def test_a_picture_is_moved_whole_and_mirrored_or_not() -> None:
     rows = {tuple(picture[0, 0].tolist()) for picture in moved}
     upright = {(0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5)}
     assert rows == upright | {row[::-1] for row in upright}
-    assert torch.equal(classifiers.augmented(padded, Recipe(shift=1, flip=False), 4, torch.Generator())[:, :, 0], moved[:, :, 0]) is False
+    assert (
+        torch.equal(
+            classifiers.augmented(padded, Recipe(shift=1, flip=False), 4, torch.Generator())[:, :, 0],
+            moved[:, :, 0],
+        )
+        is False
+    )
     still = classifiers.augmented(padded[:, :, :4, :4], Recipe(shift=0, flip=False), 4, torch.Generator())
     assert torch.equal(still, padded[:, :, :4, :4])
 
@@ -72,13 +84,19 @@ def test_every_relu_is_a_module_used_once_and_not_in_place(architecture: str) ->
         module.register_forward_hook(lambda module, *_: uses.append(module))
     network(torch.rand(2, 3, 32, 32))
     count = {"residual_classifier": 8, "whitened_classifier": 7}[architecture]
-    assert len(found) == count and {id(module) for module in uses} == {id(module) for module in found} and len(uses) == count
+    assert (
+        len(found) == count
+        and {id(module) for module in uses} == {id(module) for module in found}
+        and len(uses) == count
+    )
     assert not any(module.inplace for module in found)
 
 
 def test_whitening_filters_make_patches_uncorrelated_and_of_one_variance() -> None:
     chance = np.random.default_rng(2)
-    smooth = np.kron(chance.integers(0, 200, (300, 1, 8, 8)), np.ones((1, 3, 2, 2))) + chance.integers(0, 56, (300, 3, 16, 16))
+    smooth = np.kron(chance.integers(0, 200, (300, 1, 8, 8)), np.ones((1, 3, 2, 2))) + chance.integers(
+        0, 56, (300, 3, 16, 16)
+    )
     network = classifiers.whitened_classifier(4, 2, MEAN, STD)
     classifiers.whiten(network, smooth.astype(np.uint8))
     seen = network.whiten[0](network.normalise(torch.from_numpy(smooth).float() / 255))
@@ -93,7 +111,9 @@ def test_the_first_epochs_see_small_pictures() -> None:
     recipe = TINY.replace(epochs=4, small_epochs=2, batch_size=40)
     state = classifiers.course(recipe, 2, MEAN, STD, 0)
     state.network.register_forward_pre_hook(lambda _, given: sides.append(given[0].shape[-1]))
-    for _ in classifiers.epochs(recipe, state, np.zeros((40, 3, 32, 32), np.uint8), np.zeros(40, np.int64), 0):
+    for _ in classifiers.epochs(
+        recipe, state, np.zeros((40, 3, 32, 32), np.uint8), np.zeros(40, np.int64), 0
+    ):
         pass
     assert sides == [24, 24, 32, 32]
 
@@ -121,7 +141,9 @@ def test_a_course_taken_up_again_ends_as_one_that_never_stopped(architecture: st
     through = after()
     for stop in (1, 2):
         again = after(stop)
-        assert again.keys() == through.keys() and all(torch.equal(again[name], through[name]) for name in through)
+        assert again.keys() == through.keys() and all(
+            torch.equal(again[name], through[name]) for name in through
+        )
 
 
 # --- training a checkpoint
@@ -129,7 +151,9 @@ def test_a_course_taken_up_again_ends_as_one_that_never_stopped(architecture: st
 
 @pytest.fixture
 def colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Reddish and bluish pictures as an own folder, and a plan to train on them; returns where checkpoints may go."""
+    """Reddish and bluish pictures as an own folder, and a plan to train on them;
+    returns where checkpoints may go.
+    """
     chance = np.random.default_rng(1)
     for part, count in (("train", 40), ("test", 10)):
         for label, name in enumerate(("blue", "red")):
@@ -148,10 +172,20 @@ def colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_was_trained_is_stored_small_and_is_as_good_as_its_card_says(colours: Path) -> None:
     card = checkpoints.train("colours", 3, TINY.replace(epochs=10), colours)
     model = checkpoints.read(colours / "colours" / "3", "colours/3")
-    assert {value.dtype for value in load_file(colours / "colours" / "3" / "weights.safetensors").values()} == {torch.float16, torch.int64}
+    assert {
+        value.dtype for value in load_file(colours / "colours" / "3" / "weights.safetensors").values()
+    } == {torch.float16, torch.int64}
     assert model.classes == ("blue", "red") and model.side == 16 and not model.network.training
-    assert checkpoints.accuracy_of(model.network, data.load("colours").test) == card["metrics"]["test_accuracy"] > 0.9
-    assert card["steps"] == 10 * 5 and card["seed"] == 3 and card["data"]["fingerprint"] == data.load("colours").fingerprint
+    assert (
+        checkpoints.accuracy_of(model.network, data.load("colours").test)
+        == card["metrics"]["test_accuracy"]
+        > 0.9
+    )
+    assert (
+        card["steps"] == 10 * 5
+        and card["seed"] == 3
+        and card["data"]["fingerprint"] == data.load("colours").fingerprint
+    )
 
 
 def test_a_training_that_was_stopped_goes_on_to_the_same_weights(colours: Path) -> None:
@@ -169,10 +203,14 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(colours: Path) 
 
 def test_weights_know_nothing_of_the_test_part(colours: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, recipe = data.load("colours"), TINY.replace(architecture="whitened_classifier")
-    other = replace(whole, test=replace(whole.test, images=255 - whole.test.images, labels=1 - whole.test.labels))
+    other = replace(
+        whole, test=replace(whole.test, images=255 - whole.test.images, labels=1 - whole.test.labels)
+    )
     digests = set()
     for number, dataset in enumerate((whole, other)):
-        monkeypatch.setitem(checkpoints.PLANS, "colours", Plan(lambda _, given=dataset: given, TINY, MEAN, STD))
+        monkeypatch.setitem(
+            checkpoints.PLANS, "colours", Plan(lambda _, given=dataset: given, TINY, MEAN, STD)
+        )
         digests.add(checkpoints.train("colours", 0, recipe, colours / str(number))["sha256"])
     assert len(digests) == 1
 
@@ -195,7 +233,9 @@ def test_bad_names_and_settings_are_told_in_a_sentence(capsys: pytest.CaptureFix
 def spoilt(folder: Path, **changes: object) -> CheckpointError:
     """What reading says once the card is changed."""
     card = json.loads((folder / "card.json").read_text())
-    (folder / "card.json").write_text(json.dumps({key: value for key, value in {**card, **changes}.items() if value is not None}))
+    (folder / "card.json").write_text(
+        json.dumps({key: value for key, value in {**card, **changes}.items() if value is not None})
+    )
     with pytest.raises(CheckpointError) as error:
         checkpoints.read(folder, "a model")
     assert one_sentence(error.value)
@@ -205,8 +245,12 @@ def spoilt(folder: Path, **changes: object) -> CheckpointError:
 def test_a_card_that_does_not_fit_its_weights_names_the_first_tensor(colours: Path) -> None:
     checkpoints.train("colours", 0, out=colours)
     folder = colours / "colours" / "0"
-    assert "tensor 'linear.weight' is [2, 32], the architecture has [3, 32]" in str(spoilt(folder, classes=["a", "b", "c"]))
-    assert "tensor 'stem.0.weight' is [4, 3, 3, 3], the architecture has [5, 3, 3, 3]" in str(spoilt(folder, arguments={"width": 5}))
+    assert "tensor 'linear.weight' is [2, 32], the architecture has [3, 32]" in str(
+        spoilt(folder, classes=["a", "b", "c"])
+    )
+    assert "tensor 'stem.0.weight' is [4, 3, 3, 3], the architecture has [5, 3, 3, 3]" in str(
+        spoilt(folder, arguments={"width": 5})
+    )
     assert "architecture 'a_dream'" in str(spoilt(folder, architecture="a_dream"))
     assert "lacks input.std" in str(spoilt(folder, input={"size": 16, "mean": MEAN}))
     assert "lacks classes" in str(spoilt(folder, classes=None))
@@ -230,8 +274,11 @@ def test_weights_that_are_others_or_none_are_refused(colours: Path) -> None:
 
 def test_scenes_are_taught_and_tested_apart_and_their_tags_tell_as_much_as_the_name_says() -> None:
     plain, tagged = (checkpoints.plan(name).pictures(3) for name in ("scenes", "scenes-tagged"))
-    assert plain.train.classes == tagged.train.classes and len(plain.train) == 6000 and len(plain.test) == 2000
-    assert np.array_equal(plain.train.labels, tagged.train.labels)  # scenes of one seed differ in the tag alone
+    assert (
+        plain.train.classes == tagged.train.classes and len(plain.train) == 6000 and len(plain.test) == 2000
+    )
+    # scenes of one seed differ in the tag alone
+    assert np.array_equal(plain.train.labels, tagged.train.labels)
     changed = (plain.train.images != tagged.train.images).any(axis=(1, 2, 3)).mean()
     assert 0.72 < changed < 0.78
     assert not np.array_equal(plain.train.images[:2000], plain.test.images)
@@ -243,7 +290,9 @@ def test_scenes_are_taught_and_tested_apart_and_their_tags_tell_as_much_as_the_n
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_checkpoint_is_whole_and_small(name: str) -> None:
     model = checkpoints.load(name)
-    assert model.card["name"] == name and model.card["command"].startswith(f"python -m mlcv_explore train {name.split('/')[0]} --seed")
+    assert model.card["name"] == name and model.card["command"].startswith(
+        f"python -m mlcv_explore train {name.split('/')[0]} --seed"
+    )
     assert (checkpoints.FOLDER / name / "weights.safetensors").stat().st_size <= 4e6
     logits = model.network(torch.rand(2, 3, model.side, model.side))
     assert logits.shape == (2, len(model.classes)) and logits.isfinite().all()
@@ -253,7 +302,9 @@ def test_an_average_is_the_mean_of_its_seeds_logits() -> None:
     members = checkpoints.members("cifar10")
     pictures = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     mean = sum(member.network(pictures) for member in members) / len(members)
-    assert len(members) == 5 and torch.allclose(checkpoints.load("cifar10").network(pictures), mean, atol=1e-5)
+    assert len(members) == 5 and torch.allclose(
+        checkpoints.load("cifar10").network(pictures), mean, atol=1e-5
+    )
     assert all(member.card["metrics"]["test_accuracy"] >= 0.88 for member in members)
     assert checkpoints.load("cifar10/0") is checkpoints.load("cifar10/0")
 
@@ -261,14 +312,18 @@ def test_an_average_is_the_mean_of_its_seeds_logits() -> None:
 @pytest.mark.parametrize("architecture", classifiers.ARCHITECTURES)
 def test_networks_side_by_side_are_the_mean_of_them_layer_by_layer(architecture: str) -> None:
     chance = stream(0, "a test")
-    networks = [seeded(seed, lambda: classifiers.ARCHITECTURES[architecture](4, 3, MEAN, STD)) for seed in range(3)]
+    networks = [
+        seeded(seed, lambda: classifiers.ARCHITECTURES[architecture](4, 3, MEAN, STD)) for seed in range(3)
+    ]
     for network in networks:
         if architecture == "whitened_classifier":
             classifiers.whiten(network, np.random.default_rng(0).integers(0, 256, (20, 3, 16, 16), np.uint8))
         network(torch.rand(32, 3, 16, 16, generator=chance))  # running statistics of its own
         network.eval().requires_grad_(False)
     whole, picture = checkpoints.averaged(networks), torch.rand(3, 16, 16, generator=chance)
-    assert torch.allclose(whole(picture[None]), sum(network(picture[None]) for network in networks) / 3, atol=1e-5)
+    assert torch.allclose(
+        whole(picture[None]), sum(network(picture[None]) for network in networks) / 3, atol=1e-5
+    )
     assert list(saliency.layers(whole)) == list(saliency.layers(networks[0]))
     both_signs = saliency.SaliencySettings(cam_positive=False)
     cams = [methods.grad_cam(network, picture, 1, both_signs).values for network in networks]
@@ -276,7 +331,8 @@ def test_networks_side_by_side_are_the_mean_of_them_layer_by_layer(architecture:
     anew = saliency.randomised(whole, 2, 0)
     kept, last = dict(whole.named_parameters()), list(saliency.layers(whole))[-2]
     lost = anew.get_submodule(last).weight != kept[f"{last}.weight"]
-    assert lost.flatten(1).any(1).all() and torch.equal(anew.halve1[0].weight, whole.halve1[0].weight)  # in every member, and there alone
+    # in every member, and there alone
+    assert lost.flatten(1).any(1).all() and torch.equal(anew.halve1[0].weight, whole.halve1[0].weight)
 
 
 @pytest.mark.slow
@@ -286,7 +342,9 @@ def test_a_shipped_classifier_is_as_good_on_photographs_as_its_card_says() -> No
         pytest.skip("needs CIFAR-10 under MLCV_DATA")
     test = data.load("cifar10").test
     model = checkpoints.load("cifar10/0")
-    assert checkpoints.accuracy_of(model.network, test) == pytest.approx(model.card["metrics"]["test_accuracy"], abs=0.002)
+    assert checkpoints.accuracy_of(model.network, test) == pytest.approx(
+        model.card["metrics"]["test_accuracy"], abs=0.002
+    )
 
 
 # --- weights from elsewhere
@@ -294,11 +352,19 @@ def test_a_shipped_classifier_is_as_good_on_photographs_as_its_card_says() -> No
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A reader's own model: a torchvision architecture with weights that were never trained."""
+    """A reader's own model: a torchvision architecture with weights that were never
+    trained.
+    """
     folder = tmp_path / "models" / "mine"
     folder.mkdir(parents=True)
-    save_file(models.get_model("resnet18", weights=None, num_classes=3).state_dict(), folder / "weights.safetensors")
-    card = {"architecture": "resnet18", "classes": ["a", "b", "c"], "input": {"size": 64, "mean": MEAN, "std": STD}}
+    save_file(
+        models.get_model("resnet18", weights=None, num_classes=3).state_dict(), folder / "weights.safetensors"
+    )
+    card = {
+        "architecture": "resnet18",
+        "classes": ["a", "b", "c"],
+        "input": {"size": 64, "mean": MEAN, "std": STD},
+    }
     (folder / "card.json").write_text(json.dumps(card))
     monkeypatch.setenv("MLCV_MODELS", str(tmp_path / "models"))
     return folder
@@ -327,7 +393,9 @@ def test_own_weights_replaced_under_the_same_name_are_another_model(own: Path) -
 def test_an_own_card_that_does_not_fit_names_torchvisions_own_tensor(own: Path) -> None:
     card = json.loads((own / "card.json").read_text())
     (own / "card.json").write_text(json.dumps({**card, "classes": ["a", "b"]}))
-    with pytest.raises(CheckpointError, match=r"tensor 'fc.weight' is \[3, 512\], the architecture has \[2, 512\]"):
+    with pytest.raises(
+        CheckpointError, match=r"tensor 'fc.weight' is \[3, 512\], the architecture has \[2, 512\]"
+    ):
         available_models.load("mine")
 
 
@@ -336,15 +404,23 @@ def test_an_unknown_model_is_told_with_what_there_is() -> None:
         available_models.load("resnet19")
 
 
-def test_torchvisions_weights_are_read_with_its_own_normalisation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torchvisions_weights_are_read_with_its_own_normalisation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MLCV_HOME", str(tmp_path))
     alone = models.get_model("mobilenet_v3_large", weights=None).eval()
     available_models.weights_file("mobilenet_v3_large").parent.mkdir()
     torch.save(alone.state_dict(), available_models.weights_file("mobilenet_v3_large"))
     model = available_models.load("mobilenet_v3_large")
     pictures = torch.rand(1, 3, 224, 224)
-    seen = (pictures - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
-    assert model.side == 224 and len(model.classes) == 1000 and torch.allclose(model.network(pictures), alone(seen), atol=1e-5)
+    seen = (pictures - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor(
+        [0.229, 0.224, 0.225]
+    ).view(3, 1, 1)
+    assert (
+        model.side == 224
+        and len(model.classes) == 1000
+        and torch.allclose(model.network(pictures), alone(seen), atol=1e-5)
+    )
     available_models.weights_file("mobilenet_v3_large").write_bytes(b"damaged, and of another length")
     with pytest.raises(CheckpointError, match="are damaged") as error:
         available_models.load("mobilenet_v3_large")
@@ -374,7 +450,9 @@ def shelf(tmp_path: Path) -> Iterator[tuple[str, bytes]]:
     thread.join()
 
 
-def test_weights_are_fetched_once_whole_or_not_at_all(shelf: tuple[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_are_fetched_once_whole_or_not_at_all(
+    shelf: tuple[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MLCV_HOME", str(tmp_path))
     address, content = shelf
     right = hashlib.sha256(content).hexdigest()[:8]

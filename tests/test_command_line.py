@@ -1,4 +1,6 @@
-"""The command line: one object or one sentence, the right exit status, and numbers that are the run's own."""
+"""The command line: one object or one sentence, the right exit status, and numbers that
+are the run's own.
+"""
 
 import csv
 import json
@@ -59,7 +61,8 @@ def say(capsys: pytest.CaptureFixture[str]):
 def start(*words: str, **environment: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "mlcv_explore", *words]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a suite started in the background hands on that it is ignored
+    # a suite started in the background hands on that it is ignored
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     return subprocess.Popen(command, **streams, env={**os.environ, **environment}, preexec_fn=heard)
 
 
@@ -83,7 +86,12 @@ def test_a_run_is_one_object_with_the_numbers_of_the_run(say) -> None:
     frames = list(idea.load("coin").run(config, range(6)))
     measured = idea.load("coin").metrics(config, frames)
     assert set(told) == {"slug", "key", "config", "seeds", "seconds", "metrics", "verdict", "verdicts"}
-    assert (told["slug"], told["key"], told["config"], told["seeds"]) == ("coin", config.key(), config.model_dump(), list(range(6)))
+    assert (told["slug"], told["key"], told["config"], told["seeds"]) == (
+        "coin",
+        config.key(),
+        config.model_dump(),
+        list(range(6)),
+    )
     assert set(told["metrics"]) == set(measured) == {"fair_heads", "bent_heads"}
     for name, values in measured.items():
         found = told["metrics"][name]
@@ -92,7 +100,8 @@ def test_a_run_is_one_object_with_the_numbers_of_the_run(say) -> None:
         assert (found["mean"], found["low"], found["high"]) == pytest.approx((values.mean(), low, high))
     difference = measured["bent_heads"] - measured["fair_heads"]
     assert told["verdict"] == told["verdicts"][0]
-    assert [verdict["claim"] for verdict in told["verdicts"]] == ["bent_wins"]  # the other claim's arm is not in a single run
+    # the other claim's arm is not in a single run
+    assert [verdict["claim"] for verdict in told["verdicts"]] == ["bent_wins"]
     assert (told["verdict"]["status"], told["verdict"]["estimate"]["n"]) == ("supported", 6)
     assert told["verdict"]["estimate"]["mean"] == pytest.approx(difference.mean())
 
@@ -102,7 +111,9 @@ def test_few_seeds_stand_beside_their_mean_and_many_do_not(say) -> None:
     few, many = say(*asked, "5").out.splitlines(), say(*asked, "6").out.splitlines()
     values = say(*asked, "5", "--json").json()["metrics"]["bent_heads"]["per_seed"]
     assert few[2].split()[-10:] == [word for seed in range(7, 12) for word in ("seed", str(seed))]
-    assert next(line for line in few if line.startswith("bent_heads")).split()[-5:] == [f"{value:.4f}" for value in values]
+    assert next(line for line in few if line.startswith("bent_heads")).split()[-5:] == [
+        f"{value:.4f}" for value in values
+    ]
     assert many[2].endswith("95 % interval") and not any("seed 7" in line for line in many)
 
 
@@ -126,7 +137,10 @@ def test_seeds_start_where_they_are_told_to(say) -> None:
 
 
 def test_flags_are_the_settings_names_also_with_hyphens(say) -> None:
-    keys = {say("run", "coin", *words, "--seeds", "1", "--json").json()["key"] for words in (("--thumb_side", "right"), ("--thumb-side=right",))}
+    keys = {
+        say("run", "coin", *words, "--seeds", "1", "--json").json()["key"]
+        for words in (("--thumb_side", "right"), ("--thumb-side=right",))
+    }
     assert keys == {idea.load("coin").config(thumb_side="right").key()}
 
 
@@ -154,12 +168,18 @@ def test_without_json_the_answer_can_be_read(say) -> None:
         ("run coin --bendd 0.1", "coin has no setting 'bendd'; did you mean 'bend'?"),
         ("run coin --toss 5", "coin has no setting 'toss'; did you mean 'tosses'?"),
         ("run coin --jsn", "coin has no setting 'jsn'; did you mean 'json'?"),
-        ("run coin --zzz 5", "coin has no setting 'zzz'; the settings are bend, tosses, steps, thumb_side, breaks."),
+        (
+            "run coin --zzz 5",
+            "coin has no setting 'zzz'; the settings are bend, tosses, steps, thumb_side, breaks.",
+        ),
         ("run coin --bend", "expected one argument"),
         ("run coin --seeds 0", "run.seeds must be a whole number between 1 and 10000, got 0."),
         ("run coin --seeds x", "run.seeds must be a whole number between 1 and 10000, got 'x'."),
         ("run coin --seeds nan", "run.seeds must be a whole number between 1 and 10000, got 'nan'."),
-        ("run coin --first-seed -1", "run.first_seed must be a whole number between 0 and 1000000000, got -1."),
+        (
+            "run coin --first-seed -1",
+            "run.first_seed must be a whole number between 0 and 1000000000, got -1.",
+        ),
         ("run coin fair", "run has no use for 'fair'."),
         ("run coni", "There is no idea 'coni'; did you mean 'coin'?"),
         ("run ../coin", "There is no idea '../coin'"),
@@ -205,7 +225,9 @@ def test_a_run_is_kept_where_it_was_told_to_be_else_among_the_runs(say, tmp_path
     assert [run.key for run in runs.all_runs()[0]] == [told["key"]]
 
 
-def test_a_home_that_cannot_be_written_costs_the_copy_not_the_answer(say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_home_that_cannot_be_written_costs_the_copy_not_the_answer(
+    say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("MLCV_HOME", str(tmp_path / "file"))
     said = say("run", "coin", "--seeds", "2", "--json")
@@ -242,9 +264,15 @@ def test_evidence_is_rows_and_verdicts_and_goes_on_where_it_stopped(say) -> None
     assert (record["fingerprint"], record["claims"][0]["margin"]) == (fingerprint.fingerprint("coin"), 0.1)
     bent = [float(row["value"]) for row in rows if row["claim"] == "bent_wins" and row["arm"] == "bent"]
     config = idea.load("coin").config()
-    assert bent == pytest.approx(idea.load("coin").metrics(config, list(idea.load("coin").run(config, range(10))))["bent_heads"])
+    assert bent == pytest.approx(
+        idea.load("coin").metrics(config, list(idea.load("coin").run(config, range(10))))["bent_heads"]
+    )
 
-    (kept,) = [path for path in (runs.home() / "evidence").iterdir() if runs.identity("coin", config, tuple(range(10))) in path.name]
+    (kept,) = [
+        path
+        for path in (runs.home() / "evidence").iterdir()
+        if runs.identity("coin", config, tuple(range(10))) in path.name
+    ]
     outcome = json.loads(kept.read_text())
     kept.write_text(json.dumps({**outcome, "metrics": {**outcome["metrics"], "bent_heads": [0.25] * 10}}))
     say("evidence", "coin")
@@ -256,22 +284,34 @@ def test_a_study_may_be_cut_down_and_changed_elsewhere(say, tmp_path: Path) -> N
     words = ("--first-cells", "1", "--seeds", "2", "--tosses", "3", "--out", str(tmp_path / "tiny"), "--json")
     (told,) = say("evidence", "coin", *words).json()["studies"]
     assert (told["cells"], told["seeds"], told["rows"]) == (1, [0, 1], 4)
-    assert (told["verdicts"][1]["status"], told["verdicts"][1]["estimate"]["n"]) == ("undecided", 0)  # its cell was cut off
+    # its cell was cut off
+    assert (told["verdicts"][1]["status"], told["verdicts"][1]["estimate"]["n"]) == ("undecided", 0)
     record = json.loads((tmp_path / "tiny" / "coin" / "live.json").read_text())
-    assert record["command"] == "python -m mlcv_explore evidence coin --study live --tosses 3 --seeds 2 --first_cells 1"
+    assert (
+        record["command"]
+        == "python -m mlcv_explore evidence coin --study live --tosses 3 --seeds 2 --first_cells 1"
+    )
     assert not idea.ASSETS.exists()
 
 
-def test_a_seed_that_diverges_is_recorded_and_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_seed_that_diverges_is_recorded_and_leaves_the_others_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     values = {"bend": 0.2, "breaks": True, "tosses": 10}
-    assert studies.perform("coin", values, (0, 1))["failed"] == {seed: "The coin broke\nat step 1; lower bend." for seed in ("0", "1")}
+    assert studies.perform("coin", values, (0, 1))["failed"] == {
+        seed: "The coin broke\nat step 1; lower bend." for seed in ("0", "1")
+    }
     whole = studies.perform("coin", {**values, "breaks": False}, (0, 1))
     monkeypatch.setenv("COIN_STRENGTH", "1")  # now it breaks only when two are tossed at once
     assert studies.perform("coin", values, (0, 1))["metrics"] == whole["metrics"]
 
     study = studies.first_cells(idea.load("coin").studies[0], 1)
     study = studies.changed(study, {}, 2)
-    outcome = {"metrics": {"fair_heads": [0.5, None], "bent_heads": [0.7, None]}, "failed": {"1": "broke"}, "seconds": 0.0}
+    outcome = {
+        "metrics": {"fair_heads": [0.5, None], "bent_heads": [0.7, None]},
+        "failed": {"1": "broke"},
+        "seconds": 0.0,
+    }
     table = studies.rows(study, {study.cells[0].config.key(): outcome})
     found = {(row["arm"], row["measure"], row["seed"]): row["value"] for row in table}
     assert (found["bent", "heads", 0], found["bent", "heads", 1]) == (0.7, None)
@@ -282,9 +322,17 @@ def test_a_seed_that_diverges_is_recorded_and_leaves_the_others_alone(monkeypatc
 def test_a_worker_with_other_sources_is_not_believed() -> None:
     class Stranger(Client):
         def submit(self, *words: object, **options: object) -> Future:
-            return super().submit(lambda: {"metrics": {}, "failed": {}, "seconds": 0.0, "fingerprint": "another"})
+            return super().submit(
+                lambda: {"metrics": {}, "failed": {}, "seconds": 0.0, "fingerprint": "another"}
+            )
 
-    with Stranger(processes=False, n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0", set_as_default=False) as client:
+    with Stranger(
+        processes=False,
+        n_workers=1,
+        threads_per_worker=1,
+        dashboard_address="127.0.0.1:0",
+        set_as_default=False,
+    ) as client:
         found = studies.outcomes("coin", [idea.load("coin").config()], (0, 1), client)
         with pytest.raises(ConnectionError, match="other sources"):
             next(found)
@@ -292,16 +340,34 @@ def test_a_worker_with_other_sources_is_not_believed() -> None:
 
 
 def test_an_arm_is_not_taken_for_another_whose_name_it_begins() -> None:
-    outcome = {"metrics": {"noisy_accuracy": [0.5], "noisy_early_accuracy": [0.6]}, "failed": {}, "seconds": 0.0}
+    outcome = {
+        "metrics": {"noisy_accuracy": [0.5], "noisy_early_accuracy": [0.6]},
+        "failed": {},
+        "seconds": 0.0,
+    }
     config = idea.load("coin").config()
     study = idea.Study("live", (idea.Cell("c", config, {"n": "noisy", "e": "noisy_early"}),), (0,))
     table = studies.rows(study, {config.key(): outcome})
-    assert [(row["arm"], row["measure"], row["value"]) for row in table] == [("n", "accuracy", 0.5), ("e", "accuracy", 0.6)]
+    assert [(row["arm"], row["measure"], row["value"]) for row in table] == [
+        ("n", "accuracy", 0.5),
+        ("e", "accuracy", 0.6),
+    ]
 
 
 def test_the_doctor_tells_what_is_here(say, monkeypatch: pytest.MonkeyPatch) -> None:
     found = say("doctor", "--json").json()
-    assert {"versions", "device", "threads", "cores", "memory", "data", "disk", "settings", "scheduler", "shipped"} <= set(found)
+    assert {
+        "versions",
+        "device",
+        "threads",
+        "cores",
+        "memory",
+        "data",
+        "disk",
+        "settings",
+        "scheduler",
+        "shipped",
+    } <= set(found)
     assert found["data"]["digits"]["present"]
     assert found["versions"]["numpy"] == np.__version__
     assert found["settings"]["MLCV_IDEAS"] == str(PRIVATE)
@@ -317,7 +383,9 @@ def test_help_lists_every_setting_with_its_rule(capsys: pytest.CaptureFixture[st
     shown = " ".join(capsys.readouterr().out.split())
     assert left.value.code == 0
     assert "How far the coin leans to heads, in 100 % steps." in shown
-    assert all(f"--{item.name}" in shown and item.rule in shown for item in idea.load("coin").config.settings())
+    assert all(
+        f"--{item.name}" in shown and item.rule in shown for item in idea.load("coin").config.settings()
+    )
 
 
 def test_a_fresh_process_prints_the_object_and_nothing_else() -> None:
@@ -334,7 +402,9 @@ def test_nobody_reading_is_no_error() -> None:
 
 
 def test_an_interrupted_run_ends_quietly() -> None:
-    process = start("run", "coin", "--steps", "200", "--tosses", "10000", "--seeds", "3000", "--progress", "--json")
+    process = start(
+        "run", "coin", "--steps", "200", "--tosses", "10000", "--seeds", "3000", "--progress", "--json"
+    )
     guard = threading.Timer(PATIENCE, process.kill)
     guard.start()
     shown = ""
@@ -348,5 +418,10 @@ def test_an_interrupted_run_ends_quietly() -> None:
 
 
 def test_listing_and_bad_usage_do_not_wait_for_torch() -> None:
-    script = "import sys; from mlcv_explore.command import main; main(['ideas']); main(['run', 'nothing']); sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=PATIENCE).returncode == 0
+    script = (
+        "import sys; from mlcv_explore.command import main; main(['ideas']); main(['run', 'nothing']);"
+        " sys.exit('torch' in sys.modules)"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=PATIENCE).returncode == 0
+    )

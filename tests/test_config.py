@@ -1,4 +1,6 @@
-"""A setting is declared once: values outside it are refused in one sentence, equal values have one key."""
+"""A setting is declared once: values outside it are refused in one sentence, equal
+values have one key.
+"""
 
 import json
 import math
@@ -13,7 +15,9 @@ from mlcv_explore.config import Config, SettingError, setting
 
 
 class TeaConfig(Config):
-    strength: float = setting(1.0, "Strength", low=0.0, high=2.0, step=0.1, unit="g", help="Leaves in the pot.")
+    strength: float = setting(
+        1.0, "Strength", low=0.0, high=2.0, step=0.1, unit="g", help="Leaves in the pot."
+    )
     minutes: int = setting(3, "Minutes", low=1, high=10)
     leaf: str = setting("green", "Leaf", choices=("green", "black"))
     cups: int = setting(2, "Cups", choices=(1, 2, 4), more=True)
@@ -62,7 +66,10 @@ def sentence(**values: object) -> str:
         ({"milk": "perhaps"}, "milk must be true or false, got 'perhaps'"),
         ({"milk": True}, "milk must be false with green leaves, got true"),
         ({"strengthh": 1.0}, "TeaConfig has no setting 'strengthh'; did you mean 'strength'"),
-        ({"zzz": 1.0}, "TeaConfig has no setting 'zzz'; the settings are strength, minutes, leaf, cups, milk"),
+        (
+            {"zzz": 1.0},
+            "TeaConfig has no setting 'zzz'; the settings are strength, minutes, leaf, cups, milk",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_one_sentence(values: dict[str, object], rule: str) -> None:
@@ -73,7 +80,14 @@ def test_what_cannot_be_used_is_refused_in_one_sentence(values: dict[str, object
 
 @pytest.mark.parametrize(
     ("name", "text", "value"),
-    [("strength", "0.5", 0.5), ("minutes", " 7 ", 7), ("minutes", "+7", 7), ("leaf", "black", "black"), ("cups", "4", 4), ("milk", "false", False)],
+    [
+        ("strength", "0.5", 0.5),
+        ("minutes", " 7 ", 7),
+        ("minutes", "+7", 7),
+        ("leaf", "black", "black"),
+        ("cups", "4", 4),
+        ("milk", "false", False),
+    ],
 )
 def test_text_of_a_link_or_a_flag_becomes_the_settings_own_type(name: str, text: str, value: object) -> None:
     assert TeaConfig.checked(name, text) == value
@@ -87,7 +101,12 @@ def test_equal_values_have_one_key_whatever_they_were_written_as() -> None:
 
 
 def test_another_value_or_another_config_has_another_key() -> None:
-    keys = {TeaConfig().key(), TeaConfig(strength=1.1).key(), TeaConfig(minutes=4).key(), CoffeeConfig().key()}
+    keys = {
+        TeaConfig().key(),
+        TeaConfig(strength=1.1).key(),
+        TeaConfig(minutes=4).key(),
+        CoffeeConfig().key(),
+    }
     assert len(keys) == 4
     assert all(re.fullmatch("[0-9a-f]{16}", key) for key in keys)
 
@@ -126,7 +145,13 @@ def test_a_config_cannot_be_changed_only_replaced() -> None:
 
 def test_a_control_finds_all_it_needs() -> None:
     strength, minutes, leaf, cups, milk = TeaConfig.settings()
-    assert (strength.kind, strength.low, strength.high, strength.step, strength.unit) == ("float", 0.0, 2.0, 0.1, "g")
+    assert (strength.kind, strength.low, strength.high, strength.step, strength.unit) == (
+        "float",
+        0.0,
+        2.0,
+        0.1,
+        "g",
+    )
     assert (strength.label, strength.help, strength.more) == ("Strength", "Leaves in the pot.", False)
     assert (minutes.kind, minutes.low, minutes.high, minutes.step) == ("int", 1, 10, None)
     assert (leaf.kind, leaf.choices, leaf.rule) == ("choice", ("green", "black"), "one of green, black")

@@ -1,4 +1,6 @@
-"""A fitted map: a point lies where its nearest features say, by hand and against scikit-learn, and hangs on nothing beside it."""
+"""A fitted map: a point lies where its nearest features say, by hand and against
+scikit-learn, and hangs on nothing beside it.
+"""
 
 import itertools
 import subprocess
@@ -48,20 +50,28 @@ def test_a_point_halfway_between_two_features_with_the_others_far_lies_halfway_b
 
 
 def test_weights_by_hand():
-    """From 3 the distances to 0, 1, 2, 4, 8 are 3, 2, 1, 1, 5; 100 is the sixth and does not count."""
+    """From 3 the distances to 0, 1, 2, 4, 8 are 3, 2, 1, 1, 5; 100 is the sixth and
+    does not count.
+    """
     weights = np.array([1 / 3, 1 / 2, 1, 1, 1 / 5])
     x = (weights * [0, 1, 2, 4, 8]).sum() / weights.sum()
     y = (weights * [0, 1, 4, 16, 64]).sum() / weights.sum()
     np.testing.assert_allclose(tiny_map().place(np.array([[3.0]])), [[x, y]], rtol=1e-6)
     distances, places = tiny_map().nearest(np.array([[3.0], [7.0]]))
     np.testing.assert_array_equal(distances, [[1, 1, 2, 3, 5], [1, 3, 5, 6, 7]])
-    assert set(places[0][:2]) == {2, 3} and list(places[0][2:]) == [1, 0, 4] and list(places[1]) == [4, 3, 2, 1, 0]
+    assert (
+        set(places[0][:2]) == {2, 3}
+        and list(places[0][2:]) == [1, 0, 4]
+        and list(places[1]) == [4, 3, 2, 1, 0]
+    )
 
 
 @pytest.mark.parametrize("offset", [0.0, 300.0])
 def test_places_are_those_of_scikit_learn(offset: float):
     subject, points = some_map(offset=offset), numpy_stream(1, "points").normal(offset, 2, (50, 7))
-    wide = KNeighborsRegressor(NEIGHBOURS, weights="distance", algorithm="kd_tree").fit(subject.features.astype(float), subject.coordinates)
+    wide = KNeighborsRegressor(NEIGHBOURS, weights="distance", algorithm="kd_tree").fit(
+        subject.features.astype(float), subject.coordinates
+    )
     np.testing.assert_allclose(subject.place(points), wide.predict(points), rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal(subject.nearest(points)[1], wide.kneighbors(points)[1])
 
@@ -72,7 +82,9 @@ def test_a_place_and_a_strangeness_do_not_depend_on_the_company(count: int, whic
     points = np.random.default_rng(seed).normal(0, 2, (count, 7)).astype(np.float32)
     which %= count
     np.testing.assert_array_equal(subject.place(points)[which], subject.place(points[which : which + 1])[0])
-    np.testing.assert_array_equal(subject.strangeness(points)[which], subject.strangeness(points[which : which + 1])[0])
+    np.testing.assert_array_equal(
+        subject.strangeness(points)[which], subject.strangeness(points[which : which + 1])[0]
+    )
 
 
 def test_strangeness_is_low_in_the_dense_middle_and_one_far_away():
@@ -82,22 +94,32 @@ def test_strangeness_is_low_in_the_dense_middle_and_one_far_away():
 
 
 def test_strangeness_by_hand():
-    """With six on the line the fifth neighbour of each is its furthest: 100, 99, 98, 96, 92 and 100 away."""
+    """With six on the line the fifth neighbour of each is its furthest: 100, 99, 98,
+    96, 92 and 100 away.
+    """
     subject = tiny_map()
     np.testing.assert_array_equal(subject.strangeness(np.array([[3.0]])), [0])  # its fifth is 5 away
-    np.testing.assert_allclose(subject.strangeness(np.array([[-87.5], [-89.0], [-107.0]])), [1 / 6, 2 / 6, 1])  # fifths 95.5, 97, 115
+    # fifths 95.5, 97, 115
+    np.testing.assert_allclose(subject.strangeness(np.array([[-87.5], [-89.0], [-107.0]])), [1 / 6, 2 / 6, 1])
 
 
 def test_strangeness_is_the_share_of_smaller_fifth_distances_of_the_others():
     subject, points = some_map(60), numpy_stream(2, "points").normal(0, 1.5, (20, 7))
     features = subject.features.astype(float)
-    own = [sorted(np.linalg.norm(features - one, axis=1)[np.arange(60) != place])[4] for place, one in enumerate(features)]
+    own = [
+        sorted(np.linalg.norm(features - one, axis=1)[np.arange(60) != place])[4]
+        for place, one in enumerate(features)
+    ]
     fifth = [sorted(np.linalg.norm(features - one, axis=1))[4] for one in points]
-    np.testing.assert_allclose(subject.strangeness(points), [np.mean([other < one for other in own]) for one in fifth])
+    np.testing.assert_allclose(
+        subject.strangeness(points), [np.mean([other < one for other in own]) for one in fifth]
+    )
 
 
 def test_a_map_of_fewer_features_than_five_uses_all():
-    subject = FittedMap(np.array([[0.0], [3.0]], dtype=np.float32), np.array([[0, 0], [9, 0]], dtype=np.float32))
+    subject = FittedMap(
+        np.array([[0.0], [3.0]], dtype=np.float32), np.array([[0, 0], [9, 0]], dtype=np.float32)
+    )
     np.testing.assert_allclose(subject.place(np.array([[1.0]])), [[3, 0]])
     assert subject.nearest(np.array([[1.0]]))[0].shape == (1, 2)
 
@@ -119,5 +141,7 @@ fitted = FittedMap(grid, grid[:, :2])
 fitted.place(grid), fitted.strangeness(grid)
 sys.exit(", ".join({{"umap", "numba", "sklearn", "torch"}} & set(sys.modules)) or 0)
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=120
+    )
     assert (done.returncode, done.stderr) == (0, "")

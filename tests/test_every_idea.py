@@ -1,4 +1,6 @@
-"""The promises every idea keeps, asked of all that are found. A new idea is tested by being there."""
+"""The promises every idea keeps, asked of all that are found. A new idea is tested by
+being there.
+"""
 
 import itertools
 import json
@@ -52,7 +54,11 @@ def equal(first: Sequence[Any], second: Sequence[Any]) -> bool:
     """Bit for bit, types too."""
     return len(first) == len(second) and all(
         type(getattr(a, item.name)) is type(getattr(b, item.name))
-        and np.array_equal(getattr(a, item.name), getattr(b, item.name), equal_nan=isinstance(getattr(a, item.name), np.ndarray))
+        and np.array_equal(
+            getattr(a, item.name),
+            getattr(b, item.name),
+            equal_nan=isinstance(getattr(a, item.name), np.ndarray),
+        )
         for a, b in zip(first, second, strict=True)
         for item in fields(a)
     )
@@ -106,7 +112,9 @@ def test_its_quick_film_is_finite_and_counts_up_to_its_end(slug: str) -> None:
 
 @every_idea
 def test_runs_that_take_turns_make_the_film_of_a_run_alone(slug: str) -> None:
-    """With the same seeds the same film, whatever runs beside it; with another seed another."""
+    """With the same seeds the same film, whatever runs beside it; with another seed
+    another.
+    """
     subject = idea.load(slug)
     turns = itertools.zip_longest(subject.run(subject.quick, SEEDS), subject.run(subject.quick, (2,)))
     first, other = ([frame for frame in frames if frame is not None] for frames in zip(*turns, strict=True))
@@ -116,10 +124,16 @@ def test_runs_that_take_turns_make_the_film_of_a_run_alone(slug: str) -> None:
 
 @every_idea
 def test_its_frames_are_plain_values_that_do_not_change_later(slug: str) -> None:
-    """A frame that is a view of something that its run, or another, goes on writing to would differ once the run is over."""
+    """A frame that is a view of something that its run, or another, goes on writing to
+    would differ once the run is over.
+    """
     frames = quick_film_as_it_came(slug, SEEDS)
     assert [packed for _, packed in frames] == [film.pack([frame]) for frame, _ in frames]
-    assert all(isinstance(getattr(frame, item.name), (int, float, str, np.ndarray)) for frame, _ in frames for item in fields(frame))
+    assert all(
+        isinstance(getattr(frame, item.name), (int, float, str, np.ndarray))
+        for frame, _ in frames
+        for item in fields(frame)
+    )
 
 
 @every_idea
@@ -189,12 +203,19 @@ def test_its_studies_ask_what_can_be_run_and_answer_every_claim(slug: str) -> No
         for cell in study.cells:
             assert isinstance(cell.config, subject.config)
             assert set(cell.arms.values()) <= arms_of(slug), cell
-            for name, value in (pair for claim in subject.claims if claim.name == cell.claim for pair in claim.when):
+            for name, value in (
+                pair for claim in subject.claims if claim.name == cell.claim for pair in claim.when
+            ):
                 assert getattr(cell.config, name) == value, (cell.claim, name)
     if subject.studies:
         live = subject.studies[0]
         answered = {(cell.claim, arm) for cell in live.cells for arm in cell.arms}
-        assert all((claim.name, arm) in answered for claim in subject.claims for pair in claim.contrasts for arm in pair)
+        assert all(
+            (claim.name, arm) in answered
+            for claim in subject.claims
+            for pair in claim.contrasts
+            for arm in pair
+        )
 
 
 @every_idea
@@ -206,11 +227,30 @@ def test_its_config_goes_through_json_and_refuses_what_it_does_not_know(slug: st
     with pytest.raises(SettingError, match="has no setting"):
         subject.config(no_such_setting=1)
     names = {item.name for item in subject.config.settings()}
-    assert names & {"seeds", "first_seed", "threads", "first_cells", "out", "json", "progress", "help", "study", "scheduler"} == set()
+    assert (
+        names
+        & {
+            "seeds",
+            "first_seed",
+            "threads",
+            "first_cells",
+            "out",
+            "json",
+            "progress",
+            "help",
+            "study",
+            "scheduler",
+        }
+        == set()
+    )
 
 
 def settings_of_every_idea() -> list[Any]:
-    return [pytest.param(card.slug, item, id=f"{card.slug}-{item.name}") for card in idea.cards() for item in idea.load(card.slug).config.settings()]
+    return [
+        pytest.param(card.slug, item, id=f"{card.slug}-{item.name}")
+        for card in idea.cards()
+        for item in idea.load(card.slug).config.settings()
+    ]
 
 
 def beyond(item: Setting) -> list[Any]:
@@ -218,7 +258,14 @@ def beyond(item: Setting) -> list[Any]:
     if item.kind == "int":
         return [item.low - 1, item.high + 1, item.low + 0.5, "many", True]
     if item.kind == "float":
-        return [np.nextafter(item.low, -np.inf), np.nextafter(item.high, np.inf), float("nan"), float("inf"), "much", True]
+        return [
+            np.nextafter(item.low, -np.inf),
+            np.nextafter(item.high, np.inf),
+            float("nan"),
+            float("inf"),
+            "much",
+            True,
+        ]
     return ["perhaps", 2] if item.kind == "bool" else ["no such choice", None]
 
 
@@ -260,7 +307,9 @@ def test_the_run_that_ships_is_whole_and_has_its_pictures(slug: str) -> None:
     assert set(again) == set(recorded.metrics)
     for name, values in again.items():
         np.testing.assert_allclose(values, recorded.metrics[name]["per_seed"], atol=1e-6, err_msg=name)
-    told = [(verdict.claim.name, verdict.status) for verdict in runs.decided(subject, subject.config(), again)]
+    told = [
+        (verdict.claim.name, verdict.status) for verdict in runs.decided(subject, subject.config(), again)
+    ]
     assert told == [(verdict["claim"], verdict["status"]) for verdict in recorded.verdicts]
     for scheme in ("light", "dark"):
         assert (recorded.folder / f"picture.{scheme}.svg").read_text(encoding="utf-8").startswith("<svg")
@@ -269,17 +318,23 @@ def test_the_run_that_ships_is_whole_and_has_its_pictures(slug: str) -> None:
 @every_idea
 @pytest.mark.slow
 def test_the_run_that_ships_is_what_the_code_makes_today(slug: str) -> None:
-    """Its last seed again, which by contract hangs on no other: to rounding on the same processor, on another as near as one more seed.
+    """Its last seed again, which by contract hangs on no other: to rounding on the same
+    processor, on another as near as one more seed.
 
-    Where seeds train in one stack, rounding hangs on their number. So one seed that has come out otherwise decides nothing: then all are made again
-    and their means compared, on another processor their intervals, which must meet. Nowhere may a verdict turn into its opposite.
+    Where seeds train in one stack, rounding hangs on their number. So one seed that has
+    come out otherwise decides nothing: then all are made again and their means
+    compared, on another processor their intervals, which must meet. Nowhere may a
+    verdict turn into its opposite.
     """
     recorded, subject = runs.recorded(slug), idea.load(slug)
     alike = recorded.versions["processor"] == runs.versions()["processor"]
     columns = {name: np.array(kept["per_seed"]) for name, kept in recorded.metrics.items()}
     again = made_again(subject, recorded.seeds[-1:])
     assert set(again) == set(columns)
-    if all(abs(value - columns[name][-1]) <= 0.01 if alike else one_more(value, recorded.metrics[name]) for name, (value,) in again.items()):
+    if all(
+        abs(value - columns[name][-1]) <= 0.01 if alike else one_more(value, recorded.metrics[name])
+        for name, (value,) in again.items()
+    ):
         columns = {name: np.append(values[:-1], again[name]) for name, values in columns.items()}
     else:
         columns = made_again(subject, recorded.seeds)
@@ -287,9 +342,13 @@ def test_the_run_that_ships_is_what_the_code_makes_today(slug: str) -> None:
             kept, own = recorded.metrics[name], t_interval(values)
             apart = 0.0 if alike else (kept["high"] - kept["low"] + own.high - own.low) / 2
             np.testing.assert_allclose(values.mean(), kept["mean"], atol=max(0.01, apart), err_msg=name)
-    told = {verdict.claim.name: verdict.status for verdict in runs.decided(subject, subject.config(), columns)}
+    told = {
+        verdict.claim.name: verdict.status for verdict in runs.decided(subject, subject.config(), columns)
+    }
     for verdict in recorded.verdicts:
-        assert {told[verdict["claim"]], verdict["status"]} != {"supported", "contradicted"}, verdict["sentence"]
+        assert {told[verdict["claim"]], verdict["status"]} != {"supported", "contradicted"}, verdict[
+            "sentence"
+        ]
 
 
 def made_again(subject: idea.Idea, seeds: Sequence[int]) -> dict[str, np.ndarray]:
@@ -297,7 +356,9 @@ def made_again(subject: idea.Idea, seeds: Sequence[int]) -> dict[str, np.ndarray
 
 
 def one_more(value: float, kept: dict[str, Any]) -> bool:
-    """Whether a value may be one more seed's: as many standard errors from the mean as two intervals that just meet have between their means."""
+    """Whether a value may be one more seed's: as many standard errors from the mean as
+    two intervals that just meet have between their means.
+    """
     half = (kept["high"] - kept["low"]) / 2
     return abs(value - kept["mean"]) <= max(0.01, math.sqrt(2 * (1 + len(kept["per_seed"]))) * half)
 
@@ -312,6 +373,10 @@ def test_the_evidence_that_ships_has_every_cell_and_decides_what_it_says(slug: s
         assert record["seeds"] == list(study.seeds)
         assert [claim["name"] for claim in record["claims"]] == [claim.name for claim in subject.claims]
         assert [claim["margin"] for claim in record["claims"]] == [claim.margin for claim in subject.claims]
-        assert {(row["claim"], row["arm"]) for row in table} == {(cell.claim, arm) for cell in study.cells for arm in cell.arms}
+        assert {(row["claim"], row["arm"]) for row in table} == {
+            (cell.claim, arm) for cell in study.cells for arm in cell.arms
+        }
         decided = studies.verdicts(subject, study, table)
-        assert [verdict["status"] for verdict in decided] == [verdict["status"] for verdict in record["verdicts"]]
+        assert [verdict["status"] for verdict in decided] == [
+            verdict["status"] for verdict in record["verdicts"]
+        ]

@@ -43,7 +43,10 @@ def test_words_leave_every_fingerprint_as_it_was(package: Path) -> None:
         text = re.sub(r'^"""(?=[A-Z])', '"""Other words. ', text)  # the module's docstring
         text = re.sub(r'^(    +)"""(?=[A-Z])', r'\1"""Other words. ', text, flags=re.MULTILINE)
         path.write_text(f"{text}\n# one comment more\n", encoding="utf-8")
-    edit(package / "data" / "catalogue.py", lambda text: text.replace("CATALOGUE = {", "ANOTHER = ()\nCATALOGUE = {"))
+    edit(
+        package / "data" / "catalogue.py",
+        lambda text: text.replace("CATALOGUE = {", "ANOTHER = ()\nCATALOGUE = {"),
+    )
     assert {slug: now(slug) for slug in SLUGS} == before
 
 
@@ -62,8 +65,16 @@ def test_a_renamed_module_function_or_constant_leaves_them_as_they_were(package:
     ("file", "old", "new"),
     [
         ("ideas/label_noise/training.py", "MOMENTUM = 0.9", "MOMENTUM = 0.8"),  # a constant
-        ("ideas/label_noise/training.py", "given[wrong] = (labels[wrong] + shift", "given[wrong] = (labels[wrong] - shift"),
-        ("ideas/label_noise/__init__.py", "sigma: float = setting(\n        1.0", "sigma: float = setting(\n        0.9"),
+        (
+            "ideas/label_noise/training.py",
+            "given[wrong] = (labels[wrong] + shift",
+            "given[wrong] = (labels[wrong] - shift",
+        ),
+        (
+            "ideas/label_noise/__init__.py",
+            "sigma: float = setting(\n        1.0",
+            "sigma: float = setting(\n        0.9",
+        ),
         ("ideas/label_noise/__init__.py", "LAST = 10", "LAST = 9"),  # of the metrics
         ("data/dataset.py", "div_(255)", "div_(256)"),  # reached through an annotation alone
         ("seeds.py", 'f"{seed}/{purpose}"', 'f"{seed}-{purpose}"'),
@@ -82,7 +93,10 @@ def test_what_computes_changes_it(package: Path, file: str, old: str, new: str) 
 
 def test_another_ideas_code_does_not_count(package: Path) -> None:
     before = {slug: now(slug) for slug in SLUGS}
-    edit(package / "ideas" / "label_noise" / "training.py", lambda text: text.replace("MOMENTUM = 0.9", "MOMENTUM = 0.8"))
+    edit(
+        package / "ideas" / "label_noise" / "training.py",
+        lambda text: text.replace("MOMENTUM = 0.9", "MOMENTUM = 0.8"),
+    )
     assert {slug for slug in SLUGS if now(slug) != before[slug]} == {"label_noise"}
 
 
@@ -90,13 +104,16 @@ def test_the_bundled_content_is_what_the_catalogue_declares() -> None:
     assert data.load("digits").fingerprint == CATALOGUE["digits"].content
 
 
-def test_an_idea_outside_the_package_has_its_own_files_in_its_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_idea_outside_the_package_has_its_own_files_in_its_fingerprint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "outside"
     folder.mkdir()
     text = (Path(__file__).parent / "private_ideas" / "coin.py").read_text(encoding="utf-8")
     text = text.replace(
         "def run(",
-        "def run(*args):\n    from mlcv_explore.ideas.outside import beside\n    beside.one\n    yield from tossed(*args)\n\n\ndef tossed(",
+        "def run(*args):\n    from mlcv_explore.ideas.outside import beside\n    beside.one\n    yield from"
+        " tossed(*args)\n\n\ndef tossed(",
     )
     (folder / "__init__.py").write_text(text, encoding="utf-8")
     (folder / "beside.py").write_text("one = 1\n", encoding="utf-8")

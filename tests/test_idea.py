@@ -1,4 +1,6 @@
-"""Ideas are found by folder, known by the header of their docstring, and a broken one says what is wrong."""
+"""Ideas are found by folder, known by the header of their docstring, and a broken one
+says what is wrong.
+"""
 
 import sys
 from collections.abc import Iterator
@@ -8,7 +10,10 @@ import pytest
 
 from mlcv_explore import idea
 
-HEADER = '"""Idea: {number}\nSection: {section}\nTitle: A title\nQuestion: Why: really?\n\nWords.\n\nSource: a paper.\n"""\n'
+HEADER = (
+    '"""Idea: {number}\nSection: {section}\nTitle: A title\nQuestion: Why: really?\n\nWords.\n\nSource: a'
+    ' paper.\n"""\n'
+)
 
 
 @pytest.fixture
@@ -27,7 +32,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             del sys.modules[name]
 
 
-def write(folder: Path, slug: str, number: int = 1, section: str = "Noise", body: str = "idea = 'the record'\n") -> None:
+def write(
+    folder: Path, slug: str, number: int = 1, section: str = "Noise", body: str = "idea = 'the record'\n"
+) -> None:
     path = folder / (slug if slug.endswith(".py") else f"{slug}.py")
     path.parent.mkdir(exist_ok=True)
     path.write_text(HEADER.format(number=number, section=section) + body, encoding="utf-8")
@@ -50,7 +57,9 @@ def test_a_card_is_read_from_the_docstring_without_importing(folder: Path) -> No
 
 def test_a_module_or_a_folder_of_modules_is_loaded(folder: Path) -> None:
     write(folder, "single", body="idea = 'single record'\n")
-    write(folder, "several/__init__.py", body="from mlcv_explore.ideas.several.formula import record as idea\n")
+    write(
+        folder, "several/__init__.py", body="from mlcv_explore.ideas.several.formula import record as idea\n"
+    )
     (folder / "several" / "formula.py").write_text("record = 'several records'\n")
     assert idea.load("single") == "single record"
     assert idea.load("several") == "several records"

@@ -115,7 +115,10 @@ def test_a_map_lies_over_a_grey_photograph_as_strong_as_it_is() -> None:
     assert over[0, 0].tolist() == [76, 76, 76] and over[0, 1].tolist() == [75, 125, 75]
     assert over[1, 0].tolist() == over[1, 1].tolist() == [50, 150, 50]
     assert np.array_equal(images.overlaid(photograph, painted, strength, 1.0), painted)
-    assert images.overlaid(photograph, painted, strength, 0.0).tolist() == [[[76] * 3, [100] * 3], [[100] * 3, [100] * 3]]
+    assert images.overlaid(photograph, painted, strength, 0.0).tolist() == [
+        [[76] * 3, [100] * 3],
+        [[100] * 3, [100] * 3],
+    ]
 
 
 def test_only_what_is_unsure_is_hatched() -> None:

@@ -1,4 +1,6 @@
-"""The job engine on a real cluster of processes: share, follow, cancel, and every fault a run can have."""
+"""The job engine on a real cluster of processes: share, follow, cancel, and every fault
+a run can have.
+"""
 
 import json
 import os
@@ -87,7 +89,9 @@ def free(engine: Jobs) -> None:
 
 
 def one_sentence(text: str) -> bool:
-    """Whether a reader could be shown this: one line, no traceback, ended by a full stop."""
+    """Whether a reader could be shown this: one line, no traceback, ended by a full
+    stop.
+    """
     return bool(text) and "\n" not in text and "Traceback" not in text and text.endswith(".")
 
 
@@ -162,7 +166,11 @@ def test_a_cancelled_run_ends_soon_is_closed_and_can_be_started_again(engine: Jo
     assert engine.cancel(run_id, "a")
     again = engine.start("sham", config, (0,), "a")  # at once: the attempt before may not have ended
     assert again == run_id and engine.state(run_id).status == "waiting" and engine.frames(run_id) == []
-    until(lambda: str(config.name) in (home / "closed").read_text().split() if (home / "closed").exists() else False)
+    until(
+        lambda: (
+            str(config.name) in (home / "closed").read_text().split() if (home / "closed").exists() else False
+        )
+    )
     assert time.monotonic() - start < 5
     assert seen(engine, run_id)[0].step == 1 and engine.state(run_id).status == "running"
     assert engine.cancel(run_id, "a")
@@ -190,7 +198,11 @@ def test_a_killed_worker_fails_its_run_alone_and_start_again_works(engine: Jobs)
     others = [engine.start("sham", other, (0,), "b") for other in patient]
     os.kill(worker, signal.SIGKILL)
     state = ended(engine, run_id)
-    assert state.status == "failed" and "600MB" in state.message and one_sentence(state.message.split("). ")[0] + ").")
+    assert (
+        state.status == "failed"
+        and "600MB" in state.message
+        and one_sentence(state.message.split("). ")[0] + ").")
+    )
     assert all(ended(engine, other).status == "finished" for other in others)
     assert engine.start("sham", config, (0,), "a") == run_id
     assert seen(engine, run_id)[0].process != worker
@@ -213,7 +225,8 @@ def test_a_run_that_never_looks_up_loses_its_worker(engine: Jobs, monkeypatch: p
     worker = seen(engine, run_id)[0].process
     waiting = engine.start("sham", sham(), (0,), "b")
     engine.cancel(run_id, "a")
-    engine.start("sham", config, (0,), "c")  # an equal run takes its place: the stuck one must go all the same
+    # an equal run takes its place: the stuck one must go all the same
+    engine.start("sham", config, (0,), "c")
     until(lambda: not psutil.pid_exists(worker))
     engine.cancel(run_id, "c")
     assert ended(engine, run_id).status == "cancelled"
@@ -243,8 +256,13 @@ def test_admission(engine: Jobs) -> None:
     waiting = [engine.start("sham", sham(), (0,), "a") for _ in range(jobs.OWN_WAITING)]
     with pytest.raises(Busy) as refused:
         engine.start("sham", sham(), (0,), "a")
-    assert one_sentence(str(refused.value)) and "2 runs waiting" in str(refused.value) and "3 runs are ahead" in str(refused.value)
-    assert engine.start("sham", engine._jobs[waiting[0]].config, (0,), "a") == waiting[0]  # an equal one is joined, not refused
+    assert (
+        one_sentence(str(refused.value))
+        and "2 runs waiting" in str(refused.value)
+        and "3 runs are ahead" in str(refused.value)
+    )
+    # an equal one is joined, not refused
+    assert engine.start("sham", engine._jobs[waiting[0]].config, (0,), "a") == waiting[0]
     for number in range(jobs.ALL_WAITING - jobs.OWN_WAITING):
         waiting.append(engine.start("sham", sham(), (0,), f"visitor {number}"))
     assert engine.queue() == {"running": 1, "waiting": 16}
@@ -261,7 +279,13 @@ def test_admission(engine: Jobs) -> None:
     [
         ("refuses", "The sham refuses at this step; ask for less."),
         ("diverges", "The loss is no number any more at step 2; lower the learning rate."),
-        ("breaks", "The run stopped with an unexpected error (KeyError: 'a\\nmistake'). Start again; if it stays, the server's log says where."),
+        (
+            "breaks",
+            (
+                "The run stopped with an unexpected error (KeyError: 'a\\nmistake'). Start again; if it"
+                " stays, the server's log says where."
+            ),
+        ),
     ],
 )
 def test_what_an_idea_raises_is_told_in_one_sentence(engine: Jobs, kind: str, sentence: str) -> None:
@@ -275,7 +299,8 @@ def test_what_an_idea_raises_is_told_in_one_sentence(engine: Jobs, kind: str, se
 def test_a_frame_larger_than_an_event_comes_with_the_whole_film(engine: Jobs) -> None:
     run_id = engine.start("sham", sham(size=20_000, steps=8, pace=0.2), (0,), "a")
     until(lambda: engine.state(run_id).step >= 3)
-    assert engine.state(run_id).status == "running" and engine.frames(run_id) == []  # 160 kB of noise: only the step is told
+    # 160 kB of noise: only the step is told
+    assert engine.state(run_id).status == "running" and engine.frames(run_id) == []
     assert ended(engine, run_id).status == "finished" and len(engine.frames(run_id)) == 8
 
 
@@ -355,13 +380,17 @@ def test_a_scheduler_that_does_not_answer_is_told_in_a_sentence(monkeypatch: pyt
     lonely.close()
 
 
-def test_a_cluster_that_dies_fails_its_runs_and_the_next_start_has_a_new_one(engine: Jobs, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_cluster_that_dies_fails_its_runs_and_the_next_start_has_a_new_one(
+    engine: Jobs, capfd: pytest.CaptureFixture[str]
+) -> None:
     config = sham(steps=100, pace=0.05)
     run_id, waiting = engine.start("sham", config, (0,), "a"), engine.start("sham", sham(), (0,), "b")
     worker = seen(engine, run_id)[0].process
     os.kill(engine._process.pid, signal.SIGKILL)
     state = ended(engine, run_id)
-    assert (state.status, state.message) == ("failed", jobs.GONE) and ended(engine, waiting).status == "failed"
+    assert (state.status, state.message) == ("failed", jobs.GONE) and ended(
+        engine, waiting
+    ).status == "failed"
     assert engine.start("sham", config, (0,), "a") == run_id
     assert seen(engine, run_id)[0].process != worker
     engine.cancel(run_id, "a")
@@ -374,10 +403,18 @@ def test_closing_leaves_no_process_behind() -> None:
     short = Jobs(workers=1)
     run_id = short.start("sham", sham(kind="sleeps", at=2), (0,), "a")
     seen(short, run_id)
-    family = [psutil.Process(short._process.pid), *psutil.Process(short._process.pid).children(recursive=True)]
+    family = [
+        psutil.Process(short._process.pid),
+        *psutil.Process(short._process.pid).children(recursive=True),
+    ]
     assert len(family) >= 2
     short.close()
-    until(lambda: not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in family), 15)
+    until(
+        lambda: (
+            not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in family)
+        ),
+        15,
+    )
     with pytest.raises(Busy):
         short.start("sham", sham(), (0,), "a")
 
@@ -414,5 +451,7 @@ while engine.state(run).step < {step}:
 @pytest.mark.parametrize(("step", "close"), [(1, "engine.close()"), (6, "engine.close()"), (1, "")])
 def test_a_server_that_ends_in_mid_run_ends_quietly(step: int, close: str) -> None:
     script = FAREWELL.format(name=next(_names), step=step, close=close)
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=DEADLINE, cwd=ROOT)
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=DEADLINE, cwd=ROOT
+    )
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -1,4 +1,6 @@
-"""One arrow: compute ← charts ← pages. Read from the imports, so that a wrong one fails before it is felt."""
+"""One arrow: compute ← charts ← pages. Read from the imports, so that a wrong one fails
+before it is felt.
+"""
 
 import ast
 import subprocess
@@ -30,7 +32,9 @@ LIGHT = (
 
 
 def sources(*folders: Path) -> list[Path]:
-    return sorted(path for folder in folders for path in (folder.rglob("*.py") if folder.is_dir() else [folder]))
+    return sorted(
+        path for folder in folders for path in (folder.rglob("*.py") if folder.is_dir() else [folder])
+    )
 
 
 def module(path: Path) -> str:
@@ -39,7 +43,9 @@ def module(path: Path) -> str:
 
 
 def imported(path: Path) -> set[str]:
-    """Every module a file imports, late imports too; those for type checkers alone are left out."""
+    """Every module a file imports, late imports too; those for type checkers alone are
+    left out.
+    """
     tree = ast.parse(path.read_text(encoding="utf-8"))
     typing_only = {id(inner) for node in ast.walk(tree) if _for_types(node) for inner in ast.walk(node)}
     found = set()
@@ -99,22 +105,39 @@ def test_the_reader_of_imports_sees_late_and_renamed_ones(tmp_path: Path) -> Non
 
 
 def test_no_module_has_a_name_that_says_nothing() -> None:
-    named = {part for path in sources(PACKAGE, ROOT / "pages", ROOT / "tests") for part in path.relative_to(ROOT).with_suffix("").parts}
+    named = {
+        part
+        for path in sources(PACKAGE, ROOT / "pages", ROOT / "tests")
+        for part in path.relative_to(ROOT).with_suffix("").parts
+    }
     assert named & VAGUE == set()
 
 
 def test_only_the_seeds_module_touches_a_global_generator() -> None:
-    """`manual_seed` on torch itself, `np.random.seed`, and draws from NumPy's global generator are seeds' affair."""
+    """`manual_seed` on torch itself, `np.random.seed`, and draws from NumPy's global
+    generator are seeds' affair.
+    """
     for path in sources(PACKAGE, ROOT / "pages"):
         if module(path) == "mlcv_explore.seeds":
             continue
-        calls = [ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
-        wrong = [call for call in calls if call in ("torch.manual_seed", "random.seed") or call.startswith(("np.random.", "numpy.random."))]
+        calls = [
+            ast.unparse(node.func)
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Call)
+        ]
+        wrong = [
+            call
+            for call in calls
+            if call in ("torch.manual_seed", "random.seed")
+            or call.startswith(("np.random.", "numpy.random."))
+        ]
         assert wrong == [], module(path)
 
 
 def test_what_menu_and_server_import_at_start_does_not_bring_torch() -> None:
-    """One interpreter imports them in turn and says after which of them torch was there."""
+    """One interpreter imports them in turn and says after which of them torch was
+    there.
+    """
     names = list(LIGHT)
     script = f"""
 import importlib, sys
@@ -126,13 +149,24 @@ from mlcv_explore import idea
 idea.cards()
 sys.exit("idea.cards()" if "torch" in sys.modules else 0)
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=120
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_no_page_and_no_idea_brings_umap_and_its_compiler() -> None:
-    """Laying out a map takes it tens of seconds; placing a point on a map that is there does without."""
-    names = sorted({name for path in sources(ROOT / "pages", ROOT / "app.py") for name in imported(path) if within(name, "mlcv_explore")})
+    """Laying out a map takes it tens of seconds; placing a point on a map that is there
+    does without.
+    """
+    names = sorted(
+        {
+            name
+            for path in sources(ROOT / "pages", ROOT / "app.py")
+            for name in imported(path)
+            if within(name, "mlcv_explore")
+        }
+    )
     script = f"""
 import importlib, sys
 for name in ("mlcv_explore.ui.server", "mlcv_explore.metrics.embedding_map", *{names}):
@@ -144,7 +178,9 @@ for card in idea.cards():
     idea.load(card.slug)
 sys.exit(", ".join({{"umap", "numba", "pynndescent"}} & set(sys.modules)) or 0)
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=120
+    )
     assert done.returncode == 0, done.stderr
 
 

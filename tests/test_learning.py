@@ -22,7 +22,10 @@ def alone(seed: int) -> nn.Sequential:
 
 def batches(count: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
     rng = stream(0, "a test")
-    return [(torch.randn(len(SEEDS), 16, 6, generator=rng), torch.randint(0, 4, (len(SEEDS), 16), generator=rng)) for _ in range(count)]
+    return [
+        (torch.randn(len(SEEDS), 16, 6, generator=rng), torch.randint(0, 4, (len(SEEDS), 16), generator=rng))
+        for _ in range(count)
+    ]
 
 
 def test_a_stack_starts_as_its_networks_alone():
@@ -65,7 +68,9 @@ def test_a_seed_of_a_stack_does_not_feel_the_others():
     nn.functional.cross_entropy(stack(inputs)[1], labels[1]).backward()
     for parameter in stack.parameters():
         assert parameter.grad[1].abs().sum() > 0 and parameter.grad[[0, 2]].abs().sum() == 0
-    descend(torch.optim.SGD(stack.parameters(), lr=1.0), nn.functional.cross_entropy(stack(inputs)[1], labels[1]))
+    descend(
+        torch.optim.SGD(stack.parameters(), lr=1.0), nn.functional.cross_entropy(stack(inputs)[1], labels[1])
+    )
     after = stack(inputs).detach()
     assert torch.equal(before[[0, 2]], after[[0, 2]]) and not torch.equal(before[1], after[1])
 
@@ -84,7 +89,11 @@ def test_a_gradient_that_is_given_is_the_one_that_is_found():
 @pytest.mark.parametrize("shared", [True, False])
 def test_evaluation_is_the_forward_pass_in_parts(shared):
     stack, rng = StackedDense(SIZES, SEEDS), stream(1, "a test")
-    parts = [torch.randn(23, 6, generator=rng)] * 3 if shared else [torch.randn(23, 6, generator=rng) for _ in SEEDS]
+    parts = (
+        [torch.randn(23, 6, generator=rng)] * 3
+        if shared
+        else [torch.randn(23, 6, generator=rng) for _ in SEEDS]
+    )
     logits = evaluate(stack, parts, shared, batch=7)
     assert logits.shape == (3, 23, 4) and not logits.requires_grad and stack.training
     assert torch.allclose(logits, stack(torch.stack(parts)), atol=1e-6)
@@ -101,8 +110,13 @@ def test_one_by_one_keeps_batch_statistics_of_training_out_of_evaluation():
 
 
 def test_a_picture_is_evaluated_by_itself():
-    """Batch normalisation uses its running statistics: the pictures beside one do not matter."""
-    stack, pictures = OneByOne(lambda: small_resnet(3, 4, 10), (0,)), torch.randn(12, 3, 8, 8, generator=stream(2, "a test"))
+    """Batch normalisation uses its running statistics: the pictures beside one do not
+    matter.
+    """
+    stack, pictures = (
+        OneByOne(lambda: small_resnet(3, 4, 10), (0,)),
+        torch.randn(12, 3, 8, 8, generator=stream(2, "a test")),
+    )
     stack(pictures[None])  # running statistics away from their start
     together, single = (evaluate(stack, [part], shared=True) for part in (pictures, pictures[:1]))
     assert torch.allclose(together[:, :1], single, atol=1e-5)
@@ -110,8 +124,17 @@ def test_a_picture_is_evaluated_by_itself():
 
 
 def test_the_residual_network_halves_twice_and_learns_with_every_layer():
-    network, pictures = seeded(0, lambda: small_resnet(1, 4, 3)), torch.randn(6, 1, 16, 16, generator=stream(3, "a test"))
+    network, pictures = (
+        seeded(0, lambda: small_resnet(1, 4, 3)),
+        torch.randn(6, 1, 16, 16, generator=stream(3, "a test")),
+    )
     passed = itertools.accumulate(network[:4], lambda values, layer: layer(values), initial=pictures)
-    assert [tuple(values.shape[1:]) for values in passed] == [(1, 16, 16), (4, 16, 16), (4, 16, 16), (8, 8, 8), (16, 4, 4)]
+    assert [tuple(values.shape[1:]) for values in passed] == [
+        (1, 16, 16),
+        (4, 16, 16),
+        (4, 16, 16),
+        (8, 8, 8),
+        (16, 4, 4),
+    ]
     nn.functional.cross_entropy(network(pictures), torch.arange(6) % 3).backward()
     assert all(weight.grad.abs().sum() > 0 for weight in network.parameters())

@@ -10,7 +10,9 @@ def test_masks_cover_each_other_by_the_share_of_what_either_covers() -> None:
     one, other = np.zeros((2, 4, 4))
     one[:2], other[1:3] = 1, 5  # two rows each, one of them common
     assert overlap.intersection_over_union(one, other) == pytest.approx(1 / 3)
-    assert overlap.intersection_over_union(np.stack([one, one]), np.stack([one, 0 * one])) == pytest.approx([1, 0])
+    assert overlap.intersection_over_union(np.stack([one, one]), np.stack([one, 0 * one])) == pytest.approx(
+        [1, 0]
+    )
     assert overlap.intersection_over_union(0 * one, 0 * one) == 1
 
 

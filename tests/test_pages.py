@@ -1,4 +1,6 @@
-"""Every page opens, plays and trains under Streamlit's own test runner; runs go through a real, in-process cluster."""
+"""Every page opens, plays and trains under Streamlit's own test runner; runs go through
+a real, in-process cluster.
+"""
 
 import json
 import shutil
@@ -39,7 +41,9 @@ def opened(page: str, **link: str) -> AppTest:
 def words(app: AppTest) -> str:
     """All that a page says."""
     return "\n".join(
-        str(element.value) for kind in ("title", "markdown", "caption", "info", "warning", "error", "subheader") for element in app.get(kind)
+        str(element.value)
+        for kind in ("title", "markdown", "caption", "info", "warning", "error", "subheader")
+        for element in app.get(kind)
     )
 
 
@@ -82,7 +86,9 @@ def test_page_trains_to_a_verdict(card):
     deadline = time.monotonic() + PATIENCE
     while "What these seeds say" not in words(app):
         assert time.monotonic() < deadline and not app.exception, words(app)
-        time.sleep(training.REFRESH)  # as a browser does; a page drawn without a pause keeps the interpreter from the run in this process
+        # as a browser does; a page drawn without a pause keeps the interpreter from the run in this
+        # process
+        time.sleep(training.REFRESH)
         app.run()
     assert "n = 2 seeds" in words(app)
 
@@ -90,7 +96,14 @@ def test_page_trains_to_a_verdict(card):
 @pytest.mark.parametrize("card", idea.cards(), ids=lambda card: card.slug)
 def test_a_bad_link_is_told_and_the_default_used(card):
     name = next(item for item in idea.load(card.slug).config.settings() if item.kind == "float")
-    app = opened(f"{card.slug}.py", **{f"{card.slug}-{name.name}": str(name.high + 1), f"{card.slug}-no_such": "1", f"{card.slug}-act": "Train"})
+    app = opened(
+        f"{card.slug}.py",
+        **{
+            f"{card.slug}-{name.name}": str(name.high + 1),
+            f"{card.slug}-no_such": "1",
+            f"{card.slug}-act": "Train",
+        },
+    )
     assert not app.exception
     said = words(app)
     assert f"{name.name} must be {name.rule}, got" in said
@@ -99,9 +112,16 @@ def test_a_bad_link_is_told_and_the_default_used(card):
 
 
 def test_a_link_that_names_what_only_the_page_offers_is_checked_too():
-    app = opened("saliency.py", **{"saliency-act": "Read", "saliency-model": "cifar11", "saliency-methods": "gradcam"})
+    app = opened(
+        "saliency.py", **{"saliency-act": "Read", "saliency-model": "cifar11", "saliency-methods": "gradcam"}
+    )
     said = words(app)
-    assert not app.exception and "model must be one of" in said and "did you mean 'cifar10" in said and "methods must" not in said
+    assert (
+        not app.exception
+        and "model must be one of" in said
+        and "did you mean 'cifar10" in said
+        and "methods must" not in said
+    )
 
 
 @pytest.mark.parametrize("card", idea.cards(), ids=lambda card: card.slug)
@@ -109,14 +129,21 @@ def test_a_link_holds_the_names_that_the_command_line_takes(card):
     for item in idea.load(card.slug).config.settings():
         if item.kind == "choice":
             chosen = item.choices[-1]
-            app = opened(f"{card.slug}.py", **{f"{card.slug}-{item.name}": str(chosen), f"{card.slug}-act": "Train"})
-            assert app.selectbox(key=f"{card.slug}-{item.name}").value == chosen and "cannot be used" not in words(app)
+            app = opened(
+                f"{card.slug}.py", **{f"{card.slug}-{item.name}": str(chosen), f"{card.slug}-act": "Train"}
+            )
+            assert app.selectbox(
+                key=f"{card.slug}-{item.name}"
+            ).value == chosen and "cannot be used" not in words(app)
 
 
 def test_a_link_to_maps_opens_on_them():
     link = {"saliency-photograph": "coffee", "saliency-methods": "gradient", "saliency-target": "dog"}
     app = opened("saliency.py", **link)
-    assert app.selectbox(key="saliency-photograph").value == "coffee" and app.selectbox(key="saliency-target").value == "dog"
+    assert (
+        app.selectbox(key="saliency-photograph").value == "coffee"
+        and app.selectbox(key="saliency-target").value == "dog"
+    )
     assert app.multiselect(key="saliency-methods").value == ["gradient"] and not app.warning
 
 
@@ -131,9 +158,15 @@ def test_a_scene_is_explained_by_a_model_of_scenes_beside_another_with_scores():
     app = opened("saliency.py", **link)
     said = words(app)
     assert not app.exception and not app.warning and app.selectbox(key="saliency-model").value == "scenes/0"
-    assert "Scene 3: a" in said and "scene-3: Says" in said and "scene-5: Says" in said and "on object" in said
+    assert (
+        "Scene 3: a" in said and "scene-3: Says" in said and "scene-5: Says" in said and "on object" in said
+    )
     scored = app.dataframe[0].value
-    assert list(scored["picture"]) == ["scene-3", "scene-5"] and "points at object" in scored and "gap" not in scored
+    assert (
+        list(scored["picture"]) == ["scene-3", "scene-5"]
+        and "points at object" in scored
+        and "gap" not in scored
+    )
 
 
 def test_a_map_that_does_not_care_about_layers_is_named():
@@ -141,7 +174,10 @@ def test_a_map_that_does_not_care_about_layers_is_named():
     (warned,) = app.warning
     assert not app.exception and "Hardly changed by this: Sobel edges." in warned.value
     likeness = app.dataframe[0].value
-    assert list(likeness["map"]) == ["Gradient", "Sobel edges"] and list(likeness["like the trained map, signed"])[1] == "1.00"
+    assert (
+        list(likeness["map"]) == ["Gradient", "Sobel edges"]
+        and list(likeness["like the trained map, signed"])[1] == "1.00"
+    )
     assert float(likeness["like the trained map, absolute"][0]) < 0.9
 
 
@@ -156,9 +192,13 @@ def test_without_a_picture_the_page_says_what_will_appear():
 
 
 def kept_runs() -> tuple[AppTest, str, str]:
-    """The runs page after one run was trained with two, and one with four seeds; the page and both identities."""
+    """The runs page after one run was trained with two, and one with four seeds; the
+    page and both identities.
+    """
     card = idea.cards()[0]
-    kept = [server.jobs().start(card.slug, idea.load(card.slug).quick, range(seeds), "a test") for seeds in (2, 4)]
+    kept = [
+        server.jobs().start(card.slug, idea.load(card.slug).quick, range(seeds), "a test") for seeds in (2, 4)
+    ]
     deadline = time.monotonic() + PATIENCE
     while {server.jobs().state(run_id).status for run_id in kept} != {"finished"}:
         assert time.monotonic() < deadline

@@ -1,4 +1,6 @@
-"""Photographs: every kind of file is decoded to the right pixels or refused in one sentence, and maps find their way back."""
+"""Photographs: every kind of file is decoded to the right pixels or refused in one
+sentence, and maps find their way back.
+"""
 
 import io
 import os
@@ -46,9 +48,17 @@ def chunk(name: bytes, content: bytes) -> bytes:
 
 
 def png(width: int, height: int, depth: int, colour: int, rows: bytes, *between: bytes) -> bytes:
-    """A PNG by hand; `rows` are the raw scan lines with their filter bytes, `between` the chunks before them."""
+    """A PNG by hand; `rows` are the raw scan lines with their filter bytes, `between`
+    the chunks before them.
+    """
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + b"".join(between) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + header
+        + b"".join(between)
+        + chunk(b"IDAT", zlib.compress(rows, 9))
+        + chunk(b"IEND", b"")
+    )
 
 
 def exif(orientation: int) -> bytes:
@@ -59,7 +69,9 @@ def exif(orientation: int) -> bytes:
 
 
 def flat_png(side: int) -> bytes:
-    """An honest grey PNG of one shade, written row by row so that the test itself stays small."""
+    """An honest grey PNG of one shade, written row by row so that the test itself stays
+    small.
+    """
     squeezer = zlib.compressobj(9)
     packed = b"".join(squeezer.compress(b"\0" + bytes(side)) for _ in range(side)) + squeezer.flush()
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0))
@@ -67,7 +79,9 @@ def flat_png(side: int) -> bytes:
 
 
 def many_scans(count: int) -> bytes:
-    """A progressive JPEG whose last scan is repeated: a few bytes a scan, a pass over all pixels each."""
+    """A progressive JPEG whose last scan is repeated: a few bytes a scan, a pass over
+    all pixels each.
+    """
     whole = saved(smooth(16, 16), "JPEG", progressive=True)
     last = whole.rindex(b"\xff\xda")
     return whole[:last] + whole[last:-2] * count + whole[-2:]
@@ -75,7 +89,14 @@ def many_scans(count: int) -> bytes:
 
 def moving(kind: str) -> bytes:
     frames = [Image.new("RGB", (8, 6), colour) for colour in (RED, GREEN, BLUE)]
-    return saved(frames[0], kind, save_all=True, append_images=frames[1:], duration=50, **({"lossless": True} if kind == "WEBP" else {}))
+    return saved(
+        frames[0],
+        kind,
+        save_all=True,
+        append_images=frames[1:],
+        duration=50,
+        **({"lossless": True} if kind == "WEBP" else {}),
+    )
 
 
 def palette_with_hole() -> bytes:
@@ -103,13 +124,24 @@ GOOD: dict[str, tuple[Callable[[], bytes], Callable[[], np.ndarray]]] = {
     "1 × 1": (lambda: saved(np.full((1, 1, 3), 7, np.uint8), "PNG"), lambda: np.full((1, 1, 3), 7)),
     "1 × 1 gif": (lambda: saved(np.full((1, 1), 7, np.uint8), "GIF"), lambda: np.full((1, 1, 3), 7)),
     "grey": (lambda: saved(colours()[..., 0], "PNG"), lambda: np.repeat(colours()[..., :1], 3, axis=2)),
-    "1 bit": (lambda: png(10, 1, 1, 0, b"\0\xaa\x40"), lambda: np.array([[WHITE, BLACK] * 4 + [BLACK, WHITE]])),
-    "palette with transparency": (palette_with_hole, lambda: np.array([[WHITE, BLUE, WHITE, WHITE], [WHITE] * 4])),
+    "1 bit": (
+        lambda: png(10, 1, 1, 0, b"\0\xaa\x40"),
+        lambda: np.array([[WHITE, BLACK] * 4 + [BLACK, WHITE]]),
+    ),
+    "palette with transparency": (
+        palette_with_hole,
+        lambda: np.array([[WHITE, BLUE, WHITE, WHITE], [WHITE] * 4]),
+    ),
     "palette with half transparency": (
-        lambda: png(2, 1, 8, 3, b"\0\0\1", chunk(b"PLTE", bytes(RED + BLUE)), chunk(b"tRNS", bytes([51, 255]))),
+        lambda: png(
+            2, 1, 8, 3, b"\0\0\1", chunk(b"PLTE", bytes(RED + BLUE)), chunk(b"tRNS", bytes([51, 255]))
+        ),
         lambda: np.array([[(255, 204, 204), BLUE]]),  # a fifth of red on white
     ),
-    "grey with alpha": (lambda: png(3, 1, 8, 4, row((0, 255), (0, 51), (9, 0))), lambda: np.array([[BLACK, (204,) * 3, WHITE]])),
+    "grey with alpha": (
+        lambda: png(3, 1, 8, 4, row((0, 255), (0, 51), (9, 0))),
+        lambda: np.array([[BLACK, (204,) * 3, WHITE]]),
+    ),
     "colours with alpha": (
         lambda: png(3, 1, 8, 6, row((*RED, 255), (*GREEN, 102), (1, 2, 3, 0))),
         lambda: np.array([[RED, (153, 255, 153), WHITE]]),
@@ -118,18 +150,33 @@ GOOD: dict[str, tuple[Callable[[], bytes], Callable[[], np.ndarray]]] = {
         lambda: png(2, 1, 8, 2, row(RED, BLUE), chunk(b"tRNS", bytes((0, 255, 0, 0, 0, 0)))),
         lambda: np.array([[WHITE, BLUE]]),
     ),
-    "12 bits in 16": (lambda: png(3, 1, 16, 0, row((0,), (2048,), (4095,), form="H")), lambda: np.array([[BLACK, (128,) * 3, WHITE]])),
-    "16 bits": (lambda: png(3, 1, 16, 0, row((0,), (32768,), (65535,), form="H")), lambda: np.array([[BLACK, (128,) * 3, WHITE]])),
-    "8 bits in 16": (lambda: png(2, 1, 16, 0, row((3,), (255,), form="H")), lambda: np.array([[(3,) * 3, WHITE]])),
+    "12 bits in 16": (
+        lambda: png(3, 1, 16, 0, row((0,), (2048,), (4095,), form="H")),
+        lambda: np.array([[BLACK, (128,) * 3, WHITE]]),
+    ),
+    "16 bits": (
+        lambda: png(3, 1, 16, 0, row((0,), (32768,), (65535,), form="H")),
+        lambda: np.array([[BLACK, (128,) * 3, WHITE]]),
+    ),
+    "8 bits in 16": (
+        lambda: png(2, 1, 16, 0, row((3,), (255,), form="H")),
+        lambda: np.array([[(3,) * 3, WHITE]]),
+    ),
     "one 16-bit shade transparent": (
         lambda: png(3, 1, 16, 0, row((0,), (4095,), (65535,), form="H"), chunk(b"tRNS", b"\0\0")),
         lambda: np.array([[WHITE, (16,) * 3, WHITE]]),
     ),
-    "16 bits a colour": (lambda: png(2, 1, 16, 2, row((65535, 0, 0), (0, 0x8000, 0), form="H")), lambda: np.array([[RED, (0, 128, 0)]])),
+    "16 bits a colour": (
+        lambda: png(2, 1, 16, 2, row((65535, 0, 0), (0, 0x8000, 0), form="H")),
+        lambda: np.array([[RED, (0, 128, 0)]]),
+    ),
     "moving gif": (lambda: moving("GIF"), lambda: np.full((6, 8, 3), RED)),
     "moving webp": (lambda: moving("WEBP"), lambda: np.full((6, 8, 3), RED)),
     "moving png": (lambda: moving("PNG"), lambda: np.full((6, 8, 3), RED)),
-    "web page after the picture": (lambda: saved(colours(), "PNG") + b"<html><script>alert(1)</script>", colours),
+    "web page after the picture": (
+        lambda: saved(colours(), "PNG") + b"<html><script>alert(1)</script>",
+        colours,
+    ),
     "web page inside the picture": (
         lambda: (
             saved(colours(), "PNG").replace(b"IDAT", b"IDAT", 1)[:33]
@@ -138,7 +185,10 @@ GOOD: dict[str, tuple[Callable[[], bytes], Callable[[], np.ndarray]]] = {
         ),
         colours,
     ),
-    "metadata that cannot be read": (lambda: saved(colours(), "PNG", exif=b"Exif\0\0neither byte order"), colours),
+    "metadata that cannot be read": (
+        lambda: saved(colours(), "PNG", exif=b"Exif\0\0neither byte order"),
+        colours,
+    ),
 }
 
 
@@ -155,16 +205,24 @@ def test_every_kind_of_picture_gives_its_pixels(case: str) -> None:
 @pytest.mark.parametrize(("mode", "quality"), [("RGB", 95), ("CMYK", 95), ("L", 95)])
 def test_a_jpeg_gives_nearly_its_pixels(mode: str, quality: int, progressive: bool) -> None:
     picture = Image.fromarray(smooth(40, 70)).convert(mode)
-    photograph = read(saved(picture, "JPEG", quality=quality, subsampling=0, progressive=progressive), side=None)
+    photograph = read(
+        saved(picture, "JPEG", quality=quality, subsampling=0, progressive=progressive), side=None
+    )
     difference = photograph.pixels.astype(int) - np.asarray(picture.convert("RGB"))
     assert np.abs(difference).mean() < 2 and np.abs(difference).max() < 12
 
 
 def oriented(upright: np.ndarray, orientation: int) -> np.ndarray:
-    """What a camera stores: EXIF tells on which sides of the scene its row 0 and its column 0 lie."""
-    row_0, column_0 = [("top", "left"), ("top", "right"), ("bottom", "right"), ("bottom", "left")][(orientation - 1) % 4]
+    """What a camera stores: EXIF tells on which sides of the scene its row 0 and its
+    column 0 lie.
+    """
+    row_0, column_0 = [("top", "left"), ("top", "right"), ("bottom", "right"), ("bottom", "left")][
+        (orientation - 1) % 4
+    ]
     if orientation >= 5:  # row 0 is the scene's left or right side
-        row_0, column_0 = [("left", "top"), ("right", "top"), ("right", "bottom"), ("left", "bottom")][orientation - 5]
+        row_0, column_0 = [("left", "top"), ("right", "top"), ("right", "bottom"), ("left", "bottom")][
+            orientation - 5
+        ]
         upright = upright.swapaxes(0, 1)
     stored = upright if row_0 in ("top", "left") else upright[::-1]
     return stored if column_0 in ("left", "top") else stored[:, ::-1]
@@ -175,7 +233,9 @@ def oriented(upright: np.ndarray, orientation: int) -> np.ndarray:
 def test_a_turned_picture_comes_upright(orientation: int, kind: str) -> None:
     scene = smooth(24, 40) if kind == "JPEG" else colours(5, 8)
     options = {"PNG": {}, "WEBP": {"lossless": True}, "JPEG": {"quality": 98, "subsampling": 0}}[kind]
-    photograph = read(saved(np.ascontiguousarray(oriented(scene, orientation)), kind, exif=exif(orientation), **options))
+    photograph = read(
+        saved(np.ascontiguousarray(oriented(scene, orientation)), kind, exif=exif(orientation), **options)
+    )
     assert photograph.size == (scene.shape[1], scene.shape[0])
     assert np.abs(photograph.pixels.astype(int) - scene).max() <= (8 if kind == "JPEG" else 0)
 
@@ -195,9 +255,12 @@ def test_a_large_turned_picture_is_shrunk_upright_and_knows_its_size(kind: str) 
 
 
 @pytest.mark.parametrize(
-    ("width", "height", "side", "expected"), [(3000, 1, 1024, (1, 1024)), (1, 3000, 10, (10, 1)), (1001, 1000, 2, (2, 2)), (30, 20, 1024, (20, 30))]
+    ("width", "height", "side", "expected"),
+    [(3000, 1, 1024, (1, 1024)), (1, 3000, 10, (10, 1)), (1001, 1000, 2, (2, 2)), (30, 20, 1024, (20, 30))],
 )
-def test_no_side_is_longer_than_asked_and_none_vanishes(width: int, height: int, side: int, expected: tuple[int, int]) -> None:
+def test_no_side_is_longer_than_asked_and_none_vanishes(
+    width: int, height: int, side: int, expected: tuple[int, int]
+) -> None:
     photograph = read(saved(Image.new("RGB", (width, height), BLUE), "PNG"), side=side)
     assert photograph.pixels.shape == (*expected, 3) and photograph.size == (width, height)
     assert (photograph.pixels == BLUE).all()
@@ -212,7 +275,10 @@ def test_stripes_finer_than_a_pixel_become_grey_and_do_not_alias() -> None:
 LARGE = saved(colours(), "PNG")
 BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "is empty"),
-    "a byte too much": (lambda: LARGE + bytes(uploads.MOST_BYTES + 1 - len(LARGE)), r"has 8\.1 MB, at most 8 MB"),
+    "a byte too much": (
+        lambda: LARGE + bytes(uploads.MOST_BYTES + 1 - len(LARGE)),
+        r"has 8\.1 MB, at most 8 MB",
+    ),
     "random bytes": (lambda: numpy_stream(0, "noise").bytes(5000), "no picture of a known kind"),
     "text": (lambda: b"hello", "no picture of a known kind"),
     "svg": (svg, "is an SVG drawing, only"),
@@ -220,8 +286,14 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "web page": (lambda: b"<!DOCTYPE html><html><svg></svg></html>", "is a web page"),
     "svg behind a PNG signature": (lambda: b"\x89PNG\r\n\x1a\n" + svg(), "begins like a PNG picture but"),
     "svg behind a WebP signature": (lambda: b"RIFF\xff\0\0\0WEBP" + svg(), "begins like a WEBP picture but"),
-    "web page behind a JPEG signature": (lambda: b"\xff\xd8\xff\xe0<html><script>alert(1)</script></html>", "begins like a JPEG picture but"),
-    "web page behind a GIF signature": (lambda: b"GIF89a/*<html><script>alert(1)</script></html>", "begins like a GIF picture but|pixels"),
+    "web page behind a JPEG signature": (
+        lambda: b"\xff\xd8\xff\xe0<html><script>alert(1)</script></html>",
+        "begins like a JPEG picture but",
+    ),
+    "web page behind a GIF signature": (
+        lambda: b"GIF89a/*<html><script>alert(1)</script></html>",
+        "begins like a GIF picture but|pixels",
+    ),
     "tiff": (lambda: saved(colours(), "TIFF"), "is a TIFF picture"),
     "big-endian tiff": (lambda: b"MM\0*" + bytes(20), "is a TIFF picture"),
     "psd": (lambda: b"8BPS\0\1" + bytes(40), "is a Photoshop document"),
@@ -234,35 +306,66 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "film": (lambda: heic(b"isom", b"mp42"), "is a film"),
     "header only": (lambda: LARGE[:33], "PNG picture but is cut off"),
     "png in half": (lambda: LARGE[: len(LARGE) // 2], "PNG picture but is cut off"),
-    "jpeg in half": (lambda: (whole := saved(smooth(200, 200), "JPEG"))[: len(whole) // 2], "JPEG picture but is cut off"),
-    "gif in half": (lambda: (whole := saved(colours(60, 60), "GIF"))[: len(whole) // 2], "GIF picture but is cut off"),
-    "webp in half": (lambda: (whole := saved(colours(60, 60), "WEBP"))[: len(whole) // 2], "WEBP picture but is cut off"),
+    "jpeg in half": (
+        lambda: (whole := saved(smooth(200, 200), "JPEG"))[: len(whole) // 2],
+        "JPEG picture but is cut off",
+    ),
+    "gif in half": (
+        lambda: (whole := saved(colours(60, 60), "GIF"))[: len(whole) // 2],
+        "GIF picture but is cut off",
+    ),
+    "webp in half": (
+        lambda: (whole := saved(colours(60, 60), "WEBP"))[: len(whole) // 2],
+        "WEBP picture but is cut off",
+    ),
     "jpeg without a frame": (lambda: b"\xff\xd8\xff\xd9", "JPEG picture but is cut off"),
     "no width": (lambda: png(0, 5, 8, 0, b"\0" * 5), "PNG picture but is cut off"),
-    "bomb of 40,000 a side": (lambda: png(40_000, 40_000, 8, 0, bytes(100_000)), "has 40,000 × 40,000 pixels, at most 12,000 a side"),
-    "honest 9,000 × 9,000": (lambda: flat_png(9000), r"has 9,000 × 9,000 pixels, 81\.0 megapixels, at most 25 are read"),
+    "bomb of 40,000 a side": (
+        lambda: png(40_000, 40_000, 8, 0, bytes(100_000)),
+        "has 40,000 × 40,000 pixels, at most 12,000 a side",
+    ),
+    "honest 9,000 × 9,000": (
+        lambda: flat_png(9000),
+        r"has 9,000 × 9,000 pixels, 81\.0 megapixels, at most 25 are read",
+    ),
     "one row too many": (lambda: png(5000, 5001, 8, 0, b""), r"25\.1 megapixels, at most 25"),
     "one pixel too wide": (lambda: png(12_001, 1, 8, 0, bytes(12_002)), "at most 12,000 a side"),
     "a second header": (
-        lambda: png(2, 2, 8, 0, bytes(6), chunk(b"IHDR", struct.pack(">IIBBBBB", 12_000, 12_000, 8, 0, 0, 0, 0))),
+        lambda: png(
+            2, 2, 8, 0, bytes(6), chunk(b"IHDR", struct.pack(">IIBBBBB", 12_000, 12_000, 8, 0, 0, 0, 0))
+        ),
         "144.0 megapixels|PNG picture but",
     ),
     "jpeg that states 65,500 a side": (
-        lambda: (whole := saved(smooth(16, 16), "JPEG"))[: (at := whole.index(b"\xff\xc0") + 5)] + b"\xff\xdc\xff\xdc" + whole[at + 4 :],
+        lambda: (
+            (whole := saved(smooth(16, 16), "JPEG"))[: (at := whole.index(b"\xff\xc0") + 5)]
+            + b"\xff\xdc\xff\xdc"
+            + whole[at + 4 :]
+        ),
         "has 65,500 × 65,500 pixels",
     ),
     "webp that states 16,000 a side": (
         lambda: saved(Image.new("RGB", (16_000, 1)), "WEBP"),
         "has 16,000 × 1 pixels, at most 12,000",
     ),
-    "lossless webp that states 16,000 a side": (lambda: saved(Image.new("RGB", (2, 16_000)), "WEBP", lossless=True), "has 2 × 16,000 pixels"),
+    "lossless webp that states 16,000 a side": (
+        lambda: saved(Image.new("RGB", (2, 16_000)), "WEBP", lossless=True),
+        "has 2 × 16,000 pixels",
+    ),
     "moving webp that states 2²⁴ a side": (
         lambda: (whole := moving("WEBP"))[:24] + b"\xff" * 6 + whole[30:],
         "has 16,777,216 × 16,777,216 pixels",
     ),
-    "gif of 65,535 a side": (lambda: (whole := saved(colours(), "GIF"))[:6] + b"\xff" * 4 + whole[10:], "has 65,535 × 65,535 pixels"),
+    "gif of 65,535 a side": (
+        lambda: (whole := saved(colours(), "GIF"))[:6] + b"\xff" * 4 + whole[10:],
+        "has 65,535 × 65,535 pixels",
+    ),
     "gif frame beyond its screen": (
-        lambda: (whole := saved(colours(), "GIF", interlace=0))[: (at := whole.rindex(b",\0\0\0\0") + 5)] + b"\xff\x2e" * 2 + whole[at + 4 :],
+        lambda: (
+            (whole := saved(colours(), "GIF", interlace=0))[: (at := whole.rindex(b",\0\0\0\0") + 5)]
+            + b"\xff\x2e" * 2
+            + whole[at + 4 :]
+        ),
         "has 12,031 × 12,031 pixels",
     ),
     "a thousand scans": (lambda: many_scans(1000), "has more than 100 scans"),
@@ -280,13 +383,17 @@ def test_every_other_file_is_refused_in_one_sentence(case: str) -> None:
     assert len(text) < 160 and ": " in text, "it says what to do"
 
 
-@pytest.mark.parametrize("case", ["an honest 5,000 × 5,000", "a side of 12,000", "eight megabytes", "a hundred scans"])
+@pytest.mark.parametrize(
+    "case", ["an honest 5,000 × 5,000", "a side of 12,000", "eight megabytes", "a hundred scans"]
+)
 def test_what_lies_on_the_limit_is_read(case: str) -> None:
     build = {
         "an honest 5,000 × 5,000": lambda: flat_png(5000),
         "a side of 12,000": lambda: png(12_000, 1, 8, 0, bytes(12_001)),
         "eight megabytes": lambda: LARGE + bytes(uploads.MOST_BYTES - len(LARGE)),
-        "a hundred scans": lambda: many_scans(100 - saved(smooth(16, 16), "JPEG", progressive=True).count(b"\xff\xda") + 1),
+        "a hundred scans": lambda: many_scans(
+            100 - saved(smooth(16, 16), "JPEG", progressive=True).count(b"\xff\xda") + 1
+        ),
     }[case]
     assert max(read(build(), side=64).pixels.shape) <= 64
 
@@ -311,7 +418,11 @@ def test_what_a_webp_says_of_its_display_is_not_its_size() -> None:
 
 
 def test_refusals_do_not_wait_for_a_decoder_and_decoding_does() -> None:
-    bombs = [BAD[case][0]() for case in BAD if any(word in case for word in ("a side", "states", "honest", "scans", "behind", "wide", "empty"))]
+    bombs = [
+        BAD[case][0]()
+        for case in BAD
+        if any(word in case for word in ("a side", "states", "honest", "scans", "behind", "wide", "empty"))
+    ]
 
     def refused(content: bytes) -> bool:
         with pytest.raises(BadPicture):
@@ -336,7 +447,9 @@ def test_a_refusal_gives_its_place_to_the_next() -> None:
 
 def test_threads_get_their_own_pictures() -> None:
     pictures = [np.full((50, 40 + number, 3), number, np.uint8) for number in range(24)]
-    contents = [saved(picture, ("PNG", "WEBP")[number % 2], lossless=True) for number, picture in enumerate(pictures)]
+    contents = [
+        saved(picture, ("PNG", "WEBP")[number % 2], lossless=True) for number, picture in enumerate(pictures)
+    ]
     start = threading.Barrier(6)
 
     def all_of(first: int) -> list[np.ndarray]:
@@ -384,16 +497,22 @@ print(bombs, photograph, limit, sentence, sep="|")
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory of one process is read from /proc")
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="peak memory of one process is read from /proc"
+)
 def test_bombs_cost_no_memory_and_a_large_photograph_little(tmp_path: Path) -> None:
     (tmp_path / "small.png").write_bytes(LARGE)
     (tmp_path / "small.webp").write_bytes(saved(colours(), "WEBP"))
-    for number, case in enumerate(name for name in BAD if "a side" in name or "honest" in name or "states" in name or "scans" in name):
+    for number, case in enumerate(
+        name for name in BAD if "a side" in name or "honest" in name or "states" in name or "scans" in name
+    ):
         (tmp_path / f"bomb{number}").write_bytes(BAD[case][0]())
     (tmp_path / "photograph.jpg").write_bytes(saved(smooth(3000, 4000), "JPEG"))
     (tmp_path / "limit.png").write_bytes(flat_png(5000))
     environment = {**os.environ, "PYTHONPATH": str(Path(uploads.__file__).parents[2])}
-    done = subprocess.run([sys.executable, "-c", MEMORY, tmp_path], capture_output=True, text=True, env=environment, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, tmp_path], capture_output=True, text=True, env=environment, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     bombs, photograph, limit, sentence = done.stdout.strip().split("|")
     assert float(bombs) < 8, "megabytes"
@@ -402,7 +521,9 @@ def test_bombs_cost_no_memory_and_a_large_photograph_little(tmp_path: Path) -> N
     assert sentence == "the picture needs more memory than is free now: make it smaller, or try again later."
 
 
-def test_nothing_is_written_and_nothing_but_pixels_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_written_and_nothing_but_pixels_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     secret = saved(colours(), "JPEG", exif=exif(1), comment=b"home address", icc_profile=b"profile of mine")
@@ -444,10 +565,17 @@ def survives(content: bytes) -> None:
     except BadPicture as refusal:
         assert str(refusal).startswith("upload.png ") and str(refusal).isprintable()
     else:
-        assert photograph.pixels.dtype == np.uint8 and photograph.pixels.ndim == 3 and 1 <= max(photograph.pixels.shape[:2]) <= 32
+        assert (
+            photograph.pixels.dtype == np.uint8
+            and photograph.pixels.ndim == 3
+            and 1 <= max(photograph.pixels.shape[:2]) <= 32
+        )
 
 
-@given(st.binary(max_size=400), st.sampled_from([b"", *(seed[:40] for seed in SEEDS), b"<svg", b"\0\0\0\x18ftyp", b"\xff\xd8\xff"]))
+@given(
+    st.binary(max_size=400),
+    st.sampled_from([b"", *(seed[:40] for seed in SEEDS), b"<svg", b"\0\0\0\x18ftyp", b"\xff\xd8\xff"]),
+)
 @settings(max_examples=150)
 def test_random_bytes_never_break_the_reader(noise: bytes, start: bytes) -> None:
     survives(start + noise)
@@ -457,7 +585,11 @@ def test_random_bytes_never_break_the_reader(noise: bytes, start: bytes) -> None
 @settings(max_examples=400)
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning", "ignore:.*:UserWarning")
 def test_cut_and_flipped_files_never_break_the_reader(content: bytes, data: st.DataObject) -> None:
-    broken = bytearray(content[: data.draw(st.integers(0, len(content)), label="length")] if data.draw(st.booleans(), label="cut") else content)
+    broken = bytearray(
+        content[: data.draw(st.integers(0, len(content)), label="length")]
+        if data.draw(st.booleans(), label="cut")
+        else content
+    )
     for place in data.draw(st.lists(st.integers(0, 8 * len(content) - 1), max_size=6), label="bits"):
         if place // 8 < len(broken):
             broken[place // 8] ^= 1 << place % 8
@@ -496,14 +628,18 @@ def test_a_shown_name_is_one_short_plain_line_and_shown_again_as_it_is(name: str
 
 
 def triangle(pixels: np.ndarray, side: int) -> np.ndarray:
-    """The first axis, n → side, in double precision: each new value the mean of the old ones under a triangle two new pixels wide, n > side."""
+    """The first axis, n → side, in double precision: each new value the mean of the old
+    ones under a triangle two new pixels wide, n > side.
+    """
     share = len(pixels) / side
     centres = (np.arange(side) + 0.5) * share
     weights = np.maximum(1 - np.abs(np.arange(len(pixels)) + 0.5 - centres[:, None]) / max(share, 1), 0)
     return np.tensordot(weights / weights.sum(1, keepdims=True), pixels, 1)
 
 
-@pytest.mark.parametrize(("height", "width", "side"), [(300, 451, 32), (64, 32, 32), (20, 333, 64), (7, 5, 32), (32, 32, 32)])
+@pytest.mark.parametrize(
+    ("height", "width", "side"), [(300, 451, 32), (64, 32, 32), (20, 333, 64), (7, 5, 32), (32, 32, 32)]
+)
 def test_the_whole_picture_is_squeezed_by_a_triangle_filter(height: int, width: int, side: int) -> None:
     pixels = colours(height, width)
     square = squeezed(pixels, side)
@@ -515,14 +651,18 @@ def test_the_whole_picture_is_squeezed_by_a_triangle_filter(height: int, width: 
 
 
 def test_every_pixel_of_the_picture_counts_in_the_square() -> None:
-    """What is drawn at the far edge of a wide picture shows at the square's edge: nothing is cropped."""
+    """What is drawn at the far edge of a wide picture shows at the square's edge:
+    nothing is cropped.
+    """
     pixels = np.zeros((40, 400, 3), np.uint8)
     pixels[:, -20:] = RED
     square = squeezed(pixels, 20)
     assert (square[0, :, -1] > 0.8).all() and (square[0, :, :-2] == 0).all() and (square[1:] == 0).all()
 
 
-@pytest.mark.parametrize("pixels", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((3, 4, 4), np.uint8)])
+@pytest.mark.parametrize(
+    "pixels", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((3, 4, 4), np.uint8)]
+)
 def test_only_pictures_are_squeezed(pixels: np.ndarray) -> None:
     with pytest.raises(ValueError, match="uint8"):
         squeezed(pixels, 2)
@@ -542,7 +682,9 @@ def test_a_spread_map_keeps_its_range_and_is_linear(side: int, width: int, heigh
     large = spread(one, (width, height))
     assert large.shape == (height, width)
     assert one.min() - 1e-6 <= large.min() and large.max() <= one.max() + 1e-6
-    np.testing.assert_allclose(spread(2 * one - other, (width, height)), 2 * large - spread(other, (width, height)), atol=1e-5)
+    np.testing.assert_allclose(
+        spread(2 * one - other, (width, height)), 2 * large - spread(other, (width, height)), atol=1e-5
+    )
     np.testing.assert_allclose(spread(np.full((side, side), 0.3), (width, height)), 0.3, rtol=1e-6)
 
 
@@ -568,7 +710,12 @@ def test_the_gallery_reads_what_is_installed_and_names_its_makers() -> None:
     assert sizes["cat"] == (451, 300) and sizes["flower"] == sizes["pagoda"] == (640, 427)
     assert min(side for size in sizes.values() for side in size) > 250
     for picture in pictures.values():
-        assert picture.origin and picture.licence in ("CC0", "CC BY 2.0", "public domain", "no known copyright restrictions")
+        assert picture.origin and picture.licence in (
+            "CC0",
+            "CC BY 2.0",
+            "public domain",
+            "no known copyright restrictions",
+        )
     assert max(pictures["retina"].read().pixels.shape) == uploads.PAGE_SIDE, "of 1,411 a side"
     assert "flickr.com/photos/vultilion" in pictures["flower"].path.with_name("README.txt").read_text()
 

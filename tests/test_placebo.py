@@ -1,4 +1,6 @@
-"""The placebo test of the house: sham effects and effects of known size, sent down the whole road from settings to verdict."""
+"""The placebo test of the house: sham effects and effects of known size, sent down the
+whole road from settings to verdict.
+"""
 
 import dataclasses
 import math
@@ -40,16 +42,23 @@ ARMS = ("plain", "treated", "twin", "other")
 
 
 def run(config: PlaceboConfig, seeds: Sequence[int]) -> Iterator[Frame]:
-    """Accuracies drawn instead of trained: every arm of a seed has its luck, and a stream of its own."""
+    """Accuracies drawn instead of trained: every arm of a seed has its luck, and a
+    stream of its own.
+    """
     luck = np.array([numpy_stream(seed, "split").normal(0.0, LUCK) for seed in seeds])
-    noise = np.array([[numpy_stream(seed, f"{arm} order").normal(0.0, config.noise) for arm in ARMS] for seed in seeds])
+    noise = np.array(
+        [[numpy_stream(seed, f"{arm} order").normal(0.0, config.noise) for arm in ARMS] for seed in seeds]
+    )
     better = np.array([0.0, config.effect, 0.0, 0.0])
     for step in range(1, STEPS + 1):
         yield Frame(step, STEPS, 0.5 + luck[:, None] + (noise + better) * step / STEPS)
 
 
 def metrics(_: PlaceboConfig, frames: Film) -> dict[str, np.ndarray]:
-    return {f"{arm}_accuracy": column for arm, column in zip(ARMS, film.series(frames, "accuracy")[:, -1].T, strict=True)}
+    return {
+        f"{arm}_accuracy": column
+        for arm, column in zip(ARMS, film.series(frames, "accuracy")[:, -1].T, strict=True)
+    }
 
 
 def picture(frames: Film) -> Picture:
@@ -57,7 +66,15 @@ def picture(frames: Film) -> Picture:
 
 
 def claim(name: str, direction: str, margin: float, *others: str) -> Claim:
-    return Claim(name, "Treatment matters.", "accuracy", "points", direction, margin, tuple(("treated", other) for other in others))
+    return Claim(
+        name,
+        "Treatment matters.",
+        "accuracy",
+        "points",
+        direction,
+        margin,
+        tuple(("treated", other) for other in others),
+    )
 
 
 placebo = Idea(
@@ -79,9 +96,13 @@ placebo = Idea(
 
 
 def experiment(effect: float, number: int) -> list[Verdict]:
-    """Settings, run, film as it travels, metrics, verdicts; every experiment has seeds of its own."""
+    """Settings, run, film as it travels, metrics, verdicts; every experiment has seeds
+    of its own.
+    """
     config = PlaceboConfig(effect=effect)
-    travelled = film.unpack(film.pack(list(placebo.run(config, range(number * SEEDS, (number + 1) * SEEDS)))), placebo.frame)
+    travelled = film.unpack(
+        film.pack(list(placebo.run(config, range(number * SEEDS, (number + 1) * SEEDS)))), placebo.frame
+    )
     return runs.decided(placebo, config, placebo.metrics(config, travelled))
 
 
@@ -92,7 +113,9 @@ def shams() -> list[list[Verdict]]:
 
 @pytest.fixture(scope="module")
 def implants() -> list[list[Verdict]]:
-    """The effect is implanted beyond the margin of the second claim, and lies on the margin of tie and apart for the first."""
+    """The effect is implanted beyond the margin of the second claim, and lies on the
+    margin of tie and apart for the first.
+    """
     return [experiment(EFFECT, number) for number in range(EXPERIMENTS, 2 * EXPERIMENTS)]
 
 
@@ -118,13 +141,21 @@ def test_shams_are_seldom_contradicted(shams: list[list[Verdict]], name: str) ->
 
 
 def test_the_level_is_used_up(shams: list[list[Verdict]]) -> None:
-    """Rates far under the level would mean intervals too wide, and seeds spent for nothing."""
-    assert share(shams, "better", "supported") + share(shams, "better", "contradicted") >= 0.05 - 3 * math.sqrt(0.05 * 0.95 / EXPERIMENTS)
+    """Rates far under the level would mean intervals too wide, and seeds spent for
+    nothing.
+    """
+    assert share(shams, "better", "supported") + share(
+        shams, "better", "contradicted"
+    ) >= 0.05 - 3 * math.sqrt(0.05 * 0.95 / EXPERIMENTS)
 
 
-def test_the_printed_power_is_the_share_of_implanted_effects_that_are_found(implants: list[list[Verdict]]) -> None:
+def test_the_printed_power_is_the_share_of_implanted_effects_that_are_found(
+    implants: list[list[Verdict]],
+) -> None:
     assert share(implants, "better", "supported") == pytest.approx(0.8, abs=0.05)
-    assert share(implants, "better by a margin", "supported") == pytest.approx(power(EFFECT - MARGIN, DEVIATION, SEEDS), abs=0.05)
+    assert share(implants, "better by a margin", "supported") == pytest.approx(
+        power(EFFECT - MARGIN, DEVIATION, SEEDS), abs=0.05
+    )
     assert share(implants, "worse", "supported") <= 0.001
 
 
@@ -135,7 +166,9 @@ def test_an_effect_on_the_margin_is_seldom_a_tie_and_seldom_apart(implants: list
     assert share(implants, "apart", "supported") <= at_most(0.025)
 
 
-def test_the_smallest_effect_that_is_printed_is_the_one_with_that_power(implants: list[list[Verdict]]) -> None:
+def test_the_smallest_effect_that_is_printed_is_the_one_with_that_power(
+    implants: list[list[Verdict]],
+) -> None:
     printed = np.array([verdicts[0].smallest_effect for verdicts in implants])
     assert np.sqrt(np.mean(printed**2)) == pytest.approx(EFFECT, rel=0.05)  # its square is unbiased
 
@@ -157,9 +190,15 @@ def test_without_noise_the_arms_are_the_same_bit_for_bit_and_nothing_is_claimed(
 @pytest.mark.parametrize("number", range(3))
 def test_a_study_decides_as_the_run_does(number: int) -> None:
     config, seeds = PlaceboConfig(effect=EFFECT), tuple(range(number * SEEDS, (number + 1) * SEEDS))
-    study = Study("live", tuple(Cell(item.name, config, {arm: arm for arm in ARMS}) for item in placebo.claims), seeds)
+    study = Study(
+        "live", tuple(Cell(item.name, config, {arm: arm for arm in ARMS}) for item in placebo.claims), seeds
+    )
     subject = dataclasses.replace(placebo, studies=(study,))
     columns = placebo.metrics(config, list(placebo.run(config, seeds)))
-    outcome = {"metrics": {name: column.tolist() for name, column in columns.items()}, "failed": {}, "seconds": 0.0}
+    outcome = {
+        "metrics": {name: column.tolist() for name, column in columns.items()},
+        "failed": {},
+        "seconds": 0.0,
+    }
     from_rows = studies.verdicts(subject, study, studies.rows(study, {config.key(): outcome}))
     assert from_rows == [verdict.as_json() for verdict in runs.decided(placebo, config, columns)]

@@ -1,4 +1,6 @@
-"""What logits are worth: by hand, at the limits of calibration, and whatever the shape of the batch."""
+"""What logits are worth: by hand, at the limits of calibration, and whatever the shape
+of the batch.
+"""
 
 import math
 
@@ -19,12 +21,17 @@ def logits_of(probabilities: list[list[float]]) -> np.ndarray:
 
 
 def test_by_hand():
-    """Right, wrong, right, wrong at 0.9, 0.92, 0.6 and 0.5: the first two share the bin 13/15…14/15, the others have their own."""
+    """Right, wrong, right, wrong at 0.9, 0.92, 0.6 and 0.5: the first two share the bin
+    13/15…14/15, the others have their own.
+    """
     logits = logits_of([[0.9, 0.1, 1e-9], [0.92, 0.08, 1e-9], [0.2, 0.6, 0.2], [0.3, 0.2, 0.5]])
     labels = np.array([0, 1, 1, 0])
     assert accuracy(logits, labels) == 0.5
-    assert negative_log_likelihood(logits, labels) == pytest.approx(-(math.log(0.9) + math.log(0.08) + math.log(0.6) + math.log(0.3)) / 4)
-    expected = (abs((1 - 0.9) + (0 - 0.92)) + abs(1 - 0.6) + abs(0 - 0.5)) / 4  # within a bin gaps cancel, between bins they do not
+    assert negative_log_likelihood(logits, labels) == pytest.approx(
+        -(math.log(0.9) + math.log(0.08) + math.log(0.6) + math.log(0.3)) / 4
+    )
+    # within a bin gaps cancel, between bins they do not
+    expected = (abs((1 - 0.9) + (0 - 0.92)) + abs(1 - 0.6) + abs(0 - 0.5)) / 4
     assert calibration_error(logits, labels) == pytest.approx(expected)
 
 
@@ -40,7 +47,9 @@ def test_certain_and_right_is_perfect_and_certain_and_wrong_is_the_worst():
 
 
 def drawn_as_said(count: int, sharper: float) -> tuple[np.ndarray, np.ndarray]:
-    """Labels that fall as often as the probabilities say, and the logits, `sharper` times as far apart."""
+    """Labels that fall as often as the probabilities say, and the logits, `sharper`
+    times as far apart.
+    """
     rng = numpy_stream(0, "calibrated")
     logits = rng.normal(0, 1.5, (count, 5))
     labels = (logits + rng.gumbel(size=logits.shape)).argmax(1)  # a draw from the softmax
@@ -48,9 +57,13 @@ def drawn_as_said(count: int, sharper: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_who_says_what_happens_is_calibrated_and_who_says_more_or_less_is_not():
-    honest, over, under = (float(calibration_error(*drawn_as_said(40_000, sharper))) for sharper in (1.0, 3.0, 0.3))
+    honest, over, under = (
+        float(calibration_error(*drawn_as_said(40_000, sharper))) for sharper in (1.0, 3.0, 0.3)
+    )
     assert honest < 0.01 and over > 0.15 and under > 0.15
-    likelihoods = [float(negative_log_likelihood(*drawn_as_said(40_000, sharper))) for sharper in (1.0, 3.0, 0.3)]
+    likelihoods = [
+        float(negative_log_likelihood(*drawn_as_said(40_000, sharper))) for sharper in (1.0, 3.0, 0.3)
+    ]
     assert likelihoods[0] < min(likelihoods[1:])
     assert len({float(accuracy(*drawn_as_said(40_000, sharper))) for sharper in (1.0, 3.0, 0.3)}) == 1
 
@@ -84,7 +97,9 @@ def test_the_calibration_error_is_that_of_a_loop_over_bins(seed: int, count: int
     for low in np.arange(BINS) / BINS:
         inside = (shares.max(1) >= low) & (shares.max(1) < low + 1 / BINS)
         if inside.any():
-            total += inside.mean() * abs((shares.argmax(1) == labels)[inside].mean() - shares.max(1)[inside].mean())
+            total += inside.mean() * abs(
+                (shares.argmax(1) == labels)[inside].mean() - shares.max(1)[inside].mean()
+            )
     assert calibration_error(logits, labels) == pytest.approx(total, abs=1e-9)
 
 

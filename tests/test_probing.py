@@ -1,4 +1,6 @@
-"""Linear probes: components against scikit-learn's, a strength chosen on validation codes, and no look at what is tested."""
+"""Linear probes: components against scikit-learn's, a strength chosen on validation
+codes, and no look at what is tested.
+"""
 
 import numpy as np
 import pytest
@@ -46,7 +48,9 @@ def test_signs_are_settled_by_the_largest_entry():
 @pytest.mark.parametrize("kind", [np.float32, np.float16])
 def test_codes_far_from_zero_in_low_precision_lose_nothing_to_their_mean(kind: type):
     codes = (512 + np.round(16 * some_codes(3000, 6)) / 2).astype(kind)  # exact in half precision
-    np.testing.assert_allclose(leading(codes, 2).basis, leading(codes.astype(float), 2).basis, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(
+        leading(codes, 2).basis, leading(codes.astype(float), 2).basis, rtol=1e-6, atol=1e-9
+    )
     np.testing.assert_allclose(leading(codes, 2).mean, codes.astype(float).mean(0))
 
 
@@ -59,21 +63,27 @@ def test_codes_that_are_all_the_same_have_components_of_zero():
 
 
 def two_signs() -> tuple[np.ndarray, np.ndarray]:
-    """Labelled codes whose first feature is ±0.05 by the class and whose second is ±1, by the class in four cases of five."""
+    """Labelled codes whose first feature is ±0.05 by the class and whose second is ±1,
+    by the class in four cases of five.
+    """
     labels = np.arange(200) % 2
     side = 2.0 * labels - 1
     return np.stack([0.05 * side, side * np.where(np.arange(200) // 2 % 5 == 0, -1, 1)], axis=1), labels
 
 
 def asked(small: int, large: int) -> tuple[np.ndarray, np.ndarray]:
-    """Codes of both classes whose small and whose large feature tells the class (1), or the other (−1)."""
+    """Codes of both classes whose small and whose large feature tells the class (1), or
+    the other (−1).
+    """
     labels = np.arange(20) % 2
     side = 2.0 * labels - 1
     return np.stack([0.05 * small * side, large * side], axis=1), labels
 
 
 @pytest.mark.parametrize(("small", "large", "chosen"), [(-1, 1, STRENGTHS[0]), (1, 1, STRENGTHS[0])])
-def test_a_strong_penalty_is_taken_where_it_validates_best_and_where_all_are_equal(small: int, large: int, chosen: float):
+def test_a_strong_penalty_is_taken_where_it_validates_best_and_where_all_are_equal(
+    small: int, large: int, chosen: float
+):
     codes, labels = two_signs()
     tested = numpy_stream(1, "tested").normal(size=(9, 2)) * [0.05, 1]
     expected = LogisticRegression(C=chosen, max_iter=MOST_ROUNDS).fit(codes, labels).predict_log_proba(tested)
@@ -93,13 +103,17 @@ def test_a_weak_penalty_is_taken_where_only_it_validates_well():
 
 
 def test_the_tested_codes_are_only_asked():
-    """In another order they give the same rows in that order, and each gives the same alone."""
+    """In another order they give the same rows in that order, and each gives the same
+    alone.
+    """
     rng = numpy_stream(2, "probe")
     codes, labels = rng.normal(size=(60, 4)), np.arange(60) % 3
     codes[:, :3] += np.eye(3)[labels]
     validated, tested = rng.normal(size=(30, 4)), 100 * rng.normal(size=(12, 4))
     found, order = probe(codes, labels, validated, np.arange(30) % 3, tested), rng.permutation(12)
-    np.testing.assert_allclose(probe(codes, labels, validated, np.arange(30) % 3, tested[order]), found[order])
+    np.testing.assert_allclose(
+        probe(codes, labels, validated, np.arange(30) % 3, tested[order]), found[order]
+    )
     for row, one in zip(found, tested, strict=True):
         np.testing.assert_allclose(probe(codes, labels, validated, np.arange(30) % 3, one[None])[0], row)
 
@@ -124,4 +138,6 @@ def test_clear_classes_are_read_without_a_fault():
     rng = numpy_stream(3, "probe")
     labels = np.arange(90) % 3
     codes = np.eye(3)[labels] + rng.normal(0, 0.05, (90, 3))
-    assert (probe(codes[:60], labels[:60], codes[60:75], labels[60:75], codes[75:]).argmax(1) == labels[75:]).all()
+    assert (
+        probe(codes[:60], labels[:60], codes[60:75], labels[60:75], codes[75:]).argmax(1) == labels[75:]
+    ).all()

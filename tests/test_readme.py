@@ -1,4 +1,6 @@
-"""What the README shows is what there is: idea 21 runs as printed, no command and no variable is missing."""
+"""What the README shows is what there is: idea 21 runs as printed, no command and no
+variable is missing.
+"""
 
 import re
 import sys
@@ -29,7 +31,11 @@ def heavy_tails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 
 
 def test_idea_21_is_three_files() -> None:
-    assert list(BLOCKS) == ["mlcv_explore/ideas/heavy_tails.py", "pages/heavy_tails.py", "tests/ideas/test_heavy_tails.py"]
+    assert list(BLOCKS) == [
+        "mlcv_explore/ideas/heavy_tails.py",
+        "pages/heavy_tails.py",
+        "tests/ideas/test_heavy_tails.py",
+    ]
     for name, source in BLOCKS.items():
         compile(source, name, "exec")
 
@@ -38,7 +44,10 @@ def test_idea_21_runs_and_answers_as_printed(heavy_tails: None) -> None:
     subject, card = idea.load("heavy_tails"), idea.card("heavy_tails")
     frames = list(subject.run(subject.config(), range(10)))
     assert (card.number, frames[-1].step) == (21, frames[-1].steps)
-    assert [verdict["status"] for verdict in runs.of("heavy_tails", subject.config(), range(10), frames, 0.0).verdicts] == ["supported"]
+    assert [
+        verdict["status"]
+        for verdict in runs.of("heavy_tails", subject.config(), range(10), frames, 0.0).verdicts
+    ] == ["supported"]
     assert np.shape(subject.picture(frames).lines["idea"]) == (10, len(frames))
 
 
@@ -61,6 +70,10 @@ def test_every_command_has_its_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_every_environment_variable_is_told() -> None:
-    sources = [path.read_text(encoding="utf-8") for folder in ("mlcv_explore", "pages") for path in (ROOT / folder).rglob("*.py")]
+    sources = [
+        path.read_text(encoding="utf-8")
+        for folder in ("mlcv_explore", "pages")
+        for path in (ROOT / folder).rglob("*.py")
+    ]
     read_there = set(re.findall(r"MLCV_[A-Z_]+", "".join(sources)))
     assert read_there == set(re.findall(r"^\| `(MLCV_[A-Z_]+)`", TEXT, re.MULTILINE))

@@ -1,4 +1,6 @@
-"""Runs on disk: whole or absent after every crash, found again, bounded in size, and told in a sentence when they are damaged."""
+"""Runs on disk: whole or absent after every crash, found again, bounded in size, and
+told in a sentence when they are damaged.
+"""
 
 import io
 import json
@@ -68,8 +70,16 @@ def made(run_id: str = "0" * 20, **changes: Any) -> Run:
 
 
 def one_sentence(text: str) -> bool:
-    """Whether a reader could be shown this: one line, no traceback, ended by its only full stop."""
-    return bool(text) and "\n" not in text and "Traceback" not in text and text.endswith(".") and ". " not in text
+    """Whether a reader could be shown this: one line, no traceback, ended by its only
+    full stop.
+    """
+    return (
+        bool(text)
+        and "\n" not in text
+        and "Traceback" not in text
+        and text.endswith(".")
+        and ". " not in text
+    )
 
 
 def left_over(root: Path) -> list[str]:
@@ -84,7 +94,10 @@ def whole(run: Run) -> bool:
 
 def child(script: str, *words: object, ahead: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
     """A script in a process of its own that has this module's names."""
-    start = "import os, random, signal, sys, time\nfrom pathlib import Path\nfrom mlcv_explore import runs\nfrom tests.test_runs import made, FILM\n"
+    start = (
+        "import os, random, signal, sys, time\nfrom pathlib import Path\nfrom mlcv_explore import runs\nfrom"
+        " tests.test_runs import made, FILM\n"
+    )
     words = (*ahead, sys.executable, "-c", start + script, *map(str, words))
     return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60)
 
@@ -93,13 +106,20 @@ def child(script: str, *words: object, ahead: tuple[str, ...] = ()) -> subproces
 
 
 @given(
-    config=st.dictionaries(st.text(max_size=8), st.booleans() | st.integers() | st.text(max_size=8) | numbers, max_size=4),
+    config=st.dictionaries(
+        st.text(max_size=8), st.booleans() | st.integers() | st.text(max_size=8) | numbers, max_size=4
+    ),
     seeds=st.lists(st.integers(0, 2**63), min_size=1, max_size=4),
-    metrics=st.dictionaries(st.text(max_size=8), st.dictionaries(st.text(max_size=5), numbers | st.lists(numbers, max_size=3), max_size=4)),
+    metrics=st.dictionaries(
+        st.text(max_size=8),
+        st.dictionaries(st.text(max_size=5), numbers | st.lists(numbers, max_size=3), max_size=4),
+    ),
     film=st.binary(max_size=200),
 )
 @settings(max_examples=30)
-def test_what_is_kept_is_found_again_as_it_was(config: dict, seeds: list[int], metrics: dict, film: bytes) -> None:
+def test_what_is_kept_is_found_again_as_it_was(
+    config: dict, seeds: list[int], metrics: dict, film: bytes
+) -> None:
     with tempfile.TemporaryDirectory() as root:
         kept = runs.write(made(config=config, seeds=tuple(seeds), metrics=metrics), film, root=Path(root))
         found = runs.find(kept.id, Path(root))
@@ -119,7 +139,9 @@ def test_weights_lie_beside_the_film(tmp_path: Path) -> None:
 
 def test_the_newest_stands_first(tmp_path: Path) -> None:
     for number in (3, 1, 4, 0, 2):
-        runs.write(made(f"{number:020}", started=f"2026-01-0{number + 1}T00:00:00+00:00"), FILM, root=tmp_path)
+        runs.write(
+            made(f"{number:020}", started=f"2026-01-0{number + 1}T00:00:00+00:00"), FILM, root=tmp_path
+        )
     assert [int(run.id) for run in runs.all_runs(tmp_path)[0]] == [4, 3, 2, 1, 0]
 
 
@@ -135,7 +157,11 @@ def test_a_second_copy_is_not_made_and_a_deleted_one_can_be_kept_again(tmp_path:
 
 def test_nothing_is_kept_where_nothing_was(tmp_path: Path) -> None:
     absent = tmp_path / "absent"
-    assert runs.all_runs(absent) == ([], []) and runs.find("0" * 20, absent) is None and runs.total_bytes(absent) == 0
+    assert (
+        runs.all_runs(absent) == ([], [])
+        and runs.find("0" * 20, absent) is None
+        and runs.total_bytes(absent) == 0
+    )
     runs.limit(1, root=absent)
     assert not absent.exists()
 
@@ -211,7 +237,8 @@ def test_a_film_beyond_the_size_a_file_may_have(tmp_path: Path) -> None:
 
 def test_a_full_disk(tmp_path: Path) -> None:
     mount = ("sh", "-c", f'mount -t tmpfs -o size=200k tmpfs "{tmp_path}" && exec "$@"', "sh")
-    alone = ("unshare", "--user", "--map-root-user", "--mount", *mount)  # seen by that process only, and gone with it
+    # seen by that process only, and gone with it
+    alone = ("unshare", "--user", "--map-root-user", "--mount", *mount)
     if shutil.which("unshare") is None or subprocess.run((*alone, "true"), capture_output=True).returncode:
         pytest.skip("no file system of its own can be mounted here")
     ended = child(WRITE_LARGE.format(limit=""), tmp_path, ahead=alone)
@@ -294,11 +321,14 @@ def test_writers_of_one_run_at_once_leave_one_whole_copy_that_all_return(tmp_pat
     for run in kept:
         told = [line.split() for line in ended.stdout.splitlines() if line.startswith(run.id)]
         assert {folder for _, _, folder in told} == {str(run.folder)}
-        if int(run.id) % 2 == 0:  # else a writer may put its own equal copy where another's was taken for the damaged one
+        # else a writer may put its own equal copy where another's was taken for the damaged one
+        if int(run.id) % 2 == 0:
             assert {device for _, device, _ in told} == {run.device}
 
 
-CAUGHT = 600  # times that other folders were there than a moment ago: without care a count trips within the first 50, over a single file within 300
+# times that other folders were there than a moment ago: without care a count trips within the first
+# 50, over a single file within 300
+CAUGHT = 600
 COME_AND_GO = """
 import pathlib, shutil, sys
 while True:
@@ -312,7 +342,11 @@ while True:
 """
 
 
-@pytest.mark.parametrize("count", [runs.total_bytes, runs.all_runs, lambda root: runs.find(f"{29:020}", root)], ids=["total", "list", "find"])
+@pytest.mark.parametrize(
+    "count",
+    [runs.total_bytes, runs.all_runs, lambda root: runs.find(f"{29:020}", root)],
+    ids=["total", "list", "find"],
+)
 def test_folders_that_vanish_while_they_are_counted(count: Callable[[Path], object], tmp_path: Path) -> None:
     other = subprocess.Popen([sys.executable, "-c", COME_AND_GO, tmp_path])
     seen, deadline = [frozenset()], time.monotonic() + 20
@@ -358,14 +392,21 @@ def tampered(root: Path, **changes: Any) -> Path:
     """A kept run whose record was changed; None drops a key."""
     folder = runs.write(made(), FILM, root=root).folder
     record = {**json.loads((folder / "run.json").read_text()), **changes}
-    (folder / "run.json").write_text(json.dumps({name: value for name, value in record.items() if value is not None}))
+    (folder / "run.json").write_text(
+        json.dumps({name: value for name, value in record.items() if value is not None})
+    )
     return folder
 
 
 def assert_skipped(root: Path) -> None:
     """The run is absent, reported in a sentence, and a whole one takes its place."""
     kept, damaged = runs.all_runs(root)
-    assert kept == [] and len(damaged) == 1 and one_sentence(damaged[0].reason) and damaged[0].folder.name in damaged[0].reason
+    assert (
+        kept == []
+        and len(damaged) == 1
+        and one_sentence(damaged[0].reason)
+        and damaged[0].folder.name in damaged[0].reason
+    )
     assert runs.find("0" * 20, root) is None
     runs.write(made(), FILM, root=root)
     assert whole(runs.find("0" * 20, root)) and left_over(root) == [] and runs.all_runs(root)[1] == []
@@ -422,7 +463,9 @@ def test_any_value_under_any_name_is_read_or_reported(name: str, value: object) 
         assert len(kept) + len(damaged) == 1 and all(one_sentence(item.reason) for item in damaged)
         for run in kept:
             assert run.folder == folder and len(run.seeds) > 0 and isinstance(run.started, str)
-            assert isinstance(run.config, dict) and all(isinstance(metric, dict) for metric in run.metrics.values())
+            assert isinstance(run.config, dict) and all(
+                isinstance(metric, dict) for metric in run.metrics.values()
+            )
 
 
 @pytest.mark.parametrize("name", sorted(set(asdict(made())) - {"folder", "film_sha256"}))
@@ -476,7 +519,9 @@ def test_one_damaged_run_hides_no_other(tmp_path: Path) -> None:
     tampered(tmp_path, seeds=None)
     (tmp_path / "notes").mkdir()
     kept, damaged = runs.all_runs(tmp_path)
-    assert {run.id for run in kept} == {run.id for run in others} and {item.folder.name for item in damaged} == {f"coin-{0:020}", "notes"}
+    assert {run.id for run in kept} == {run.id for run in others} and {
+        item.folder.name for item in damaged
+    } == {f"coin-{0:020}", "notes"}
 
 
 # --- size
@@ -502,7 +547,10 @@ def test_the_total_is_what_the_files_have(tmp_path: Path) -> None:
     assert runs.total_bytes(tmp_path) == expected > 20_000
 
 
-@given(ages=st.lists(st.integers(1, 10_000), min_size=1, max_size=5, unique=True), megabytes=st.floats(0.001, 0.06))
+@given(
+    ages=st.lists(st.integers(1, 10_000), min_size=1, max_size=5, unique=True),
+    megabytes=st.floats(0.001, 0.06),
+)
 @settings(max_examples=15)
 def test_the_oldest_go_until_the_rest_fits_and_the_newest_stays(ages: list[int], megabytes: float) -> None:
     with tempfile.TemporaryDirectory() as root:
@@ -520,7 +568,9 @@ def test_the_run_to_spare_is_spared_though_it_is_the_oldest(tmp_path: Path) -> N
     assert present(tmp_path) == [0, 2]
 
 
-def test_keeping_one_more_makes_room_in_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_keeping_one_more_makes_room_in_the_home_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("MLCV_HOME", str(tmp_path))
     several(runs.runs_folder(), [300, 200, 100])
     monkeypatch.setenv("MLCV_RUNS_MB", "0.025")
@@ -531,9 +581,21 @@ def test_keeping_one_more_makes_room_in_the_home_folder(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("text", "megabytes"), [("10", 10), ("0.5", 0.5), ("", 2048), ("much", 2048), ("0", 2048), ("-1", 2048), ("nan", 2048), (None, 2048)]
+    ("text", "megabytes"),
+    [
+        ("10", 10),
+        ("0.5", 0.5),
+        ("", 2048),
+        ("much", 2048),
+        ("0", 2048),
+        ("-1", 2048),
+        ("nan", 2048),
+        (None, 2048),
+    ],
 )
-def test_the_limit_is_a_positive_number_or_the_default(text: str | None, megabytes: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_is_a_positive_number_or_the_default(
+    text: str | None, megabytes: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if text is not None:
         monkeypatch.setenv("MLCV_RUNS_MB", text)
     assert runs.limit_megabytes() == megabytes
@@ -553,7 +615,11 @@ def test_what_was_never_finished_goes_after_an_hour(tmp_path: Path) -> None:
 # --- identity
 
 
-config_values = {"at": st.integers(1, 1000), "pace": st.floats(0, 60), "kind": st.sampled_from(["good", "goes back", "talks"])}
+config_values = {
+    "at": st.integers(1, 1000),
+    "pace": st.floats(0, 60),
+    "kind": st.sampled_from(["good", "goes back", "talks"]),
+}
 
 
 @given(st.data())
@@ -562,10 +628,16 @@ def test_an_identity_is_of_slug_settings_seeds_and_sources(sham_config: type, da
     def drawn() -> tuple:
         values = {name: data.draw(values) for name, values in config_values.items()}
         seeds = data.draw(st.lists(st.integers(0, 3), min_size=1, max_size=3))
-        return data.draw(st.sampled_from(["a", "b"])), sham_config(**values), tuple(seeds), data.draw(st.sampled_from(["f", "g"]))
+        return (
+            data.draw(st.sampled_from(["a", "b"])),
+            sham_config(**values),
+            tuple(seeds),
+            data.draw(st.sampled_from(["f", "g"])),
+        )
 
     first, second = drawn(), drawn()
-    second = tuple(data.draw(st.sampled_from(pair)) for pair in zip(first, second, strict=True))  # often equal in all but one
+    # often equal in all but one
+    second = tuple(data.draw(st.sampled_from(pair)) for pair in zip(first, second, strict=True))
     assert (runs.identity(*first) == runs.identity(*second)) == (first == second)
     assert runs.identity(first[0], first[1], list(first[2]), first[3]) == runs.identity(*first)
     assert len(runs.identity(*first)) == 20 and int(runs.identity(*first), 16) >= 0
@@ -585,13 +657,19 @@ def sham_config() -> type:
 
 def test_an_identity_is_the_same_in_every_process() -> None:
     subject = idea.load("label_noise")
-    script = "from mlcv_explore import idea; print(runs.identity('label_noise', idea.load('label_noise').config(sigma=0.5), (3, 4)))"
+    script = (
+        "from mlcv_explore import idea; print(runs.identity('label_noise',"
+        " idea.load('label_noise').config(sigma=0.5), (3, 4)))"
+    )
     told = {child(script, ahead=("env", f"PYTHONHASHSEED={seed}")).stdout.strip() for seed in (1, 2)}
     assert told == {runs.identity("label_noise", subject.config(sigma=0.5), (3, 4))}
 
 
 def test_a_run_of_other_sources_is_not_current() -> None:
-    assert made(slug="label_noise", fingerprint=fingerprint.fingerprint("label_noise")).current and not made(slug="label_noise").current
+    assert (
+        made(slug="label_noise", fingerprint=fingerprint.fingerprint("label_noise")).current
+        and not made(slug="label_noise").current
+    )
 
 
 # --- what is written of a film
@@ -606,7 +684,12 @@ def test_what_is_undefined_is_null(sham: idea.Idea, tmp_path: Path) -> None:
         raise AssertionError(f"{constant} is no JSON")
 
     record = json.loads((kept.folder / "run.json").read_text(), parse_constant=forbidden)
-    assert record["metrics"]["sham_value"] == {"mean": None, "low": None, "high": None, "per_seed": [None, None]}
+    assert record["metrics"]["sham_value"] == {
+        "mean": None,
+        "low": None,
+        "high": None,
+        "per_seed": [None, None],
+    }
     assert record["metrics"]["other_value"]["mean"] is not None
     assert runs.find(kept.id, tmp_path) == kept
 
@@ -616,11 +699,18 @@ def test_the_record_of_a_film(sham: idea.Idea) -> None:
     frames = list(sham.run(config, (3, 4, 5)))
     run = runs.of("sham", config, (3, 4, 5), frames, 60.0, "cuda")
     values = frames[-1].values[:, 0]
-    half = 4.302652729911275 * values.std(ddof=1) / np.sqrt(3)  # the 97.5 % quantile of Student's t at 2 degrees of freedom
+    # the 97.5 % quantile of Student's t at 2 degrees of freedom
+    half = 4.302652729911275 * values.std(ddof=1) / np.sqrt(3)
     metric = run.metrics["sham_value"]
-    assert [metric["mean"], metric["low"], metric["high"]] == pytest.approx([values.mean(), values.mean() - half, values.mean() + half])
+    assert [metric["mean"], metric["low"], metric["high"]] == pytest.approx(
+        [values.mean(), values.mean() - half, values.mean() + half]
+    )
     assert metric["per_seed"] == list(values)
-    assert (run.id, run.key, run.config) == (runs.identity("sham", config, (3, 4, 5)), config.key(), config.model_dump())
+    assert (run.id, run.key, run.config) == (
+        runs.identity("sham", config, (3, 4, 5)),
+        config.key(),
+        config.model_dump(),
+    )
     assert (run.device, run.current, run.versions["python"]) == ("cuda", True, sys.version.split()[0])
     assert run.verdicts[0]["claim"] == "other_wins" and run.verdicts[0]["status"] == "supported"
     assert datetime.fromisoformat(run.started).timestamp() == pytest.approx(before - 60, abs=5)
@@ -633,7 +723,13 @@ def test_a_zip_holds_what_it_says_and_its_command_is_understood(sham: idea.Idea,
     run = runs.write(runs.of("sham", config, (7, 8, 9), frames, 1.0), film.pack(frames), weights, tmp_path)
     archive = zipfile.ZipFile(io.BytesIO(runs.as_zip(run)))
     assert archive.testzip() is None
-    assert sorted(archive.namelist()) == ["README.txt", "config.json", "film.npz", "run.json", "weights.safetensors"]
+    assert sorted(archive.namelist()) == [
+        "README.txt",
+        "config.json",
+        "film.npz",
+        "run.json",
+        "weights.safetensors",
+    ]
     for name in ("film.npz", "run.json", "weights.safetensors"):
         assert archive.read(name) == (run.folder / name).read_bytes()
     assert sham.config(**json.loads(archive.read("config.json"))) == config
@@ -654,7 +750,9 @@ def test_the_command_of_a_shipped_run_makes_the_same_run(slug: str) -> None:
     run, config = runs.recorded(slug), idea.load(slug).config
     with zipfile.ZipFile(io.BytesIO(runs.as_zip(run))) as archive:
         readme = archive.read("README.txt").decode()
-    options = understood(shlex.split(next(line for line in readme.splitlines() if line.startswith("python")))[3:])
+    options = understood(
+        shlex.split(next(line for line in readme.splitlines() if line.startswith("python")))[3:]
+    )
     assert config(**options.changes) == config(**run.config)
     assert tuple(range(options.first_seed, options.first_seed + options.seeds)) == run.seeds
 
@@ -662,7 +760,10 @@ def test_the_command_of_a_shipped_run_makes_the_same_run(slug: str) -> None:
 def test_reading_needs_no_torch(tmp_path: Path) -> None:
     runs.write(made(), FILM, root=tmp_path)
     script = (
-        "import sys; from pathlib import Path; from mlcv_explore import runs; print(len(runs.all_runs(Path(sys.argv[1]))[0]), 'torch' in sys.modules)"
+        "import sys; from pathlib import Path; from mlcv_explore import runs;"
+        " print(len(runs.all_runs(Path(sys.argv[1]))[0]), 'torch' in sys.modules)"
     )
-    told = subprocess.run([sys.executable, "-c", script, tmp_path], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    told = subprocess.run(
+        [sys.executable, "-c", script, tmp_path], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     assert told.stdout.split() == ["1", "False"]

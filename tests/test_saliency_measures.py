@@ -1,4 +1,6 @@
-"""What maps are worth, against values by hand, every order there is, Captum's own measures; and maps generated from gradients."""
+"""What maps are worth, against values by hand, every order there is, Captum's own
+measures; and maps generated from gradients.
+"""
 
 import itertools
 import math
@@ -13,7 +15,14 @@ from torch import nn
 
 from mlcv_explore.config import SettingError
 from mlcv_explore.models.classifiers import residual_classifier
-from mlcv_explore.saliency.generation import GenerationConfig, best_single, generate, input_names, layer_inputs, train
+from mlcv_explore.saliency.generation import (
+    GenerationConfig,
+    best_single,
+    generate,
+    input_names,
+    layer_inputs,
+    train,
+)
 from mlcv_explore.saliency.measures import (
     at_share,
     completeness_gap,
@@ -39,7 +48,9 @@ FILLS = ("mean", "blur", "noise")
 
 
 class Weighted(nn.Module):
-    """Logits (weights · picture, 0), so that the first class has probability σ(weights · picture)."""
+    """Logits (weights · picture, 0), so that the first class has probability σ(weights
+    · picture).
+    """
 
     def __init__(self, weights: torch.Tensor) -> None:
         super().__init__()
@@ -65,7 +76,8 @@ def small_network(side: int = 16) -> nn.Sequential:
     return network.eval()
 
 
-# --- deletion and insertion --------------------------------------------------------------------------------------------------------------------
+# --- deletion and insertion
+# --------------------------------------------------------------------------------------------------------------------
 
 PIXELS = torch.tensor([[[0.8, 0.6], [0.4, 0.2]]])  # mean 0.5
 WEIGHTS = torch.tensor([[[1.0, 5.0], [-2.0, -3.0]]])
@@ -73,25 +85,38 @@ TARGET = torch.tensor([0])
 
 
 def test_both_curves_by_hand():
-    """Weights · pixels is 2.4; each pixel that becomes 0.5 takes w·(x − 0.5) off: 0.3, 0.5, 0.2 and 0.9, which leaves 0.5."""
+    """Weights · pixels is 2.4; each pixel that becomes 0.5 takes w·(x − 0.5) off: 0.3,
+    0.5, 0.2 and 0.9, which leaves 0.5.
+    """
     order = np.array([[[[3.0, 2.0], [1.0, 0.0]]]])  # by rows
     removed = deletion(Weighted(WEIGHTS), PIXELS[None], TARGET, order, "mean", 4)
     shown = insertion(Weighted(WEIGHTS), PIXELS[None], TARGET, order, "mean", 4)
-    assert np.allclose(removed.probabilities[0, 0], [sigmoid(value) for value in (2.4, 2.1, 1.6, 1.4, 0.5)], atol=1e-6)
-    assert np.allclose(shown.probabilities[0, 0], [sigmoid(value) for value in (0.5, 0.8, 1.3, 1.5, 2.4)], atol=1e-6)
+    assert np.allclose(
+        removed.probabilities[0, 0], [sigmoid(value) for value in (2.4, 2.1, 1.6, 1.4, 0.5)], atol=1e-6
+    )
+    assert np.allclose(
+        shown.probabilities[0, 0], [sigmoid(value) for value in (0.5, 0.8, 1.3, 1.5, 2.4)], atol=1e-6
+    )
     assert removed.shares.tolist() == [0, 0.25, 0.5, 0.75, 1]
     first, *middle, last = (sigmoid(value) for value in (2.4, 2.1, 1.6, 1.4, 0.5))
     assert removed.area[0, 0] == pytest.approx((first / 2 + sum(middle) + last / 2) / 4, abs=1e-6)
 
 
 def test_no_order_is_better_than_that_of_what_each_pixel_adds():
-    """Against all 24 orders, at every share: the lowest deletion and the highest insertion; with the sign turned, the other extreme."""
+    """Against all 24 orders, at every share: the lowest deletion and the highest
+    insertion; with the sign turned, the other extreme.
+    """
     orders = np.array([np.reshape(order, (2, 2)) for order in itertools.permutations((4.0, 3.0, 2.0, 1.0))])
     adds = (WEIGHTS * (PIXELS - 0.5)).numpy()
     maps = np.concatenate([adds, -adds, orders])[None]
     for curve, sign in ((deletion, 1), (insertion, -1)):
-        values = sign * curve(Weighted(WEIGHTS), PIXELS[None], TARGET, maps, "mean", 4, signed=True).probabilities[0]
-        assert np.allclose(values[0], values[2:].min(0), atol=1e-6) and np.allclose(values[1], values[2:].max(0), atol=1e-6)
+        values = (
+            sign
+            * curve(Weighted(WEIGHTS), PIXELS[None], TARGET, maps, "mean", 4, signed=True).probabilities[0]
+        )
+        assert np.allclose(values[0], values[2:].min(0), atol=1e-6) and np.allclose(
+            values[1], values[2:].max(0), atol=1e-6
+        )
         assert np.ptp(values[2:], axis=0)[1:-1].min() > 0.05
 
 
@@ -101,16 +126,27 @@ def test_random_maps_have_on_average_the_mean_over_all_orders():
     maps = draws(3_000, 2, 2).numpy()
     found = deletion(Weighted(WEIGHTS), PIXELS[None], TARGET, maps[None], "mean", 4).probabilities[0]
     assert (np.abs(found.mean(0) - exact.mean(0)) < 4 * exact.std(0) / math.sqrt(len(maps)) + 1e-4).all()
-    flat = np.stack([deletion(Weighted(WEIGHTS), PIXELS[None], TARGET, np.ones((1, 1, 2, 2)), "mean", 4, seed=seed).area for seed in range(600)])
+    flat = np.stack(
+        [
+            deletion(
+                Weighted(WEIGHTS), PIXELS[None], TARGET, np.ones((1, 1, 2, 2)), "mean", 4, seed=seed
+            ).area
+            for seed in range(600)
+        ]
+    )
     areas = np.trapezoid(exact, dx=0.25)
-    assert abs(flat.mean() - areas.mean()) < 4 * areas.std() / math.sqrt(len(flat)), "a map without an order is a random one"
+    assert abs(flat.mean() - areas.mean()) < 4 * areas.std() / math.sqrt(len(flat)), (
+        "a map without an order is a random one"
+    )
 
 
 @pytest.mark.parametrize("fill", FILLS)
 def test_all_maps_of_a_picture_share_both_ends_which_are_the_picture_and_its_fill(fill: str):
     network, pictures, targets = small_network(), draws(3, 3, 16, 16), torch.tensor([0, 2, 1])
     maps = draws(3, 4, 16, 16, purpose="maps").numpy()
-    removed, shown = (curve(network, pictures, targets, maps, fill, 5, seed=7) for curve in (deletion, insertion))
+    removed, shown = (
+        curve(network, pictures, targets, maps, fill, 5, seed=7) for curve in (deletion, insertion)
+    )
     for curve in (removed, shown):
         assert np.ptp(curve.probabilities[..., [0, -1]], axis=1).max() == 0
         assert np.ptp(curve.probabilities[..., 1:-1], axis=1).min() > 0
@@ -131,13 +167,17 @@ def test_the_picture_of_the_slider_is_the_one_that_the_curve_evaluates(fill: str
     for place, share in enumerate(curve.shares):
         shown = [at_share(pictures[0], salience, share, fill, seed=3, insert=insert) for salience in maps[0]]
         with torch.no_grad():
-            assert np.allclose(curve.probabilities[0, :, place], network(torch.stack(shown)).softmax(1)[:, 2], atol=1e-6)
+            assert np.allclose(
+                curve.probabilities[0, :, place], network(torch.stack(shown)).softmax(1)[:, 2], atol=1e-6
+            )
     changed = (at_share(pictures[0], maps[0, 0], 0.25, fill, insert=True) != filled(pictures, fill)[0]).any(0)
     assert changed.sum() == 64 and maps[0, 0][changed].min() >= np.sort(maps[0, 0], axis=None)[-64]
 
 
 def test_many_pictures_at_once_are_the_same_pictures_one_by_one():
-    """Without ties and draws, which differ by a picture's place, nothing depends on what else is in the batch."""
+    """Without ties and draws, which differ by a picture's place, nothing depends on
+    what else is in the batch.
+    """
     network, pictures, targets = small_network(), draws(3, 3, 16, 16), torch.tensor([0, 2, 1])
     maps = draws(3, 5, 16, 16, purpose="maps").numpy()
     together = deletion(network, pictures, targets, maps, "blur", 20)
@@ -151,13 +191,19 @@ def test_ties_are_broken_at_random_but_by_the_seed_alone_and_alike_for_all_maps(
     maps[:, :, 0, 0] = 1
     ranks = salience_ranks(maps, seed=4)
     assert (ranks[..., 0, 0] == 0).all()
-    assert np.array_equal(ranks, salience_ranks(maps, seed=4)) and not np.array_equal(ranks, salience_ranks(maps, seed=5))
+    assert np.array_equal(ranks, salience_ranks(maps, seed=4)) and not np.array_equal(
+        ranks, salience_ranks(maps, seed=5)
+    )
     assert np.array_equal(ranks[:, 0], ranks[:, 2]) and not np.array_equal(ranks[0], ranks[1])
     assert (np.sort(ranks.reshape(6, 64)) == np.arange(64)).all()
-    assert np.array_equal(ranks[:1], salience_ranks(maps[:1], seed=4)), "the first picture does not feel the others"
+    assert np.array_equal(ranks[:1], salience_ranks(maps[:1], seed=4)), (
+        "the first picture does not feel the others"
+    )
     second = [int(salience_ranks(maps[:1, :1], seed=seed).reshape(64).argsort()[1]) for seed in range(400)]
     middle = np.mean(second)
-    assert abs(middle - 32) < 4 * 63 / math.sqrt(12 * 400), "each of the 63 that tie is as likely to come next"
+    assert abs(middle - 32) < 4 * 63 / math.sqrt(12 * 400), (
+        "each of the 63 that tie is as likely to come next"
+    )
 
 
 def test_signed_salience_puts_evidence_against_last():
@@ -170,16 +216,23 @@ def test_fills():
     pictures = draws(2, 3, 32, 32)
     mean, blur, noise = (filled(pictures, fill, 1) for fill in FILLS)
     assert torch.allclose(mean[1, 2], pictures[1, 2].mean().expand(32, 32))
-    assert torch.allclose(blur.mean((2, 3)), pictures.mean((2, 3)), atol=0.02) and blur.std() < pictures.std() / 8
+    assert (
+        torch.allclose(blur.mean((2, 3)), pictures.mean((2, 3)), atol=0.02)
+        and blur.std() < pictures.std() / 8
+    )
     spike = torch.zeros(1, 1, 33, 33)
     spike[..., 16, 16] = 1
     profile = filled(spike, "blur")[0, 0].sum(0)
     assert float((profile * (torch.arange(33) - 16.0) ** 2).sum()) == pytest.approx((33 / 8) ** 2, rel=0.05)
     dark = 0.5 + 0.05 * torch.rand(1, 3, 64, 64, generator=stream(0, "dark"))
     drawn = filled(dark, "noise")
-    assert torch.allclose(drawn.mean((2, 3)), dark.mean((2, 3)), atol=0.001) and torch.allclose(drawn.std((2, 3)), dark.std((2, 3)), rtol=0.05)
+    assert torch.allclose(drawn.mean((2, 3)), dark.mean((2, 3)), atol=0.001) and torch.allclose(
+        drawn.std((2, 3)), dark.std((2, 3)), rtol=0.05
+    )
     assert noise.min() >= 0 and noise.max() <= 1
-    assert torch.equal(noise, filled(pictures, "noise", 1)) and not torch.equal(noise, filled(pictures, "noise", 2))
+    assert torch.equal(noise, filled(pictures, "noise", 1)) and not torch.equal(
+        noise, filled(pictures, "noise", 2)
+    )
     with pytest.raises(ValueError, match="one of mean, blur, noise, got 'grey'"):
         filled(pictures, "grey")
 
@@ -204,7 +257,8 @@ def test_a_share_beyond_the_picture_is_refused():
         at_share(PIXELS, np.ones((2, 2)), 1.5)
 
 
-# --- on the true cause -------------------------------------------------------------------------------------------------------------------------
+# --- on the true cause
+# -------------------------------------------------------------------------------------------------------------------------
 
 
 def blob(side: int = 12) -> np.ndarray:
@@ -222,7 +276,9 @@ def test_the_true_mask_points_and_weighs_on_itself():
 def test_an_even_or_empty_map_gets_the_area_of_the_mask():
     mask, share = blob(), 18 / 144
     for even in (np.ones((12, 12)), np.zeros((12, 12)), np.full((12, 12), -3.0)):
-        assert mass_in_mask(even, mask, signed=True) == pytest.approx(share), "evidence against alone leaves no mass"
+        assert mass_in_mask(even, mask, signed=True) == pytest.approx(share), (
+            "evidence against alone leaves no mass"
+        )
         assert mass_in_mask(even, mask) == pytest.approx(share)
         assert pointing(even, mask) == pytest.approx(share)
 
@@ -230,7 +286,9 @@ def test_an_even_or_empty_map_gets_the_area_of_the_mask():
 def test_mass_and_pointing_by_hand_with_and_without_signs():
     salience = np.array([[-4.0, 3.0], [1.0, 0.0]])
     mask = np.array([[1, 0], [1, 0]])
-    assert mass_in_mask(salience, mask) == pytest.approx(5 / 8) and mass_in_mask(salience, mask, signed=True) == pytest.approx(1 / 4)
+    assert mass_in_mask(salience, mask) == pytest.approx(5 / 8) and mass_in_mask(
+        salience, mask, signed=True
+    ) == pytest.approx(1 / 4)
     assert pointing(salience, mask) == 1 and pointing(salience, mask, signed=True) == 0
     assert pointing(np.array([[2.0, 2.0], [2.0, 0.0]]), mask) == pytest.approx(2 / 3)
 
@@ -246,22 +304,29 @@ def test_masks_go_with_many_maps_and_boxes_are_half_open():
     assert mass_on_tag(np.ones((12, 12)), np.array([0, 0, 4, 4])) == pytest.approx(16 / 144)
 
 
-# --- infidelity and sensitivity ----------------------------------------------------------------------------------------------------------------
+# --- infidelity and sensitivity
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def test_the_exact_attribution_of_a_linear_model_has_no_infidelity_and_a_wrong_one_what_it_gets_wrong():
     weights = draws(3, 8, 8, purpose="weights") - 0.5
     pictures, targets = draws(2, 3, 8, 8), torch.tensor([0, 0])
-    attributions = torch.stack([weights, 2 * weights, torch.zeros_like(weights)])[None].expand(2, -1, -1, -1, -1)
+    attributions = torch.stack([weights, 2 * weights, torch.zeros_like(weights)])[None].expand(
+        2, -1, -1, -1, -1
+    )
     perturbations = gaussian_noise(pictures, 0.1, 4_000, seed=0, grey=False)
     found = infidelity(Weighted(weights), pictures, targets, attributions, perturbations)
     assert found.shape == (2, 3) and found[:, 0].max() < 1e-8
-    assert np.allclose(found[:, 1:], 0.01 * float(weights.square().sum()), rtol=0.15), "the variance of weights · perturbation"
+    assert np.allclose(found[:, 1:], 0.01 * float(weights.square().sum()), rtol=0.15), (
+        "the variance of weights · perturbation"
+    )
     best = infidelity(Weighted(weights), pictures, targets, attributions, perturbations, normalise=True)
     assert best[:, :2].max() < 1e-8 and np.allclose(best[:, 2], found[:, 2])
     grey = gaussian_noise(pictures, 0.1, 50, seed=0)
     summed = infidelity(Weighted(weights), pictures, targets, attributions.sum(2, keepdim=True), grey)
-    assert summed[:, 0].max() < 1e-8 and summed[:, 2].min() > 1e-4, "maps summed over channels are exact under grey perturbations"
+    assert summed[:, 0].max() < 1e-8 and summed[:, 2].min() > 1e-4, (
+        "maps summed over channels are exact under grey perturbations"
+    )
 
 
 @pytest.mark.parametrize("normalise", [False, True])
@@ -298,23 +363,34 @@ def test_sensitivity_is_captums_on_the_same_perturbations():
     found = max_sensitivity(lambda given: gradient(given).numpy(), pictures, noise)
     by_picture = noise.transpose(0, 1).flatten(0, 1)
     captums = {"perturb_func": lambda given: given + by_picture, "n_perturb_samples": 6}
-    expected = sensitivity_max(lambda given: (gradient(given[0]),) if isinstance(given, tuple) else gradient(given), pictures, **captums)
+    expected = sensitivity_max(
+        lambda given: (gradient(given[0]),) if isinstance(given, tuple) else gradient(given),
+        pictures,
+        **captums,
+    )
     assert np.allclose(found, expected, rtol=1e-4) and found.min() > 0.01
 
 
 def test_sensitivity_by_hand():
-    """Φ(x) = x: what changes is the perturbation itself; where the map is zero it is not divided."""
+    """Φ(x) = x: what changes is the perturbation itself; where the map is zero it is
+    not divided.
+    """
     pictures = torch.tensor([[[[3.0, 4.0]]], [[[0.0, 0.0]]]])
     noise = torch.tensor([[[[[0.0, 1.0]]], [[[0.5, 0.0]]]], [[[[2.0, 0.0]]], [[[0.0, 0.25]]]]])
     assert max_sensitivity(lambda given: given.numpy(), pictures, noise).tolist() == pytest.approx([0.4, 0.5])
 
 
-# --- likeness, completeness, agreement ---------------------------------------------------------------------------------------------------------
+# --- likeness, completeness, agreement
+# ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_map_is_like_itself_and_its_negative_is_unlike_it_only_with_signs():
     maps = draws(2, 3, 16, 16).numpy() - 0.5
-    own, turned, absolute = similarity(maps, 7 * maps, True), similarity(maps, -maps, True), similarity(maps, -maps)
+    own, turned, absolute = (
+        similarity(maps, 7 * maps, True),
+        similarity(maps, -maps, True),
+        similarity(maps, -maps),
+    )
     assert own.rank.shape == own.structure.shape == (2, 3)
     assert np.allclose(own.rank, 1) and np.allclose(own.structure, 1)
     assert np.allclose(turned.rank, -1) and turned.structure.max() < -0.5
@@ -340,17 +416,27 @@ def test_ranks_that_tie_are_averaged_as_scipy_does():
 
 
 def test_completeness_gap():
-    assert completeness_gap(np.array([1.9, -2.0, 0.0, 0.5]), np.array([2.0, 2.0, 0.0, 0.0])).tolist() == pytest.approx([0.05, 2.0, 0.0, math.inf])
+    assert completeness_gap(
+        np.array([1.9, -2.0, 0.0, 0.5]), np.array([2.0, 2.0, 0.0, 0.0])
+    ).tolist() == pytest.approx([0.05, 2.0, 0.0, math.inf])
     assert completeness_gap(3.0, -2.0) == pytest.approx(2.5)
 
 
 def test_kendall_by_hand():
-    """Of the six pairs of four methods, 1 2 3 4 and 1 3 2 4 agree on five: τ = 4/6; reversed, −1; a property without an order has τ 0."""
-    scores = {"moves": [[1, 2, 3, 4], [1, 2, 3, 4]], "faithful": [[1, 3, 2, 4], [4, 3, 2, 1]], "cause": [[5, 5, 5, 5], [1, 2, 3, 4]]}
+    """Of the six pairs of four methods, 1 2 3 4 and 1 3 2 4 agree on five: τ = 4/6;
+    reversed, −1; a property without an order has τ 0.
+    """
+    scores = {
+        "moves": [[1, 2, 3, 4], [1, 2, 3, 4]],
+        "faithful": [[1, 3, 2, 4], [4, 3, 2, 1]],
+        "cause": [[5, 5, 5, 5], [1, 2, 3, 4]],
+    }
     found = kendall({name: np.array(values) for name, values in scores.items()})
     assert list(found) == [("moves", "faithful"), ("moves", "cause"), ("faithful", "cause")]
     assert found["moves", "faithful"].mean == pytest.approx((4 / 6 - 1) / 2)
-    assert found["moves", "cause"].mean == pytest.approx(0.5) and found["faithful", "cause"].mean == pytest.approx(-0.5)
+    assert found["moves", "cause"].mean == pytest.approx(0.5) and found[
+        "faithful", "cause"
+    ].mean == pytest.approx(-0.5)
     assert found["moves", "faithful"].n == 2
 
 
@@ -363,7 +449,8 @@ def test_kendalls_interval_is_over_models():
     assert unrelated.low < 0 < unrelated.high
 
 
-# --- doubt -------------------------------------------------------------------------------------------------------------------------------------
+# --- doubt
+# -------------------------------------------------------------------------------------------------------------------------------------
 
 
 def test_signs_that_four_of_five_share_are_stable():
@@ -379,8 +466,13 @@ def test_ranks_are_stable_where_the_maps_agree_on_the_top_fifth():
     maps = np.tile(np.arange(10.0).reshape(1, 2, 5), (5, 1, 1))  # 8 and 9 are the top fifth
     assert stable(maps, "rank", 1.0).all()
     maps[0, 1, 3], maps[0, 1, 2] = 7, 8  # one map prefers another pixel
-    assert stable(maps, "rank", 1.0).tolist() == [[True] * 5, [True, True, False, False, True]] and stable(maps, "rank", 0.8).all()
-    assert stable(-maps, "rank", 1.0).sum() == 8 and stable(-maps, "rank", 1.0, signed=True).all(), "by size, unless with signs"
+    assert (
+        stable(maps, "rank", 1.0).tolist() == [[True] * 5, [True, True, False, False, True]]
+        and stable(maps, "rank", 0.8).all()
+    )
+    assert stable(-maps, "rank", 1.0).sum() == 8 and stable(-maps, "rank", 1.0, signed=True).all(), (
+        "by size, unless with signs"
+    )
     with pytest.raises(ValueError, match="by sign or by rank, got 'size'"):
         stable(maps, "size")
 
@@ -389,7 +481,9 @@ def test_random_maps_are_stable_as_often_as_binomial_chance_says():
     maps = numpy_stream(0, "random maps").normal(size=(5, 100, 100))
     by_sign, by_rank = 2 * (5 + 1) / 32, 0.8**5 + 5 * 0.8**4 * 0.2 + 5 * 0.2**4 * 0.8 + 0.2**5
     for by, expected in (("sign", by_sign), ("rank", by_rank)):
-        assert stable(maps, by).mean() == pytest.approx(expected, abs=4 * math.sqrt(expected * (1 - expected) / 10_000) + 0.003)
+        assert stable(maps, by).mean() == pytest.approx(
+            expected, abs=4 * math.sqrt(expected * (1 - expected) / 10_000) + 0.003
+        )
 
 
 def test_the_mean_map_gives_each_map_its_weight_or_the_same_weight():
@@ -399,15 +493,24 @@ def test_the_mean_map_gives_each_map_its_weight_or_the_same_weight():
     assert np.allclose(mean_map([one, 0 * one], equal=True), one / 4), "a map of zeros has a vote and no size"
 
 
-# --- generation --------------------------------------------------------------------------------------------------------------------------------
+# --- generation
+# --------------------------------------------------------------------------------------------------------------------------------
 
 
 def test_layer_inputs_are_what_autograd_gives_by_hand():
-    """picture → convolution → ReLU → convolution, stride 2 → ReLU → mean → linear, with the chain rule written out."""
+    """picture → convolution → ReLU → convolution, stride 2 → ReLU → mean → linear, with
+    the chain rule written out.
+    """
     network = seeded(
         0,
         lambda: nn.Sequential(
-            nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Conv2d(4, 5, 2, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 3)
+            nn.Conv2d(3, 4, 1),
+            nn.ReLU(),
+            nn.Conv2d(4, 5, 2, 2),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(5, 3),
         ),
     )
     pictures, targets = draws(2, 3, 8, 8), torch.tensor([2, 0])
@@ -417,18 +520,32 @@ def test_layer_inputs_are_what_autograd_gives_by_hand():
         first = torch.relu(network[0](pictures))
         before = network[2](first)
         second_gradient = (network[6].weight[targets] / 16)[:, :, None, None].expand(-1, -1, 4, 4)
-        first_gradient = nn.functional.conv_transpose2d(second_gradient * (before > 0), network[2].weight, stride=2)
+        first_gradient = nn.functional.conv_transpose2d(
+            second_gradient * (before > 0), network[2].weight, stride=2
+        )
         own_gradient = nn.functional.conv_transpose2d(first_gradient * (first > 0), network[0].weight)
     for start, activation, gradient in ((0, pictures, own_gradient), (6, first, first_gradient)):
         product = gradient * activation
-        expected = [summary for values in (gradient, product) for summary in (values.mean(1), values.abs().mean(1), values.abs().amax(1))]
+        expected = [
+            summary
+            for values in (gradient, product)
+            for summary in (values.mean(1), values.abs().mean(1), values.abs().amax(1))
+        ]
         assert torch.allclose(found[:, start : start + 6], torch.stack(expected, dim=1), atol=1e-7)
-    assert torch.allclose(found[:, 12], second_gradient.mean(1)[:, :1, :1].expand(-1, 8, 8), atol=1e-7), "an even gradient stays even when resized"
+    assert torch.allclose(found[:, 12], second_gradient.mean(1)[:, :1, :1].expand(-1, 8, 8), atol=1e-7), (
+        "an even gradient stays even when resized"
+    )
     product = (second_gradient * torch.relu(before)).abs().amax(1)
-    assert torch.allclose(found[:, 17].mean((1, 2)), product.mean((1, 2)), rtol=0.2) and found[:, 17].amax() <= product.amax() + 1e-7
+    assert (
+        torch.allclose(found[:, 17].mean((1, 2)), product.mean((1, 2)), rtol=0.2)
+        and found[:, 17].amax() <= product.amax() + 1e-7
+    )
     names = input_names(network, pictures)
     assert (
-        len(names) == 18 and names[0] == "picture: mean gradient" and names[11] == "1: largest absolute gradient × activation" and names[12][0] == "3"
+        len(names) == 18
+        and names[0] == "picture: mean gradient"
+        and names[11] == "1: largest absolute gradient × activation"
+        and names[12][0] == "3"
     )
 
 
@@ -438,15 +555,21 @@ def test_layer_inputs_leave_no_trace_and_batches_change_nothing():
     with torch.no_grad():
         found = layer_inputs(network, pictures, targets)
     assert found.shape == (130, 54, 16, 16) and len(input_names(network, pictures)) == 54
-    assert torch.allclose(found[127:129], layer_inputs(network, pictures[127:129], targets[127:129]), atol=1e-5)
-    assert all(parameter.grad is None for parameter in network.parameters()) and not any(module._forward_hooks for module in network.modules())
+    assert torch.allclose(
+        found[127:129], layer_inputs(network, pictures[127:129], targets[127:129]), atol=1e-5
+    )
+    assert all(parameter.grad is None for parameter in network.parameters()) and not any(
+        module._forward_hooks for module in network.modules()
+    )
     other = layer_inputs(network, pictures[:2], (targets[:2] + 1) % 3)
     assert not torch.allclose(other[:, 0], found[:2, 0]), "another target, another gradient"
 
 
 def test_a_relu_that_runs_twice_is_two_layers_and_a_network_without_one_is_refused():
     relu = nn.ReLU()
-    network = nn.Sequential(nn.Conv2d(3, 2, 1), relu, nn.Conv2d(2, 2, 1), relu, nn.Flatten(), nn.Linear(2 * 16, 3), relu)
+    network = nn.Sequential(
+        nn.Conv2d(3, 2, 1), relu, nn.Conv2d(2, 2, 1), relu, nn.Flatten(), nn.Linear(2 * 16, 3), relu
+    )
     assert layer_inputs(network, draws(1, 3, 4, 4), torch.tensor([0])).shape == (1, 18, 4, 4)
     assert [name.split(":")[0] for name in input_names(network, draws(1, 3, 4, 4))[6::6]] == ["1", "1#2"]
     with pytest.raises(ValueError, match="no ReLU module"):
@@ -454,7 +577,9 @@ def test_a_relu_that_runs_twice_is_two_layers_and_a_network_without_one_is_refus
 
 
 def toy(count: int, side: int = 16) -> tuple[torch.Tensor, np.ndarray]:
-    """Five channels of noise, one of which is where the mask lies, at a size that differs by picture, with noise as large as a third of it."""
+    """Five channels of noise, one of which is where the mask lies, at a size that
+    differs by picture, with noise as large as a third of it.
+    """
     rng = numpy_stream(count, "toy")
     masks = np.zeros((count, side, side), dtype=np.uint8)
     for mask, (top, left) in zip(masks, rng.integers(0, side - 6, (count, 2)), strict=True):
@@ -473,8 +598,12 @@ def test_generation_finds_the_channel_that_tells_and_beats_it():
     assert maps.shape == (60, 16, 16) and maps.dtype == np.float32 and maps.min() >= 0 and maps.max() <= 1
     assert best_single(inputs, masks) == 3
     single = mass_in_mask(fresh[:, 3].numpy(), wanted).mean()
-    assert mass_in_mask(maps, wanted).mean() > max(0.85, single + 0.2) and pointing(maps, wanted).mean() > 0.95
-    assert np.allclose(generate(network, 1000 * fresh), maps, atol=1e-4), "the scale of the gradients does not count"
+    assert (
+        mass_in_mask(maps, wanted).mean() > max(0.85, single + 0.2) and pointing(maps, wanted).mean() > 0.95
+    )
+    assert np.allclose(generate(network, 1000 * fresh), maps, atol=1e-4), (
+        "the scale of the gradients does not count"
+    )
 
 
 def test_generation_that_is_told_nothing_answers_with_the_area_of_the_mask():
@@ -487,7 +616,9 @@ def test_generation_that_is_told_nothing_answers_with_the_area_of_the_mask():
 
 
 def reads(channel: int) -> nn.Sequential:
-    """A network whose logits rise and fall with the brightness of one colour above 0.5, wherever that is."""
+    """A network whose logits rise and fall with the brightness of one colour above 0.5,
+    wherever that is.
+    """
     first, last = nn.Conv2d(3, 3, 1), nn.Linear(3, 2)
     with torch.no_grad():
         first.weight.copy_(torch.eye(3)[:, :, None, None])
@@ -497,10 +628,17 @@ def reads(channel: int) -> nn.Sequential:
 
 
 def test_generation_follows_the_model_where_its_control_follows_the_picture():
-    """Taught on a model that reads red squares, with these as the answer; of one that reads blue squares the map is on those."""
+    """Taught on a model that reads red squares, with these as the answer; of one that
+    reads blue squares the map is on those.
+    """
     rng = numpy_stream(0, "two squares")
-    pictures, masks = torch.rand(150, 3, 16, 16, generator=stream(0, "grounds")) / 2, np.zeros((150, 2, 16, 16), dtype=np.uint8)
-    for picture, pair, tops, side in zip(pictures, masks, rng.integers(0, 11, (150, 2)), rng.permuted([[0, 8]] * 150, axis=1), strict=True):
+    pictures, masks = (
+        torch.rand(150, 3, 16, 16, generator=stream(0, "grounds")) / 2,
+        np.zeros((150, 2, 16, 16), dtype=np.uint8),
+    )
+    for picture, pair, tops, side in zip(
+        pictures, masks, rng.integers(0, 11, (150, 2)), rng.permuted([[0, 8]] * 150, axis=1), strict=True
+    ):
         for colour, mask, top, left in zip((0, 2), pair, tops, side + 1, strict=True):
             picture[colour, top : top + 5, left : left + 5] = 0.9
             mask[top : top + 5, left : left + 5] = 1
@@ -510,7 +648,9 @@ def test_generation_follows_the_model_where_its_control_follows_the_picture():
     control = train(pictures[:100], masks[:100, 0], config, seed=0)
     moved, stayed = generate(guide, other[100:]), generate(control, pictures[100:])
     assert mass_in_mask(generate(guide, taught[100:]), masks[100:, 0]).mean() > 0.8
-    assert mass_in_mask(moved, masks[100:, 1]).mean() > 0.8 and mass_in_mask(moved, masks[100:, 0]).mean() < 0.1
+    assert (
+        mass_in_mask(moved, masks[100:, 1]).mean() > 0.8 and mass_in_mask(moved, masks[100:, 0]).mean() < 0.1
+    )
     assert mass_in_mask(stayed, masks[100:, 0]).mean() > 0.8
 
 
@@ -520,7 +660,9 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_generator_al
     one, same, other = (train(inputs, masks, GenerationConfig(epochs=2), seed) for seed in (3, 3, 4))
     assert torch.equal(before, torch.random.get_rng_state())
     for name, weight in one.state_dict().items():
-        assert torch.equal(weight, same.state_dict()[name]) and not torch.equal(weight, other.state_dict()[name])
+        assert torch.equal(weight, same.state_dict()[name]) and not torch.equal(
+            weight, other.state_dict()[name]
+        )
 
 
 def test_settings_of_generation_are_checked():

@@ -1,4 +1,6 @@
-"""Attribution maps: equal to Captum's or to a slow reference, exact where a formula is known, alone in their thread, the same when asked again."""
+"""Attribution maps: equal to Captum's or to a slow reference, exact where a formula is
+known, alone in their thread, the same when asked again.
+"""
 
 import copy
 import itertools
@@ -27,7 +29,9 @@ CLASSES, TARGET = 5, 3
 
 @pytest.fixture(scope="module")
 def network() -> nn.Module:
-    """Not trained, but with running statistics and biases away from their start, so that no term of a rule vanishes."""
+    """Not trained, but with running statistics and biases away from their start, so
+    that no term of a rule vanishes.
+    """
     built = seeded(0, lambda: residual_classifier(6, CLASSES, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)))
     chance = stream(0, "a test")
     for _ in range(20):
@@ -41,14 +45,20 @@ def network() -> nn.Module:
 @pytest.fixture(scope="module")
 def picture() -> torch.Tensor:
     """Soft spots and some noise, not square."""
-    coarse = functional.interpolate(torch.rand(1, 3, 5, 4, generator=stream(1, "a test")), (20, 16), mode="bilinear")[0]
+    coarse = functional.interpolate(
+        torch.rand(1, 3, 5, 4, generator=stream(1, "a test")), (20, 16), mode="bilinear"
+    )[0]
     return (coarse + 0.2 * torch.rand(3, 20, 16, generator=stream(2, "a test"))).clamp(0, 1)
 
 
-def maps(network, picture, *names, target=TARGET, settings=SETTINGS, seed=0, layer=None) -> dict[str, np.ndarray]:
+def maps(
+    network, picture, *names, target=TARGET, settings=SETTINGS, seed=0, layer=None
+) -> dict[str, np.ndarray]:
     return {
         found.method: found.values
-        for found in saliency.attribute_all(network, picture, target, names or list(saliency.METHODS), settings, seed, layer)
+        for found in saliency.attribute_all(
+            network, picture, target, names or list(saliency.METHODS), settings, seed, layer
+        )
     }
 
 
@@ -70,10 +80,19 @@ def captums(network: nn.Module, picture: torch.Tensor, name: str) -> np.ndarray:
             case "deeplift":
                 return summed(attr.DeepLift(network).attribute(batch, target=TARGET))
             case "occlusion":
-                return attr.Occlusion(network).attribute(batch, (3, 5, 5), (3, 2, 2), target=TARGET).detach()[0, 0].numpy()
+                return (
+                    attr.Occlusion(network)
+                    .attribute(batch, (3, 5, 5), (3, 2, 2), target=TARGET)
+                    .detach()[0, 0]
+                    .numpy()
+                )
             case "gradcam":
-                found = attr.LayerGradCam(network, network.shortcut2.second[2]).attribute(batch, TARGET, relu_attributions=True)
-                return functional.interpolate(found, picture.shape[1:], mode="bilinear")[0, 0].detach().numpy()
+                found = attr.LayerGradCam(network, network.shortcut2.second[2]).attribute(
+                    batch, TARGET, relu_attributions=True
+                )
+                return (
+                    functional.interpolate(found, picture.shape[1:], mode="bilinear")[0, 0].detach().numpy()
+                )
 
 
 def close(one: np.ndarray, other: np.ndarray, tolerance: float = 1e-4) -> bool:
@@ -82,7 +101,8 @@ def close(one: np.ndarray, other: np.ndarray, tolerance: float = 1e-4) -> bool:
 
 @pytest.mark.parametrize("name", ["gradient", "input_x_gradient", "guided_backprop", "occlusion", "gradcam"])
 def test_the_panels_map_is_captums(network, picture, name):
-    square = SETTINGS.replace(window=10, stride=4)  # of 32: 5 and 2 of 16 pixels, so that the last squares reach over the border
+    # of 32: 5 and 2 of 16 pixels, so that the last squares reach over the border
+    square = SETTINGS.replace(window=10, stride=4)
     assert close(maps(network, picture, settings=square)[name], captums(network, picture, name))
 
 
@@ -94,12 +114,16 @@ class Apart(nn.Module):
 
 
 def test_deeplift_is_complete_where_captums_is_not_and_equal_where_captums_is(network, picture):
-    """A ReLU directly before a maximum reads its gradient before Captum has corrected the maximum's; a step between them gives it time."""
+    """A ReLU directly before a maximum reads its gradient before Captum has corrected
+    the maximum's; a step between them gives it time.
+    """
     apart = copy.deepcopy(network)
     for name in ("halve1", "halve2", "halve3"):
         apart.add_module(name, nn.Sequential(*getattr(apart, name)[:3], Apart(), getattr(apart, name)[3]))
     ours = maps(network, picture, "deeplift")["deeplift"]
-    assert close(ours, captums(apart, picture, "deeplift"), 1e-3) and not close(ours, captums(network, picture, "deeplift"), 0.05)
+    assert close(ours, captums(apart, picture, "deeplift"), 1e-3) and not close(
+        ours, captums(network, picture, "deeplift"), 0.05
+    )
     with torch.no_grad():
         logits = network(torch.stack([picture, torch.zeros_like(picture)]))[:, TARGET]
     assert ours.sum() == pytest.approx(float(logits[0] - logits[1]), rel=1e-3)
@@ -112,14 +136,26 @@ def test_integrated_gradients_are_captums_of_as_many_steps(network, picture, bas
     for most, expected in ((8, 8), (39, 32), (64, 64)):
         monkeypatch.setattr(methods, "SMALLEST_GAP", 0.0)
         monkeypatch.setattr(methods, "MOST_STEPS", most)
-        (found,) = saliency.attribute_all(network, picture, TARGET, ["integrated_gradients"], SETTINGS.replace(baseline=baseline, steps=8), 0)
-        theirs = attr.IntegratedGradients(network).attribute(picture[None], start[None], TARGET, n_steps=expected, method="riemann_middle")
+        (found,) = saliency.attribute_all(
+            network,
+            picture,
+            TARGET,
+            ["integrated_gradients"],
+            SETTINGS.replace(baseline=baseline, steps=8),
+            0,
+        )
+        theirs = attr.IntegratedGradients(network).attribute(
+            picture[None], start[None], TARGET, n_steps=expected, method="riemann_middle"
+        )
         assert found.checks["steps"] == expected and close(found.values, summed(theirs.float()))
         assert found.backwards == 2 * expected - 8 == found.forwards - 2
 
 
 def test_steps_are_doubled_until_the_map_is_complete(network, picture):
-    found = [methods.integrated_gradients(network, picture, target, SETTINGS.replace(baseline="blur", steps=2)) for target in range(CLASSES)]
+    found = [
+        methods.integrated_gradients(network, picture, target, SETTINGS.replace(baseline="blur", steps=2))
+        for target in range(CLASSES)
+    ]
     gaps, steps = ([one.checks[name] for one in found] for name in ("completeness_gap", "steps"))
     assert min(gaps) <= methods.SMALLEST_GAP and 2 < min(steps) < 1024
     assert all(gap <= methods.SMALLEST_GAP or count == 1024 for gap, count in zip(gaps, steps, strict=True))
@@ -127,23 +163,46 @@ def test_steps_are_doubled_until_the_map_is_complete(network, picture):
 
 def test_the_completeness_gap_shrinks_with_the_steps_and_is_what_it_says(network, picture, monkeypatch):
     monkeypatch.setattr(methods, "SMALLEST_GAP", float("inf"))
-    gaps = [methods.integrated_gradients(network, picture, TARGET, SETTINGS.replace(steps=steps)).checks["completeness_gap"] for steps in (1, 8, 256)]
+    gaps = [
+        methods.integrated_gradients(network, picture, TARGET, SETTINGS.replace(steps=steps)).checks[
+            "completeness_gap"
+        ]
+        for steps in (1, 8, 256)
+    ]
     assert gaps[0] > 3 * gaps[1] > 9 * gaps[2] and gaps[2] < 0.01
     with torch.no_grad():
         change = float(network(torch.stack([picture, 0 * picture]))[:, TARGET].diff().neg())
     found = methods.integrated_gradients(network, picture, TARGET, SETTINGS.replace(steps=1))
-    assert found.checks["completeness_gap"] == pytest.approx(abs(float(found.values.sum()) - change) / abs(change), rel=1e-3)
-    assert methods.completeness_gap(torch.ones(2), 0.0) == float("inf") and methods.completeness_gap(torch.zeros(2), 0.0) == 0
+    assert found.checks["completeness_gap"] == pytest.approx(
+        abs(float(found.values.sum()) - change) / abs(change), rel=1e-3
+    )
+    assert (
+        methods.completeness_gap(torch.ones(2), 0.0) == float("inf")
+        and methods.completeness_gap(torch.zeros(2), 0.0) == 0
+    )
 
 
 def test_of_a_linear_model_every_path_gives_weight_times_change(picture):
     """And what is left out of the picture changes the logit by what its map holds."""
     linear = seeded(1, lambda: nn.Sequential(nn.Flatten(), nn.Linear(picture.numel(), CLASSES))).eval()
     weights = linear[1].weight[TARGET].detach().view_as(picture)
-    found = maps(linear, picture, "gradient", "input_x_gradient", "integrated_gradients", "smoothgrad", "vargrad", settings=SETTINGS.replace(steps=1))
+    found = maps(
+        linear,
+        picture,
+        "gradient",
+        "input_x_gradient",
+        "integrated_gradients",
+        "smoothgrad",
+        "vargrad",
+        settings=SETTINGS.replace(steps=1),
+    )
     product = (weights * picture).sum(0).numpy()
-    assert close(found["integrated_gradients"], product, 1e-5) and close(found["input_x_gradient"], product, 1e-6)
-    assert close(found["gradient"], weights.sum(0).numpy(), 1e-6) and close(found["smoothgrad"], weights.sum(0).numpy(), 1e-5)
+    assert close(found["integrated_gradients"], product, 1e-5) and close(
+        found["input_x_gradient"], product, 1e-6
+    )
+    assert close(found["gradient"], weights.sum(0).numpy(), 1e-6) and close(
+        found["smoothgrad"], weights.sum(0).numpy(), 1e-5
+    )
     assert np.abs(found["vargrad"]).max() < 1e-9
     hidden = picture.clone()
     hidden[:, 3:9, 2:7] = 0
@@ -152,18 +211,27 @@ def test_of_a_linear_model_every_path_gives_weight_times_change(picture):
 
 
 def test_the_three_noise_maps_are_mean_square_and_variance_of_the_same_gradients(network, picture):
-    found = maps(network, picture, "smoothgrad", "smoothgrad_squared", "vargrad", settings=SETTINGS.replace(noise=0.2))
+    found = maps(
+        network, picture, "smoothgrad", "smoothgrad_squared", "vargrad", settings=SETTINGS.replace(noise=0.2)
+    )
     chance = stream(0, "noise of the picture")
     drawn = [picture + 0.2 * torch.randn(picture.shape, generator=chance) for _ in range(SETTINGS.samples)]
-    along = torch.stack([attr.Saliency(network).attribute(one[None].requires_grad_(), TARGET, abs=False)[0] for one in drawn])
+    along = torch.stack(
+        [attr.Saliency(network).attribute(one[None].requires_grad_(), TARGET, abs=False)[0] for one in drawn]
+    )
     assert close(found["smoothgrad"], along.mean(0).sum(0).numpy())
     assert close(found["smoothgrad_squared"], along.square().mean(0).sum(0).numpy())
     assert close(found["vargrad"], along.var(0, correction=0).sum(0).numpy())
 
 
 def test_gradient_shap_nears_integrated_gradients_averaged_over_its_baselines(network, picture):
-    ours = maps(network, picture, "gradient_shap", settings=SETTINGS.replace(shap_samples=500))["gradient_shap"]
-    limits = [maps(network, picture, "integrated_gradients", settings=SETTINGS.replace(baseline=kind)) for kind in ("zero", "blur", "mean")]
+    ours = maps(network, picture, "gradient_shap", settings=SETTINGS.replace(shap_samples=500))[
+        "gradient_shap"
+    ]
+    limits = [
+        maps(network, picture, "integrated_gradients", settings=SETTINGS.replace(baseline=kind))
+        for kind in ("zero", "blur", "mean")
+    ]
     mean = sum(found["integrated_gradients"] for found in limits) / 3
     assert np.corrcoef(ours.ravel(), mean.ravel())[0, 1] > 0.98
     assert 0.9 < ours.std() / mean.std() < 1.1
@@ -175,7 +243,9 @@ def test_rise_is_the_covariance_of_score_and_mask(network, picture):
     assert masks.min() >= 0 and masks.max() <= 1 and abs(float(masks.mean()) - 0.3) < 0.03
     with torch.no_grad():
         scores = torch.cat([network(picture[None] * mask) for mask in masks])[:, TARGET]
-    expected = sum((one - scores.mean()) * mask[0] for one, mask in zip(scores, masks, strict=True)) / (len(masks) * 0.3)
+    expected = sum((one - scores.mean()) * mask[0] for one, mask in zip(scores, masks, strict=True)) / (
+        len(masks) * 0.3
+    )
     assert close(maps(network, picture, "rise", settings=settings)["rise"], expected.numpy())
 
 
@@ -187,18 +257,27 @@ def test_a_constant_added_to_all_logits_changes_no_map(network, picture):
         moved[1].bias.fill_(10)
     settings = SETTINGS.replace(half_precision=False)
     before, after = (maps(one, picture, settings=settings) for one in (network, moved))
-    assert all(close(after[name], before[name], 1e-2) for name in before if name != "gradcam" or before[name].any())
+    assert all(
+        close(after[name], before[name], 1e-2) for name in before if name != "gradcam" or before[name].any()
+    )
 
 
 def test_rise_in_half_precision_ranks_the_pixels_as_in_single(network, picture, monkeypatch):
-    monkeypatch.setattr(environment, "has_bfloat16", lambda: True)  # where there is none it is imitated: slower, and the same numbers
-    single, half = (maps(network, picture, "rise", settings=SETTINGS.replace(masks=300, half_precision=on))["rise"] for on in (False, True))
+    # where there is none it is imitated: slower, and the same numbers
+    monkeypatch.setattr(environment, "has_bfloat16", lambda: True)
+    single, half = (
+        maps(network, picture, "rise", settings=SETTINGS.replace(masks=300, half_precision=on))["rise"]
+        for on in (False, True)
+    )
     assert spearmanr(single.ravel(), half.ravel()).statistic >= 0.99 and not np.array_equal(single, half)
 
 
 def test_without_bfloat16_in_the_processor_rise_keeps_to_single_precision(network, picture, monkeypatch):
     monkeypatch.setattr(environment, "has_bfloat16", lambda: False)
-    single, half = (maps(network, picture, "rise", settings=SETTINGS.replace(masks=20, half_precision=on))["rise"] for on in (False, True))
+    single, half = (
+        maps(network, picture, "rise", settings=SETTINGS.replace(masks=20, half_precision=on))["rise"]
+        for on in (False, True)
+    )
     assert np.array_equal(single, half)
 
 
@@ -214,20 +293,35 @@ def test_grad_cam_reads_any_convolution_before_or_after_its_relu(network, pictur
 
 
 def test_networks_with_functional_and_in_place_relus_are_explained_and_left_as_they_were():
-    """torchvision's blocks use one in-place ReLU twice; of a network without ReLUs Guided Backprop would be the gradient, and is refused."""
+    """torchvision's blocks use one in-place ReLU twice; of a network without ReLUs
+    Guided Backprop would be the gradient, and is refused.
+    """
     resnet = seeded(2, lambda: models.resnet18(num_classes=4)).eval()
     picture = torch.rand(3, 64, 64, generator=stream(3, "a test"))
     before = {name: value.clone() for name, value in resnet.state_dict().items()}
-    settings = SETTINGS.replace(masks=2, samples=2, shap_samples=2, steps=2, window=16, stride=16, half_precision=False)
-    found = {one.method: one for one in saliency.attribute_all(resnet, picture, 1, list(saliency.METHODS), settings, 0)}
+    settings = SETTINGS.replace(
+        masks=2, samples=2, shap_samples=2, steps=2, window=16, stride=16, half_precision=False
+    )
+    found = {
+        one.method: one
+        for one in saliency.attribute_all(resnet, picture, 1, list(saliency.METHODS), settings, 0)
+    }
     assert found["deeplift"].checks["completeness_gap"] < 1e-3
     assert not close(found["guided_backprop"].values, found["gradient"].values, 0.1)
-    theirs = attr.LayerGradCam(resnet, resnet.layer4).attribute(picture[None].requires_grad_(), 1, relu_attributions=True)
-    assert close(found["gradcam"].values, functional.interpolate(theirs, (64, 64), mode="bilinear")[0, 0].detach().numpy())
+    theirs = attr.LayerGradCam(resnet, resnet.layer4).attribute(
+        picture[None].requires_grad_(), 1, relu_attributions=True
+    )
+    assert close(
+        found["gradcam"].values,
+        functional.interpolate(theirs, (64, 64), mode="bilinear")[0, 0].detach().numpy(),
+    )
     assert all(torch.equal(value, before[name]) for name, value in resnet.state_dict().items())
     assert not any(module._forward_hooks or module._backward_hooks for module in resnet.modules())
     smooth = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 4), nn.GELU()).eval()
-    assert set(saliency.unsuited(smooth, picture)) == {"gradcam", "guided_backprop"} and saliency.unsuited(resnet, picture) == {}
+    assert (
+        set(saliency.unsuited(smooth, picture)) == {"gradcam", "guided_backprop"}
+        and saliency.unsuited(resnet, picture) == {}
+    )
     with pytest.raises(SaliencyError, match="has none"):
         saliency.attribute_all(smooth, picture, 1, ["guided_backprop"], SETTINGS, 0)
 
@@ -249,11 +343,16 @@ def test_deeplift_of_overlapping_maxima_and_other_activations_is_complete(pictur
 
 
 def test_deeplift_of_what_does_not_change_is_the_gradient():
-    """Differences of neighbours are 0 in a flat picture as in a black one: no ratio is defined, activations and maxima hand back their slope."""
+    """Differences of neighbours are 0 in a flat picture as in a black one: no ratio is
+    defined, activations and maxima hand back their slope.
+    """
     flat = torch.full((3, 8, 9), 0.5)
     for activation in (nn.Identity(), nn.Sigmoid()):
         built = seeded(
-            5, lambda activation=activation: nn.Sequential(nn.Conv2d(3, 2, (1, 2)), activation, nn.MaxPool2d(2), nn.Flatten(), nn.Linear(32, 3))
+            5,
+            lambda activation=activation: nn.Sequential(
+                nn.Conv2d(3, 2, (1, 2)), activation, nn.MaxPool2d(2), nn.Flatten(), nn.Linear(32, 3)
+            ),
         )
         with torch.no_grad():
             built[0].weight[..., 1] = -built[0].weight[..., 0]
@@ -269,7 +368,9 @@ def test_guided_backprop_is_not_the_gradient(network, picture):
 def test_a_difference_of_two_classes_is_the_difference_of_their_maps(network, picture):
     names = ("gradient", "integrated_gradients", "smoothgrad", "gradient_shap", "occlusion", "rise")
     settings = SETTINGS.replace(half_precision=False, steps=512)  # at which no steps are doubled any more
-    both, one, other = (maps(network, picture, *names, target=target, settings=settings) for target in ((1, 4), 1, 4))
+    both, one, other = (
+        maps(network, picture, *names, target=target, settings=settings) for target in ((1, 4), 1, 4)
+    )
     assert all(close(both[name], one[name] - other[name], 1e-3) for name in names)
 
 
@@ -289,17 +390,25 @@ def test_the_same_seed_gives_the_same_maps_and_another_moves_only_what_is_drawn(
     for name, method in saliency.METHODS.items():
         assert np.array_equal(first[name], again[name]), name
         assert np.array_equal(first[name], other[name]) != method.drawn, name
-        assert first[name].dtype == np.float32 and first[name].shape == (20, 16) and np.isfinite(first[name]).all()
+        assert (
+            first[name].dtype == np.float32
+            and first[name].shape == (20, 16)
+            and np.isfinite(first[name]).all()
+        )
         assert method.signed or first[name].min() >= 0, name
 
 
 def test_a_map_does_not_depend_on_the_maps_beside_it(network, picture):
     together = maps(network, picture)
-    assert all(np.array_equal(maps(network, picture, name)[name], together[name]) for name in saliency.METHODS)
+    assert all(
+        np.array_equal(maps(network, picture, name)[name], together[name]) for name in saliency.METHODS
+    )
 
 
 def test_threads_that_share_a_network_do_not_disturb_each_other(network, picture):
-    """Rules that change ReLUs run beside plain gradients, pulled map by map, and a third thread predicts."""
+    """Rules that change ReLUs run beside plain gradients, pulled map by map, and a
+    third thread predicts.
+    """
     names = ("gradient", "guided_backprop", "deeplift", "gradcam", "smoothgrad")
     pictures = [picture, picture.flip(2), picture.flip(1)]
     alone = [maps(network, one, *names) for one in pictures]
@@ -315,18 +424,31 @@ def test_threads_that_share_a_network_do_not_disturb_each_other(network, picture
         thread.start()
     for thread in threads:
         thread.join(timeout=60)
-    assert all(np.array_equal(run[name], alone[index][name]) for index, runs in found.items() for run in runs for name in names)
+    assert all(
+        np.array_equal(run[name], alone[index][name])
+        for index, runs in found.items()
+        for run in runs
+        for name in names
+    )
     assert sorted(found) == [0, 1, 2]
 
 
 def test_maps_in_turn_are_maps_alone_and_gradients_stay_as_the_caller_had_them(network, picture):
-    """A reader may stop pulling: what a panel switches on must not last between two maps."""
+    """A reader may stop pulling: what a panel switches on must not last between two
+    maps.
+    """
     alone = [maps(network, one) for one in (picture, picture.flip(2))]
     for one, other in zip(
-        *(saliency.attribute_all(network, each, TARGET, list(saliency.METHODS), SETTINGS, 0) for each in (picture, picture.flip(2))), strict=True
+        *(
+            saliency.attribute_all(network, each, TARGET, list(saliency.METHODS), SETTINGS, 0)
+            for each in (picture, picture.flip(2))
+        ),
+        strict=True,
     ):
         assert torch.is_grad_enabled() and not torch.overrides._get_current_function_mode_stack()
-        assert np.array_equal(one.values, alone[0][one.method]) and np.array_equal(other.values, alone[1][one.method])
+        assert np.array_equal(one.values, alone[0][one.method]) and np.array_equal(
+            other.values, alone[1][one.method]
+        )
     with torch.no_grad():
         under = maps(network, picture)
         assert not torch.is_grad_enabled()
@@ -335,21 +457,35 @@ def test_maps_in_turn_are_maps_alone_and_gradients_stay_as_the_caller_had_them(n
 
 def test_randomised_layers_nest_from_the_top_and_move_the_gradient_not_the_edges(network, picture):
     names = list(saliency.layers(network))
-    assert names[0] == "stem.0" and names[-1] == "linear" and len(names) == len(saliency.convolutions(network)) + 1
+    assert (
+        names[0] == "stem.0"
+        and names[-1] == "linear"
+        and len(names) == len(saliency.convolutions(network)) + 1
+    )
     assert {name for group in saliency.layers(network).values() for name in group} == {
         name for name, module in network.named_modules() if list(module.parameters(recurse=False))
     }
     copies = [saliency.randomised(network, count, 0) for count in range(len(names) + 1)]
     for count, (one, other) in enumerate(itertools.pairwise(copies)):
-        changed = {name for name, value in one.state_dict().items() if not torch.equal(value, other.state_dict()[name])}
+        changed = {
+            name
+            for name, value in one.state_dict().items()
+            if not torch.equal(value, other.state_dict()[name])
+        }
         layer = names[len(names) - 1 - count]
-        assert f"{layer}.weight" in changed and all(name.rpartition(".")[0] in saliency.layers(network)[layer] for name in changed)
-    assert all(torch.equal(value, copies[0].state_dict()[name]) for name, value in network.state_dict().items())
+        assert f"{layer}.weight" in changed and all(
+            name.rpartition(".")[0] in saliency.layers(network)[layer] for name in changed
+        )
+    assert all(
+        torch.equal(value, copies[0].state_dict()[name]) for name, value in network.state_dict().items()
+    )
     assert torch.equal(saliency.randomised(network, 4, 0)(picture[None]), copies[4](picture[None]))
     assert not torch.equal(saliency.randomised(network, 4, 1)(picture[None]), copies[4](picture[None]))
     assert not torch.equal(copies[-1].shortcut1.first[0].weight, copies[-1].shortcut1.second[0].weight)
     before, after = (maps(one, picture, "gradient", "edges", "centre") for one in (copies[0], copies[-1]))
-    assert np.array_equal(before["edges"], after["edges"]) and np.array_equal(before["centre"], after["centre"])
+    assert np.array_equal(before["edges"], after["edges"]) and np.array_equal(
+        before["centre"], after["centre"]
+    )
     assert abs(spearmanr(before["gradient"].ravel(), after["gradient"].ravel()).statistic) < 0.5
     with pytest.raises(ValueError, match="between 0 and"):
         saliency.randomised(network, len(names) + 1, 0)
@@ -359,20 +495,35 @@ def test_the_controls_are_what_they_are_called():
     step = torch.zeros(3, 6, 8)
     step[:, :, 4:] = 0.5
     found = controls.edges(step)
-    assert torch.allclose(found[:, 3:5], torch.tensor(0.25)) and found[:, [0, 1, 2, 5, 6, 7]].abs().max() < 1e-6
+    assert (
+        torch.allclose(found[:, 3:5], torch.tensor(0.25)) and found[:, [0, 1, 2, 5, 6, 7]].abs().max() < 1e-6
+    )
     blob = controls.centre(torch.zeros(3, 9, 5))
-    assert blob[4, 2] == 1 and torch.allclose(blob, blob.flip(0)) and torch.allclose(blob, blob.flip(1)) and blob[0, 0] < 0.1
+    assert (
+        blob[4, 2] == 1
+        and torch.allclose(blob, blob.flip(0))
+        and torch.allclose(blob, blob.flip(1))
+        and blob[0, 0] < 0.1
+    )
 
 
 def test_occlusion_finds_the_square_that_counts():
-    """A score that is the sum of one square: covering a pixel takes away what the covered squares hold of it."""
+    """A score that is the sum of one square: covering a pixel takes away what the
+    covered squares hold of it.
+    """
 
     class Square(nn.Module):
         def forward(self, pictures: torch.Tensor) -> torch.Tensor:
             inside = pictures[:, :, 8:12, 20:24].sum((1, 2, 3))
             return torch.stack([inside, -inside], dim=1)
 
-    found = maps(Square().eval(), torch.ones(3, 32, 32), "occlusion", target=0, settings=SETTINGS.replace(window=4, stride=4))["occlusion"]
+    found = maps(
+        Square().eval(),
+        torch.ones(3, 32, 32),
+        "occlusion",
+        target=0,
+        settings=SETTINGS.replace(window=4, stride=4),
+    )["occlusion"]
     expected = np.zeros((32, 32))
     expected[8:12, 20:24] = 48
     assert np.allclose(found, expected)
@@ -384,11 +535,16 @@ def test_baselines_keep_what_they_promise(picture):
     assert torch.allclose(mean[:, 0, 0], picture.mean((1, 2))) and mean.std((1, 2)).max() < 1e-6
     blurred = methods.baseline(picture, "blur")
     assert torch.allclose(methods.baseline(mean, "blur"), mean, atol=1e-5)
-    assert blurred.std((1, 2)).max() < 0.6 * picture.std((1, 2)).min() and (blurred.mean((1, 2)) - picture.mean((1, 2))).abs().max() < 0.1
+    assert (
+        blurred.std((1, 2)).max() < 0.6 * picture.std((1, 2)).min()
+        and (blurred.mean((1, 2)) - picture.mean((1, 2))).abs().max() < 0.1
+    )
 
 
 def test_what_cannot_be_explained_is_refused_in_one_sentence(network, picture):
-    def refused(words: str, network=network, picture=picture, target=TARGET, names=("gradient",), layer=None) -> None:
+    def refused(
+        words: str, network=network, picture=picture, target=TARGET, names=("gradient",), layer=None
+    ) -> None:
         with pytest.raises(SaliencyError, match=words) as caught:
             list(saliency.attribute_all(network, picture, target, names, SETTINGS, 0, layer))
         assert "\n" not in str(caught.value)

@@ -1,4 +1,6 @@
-"""Scores of one picture's maps: every measure as the measure itself gives it, the truth of a scene, and the table."""
+"""Scores of one picture's maps: every measure as the measure itself gives it, the truth
+of a scene, and the table.
+"""
 
 import csv
 import io
@@ -18,7 +20,9 @@ NAMES = ("centre", "edges", "gradient", "input_x_gradient", "smoothgrad")
 
 @pytest.fixture(scope="module")
 def linear() -> nn.Module:
-    """A linear classifier of 12×12 pictures: its gradient is known, and foretells every change."""
+    """A linear classifier of 12×12 pictures: its gradient is known, and foretells every
+    change.
+    """
     return seeded(0, lambda: nn.Sequential(nn.Flatten(), nn.Linear(3 * 12 * 12, 4))).eval()
 
 
@@ -27,23 +31,30 @@ def picture() -> torch.Tensor:
     return torch.rand(3, 12, 12, generator=torch.Generator().manual_seed(1))
 
 
-def judged(network: nn.Module, picture: torch.Tensor, target: int | tuple[int, int] = 2, truth: Truth | None = None) -> dict[str, Score]:
+def judged(
+    network: nn.Module, picture: torch.Tensor, target: int | tuple[int, int] = 2, truth: Truth | None = None
+) -> dict[str, Score]:
     maps = list(attribute_all(network, picture, target, NAMES, SETTINGS, 0))
     return {row.method: row for row in scores(network, picture, maps, SETTINGS, 0, truth=truth)}
 
 
 @pytest.mark.parametrize("target", [2, (2, 0)])
-def test_the_gradient_of_a_linear_model_foretells_all_and_never_moves_with_the_picture(linear, picture, target):
+def test_the_gradient_of_a_linear_model_foretells_all_and_never_moves_with_the_picture(
+    linear, picture, target
+):
     found = judged(linear, picture, target)
     assert found["gradient"].infidelity < 1e-8 < found["centre"].infidelity
     assert found["gradient"].max_sensitivity == pytest.approx(0, abs=1e-5)
-    assert found["smoothgrad"].max_sensitivity == pytest.approx(0, abs=1e-5)  # the same draws on every picture nearby
+    # the same draws on every picture nearby
+    assert found["smoothgrad"].max_sensitivity == pytest.approx(0, abs=1e-5)
     assert found["input_x_gradient"].max_sensitivity > 0.001
 
 
 def test_only_maps_that_ask_the_model_move_with_its_weights(linear, picture):
     found = judged(linear, picture)
-    assert found["centre"].moved == pytest.approx(0, abs=1e-9) and found["edges"].moved == pytest.approx(0, abs=1e-9)
+    assert found["centre"].moved == pytest.approx(0, abs=1e-9) and found["edges"].moved == pytest.approx(
+        0, abs=1e-9
+    )
     assert found["gradient"].moved > 0.5
 
 
@@ -56,14 +67,24 @@ def test_each_number_is_that_of_the_measure_itself(linear, picture):
         assert row.deletion == pytest.approx(float(measures.deletion(*asked).area[0, 0]), abs=1e-6)
         assert row.insertion == pytest.approx(float(measures.insertion(*asked).area[0, 0]), abs=1e-6)
         noise = measures.gaussian_noise(picture[None], 0.1, PERTURBATIONS, 0)
-        unforetold = measures.infidelity(linear, picture[None], torch.tensor([2]), torch.from_numpy(item.values)[None, None, None], noise, True)
+        unforetold = measures.infidelity(
+            linear,
+            picture[None],
+            torch.tensor([2]),
+            torch.from_numpy(item.values)[None, None, None],
+            noise,
+            True,
+        )
         assert row.infidelity == pytest.approx(float(unforetold[0, 0]), rel=1e-3, abs=1e-9)
 
 
 def test_the_truth_of_a_scene_is_asked_only_where_it_is_known(linear, picture):
     mask = np.zeros((12, 12), np.uint8)
     mask[3:9, 3:9] = 1
-    known, unknown = judged(linear, picture, truth=Truth(mask, np.array([0, 0, 4, 4]))), judged(linear, picture)
+    known, unknown = (
+        judged(linear, picture, truth=Truth(mask, np.array([0, 0, 4, 4]))),
+        judged(linear, picture),
+    )
     assert known["centre"].points_at_object == 1 and known["centre"].on_object > 0.5 > known["centre"].on_tag
     assert all(row.on_object is row.on_tag is row.points_at_object is None for row in unknown.values())
 
@@ -71,5 +92,8 @@ def test_the_truth_of_a_scene_is_asked_only_where_it_is_known(linear, picture):
 def test_the_table_has_a_row_for_every_picture_and_method_and_gaps_where_nothing_applies(linear, picture):
     rows = list(judged(linear, picture).values())
     read = list(csv.DictReader(io.StringIO(as_csv({"cat": rows, "dog, or <b>": rows[:2]}))))
-    assert [(row["picture"], row["method"]) for row in read][-2:] == [("dog, or <b>", "centre"), ("dog, or <b>", "edges")] and len(read) == 7
+    assert [(row["picture"], row["method"]) for row in read][-2:] == [
+        ("dog, or <b>", "centre"),
+        ("dog, or <b>", "edges"),
+    ] and len(read) == 7
     assert float(read[2]["deletion"]) == rows[2].deletion and read[2]["on_object"] == ""

@@ -1,4 +1,6 @@
-"""Generated scenes: what is said of a scene is what its pixels show, and what should be independent is."""
+"""Generated scenes: what is said of a scene is what its pixels show, and what should be
+independent is.
+"""
 
 import subprocess
 import sys
@@ -17,7 +19,8 @@ from mlcv_explore.data.scenes import ScenesConfig, generate
 UNLIKELY = 0.001  # a p-value below it fails; the seeds are fixed, so a test that passes keeps passing
 
 HAND_DRAWN = {
-    "circle": """
+    "circle": (
+        """
         ..#####..
         .#######.
         #########
@@ -26,9 +29,11 @@ HAND_DRAWN = {
         #########
         #########
         .#######.
-        ..#####..""",
+        ..#####.."""
+    ),
     "square": "\n".join(["#########"] * 9),
-    "triangle": """
+    "triangle": (
+        """
         ....#....
         ...###...
         ...###...
@@ -37,8 +42,10 @@ HAND_DRAWN = {
         .#######.
         .#######.
         #########
-        #########""",
-    "cross": """
+        #########"""
+    ),
+    "cross": (
+        """
         ...###...
         ...###...
         ...###...
@@ -47,7 +54,8 @@ HAND_DRAWN = {
         #########
         ...###...
         ...###...
-        ...###...""",
+        ...###..."""
+    ),
 }
 
 
@@ -62,7 +70,9 @@ def arrays(some: scenes.Scenes, count: int | None = None) -> dict[str, np.ndarra
 
 def tight_boxes(masks: np.ndarray) -> np.ndarray:
     found = [np.nonzero(mask) for mask in masks]
-    return np.array([[rows.min(), columns.min(), rows.max() + 1, columns.max() + 1] for rows, columns in found])
+    return np.array(
+        [[rows.min(), columns.min(), rows.max() + 1, columns.max() + 1] for rows, columns in found]
+    )
 
 
 def clear_of(box: np.ndarray, other: np.ndarray) -> bool:
@@ -71,10 +81,16 @@ def clear_of(box: np.ndarray, other: np.ndarray) -> bool:
 
 
 def object_pixels(some: scenes.Scenes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of every pixel of an object: mean over the channels, the object's size, and its height above the middle, from −1 to 1."""
+    """Of every pixel of an object: mean over the channels, the object's size, and its
+    height above the middle, from −1 to 1.
+    """
     scene, row, _ = np.nonzero(some.masks)
     top, _, bottom, _ = some.boxes[scene].T
-    return some.images.mean(axis=1)[some.masks == 1], bottom - top, (top + bottom - 1 - 2 * row) / (bottom - top)
+    return (
+        some.images.mean(axis=1)[some.masks == 1],
+        bottom - top,
+        (top + bottom - 1 - 2 * row) / (bottom - top),
+    )
 
 
 def test_equal_settings_and_seed_give_equal_scenes_and_fewer_are_the_first_of_more() -> None:
@@ -82,7 +98,10 @@ def test_equal_settings_and_seed_give_equal_scenes_and_fewer_are_the_first_of_mo
     many = generate(config, scenes.BLOCK + 40, 3)
     for count in (1, 7, scenes.BLOCK, scenes.BLOCK + 1):
         few = arrays(generate(config, count, 3))
-        assert all(np.array_equal(few[name], array) and few[name].dtype == array.dtype for name, array in arrays(many, count).items())
+        assert all(
+            np.array_equal(few[name], array) and few[name].dtype == array.dtype
+            for name, array in arrays(many, count).items()
+        )
 
 
 def test_another_seed_and_another_purpose_give_other_scenes() -> None:
@@ -97,7 +116,9 @@ def test_scenes_that_differ_in_rho_alone_differ_in_the_tag_alone() -> None:
     never, always = arrays(made(200, rho=0.25)), arrays(made(200, rho=1))
     assert {name for name in never if not np.array_equal(never[name], always[name])} == {"images", "tags"}
     inside = scenes._filled(never["tag_boxes"], 32)
-    assert np.array_equal(never["images"].transpose(0, 2, 3, 1)[~inside], always["images"].transpose(0, 2, 3, 1)[~inside])
+    assert np.array_equal(
+        never["images"].transpose(0, 2, 3, 1)[~inside], always["images"].transpose(0, 2, 3, 1)[~inside]
+    )
 
 
 @pytest.mark.parametrize("side", [32, 64])
@@ -121,7 +142,10 @@ def test_masks_boxes_and_tags_are_what_the_pixels_show(side: int) -> None:
         assert (image[:, mask == 1] != plate[:, mask == 1]).any(axis=0).mean() > 0.9
 
 
-@pytest.mark.parametrize("settings", [{}, {"side": 64}, {"smallest": 0.35, "largest": 0.5}, {"side": 64, "smallest": 0.35, "largest": 0.5}])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"side": 64}, {"smallest": 0.35, "largest": 0.5}, {"side": 64, "smallest": 0.35, "largest": 0.5}],
+)
 def test_object_distractor_and_tag_never_touch(settings: dict[str, float]) -> None:
     some = made(1000, seed=1, **settings)
     distractors = tight_boxes(some.distractor_masks)
@@ -133,7 +157,12 @@ def test_object_distractor_and_tag_never_touch(settings: dict[str, float]) -> No
 @pytest.mark.parametrize("index", range(4))
 def test_silhouettes_are_those_drawn_by_hand(index: int) -> None:
     some = made(400)
-    drawn = np.array([[character == "#" for character in line.strip()] for line in HAND_DRAWN[scenes.SILHOUETTES[index]].split()])
+    drawn = np.array(
+        [
+            [character == "#" for character in line.strip()]
+            for line in HAND_DRAWN[scenes.SILHOUETTES[index]].split()
+        ]
+    )
     fitting = np.flatnonzero((some.silhouettes == index) & (some.boxes[:, 2] - some.boxes[:, 0] == 9))
     assert len(fitting) > 3
     for place in fitting:
@@ -142,7 +171,11 @@ def test_silhouettes_are_those_drawn_by_hand(index: int) -> None:
 
 
 def places(size: int, side: int, avoided: list[np.ndarray]) -> list[tuple[int, int]]:
-    boxes = ((top, left, top + size, left + size) for top in range(side - size + 1) for left in range(side - size + 1))
+    boxes = (
+        (top, left, top + size, left + size)
+        for top in range(side - size + 1)
+        for left in range(side - size + 1)
+    )
     return [box[:2] for box in boxes if all(clear_of(box, other) for other in avoided)]
 
 
@@ -151,12 +184,18 @@ def test_object_and_distractor_lie_uniformly_over_the_room_left() -> None:
     jitter = np.random.default_rng(0).random((2, len(some)))
     distractors = tight_boxes(some.distractor_masks)
     ranks = np.empty((2, len(some)))
-    for index, (box, distractor, tag_box) in enumerate(zip(some.boxes, distractors, some.tag_boxes, strict=True)):
+    for index, (box, distractor, tag_box) in enumerate(
+        zip(some.boxes, distractors, some.tag_boxes, strict=True)
+    ):
         for which, (placed, avoided) in enumerate(((box, [tag_box]), (distractor, [tag_box, box]))):
             free = places(placed[2] - placed[0], 32, avoided)
             ranks[which, index] = (free.index(tuple(placed[:2])) + jitter[which, index]) / len(free)
     assert min(stats.kstest(rank, "uniform").pvalue for rank in ranks) > UNLIKELY
-    assert stats.kstest(some.boxes[:, 0] - some.boxes[:, 1], some.boxes[:, 1] - some.boxes[:, 0]).pvalue > UNLIKELY  # rows as columns
+    # rows as columns
+    assert (
+        stats.kstest(some.boxes[:, 0] - some.boxes[:, 1], some.boxes[:, 1] - some.boxes[:, 0]).pvalue
+        > UNLIKELY
+    )
 
 
 def test_the_centre_is_no_good_guess() -> None:
@@ -170,7 +209,11 @@ def test_labels_are_what_they_are_said_to_be_and_balanced(label: str) -> None:
     some = made(label=label)
     named = [
         {"silhouette": silhouette, "texture": texture, "both": f"{texture} {silhouette}"}[label]
-        for silhouette, texture in zip(np.array(scenes.SILHOUETTES)[some.silhouettes], np.array(scenes.TEXTURES)[some.textures], strict=True)
+        for silhouette, texture in zip(
+            np.array(scenes.SILHOUETTES)[some.silhouettes],
+            np.array(scenes.TEXTURES)[some.textures],
+            strict=True,
+        )
     ]
     assert [some.classes[index] for index in some.labels] == named
     assert len(set(some.classes)) == (16 if label == "both" else 4)
@@ -189,8 +232,13 @@ def test_the_tag_agrees_as_often_as_rho_says(label: str) -> None:
     assert np.array_equal(always.tags, named(always))
     agrees = often.tags == named(often)
     assert stats.binomtest(int(agrees.sum()), len(agrees), 0.6).pvalue > UNLIKELY
-    assert stats.chisquare(np.bincount((often.tags - named(often))[~agrees] % 4, minlength=4)[1:]).pvalue > UNLIKELY
-    assert stats.chi2_contingency(stats.contingency.crosstab(never.tags, named(never)).count).pvalue > UNLIKELY
+    assert (
+        stats.chisquare(np.bincount((often.tags - named(often))[~agrees] % 4, minlength=4)[1:]).pvalue
+        > UNLIKELY
+    )
+    assert (
+        stats.chi2_contingency(stats.contingency.crosstab(never.tags, named(never)).count).pvalue > UNLIKELY
+    )
     assert stats.chisquare(np.bincount(never.tags, minlength=4)).pvalue > UNLIKELY
 
 
@@ -217,7 +265,9 @@ def test_backgrounds_are_swapped_exactly(side: int) -> None:
         assert np.array_equal(swapped[:, channel][~inside], others[:, channel][~inside])
 
 
-@pytest.mark.parametrize("wrong", [lambda plates: plates[:-1], lambda plates: plates[:, :1], lambda plates: plates / 255])
+@pytest.mark.parametrize(
+    "wrong", [lambda plates: plates[:-1], lambda plates: plates[:, :1], lambda plates: plates / 255]
+)
 def test_plates_that_do_not_fit_are_refused(wrong: object) -> None:
     some = made(50)
     with pytest.raises(ValueError, match=r"plates must be uint8 \(50, 3, 32, 32\)"):
@@ -240,7 +290,9 @@ def test_at_dependence_1_large_objects_are_brighter_and_light_comes_from_above()
     grey, size, height = object_pixels(some)
     smallest, largest = some.config.sizes
     flat = np.abs(height) < 0.1
-    assert grey[flat & (size == largest)].mean() - grey[flat & (size == smallest)].mean() == pytest.approx(122, abs=3)
+    assert grey[flat & (size == largest)].mean() - grey[flat & (size == smallest)].mean() == pytest.approx(
+        122, abs=3
+    )
     for size_now in (smallest, largest):
         chosen = size == size_now
         assert stats.linregress(height[chosen], grey[chosen]).slope == pytest.approx(28, abs=2)
@@ -249,7 +301,9 @@ def test_at_dependence_1_large_objects_are_brighter_and_light_comes_from_above()
 
 @pytest.mark.parametrize("dependence", [0, 0.3, 0.6, 1])
 def test_the_ceiling_is_what_the_means_of_pixels_with_equal_masks_reach(dependence: float) -> None:
-    """A reference without the formula: every pixel predicted by the mean of those with its size and row."""
+    """A reference without the formula: every pixel predicted by the mean of those with
+    its size and row.
+    """
     some = made(6000, seed=6, dependence=dependence)
     grey, size, height = object_pixels(some)
     _, group = np.unique(size + height / 2, return_inverse=True)
@@ -275,7 +329,9 @@ def test_plain_objects_have_one_colour_and_the_other_textures_several_on_one_lin
     some = made(400)
     for image, mask, texture in zip(some.images, some.masks, some.textures, strict=True):
         colours = image[:, mask == 1].astype(float)
-        strengths = np.linalg.svd(colours - colours.mean(axis=1, keepdims=True), compute_uv=False) / np.sqrt(mask.sum())
+        strengths = np.linalg.svd(colours - colours.mean(axis=1, keepdims=True), compute_uv=False) / np.sqrt(
+            mask.sum()
+        )
         assert strengths[1] < 0.6  # rounding
         assert strengths[0] < 1e-9 if scenes.TEXTURES[texture] == "plain" else strengths[0] > 5
 
@@ -288,18 +344,34 @@ def test_plates_are_cut_from_the_photographs_where_these_have_texture(side: int)
         for zoom in (1, 2, 3):
             height, width = (length // zoom for length in photograph.shape[:2])
             part = photograph[: height * zoom, : width * zoom].astype(int)
-            views.append(np.rint(sum(part[row::zoom, column::zoom] for row in range(zoom) for column in range(zoom)) / zoom**2))
+            views.append(
+                np.rint(
+                    sum(part[row::zoom, column::zoom] for row in range(zoom) for column in range(zoom))
+                    / zoom**2
+                )
+            )
     found = []
     for plate in some.plates.transpose(0, 2, 3, 1):
         assert plate.mean(axis=2).std() >= 20
-        found.append([(index, mirrored) for index, view in enumerate(views) for mirrored in (1, -1) if holds(view, plate[:, ::mirrored])])
+        found.append(
+            [
+                (index, mirrored)
+                for index, view in enumerate(views)
+                for mirrored in (1, -1)
+                if holds(view, plate[:, ::mirrored])
+            ]
+        )
     assert all(len(places) == 1 for places in found)
-    assert {index for ((index, _),) in found} == set(range(6)) and {mirrored for ((_, mirrored),) in found} == {1, -1}
+    assert {index for ((index, _),) in found} == set(range(6)) and {
+        mirrored for ((_, mirrored),) in found
+    } == {1, -1}
 
 
 def holds(view: np.ndarray, plate: np.ndarray) -> bool:
     height, width, _ = plate.shape
-    corners = np.argwhere((view[: len(view) - height + 1, : view.shape[1] - width + 1] == plate[0, 0]).all(axis=2))
+    corners = np.argwhere(
+        (view[: len(view) - height + 1, : view.shape[1] - width + 1] == plate[0, 0]).all(axis=2)
+    )
     return any(np.array_equal(view[top : top + height, left : left + width], plate) for top, left in corners)
 
 
@@ -307,7 +379,10 @@ def test_the_photographs_are_credited_with_the_addresses_that_come_with_them() -
     bundled = load_sample_images()
     for photograph in scenes.PHOTOGRAPHS:
         assert any(name.endswith(photograph.file) for name in bundled.filenames)
-        assert photograph.address in bundled.DESCR and photograph.author.split()[0] == photograph.address.split("/")[4]
+        assert (
+            photograph.address in bundled.DESCR
+            and photograph.author.split()[0] == photograph.address.split("/")[4]
+        )
     assert "licenses/by/2.0" in bundled.DESCR
 
 
@@ -331,5 +406,13 @@ def test_a_count_out_of_bounds_is_refused(count: int) -> None:
 
 
 def test_importing_it_is_light() -> None:
-    command = "import sys; from mlcv_explore.data import scenes; print([n for n in ('torch', 'sklearn', 'scipy', 'streamlit') if n in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    command = (
+        "import sys; from mlcv_explore.data import scenes; print([n for n in ('torch', 'sklearn', 'scipy',"
+        " 'streamlit') if n in sys.modules])"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", command], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "[]"
+    )

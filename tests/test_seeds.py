@@ -1,4 +1,6 @@
-"""Named streams: one a purpose, the same everywhere, and the global generator is given back."""
+"""Named streams: one a purpose, the same everywhere, and the global generator is given
+back.
+"""
 
 import subprocess
 import sys
@@ -14,14 +16,22 @@ from mlcv_explore.seeds import numpy_stream, seeded, stream, stream_seed
 
 def test_the_stream_seed_is_pinned_across_machines_and_processes() -> None:
     assert stream_seed(3, "label noise") == 3981139219165601862
-    command = [sys.executable, "-c", "from mlcv_explore.seeds import stream_seed; print(stream_seed(3, 'label noise'))"]
-    assert int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) == stream_seed(3, "label noise")
+    command = [
+        sys.executable,
+        "-c",
+        "from mlcv_explore.seeds import stream_seed; print(stream_seed(3, 'label noise'))",
+    ]
+    assert int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) == stream_seed(
+        3, "label noise"
+    )
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.text(max_size=20), st.text(max_size=20))
 def test_streams_differ_by_seed_and_by_purpose(seed: int, other: int, purpose: str, another: str) -> None:
     assert 0 <= stream_seed(seed, purpose) < 2**63
-    assert (stream_seed(seed, purpose) == stream_seed(other, another)) == ((seed, purpose) == (other, another))
+    assert (stream_seed(seed, purpose) == stream_seed(other, another)) == (
+        (seed, purpose) == (other, another)
+    )
 
 
 def test_a_draw_from_one_stream_never_moves_another() -> None:
@@ -49,7 +59,8 @@ def test_weights_are_put_back_when_building_fails() -> None:
         seeded(0, lambda: torch.randn(2) + torch.randn(3))
     except RuntimeError:
         assert torch.equal(torch.get_rng_state(), state)
-    assert torch.equal(seeded(0, lambda: torch.randn(2)), seeded(0, lambda: torch.randn(2)))  # and the lock was let go
+    # and the lock was let go
+    assert torch.equal(seeded(0, lambda: torch.randn(2)), seeded(0, lambda: torch.randn(2)))
 
 
 def test_threads_that_build_at_once_get_the_weights_they_would_get_alone() -> None:

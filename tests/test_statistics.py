@@ -1,4 +1,6 @@
-"""How a claim is decided: against SciPy, against slow references, and by simulation where the promise is one of probability."""
+"""How a claim is decided: against SciPy, against slow references, and by simulation
+where the promise is one of probability.
+"""
 
 import json
 import math
@@ -29,23 +31,44 @@ from mlcv_explore.statistics import (
     t_interval,
 )
 
-sixteenths = st.lists(st.integers(-64, 64).map(lambda value: value / 16), min_size=2, max_size=12)  # sums and shifts of them are exact
+# sums and shifts of them are exact
+sixteenths = st.lists(st.integers(-64, 64).map(lambda value: value / 16), min_size=2, max_size=12)
 
 
-def claim(direction: Direction = "greater", margin: float = 0.0, arms: int = 1, unit: str = "points") -> Claim:
+def claim(
+    direction: Direction = "greater", margin: float = 0.0, arms: int = 1, unit: str = "points"
+) -> Claim:
     """Arms a, b, … each against z."""
-    return Claim("made", "One arm beats another.", "accuracy", unit, direction, margin, tuple((name, "z") for name in "abcdef"[:arms]))
+    return Claim(
+        "made",
+        "One arm beats another.",
+        "accuracy",
+        unit,
+        direction,
+        margin,
+        tuple((name, "z") for name in "abcdef"[:arms]),
+    )
 
 
-def judged(differences: list[float] | np.ndarray, direction: Direction = "greater", margin: float = 0.0, **rest: object) -> Verdict:
+def judged(
+    differences: list[float] | np.ndarray,
+    direction: Direction = "greater",
+    margin: float = 0.0,
+    **rest: object,
+) -> Verdict:
     """The verdict on paired differences of one contrast."""
     values = np.asarray(differences, dtype=float)
     return decide(claim(direction, margin), {"a": values, "z": np.zeros_like(values)}, **rest)
 
 
-def judged_together(differences: np.ndarray, direction: Direction = "greater", margin: float = 0.0) -> Verdict:
+def judged_together(
+    differences: np.ndarray, direction: Direction = "greater", margin: float = 0.0
+) -> Verdict:
     """The verdict on several contrasts, (arms, S)."""
-    return decide(claim(direction, margin, len(differences)), {"z": np.zeros(differences.shape[1]), **dict(zip("abcdef", differences, strict=False))})
+    return decide(
+        claim(direction, margin, len(differences)),
+        {"z": np.zeros(differences.shape[1]), **dict(zip("abcdef", differences, strict=False))},
+    )
 
 
 def share(experiments: np.ndarray, happens: Callable[[np.ndarray], bool]) -> float:
@@ -67,19 +90,31 @@ def test_the_t_interval_is_scipys(n: int, level: float) -> None:
     values = np.random.default_rng(n).gamma(2.0, size=n)
     expected = stats.ttest_1samp(values, 0.0).confidence_interval(level)
     interval = t_interval(values, level)
-    assert (interval.low, interval.mean, interval.high) == pytest.approx((expected.low, values.mean(), expected.high))
+    assert (interval.low, interval.mean, interval.high) == pytest.approx(
+        (expected.low, values.mean(), expected.high)
+    )
     assert (interval.n, interval.level) == (n, level)
 
 
 def test_the_t_interval_covers_as_often_as_it_says() -> None:
     samples = np.random.default_rng(0).normal(0.3, 2.0, (4000, 5))
     for level in (0.95, 0.8):
-        covered = share(samples, lambda values, level=level: t_interval(values, level).low <= 0.3 <= t_interval(values, level).high)
+        covered = share(
+            samples,
+            lambda values, level=level: (
+                t_interval(values, level).low <= 0.3 <= t_interval(values, level).high
+            ),
+        )
         assert covered == pytest.approx(level, abs=error_of(level, len(samples)))
 
 
 def test_one_value_has_a_mean_and_no_bounds_and_none_has_nothing() -> None:
-    for interval in (t_interval([0.5]), resampled_interval([0.5], 80, 20), bootstrap_interval([0.5]), ratio_interval([0.5], [1.0])):
+    for interval in (
+        t_interval([0.5]),
+        resampled_interval([0.5], 80, 20),
+        bootstrap_interval([0.5]),
+        ratio_interval([0.5], [1.0]),
+    ):
         assert (interval.low, interval.mean, interval.high) == (-math.inf, 0.5, math.inf)
         assert interval.as_json() == {"mean": 0.5, "low": None, "high": None, "n": 1}
     for interval in (t_interval([]), bootstrap_interval([]), ratio_interval([], [])):
@@ -89,22 +124,38 @@ def test_one_value_has_a_mean_and_no_bounds_and_none_has_nothing() -> None:
 @pytest.mark.parametrize("broken", [math.nan, math.inf])
 def test_an_undefined_value_leaves_no_bounds(broken: float) -> None:
     values = [0.5, broken, 0.7]
-    for interval in (t_interval(values), resampled_interval(values, 80, 20), bootstrap_interval(values), ratio_interval(values, [1.0, 1.1, 0.9])):
+    for interval in (
+        t_interval(values),
+        resampled_interval(values, 80, 20),
+        bootstrap_interval(values),
+        ratio_interval(values, [1.0, 1.1, 0.9]),
+    ):
         assert (interval.low, interval.high) == (-math.inf, math.inf)
         assert interval.as_json()["mean"] is None
 
 
 def test_equal_values_have_an_interval_of_no_width() -> None:
-    for interval in (t_interval([0.25] * 4), resampled_interval([0.25] * 4, 80, 20), bootstrap_interval([0.25] * 4)):
+    for interval in (
+        t_interval([0.25] * 4),
+        resampled_interval([0.25] * 4, 80, 20),
+        bootstrap_interval([0.25] * 4),
+    ):
         assert (interval.low, interval.mean, interval.high) == (0.25, 0.25, 0.25)
 
 
 def test_overlapping_splits_are_covered_by_the_corrected_interval_and_not_by_the_plain_one() -> None:
-    """Ten splits of one set of 100 into 80 and 20; the measure is the mean over the test part and its expectation is 0."""
+    """Ten splits of one set of 100 into 80 and 20; the measure is the mean over the
+    test part and its expectation is 0.
+    """
     rng = np.random.default_rng(1)
     data = rng.normal(size=(2000, 1, 100))
-    tests = np.take_along_axis(data, rng.random((2000, 10, 100)).argsort(axis=-1)[..., :20], axis=-1).mean(axis=-1)
-    corrected = share(tests, lambda values: resampled_interval(values, 80, 20).low <= 0 <= resampled_interval(values, 80, 20).high)
+    tests = np.take_along_axis(data, rng.random((2000, 10, 100)).argsort(axis=-1)[..., :20], axis=-1).mean(
+        axis=-1
+    )
+    corrected = share(
+        tests,
+        lambda values: resampled_interval(values, 80, 20).low <= 0 <= resampled_interval(values, 80, 20).high,
+    )
     plain = share(tests, lambda values: t_interval(values).low <= 0 <= t_interval(values).high)
     assert corrected == pytest.approx(0.95, abs=error_of(0.95, len(tests)))
     assert plain < 0.8
@@ -113,7 +164,9 @@ def test_overlapping_splits_are_covered_by_the_corrected_interval_and_not_by_the
 def test_the_corrected_interval_is_wider_by_the_factor_of_nadeau_and_bengio() -> None:
     values = [0.1, 0.4, 0.2, 0.6]
     plain, corrected = t_interval(values), resampled_interval(values, 90, 10)
-    assert (corrected.high - corrected.low) / (plain.high - plain.low) == pytest.approx(math.sqrt((1 / 4 + 10 / 90) / (1 / 4)))
+    assert (corrected.high - corrected.low) / (plain.high - plain.low) == pytest.approx(
+        math.sqrt((1 / 4 + 10 / 90) / (1 / 4))
+    )
 
 
 @pytest.mark.parametrize("denominator", [1.0, 0.2])  # the second is often not clearly nonzero
@@ -135,16 +188,27 @@ def test_the_ratio_interval_covers_the_ratio_of_the_means(denominator: float) ->
 def test_a_ratio_to_a_constant_is_the_t_interval_divided() -> None:
     values, expected = [1.0, 3.0, 2.5, 1.5], t_interval([1.0, 3.0, 2.5, 1.5])
     interval = ratio_interval(values, [2.0] * 4)
-    assert (interval.low, interval.mean, interval.high) == pytest.approx((expected.low / 2, expected.mean / 2, expected.high / 2))
+    assert (interval.low, interval.mean, interval.high) == pytest.approx(
+        (expected.low / 2, expected.mean / 2, expected.high / 2)
+    )
 
 
 def test_a_ratio_to_zero_is_undefined() -> None:
-    assert ratio_interval([1.0, 2.0], [1.0, -1.0]).as_json() == {"mean": None, "low": None, "high": None, "n": 2}
+    assert ratio_interval([1.0, 2.0], [1.0, -1.0]).as_json() == {
+        "mean": None,
+        "low": None,
+        "high": None,
+        "n": 2,
+    }
 
 
 def test_the_bootstrap_is_repeatable_and_near_the_t_interval_where_that_is_right() -> None:
     values = np.random.default_rng(3).normal(size=200)
-    one, other, expected = bootstrap_interval(values, seed=0), bootstrap_interval(values, seed=1), t_interval(values)
+    one, other, expected = (
+        bootstrap_interval(values, seed=0),
+        bootstrap_interval(values, seed=1),
+        t_interval(values),
+    )
     assert one == bootstrap_interval(values, seed=0)
     assert (one.low, one.high) != (other.low, other.high)
     assert (one.low, one.high) == pytest.approx((expected.low, expected.high), abs=0.02)
@@ -155,10 +219,15 @@ def test_the_bootstrap_is_repeatable_and_near_the_t_interval_where_that_is_right
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
 def test_holm_is_the_closure_of_bonferroni(p_values: list[float]) -> None:
-    """Adjusted p: the worst Bonferroni p-value of any set of hypotheses that this one belongs to."""
+    """Adjusted p: the worst Bonferroni p-value of any set of hypotheses that this one
+    belongs to.
+    """
     indices = range(len(p_values))
     sets = [chosen for size in range(1, len(p_values) + 1) for chosen in combinations(indices, size)]
-    expected = [max(min(1.0, len(chosen) * min(p_values[k] for k in chosen)) for chosen in sets if index in chosen) for index in indices]
+    expected = [
+        max(min(1.0, len(chosen) * min(p_values[k] for k in chosen)) for chosen in sets if index in chosen)
+        for index in indices
+    ]
     assert holm(p_values).tolist() == pytest.approx(expected)
 
 
@@ -181,8 +250,12 @@ def test_cells_of_a_map_are_judged_as_a_family() -> None:
 
 def test_a_map_without_effects_seldom_has_a_significant_cell() -> None:
     maps = np.random.default_rng(5).normal(size=(400, 20, 5))
-    assert share(maps, lambda cells: bool(significant_cells(cells)[3].any())) <= 0.05 + error_of(0.05, len(maps))
-    uncorrected = share(maps, lambda cells: bool((stats.ttest_1samp(cells, 0.0, axis=-1).pvalue < 0.05).any()))
+    assert share(maps, lambda cells: bool(significant_cells(cells)[3].any())) <= 0.05 + error_of(
+        0.05, len(maps)
+    )
+    uncorrected = share(
+        maps, lambda cells: bool((stats.ttest_1samp(cells, 0.0, axis=-1).pvalue < 0.05).any())
+    )
     assert uncorrected > 0.5
 
 
@@ -203,7 +276,9 @@ def test_an_undefined_cell_and_a_single_seed_are_never_significant() -> None:
 
 
 @given(sixteenths, st.integers(-32, 32).map(lambda value: value / 16))
-def test_superiority_is_scipys_paired_interval_against_the_margin(differences: list[float], margin: float) -> None:
+def test_superiority_is_scipys_paired_interval_against_the_margin(
+    differences: list[float], margin: float
+) -> None:
     base = np.arange(len(differences), dtype=float)
     verdict = decide(claim("greater", margin), {"a": base + differences, "z": base})
     if np.ptp(differences) == 0:
@@ -213,7 +288,9 @@ def test_superiority_is_scipys_paired_interval_against_the_margin(differences: l
     expected = "supported" if low > margin else "contradicted" if high < margin else "undecided"
     if min(abs(low - margin), abs(high - margin)) > 1e-9 or low == high:
         assert verdict.status == expected
-    assert (verdict.estimates[0].interval.low, verdict.estimates[0].interval.high) == pytest.approx((low, high))
+    assert (verdict.estimates[0].interval.low, verdict.estimates[0].interval.high) == pytest.approx(
+        (low, high)
+    )
 
 
 @given(sixteenths, st.integers(1, 32).map(lambda value: value / 16))
@@ -227,7 +304,9 @@ def test_a_tie_is_two_one_sided_tests(differences: list[float], margin: float) -
         inside, outside = max(above, below) < 0.05, low > margin or high < -margin
         if min(abs(max(above, below) - 0.05), abs(low - margin), abs(high + margin)) < 1e-9:
             return
-    assert judged(differences, "equal", margin).status == ("supported" if inside else "contradicted" if outside else "undecided")
+    assert judged(differences, "equal", margin).status == (
+        "supported" if inside else "contradicted" if outside else "undecided"
+    )
 
 
 def test_what_is_not_significant_is_not_a_tie() -> None:
@@ -248,14 +327,20 @@ def test_less_mirrors_greater_and_different_mirrors_equal(differences: list[floa
 
 
 @given(sixteenths, st.integers(-32, 32).map(lambda value: value / 16), st.randoms(use_true_random=False))
-def test_only_paired_differences_count_and_never_the_order_of_seeds(differences: list[float], shift: float, random: object) -> None:
+def test_only_paired_differences_count_and_never_the_order_of_seeds(
+    differences: list[float], shift: float, random: object
+) -> None:
     values = np.array(differences)
     order = list(range(len(values)))
     random.shuffle(order)
     base = np.linspace(0, 1024, len(values)).round()
     plain = judged(values, "greater", 0.5)
     shuffled = decide(claim("greater", 0.5), {"a": (base + values)[order], "z": base[order]})
-    assert (shuffled.status, shuffled.seeds_needed, shuffled.estimates[0].agree) == (plain.status, plain.seeds_needed, plain.estimates[0].agree)
+    assert (shuffled.status, shuffled.seeds_needed, shuffled.estimates[0].agree) == (
+        plain.status,
+        plain.seeds_needed,
+        plain.estimates[0].agree,
+    )
     assert shuffled.estimates[0].interval.mean == pytest.approx(plain.estimates[0].interval.mean)
     assert judged(values + shift, "greater", 0.5 + shift).status == plain.status
 
@@ -267,8 +352,14 @@ def test_pairing_finds_what_the_spread_between_seeds_would_hide() -> None:
     assert decide(claim(), {"a": better, "z": np.roll(base, 1)}).status == "undecided"
 
 
-@given(st.lists(sixteenths, min_size=2, max_size=3), st.sampled_from(["greater", "less", "equal", "different"]), st.sampled_from([0.25, 1.0]))
-def test_an_undecided_claim_needs_more_seeds_than_it_has(columns: list[list[float]], direction: Direction, margin: float) -> None:
+@given(
+    st.lists(sixteenths, min_size=2, max_size=3),
+    st.sampled_from(["greater", "less", "equal", "different"]),
+    st.sampled_from([0.25, 1.0]),
+)
+def test_an_undecided_claim_needs_more_seeds_than_it_has(
+    columns: list[list[float]], direction: Direction, margin: float
+) -> None:
     n = min(map(len, columns))
     verdict = judged_together(np.array([column[:n] for column in columns]), direction, margin)
     if verdict.status == "undecided":
@@ -309,28 +400,46 @@ def test_seeds_that_agree_to_the_last_digit_are_decided_by_the_point() -> None:
 def test_exactly_on_the_margin_nothing_is_decided_and_nothing_promised(direction: Direction) -> None:
     for one, other, margin in ((0.75, 0.5, 0.25), (0.82, 0.80, 0.02), (0.03, 0.01, 0.02)):
         sign = -1 if direction == "less" else 1
-        verdict = decide(claim(direction, margin), {"a": np.full(5, sign * one), "z": np.full(5, sign * other)})
+        verdict = decide(
+            claim(direction, margin), {"a": np.full(5, sign * one), "z": np.full(5, sign * other)}
+        )
         assert (verdict.status, verdict.seeds_needed) == ("undecided", None)
-        assert verdict.sentence.endswith("No number of seeds up to 10,000 would settle it at the effect seen.")
+        assert verdict.sentence.endswith(
+            "No number of seeds up to 10,000 would settle it at the effect seen."
+        )
 
 
 def test_a_decided_claim_promises_no_seeds_and_a_json_has_plain_numbers() -> None:
     record = judged([0.1, 0.12, 0.11, 0.09], "greater", 0.02, look=2, looks=4).as_json()
     assert json.loads(json.dumps(record, allow_nan=False)) == record
-    assert (record["status"], record["seeds_needed"], record["agree"], record["level"]) == ("supported", None, 4, 1 - 0.05 / 4)
+    assert (record["status"], record["seeds_needed"], record["agree"], record["level"]) == (
+        "supported",
+        None,
+        4,
+        1 - 0.05 / 4,
+    )
     assert record["estimate"] == {name: record["estimates"][0][name] for name in ("mean", "low", "high", "n")}
     assert record["estimates"][0]["per_seed"] == [0.1, 0.12, 0.11, 0.09]
-    assert (record["look"], record["looks"], record["unit"], record["direction"]) == (2, 4, "points", "greater")
+    assert (record["look"], record["looks"], record["unit"], record["direction"]) == (
+        2,
+        4,
+        "points",
+        "greater",
+    )
 
 
 def test_re_drawn_splits_get_the_corrected_interval_and_say_so() -> None:
     values = [0.01, 0.04, 0.015, 0.03]
     plain, corrected = judged(values), judged(values, split=Split(80, 20))
     expected = resampled_interval(values, 80, 20)
-    assert (corrected.estimates[0].interval.low, corrected.estimates[0].interval.high) == pytest.approx((expected.low, expected.high))
+    assert (corrected.estimates[0].interval.low, corrected.estimates[0].interval.high) == pytest.approx(
+        (expected.low, expected.high)
+    )
     assert "fixed split" in plain.estimand and "re-drawn splits" in corrected.estimand
     assert (plain.status, corrected.status) == ("supported", "undecided")
-    assert corrected.smallest_effect == pytest.approx(plain.smallest_effect * math.sqrt((1 / 4 + 20 / 80) * 4))
+    assert corrected.smallest_effect == pytest.approx(
+        plain.smallest_effect * math.sqrt((1 / 4 + 20 / 80) * 4)
+    )
 
 
 # several contrasts
@@ -338,16 +447,29 @@ def test_re_drawn_splits_get_the_corrected_interval_and_say_so() -> None:
 
 def test_all_contrasts_must_be_supported_and_one_contradicts() -> None:
     high, low, vague = [0.5, 0.51, 0.49, 0.5], [-0.5, -0.51, -0.49, -0.5], [0.5, -0.5, 0.4, -0.4]
-    for columns, status in (((high, high), "supported"), ((high, vague), "undecided"), ((high, low), "contradicted"), ((vague, low), "contradicted")):
+    for columns, status in (
+        ((high, high), "supported"),
+        ((high, vague), "undecided"),
+        ((high, low), "contradicted"),
+        ((vague, low), "contradicted"),
+    ):
         assert judged_together(np.array(columns)).status == status
 
 
 @pytest.mark.parametrize("direction", ["greater", "less", "equal", "different"])
 def test_an_undefined_number_in_one_contrast_leaves_the_claim_open(direction: Direction) -> None:
-    """Whatever the other contrast says by itself: once far above the margin, once far below, once at nought."""
+    """Whatever the other contrast says by itself: once far above the margin, once far
+    below, once at nought.
+    """
     for sure in (5.0, -5.0, 0.0):
-        verdict = judged_together(np.array([[sure, sure + 0.1, sure - 0.1], [5.0, math.nan, 5.1]]), direction, 1.0)
-        assert (verdict.status, verdict.as_json()["status"], verdict.seeds_needed) == ("undecided", "undecided", None)
+        verdict = judged_together(
+            np.array([[sure, sure + 0.1, sure - 0.1], [5.0, math.nan, 5.1]]), direction, 1.0
+        )
+        assert (verdict.status, verdict.as_json()["status"], verdict.seeds_needed) == (
+            "undecided",
+            "undecided",
+            None,
+        )
         assert verdict.sentence == "Undecided: b − z is undefined for some of n = 3 seeds."
 
 
@@ -355,8 +477,10 @@ def test_contrasts_are_holm_corrected() -> None:
     strong, weak = np.array([1.0, 1.01, 0.99, 1.0, 1.02]), np.array([1.0, 0.2, 1.4, 0.1, 0.9])
     p = stats.ttest_1samp(weak, 0.0).pvalue
     assert 0.025 < p < 0.05
-    assert judged_together(np.stack([weak, strong])).status == "supported"  # the weaker of two is held against the whole level
-    assert judged_together(np.stack([weak, weak])).status == "undecided"  # and the stronger against half of it
+    # the weaker of two is held against the whole level
+    assert judged_together(np.stack([weak, strong])).status == "supported"
+    # and the stronger against half of it
+    assert judged_together(np.stack([weak, weak])).status == "undecided"
     assert judged_together(np.stack([weak, weak])).estimates[0].p_supported == pytest.approx(2 * p)
     assert judged_together(-np.stack([weak, strong * 0])).status == "undecided"
     assert judged_together(-np.stack([weak])).status == "contradicted"
@@ -364,11 +488,15 @@ def test_contrasts_are_holm_corrected() -> None:
 
 def test_shams_in_a_family_are_seldom_contradicted() -> None:
     families = np.random.default_rng(8).normal(size=(1000, 5, 8))
-    assert share(families, lambda values: judged_together(values).status == "contradicted") <= 0.025 + error_of(0.025, len(families))
+    assert share(
+        families, lambda values: judged_together(values).status == "contradicted"
+    ) <= 0.025 + error_of(0.025, len(families))
 
 
 def test_seeds_for_a_family() -> None:
-    """The slowest supporting contrast decides when it is settled, unless one contradicts before."""
+    """The slowest supporting contrast decides when it is settled, unless one
+    contradicts before.
+    """
     rng = np.random.default_rng(9)
     noise = rng.normal(size=8)
     noise = (noise - noise.mean()) / noise.std(ddof=1)
@@ -394,8 +522,12 @@ def test_power_is_the_share_of_experiments_that_are_supported(n: int, effect: fl
 @pytest.mark.parametrize("n", [2, 3, 10, 100])
 def test_the_smallest_detectable_effect_has_the_power_it_names(n: int, level: float) -> None:
     for wanted in (0.5, 0.8, 0.95):
-        assert power(smallest_detectable_effect(0.3, n, level, wanted), 0.3, n, level) == pytest.approx(wanted)
-        assert power(smallest_detectable_effect(0.3, n, level, wanted, 0.25), 0.3, n, level, 0.25) == pytest.approx(wanted)
+        assert power(smallest_detectable_effect(0.3, n, level, wanted), 0.3, n, level) == pytest.approx(
+            wanted
+        )
+        assert power(
+            smallest_detectable_effect(0.3, n, level, wanted, 0.25), 0.3, n, level, 0.25
+        ) == pytest.approx(wanted)
     assert smallest_detectable_effect(0.3, 1) == math.inf and power(9.0, 0.3, 1) == 0.0
 
 
@@ -403,7 +535,9 @@ def test_the_smallest_detectable_effect_has_the_power_it_names(n: int, level: fl
 def test_the_smallest_detectable_effect_is_known_at_every_n_and_falls_with_it(level: float) -> None:
     effects = [smallest_detectable_effect(1.0, n, level) for n in range(2, 300)]
     assert all(more > fewer > 0 for more, fewer in pairwise(effects))
-    assert effects[-1] * math.sqrt(299) == pytest.approx(stats.norm.ppf((1 + level) / 2) + stats.norm.ppf(0.8), rel=0.02)
+    assert effects[-1] * math.sqrt(299) == pytest.approx(
+        stats.norm.ppf((1 + level) / 2) + stats.norm.ppf(0.8), rel=0.02
+    )
 
 
 def test_power_agrees_with_scipys_noncentral_t() -> None:
@@ -415,16 +549,22 @@ def test_power_agrees_with_scipys_noncentral_t() -> None:
 @pytest.mark.parametrize("n", [2, 3, 10, 100, 2501, 10_000])
 @pytest.mark.parametrize("level", [0.9, 0.9875, 0.998])
 def test_power_is_right_far_out_too(n: int, level: float) -> None:
-    """Against the definition: a normal mean over a deviation whose square is χ², by quantiles; SciPy's noncentral t has gaps there."""
+    """Against the definition: a normal mean over a deviation whose square is χ², by
+    quantiles; SciPy's noncentral t has gaps there.
+    """
     centres = np.concatenate([np.linspace(-60, 60, 49), np.geomspace(60, 1e5, 30)])
     deviations = np.sqrt(stats.chi2.ppf((np.arange(20_000) + 0.5) / 20_000, n - 1) / (n - 1))
     critical = stats.t.ppf(1 - (1 - level) / 2, n - 1)
     expected = [stats.norm.sf(critical * deviations - centre).mean() for centre in centres]
-    assert [power(centre / math.sqrt(n), 1.0, n, level) for centre in centres] == pytest.approx(expected, abs=1e-4)
+    assert [power(centre / math.sqrt(n), 1.0, n, level) for centre in centres] == pytest.approx(
+        expected, abs=1e-4
+    )
 
 
 @given(st.floats(1e-6, 10), st.floats(0, 10), st.sampled_from([0.95, 0.9875]), st.sampled_from([0.0, 0.25]))
-def test_seeds_needed_is_the_first_number_with_the_power(distance: float, deviation: float, level: float, overlap: float) -> None:
+def test_seeds_needed_is_the_first_number_with_the_power(
+    distance: float, deviation: float, level: float, overlap: float
+) -> None:
     needed = seeds_needed(distance, deviation, level, overlap=overlap)
     if needed is None:
         assert power(distance, deviation, MOST_SEEDS, level, overlap) < 0.8
@@ -445,7 +585,9 @@ def test_the_seeds_an_undecided_tie_asks_for_settle_it() -> None:
     needed = {mean: judged(seen + mean, "equal", 0.5).seeds_needed for mean in (0.0, 0.2)}
     for mean, n in needed.items():
         experiments = np.random.default_rng(10).normal(mean, 1.0, (1500, n))
-        assert share(experiments, lambda values: judged(values, "equal", 0.5).status == "supported") == pytest.approx(0.8, abs=0.04)
+        assert share(
+            experiments, lambda values: judged(values, "equal", 0.5).status == "supported"
+        ) == pytest.approx(0.8, abs=0.04)
     outside = judged(seen + 0.8, "equal", 0.5).seeds_needed
     assert outside == seeds_needed(0.3, 1.0)
 
@@ -453,7 +595,9 @@ def test_the_seeds_an_undecided_tie_asks_for_settle_it() -> None:
 def test_the_smallest_effect_of_a_family_allows_for_its_correction() -> None:
     n, arms = 10, 3
     effect = smallest_detectable_effect(1.0, n, 1 - 0.05 / arms)
-    experiments = np.random.default_rng(11).normal(size=(1500, arms, n)) + np.array([effect, 0.0, 0.0])[:, None]
+    experiments = (
+        np.random.default_rng(11).normal(size=(1500, arms, n)) + np.array([effect, 0.0, 0.0])[:, None]
+    )
     found = share(experiments, lambda values: judged_together(values).estimates[0].status == "supported")
     assert found == pytest.approx(0.8, abs=0.03)
     unit = (np.arange(n) - 4.5) / np.arange(n).std(ddof=1)
@@ -465,7 +609,10 @@ def test_four_looks_cost_no_more_than_one() -> None:
     sizes = (3, 6, 9, 12)
 
     def ever_decided(values: np.ndarray, looks: int) -> bool:
-        return any(judged(values[:n], look=min(look, looks), looks=looks).status != "undecided" for look, n in enumerate(sizes, 1))
+        return any(
+            judged(values[:n], look=min(look, looks), looks=looks).status != "undecided"
+            for look, n in enumerate(sizes, 1)
+        )
 
     assert share(experiments, lambda values: ever_decided(values, 4)) <= 0.05
     assert share(experiments, lambda values: ever_decided(values, 1)) > 0.08  # what the rule is for
@@ -476,25 +623,33 @@ def test_four_looks_cost_no_more_than_one() -> None:
 
 def test_the_sentence_says_it_all_in_the_unit_of_the_claim() -> None:
     values = np.array([0.10, 0.12, 0.11, 0.09])
-    assert judged(values, "greater", 0.02).sentence == (
-        "Supported: a − z = 10.5 points [8.4, 12.6] (95 % interval, n = 4 seeds, 4 of 4 agree in sign); margin 2 points; "
-        "this n can show what lies 2.7 points beyond it."
+    assert (
+        judged(values, "greater", 0.02).sentence
+        == "Supported: a − z = 10.5 points [8.4, 12.6] (95 % interval, n = 4 seeds, 4 of 4 agree in sign);"
+        " margin 2 points; this n can show what lies 2.7 points beyond it."
     )
-    assert judged(values - 0.1, "greater", 0.01, looks=4).sentence == (
-        "Undecided: a − z = 0.5 points [−3.0, 4.0] (98.75 % interval, n = 4 seeds, 2 of 4 agree in sign); margin 1 point; "
-        "this n can show what lies 4.5 points beyond it. About 78 seeds would settle it at the effect seen."
+    assert (
+        judged(values - 0.1, "greater", 0.01, looks=4).sentence
+        == "Undecided: a − z = 0.5 points [−3.0, 4.0] (98.75 % interval, n = 4 seeds, 2 of 4 agree in sign);"
+        " margin 1 point; this n can show what lies 4.5 points beyond it. About 78 seeds would settle it"
+        " at the effect seen."
     )
 
 
 def test_a_tie_shows_the_interval_it_was_found_by() -> None:
-    """Its 95 % interval sticks out of the margin, the 90 % one of the two one-sided tests does not."""
+    """Its 95 % interval sticks out of the margin, the 90 % one of the two one-sided
+    tests does not.
+    """
     values = 0.01 + np.array([0.0, 0.02, 0.0, 0.02, 0.004, 0.004, -0.003, 0.003])
     wide, narrow = (t_interval(values, level) for level in (0.95, 0.9))
     margin = (wide.high + narrow.high) / 2
     for direction, status in (("equal", "supported"), ("different", "contradicted")):
         verdict = judged(values, direction, margin)
         assert verdict.status == status
-        assert f", within which lies the 90 % interval [{100 * narrow.low:.1f}, {100 * narrow.high:.1f}]; " in verdict.sentence
+        assert (
+            f", within which lies the 90 % interval [{100 * narrow.low:.1f}, {100 * narrow.high:.1f}]; "
+            in verdict.sentence
+        )
         assert f" [{100 * wide.low:.1f}, {100 * wide.high:.1f}] (95 % interval, " in verdict.sentence
         assert "within which" not in judged(values + 1.0, direction, margin).sentence
     looked = judged_together(np.stack([values, values]), "equal", 0.1).sentence
@@ -503,13 +658,17 @@ def test_a_tie_shows_the_interval_it_was_found_by() -> None:
 
 def test_a_units_own_hyphen_is_no_minus_sign() -> None:
     asked = claim("greater", 0.1, unit="log-odds")
-    assert "= −0.4 log-odds [" in decide(asked, {"a": np.array([-0.4, -0.5, -0.3]), "z": np.zeros(3)}).sentence
+    assert (
+        "= −0.4 log-odds [" in decide(asked, {"a": np.array([-0.4, -0.5, -0.3]), "z": np.zeros(3)}).sentence
+    )
 
 
 def test_the_sentence_names_every_contrast_and_the_correction() -> None:
     values = np.array([[0.10, 0.12, 0.11, 0.09], [-0.10, -0.12, -0.11, -0.09]])
     sentence = judged_together(values).sentence
-    assert sentence.startswith("Contradicted: a − z = 10.5 points [8.4, 12.6]; b − z = −10.5 points [−12.6, −8.4] (95 % intervals, ")
+    assert sentence.startswith(
+        "Contradicted: a − z = 10.5 points [8.4, 12.6]; b − z = −10.5 points [−12.6, −8.4] (95 % intervals, "
+    )
     assert "verdict Holm-corrected" in sentence and "4 of 4, 4 of 4 agree" in sentence
 
 
@@ -534,7 +693,12 @@ def test_small_measures_keep_the_digits_that_tell_the_bounds_apart() -> None:
     asked = claim("greater", 0.0, unit="nats")
     sentence = decide(asked, {"a": np.array([0.0003, 0.0004, 0.0005]), "z": np.zeros(3)}).sentence
     assert "= 0.0004 nats [0.0002, 0.0006]" in sentence
-    assert "= 0.0004 nats [0.0004, 0.0004]" in decide(asked, {"a": np.full(3, 0.0004), "z": np.zeros(3)}).sentence
-    alike = decide(claim("greater", 0.01), {"a": np.array([0.82, 0.52, 0.93]), "z": np.array([0.80, 0.50, 0.91])}).sentence
+    assert (
+        "= 0.0004 nats [0.0004, 0.0004]"
+        in decide(asked, {"a": np.full(3, 0.0004), "z": np.zeros(3)}).sentence
+    )
+    alike = decide(
+        claim("greater", 0.01), {"a": np.array([0.82, 0.52, 0.93]), "z": np.array([0.80, 0.50, 0.91])}
+    ).sentence
     assert "= 2.0 points [2.0, 2.0]" in alike and alike.endswith("what lies 0 points beyond it.")
     assert "−0.0" not in judged([1e-5, -2e-5, 0.01, -0.01]).sentence.split("[")[0]

@@ -1,4 +1,6 @@
-"""The tree of pictures draws without a browser, and refuses shares that are none. What it does in one: tests/browser/test_tree.py."""
+"""The tree of pictures draws without a browser, and refuses shares that are none. What
+it does in one: tests/browser/test_tree.py.
+"""
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -10,7 +12,18 @@ def test_a_tree_is_drawn() -> None:
     def page() -> None:
         from mlcv_explore.ui.tree import Node, tree
 
-        tree("tree", [Node("all", share=1.0, children=(Node("cat", "0.83", b"PNG", "a cat", 0.83, True), Node("dog")), opened=True)], "Classes")
+        tree(
+            "tree",
+            [
+                Node(
+                    "all",
+                    share=1.0,
+                    children=(Node("cat", "0.83", b"PNG", "a cat", 0.83, True), Node("dog")),
+                    opened=True,
+                )
+            ],
+            "Classes",
+        )
         tree("none", [], "Nothing")
 
     assert not AppTest.from_function(page).run().exception

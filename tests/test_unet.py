@@ -23,7 +23,11 @@ def features_of(channels: tuple[int, ...] = (4, 8, 16)) -> list[torch.Tensor]:
 def test_a_picture_comes_back_at_its_own_side(skips: str) -> None:
     network = seeded(0, lambda: UNet(3, 2, 4, skips=skips)).eval()
     assert network(PICTURES).shape == (3, 2, 24, 24)
-    assert [feature.shape[1:] for feature in network.encoder(PICTURES)] == [(4, 24, 24), (8, 12, 12), (16, 6, 6)]
+    assert [feature.shape[1:] for feature in network.encoder(PICTURES)] == [
+        (4, 24, 24),
+        (8, 12, 12),
+        (16, 6, 6),
+    ]
     assert Encoder(3, 4).channels == (4, 8, 16)
 
 
@@ -36,7 +40,9 @@ def test_only_skips_read_the_finer_features(skips: str) -> None:
 
 
 def test_gates_of_one_are_the_plain_network_and_gates_of_nothing_let_nothing_through() -> None:
-    plain, gated = (seeded(0, lambda skips=skips: Decoder((4, 8, 16), 1, skips)).eval() for skips in ("plain", "gated"))
+    plain, gated = (
+        seeded(0, lambda skips=skips: Decoder((4, 8, 16), 1, skips)).eval() for skips in ("plain", "gated")
+    )
     gated.load_state_dict(plain.state_dict(), strict=False)  # its gates keep their own weights
     features = features_of()
     for bias, gate in ((100.0, 1.0), (-100.0, 0.0)):

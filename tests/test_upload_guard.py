@@ -1,4 +1,6 @@
-"""The upload guard as a server would call it: what passes, what is refused, and that time forgives."""
+"""The upload guard as a server would call it: what passes, what is refused, and that
+time forgives.
+"""
 
 import asyncio
 

@@ -1,4 +1,6 @@
-"""The command line: every page's work without a browser. Results on stdout, progress and complaints on stderr."""
+"""The command line: every page's work without a browser. Results on stdout, progress
+and complaints on stderr.
+"""
 
 import os
 import sys
@@ -7,11 +9,14 @@ from collections.abc import Sequence
 from mlcv_explore.command.arguments import Usage, read
 from mlcv_explore.config import SettingError
 
-DONE, FAILED, BAD_USAGE, INTERRUPTED, UNREAD = 0, 1, 2, 130, 141  # the last two as shells say it: 128 + SIGINT, 128 + SIGPIPE
+# the last two as shells say it: 128 + SIGINT, 128 + SIGPIPE
+DONE, FAILED, BAD_USAGE, INTERRUPTED, UNREAD = 0, 1, 2, 130, 141
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status. Only what a reader can act on becomes a sentence, a bug keeps its traceback."""
+    """Run one command; returns the exit status. Only what a reader can act on becomes a
+    sentence, a bug keeps its traceback.
+    """
     try:
         options = read(sys.argv[1:] if words is None else words)
         options.does(options)
@@ -20,7 +25,8 @@ def main(words: Sequence[str] | None = None) -> int:
     except (Usage, SettingError) as error:
         return _complain(error, BAD_USAGE)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains when it flushes at the end
+        # or the interpreter complains when it flushes at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNREAD
     except (ValueError, ArithmeticError, MemoryError, OSError) as error:
         return _complain(error, FAILED)

@@ -1,4 +1,6 @@
-"""What may be typed after `python -m mlcv_explore`; an idea's flags are the settings of its config."""
+"""What may be typed after `python -m mlcv_explore`; an idea's flags are the settings of
+its config.
+"""
 
 import argparse
 import difflib
@@ -40,7 +42,8 @@ class Parser(argparse.ArgumentParser):
 def read(words: Sequence[str]) -> argparse.Namespace:
     """The options of one command, checked; `options.does(options)` does it.
 
-    `options.slugs` are the ideas it is about and `options.changes` their settings that were given. Raises Usage.
+    `options.slugs` are the ideas it is about and `options.changes` their settings that
+    were given. Raises Usage.
     """
     words = list(words)
     parser, commands = _parser()
@@ -59,22 +62,52 @@ def read(words: Sequence[str]) -> argparse.Namespace:
 
 
 def _parser() -> tuple[Parser, dict[str, Parser]]:
-    parser = Parser(prog="python -m mlcv_explore", allow_abbrev=False, description="Computer-vision ideas: play, train, answer.")
+    parser = Parser(
+        prog="python -m mlcv_explore",
+        allow_abbrev=False,
+        description="Computer-vision ideas: play, train, answer.",
+    )
     group = parser.add_subparsers(metavar="COMMAND", required=True)
     commands: dict[str, Parser] = {}
 
-    def add(name: str, does: Callable[[argparse.Namespace], None], purpose: str, slugs: int | str, *flags: str) -> Parser:
-        commands[name] = group.add_parser(name, help=purpose, description=f"{purpose.capitalize()}.", allow_abbrev=False)
+    def add(
+        name: str, does: Callable[[argparse.Namespace], None], purpose: str, slugs: int | str, *flags: str
+    ) -> Parser:
+        commands[name] = group.add_parser(
+            name, help=purpose, description=f"{purpose.capitalize()}.", allow_abbrev=False
+        )
         commands[name].set_defaults(does=does, name=name, slugs=[])
         if slugs:
-            commands[name].add_argument("slugs", metavar="SLUG", nargs=slugs, help="an idea; `ideas` lists them")
+            commands[name].add_argument(
+                "slugs", metavar="SLUG", nargs=slugs, help="an idea; `ideas` lists them"
+            )
         for flag in flags:
             _add_flag(commands[name], flag)
         return commands[name]
 
     add("ideas", report.ideas, "list the ideas", 0, "json")
-    add("run", run.run, "run one idea and decide its claims", 1, "seeds", "first_seed", "threads", "out", "progress", "json")
-    add("record", run.record, "record the default run that ships with an idea", 1, "seeds", "threads", "progress", "json")
+    add(
+        "run",
+        run.run,
+        "run one idea and decide its claims",
+        1,
+        "seeds",
+        "first_seed",
+        "threads",
+        "out",
+        "progress",
+        "json",
+    )
+    add(
+        "record",
+        run.record,
+        "record the default run that ships with an idea",
+        1,
+        "seeds",
+        "threads",
+        "progress",
+        "json",
+    )
     study = add(
         "evidence",
         evidence.evidence,
@@ -86,26 +119,75 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         "progress",
         "json",
     )
-    study.add_argument("--study", default="live", metavar="NAME", help="live (bundled data, minutes; the default) or full (real images)")
-    study.add_argument("--scheduler", default=os.environ.get("MLCV_SCHEDULER"), metavar="ADDRESS", help="a dask cluster, tcp://host:8786")
-    train = add("train", models.train, "train one seed of a checkpoint that ships", 0, "seed", "threads", "out", "progress", "json")
+    study.add_argument(
+        "--study",
+        default="live",
+        metavar="NAME",
+        help="live (bundled data, minutes; the default) or full (real images)",
+    )
+    study.add_argument(
+        "--scheduler",
+        default=os.environ.get("MLCV_SCHEDULER"),
+        metavar="ADDRESS",
+        help="a dask cluster, tcp://host:8786",
+    )
+    train = add(
+        "train",
+        models.train,
+        "train one seed of a checkpoint that ships",
+        0,
+        "seed",
+        "threads",
+        "out",
+        "progress",
+        "json",
+    )
     train.add_argument("checkpoint", metavar="CHECKPOINT", help="such as cifar10")
     add("checkpoints", models.checkpoints, "list the trained networks and how good they are", 0, "json")
-    predict = add("predict", models.predict, "say what a model sees in pictures", 0, "threads", "progress", "json")
-    predict.add_argument("images", metavar="IMAGE", nargs="+", help="JPEG, PNG, WebP or GIF")
-    predict.add_argument("--model", default="cifar10", metavar="NAME", help="a classifier; `checkpoints` lists them (default cifar10, the average)")
-    explained = add("explain", explain.explain, "say which pixels a model's answer rests on", 0, "seed", "threads", "json")
-    explained.add_argument("image", metavar="IMAGE", help="JPEG, PNG, WebP or GIF")
-    explained.add_argument("--model", default="cifar10", metavar="NAME", help="a classifier; `checkpoints` lists them (default cifar10, the average)")
-    explained.add_argument("--method", required=True, metavar="NAME", help="integrated_gradients, gradcam, …; a wrong one lists them all")
-    explained.add_argument(
-        "--target", metavar="LABEL", help="the class to explain, or two with a comma for their difference; default: the model's answer"
+    predict = add(
+        "predict", models.predict, "say what a model sees in pictures", 0, "threads", "progress", "json"
     )
-    explained.add_argument("--layer", metavar="NAME", help="the convolution Grad-CAM reads (default: the last)")
-    explained.add_argument("--out", dest="heat", type=Path, metavar="FILE.png", help="a heat map of the picture's size")
-    explained.add_argument("--raw", type=Path, metavar="FILE.npy", help="the map itself, float32, of the size the model saw")
+    predict.add_argument("images", metavar="IMAGE", nargs="+", help="JPEG, PNG, WebP or GIF")
+    predict.add_argument(
+        "--model",
+        default="cifar10",
+        metavar="NAME",
+        help="a classifier; `checkpoints` lists them (default cifar10, the average)",
+    )
+    explained = add(
+        "explain", explain.explain, "say which pixels a model's answer rests on", 0, "seed", "threads", "json"
+    )
+    explained.add_argument("image", metavar="IMAGE", help="JPEG, PNG, WebP or GIF")
+    explained.add_argument(
+        "--model",
+        default="cifar10",
+        metavar="NAME",
+        help="a classifier; `checkpoints` lists them (default cifar10, the average)",
+    )
+    explained.add_argument(
+        "--method",
+        required=True,
+        metavar="NAME",
+        help="integrated_gradients, gradcam, …; a wrong one lists them all",
+    )
+    explained.add_argument(
+        "--target",
+        metavar="LABEL",
+        help="the class to explain, or two with a comma for their difference; default: the model's answer",
+    )
+    explained.add_argument(
+        "--layer", metavar="NAME", help="the convolution Grad-CAM reads (default: the last)"
+    )
+    explained.add_argument(
+        "--out", dest="heat", type=Path, metavar="FILE.png", help="a heat map of the picture's size"
+    )
+    explained.add_argument(
+        "--raw", type=Path, metavar="FILE.npy", help="the map itself, float32, of the size the model saw"
+    )
     add("doctor", report.doctor, "say what is here: versions, device, data, disk, workers", 0, "json")
-    add("download", report.download, "fetch a data set", 0, "progress").add_argument("dataset", metavar="NAME", help="`doctor` lists them")
+    add("download", report.download, "fetch a data set", 0, "progress").add_argument(
+        "dataset", metavar="NAME", help="`doctor` lists them"
+    )
     return parser, commands
 
 
@@ -113,7 +195,9 @@ def _add_flag(parser: Parser, name: str) -> None:
     if name == "json":
         parser.add_argument("--json", action="store_true", help="print exactly one JSON object")
     elif name == "progress":
-        parser.add_argument("--progress", action="store_true", help="draw the bar even when there is no terminal")
+        parser.add_argument(
+            "--progress", action="store_true", help="draw the bar even when there is no terminal"
+        )
     elif name == "out":
         parser.add_argument("--out", type=Path, metavar="DIR", help="write here, not in the usual place")
     else:
@@ -127,7 +211,9 @@ def _add_settings(parser: Parser, config: type[Config], title: str) -> None:
         unit = f" ({item.unit})" if item.unit else ""
         text = f"{item.label}{unit}: {item.rule}; default {item.default}. {item.help}".replace("%", "%%")
         alone = {"nargs": "?", "const": "true"} if item.kind == "bool" else {}
-        group.add_argument(*_spellings(item.name), dest=SETTING + item.name, metavar="VALUE", help=text, **alone)
+        group.add_argument(
+            *_spellings(item.name), dest=SETTING + item.name, metavar="VALUE", help=text, **alone
+        )
 
 
 def _spellings(name: str) -> tuple[str, ...]:
@@ -138,7 +224,14 @@ def _joined(words: Sequence[str]) -> list[str]:
     """`--sigma -inf` as `--sigma=-inf`: argparse would take such a value for a flag."""
     joined: list[str] = []
     for word in words:
-        if word.startswith("-") and not word.startswith("--") and word != "-h" and joined and joined[-1].startswith("--") and "=" not in joined[-1]:
+        if (
+            word.startswith("-")
+            and not word.startswith("--")
+            and word != "-h"
+            and joined
+            and joined[-1].startswith("--")
+            and "=" not in joined[-1]
+        ):
             joined[-1] += f"={word}"
         else:
             joined.append(word)
@@ -152,7 +245,11 @@ def _check(options: argparse.Namespace, words: Sequence[str]) -> None:
         for name in Counts.model_fields:
             if getattr(options, name, None) is not None:
                 setattr(options, name, Counts.checked(name, getattr(options, name)))
-    given = {key.removeprefix(SETTING): value for key, value in vars(options).items() if key.startswith(SETTING) and value is not None}
+    given = {
+        key.removeprefix(SETTING): value
+        for key, value in vars(options).items()
+        if key.startswith(SETTING) and value is not None
+    }
     options.changes = {}
     if given:
         config, name = (configs[0], options.slugs[0]) if configs else (_own_settings(words), options.name)
@@ -173,12 +270,16 @@ def _complaints_about(config: type[Config], name: str) -> Iterator[None]:
 
 
 def _own_settings(words: Sequence[str]) -> type[Config]:
-    """The settings of a command that is about no idea; torch comes with them. Each checkpoint is trained by settings of its own kind."""
+    """The settings of a command that is about no idea; torch comes with them. Each
+    checkpoint is trained by settings of its own kind.
+    """
     if words[0] == "train":
         from mlcv_explore.models import checkpoints
 
         with suppress(SettingError):  # an unknown one is named when it is asked for
-            return type(checkpoints.plan(next((word for word in words[1:] if not word.startswith("-")), "")).recipe)
+            return type(
+                checkpoints.plan(next((word for word in words[1:] if not word.startswith("-")), "")).recipe
+            )
         return checkpoints.Recipe
     from mlcv_explore.saliency import SaliencySettings
 
@@ -203,7 +304,9 @@ def _check_writable(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise Usage(f"--out must be a folder that can be written, got {str(folder)!r}: {error.strerror}.") from None
+        raise Usage(
+            f"--out must be a folder that can be written, got {str(folder)!r}: {error.strerror}."
+        ) from None
 
 
 def _not_understood(rest: Sequence[str], options: argparse.Namespace) -> str:
@@ -212,10 +315,12 @@ def _not_understood(rest: Sequence[str], options: argparse.Namespace) -> str:
         return f"{options.name} has no use for {rest[0]!r}."
     name = flag.lstrip("-").partition("=")[0].replace("-", "_")
     settings = [key.removeprefix(SETTING) for key in vars(options) if key.startswith(SETTING)]
-    words = ("does", "name", "slugs", "dataset", "checkpoint", "images", "image")  # what is not typed as a flag
+    # what is not typed as a flag
+    words = ("does", "name", "slugs", "dataset", "checkpoint", "images", "image")
     own = [key for key in vars(options) if not key.startswith(SETTING) and key not in words]
     if settings:
         return (
-            f"{options.slugs[0] if options.slugs else options.name} has no setting {name!r}{_nearest(name, settings + own, 'the settings', settings)}"
+            f"{options.slugs[0] if options.slugs else options.name} has no setting"
+            f" {name!r}{_nearest(name, settings + own, 'the settings', settings)}"
         )
     return f"{options.name} has no option {name!r}{_nearest(name, own, 'the options', own)}"

@@ -1,4 +1,6 @@
-"""`evidence`: a study's grid over all cores, its rows and verdicts written where the pages read them."""
+"""`evidence`: a study's grid over all cores, its rows and verdicts written where the
+pages read them.
+"""
 
 import argparse
 import json
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 
 
 def evidence(options: argparse.Namespace) -> None:
-    """Run the study of every idea named; finished cells are kept, so that a call that was stopped goes on."""
+    """Run the study of every idea named; finished cells are kept, so that a call that
+    was stopped goes on.
+    """
     chosen = {slug: _study(slug, options) for slug in options.slugs}
     told = []
     with _workers(options.scheduler) as client:
@@ -41,7 +45,10 @@ def _study(slug: str, options: argparse.Namespace) -> Study:
         raise SettingError(f"{slug} has no study {options.study!r}; it has {', '.join(found) or 'none'}.")
     partial = options.changes or options.seeds or options.first_cells
     if partial and options.out is None:
-        raise SettingError("A study cut down or changed is not the evidence that ships: say with --out where its rows may go.")
+        raise SettingError(
+            "A study cut down or changed is not the evidence that ships: say with --out where its rows"
+            " may go."
+        )
     if options.changes and len(options.slugs) > 1:
         raise SettingError("Settings can be changed for one idea at a time.")
     study = studies.changed(found[options.study], options.changes, options.seeds)
@@ -60,32 +67,54 @@ def _answer(slug: str, study: Study, options: argparse.Namespace, client: "Clien
         "slug": slug,
         "command": _command(slug, options),
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": round(sum(outcome["seconds"] for outcome in found.values()), 1),  # of one core; what resuming saved is counted
+        # of one core; what resuming saved is counted
+        "seconds": round(sum(outcome["seconds"] for outcome in found.values()), 1),
         "failed": {key: outcome["failed"] for key, outcome in found.items() if outcome["failed"]},
         "versions": runs.versions(),
         "fingerprint": fingerprint.fingerprint(slug),
     }
     verdicts = studies.write(folder, study, idea.load(slug), table, about)
-    told = {"slug": slug, "study": study.name, "file": str(folder / f"{study.name}.csv"), "rows": len(table), "cells": len(study.cells)}
-    return {**told, "runs": len(configs), "seeds": list(study.seeds), "seconds": round(time.perf_counter() - started, 1), "verdicts": verdicts}
+    told = {
+        "slug": slug,
+        "study": study.name,
+        "file": str(folder / f"{study.name}.csv"),
+        "rows": len(table),
+        "cells": len(study.cells),
+    }
+    return {
+        **told,
+        "runs": len(configs),
+        "seeds": list(study.seeds),
+        "seconds": round(time.perf_counter() - started, 1),
+        "verdicts": verdicts,
+    }
 
 
 def _tell(told: dict[str, Any]) -> None:
-    print(f"{told['slug']}, study {told['study']}: {told['runs']} runs of {len(told['seeds'])} seeds, {told['rows']} rows in {told['file']}")
+    print(
+        f"{told['slug']}, study {told['study']}: {told['runs']} runs of {len(told['seeds'])} seeds,"
+        f" {told['rows']} rows in {told['file']}"
+    )
     for verdict in told["verdicts"]:
         print(f"\n{verdict['claim']}: {verdict['sentence']}")
 
 
 def _command(slug: str, options: argparse.Namespace) -> str:
     words = ["python", "-m", "mlcv_explore", "evidence", slug, "--study", options.study]
-    for name, value in (*options.changes.items(), ("seeds", options.seeds), ("first_cells", options.first_cells)):
+    for name, value in (
+        *options.changes.items(),
+        ("seeds", options.seeds),
+        ("first_cells", options.first_cells),
+    ):
         words += [f"--{name}", str(value)] if value is not None else []
     return shlex.join(words)
 
 
 @contextmanager
 def _workers(address: str | None) -> Iterator["Client"]:
-    """A client of the cluster at the address, or of one that has every core of this machine and ends with the command."""
+    """A client of the cluster at the address, or of one that has every core of this
+    machine and ends with the command.
+    """
     import dask
     from distributed import Client, LocalCluster
 
@@ -95,10 +124,16 @@ def _workers(address: str | None) -> Iterator["Client"]:
         with Client(address, set_as_default=False) as client:
             yield client
         return
-    memory = os.environ.get("MLCV_WORKER_MEMORY", "auto")  # a command has the machine to itself, the app's workers do not
+    # a command has the machine to itself, the app's workers do not
+    memory = os.environ.get("MLCV_WORKER_MEMORY", "auto")
     with (
         dask.config.set(SETTINGS),
-        LocalCluster(threads_per_worker=1, dashboard_address="127.0.0.1:0", memory_limit=memory, silence_logs=logging.CRITICAL) as cluster,
+        LocalCluster(
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",
+            memory_limit=memory,
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
         yield client

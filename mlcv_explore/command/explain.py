@@ -1,4 +1,6 @@
-"""`explain`: which pixels of a picture a model's answer rests on, as a heat map, as numbers, and how far to trust it."""
+"""`explain`: which pixels of a picture a model's answer rests on, as a heat map, as
+numbers, and how far to trust it.
+"""
 
 import argparse
 import difflib
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
 
 
 def explain(options: argparse.Namespace) -> None:
-    """One map of one picture; the heat map has the picture's own size, the raw one that of what the model saw."""
+    """One map of one picture; the heat map has the picture's own size, the raw one that
+    of what the model saw.
+    """
     use_threads(options.threads or 1)
     import torch
 
@@ -39,7 +43,13 @@ def explain(options: argparse.Namespace) -> None:
         picture = torch.from_numpy(uploads.squeezed(photograph.pixels, model.side))
         target = _target(model, picture, options.target)
         (found,) = attribute_all(
-            model.network, picture, target, [options.method], SaliencySettings(**options.changes), options.seed or 0, options.layer
+            model.network,
+            picture,
+            target,
+            [options.method],
+            SaliencySettings(**options.changes),
+            options.seed or 0,
+            options.layer,
         )
     except (BadPicture, CheckpointError, SaliencyError) as error:
         raise SettingError(str(error)) from None
@@ -50,23 +60,34 @@ def explain(options: argparse.Namespace) -> None:
         options.heat.write_bytes(heat_map(found, photograph.size))
     about = {
         "image": options.image,
-        "target": " − ".join(model.classes[index] for index in (target if isinstance(target, tuple) else (target,))),
+        "target": " − ".join(
+            model.classes[index] for index in (target if isinstance(target, tuple) else (target,))
+        ),
         "method": found.method,
         "model": model.name,
         "seconds": round(seconds, 4),
         "passes": {"forward": found.forwards, "backward": found.backwards},
-        "map": {"shape": list(found.values.shape), "min": float(found.values.min()), "max": float(found.values.max())},
+        "map": {
+            "shape": list(found.values.shape),
+            "min": float(found.values.min()),
+            "max": float(found.values.max()),
+        },
         "checks": found.checks,
     }
     if options.json:
         print(json.dumps(about, allow_nan=False))
     else:
         checks = "".join(f", {name.replace('_', ' ')} {value:.4g}" for name, value in found.checks.items())
-        print(f"{about['target']} by {METHODS[found.method].label}: {about['map']['min']:.3g} to {about['map']['max']:.3g}{checks}, {seconds:.2f} s")
+        print(
+            f"{about['target']} by {METHODS[found.method].label}: {about['map']['min']:.3g} to"
+            f" {about['map']['max']:.3g}{checks}, {seconds:.2f} s"
+        )
 
 
 def heat_map(found: "Map", size: tuple[int, int]) -> bytes:
-    """A map as PNG of a size (width, height): blue against, orange for, zero the paper; amounts in one hue."""
+    """A map as PNG of a size (width, height): blue against, orange for, zero the paper;
+    amounts in one hue.
+    """
     from mlcv_explore.charts import PALETTES, images
     from mlcv_explore.data import uploads
 
@@ -84,11 +105,20 @@ def _target(model: "Classifier", picture: Any, asked: str | None) -> "Target":
     for label in labels:
         if label not in model.classes:
             near = difflib.get_close_matches(label, model.classes, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; its classes begin with {', '.join(model.classes[:10])}."
-            raise SettingError(f"--target must be a class of {model.name}, or two with a comma for their difference, got {label!r:.80}{hint}")
+            hint = (
+                f"; did you mean {near[0]!r}?"
+                if near
+                else f"; its classes begin with {', '.join(model.classes[:10])}."
+            )
+            raise SettingError(
+                f"--target must be a class of {model.name}, or two with a comma for their difference, got"
+                f" {label!r:.80}{hint}"
+            )
     chosen = tuple(model.classes.index(label) for label in labels)
     if len(chosen) > 2:
-        raise SettingError(f"--target must be one class of {model.name} or two with a comma, got {len(chosen)}.")
+        raise SettingError(
+            f"--target must be one class of {model.name} or two with a comma, got {len(chosen)}."
+        )
     return chosen[0] if len(chosen) == 1 else chosen
 
 

@@ -1,4 +1,6 @@
-"""`checkpoints`, `train` and `predict`: the networks that ship, how good they are, and what the classifiers say of a picture."""
+"""`checkpoints`, `train` and `predict`: the networks that ship, how good they are, and
+what the classifiers say of a picture.
+"""
 
 import argparse
 import json
@@ -22,14 +24,26 @@ def checkpoints(options: argparse.Namespace) -> None:
     """List what ships and how good it is."""
     from mlcv_explore.models import checkpoints
 
-    cards = [checkpoints.read_card(checkpoints.FOLDER / name, name, ("architecture", "metrics")) for name in checkpoints.names(None)]
+    cards = [
+        checkpoints.read_card(checkpoints.FOLDER / name, name, ("architecture", "metrics"))
+        for name in checkpoints.names(None)
+    ]
     if options.json:
         print(json.dumps({"checkpoints": cards}))
         return
     rows = []
     for card in cards:
         kind = card.get("kind", checkpoints.CLASSIFIER)
-        rows.append((card["name"], kind, card["data"]["name"], f"{card['parameters']:,}", _result(card), card["command"]))
+        rows.append(
+            (
+                card["name"],
+                kind,
+                card["data"]["name"],
+                f"{card['parameters']:,}",
+                _result(card),
+                card["command"],
+            )
+        )
     print(table(("name", "kind", "data", "weights", "measured", "made by"), rows))
 
 
@@ -65,7 +79,9 @@ def _result(card: dict[str, Any]) -> str:
 
 
 def predict(options: argparse.Namespace) -> None:
-    """What a model says of pictures; those that cannot be read are told, and the others are done all the same."""
+    """What a model says of pictures; those that cannot be read are told, and the others
+    are done all the same.
+    """
     use_threads(options.threads or _cores())
     from mlcv_explore.data import uploads
     from mlcv_explore.models import available_models, classifiers
@@ -98,11 +114,18 @@ def predict(options: argparse.Namespace) -> None:
     else:
         for row in told:
             if "top" in row:
-                print(f"{row['image']}: " + ", ".join(f"{each['label']} {each['probability']:.3f}" for each in row["top"]))
+                print(
+                    f"{row['image']}: "
+                    + ", ".join(f"{each['label']} {each['probability']:.3f}" for each in row["top"])
+                )
     if refused:
         sys.stdout.flush()
         count = len(refused)
-        raise SettingError(refused[0]["error"] if count == 1 else f"{count} pictures were refused; the first: {refused[0]['error']}")
+        raise SettingError(
+            refused[0]["error"]
+            if count == 1
+            else f"{count} pictures were refused; the first: {refused[0]['error']}"
+        )
 
 
 def read_photograph(path: str) -> Any:

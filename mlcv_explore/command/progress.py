@@ -1,4 +1,6 @@
-"""A bar with the time left, on stderr: where there is a terminal, or when it was asked for."""
+"""A bar with the time left, on stderr: where there is a terminal, or when it was asked
+for.
+"""
 
 import argparse
 import sys
@@ -7,6 +9,10 @@ from tqdm import tqdm
 
 
 def bar(options: argparse.Namespace, what: str, unit: str, total: int | None = None) -> tqdm:
-    """A bar that writes nothing when stderr is no terminal and `--progress` was not given."""
+    """A bar that writes nothing when stderr is no terminal and `--progress` was not
+    given.
+    """
     hidden = not (options.progress or sys.stderr.isatty())
-    return tqdm(total=total, desc=what, unit=unit, file=sys.stderr, disable=hidden, leave=False, dynamic_ncols=True)
+    return tqdm(
+        total=total, desc=what, unit=unit, file=sys.stderr, disable=hidden, leave=False, dynamic_ncols=True
+    )

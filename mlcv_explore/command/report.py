@@ -25,7 +25,12 @@ def ideas(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps({"ideas": found}))
         return
-    print(table(("idea", "slug", "section", "question"), [(card["number"], card["slug"], card["section"], card["question"]) for card in found]))
+    print(
+        table(
+            ("idea", "slug", "section", "question"),
+            [(card["number"], card["slug"], card["section"], card["question"]) for card in found],
+        )
+    )
 
 
 def doctor(options: argparse.Namespace) -> None:
@@ -44,18 +49,32 @@ def findings() -> dict[str, Any]:
 
     from mlcv_explore import data
 
-    versions = {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in LIBRARIES}}
+    versions = {
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in LIBRARIES},
+    }
     memory, home = psutil.virtual_memory(), runs.home()
     standing = next(folder for folder in (home, *home.parents) if folder.exists())
-    accelerator = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    accelerator = (
+        "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    )
     return {
         "versions": versions,
         "device": accelerator,
         "threads": torch.get_num_threads(),
-        "cores": len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count(),
+        "cores": (
+            len(psutil.Process().cpu_affinity())
+            if hasattr(psutil.Process, "cpu_affinity")
+            else os.cpu_count()
+        ),
         "memory": {"total": memory.total, "available": memory.available},
         "data": {name: asdict(availability) for name, availability in data.available().items()},
-        "disk": {"home": str(home), "writable": os.access(standing, os.W_OK), "free": shutil.disk_usage(standing).free, "runs": runs.total_bytes()},
+        "disk": {
+            "home": str(home),
+            "writable": os.access(standing, os.W_OK),
+            "free": shutil.disk_usage(standing).free,
+            "runs": runs.total_bytes(),
+        },
         "settings": {name: value for name, value in sorted(os.environ.items()) if name.startswith("MLCV_")},
         "scheduler": scheduler(os.environ.get("MLCV_SCHEDULER")),
         "shipped": {card.slug: _shipped(card.slug) for card in idea.cards()},
@@ -63,9 +82,16 @@ def findings() -> dict[str, Any]:
 
 
 def scheduler(address: str | None) -> dict[str, Any]:
-    """Whether the dask scheduler of `MLCV_SCHEDULER` answers, and with how many workers."""
+    """Whether the dask scheduler of `MLCV_SCHEDULER` answers, and with how many
+    workers.
+    """
     if not address:
-        return {"address": None, "reachable": None, "workers": None, "sentence": "The app starts its own workers."}
+        return {
+            "address": None,
+            "reachable": None,
+            "workers": None,
+            "sentence": "The app starts its own workers.",
+        }
     from distributed import Client
 
     try:
@@ -73,8 +99,18 @@ def scheduler(address: str | None) -> dict[str, Any]:
             workers = len(client.scheduler_info(n_workers=-1)["workers"])
     except (OSError, ValueError) as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return {"address": address, "reachable": False, "workers": None, "sentence": f"No scheduler answers at {address}: {said}"}
-    return {"address": address, "reachable": True, "workers": workers, "sentence": f"The scheduler at {address} has {workers} workers."}
+        return {
+            "address": address,
+            "reachable": False,
+            "workers": None,
+            "sentence": f"No scheduler answers at {address}: {said}",
+        }
+    return {
+        "address": address,
+        "reachable": True,
+        "workers": workers,
+        "sentence": f"The scheduler at {address} has {workers} workers.",
+    }
 
 
 def download(options: argparse.Namespace) -> None:

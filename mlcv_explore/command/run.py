@@ -37,7 +37,9 @@ def run(options: argparse.Namespace) -> None:
 
 
 def record(options: argparse.Namespace) -> None:
-    """Make the default run of an idea again, with the pictures that home shows, into `assets/<slug>/default`."""
+    """Make the default run of an idea again, with the pictures that home shows, into
+    `assets/<slug>/default`.
+    """
     slug = options.slugs[0]
     frames, done = perform(slug, idea.load(slug).config(), range(options.seeds or SEEDS), options)
     shelf = idea.ASSETS / slug
@@ -50,14 +52,18 @@ def record(options: argparse.Namespace) -> None:
     tell(done, options.json)
 
 
-def perform(slug: str, config: Config, seeds: Sequence[int], options: argparse.Namespace) -> tuple[list[Any], Run]:
+def perform(
+    slug: str, config: Config, seeds: Sequence[int], options: argparse.Namespace
+) -> tuple[list[Any], Run]:
     """The finished film of a run and its record."""
-    os.environ["OMP_NUM_THREADS"] = str(options.threads or 1)  # read by torch when it is first imported: the next line
+    # read by torch when it is first imported: the next line
+    os.environ["OMP_NUM_THREADS"] = str(options.threads or 1)
     import torch
 
     torch.set_num_threads(options.threads or 1)
     started, frames = time.perf_counter(), []
-    with bar(options, slug, "step") as progress, redirect_stdout(sys.stderr):  # what an idea prints is no result
+    # what an idea prints is no result
+    with bar(options, slug, "step") as progress, redirect_stdout(sys.stderr):
         for frame in idea.load(slug).run(config, tuple(seeds)):
             frames.append(frame)
             progress.total = frame.steps
@@ -70,12 +76,28 @@ def tell(done: Run, as_json: bool) -> None:
     headline = idea.load(done.slug).claims[0].name
     verdict = next((verdict for verdict in done.verdicts if verdict["claim"] == headline), None)
     if as_json:
-        about = {"slug": done.slug, "key": done.key, "config": done.config, "seeds": list(done.seeds), "seconds": round(done.seconds, 3)}
-        print(json.dumps({**about, "metrics": done.metrics, "verdict": verdict, "verdicts": done.verdicts}, allow_nan=False))
+        about = {
+            "slug": done.slug,
+            "key": done.key,
+            "config": done.config,
+            "seeds": list(done.seeds),
+            "seconds": round(done.seconds, 3),
+        }
+        print(
+            json.dumps(
+                {**about, "metrics": done.metrics, "verdict": verdict, "verdicts": done.verdicts},
+                allow_nan=False,
+            )
+        )
         return
-    print(f"{done.slug}, {len(done.seeds)} seeds from {done.seeds[0]} on, {done.seconds:.1f} s, run {done.id}\n")
+    print(
+        f"{done.slug}, {len(done.seeds)} seeds from {done.seeds[0]} on, {done.seconds:.1f} s, run {done.id}\n"
+    )
     apart = done.seeds if len(done.seeds) <= SHOWN_APART else ()
-    rows = [(name, *estimate(value), *(number(each) for each in value["per_seed"][: len(apart)])) for name, value in done.metrics.items()]
+    rows = [
+        (name, *estimate(value), *(number(each) for each in value["per_seed"][: len(apart)]))
+        for name, value in done.metrics.items()
+    ]
     print(table(("measure", "mean", "95 % interval", *(f"seed {seed}" for seed in apart)), rows))
     for each in done.verdicts:
         print(f"\n{each['claim']}: {each['sentence']}")
@@ -85,4 +107,6 @@ def _draw(picture: idea.Picture, folder: Path) -> None:
     from mlcv_explore import charts
 
     for scheme, palette in charts.PALETTES.items():
-        (folder / f"picture.{scheme}.svg").write_text(charts.thumbnail(picture.x, picture.lines, palette).svg(), encoding="utf-8")
+        (folder / f"picture.{scheme}.svg").write_text(
+            charts.thumbnail(picture.x, picture.lines, palette).svg(), encoding="utf-8"
+        )

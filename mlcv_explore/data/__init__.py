@@ -1,6 +1,7 @@
 """Data sets by name: what there is, whether it is here, reading it, splitting it.
 
-Light to import: torch, torchvision, scikit-learn and SciPy are imported by the functions that need them.
+Light to import: torch, torchvision, scikit-learn and SciPy are imported by the
+functions that need them.
 """
 
 from mlcv_explore.data.catalogue import CATALOGUE, Entry

@@ -1,4 +1,6 @@
-"""Arrays read once, kept as .npy files: opened in a moment, shared between processes by memory mapping."""
+"""Arrays read once, kept as .npy files: opened in a moment, shared between processes by
+memory mapping.
+"""
 
 import json
 import os
@@ -17,25 +19,35 @@ RECORD = "set.json"  # class names, parts and the content's fingerprint
 
 
 def open_kept(name: str, folder: Path) -> Dataset | None:
-    """The set kept in `folder`, its arrays read-only; None when there is none or any of its bytes is not what was written."""
+    """The set kept in `folder`, its arrays read-only; None when there is none or any of
+    its bytes is not what was written.
+    """
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        train, test = (_open_part(folder, part, tuple(record["classes"])) if part in record["parts"] else None for part in ("train", "test"))
+        train, test = (
+            _open_part(folder, part, tuple(record["classes"])) if part in record["parts"] else None
+            for part in ("train", "test")
+        )
         if content_fingerprint(train, test) == record["fingerprint"]:
             return Dataset(name, train, test, record["fingerprint"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):  # absent or damaged: it is made again
+    # absent or damaged: it is made again
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):
         return None
     return None
 
 
 def keep(dataset: Dataset, folder: Path) -> bool:
-    """Write the set beside `folder`, then rename: it is whole or absent. False when it could not be written; the set can be used all the same.
+    """Write the set beside `folder`, then rename: it is whole or absent. False when it
+    could not be written; the set can be used all the same.
 
-    What lies in `folder` is replaced; earlier versions of the same set, the other folders in `folder.parent`, are removed.
+    What lies in `folder` is replaced; earlier versions of the same set, the other
+    folders in `folder.parent`, are removed.
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent, ignore_cleanup_errors=True) as temporary:
+        with tempfile.TemporaryDirectory(
+            prefix=f".{folder.name}.", dir=folder.parent, ignore_cleanup_errors=True
+        ) as temporary:
             _write(dataset, Path(temporary) / "new")
             if folder.exists():
                 os.rename(folder, Path(temporary) / "replaced")
@@ -48,7 +60,11 @@ def keep(dataset: Dataset, folder: Path) -> bool:
 
 def _write(dataset: Dataset, folder: Path) -> None:
     folder.mkdir()
-    parts = {part: images for part, images in (("train", dataset.train), ("test", dataset.test)) if images is not None}
+    parts = {
+        part: images
+        for part, images in (("train", dataset.train), ("test", dataset.test))
+        if images is not None
+    }
     for part, images in parts.items():
         np.save(folder / f"{part}_images.npy", images.images)
         np.save(folder / f"{part}_labels.npy", images.labels)
@@ -59,15 +75,24 @@ def _write(dataset: Dataset, folder: Path) -> None:
 
 
 def _remove_earlier(folder: Path) -> None:
-    """Remove other versions of the set and what killed processes left half written, not what others are writing now."""
+    """Remove other versions of the set and what killed processes left half written, not
+    what others are writing now.
+    """
     for earlier in set(folder.parent.iterdir()) - {folder}:
         with suppress(FileNotFoundError):
-            if not earlier.name.startswith(".") or time.time() - earlier.stat().st_mtime > LEFT_BEHIND_SECONDS:
+            if (
+                not earlier.name.startswith(".")
+                or time.time() - earlier.stat().st_mtime > LEFT_BEHIND_SECONDS
+            ):
                 shutil.rmtree(earlier, ignore_errors=True)
 
 
 def _open_part(folder: Path, part: str, classes: tuple[str, ...]) -> Images:
     """Masks that are gone show in the fingerprint, as everything else does."""
-    arrays = ("images", "labels", "masks") if (folder / f"{part}_masks.npy").exists() else ("images", "labels")
-    images, labels, *masks = (np.load(folder / f"{part}_{array}.npy", mmap_mode="r", allow_pickle=False) for array in arrays)
+    arrays = (
+        ("images", "labels", "masks") if (folder / f"{part}_masks.npy").exists() else ("images", "labels")
+    )
+    images, labels, *masks = (
+        np.load(folder / f"{part}_{array}.npy", mmap_mode="r", allow_pickle=False) for array in arrays
+    )
     return Images(images, labels, classes, *masks)

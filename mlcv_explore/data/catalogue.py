@@ -4,7 +4,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 DIGITS = tuple("0123456789")
-FASHION_MNIST = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+FASHION_MNIST = (
+    "t-shirt",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+)
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CIFAR100 = tuple(
     """apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle caterpillar cattle chair
@@ -50,7 +61,8 @@ CATALOGUE = {
             (1, 8, 8),
             1_797,
             0,
-            "scikit-learn's copy of the test part of Optical Recognition of Handwritten Digits, UCI Machine Learning Repository",
+            "scikit-learn's copy of the test part of Optical Recognition of Handwritten Digits, UCI Machine"
+            " Learning Repository",
             "E. Alpaydin and C. Kaynak, 1998; CC BY 4.0.",
             "bundled",
             content="1a77e69e910b275b",
@@ -87,7 +99,8 @@ CATALOGUE = {
             50_000,
             10_000,
             "CIFAR-10, a labelled part of the Tiny Images",
-            "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009; no licence is stated.",
+            "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009; no licence is"
+            " stated.",
             "torchvision",
             170_498_071,
         ),
@@ -99,7 +112,8 @@ CATALOGUE = {
             50_000,
             10_000,
             "CIFAR-100 (fine labels), a labelled part of the Tiny Images",
-            "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009; no licence is stated.",
+            "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009; no licence is"
+            " stated.",
             "torchvision",
             169_001_437,
         ),
@@ -123,7 +137,8 @@ CATALOGUE = {
             3_680,
             3_669,
             "Oxford-IIIT Pet, its photographs and trimaps squeezed to 64×64 pixels",
-            "O. M. Parkhi, A. Vedaldi, A. Zisserman and C. V. Jawahar, Cats and Dogs, CVPR 2012; CC BY-SA 4.0.",
+            "O. M. Parkhi, A. Vedaldi, A. Zisserman and C. V. Jawahar, Cats and Dogs, CVPR 2012; CC BY-SA"
+            " 4.0.",
             "torchvision",
             811_092_049,
             masks=True,

@@ -38,9 +38,15 @@ GROUPS = {
 
 
 def coarse(name: str) -> tuple[tuple[str, ...], np.ndarray]:
-    """The coarse classes of a data set, and the place among them of each of its classes, (K,) int64. Raises SettingError where none are known."""
+    """The coarse classes of a data set, and the place among them of each of its
+    classes, (K,) int64. Raises SettingError where none are known.
+    """
     if name not in GROUPS:
-        raise SettingError(f"dataset must be one with coarse classes, one of {', '.join(GROUPS)}, got {name!r}.")
+        raise SettingError(
+            f"dataset must be one with coarse classes, one of {', '.join(GROUPS)}, got {name!r}."
+        )
     groups = tuple(GROUPS[name])
-    place = {member: number for number, members in enumerate(GROUPS[name].values()) for member in members.split()}
+    place = {
+        member: number for number, members in enumerate(GROUPS[name].values()) for member in members.split()
+    }
     return groups, np.array([place[each] for each in CATALOGUE[name].classes])

@@ -14,15 +14,18 @@ OUTLINE = 255  # in a mask: pixels that belong neither to the object nor to the 
 
 
 class DataError(ValueError):
-    """Data that cannot be used. The text is one sentence that says what is wrong and what to do."""
+    """Data that cannot be used. The text is one sentence that says what is wrong and
+    what to do.
+    """
 
 
 @dataclass(frozen=True, eq=False)
 class Images:
     """Labelled pictures. Raises ValueError when the arrays do not fit together.
 
-    A mask is 1 on the object, 0 on the background and OUTLINE where it is open which of the two: those pixels are to be left out
-    of what is trained on and of what is measured.
+    A mask is 1 on the object, 0 on the background and OUTLINE where it is open which of
+    the two: those pixels are to be left out of what is trained on and of what is
+    measured.
     """
 
     images: np.ndarray  # (n, channels, height, width) uint8, 0–255
@@ -32,13 +35,25 @@ class Images:
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.dtype != np.uint8:
-            raise ValueError(f"images must be uint8 (n, channels, height, width), got {self.images.dtype} {self.images.shape}.")
+            raise ValueError(
+                f"images must be uint8 (n, channels, height, width), got {self.images.dtype}"
+                f" {self.images.shape}."
+            )
         if self.labels.shape != self.images.shape[:1] or self.labels.dtype != np.int64:
-            raise ValueError(f"labels must be int64 ({len(self.images)},), got {self.labels.dtype} {self.labels.shape}.")
+            raise ValueError(
+                f"labels must be int64 ({len(self.images)},), got {self.labels.dtype} {self.labels.shape}."
+            )
         if len(self.labels) and not (self.labels.min() >= 0 and self.labels.max() < len(self.classes)):
-            raise ValueError(f"labels must lie in 0–{len(self.classes) - 1}, got {self.labels.min()}–{self.labels.max()}.")
-        if self.masks is not None and (self.masks.shape != (len(self.images), *self.images.shape[2:]) or self.masks.dtype != np.uint8):
-            raise ValueError(f"masks must be uint8, one (height, width) an image, got {self.masks.dtype} {self.masks.shape} for {self.images.shape}.")
+            raise ValueError(
+                f"labels must lie in 0–{len(self.classes) - 1}, got {self.labels.min()}–{self.labels.max()}."
+            )
+        if self.masks is not None and (
+            self.masks.shape != (len(self.images), *self.images.shape[2:]) or self.masks.dtype != np.uint8
+        ):
+            raise ValueError(
+                f"masks must be uint8, one (height, width) an image, got {self.masks.dtype}"
+                f" {self.masks.shape} for {self.images.shape}."
+            )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -57,12 +72,15 @@ class Images:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set as it was published: its official test part, where there is one, is kept apart."""
+    """A data set as it was published: its official test part, where there is one, is
+    kept apart.
+    """
 
     name: str
     train: Images
     test: Images | None
-    fingerprint: str  # of the content: the same pictures, labels and masks give the same text on every machine
+    # of the content: the same pictures, labels and masks give the same text on every machine
+    fingerprint: str
 
 
 def content_fingerprint(train: Images, test: Images | None) -> str:

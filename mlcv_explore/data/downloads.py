@@ -34,10 +34,11 @@ class Wanted:
 
 
 def download(name: str, progress: Progress | None = None) -> Path:
-    """Fetch a set of the catalogue into `MLCV_HOME`, from where torchvision has it; returns its folder. One already here is left alone.
+    """Fetch a set of the catalogue into `MLCV_HOME`, from where torchvision has it;
+    returns its folder. One already here is left alone.
 
-    Nothing incomplete stays: the files are fetched beside their place and moved there when all are whole.
-    Raises DataError, one sentence, when it cannot be had.
+    Nothing incomplete stays: the files are fetched beside their place and moved there
+    when all are whole. Raises DataError, one sentence, when it cannot be had.
     """
     entry = _downloadable(name)
     here = available()[name]
@@ -48,18 +49,25 @@ def download(name: str, progress: Progress | None = None) -> Path:
     try:
         downloads().mkdir(parents=True, exist_ok=True)
         _remove_left_behind(name)
-        with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=downloads(), ignore_cleanup_errors=True) as temporary:
+        with tempfile.TemporaryDirectory(
+            prefix=f".{name}.", dir=downloads(), ignore_cleanup_errors=True
+        ) as temporary:
             _fetch_all(entry, Path(temporary) / name, progress)
             shutil.rmtree(downloads() / name, ignore_errors=True)
             os.rename(Path(temporary) / name, downloads() / name)
     except OSError as error:
         reason = error.strerror or error
-        raise DataError(f"{name} could not be written into MLCV_HOME ({reason}): free some space or set MLCV_HOME to another folder.") from error
+        raise DataError(
+            f"{name} could not be written into MLCV_HOME ({reason}): free some space or set MLCV_HOME to"
+            " another folder."
+        ) from error
     return downloads() / name
 
 
 def fetch(wanted: Wanted, folder: Path, report: Callable[[int], None]) -> str:
-    """One file into `folder` from the first address that has the whole of it: "", or why there is none. `report` is told its bytes so far."""
+    """One file into `folder` from the first address that has the whole of it: "", or
+    why there is none. `report` is told its bytes so far.
+    """
     from mlcv_explore.torchvision_compat import datasets
 
     path, reason = folder / wanted.path, "no address"
@@ -85,7 +93,10 @@ def _downloadable(name: str) -> Entry:
     if name not in CATALOGUE:
         raise DataError(unknown(name))
     if CATALOGUE[name].had == "torchvision" and os.environ.get("MLCV_PUBLIC") == "1":
-        raise DataError(f"{name} cannot be downloaded here: a public server downloads nothing, run the app on your own machine.")
+        raise DataError(
+            f"{name} cannot be downloaded here: a public server downloads nothing, run the app on your own"
+            " machine."
+        )
     return CATALOGUE[name]
 
 
@@ -112,18 +123,29 @@ def published(name: str) -> tuple[Wanted, ...]:
 
     if name in IDX_FOLDERS:
         kind = {"mnist": datasets.MNIST, "fashion_mnist": datasets.FashionMNIST}[name]
-        return tuple(Wanted(tuple(mirror + file for mirror in kind.mirrors), f"{IDX_FOLDERS[name]}/{file}", md5) for file, md5 in kind.resources)
+        return tuple(
+            Wanted(tuple(mirror + file for mirror in kind.mirrors), f"{IDX_FOLDERS[name]}/{file}", md5)
+            for file, md5 in kind.resources
+        )
     if name == "svhn":
-        return tuple(Wanted((address,), file, md5) for address, file, md5 in (datasets.SVHN.split_list[part] for part in ("train", "test")))
+        return tuple(
+            Wanted((address,), file, md5)
+            for address, file, md5 in (datasets.SVHN.split_list[part] for part in ("train", "test"))
+        )
     if name == "oxford_pets":
         resources = datasets.OxfordIIITPet._RESOURCES  # torchvision has them under no public name
-        return tuple(Wanted((address,), f"{PETS_FOLDER}/{address.rpartition('/')[2]}", md5) for address, md5 in resources)
+        return tuple(
+            Wanted((address,), f"{PETS_FOLDER}/{address.rpartition('/')[2]}", md5)
+            for address, md5 in resources
+        )
     kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
     return (Wanted((kind.url,), kind.filename, kind.tgz_md5),)
 
 
 def _remove_left_behind(name: str) -> None:
-    """Remove what downloads of this set that were killed a day ago or more left half fetched."""
+    """Remove what downloads of this set that were killed a day ago or more left half
+    fetched.
+    """
     for left in downloads().glob(f".{name}.*"):
         with suppress(FileNotFoundError):
             if time.time() - left.stat().st_mtime > LEFT_BEHIND_SECONDS:
@@ -131,11 +153,16 @@ def _remove_left_behind(name: str) -> None:
 
 
 def _copy(address: str, path: Path, report: Callable[[int], None]) -> None:
-    """Write what `address` gives. Raises _NoAnswer when the network fails; what the disk raises is passed on."""
+    """Write what `address` gives. Raises _NoAnswer when the network fails; what the
+    disk raises is passed on.
+    """
     from mlcv_explore.torchvision_compat import datasets
 
     try:
-        answer = urllib.request.urlopen(urllib.request.Request(address, headers={"User-Agent": datasets.utils.USER_AGENT}), timeout=PATIENCE_SECONDS)
+        answer = urllib.request.urlopen(
+            urllib.request.Request(address, headers={"User-Agent": datasets.utils.USER_AGENT}),
+            timeout=PATIENCE_SECONDS,
+        )
     except (OSError, http.client.HTTPException) as error:
         raise _NoAnswer(str(getattr(error, "reason", None) or error)) from error
     with answer, path.open("wb") as file:

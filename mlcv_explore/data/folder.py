@@ -1,4 +1,6 @@
-"""A folder of pictures as a data set: `<root>/{train,test}/<class>/*.{jpg,jpeg,png}` or `<root>/<class>/…`."""
+"""A folder of pictures as a data set: `<root>/{train,test}/<class>/*.{jpg,jpeg,png}` or
+`<root>/<class>/…`.
+"""
 
 import hashlib
 import os
@@ -11,7 +13,8 @@ from mlcv_explore.data.dataset import DataError, Images
 from mlcv_explore.data.image_files import SUFFIXES, read_picture
 
 PARTS = ("train", "test")
-UNREAD_SUFFIXES = (".gif", ".bmp", ".webp", ".tif", ".tiff", ".avif", ".heic")  # pictures too: leaving them out in silence would be wrong
+# pictures too: leaving them out in silence would be wrong
+UNREAD_SUFFIXES = (".gif", ".bmp", ".webp", ".tif", ".tiff", ".avif", ".heic")
 LARGEST_GIGABYTES = 4  # of one part, decoded: it has to fit into memory
 
 
@@ -35,7 +38,9 @@ class Listing:
 
 
 def looks_like_pictures(root: Path) -> bool:
-    """Whether this is a folder of class folders with pictures in them: a look at a few names, nothing is read."""
+    """Whether this is a folder of class folders with pictures in them: a look at a few
+    names, nothing is read.
+    """
     if not root.is_dir():
         return False
     classes = _folders(root / "train" if _has_parts(root) else root)
@@ -46,9 +51,11 @@ def looks_like_pictures(root: Path) -> bool:
 
 
 def list_folder(name: str, root: Path) -> Listing:
-    """Every picture below `root`. Raises DataError when the folder is not laid out as a set.
+    """Every picture below `root`. Raises DataError when the folder is not laid out as a
+    set.
 
-    Without a test folder all of it is the train part. Folders beside train and test, hidden files and files that are no pictures are left alone.
+    Without a test folder all of it is the train part. Folders beside train and test,
+    hidden files and files that are no pictures are left alone.
     """
     if not root.is_dir():
         raise DataError(f"{name} is a file where a folder of class folders should be.")
@@ -56,16 +63,22 @@ def list_folder(name: str, root: Path) -> Listing:
     if not _has_parts(root):
         return Listing(name, root, {"train": _list_part(name, root, "", digest)}, digest.hexdigest())
     if not (root / "train").exists():
-        raise DataError(f"{name} has a test folder but no train folder: add {name}/train with its class folders.")
+        raise DataError(
+            f"{name} has a test folder but no train folder: add {name}/train with its class folders."
+        )
     files = {part: _list_part(name, root, part, digest) for part in PARTS if (root / part).exists()}
     for only in sorted(set(files["train"]) ^ set(files.get("test", files["train"]))):
         there, lacking = ("train", "test") if only in files["train"] else ("test", "train")
-        raise DataError(f"{name}/{there} has a class {only!r} that {name}/{lacking} lacks: both need the same class folders.")
+        raise DataError(
+            f"{name}/{there} has a class {only!r} that {name}/{lacking} lacks: both need the same class"
+            " folders."
+        )
     return Listing(name, root, files, digest.hexdigest())
 
 
 def read_part(listing: Listing, part: str, classes: tuple[str, ...], height: int, width: int) -> Images:
-    """All pictures of one part, decoded; `height` and `width` are those of the set's first picture. One channel when every picture is grey.
+    """All pictures of one part, decoded; `height` and `width` are those of the set's
+    first picture. One channel when every picture is grey.
 
     One after the other: threads and processes were no quicker here on files of 1 kB.
     """
@@ -81,12 +94,14 @@ def read_part(listing: Listing, part: str, classes: tuple[str, ...], height: int
         picture = read_picture(listing.root / path, f"{listing.name}/{path}")
         if picture.shape[1:] != (height, width):
             raise DataError(
-                f"{listing.name}/{path} is {picture.shape[2]}×{picture.shape[1]} pixels and the first picture of the set {width}×{height}: "
-                "all pictures of a set need one size."
+                f"{listing.name}/{path} is {picture.shape[2]}×{picture.shape[1]} pixels and the first picture"
+                f" of the set {width}×{height}: all pictures of a set need one size."
             )
         images[place] = picture
         grey = grey and len(picture) == 1
-    return Images(np.ascontiguousarray(images[:, :1]) if grey else images, np.array(labels, np.int64), classes)
+    return Images(
+        np.ascontiguousarray(images[:, :1]) if grey else images, np.array(labels, np.int64), classes
+    )
 
 
 def first_picture_shape(listing: Listing) -> tuple[int, int, int]:
@@ -96,14 +111,21 @@ def first_picture_shape(listing: Listing) -> tuple[int, int, int]:
 
 
 def _has_parts(root: Path) -> bool:
-    """Whether train and test are the set's parts; in a set of vehicles `train` is a class."""
+    """Whether train and test are the set's parts; in a set of vehicles `train` is a
+    class.
+    """
     names = {folder.name for folder in _folders(root)}
     parts = [part for part in PARTS if (root / part).exists()]
-    return bool(parts) and (names <= {*PARTS} or any(_folders(root / part) for part in parts if part in names))
+    return bool(parts) and (
+        names <= {*PARTS} or any(_folders(root / part) for part in parts if part in names)
+    )
 
 
 def _folders(root: Path) -> list[os.DirEntry]:
-    return sorted((entry for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith(".")), key=lambda entry: entry.name)
+    return sorted(
+        (entry for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith(".")),
+        key=lambda entry: entry.name,
+    )
 
 
 def _list_part(name: str, root: Path, part: str, digest: "hashlib.blake2b") -> dict[str, tuple[str, ...]]:
@@ -112,8 +134,14 @@ def _list_part(name: str, root: Path, part: str, digest: "hashlib.blake2b") -> d
     if not (root / part).is_dir():
         raise DataError(f"{called} is a file where a folder of class folders should be.")
     for entry in sorted(os.scandir(root / part), key=lambda entry: entry.name):
-        if entry.is_file() and not entry.name.startswith(".") and entry.name.lower().endswith(SUFFIXES + UNREAD_SUFFIXES):
-            raise DataError(f"{called}/{entry.name} lies outside a class folder: move it into {called}/<class>/.")
+        if (
+            entry.is_file()
+            and not entry.name.startswith(".")
+            and entry.name.lower().endswith(SUFFIXES + UNREAD_SUFFIXES)
+        ):
+            raise DataError(
+                f"{called}/{entry.name} lies outside a class folder: move it into {called}/<class>/."
+            )
     folders = _folders(root / part)
     if len(folders) < 2:
         found = "one class folder" if folders else "no class folders"
@@ -129,13 +157,21 @@ def _list_class(called: str, part: str, folder: os.DirEntry, digest: "hashlib.bl
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
-            raise DataError(f"{called}/{folder.name} holds a folder {entry.name!r}: pictures lie directly in their class folder.")
+            raise DataError(
+                f"{called}/{folder.name} holds a folder {entry.name!r}: pictures lie directly in their class"
+                " folder."
+            )
         if suffix in UNREAD_SUFFIXES:
-            raise DataError(f"{called}/{folder.name}/{entry.name} is a {suffix} file: only JPEG and PNG are read, convert it or take it away.")
+            raise DataError(
+                f"{called}/{folder.name}/{entry.name} is a {suffix} file: only JPEG and PNG are read, convert"
+                " it or take it away."
+            )
         if suffix in SUFFIXES:
             paths.append(path)
             stat = entry.stat()
             digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode(errors="surrogateescape"))
     if not paths:
-        raise DataError(f"{called}/{folder.name} is empty: every class folder needs at least one JPEG or PNG picture.")
+        raise DataError(
+            f"{called}/{folder.name} is empty: every class folder needs at least one JPEG or PNG picture."
+        )
     return tuple(paths)

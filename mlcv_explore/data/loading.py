@@ -18,8 +18,9 @@ from mlcv_explore.data.splits import check_sizes
 def load(name: str) -> Dataset:
     """The data set of that name, its arrays read-only.
 
-    The first reading of a folder or of Oxford-IIIT Pet decodes every picture, later ones open the kept arrays.
-    Raises DataError, one sentence, when the set is absent, incomplete, damaged or of the wrong shape.
+    The first reading of a folder or of Oxford-IIIT Pet decodes every picture, later
+    ones open the kept arrays. Raises DataError, one sentence, when the set is absent,
+    incomplete, damaged or of the wrong shape.
     """
     if name == "digits":
         return _digits()
@@ -29,7 +30,8 @@ def load(name: str) -> Dataset:
 
 
 def entry(name: str) -> Entry:
-    """What is known of a set before its pictures are read; of an own folder, names and the first picture are looked at.
+    """What is known of a set before its pictures are read; of an own folder, names and
+    the first picture are looked at.
 
     Raises DataError when there is no such set.
     """
@@ -38,17 +40,31 @@ def entry(name: str) -> Entry:
     with _in_one_sentence(name):
         listing = folder.list_folder(name, locations.find(name).root)
         shape = folder.first_picture_shape(listing)
-    return Entry(name, name, listing.classes, shape, listing.size("train"), listing.size("test"), "own folder", "as stated by its owner.", "folder")
+    return Entry(
+        name,
+        name,
+        listing.classes,
+        shape,
+        listing.size("train"),
+        listing.size("test"),
+        "own folder",
+        "as stated by its owner.",
+        "folder",
+    )
 
 
 def largest_train_size(name: str, validation_size: int = 0, test_size: int = 0) -> int:
-    """How many training pictures a split of this set can have beside such a validation and test part; no picture is read."""
+    """How many training pictures a split of this set can have beside such a validation
+    and test part; no picture is read.
+    """
     known = entry(name)
     return max(0, known.train_size - validation_size - (0 if known.test_size else test_size))
 
 
 def check_split(name: str, train_size: int, validation_size: int, test_size: int) -> None:
-    """Raise SettingError, one sentence naming setting, rule and value, when this set cannot be split so; no picture is read."""
+    """Raise SettingError, one sentence naming setting, rule and value, when this set
+    cannot be split so; no picture is read.
+    """
     known = entry(name)
     check_sizes(name, known.train_size, known.test_size, train_size, validation_size, test_size)
 
@@ -59,8 +75,14 @@ def _in_one_sentence(name: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = ": ".join(filter(None, (error.strerror or type(error).__name__, error.filename and Path(error.filename).name)))
-        raise DataError(f"{name} could not be read ({reason}): check the folder and its permissions.") from error
+        reason = ": ".join(
+            filter(
+                None, (error.strerror or type(error).__name__, error.filename and Path(error.filename).name)
+            )
+        )
+        raise DataError(
+            f"{name} could not be read ({reason}): check the folder and its permissions."
+        ) from error
 
 
 def _load_files(name: str, root: Path) -> Dataset:
@@ -68,7 +90,11 @@ def _load_files(name: str, root: Path) -> Dataset:
     for file, path in files.items():
         if path is None:
             raise DataError(locations.incomplete(name, f"{file} is missing"))
-    return _open_or_read(name, published_formats.files_fingerprint(files), partial(published_formats.read_files, CATALOGUE[name], root, files))
+    return _open_or_read(
+        name,
+        published_formats.files_fingerprint(files),
+        partial(published_formats.read_files, CATALOGUE[name], root, files),
+    )
 
 
 def _load_folder(name: str, root: Path) -> Dataset:
@@ -90,7 +116,9 @@ def _open_or_read(name: str, fingerprint: str, read: Callable[[], tuple[Images, 
         except DataError:
             raise
         except ValueError as error:  # arrays that do not fit together
-            raise DataError(f"{name} is damaged ({str(error).rstrip('.')}): take it away and download the set again.") from error
+            raise DataError(
+                f"{name} is damaged ({str(error).rstrip('.')}): take it away and download the set again."
+            ) from error
         if name in CATALOGUE:
             _check_parts(CATALOGUE[name], train, test)
         dataset = _frozen(Dataset(name, train, test, content_fingerprint(train, test)))
@@ -99,29 +127,43 @@ def _open_or_read(name: str, fingerprint: str, read: Callable[[], tuple[Images, 
 
 
 def _read_folder(listing: folder.Listing) -> tuple[Images, Images | None]:
-    """Every picture of the folder; grey ones are given three channels when the other part has colour."""
+    """Every picture of the folder; grey ones are given three channels when the other
+    part has colour.
+    """
     known = CATALOGUE.get(listing.name)
     height, width = folder.first_picture_shape(listing)[1:]
     if known is not None and (height, width) != known.shape[1:]:
         rule = f"must have pictures of {known.shape[2]}×{known.shape[1]} pixels"
         raise DataError(f"{listing.name} {rule}, the first has {width}×{height}: put the right set there.")
     classes = known.classes if known is not None else listing.classes
-    train, test = (folder.read_part(listing, part, classes, height, width) if part in listing.files else None for part in folder.PARTS)
+    train, test = (
+        folder.read_part(listing, part, classes, height, width) if part in listing.files else None
+        for part in folder.PARTS
+    )
     if test is None or train.images.shape[1] == test.images.shape[1]:
         return train, test
-    coloured = (replace(part, images=np.repeat(part.images, 3, axis=1)) if part.images.shape[1] == 1 else part for part in (train, test))
+    coloured = (
+        replace(part, images=np.repeat(part.images, 3, axis=1)) if part.images.shape[1] == 1 else part
+        for part in (train, test)
+    )
     return next(coloured), next(coloured)
 
 
 def _check_listing(listing: folder.Listing, known: Entry) -> None:
-    """Raise DataError when a folder that goes by a known name is not that set: evidence on half of it would be wrong."""
+    """Raise DataError when a folder that goes by a known name is not that set: evidence
+    on half of it would be wrong.
+    """
     if set(listing.classes) != set(known.classes):
         differing = min(set(listing.classes) ^ set(known.classes))
         verdict = "not one of its classes" if differing in listing.classes else "missing"
         raise DataError(locations.incomplete(known.name, f"the class folder {differing!r} is {verdict}"))
     for part, size in (("train", known.train_size), ("test", known.test_size)):
         if listing.size(part) != size:
-            raise DataError(locations.incomplete(known.name, f"its {part} part holds {listing.size(part):,} of {size:,} pictures"))
+            raise DataError(
+                locations.incomplete(
+                    known.name, f"its {part} part holds {listing.size(part):,} of {size:,} pictures"
+                )
+            )
 
 
 def _check_parts(known: Entry, train: Images, test: Images | None) -> None:
@@ -129,7 +171,10 @@ def _check_parts(known: Entry, train: Images, test: Images | None) -> None:
         expected = (size, *known.shape)
         if images is None or images.images.shape != expected:
             found = None if images is None else images.images.shape
-            raise DataError(f"The {part} part of {known.name} must have shape {expected}, got {found}: take it away and download the set again.")
+            raise DataError(
+                f"The {part} part of {known.name} must have shape {expected}, got {found}: take it away and"
+                " download the set again."
+            )
 
 
 @cache
@@ -137,13 +182,16 @@ def _digits() -> Dataset:
     from sklearn.datasets import load_digits
 
     bundled = load_digits()
-    pixels = np.rint(bundled.images[:, np.newaxis] * (255 / 16)).astype(np.uint8)  # counts of 0–16 inked dots of a 4×4 block, spread over 0–255
+    # counts of 0–16 inked dots of a 4×4 block, spread over 0–255
+    pixels = np.rint(bundled.images[:, np.newaxis] * (255 / 16)).astype(np.uint8)
     train = Images(pixels, bundled.target.astype(np.int64), CATALOGUE["digits"].classes)
     return _frozen(Dataset("digits", train, None, content_fingerprint(train, None)))
 
 
 def _frozen(dataset: Dataset) -> Dataset:
-    """The same set with arrays that cannot be written, as they are when opened from disk."""
+    """The same set with arrays that cannot be written, as they are when opened from
+    disk.
+    """
     for part in (dataset.train, dataset.test):
         for array in () if part is None else (part.images, part.labels, part.masks):
             if array is not None:

@@ -34,7 +34,9 @@ def home() -> Path:
     """The folder in which runs, downloads and kept arrays lie."""
     import platformdirs
 
-    return Path(os.environ.get("MLCV_HOME") or platformdirs.user_data_dir("mlcv-explore", appauthor=False)).expanduser()
+    return Path(
+        os.environ.get("MLCV_HOME") or platformdirs.user_data_dir("mlcv-explore", appauthor=False)
+    ).expanduser()
 
 
 def own_root() -> Path | None:
@@ -48,15 +50,23 @@ def downloads() -> Path:
 
 
 def own_names() -> list[str]:
-    """Sets found in `MLCV_DATA` that the catalogue does not know: folders of class folders with pictures."""
+    """Sets found in `MLCV_DATA` that the catalogue does not know: folders of class
+    folders with pictures.
+    """
     root = own_root()
     if root is None or not root.is_dir():
         return []
-    return sorted(entry.name for entry in os.scandir(root) if _may_be_a_name(entry.name) and _looks_like_pictures(Path(entry.path)))
+    return sorted(
+        entry.name
+        for entry in os.scandir(root)
+        if _may_be_a_name(entry.name) and _looks_like_pictures(Path(entry.path))
+    )
 
 
 def find(name: str) -> Place:
-    """Where the set lies; the first place that has something of that name is the one. Raises DataError when there is none."""
+    """Where the set lies; the first place that has something of that name is the one.
+    Raises DataError when there is none.
+    """
     if name not in CATALOGUE and not _may_be_a_name(name):
         raise DataError(unknown(name))
     for root, said in ((own_root(), "Read from MLCV_DATA."), (downloads(), "Downloaded.")):
@@ -67,7 +77,9 @@ def find(name: str) -> Place:
 
 
 def available() -> dict[str, Availability]:
-    """Every set of the catalogue and every own folder. Cheap: a look at folders, no picture is opened."""
+    """Every set of the catalogue and every own folder. Cheap: a look at folders, no
+    picture is opened.
+    """
     return {name: _availability(name) for name in (*CATALOGUE, *own_names())}
 
 
@@ -80,12 +92,19 @@ def absent(name: str) -> str:
         example = f"{name}/{{train,test}}/<class>/*.jpg or {example}"
     if os.environ.get("MLCV_PUBLIC") == "1":
         return f"{CATALOGUE[name].title} is not on this server."
-    return f"{name} is not here:{lost} run `python -m mlcv_explore download {name}`, or set MLCV_DATA to a folder that holds {example}."
+    return (
+        f"{name} is not here:{lost} run `python -m mlcv_explore download {name}`, or set MLCV_DATA to a"
+        f" folder that holds {example}."
+    )
 
 
 def unknown(name: str) -> str:
     """The sentence for a name that nothing goes by."""
-    own = ", or the name of a folder of class folders in MLCV_DATA" if os.environ.get("MLCV_PUBLIC") != "1" else ""
+    own = (
+        ", or the name of a folder of class folders in MLCV_DATA"
+        if os.environ.get("MLCV_PUBLIC") != "1"
+        else ""
+    )
     return f"There is no data set {name!r}: it must be one of {', '.join((*CATALOGUE, *own_names()))}{own}."
 
 
@@ -98,23 +117,37 @@ def _availability(name: str) -> Availability:
         return Availability(False, str(error))
     if place.form == "official":
         missing = [file for file, path in find_files(name, place.root).items() if path is None]
-        return Availability(not missing, incomplete(name, f"{missing[0]} is missing") if missing else place.said)
+        return Availability(
+            not missing, incomplete(name, f"{missing[0]} is missing") if missing else place.said
+        )
     if name in CATALOGUE and CATALOGUE[name].masks:
         return Availability(False, incomplete(name, NO_MASKS))
     if not _looks_like_pictures(place.root):
-        return Availability(False, incomplete(name, "it holds neither class folders of pictures nor the published files"))
+        return Availability(
+            False, incomplete(name, "it holds neither class folders of pictures nor the published files")
+        )
     return Availability(True, place.said)
 
 
 def incomplete(name: str, what: str) -> str:
     """The sentence for a set of which only a part is here."""
-    cure = f", or take it away and run `python -m mlcv_explore download {name}`" if name in FILES and os.environ.get("MLCV_PUBLIC") != "1" else ""
+    cure = (
+        f", or take it away and run `python -m mlcv_explore download {name}`"
+        if name in FILES and os.environ.get("MLCV_PUBLIC") != "1"
+        else ""
+    )
     return f"{name} is incomplete: {what}; put the whole set there{cure}."
 
 
 def _may_be_a_name(name: str) -> bool:
     """One path component that is not hidden: a name never leads out of `MLCV_DATA`."""
-    return bool(name) and name == Path(name).name and not name.startswith(".") and "\0" not in name and name not in CATALOGUE
+    return (
+        bool(name)
+        and name == Path(name).name
+        and not name.startswith(".")
+        and "\0" not in name
+        and name not in CATALOGUE
+    )
 
 
 def _looks_like_pictures(root: Path) -> bool:

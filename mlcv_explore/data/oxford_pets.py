@@ -1,4 +1,6 @@
-"""Oxford-IIIT Pet: photographs of all sizes, each with a trimap that says where the pet is, read at the one size that the catalogue states."""
+"""Oxford-IIIT Pet: photographs of all sizes, each with a trimap that says where the pet
+is, read at the one size that the catalogue states.
+"""
 
 import os
 from pathlib import Path
@@ -12,14 +14,17 @@ from mlcv_explore.data.image_files import read_numbers, read_picture
 LISTS = {"train": "annotations/trainval.txt", "test": "annotations/test.txt"}
 PHOTOGRAPHS, TRIMAPS = "images", "annotations/trimaps"
 PUBLISHED = (*LISTS.values(), PHOTOGRAPHS, TRIMAPS)
-MASK_VALUES = np.array([OUTLINE, 1, 0, OUTLINE], np.uint8)  # of a trimap's 1 (pet), 2 (background) and 3 (outline); it has no 0
+# of a trimap's 1 (pet), 2 (background) and 3 (outline); it has no 0
+MASK_VALUES = np.array([OUTLINE, 1, 0, OUTLINE], np.uint8)
 CURE = "take the set away and download it again"
 
 
 def listed_files(found: dict[str, Path]) -> dict[str, Path | None]:
-    """The two lists and every photograph and trimap that they name → where it lies, None when it is missing.
+    """The two lists and every photograph and trimap that they name → where it lies,
+    None when it is missing.
 
-    `found` says where each of PUBLISHED is. What no list names, 41 photographs of the published archive among it, is left alone.
+    `found` says where each of PUBLISHED is. What no list names, 41 photographs of the
+    published archive among it, is left alone.
     """
     there = {folder: set(os.listdir(found[folder])) for folder in (PHOTOGRAPHS, TRIMAPS)}
     files: dict[str, Path | None] = {file: found[file] for file in LISTS.values()}
@@ -31,12 +36,14 @@ def listed_files(found: dict[str, Path]) -> dict[str, Path | None]:
 
 
 def read(entry: Entry, files: dict[str, Path]) -> tuple[Images, Images]:
-    """The train and the test part of `listed_files`, each photograph squeezed to the entry's height and width, whatever its own shape.
+    """The train and the test part of `listed_files`, each photograph squeezed to the
+    entry's height and width, whatever its own shape.
 
-    Masks are 1 on the pet, 0 on the background and OUTLINE on the strip between them, which the annotators left open: whoever trains or
-    measures has to leave it out. They are taken from the nearest pixel of the trimap: a blend of several would tell more of the photograph
-    than which pixels are the pet.
-    Raises DataError, one sentence naming the file, when a file is damaged or does not fit the others.
+    Masks are 1 on the pet, 0 on the background and OUTLINE on the strip between them,
+    which the annotators left open: whoever trains or measures has to leave it out. They
+    are taken from the nearest pixel of the trimap: a blend of several would tell more
+    of the photograph than which pixels are the pet. Raises DataError, one sentence
+    naming the file, when a file is damaged or does not fit the others.
     """
     train, test = (_read_part(entry, part, files) for part in LISTS)
     return train, test
@@ -49,7 +56,9 @@ def _read_part(entry: Entry, part: str, files: dict[str, Path]) -> Images:
     for place, (name, label) in enumerate(listed):
         breed = name.rpartition("_")[0].lower()
         if not 0 <= label < len(entry.classes) or entry.classes[label] != breed:
-            raise DataError(f"oxford_pets/{LISTS[part]} gives {name} class {label + 1}, which is not {breed!r}: {CURE}.")
+            raise DataError(
+                f"oxford_pets/{LISTS[part]} gives {name} class {label + 1}, which is not {breed!r}: {CURE}."
+            )
         photograph, trimap = _read_pair(name, files)
         images[place] = _resized(photograph.transpose(1, 2, 0), entry.shape, smooth=True).transpose(2, 0, 1)
         masks[place] = MASK_VALUES[_resized(trimap, entry.shape, smooth=False)]
@@ -57,7 +66,9 @@ def _read_part(entry: Entry, part: str, files: dict[str, Path]) -> Images:
 
 
 def _listed(part: str, path: Path) -> list[tuple[str, int]]:
-    """What a list names, in its order: (name of photograph and trimap, class index from 0)."""
+    """What a list names, in its order: (name of photograph and trimap, class index from
+    0).
+    """
     listed = []
     for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
         words = line.split()
@@ -68,20 +79,31 @@ def _listed(part: str, path: Path) -> list[tuple[str, int]]:
 
 
 def _read_pair(name: str, files: dict[str, Path]) -> tuple[np.ndarray, np.ndarray]:
-    """A photograph uint8 (3, height, width) and its trimap (height, width) of 1, 2 and 3."""
+    """A photograph uint8 (3, height, width) and its trimap (height, width) of 1, 2 and
+    3.
+    """
     file, trimap_file = f"{PHOTOGRAPHS}/{name}.jpg", f"{TRIMAPS}/{name}.png"
-    photograph = read_picture(files[file], f"oxford_pets/{file}", upright=False)  # trimaps were drawn on the pixels as they are stored
+    # trimaps were drawn on the pixels as they are stored
+    photograph = read_picture(files[file], f"oxford_pets/{file}", upright=False)
     trimap = read_numbers(files[trimap_file], f"oxford_pets/{trimap_file}")
     if trimap.shape != photograph.shape[1:]:
-        sizes = f"{trimap.shape[1]}×{trimap.shape[0]} pixels and its photograph {photograph.shape[2]}×{photograph.shape[1]}"
+        sizes = (
+            f"{trimap.shape[1]}×{trimap.shape[0]} pixels and its photograph"
+            f" {photograph.shape[2]}×{photograph.shape[1]}"
+        )
         raise DataError(f"oxford_pets/{trimap_file} is {sizes}: {CURE}.")
     if trimap.min() < 1 or trimap.max() > 3:
-        raise DataError(f"oxford_pets/{trimap_file} has values of {trimap.min()}–{trimap.max()}, a trimap has 1, 2 and 3: {CURE}.")
+        raise DataError(
+            f"oxford_pets/{trimap_file} has values of {trimap.min()}–{trimap.max()}, a trimap has 1, 2 and 3:"
+            f" {CURE}."
+        )
     return np.broadcast_to(photograph, (3, *trimap.shape)), trimap
 
 
 def _resized(pixels: np.ndarray, shape: tuple[int, int, int], smooth: bool) -> np.ndarray:
-    """Pixels (height, width, …) at the height and width of `shape`: Pillow's antialiased bilinear filter, or the nearest pixel."""
+    """Pixels (height, width, …) at the height and width of `shape`: Pillow's
+    antialiased bilinear filter, or the nearest pixel.
+    """
     from PIL import Image
 
     resampling = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST

@@ -1,7 +1,9 @@
-"""Generated scenes: a patterned shape on a photographed texture, with the mask, boxes and plate that say what is where.
+"""Generated scenes: a patterned shape on a photographed texture, with the mask, boxes
+and plate that say what is where.
 
-For every question of what a model looks at, or what a mask determines: the true cause is known to the pixel. Each quantity
-has a stream of its own, so scenes of one seed that differ in `rho` alone differ in the tag alone.
+For every question of what a model looks at, or what a mask determines: the true cause
+is known to the pixel. Each quantity has a stream of its own, so scenes of one seed that
+differ in `rho` alone differ in the tag alone.
 """
 
 from dataclasses import dataclass
@@ -16,15 +18,18 @@ from mlcv_explore.seeds import numpy_stream
 SILHOUETTES = ("circle", "square", "triangle", "cross")
 TEXTURES = ("plain", "stripes", "checks", "dots")
 TAG_SIDE = 4
-TAG_COLOURS = np.array([[255, 255, 0], [0, 190, 0], [255, 0, 255], [0, 0, 255]], np.uint8)  # apart in brightness too
+# apart in brightness too
+TAG_COLOURS = np.array([[255, 255, 0], [0, 190, 0], [255, 0, 255], [0, 0, 255]], np.uint8)
 LARGEST_COUNT = 100_000
 BLOCK = 512  # scenes made at once: their arrays stay small
 
-# Grey levels an object's pixel can be moved away from the middle one. Both sums are such that nothing is ever cut off at 0 or 255.
+# Grey levels an object's pixel can be moved away from the middle one. Both sums are such that
+# nothing is ever cut off at 0 or 255.
 MIDDLE = 127.5
 BRIGHTNESS, COLOUR, CONTRAST = 24, 52, 50  # drawn, whatever the mask
 BY_SIZE, BY_LIGHT = 61, 28  # determined by the mask, at full dependence
-COLOUR_FADED, CONTRAST_FADED = 0.85, 0.5  # how much of what is drawn is gone at full dependence; textures stay to be told apart
+# how much of what is drawn is gone at full dependence; textures stay to be told apart
+COLOUR_FADED, CONTRAST_FADED = 0.85, 0.5
 
 PLATE_ZOOMS = (1, 2, 3)  # the photographs as they are, and at a half and a third of their size
 PLATE_DEVIATION = 20  # grey levels; where a cutting deviates less it is sky or blur, no texture
@@ -32,7 +37,9 @@ PLATE_DEVIATION = 20  # grey levels; where a cutting deviates less it is sky or 
 
 @dataclass(frozen=True)
 class Photograph:
-    """One of the photographs that backgrounds are cut from, to be named where scenes are shown."""
+    """One of the photographs that backgrounds are cut from, to be named where scenes
+    are shown.
+    """
 
     file: str
     author: str
@@ -40,9 +47,12 @@ class Photograph:
     licence: str = "CC BY 2.0"
 
 
-# scikit-learn's README repeats the first author's name above the second photograph, but gives the address of its true author.
+# scikit-learn's README repeats the first author's name above the second photograph, but gives the
+# address of its true author.
 PHOTOGRAPHS = (
-    Photograph("china.jpg", "danielbuechele (Flickr)", "https://www.flickr.com/photos/danielbuechele/6061409035/"),
+    Photograph(
+        "china.jpg", "danielbuechele (Flickr)", "https://www.flickr.com/photos/danielbuechele/6061409035/"
+    ),
     Photograph("flower.jpg", "vultilion (Flickr)", "https://www.flickr.com/photos/vultilion/6056698931/"),
 )
 
@@ -52,12 +62,28 @@ class ScenesConfig(Config):
 
     side: int = setting(32, "Side", choices=(32, 64), unit="pixels")
     label: str = setting("silhouette", "The class is", choices=("silhouette", "texture", "both"))
-    rho: float = setting(0.25, "Tag agrees with the class", low=0.25, high=1, step=0.05, help="How often. At 0.25 the tag tells nothing.")
-    dependence: float = setting(
-        0, "Appearance follows the mask", low=0, high=1, step=0.05, help="Larger objects are brighter, light comes from above. At 0 neither is so."
+    rho: float = setting(
+        0.25,
+        "Tag agrees with the class",
+        low=0.25,
+        high=1,
+        step=0.05,
+        help="How often. At 0.25 the tag tells nothing.",
     )
-    smallest: float = setting(0.28, "Smallest object", low=0.25, high=0.35, step=0.01, help="Share of the side.", more=True)
-    largest: float = setting(0.4, "Largest object", low=0.35, high=0.5, step=0.01, help="Share of the side.", more=True)
+    dependence: float = setting(
+        0,
+        "Appearance follows the mask",
+        low=0,
+        high=1,
+        step=0.05,
+        help="Larger objects are brighter, light comes from above. At 0 neither is so.",
+    )
+    smallest: float = setting(
+        0.28, "Smallest object", low=0.25, high=0.35, step=0.01, help="Share of the side.", more=True
+    )
+    largest: float = setting(
+        0.4, "Largest object", low=0.35, high=0.5, step=0.01, help="Share of the side.", more=True
+    )
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -73,7 +99,9 @@ class ScenesConfig(Config):
 
 @dataclass(frozen=True, eq=False)
 class Scenes:
-    """n generated scenes and all that is known of them. Boxes are top, left, bottom, right in pixels, the last two exclusive."""
+    """n generated scenes and all that is known of them. Boxes are top, left, bottom,
+    right in pixels, the last two exclusive.
+    """
 
     config: ScenesConfig
     images: np.ndarray  # (n, 3, h, w) uint8, 0–255
@@ -84,7 +112,9 @@ class Scenes:
     distractor_masks: np.ndarray  # (n, h, w) uint8, 1 on the distractor
     boxes: np.ndarray  # (n, 4) int64, of the object
     tag_boxes: np.ndarray  # (n, 4) int64
-    tags: np.ndarray  # (n,) int64, index into TAG_COLOURS; the class it names is the texture where that is the label, else the silhouette
+    # (n,) int64, index into TAG_COLOURS; the class it names is the texture where that is the label,
+    # else the silhouette
+    tags: np.ndarray
     plates: np.ndarray  # (n, 3, h, w) uint8, the background before anything was put on it
 
     @property
@@ -101,32 +131,48 @@ class Scenes:
 
 
 def generate(config: ScenesConfig, count: int, seed: int, purpose: str = "scenes") -> Scenes:
-    """`count` scenes; the first k of them are those of `generate(config, k, seed, purpose)`. Another purpose gives others.
+    """`count` scenes; the first k of them are those of `generate(config, k, seed,
+    purpose)`. Another purpose gives others.
 
-    Object and distractor lie uniformly over all places that are a pixel clear of what was placed before (the tag first, then the
-    object). Raises SettingError when `count` is not 1–100,000.
+    Object and distractor lie uniformly over all places that are a pixel clear of what
+    was placed before (the tag first, then the object). Raises SettingError when `count`
+    is not 1–100,000.
     """
     if not 1 <= count <= LARGEST_COUNT:
-        raise SettingError(f"The number of scenes must be a whole number between 1 and {LARGEST_COUNT:,}, got {count!r}.")
-    draws = {name: numpy_stream(seed, f"{purpose} {name}").random((count, *shape)) for name, shape in _DRAWS.items()}
+        raise SettingError(
+            f"The number of scenes must be a whole number between 1 and {LARGEST_COUNT:,}, got {count!r}."
+        )
+    draws = {
+        name: numpy_stream(seed, f"{purpose} {name}").random((count, *shape))
+        for name, shape in _DRAWS.items()
+    }
     starts = range(0, count, BLOCK)
-    blocks = [_block(config, {name: drawn[start : start + BLOCK] for name, drawn in draws.items()}) for start in starts]
+    blocks = [
+        _block(config, {name: drawn[start : start + BLOCK] for name, drawn in draws.items()})
+        for start in starts
+    ]
     return Scenes(config, **{name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]})
 
 
 def on_background(scenes: Scenes, plates: np.ndarray) -> np.ndarray:
-    """The images with these plates, uint8 (n, 3, h, w), behind object, distractor and tag; their own plates give the images back.
+    """The images with these plates, uint8 (n, 3, h, w), behind object, distractor and
+    tag; their own plates give the images back.
 
     Raises ValueError when there is not one plate a scene, of its size.
     """
     if plates.shape != scenes.plates.shape or plates.dtype != np.uint8:
         raise ValueError(f"plates must be uint8 {scenes.plates.shape}, got {plates.dtype} {plates.shape}.")
-    in_front = scenes.masks.astype(bool) | scenes.distractor_masks.astype(bool) | _filled(scenes.tag_boxes, scenes.config.side)
+    in_front = (
+        scenes.masks.astype(bool)
+        | scenes.distractor_masks.astype(bool)
+        | _filled(scenes.tag_boxes, scenes.config.side)
+    )
     return np.where(in_front[:, None], scenes.images, plates)
 
 
 def determined_part(scenes: Scenes) -> np.ndarray:
-    """What the mask determines of the object's pixels, float32 (n, h, w) in grey levels: their expectation given the mask, alike in all channels.
+    """What the mask determines of the object's pixels, float32 (n, h, w) in grey
+    levels: their expectation given the mask, alike in all channels.
 
     0 outside the object. At dependence 0 it is the middle grey for every mask.
     """
@@ -134,9 +180,11 @@ def determined_part(scenes: Scenes) -> np.ndarray:
 
 
 def ceiling(scenes: Scenes) -> float:
-    """The share of the variance of the object's pixels, over all scenes and channels, that the mask-determined part explains.
+    """The share of the variance of the object's pixels, over all scenes and channels,
+    that the mask-determined part explains.
 
-    R² of the best prediction from the mask, up to 1; at dependence 0 as far below 0 as chance has moved the objects' mean.
+    R² of the best prediction from the mask, up to 1; at dependence 0 as far below 0 as
+    chance has moved the objects' mean.
     """
     mask = scenes.masks.astype(bool)
     pixels = scenes.images.transpose(0, 2, 3, 1)[mask].astype(np.float64)  # (object pixels, 3)
@@ -144,10 +192,27 @@ def ceiling(scenes: Scenes) -> float:
     return float(1 - np.mean(residual**2) / np.var(pixels))
 
 
-# What is drawn for a scene, uniform in [0, 1), each from its own stream; and how many numbers, where it is more than one.
+# What is drawn for a scene, uniform in [0, 1), each from its own stream; and how many numbers,
+# where it is more than one.
 _DRAWS: dict[str, tuple[int, ...]] = {
-    **dict.fromkeys(("silhouette", "texture", "size", "corner", "place", "distractor place", "tag agrees", "other tag"), ()),
-    **dict.fromkeys(("cutting", "plate place", "mirrored", "brightness", "tint", "sign", "contrast tint", "angle", "period"), ()),
+    **dict.fromkeys(
+        ("silhouette", "texture", "size", "corner", "place", "distractor place", "tag agrees", "other tag"),
+        (),
+    ),
+    **dict.fromkeys(
+        (
+            "cutting",
+            "plate place",
+            "mirrored",
+            "brightness",
+            "tint",
+            "sign",
+            "contrast tint",
+            "angle",
+            "period",
+        ),
+        (),
+    ),
     "phase": (2,),
     "distractor colour": (3,),
 }
@@ -155,10 +220,17 @@ _DRAWS: dict[str, tuple[int, ...]] = {
 
 def _block(config: ScenesConfig, draws: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The arrays of a few scenes, by the names of the fields of Scenes."""
-    silhouettes, textures = _pick(draws["silhouette"], len(SILHOUETTES)), _pick(draws["texture"], len(TEXTURES))
+    silhouettes, textures = (
+        _pick(draws["silhouette"], len(SILHOUETTES)),
+        _pick(draws["texture"], len(TEXTURES)),
+    )
     named = textures if config.label == "texture" else silhouettes
     others = len(TAG_COLOURS) - 1
-    tags = np.where(draws["tag agrees"] < config.rho, named, (named + 1 + _pick(draws["other tag"], others)) % len(TAG_COLOURS))
+    tags = np.where(
+        draws["tag agrees"] < config.rho,
+        named,
+        (named + 1 + _pick(draws["other tag"], others)) % len(TAG_COLOURS),
+    )
     smallest, largest = config.sizes
     sizes = smallest + _pick(draws["size"], largest - smallest + 1)
     tag_boxes = _corner_boxes(_pick(draws["corner"], 4), config.side)
@@ -170,11 +242,18 @@ def _block(config: ScenesConfig, draws: dict[str, np.ndarray]) -> dict[str, np.n
     plates = _plates(config.side, draws)
     images = plates.transpose(0, 2, 3, 1).copy()  # (n, h, w, 3)
     images[masks] = _object_pixels(config, textures, masks, boxes, draws)
-    for inside, colours in ((distractor_masks, draws["distractor colour"] * 255), (_filled(tag_boxes, config.side), TAG_COLOURS[tags])):
+    for inside, colours in (
+        (distractor_masks, draws["distractor colour"] * 255),
+        (_filled(tag_boxes, config.side), TAG_COLOURS[tags]),
+    ):
         images[inside] = colours.astype(np.uint8)[np.nonzero(inside)[0]]
     return {
         "images": np.ascontiguousarray(images.transpose(0, 3, 1, 2)),
-        "labels": {"silhouette": silhouettes, "texture": textures, "both": silhouettes * len(TEXTURES) + textures}[config.label],
+        "labels": {
+            "silhouette": silhouettes,
+            "texture": textures,
+            "both": silhouettes * len(TEXTURES) + textures,
+        }[config.label],
         "silhouettes": silhouettes,
         "textures": textures,
         "masks": masks.astype(np.uint8),
@@ -201,13 +280,17 @@ def _corner_boxes(corners: np.ndarray, side: int) -> np.ndarray:
 
 
 def _placed(draws: np.ndarray, sizes: np.ndarray, side: int, *avoided: np.ndarray) -> np.ndarray:
-    """Square boxes of these sizes, uniform over the places where they are a pixel or more clear of all the avoided boxes."""
+    """Square boxes of these sizes, uniform over the places where they are a pixel or
+    more clear of all the avoided boxes.
+    """
     first = np.arange(side)
     last = first + sizes[:, None]  # (n, side), exclusive
     free = (last <= side)[:, :, None] & (last <= side)[:, None, :]  # (n, top, left)
     for box in avoided:
         top, left, bottom, right = (edge[:, None] for edge in box.T)
-        free &= ~(((first <= bottom) & (last >= top))[:, :, None] & ((first <= right) & (last >= left))[:, None, :])
+        free &= ~(
+            ((first <= bottom) & (last >= top))[:, :, None] & ((first <= right) & (last >= left))[:, None, :]
+        )
     passed = np.cumsum(free.reshape(len(sizes), -1), axis=1, dtype=np.int16)
     places = np.argmax(passed > _pick(draws, passed[:, -1])[:, None], axis=1)
     return _boxes(places // side, places % side, sizes)
@@ -221,10 +304,16 @@ def _filled(boxes: np.ndarray, side: int) -> np.ndarray:
 
 
 def _from_middle(boxes: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows (n, side, 1), columns (n, 1, side) and sizes (n, 1, 1) of boxes in half pixels from their middle: whole numbers, ±size at the edges."""
+    """Rows (n, side, 1), columns (n, 1, side) and sizes (n, 1, 1) of boxes in half
+    pixels from their middle: whole numbers, ±size at the edges.
+    """
     pixel = 2 * np.arange(side, dtype=np.int32) + 1
     top, left, bottom, right = boxes.T.astype(np.int32)
-    return (pixel - (top + bottom)[:, None])[:, :, None], (pixel - (left + right)[:, None])[:, None, :], (bottom - top)[:, None, None]
+    return (
+        (pixel - (top + bottom)[:, None])[:, :, None],
+        (pixel - (left + right)[:, None])[:, None, :],
+        (bottom - top)[:, None, None],
+    )
 
 
 def _silhouette_masks(silhouettes: np.ndarray, boxes: np.ndarray, side: int) -> np.ndarray:
@@ -244,31 +333,56 @@ def _ring_masks(boxes: np.ndarray, side: int) -> np.ndarray:
 
 
 def _determined_rows(config: ScenesConfig, boxes: np.ndarray) -> np.ndarray:
-    """What size and light make of the rows of the objects: float64 (n, side) in grey levels, extrapolated outside the box."""
+    """What size and light make of the rows of the objects: float64 (n, side) in grey
+    levels, extrapolated outside the box.
+    """
     row, _, size = _from_middle(boxes, config.side)
     smallest, largest = config.sizes
-    grown = (2 * size - smallest - largest) / max(largest - smallest, 1)  # −1 for the smallest, 1 for the largest
+    # −1 for the smallest, 1 for the largest
+    grown = (2 * size - smallest - largest) / max(largest - smallest, 1)
     return (MIDDLE + config.dependence * (BY_SIZE * grown - BY_LIGHT * row / size))[:, :, 0]
 
 
-def _object_pixels(config: ScenesConfig, textures: np.ndarray, masks: np.ndarray, boxes: np.ndarray, draws: dict[str, np.ndarray]) -> np.ndarray:
-    """The objects' pixels, uint8 (pixels, 3): what the mask determines plus what is drawn, whose mean is 0 for every mask."""
+def _object_pixels(
+    config: ScenesConfig,
+    textures: np.ndarray,
+    masks: np.ndarray,
+    boxes: np.ndarray,
+    draws: dict[str, np.ndarray],
+) -> np.ndarray:
+    """The objects' pixels, uint8 (pixels, 3): what the mask determines plus what is
+    drawn, whose mean is 0 for every mask.
+    """
     scene, row, column = np.nonzero(masks)
-    contrast = np.where(draws["sign"] < 0.5, -1, 1)[:, None] * (0.7 + 0.3 * _tint(draws["contrast tint"]))  # one sign as often as the other
+    # one sign as often as the other
+    contrast = np.where(draws["sign"] < 0.5, -1, 1)[:, None] * (0.7 + 0.3 * _tint(draws["contrast tint"]))
     colours = BRIGHTNESS * (2 * draws["brightness"][:, None] - 1) + COLOUR * _tint(draws["tint"])  # (n, 3)
     colours *= 1 - COLOUR_FADED * config.dependence
     contrast *= CONTRAST * (1 - CONTRAST_FADED * config.dependence)
-    drawn = colours[scene] + contrast[scene] * _pattern(config.side, textures, scene, row, column, draws)[:, None]
+    drawn = (
+        colours[scene] + contrast[scene] * _pattern(config.side, textures, scene, row, column, draws)[:, None]
+    )
     return np.rint(_determined_rows(config, boxes)[scene, row][:, None] + drawn).astype(np.uint8)
 
 
 def _tint(draws: np.ndarray) -> np.ndarray:
-    """A point on the circle of colours as (n, 3) in [-1, 1], adding up to 0 over the channels and to 0 on average over the circle."""
+    """A point on the circle of colours as (n, 3) in [-1, 1], adding up to 0 over the
+    channels and to 0 on average over the circle.
+    """
     return np.cos(2 * np.pi * (draws[:, None] - np.arange(3) / 3))
 
 
-def _pattern(side: int, textures: np.ndarray, scene: np.ndarray, row: np.ndarray, column: np.ndarray, draws: dict[str, np.ndarray]) -> np.ndarray:
-    """The texture at these pixels, (pixels,) in [-1, 1]; turned, stretched and shifted at random."""
+def _pattern(
+    side: int,
+    textures: np.ndarray,
+    scene: np.ndarray,
+    row: np.ndarray,
+    column: np.ndarray,
+    draws: dict[str, np.ndarray],
+) -> np.ndarray:
+    """The texture at these pixels, (pixels,) in [-1, 1]; turned, stretched and shifted
+    at random.
+    """
     angle = np.pi * draws["angle"][scene]
     wave = 2 * np.pi / (side / 32 * (3.5 + 1.5 * draws["period"]))[scene]
     phase = 2 * np.pi * draws["phase"][scene]  # (pixels, 2)
@@ -282,7 +396,9 @@ def _pattern(side: int, textures: np.ndarray, scene: np.ndarray, row: np.ndarray
 
 
 def _plates(side: int, draws: dict[str, np.ndarray]) -> np.ndarray:
-    """Cuttings of the photographs, uint8 (n, 3, side, side): either photograph and every zoom equally often, half of them mirrored."""
+    """Cuttings of the photographs, uint8 (n, 3, side, side): either photograph and
+    every zoom equally often, half of them mirrored.
+    """
     pixels, cuttings = _quarry(side)
     chosen = _pick(draws["cutting"], len(cuttings))
     widths = np.array([width for width, _ in cuttings])[chosen]
@@ -296,7 +412,9 @@ def _plates(side: int, draws: dict[str, np.ndarray]) -> np.ndarray:
 
 @cache
 def _quarry(side: int) -> tuple[np.ndarray, tuple[tuple[int, np.ndarray], ...]]:
-    """All pixels of the photographs at all zooms, uint8 (pixels, 3), and for each its width and the pixels that a cutting can begin with."""
+    """All pixels of the photographs at all zooms, uint8 (pixels, 3), and for each its
+    width and the pixels that a cutting can begin with.
+    """
     from sklearn.datasets import load_sample_image
 
     pixels, cuttings, before = [], [], 0
@@ -314,10 +432,15 @@ def _quarry(side: int) -> tuple[np.ndarray, tuple[tuple[int, np.ndarray], ...]]:
 
 
 def _deviations(grey: np.ndarray, side: int) -> np.ndarray:
-    """The standard deviation of every side × side window of a picture, by its top left corner."""
+    """The standard deviation of every side × side window of a picture, by its top left
+    corner.
+    """
     sums = []
     for values in (grey, grey**2):
         total = np.pad(values.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
-        sums.append((total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side]) / side**2)
+        sums.append(
+            (total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side])
+            / side**2
+        )
     mean, mean_of_squares = sums
     return np.sqrt(np.maximum(mean_of_squares - mean**2, 0))

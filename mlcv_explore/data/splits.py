@@ -18,29 +18,42 @@ class Split:
 
 
 def split(dataset: Dataset, train_size: int, validation_size: int, test_size: int, seed: int) -> Split:
-    """Disjoint parts of exactly these sizes, stratified by class; the test pictures come from the official test part where there is one.
+    """Disjoint parts of exactly these sizes, stratified by class; the test pictures
+    come from the official test part where there is one.
 
-    Raises SettingError when a size does not fit. While three pictures of every class are left over, the validation and
-    test pictures do not depend on `train_size`.
+    Raises SettingError when a size does not fit. While three pictures of every class
+    are left over, the validation and test pictures do not depend on `train_size`.
     """
     from mlcv_explore.seeds import numpy_stream  # late: it imports torch
 
-    check_sizes(dataset.name, len(dataset.train), len(dataset.test or ()), train_size, validation_size, test_size)
+    check_sizes(
+        dataset.name, len(dataset.train), len(dataset.test or ()), train_size, validation_size, test_size
+    )
     generator = numpy_stream(seed, "split")
     if dataset.test is None:
-        test, validation, train = stratified_parts(dataset.train.labels, (test_size, validation_size, train_size), generator)
+        test, validation, train = stratified_parts(
+            dataset.train.labels, (test_size, validation_size, train_size), generator
+        )
         return Split(dataset.train.take(train), dataset.train.take(validation), dataset.train.take(test))
     validation, train = stratified_parts(dataset.train.labels, (validation_size, train_size), generator)
     (test,) = stratified_parts(dataset.test.labels, (test_size,), numpy_stream(seed, "split test"))
     return Split(dataset.train.take(train), dataset.train.take(validation), dataset.test.take(test))
 
 
-def check_sizes(name: str, train_count: int, test_count: int, train_size: int, validation_size: int, test_size: int) -> None:
-    """Raise SettingError, one sentence naming setting, rule and value, when a split of these sizes cannot be drawn.
+def check_sizes(
+    name: str, train_count: int, test_count: int, train_size: int, validation_size: int, test_size: int
+) -> None:
+    """Raise SettingError, one sentence naming setting, rule and value, when a split of
+    these sizes cannot be drawn.
 
-    `test_count` is the size of the official test part, 0 when there is none and the test pictures come from the others.
+    `test_count` is the size of the official test part, 0 when there is none and the
+    test pictures come from the others.
     """
-    for setting, value, least in (("train_size", train_size, 1), ("validation_size", validation_size, 0), ("test_size", test_size, 0)):
+    for setting, value, least in (
+        ("train_size", train_size, 1),
+        ("validation_size", validation_size, 0),
+        ("test_size", test_size, 0),
+    ):
         if value < least:
             raise SettingError(f"{setting} must be at least {least}, got {value}.")
     reserved, rule = validation_size, f"{train_count:,} images, {validation_size:,} of them for validation"
@@ -49,12 +62,21 @@ def check_sizes(name: str, train_count: int, test_count: int, train_size: int, v
     else:
         reserved, rule = reserved + test_size, f"{rule} and {test_size:,} for testing"
         _check_at_most("test_size", test_size, train_count - 1, f"on {name} ({train_count:,} images)")
-    _check_at_most("validation_size", validation_size, train_count - 1 - (reserved - validation_size), f"on {name} ({rule.split(', ')[0]})")
+    _check_at_most(
+        "validation_size",
+        validation_size,
+        train_count - 1 - (reserved - validation_size),
+        f"on {name} ({rule.split(', ')[0]})",
+    )
     _check_at_most("train_size", train_size, train_count - reserved, f"on {name} ({rule})")
 
 
-def stratified_parts(labels: np.ndarray, sizes: tuple[int, ...], generator: np.random.Generator) -> list[np.ndarray]:
-    """Disjoint index arrays of these sizes, each with every class in proportion: within one picture of size × the class's share. In random order."""
+def stratified_parts(
+    labels: np.ndarray, sizes: tuple[int, ...], generator: np.random.Generator
+) -> list[np.ndarray]:
+    """Disjoint index arrays of these sizes, each with every class in proportion: within
+    one picture of size × the class's share. In random order.
+    """
     classes, members = np.unique(labels, return_inverse=True)
     counts = proportional_counts(np.array(sizes), np.bincount(members, minlength=len(classes)), generator)
     ends = np.cumsum(counts, axis=0)
@@ -66,15 +88,20 @@ def stratified_parts(labels: np.ndarray, sizes: tuple[int, ...], generator: np.r
     return [generator.permutation(np.concatenate(part)) for part in parts]
 
 
-def proportional_counts(sizes: np.ndarray, class_sizes: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """(parts, classes) int64: rows sum to `sizes`, columns to at most `class_sizes`, every entry is its share rounded down or up.
+def proportional_counts(
+    sizes: np.ndarray, class_sizes: np.ndarray, generator: np.random.Generator
+) -> np.ndarray:
+    """(parts, classes) int64: rows sum to `sizes`, columns to at most `class_sizes`,
+    every entry is its share rounded down or up.
 
-    Which shares are rounded up is drawn at random among the ways there are: the vertex of a transport polytope, so whole numbers
-    (controlled rounding: Bacharach, Management Science 12, 1966).
+    Which shares are rounded up is drawn at random among the ways there are: the vertex
+    of a transport polytope, so whole numbers (controlled rounding: Bacharach,
+    Management Science 12, 1966).
     """
     shares = np.multiply.outer(sizes, class_sizes)
     down, rest = np.divmod(shares, class_sizes.sum())
-    costs = generator.random(shares.size)  # drawn even when nothing is rounded, so that what is drawn later does not move
+    # drawn even when nothing is rounded, so that what is drawn later does not move
+    costs = generator.random(shares.size)
     if not rest.any():
         return down
     from scipy.optimize import linprog

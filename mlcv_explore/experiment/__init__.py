@@ -1,1 +1,3 @@
-"""One experiment from settings to verdict: film, runs, studies, jobs, and what identifies them."""
+"""One experiment from settings to verdict: film, runs, studies, jobs, and what
+identifies them.
+"""

@@ -1,4 +1,6 @@
-"""Frames as bytes and back: what travels from worker to page and lies on disk. npz, never pickle."""
+"""Frames as bytes and back: what travels from worker to page and lies on disk. npz,
+never pickle.
+"""
 
 import io
 from collections.abc import Sequence
@@ -9,15 +11,22 @@ import numpy as np
 
 
 def pack(frames: Sequence[Any]) -> bytes:
-    """Frames of one class as compressed npz: every field stacked along a new first axis, (T, …)."""
-    columns = {item.name: np.stack([np.asarray(getattr(frame, item.name)) for frame in frames]) for item in fields(frames[0])}
+    """Frames of one class as compressed npz: every field stacked along a new first
+    axis, (T, …).
+    """
+    columns = {
+        item.name: np.stack([np.asarray(getattr(frame, item.name)) for frame in frames])
+        for item in fields(frames[0])
+    }
     file = io.BytesIO()
     np.savez_compressed(file, **columns)
     return file.getvalue()
 
 
 def unpack(data: bytes, frame: type) -> list[Any]:
-    """The frames again. Raises ValueError when a field of `frame` is missing or the data is not a film."""
+    """The frames again. Raises ValueError when a field of `frame` is missing or the
+    data is not a film.
+    """
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             columns = {item.name: archive[item.name] for item in fields(frame)}
@@ -26,13 +35,18 @@ def unpack(data: bytes, frame: type) -> list[Any]:
     numbers = [item.name for item in fields(frame) if columns[item.name].ndim == 1]
     length = len(columns[fields(frame)[0].name])
     rows = ({name: column[t] for name, column in columns.items()} for t in range(length))
-    return [frame(**{name: value.item() if name in numbers else value for name, value in row.items()}) for row in rows]
+    return [
+        frame(**{name: value.item() if name in numbers else value for name, value in row.items()})
+        for row in rows
+    ]
 
 
 def join(films: Sequence[Sequence[Any]]) -> list[Any]:
-    """Films of equal settings and other seeds as one: arrays are put behind one another on the seed axis.
+    """Films of equal settings and other seeds as one: arrays are put behind one another
+    on the seed axis.
 
-    Only the frames that all films have, so that a film still running can be joined. Raises ValueError on films of different steps.
+    Only the frames that all films have, so that a film still running can be joined.
+    Raises ValueError on films of different steps.
     """
     if len(films) == 1:
         return list(films[0])
@@ -40,12 +54,21 @@ def join(films: Sequence[Sequence[Any]]) -> list[Any]:
     for frames in zip(*films, strict=False):
         if len({(frame.step, frame.steps) for frame in frames}) > 1:
             raise ValueError("Films can be joined only when their frames are at the same steps.")
-        names = [item.name for item in fields(frames[0]) if isinstance(getattr(frames[0], item.name), np.ndarray)]
-        joined.append(replace(frames[0], **{name: np.concatenate([getattr(frame, name) for frame in frames]) for name in names}))
+        names = [
+            item.name for item in fields(frames[0]) if isinstance(getattr(frames[0], item.name), np.ndarray)
+        ]
+        joined.append(
+            replace(
+                frames[0],
+                **{name: np.concatenate([getattr(frame, name) for frame in frames]) for name in names},
+            )
+        )
     return joined
 
 
 def series(frames: Sequence[Any], name: str) -> np.ndarray:
-    """One field over the film with the seed axis first: (S, T, …) for arrays, (T,) for numbers."""
+    """One field over the film with the seed axis first: (S, T, …) for arrays, (T,) for
+    numbers.
+    """
     values = np.stack([np.asarray(getattr(frame, name)) for frame in frames])
     return values if values.ndim == 1 else np.moveaxis(values, 0, 1)

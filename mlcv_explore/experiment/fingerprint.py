@@ -1,10 +1,11 @@
-"""Fingerprint of the code that computes an idea's numbers: its syntax trees, without the words.
+"""Fingerprint of the code that computes an idea's numbers: its syntax trees, without
+the words.
 
 Starting from the idea's settings, `run` and `metrics`, every definition of this package
-that they reach is hashed in the order in which it is reached. Docstrings, comments, annotations,
-messages of errors, labels of settings and the names of modules, functions, classes and constants
-do not count; nor do claims, prior work, charts, pages and the transport of data. The content
-of bundled data sets does.
+that they reach is hashed in the order in which it is reached. Docstrings, comments,
+annotations, messages of errors, labels of settings and the names of modules, functions,
+classes and constants do not count; nor do claims, prior work, charts, pages and the
+transport of data. The content of bundled data sets does.
 """
 
 import ast
@@ -54,9 +55,18 @@ def fingerprint(slug: str) -> str:
 
 
 def trees(slug: str) -> list[str]:
-    """The canonical text of every definition an idea's numbers rest on, in the order reached."""
+    """The canonical text of every definition an idea's numbers rest on, in the order
+    reached.
+    """
     reader = _Reader(f"{ROOT}.ideas.{slug}", idea.path(slug))
-    return [*reader.read(), *(f"{name} {entry.content}" for name, entry in CATALOGUE.items() if entry.content and name in reader.texts)]
+    return [
+        *reader.read(),
+        *(
+            f"{name} {entry.content}"
+            for name, entry in CATALOGUE.items()
+            if entry.content and name in reader.texts
+        ),
+    ]
 
 
 @dataclass(frozen=True)
@@ -90,18 +100,24 @@ class _Reader:
         return found
 
     def module(self, name: str) -> _Module | None:
-        """The module of that name in this package, None where there is none or it is outside."""
+        """The module of that name in this package, None where there is none or it is
+        outside.
+        """
         if name not in self.modules:
             short = name.removeprefix(f"{ROOT}.")
             outside = any(short == each or short.startswith(f"{each}.") for each in OUTSIDE)
             path = None if outside else self.file(name)
-            self.modules[name] = module = None if path is None else _parsed(name, path, path.stat().st_mtime_ns)
+            self.modules[name] = module = (
+                None if path is None else _parsed(name, path, path.stat().st_mtime_ns)
+            )
             for effect in module.effects if module else ():
                 self.reach(module, effect)
         return self.modules[name]
 
     def file(self, name: str) -> Path | None:
-        """A module's file; an idea's own modules lie beside it, also outside the package."""
+        """A module's file; an idea's own modules lie beside it, also outside the
+        package.
+        """
         if name == self.own:
             return self.path
         beside = name.startswith(f"{self.own}.") and self.path.stem == "__init__"
@@ -111,14 +127,18 @@ class _Reader:
         return next((path for path in files if path.is_file()), None)
 
     def reach(self, module: _Module, statement: ast.stmt) -> str:
-        """The reference to a statement, which is read later when it is met for the first time."""
+        """The reference to a statement, which is read later when it is met for the
+        first time.
+        """
         if id(statement) not in self.numbers:
             self.numbers[id(statement)] = len(self.numbers)
             self.waiting.append((module, statement))
         return f"#{self.numbers[id(statement)]}"
 
     def reference(self, module: _Module, name: str, local: dict[str, tuple[str, str]]) -> str:
-        """A name as what it stands for: a definition reached, an outside module, or itself."""
+        """A name as what it stands for: a definition reached, an outside module, or
+        itself.
+        """
         if name in local:
             return self.target(*local[name])
         if name in module.definitions:
@@ -128,7 +148,9 @@ class _Reader:
         return self.target(*module.imports[name]) if name in module.imports else name
 
     def target(self, source: str, name: str) -> str:
-        """What an imported name stands for; a whole module of this package is all that it defines."""
+        """What an imported name stands for; a whole module of this package is all that
+        it defines.
+        """
         if source.split(".")[0] != ROOT:
             return ".".join(filter(None, (source, name)))
         module = self.module(source)
@@ -139,8 +161,12 @@ class _Reader:
             return "outside"
         return " ".join(self.reference(inner, each, {}) for each in inner.definitions)
 
-    def attribute(self, module: _Module, node: ast.Attribute, local: dict[str, tuple[str, str]]) -> str | None:
-        """`alias.name`, where the alias is a module of this package; None for any other attribute."""
+    def attribute(
+        self, module: _Module, node: ast.Attribute, local: dict[str, tuple[str, str]]
+    ) -> str | None:
+        """`alias.name`, where the alias is a module of this package; None for any other
+        attribute.
+        """
         if not isinstance(node.value, ast.Name):
             return None
         source, name = (local | module.imports).get(node.value.id, ("", ""))
@@ -172,7 +198,9 @@ class _Reader:
                 parts += [name, *self.values(module, node, name, value, local)]
         return f"({' '.join(parts)})"
 
-    def values(self, module: _Module, node: ast.AST, name: str, value: object, local: dict[str, tuple[str, str]]) -> Iterator[str]:
+    def values(
+        self, module: _Module, node: ast.AST, name: str, value: object, local: dict[str, tuple[str, str]]
+    ) -> Iterator[str]:
         """The parts of one field of a node."""
         for each in value if isinstance(value, list) else [value]:
             if isinstance(each, ast.AST):
@@ -232,8 +260,15 @@ def _bound(statement: ast.stmt) -> list[str]:
     """The names a statement of the top level binds, in order."""
     if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         return [statement.name]
-    stored = (each for each in ast.walk(statement) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store))
-    inner = {each for part in ast.walk(statement) if isinstance(part, ast.comprehension) for each in ast.walk(part.target)}
+    stored = (
+        each for each in ast.walk(statement) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+    )
+    inner = {
+        each
+        for part in ast.walk(statement)
+        if isinstance(part, ast.comprehension)
+        for each in ast.walk(part.target)
+    }
     return list(dict.fromkeys(each.id for each in stored if each not in inner))
 
 

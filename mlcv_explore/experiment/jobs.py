@@ -1,6 +1,8 @@
-"""Start, join, follow and cancel runs: one engine a server process, on a cluster of its own or on any dask scheduler.
+"""Start, join, follow and cancel runs: one engine a server process, on a cluster of its
+own or on any dask scheduler.
 
-A run that is already kept is served from disk, an equal one under way is joined, and everything else waits its turn.
+A run that is already kept is served from disk, an equal one under way is joined, and
+everything else waits its turn.
 """
 
 import itertools
@@ -35,10 +37,19 @@ FILMS = 64e6  # bytes of ended films kept unpacked, the newest always
 RETURNS = 3  # times a run that never began goes back to the queue when its worker is lost
 ENDED = 200  # ended runs whose state is still told
 ANSWER = 10.0  # seconds a scheduler has to answer
-LOST = "The worker that trained this was lost: it was killed, or needed more than its memory ({memory}). Start again, or make the run smaller."
+LOST = (
+    "The worker that trained this was lost: it was killed, or needed more than its memory ({memory}). Start"
+    " again, or make the run smaller."
+)
 GONE = "The cluster that trained this is gone. Start again: a new one is fetched."
-UNANSWERED = "Nothing can be trained now: the cluster of {where} does not answer; `python -m mlcv_explore doctor` may say why. Start again later."
-OTHER_SOURCES = "The cluster runs other sources than this server, so its numbers are not shown; install the same version on both and start again."
+UNANSWERED = (
+    "Nothing can be trained now: the cluster of {where} does not answer; `python -m mlcv_explore doctor` may"
+    " say why. Start again later."
+)
+OTHER_SOURCES = (
+    "The cluster runs other sources than this server, so its numbers are not shown; install the same version"
+    " on both and start again."
+)
 CLOSED = "Nothing can be trained any more: the server is closing."
 log = logging.getLogger(__name__)
 
@@ -61,7 +72,8 @@ class RunState:
     message: str  # why it failed, or why it could not be kept
     run: Run | None  # once it is finished
     version: int  # grows with every change
-    produced: float  # when the newest frame was made, by the worker's clock, seconds since the epoch; 0 before
+    # when the newest frame was made, by the worker's clock, seconds since the epoch; 0 before
+    produced: float
     received: float  # when it arrived here
 
 
@@ -74,7 +86,8 @@ class _Job:
     order: int = 0
     attempt: str = ""
     status: Status = "waiting"
-    watchers: dict[str, float | None] = field(default_factory=dict)  # visitor → when it left, None while it is there
+    # visitor → when it left, None while it is there
+    watchers: dict[str, float | None] = field(default_factory=dict)
     frames: list[Any] = field(default_factory=list)
     step: int = 0
     steps: int = 0
@@ -96,12 +109,21 @@ class _Job:
 
 
 class Jobs:
-    """The job engine. Safe to call from any thread; everything slow happens on first use or in `warm`."""
+    """The job engine. Safe to call from any thread; everything slow happens on first
+    use or in `warm`.
+    """
 
     def __init__(
-        self, scheduler: str | None = None, processes: bool = True, workers: int | None = None, grace: float = GRACE, root: Path | None = None
+        self,
+        scheduler: str | None = None,
+        processes: bool = True,
+        workers: int | None = None,
+        grace: float = GRACE,
+        root: Path | None = None,
     ) -> None:
-        """A scheduler's address (default MLCV_SCHEDULER), or a cluster of this machine's own; without processes it runs in this one, for tests."""
+        """A scheduler's address (default MLCV_SCHEDULER), or a cluster of this
+        machine's own; without processes it runs in this one, for tests.
+        """
         self._scheduler = scheduler or os.environ.get("MLCV_SCHEDULER")
         self._processes, self._workers, self._grace, self._root = processes, workers, grace, root
         self._lock = threading.RLock()
@@ -121,7 +143,9 @@ class Jobs:
         self._connected()
 
     def start(self, slug: str, config: Config, seeds: Sequence[int], visitor: str) -> str:
-        """The identity of a run that is kept, joined or newly started. Raises Busy, one sentence, when too many wait."""
+        """The identity of a run that is kept, joined or newly started. Raises Busy, one
+        sentence, when too many wait.
+        """
         run_id = runs.identity(slug, config, seeds)
         with self._lock:
             if self._joined(run_id, visitor):
@@ -143,14 +167,30 @@ class Jobs:
             job = self._jobs.get(run_id)
             if job is None:
                 return None
-            ahead = sum(other.live and other.order < job.order for other in self._jobs.values()) if job.status == "waiting" else 0
+            ahead = (
+                sum(other.live and other.order < job.order for other in self._jobs.values())
+                if job.status == "waiting"
+                else 0
+            )
             now = time.time()
             elapsed = job.run.seconds if job.run else ((job.ended or now) - job.began if job.began else 0.0)
-            shown = (job.id, job.status, ahead, job.step, job.steps, elapsed, _seconds_left(job, now), job.message, job.run)
+            shown = (
+                job.id,
+                job.status,
+                ahead,
+                job.step,
+                job.steps,
+                elapsed,
+                _seconds_left(job, now),
+                job.message,
+                job.run,
+            )
             return RunState(*shown, job.version, job.produced, job.received)
 
     def frames(self, run_id: str) -> list[Any]:
-        """The film so far, or the whole film of a finished run. Raises DamagedRun when a kept film cannot be read."""
+        """The film so far, or the whole film of a finished run. Raises DamagedRun when
+        a kept film cannot be read.
+        """
         with self._lock:
             job = self._jobs.get(run_id)
             if job is None:
@@ -175,14 +215,18 @@ class Jobs:
                 job.watchers[visitor] = None
 
     def leave(self, visitor: str) -> None:
-        """The visitor is gone; runs nobody else follows are cancelled after the grace time."""
+        """The visitor is gone; runs nobody else follows are cancelled after the grace
+        time.
+        """
         with self._lock:
             for job in self._jobs.values():
                 if visitor in job.watchers:
                     job.watchers[visitor] = time.time()
 
     def cancel(self, run_id: str, visitor: str) -> bool:
-        """End a run; when others follow it, only this visitor leaves, and False is returned."""
+        """End a run; when others follow it, only this visitor leaves, and False is
+        returned.
+        """
         with self._lock:
             job = self._jobs.get(run_id)
             if job is None or not job.live:
@@ -209,14 +253,20 @@ class Jobs:
         _close(client, process, cluster)
 
     def _joined(self, run_id: str, visitor: str) -> bool:
-        """Whether the run is under way, and this visitor follows it now, or its film is at hand."""
+        """Whether the run is under way, and this visitor follows it now, or its film is
+        at hand.
+        """
         job = self._jobs.get(run_id)
         if job is None:
             return False
         if job.live and not job.cancelled:
             job.watchers[visitor] = None
             return True
-        return job.status == "finished" and run_id in self._films and (not job.run.folder.name or job.run.folder.is_dir())
+        return (
+            job.status == "finished"
+            and run_id in self._films
+            and (not job.run.folder.name or job.run.folder.is_dir())
+        )
 
     def _from_disk(self, run_id: str, slug: str, config: Config, seeds: tuple[int, ...]) -> bool:
         """Whether the run was kept, and its film is whole: then it is at hand."""
@@ -230,16 +280,25 @@ class Jobs:
             return False
         with self._lock:
             last = frames[-1]
-            self._remember(_Job(run_id, slug, config, seeds, status="finished", run=kept, step=last.step, steps=last.steps))
+            self._remember(
+                _Job(
+                    run_id, slug, config, seeds, status="finished", run=kept, step=last.step, steps=last.steps
+                )
+            )
             self._shelve(run_id, frames)
         return True
 
     def _submit(self, client: "Client", job: _Job) -> None:
-        """Hand a run to the cluster under a key that no other attempt ever had: an equal key would be answered from the first."""
+        """Hand a run to the cluster under a key that no other attempt ever had: an
+        equal key would be answered from the first.
+        """
         job.attempt = f"{job.id}-{uuid.uuid4().hex}"
         values = job.config.model_dump()
         about = (job.id, job.attempt, job.slug, values, job.seeds)
-        job.future = client.submit(worker.work, *about, key=job.attempt, pure=False, retries=0, priority=-job.order)  # first come, first served
+        # first come, first served
+        job.future = client.submit(
+            worker.work, *about, key=job.attempt, pure=False, retries=0, priority=-job.order
+        )
         job.future.add_done_callback(lambda future: self._ended(job, future))
 
     def _admit(self, visitor: str) -> None:
@@ -247,9 +306,14 @@ class Jobs:
         own = sum(visitor in job.watchers for job in waiting)
         live = sum(job.live for job in self._jobs.values())
         if own >= OWN_WAITING:
-            raise Busy(f"Busy: you have {own} runs waiting, and {live} runs are ahead of a new one; wait for one, or cancel it.")
+            raise Busy(
+                f"Busy: you have {own} runs waiting, and {live} runs are ahead of a new one; wait for one, or"
+                " cancel it."
+            )
         if len(waiting) >= ALL_WAITING:
-            raise Busy(f"Busy: {live} runs are ahead of yours and no more are taken; try again in some minutes.")
+            raise Busy(
+                f"Busy: {live} runs are ahead of yours and no more are taken; try again in some minutes."
+            )
 
     def _remember(self, job: _Job) -> None:
         known = self._jobs.pop(job.id, None)
@@ -269,16 +333,23 @@ class Jobs:
             del sizes[self._films.popitem(last=False)[0]]
 
     def _connected(self) -> "Client":
-        """The client, made anew when the cluster was never there or is gone. Raises Busy, one sentence, when there is none."""
+        """The client, made anew when the cluster was never there or is gone. Raises
+        Busy, one sentence, when there is none.
+        """
         with self._connecting:
             if self._closed.is_set():
                 raise Busy(CLOSED)
-            if self._client is not None and self._client.status == "running" and (self._process is None or self._process.poll() is None):
+            if (
+                self._client is not None
+                and self._client.status == "running"
+                and (self._process is None or self._process.poll() is None)
+            ):
                 return self._client
             self._drop()
             from distributed import Client
 
-            logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # a cluster that is gone is told to the reader, in a sentence
+            # a cluster that is gone is told to the reader, in a sentence
+            logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
             try:
                 address = self._scheduler or (self._own_process() if self._processes else self._own_cluster())
                 client = Client(address, set_as_default=False, timeout=ANSWER, name="mlcv-explore")
@@ -296,13 +367,20 @@ class Jobs:
             return client
 
     def _own_process(self) -> str:
-        """`python -m mlcv_explore.compute`, which ends with this process: its standard input is held open by us."""
+        """`python -m mlcv_explore.compute`, which ends with this process: its standard
+        input is held open by us.
+        """
         flags = ["--workers", str(self._workers)] if self._workers else []
         self._process = subprocess.Popen(
             [sys.executable, "-m", "mlcv_explore.experiment.worker", *flags],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(fingerprint.PACKAGE.parent), os.environ.get("PYTHONPATH"))))},
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(
+                    filter(None, (str(fingerprint.PACKAGE.parent), os.environ.get("PYTHONPATH")))
+                ),
+            },
             start_new_session=True,  # Ctrl-C ends the server, and the server ends this
         )
         line = self._process.stdout.readline()
@@ -316,7 +394,12 @@ class Jobs:
 
         with dask.config.set(worker.SETTINGS):
             self._cluster = LocalCluster(
-                n_workers=self._workers or 1, threads_per_worker=1, processes=False, dashboard_address=None, protocol="tcp", host="127.0.0.1"
+                n_workers=self._workers or 1,
+                threads_per_worker=1,
+                processes=False,
+                dashboard_address=None,
+                protocol="tcp",
+                host="127.0.0.1",
             )
         return self._cluster.scheduler_address
 
@@ -344,7 +427,9 @@ class Jobs:
                 job.first = None
                 job.frames = [] if news["steps"] == 0 else job.frames
             if news["count"]:
-                job.frames = _since_it_went_back([*job.frames, *film.unpack(news["film"], idea.load(job.slug).frame)])
+                job.frames = _since_it_went_back(
+                    [*job.frames, *film.unpack(news["film"], idea.load(job.slug).frame)]
+                )
             if news["steps"]:
                 job.produced, job.received = news["produced"], time.time()
                 job.first = job.first or (job.received, news["step"])
@@ -357,7 +442,11 @@ class Jobs:
             self._settle(job, future)
         except Exception as error:
             log.exception("The run %s could not be taken in", job.id)
-            self._finish_with(job, "failed", f"The run ended, but its film could not be read ({type(error).__name__}: {error}).")
+            self._finish_with(
+                job,
+                "failed",
+                f"The run ended, but its film could not be read ({type(error).__name__}: {error}).",
+            )
 
     def _settle(self, job: _Job, future: "Future") -> None:
         from distributed.scheduler import KilledWorker
@@ -378,7 +467,9 @@ class Jobs:
             self._finish_with(job, "failed", _sentence(error))
 
     def _return(self, job: _Job) -> bool:
-        """Put a run that only waited at a lost worker back into the queue: the scheduler blames all that were there."""
+        """Put a run that only waited at a lost worker back into the queue: the
+        scheduler blames all that were there.
+        """
         with self._lock:
             if not job.live or job.status != "waiting" or job.returned == RETURNS or self._client is None:
                 return False
@@ -392,7 +483,10 @@ class Jobs:
             self._finish_with(job, "failed", OTHER_SOURCES)
             return
         frames = film.unpack(outcome["film"], idea.load(job.slug).frame)
-        run, message = runs.of(job.slug, job.config, job.seeds, frames, outcome["seconds"], outcome["device"]), ""
+        run, message = (
+            runs.of(job.slug, job.config, job.seeds, frames, outcome["seconds"], outcome["device"]),
+            "",
+        )
         try:
             run = runs.write(run, outcome["film"], root=self._root)
         except NotKept as error:
@@ -411,7 +505,12 @@ class Jobs:
     def _end(self, job: _Job, status: Status, message: str) -> None:
         if status != "finished" and job.frames and self._jobs.get(job.id) is job:
             self._shelve(job.id, job.frames)
-        job.status, job.message, job.ended, job.future = status, "" if status == "cancelled" else message, time.time(), None
+        job.status, job.message, job.ended, job.future = (
+            status,
+            "" if status == "cancelled" else message,
+            time.time(),
+            None,
+        )
         job.frames = []
         job.version += 1
 
@@ -434,7 +533,9 @@ class Jobs:
         threading.Thread(target=tell, name="cancel", daemon=True).start()
 
     def _tend(self) -> None:
-        """Twice a second: runs nobody follows, runs that will not end, a cluster that is gone."""
+        """Twice a second: runs nobody follows, runs that will not end, a cluster that
+        is gone.
+        """
         while not self._closed.wait(0.5):
             with self._lock:
                 client, process = self._client, self._process
@@ -455,10 +556,16 @@ class Jobs:
                 self._restart(client, stuck)
 
     def _restart(self, client: "Client", stuck: list[_Job]) -> None:
-        """Take the workers of runs that did not end by themselves, and give fresh ones in their place."""
+        """Take the workers of runs that did not end by themselves, and give fresh ones
+        in their place.
+        """
         try:
             attempts = {job.attempt for job in stuck}
-            busy = [worker for worker, keys in client.processing().items() if attempts & {str(key) for key in keys}]
+            busy = [
+                worker
+                for worker, keys in client.processing().items()
+                if attempts & {str(key) for key in keys}
+            ]
             for job in stuck:
                 self._finish_with(job, "cancelled", "")
             if busy:
@@ -470,18 +577,26 @@ class Jobs:
 def _seconds_left(job: _Job, now: float) -> float | None:
     if job.status != "running" or job.first is None or job.step <= job.first[1]:
         return None
-    return (job.received - job.first[0]) / (job.step - job.first[1]) * (job.steps - job.step) - (now - job.received)
+    return (job.received - job.first[0]) / (job.step - job.first[1]) * (job.steps - job.step) - (
+        now - job.received
+    )
 
 
 def _since_it_went_back(frames: list[Any]) -> list[Any]:
-    """The film from its last step that is not behind the one before: what came earlier belongs to a beginning that was lost."""
+    """The film from its last step that is not behind the one before: what came earlier
+    belongs to a beginning that was lost.
+    """
     starts = [index for index in range(1, len(frames)) if frames[index].step < frames[index - 1].step]
     return frames[starts[-1] :] if starts else frames
 
 
 def _film_bytes(frames: list[Any]) -> int:
     """Of one frame times their number: the frames of a film are alike."""
-    return sum(getattr(value, "nbytes", 32) for value in vars(frames[-1]).values()) * len(frames) if frames else 0
+    return (
+        sum(getattr(value, "nbytes", 32) for value in vars(frames[-1]).values()) * len(frames)
+        if frames
+        else 0
+    )
 
 
 def _sentence(error: BaseException | None) -> str:
@@ -495,7 +610,10 @@ def _sentence(error: BaseException | None) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, (ValueError, ArithmeticError)) and text:
         return text
-    return f"The run stopped with an unexpected error ({type(error).__name__}: {text}). Start again; if it stays, the server's log says where."
+    return (
+        f"The run stopped with an unexpected error ({type(error).__name__}: {text}). Start again; if it"
+        " stays, the server's log says where."
+    )
 
 
 def _close(client: "Client | None", process: subprocess.Popen | None, cluster: "LocalCluster | None") -> None:

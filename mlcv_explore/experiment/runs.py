@@ -1,6 +1,7 @@
 """Every finished run, on disk: one folder a run, and the folders are the index.
 
-A run is written under a temporary name, synced and renamed: after a crash, a full disk, or two writers at once it is whole or absent.
+A run is written under a temporary name, synced and renamed: after a crash, a full disk,
+or two writers at once it is whole or absent.
 """
 
 import hashlib
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     import numpy as np
     from pydantic import TypeAdapter
 
-# What only shows, carries, keeps or judges a film: an edit there does not change the film or its metrics, and verdicts are decided again from these
+# What only shows, carries, keeps or judges a film: an edit there does not change the film or its
+# metrics, and verdicts are decided again from these
 LIBRARIES = ("mlcv-explore", "numpy", "torch")
 DEFAULT_LIMIT = 2048.0  # megabytes
 UNFINISHED = ".part-"  # how the name of a folder begins that is being written or removed
@@ -61,7 +63,8 @@ class Run:
     versions: dict[str, str]
     device: str
     fingerprint: str  # of the sources that made it
-    metrics: dict[str, dict[str, float | list[float | None] | None]]  # name → mean, low, high, per_seed; undefined is None
+    # name → mean, low, high, per_seed; undefined is None
+    metrics: dict[str, dict[str, float | list[float | None] | None]]
     verdicts: list[dict[str, Any]]
     film_bytes: int = 0
     film_sha256: str = ""
@@ -82,10 +85,14 @@ class Damaged:
 
 
 def home() -> Path:
-    """The folder in which runs, downloads and kept arrays lie: MLCV_HOME, or the platform's user data folder."""
+    """The folder in which runs, downloads and kept arrays lie: MLCV_HOME, or the
+    platform's user data folder.
+    """
     import platformdirs
 
-    return Path(os.environ.get("MLCV_HOME") or platformdirs.user_data_dir("mlcv-explore", appauthor=False)).expanduser()
+    return Path(
+        os.environ.get("MLCV_HOME") or platformdirs.user_data_dir("mlcv-explore", appauthor=False)
+    ).expanduser()
 
 
 def runs_folder() -> Path:
@@ -99,8 +106,12 @@ def identity(slug: str, config: Config, seeds: Sequence[int], made_by: str | Non
     return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
 
 
-def of(slug: str, config: Config, seeds: Sequence[int], film: Film, seconds: float, device: str = "cpu") -> Run:
-    """The record of a finished film: its metrics with 95 % intervals, and the verdict of every claim that one run can decide."""
+def of(
+    slug: str, config: Config, seeds: Sequence[int], film: Film, seconds: float, device: str = "cpu"
+) -> Run:
+    """The record of a finished film: its metrics with 95 % intervals, and the verdict
+    of every claim that one run can decide.
+    """
     subject = idea.load(slug)
     columns = subject.metrics(config, film)
     return Run(
@@ -119,24 +130,32 @@ def of(slug: str, config: Config, seeds: Sequence[int], film: Film, seconds: flo
     )
 
 
-def decided(subject: Idea, config: Config, columns: Mapping[str, "np.ndarray"], look: int = 1, looks: int = 1) -> list[statistics.Verdict]:
-    """The verdicts of the claims whose arms all are arms of a run that has what they take for granted, in their order."""
+def decided(
+    subject: Idea, config: Config, columns: Mapping[str, "np.ndarray"], look: int = 1, looks: int = 1
+) -> list[statistics.Verdict]:
+    """The verdicts of the claims whose arms all are arms of a run that has what they
+    take for granted, in their order.
+    """
     verdicts = []
     for claim in subject.claims:
         if any(getattr(config, name) != value for name, value in claim.when):
             continue
         arms = {arm: columns.get(f"{arm}_{claim.measure}") for pair in claim.contrasts for arm in pair}
         if all(values is not None for values in arms.values()):
-            verdicts.append(statistics.decide(claim, arms, look=look, looks=looks, split=subject.resampled(config)))
+            verdicts.append(
+                statistics.decide(claim, arms, look=look, looks=looks, split=subject.resampled(config))
+            )
     return verdicts
 
 
 @cache
 def versions() -> dict[str, str]:
-    """Of Python, of the libraries and of the processor: what a number depends on, to its last bits.
+    """Of Python, of the libraries and of the processor: what a number depends on, to
+    its last bits.
 
-    The processor's vector instructions are named, and all that is known of it (caches and cores too) is told apart by 8 hexadecimal digits: one set
-    of instructions was seen to train classifiers that are 3 points apart on two machines.
+    The processor's vector instructions are named, and all that is known of it (caches
+    and cores too) is told apart by 8 hexadecimal digits: one set of instructions was
+    seen to train classifiers that are 3 points apart on two machines.
     """
     import torch
 
@@ -147,11 +166,17 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:  # this package itself, run from its folder
             continue
     known = json.dumps(dict(torch.cpu.get_capabilities()), sort_keys=True).encode()
-    return found | {"instructions": torch.backends.cpu.get_cpu_capability(), "processor": hashlib.blake2b(known, digest_size=4).hexdigest()}
+    return found | {
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "processor": hashlib.blake2b(known, digest_size=4).hexdigest(),
+    }
 
 
-def write(run: Run, film: bytes, weights: "Mapping[str, np.ndarray] | None" = None, root: Path | None = None) -> Run:
-    """Keep a run; returns it with its folder. If an equal one is there already, that whole copy stays and is returned.
+def write(
+    run: Run, film: bytes, weights: "Mapping[str, np.ndarray] | None" = None, root: Path | None = None
+) -> Run:
+    """Keep a run; returns it with its folder. If an equal one is there already, that
+    whole copy stays and is returned.
 
     Raises NotKept, one sentence, when it cannot be written; nothing half-written stays.
     """
@@ -174,7 +199,8 @@ def write(run: Run, film: bytes, weights: "Mapping[str, np.ndarray] | None" = No
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
         raise NotKept(
-            f"The run could not be kept in {root.name}: {error.strerror or error}; free some space or set MLCV_HOME to a folder that can be written."
+            f"The run could not be kept in {root.name}: {error.strerror or error}; free some space or set"
+            " MLCV_HOME to a folder that can be written."
         ) from error
     if kept is not None:
         shutil.rmtree(part, ignore_errors=True)
@@ -185,7 +211,9 @@ def write(run: Run, film: bytes, weights: "Mapping[str, np.ndarray] | None" = No
 
 
 def read(folder: Path) -> Run:
-    """The run in a folder; the film is not read, only its size compared. Raises DamagedRun."""
+    """The run in a folder; the film is not read, only its size compared. Raises
+    DamagedRun.
+    """
     try:
         record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         run = replace(_record().validate_python(record), folder=folder)
@@ -200,13 +228,19 @@ def read(folder: Path) -> Run:
 
 
 def film_bytes(run: Run) -> bytes:
-    """The film as it was written. Raises DamagedRun when its checksum is another one, or it is gone."""
+    """The film as it was written. Raises DamagedRun when its checksum is another one,
+    or it is gone.
+    """
     try:
         film = (run.folder / "film.npz").read_bytes()
     except OSError as error:
-        raise DamagedRun(f"The film of {run.folder.name} cannot be read ({error.strerror or error}).") from error
+        raise DamagedRun(
+            f"The film of {run.folder.name} cannot be read ({error.strerror or error})."
+        ) from error
     if hashlib.sha256(film).hexdigest() != run.film_sha256:
-        raise DamagedRun(f"The film of {run.folder.name} is damaged: its checksum is not the one that was written.")
+        raise DamagedRun(
+            f"The film of {run.folder.name} is damaged: its checksum is not the one that was written."
+        )
     return film
 
 
@@ -233,7 +267,9 @@ def find(run_id: str, root: Path | None = None) -> Run | None:
 
 
 def recorded(slug: str) -> Run | None:
-    """The default run that ships with an idea, or None when there is none that is whole."""
+    """The default run that ships with an idea, or None when there is none that is
+    whole.
+    """
     try:
         return read(idea.ASSETS / slug / "default")
     except DamagedRun:
@@ -246,7 +282,9 @@ def delete(run: Run) -> None:
 
 
 def as_zip(run: Run) -> bytes:
-    """A run to take along: record, film, settings, weights if there are any, and the command that makes it again."""
+    """A run to take along: record, film, settings, weights if there are any, and the
+    command that makes it again.
+    """
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(run.folder.iterdir()):
@@ -272,7 +310,9 @@ def limit_megabytes() -> float:
 
 
 def limit(megabytes: float, spare: str = "", root: Path | None = None) -> None:
-    """Delete the oldest runs until the rest fits, never the newest nor the one to spare; clear away what was never finished."""
+    """Delete the oldest runs until the rest fits, never the newest nor the one to
+    spare; clear away what was never finished.
+    """
     root = runs_folder() if root is None else root
     for part in _folders(root, unfinished=True):
         if time.time() - _modified(part) > ABANDONED:
@@ -296,7 +336,9 @@ def _record() -> "TypeAdapter[Run]":
 
 
 def _put(part: Path, folder: Path) -> Run | None:
-    """Rename what was written into its place; returns the whole run that is there already. A damaged one makes way."""
+    """Rename what was written into its place; returns the whole run that is there
+    already. A damaged one makes way.
+    """
     for _ in range(3):  # other processes may put and remove folders meanwhile
         with suppress(OSError):
             os.rename(part, folder)
@@ -311,7 +353,9 @@ def _put(part: Path, folder: Path) -> Run | None:
 
 
 def _remove(folder: Path) -> None:
-    """Take a folder away at once, then its files: a process that is killed meanwhile leaves no half of a run."""
+    """Take a folder away at once, then its files: a process that is killed meanwhile
+    leaves no half of a run.
+    """
     aside = folder.with_name(f"{UNFINISHED}{uuid.uuid4().hex}")
     with suppress(OSError):  # gone already
         os.rename(folder, aside)
@@ -319,7 +363,11 @@ def _remove(folder: Path) -> None:
 
 
 def _metric(column: "np.ndarray", split: statistics.Split | None) -> dict[str, Any]:
-    interval = statistics.resampled_interval(column, split.train, split.test) if split else statistics.t_interval(column)
+    interval = (
+        statistics.resampled_interval(column, split.train, split.test)
+        if split
+        else statistics.t_interval(column)
+    )
     bounds = {name: value for name, value in interval.as_json().items() if name != "n"}
     return {**bounds, "per_seed": [float(value) if math.isfinite(value) else None for value in column]}
 
@@ -331,7 +379,9 @@ def _text(run: Run) -> str:
 
 def _readme(run: Run) -> str:
     flags = " ".join(f"--{name} {shlex.quote(str(value))}" for name, value in run.config.items())
-    command = f"python -m mlcv_explore run {run.slug} {flags} --seeds {len(run.seeds)} --first-seed {run.seeds[0]}"
+    command = (
+        f"python -m mlcv_explore run {run.slug} {flags} --seeds {len(run.seeds)} --first-seed {run.seeds[0]}"
+    )
     return (
         f"A run of mlcv-explore, made by the sources {run.fingerprint}.\nThe same again:\n\n{command}\n\n"
         "film.npz holds the frames: numpy.load(..., allow_pickle=False).\n"
@@ -340,7 +390,11 @@ def _readme(run: Run) -> str:
 
 def _folders(root: Path, unfinished: bool = False) -> list[Path]:
     try:
-        return [path for path in root.iterdir() if path.is_dir() and path.name.startswith(UNFINISHED if unfinished else ".") == unfinished]
+        return [
+            path
+            for path in root.iterdir()
+            if path.is_dir() and path.name.startswith(UNFINISHED if unfinished else ".") == unfinished
+        ]
     except OSError:  # there is none yet
         return []
 

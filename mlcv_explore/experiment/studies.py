@@ -1,4 +1,6 @@
-"""The evidence of an idea: a study's cells run over workers, kept as they finish, and what their rows decide."""
+"""The evidence of an idea: a study's cells run over workers, kept as they finish, and
+what their rows decide.
+"""
 
 import csv
 import dataclasses
@@ -23,15 +25,19 @@ if TYPE_CHECKING:
 
 Outcome = dict[
     str, Any
-]  # {"metrics": {name: [number or None, one a seed]}, "failed": {seed as text: sentence}, "seconds": float, "fingerprint": text}
-Row = dict[str, Any]  # claim, arm, settings that vary, seed, measure, value; a value that is undefined is None
+    # {"metrics": {name: [number or None, one a seed]}, "failed": {seed as text: sentence}, "seconds":
+    # float, "fingerprint": text}
+]
+# claim, arm, settings that vary, seed, measure, value; a value that is undefined is None
+Row = dict[str, Any]
 
 
 def perform(slug: str, values: Mapping[str, Any], seeds: Sequence[int]) -> Outcome:
     """One cell, run in a worker on one thread; what an idea prints goes to stderr.
 
-    When an arm stops with a FloatingPointError the seeds are run one by one: those that end well keep their numbers, the
-    others have none, in no arm, and are recorded as failed.
+    When an arm stops with a FloatingPointError the seeds are run one by one: those that
+    end well keep their numbers, the others have none, in no arm, and are recorded as
+    failed.
     """
     import torch
 
@@ -41,17 +47,29 @@ def perform(slug: str, values: Mapping[str, Any], seeds: Sequence[int]) -> Outco
     try:
         with redirect_stdout(sys.stderr):
             film = list(subject.run(config, tuple(seeds)))
-        metrics = {name: [_number(value) for value in column] for name, column in subject.metrics(config, film).items()}
+        metrics = {
+            name: [_number(value) for value in column]
+            for name, column in subject.metrics(config, film).items()
+        }
         failed = {}
     except FloatingPointError as error:
         if len(seeds) > 1:
             return _joined(slug, [perform(slug, values, (seed,)) for seed in seeds])
         metrics, failed = {}, {str(seeds[0]): str(error)}
-    return {"metrics": metrics, "failed": failed, "seconds": time.perf_counter() - started, "fingerprint": fingerprint.fingerprint(slug)}
+    return {
+        "metrics": metrics,
+        "failed": failed,
+        "seconds": time.perf_counter() - started,
+        "fingerprint": fingerprint.fingerprint(slug),
+    }
 
 
-def outcomes(slug: str, configs: Sequence[Config], seeds: Sequence[int], client: "Client") -> Iterator[tuple[Config, Outcome]]:
-    """Every configuration's outcome, those kept from an earlier call first, the others as they finish."""
+def outcomes(
+    slug: str, configs: Sequence[Config], seeds: Sequence[int], client: "Client"
+) -> Iterator[tuple[Config, Outcome]]:
+    """Every configuration's outcome, those kept from an earlier call first, the others
+    as they finish.
+    """
     from distributed import KilledWorker, as_completed
 
     missing = []
@@ -61,17 +79,24 @@ def outcomes(slug: str, configs: Sequence[Config], seeds: Sequence[int], client:
             missing.append(config)
         else:
             yield config, kept
-    futures = {client.submit(perform, slug, config.model_dump(), tuple(seeds), pure=False): config for config in missing}
+    futures = {
+        client.submit(perform, slug, config.model_dump(), tuple(seeds), pure=False): config
+        for config in missing
+    }
     for future in as_completed(futures, loop=client.loop):
         try:
             outcome = future.result()
         except KilledWorker as error:
             changed = futures[future].changed() or "the defaults"
             raise ConnectionError(
-                f"The worker that ran {slug} with {changed} was lost, probably out of memory; the cells that ended are kept."
+                f"The worker that ran {slug} with {changed} was lost, probably out of memory; the cells that"
+                " ended are kept."
             ) from error
         if outcome["fingerprint"] != fingerprint.fingerprint(slug):
-            raise ConnectionError("A worker has other sources than this machine: bring both to the same version, then start again.")
+            raise ConnectionError(
+                "A worker has other sources than this machine: bring both to the same version, then start"
+                " again."
+            )
         _keep(slug, futures[future], seeds, outcome)
         yield futures[future], outcome
 
@@ -82,9 +107,11 @@ def cell_configs(study: Study) -> list[Config]:
 
 
 def rows(study: Study, found: Mapping[str, Outcome]) -> list[Row]:
-    """The study as a long table, in the order of its cells; `found` maps a config's key to its outcome.
+    """The study as a long table, in the order of its cells; `found` maps a config's key
+    to its outcome.
 
-    A metric is called "<arm>_<measure>" and a measure is one word, so the last underscore parts them.
+    A metric is called "<arm>_<measure>" and a measure is one word, so the last
+    underscore parts them.
     """
     varying = varying_settings(study)
     table = []
@@ -93,33 +120,61 @@ def rows(study: Study, found: Mapping[str, Outcome]) -> list[Row]:
         for arm, source in cell.arms.items():
             for measure, column in _columns(found[cell.config.key()], source, study.seeds).items():
                 for seed, value in zip(study.seeds, column, strict=True):
-                    table.append({"claim": cell.claim, "arm": arm, **settings, "seed": seed, "measure": measure, "value": value})
+                    table.append(
+                        {
+                            "claim": cell.claim,
+                            "arm": arm,
+                            **settings,
+                            "seed": seed,
+                            "measure": measure,
+                            "value": value,
+                        }
+                    )
     return table
 
 
 def varying_settings(study: Study) -> list[str]:
     """The settings that differ between cells, in the order they were declared."""
     cells = study.cells
-    return [item.name for item in cells[0].config.settings() if len({getattr(cell.config, item.name) for cell in cells}) > 1]
+    return [
+        item.name
+        for item in cells[0].config.settings()
+        if len({getattr(cell.config, item.name) for cell in cells}) > 1
+    ]
 
 
 def verdicts(subject: Idea, study: Study, table: Sequence[Row]) -> list[dict[str, Any]]:
-    """What the rows decide, one look, in the order of the claims; a claim without rows is undecided at n = 0."""
+    """What the rows decide, one look, in the order of the claims; a claim without rows
+    is undecided at n = 0.
+    """
     splits = {cell.claim: subject.resampled(cell.config) for cell in study.cells}
-    return [statistics.decide(claim, _per_seed(claim, table), split=splits.get(claim.name)).as_json() for claim in subject.claims]
+    return [
+        statistics.decide(claim, _per_seed(claim, table), split=splits.get(claim.name)).as_json()
+        for claim in subject.claims
+    ]
 
 
-def write(folder: Path, study: Study, subject: Idea, table: Sequence[Row], about: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """`<study>.csv` and `<study>.json` into the folder, each whole or not at all; returns the verdicts."""
+def write(
+    folder: Path, study: Study, subject: Idea, table: Sequence[Row], about: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """`<study>.csv` and `<study>.json` into the folder, each whole or not at all;
+    returns the verdicts.
+    """
     decided = verdicts(subject, study, table)
-    record = {"study": study.name, "seeds": list(study.seeds), "claims": [dataclasses.asdict(claim) for claim in subject.claims]}
+    record = {
+        "study": study.name,
+        "seeds": list(study.seeds),
+        "claims": [dataclasses.asdict(claim) for claim in subject.claims],
+    }
     text = json.dumps({**record, "verdicts": decided, **about}, indent=1, ensure_ascii=False, allow_nan=False)
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f".{study.name}.csv.part"
     with part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(table[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows({**row, "value": "" if row["value"] is None else f"{row['value']:.10g}"} for row in table)
+        writer.writerows(
+            {**row, "value": "" if row["value"] is None else f"{row['value']:.10g}"} for row in table
+        )
     os.replace(part, folder / f"{study.name}.csv")
     _write_whole(folder / f"{study.name}.json", text)
     return decided
@@ -128,7 +183,10 @@ def write(folder: Path, study: Study, subject: Idea, table: Sequence[Row], about
 def read(folder: Path, study: Study) -> list[Row]:
     """The rows that were written for a study; settings stay text."""
     with (folder / f"{study.name}.csv").open(encoding="utf-8", newline="") as file:
-        return [{**row, "seed": int(row["seed"]), "value": float(row["value"]) if row["value"] else None} for row in csv.DictReader(file)]
+        return [
+            {**row, "seed": int(row["seed"]), "value": float(row["value"]) if row["value"] else None}
+            for row in csv.DictReader(file)
+        ]
 
 
 def first_cells(study: Study, count: int) -> Study:
@@ -139,21 +197,29 @@ def first_cells(study: Study, count: int) -> Study:
 def changed(study: Study, changes: Mapping[str, Any], seeds: int | None) -> Study:
     """The study with other settings in every cell, or another number of seeds."""
     cells = tuple(dataclasses.replace(cell, config=cell.config.replace(**changes)) for cell in study.cells)
-    return dataclasses.replace(study, cells=cells, seeds=study.seeds if seeds is None else tuple(range(seeds)))
+    return dataclasses.replace(
+        study, cells=cells, seeds=study.seeds if seeds is None else tuple(range(seeds))
+    )
 
 
 def _columns(outcome: Outcome, arm: str, seeds: Sequence[int]) -> dict[str, list[float | None]]:
     split = {name: name.rpartition("_") for name in outcome["metrics"]}
-    columns = {measure: outcome["metrics"][name] for name, (prefix, _, measure) in split.items() if prefix == arm}
+    columns = {
+        measure: outcome["metrics"][name] for name, (prefix, _, measure) in split.items() if prefix == arm
+    }
     if outcome["failed"]:
         columns["diverged"] = [float(str(seed) in outcome["failed"]) for seed in seeds]
     if not columns:
-        raise ValueError(f"The run has no metric of the arm {arm!r}; its metrics are {', '.join(outcome['metrics'])}.")
+        raise ValueError(
+            f"The run has no metric of the arm {arm!r}; its metrics are {', '.join(outcome['metrics'])}."
+        )
     return columns
 
 
 def _per_seed(claim: Claim, table: Sequence[Row]) -> dict[str, Any]:
-    """The claim's measure for each of its arms, (S,) float64 with NaN for what is undefined."""
+    """The claim's measure for each of its arms, (S,) float64 with NaN for what is
+    undefined.
+    """
     import numpy as np
 
     found: dict[str, dict[int, float]] = {arm: {} for pair in claim.contrasts for arm in pair}
@@ -161,7 +227,10 @@ def _per_seed(claim: Claim, table: Sequence[Row]) -> dict[str, Any]:
         if row["claim"] == claim.name and row["measure"] == claim.measure and row["arm"] in found:
             value = math.nan if row["value"] is None else row["value"]
             if row["seed"] in found[row["arm"]]:
-                raise ValueError(f"The claim {claim.name!r} has two numbers for the arm {row['arm']!r} and seed {row['seed']}.")
+                raise ValueError(
+                    f"The claim {claim.name!r} has two numbers for the arm {row['arm']!r} and seed"
+                    f" {row['seed']}."
+                )
             found[row["arm"]][row["seed"]] = value
     seeds = sorted({seed for values in found.values() for seed in values})
     return {arm: np.array([values.get(seed, math.nan) for seed in seeds]) for arm, values in found.items()}
@@ -173,7 +242,12 @@ def _joined(slug: str, outcomes: Sequence[Outcome]) -> Outcome:
     metrics = {name: [outcome["metrics"].get(name, [None])[0] for outcome in outcomes] for name in names}
     failed = {seed: sentence for outcome in outcomes for seed, sentence in outcome["failed"].items()}
     seconds = sum(outcome["seconds"] for outcome in outcomes)
-    return {"metrics": metrics, "failed": failed, "seconds": seconds, "fingerprint": fingerprint.fingerprint(slug)}
+    return {
+        "metrics": metrics,
+        "failed": failed,
+        "seconds": seconds,
+        "fingerprint": fingerprint.fingerprint(slug),
+    }
 
 
 def _number(value: float) -> float | None:

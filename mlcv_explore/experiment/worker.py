@@ -1,4 +1,5 @@
-"""The worker side of a run, and `python -m mlcv_explore.compute`: a cluster of this machine's own, as one process beside the server.
+"""The worker side of a run, and `python -m mlcv_explore.compute`: a cluster of this
+machine's own, as one process beside the server.
 
 Never imports Streamlit: its workers would run the page again.
 """
@@ -27,15 +28,24 @@ EVENT_BYTES = 64_000  # of film in one event
 MEMORY = "2GiB"  # of one worker: four times what torch and the largest run on bundled data take together
 NICE = 10  # a server beside the workers answers first
 SETTINGS = {
-    "distributed.scheduler.allowed-failures": 0,  # a run that took its worker with it is not tried on the others
+    # a run that took its worker with it is not tried on the others
+    "distributed.scheduler.allowed-failures": 0,
     "distributed.worker.profile.enabled": False,
-    # Nothing is worth spilling, and a worker that pauses at 80 % never takes a run again: one that grows too large is restarted instead
+    # Nothing is worth spilling, and a worker that pauses at 80 % never takes a run again: one that
+    # grows too large is restarted instead
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
-    "distributed.admin.low-level-log-length": 100,  # events of 64 kB each would otherwise be kept by the thousand
-    # dask would have every freed tensor given back to the system at once, and its pages cleared anew for the next
-    "distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": None, "OMP_NUM_THREADS": 1, "MKL_NUM_THREADS": 1, "NUMBA_NUM_THREADS": 1},
+    # events of 64 kB each would otherwise be kept by the thousand
+    "distributed.admin.low-level-log-length": 100,
+    # dask would have every freed tensor given back to the system at once, and its pages cleared
+    # anew for the next
+    "distributed.nanny.pre-spawn-environ": {
+        "MALLOC_TRIM_THRESHOLD_": None,
+        "OMP_NUM_THREADS": 1,
+        "MKL_NUM_THREADS": 1,
+        "NUMBA_NUM_THREADS": 1,
+    },
 }
 
 _stopped: OrderedDict[str, None] = OrderedDict()  # attempts that were cancelled; read between frames
@@ -43,16 +53,22 @@ _MOST_STOPPED = 1000
 log = logging.getLogger(__name__)
 
 
-def work(run_id: str, attempt: str, slug: str, values: dict[str, Any], seeds: Sequence[int]) -> dict[str, Any]:
-    """Pull a run to its end in a worker, telling its frames on the way; returns the film as npz bytes.
+def work(
+    run_id: str, attempt: str, slug: str, values: dict[str, Any], seeds: Sequence[int]
+) -> dict[str, Any]:
+    """Pull a run to its end in a worker, telling its frames on the way; returns the
+    film as npz bytes.
 
-    A cancelled one returns {"cancelled": True}: the generator is closed between two frames. What an idea raises comes back as it is.
+    A cancelled one returns {"cancelled": True}: the generator is closed between two
+    frames. What an idea raises comes back as it is.
     """
     from distributed import get_worker
 
     worker, started, frames = get_worker(), time.time(), []
     about = {"run": run_id, "attempt": attempt}
-    worker.log_event(TOPIC, {**about, "first": 0, "count": 0, "step": 0, "steps": 0, "film": b"", "produced": started})
+    worker.log_event(
+        TOPIC, {**about, "first": 0, "count": 0, "step": 0, "steps": 0, "film": b"", "produced": started}
+    )
     try:
         subject = idea.load(slug)
         stage = subject.run(subject.config(**values), tuple(seeds))
@@ -72,18 +88,27 @@ def work(run_id: str, attempt: str, slug: str, values: dict[str, Any], seeds: Se
     except Exception:
         log.exception("The run of %s broke", slug)
         raise
-    return {"film": film.pack(frames), "seconds": time.time() - started, "device": "cpu", "made_by": fingerprint.fingerprint(slug)}
+    return {
+        "film": film.pack(frames),
+        "seconds": time.time() - started,
+        "device": "cpu",
+        "made_by": fingerprint.fingerprint(slug),
+    }
 
 
 def stop(attempt: str) -> None:
-    """Let this attempt end before its next frame. Run on every worker by the server; an attempt not here is not harmed."""
+    """Let this attempt end before its next frame. Run on every worker by the server; an
+    attempt not here is not harmed.
+    """
     _stopped[attempt] = None
     while len(_stopped) > _MOST_STOPPED:
         _stopped.popitem(last=False)
 
 
 class _Teller:
-    """Sends frames in bundles at most four times a second, from a thread, so that a slow next frame does not hold back the last."""
+    """Sends frames in bundles at most four times a second, from a thread, so that a
+    slow next frame does not hold back the last.
+    """
 
     def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
         self.send = send
@@ -123,7 +148,9 @@ class _Teller:
 
 
 def _event(bundle: list[tuple[int, Any, float]]) -> dict[str, Any]:
-    """As many of the newest frames as fit one event; what is left out comes with the whole film."""
+    """As many of the newest frames as fit one event; what is left out comes with the
+    whole film.
+    """
     index, newest, produced = bundle[-1]
     while bundle:
         packed = film.pack([frame for _, frame, _ in bundle])
@@ -135,7 +162,9 @@ def _event(bundle: list[tuple[int, Any, float]]) -> dict[str, Any]:
 
 
 def dask_setup(worker: "Worker") -> None:
-    """Called by dask in every worker as it starts, also in one that replaces a lost one: fetch what is slow meanwhile."""
+    """Called by dask in every worker as it starts, also in one that replaces a lost
+    one: fetch what is slow meanwhile.
+    """
     if hasattr(os, "nice"):
         os.nice(NICE)
     threading.Thread(target=_warm, name="warm-up", daemon=True).start()
@@ -159,16 +188,23 @@ def _warm() -> None:
 
 
 def main() -> None:
-    """A cluster on loopback until standard input ends: the parent has closed it, or is gone."""
+    """A cluster on loopback until standard input ends: the parent has closed it, or is
+    gone.
+    """
     import dask
     from distributed import LocalCluster
 
-    ask = argparse.ArgumentParser(prog="python -m mlcv_explore.compute", description=main.__doc__, allow_abbrev=False)
-    ask.add_argument("--workers", type=int, default=max(1, len(_cores()) - 1), help="processes of one thread each")
+    ask = argparse.ArgumentParser(
+        prog="python -m mlcv_explore.compute", description=main.__doc__, allow_abbrev=False
+    )
+    ask.add_argument(
+        "--workers", type=int, default=max(1, len(_cores()) - 1), help="processes of one thread each"
+    )
     workers = max(1, ask.parse_args().workers)
     dask.config.set(SETTINGS)
     answer = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the parent reads one line and no more: what an idea prints would fill the pipe
+    # the parent reads one line and no more: what an idea prints would fill the pipe
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     cluster = LocalCluster(
         n_workers=workers,
         threads_per_worker=1,

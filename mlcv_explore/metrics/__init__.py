@@ -1,1 +1,3 @@
-"""Measures of models: classification, overlap of masks, linear probes, maps of features."""
+"""Measures of models: classification, overlap of masks, linear probes, maps of
+features.
+"""

@@ -1,4 +1,6 @@
-"""What a classifier's logits are worth: accuracy, likelihood, calibration. All of them over the last two axes, (…, n, K) → (…)."""
+"""What a classifier's logits are worth: accuracy, likelihood, calibration. All of them
+over the last two axes, (…, n, K) → (…).
+"""
 
 import numpy as np
 
@@ -6,20 +8,26 @@ BINS = 15  # of equal width, as usual for the calibration error
 
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Share of (…, n, K) logits whose largest is at the label (n,) or (…, n), in [0, 1]."""
+    """Share of (…, n, K) logits whose largest is at the label (n,) or (…, n), in [0,
+    1].
+    """
     return (logits.argmax(-1) == labels).mean(-1)
 
 
 def negative_log_likelihood(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Mean of −log p(label), nats."""
-    chosen = np.take_along_axis(log_probabilities(logits), np.broadcast_to(labels, logits.shape[:-1])[..., None], axis=-1)
+    chosen = np.take_along_axis(
+        log_probabilities(logits), np.broadcast_to(labels, logits.shape[:-1])[..., None], axis=-1
+    )
     return -chosen[..., 0].mean(-1)
 
 
 def calibration_error(logits: np.ndarray, labels: np.ndarray, bins: int = BINS) -> np.ndarray:
-    """Expected calibration error in [0, 1]: |accuracy − confidence| in bins of equal width, weighted by how many fall in each.
+    """Expected calibration error in [0, 1]: |accuracy − confidence| in bins of equal
+    width, weighted by how many fall in each.
 
-    Source: Naeini, Cooper, Hauskrecht, Obtaining Well Calibrated Probabilities Using Bayesian Binning, AAAI 2015; Guo et al., 1706.04599.
+    Source: Naeini, Cooper, Hauskrecht, Obtaining Well Calibrated Probabilities Using
+    Bayesian Binning, AAAI 2015; Guo et al., 1706.04599.
     """
     confidence = np.exp(log_probabilities(logits).max(-1))  # (…, n)
     right = (logits.argmax(-1) == labels).astype(float)

@@ -1,7 +1,9 @@
 """A flat map of features that is fitted once and takes new points at once.
 
-UMAP's own `transform` needs its fitted model, compiles for seconds in every process, and gives a point another place in other company. Here the
-map is what was fitted, features and their coordinates, and a new point lies between its nearest neighbours, whoever stands beside it.
+UMAP's own `transform` needs its fitted model, compiles for seconds in every process,
+and gives a point another place in other company. Here the map is what was fitted,
+features and their coordinates, and a new point lies between its nearest neighbours,
+whoever stands beside it.
 
 Source: McInnes, Healy, Melville, UMAP, 2018, https://arxiv.org/abs/1802.03426
 """
@@ -26,11 +28,15 @@ class FittedMap:
 
     @property
     def width(self) -> float:
-        """The longer side of what the coordinates cover: distances on the map are told as shares of it."""
+        """The longer side of what the coordinates cover: distances on the map are told
+        as shares of it.
+        """
         return float(np.ptp(self.coordinates, axis=0).max())
 
     def place(self, points: np.ndarray) -> np.ndarray:
-        """(B, d) → (B, 2): the mean of the five nearest features' coordinates, each weighted by one over its distance; a feature lies on itself."""
+        """(B, d) → (B, 2): the mean of the five nearest features' coordinates, each
+        weighted by one over its distance; a feature lies on itself.
+        """
         distances, places = self.nearest(points)
         on = distances == 0
         weights = np.where(on.any(axis=1, keepdims=True), on, 1 / np.where(on, 1, distances))
@@ -38,12 +44,16 @@ class FittedMap:
         return (weights[..., None] * self.coordinates[places]).sum(axis=1).astype(np.float32)
 
     def strangeness(self, points: np.ndarray) -> np.ndarray:
-        """(B, d) → (B,) in [0, 1]: the share of the map's own features whose fifth neighbour is nearer than this point's."""
+        """(B, d) → (B,) in [0, 1]: the share of the map's own features whose fifth
+        neighbour is nearer than this point's.
+        """
         distances, _ = self.nearest(points)
         return np.searchsorted(self._own_distances, distances[:, -1], side="left") / len(self._own_distances)
 
     def nearest(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(B, d) → distances (B, 5) and places in the map (B, 5) of the nearest features, the nearest first; of a map of fewer, all."""
+        """(B, d) → distances (B, 5) and places in the map (B, 5) of the nearest
+        features, the nearest first; of a map of fewer, all.
+        """
         return self._nearest(points, NEIGHBOURS)
 
     def _nearest(self, points: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -52,13 +62,16 @@ class FittedMap:
         given = np.asarray(points, dtype=float) - middle
         ranks = halves - given @ features.T  # half the squared distance, but for a constant of the point
         found = np.argpartition(ranks, count - 1, axis=1)[:, :count]
-        apart = np.sqrt(np.square(given[:, None] - features[found]).sum(axis=-1))  # exact, and of each point by itself
+        # exact, and of each point by itself
+        apart = np.sqrt(np.square(given[:, None] - features[found]).sum(axis=-1))
         order = np.argsort(apart, axis=1, kind="stable")
         return np.take_along_axis(apart, order, axis=1), np.take_along_axis(found, order, axis=1)
 
     @cached_property
     def _centred(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Mean (d,), features around it (n, d), and half their squared lengths (n,); float64, so that ranking by products loses nothing."""
+        """Mean (d,), features around it (n, d), and half their squared lengths (n,);
+        float64, so that ranking by products loses nothing.
+        """
         middle = self.features.mean(axis=0, dtype=float)
         features = self.features - middle
         return middle, features, np.square(features).sum(axis=1) / 2
@@ -70,14 +83,22 @@ class FittedMap:
 
 
 def fit(features: np.ndarray, held_out: np.ndarray, seed: int) -> tuple[FittedMap, np.ndarray]:
-    """UMAP of features (n, d), and where its own `transform` puts the points held out (m, d): (m, 2). Takes tens of seconds in a new process."""
+    """UMAP of features (n, d), and where its own `transform` puts the points held out
+    (m, d): (m, 2). Takes tens of seconds in a new process.
+    """
     import umap
 
-    reducer = umap.UMAP(n_neighbors=min(OF_A_FIT, len(features) - 1), random_state=stream_seed(seed, "map") % 2**32, n_jobs=1)
+    reducer = umap.UMAP(
+        n_neighbors=min(OF_A_FIT, len(features) - 1), random_state=stream_seed(seed, "map") % 2**32, n_jobs=1
+    )
     coordinates = np.asarray(reducer.fit_transform(features), dtype=np.float32)
-    return FittedMap(np.asarray(features, dtype=np.float32), coordinates), np.asarray(reducer.transform(held_out), dtype=np.float32)
+    return FittedMap(np.asarray(features, dtype=np.float32), coordinates), np.asarray(
+        reducer.transform(held_out), dtype=np.float32
+    )
 
 
 def errors(placed: np.ndarray, reference: np.ndarray, width: float) -> np.ndarray:
-    """(B,) distances between two layouts of the same points (B, 2), as shares of the map's width."""
+    """(B,) distances between two layouts of the same points (B, 2), as shares of the
+    map's width.
+    """
     return np.linalg.norm(placed - reference, axis=1) / width

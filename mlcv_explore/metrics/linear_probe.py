@@ -1,6 +1,8 @@
-"""What a linear classifier can read from features: leading components, and a probe whose strength is chosen on validation features.
+"""What a linear classifier can read from features: leading components, and a probe
+whose strength is chosen on validation features.
 
-Source: Alain and Bengio, Understanding intermediate layers using linear classifier probes, 2016, https://arxiv.org/abs/1610.01644
+Source: Alain and Bengio, Understanding intermediate layers using linear classifier
+probes, 2016, https://arxiv.org/abs/1610.01644
 """
 
 from dataclasses import dataclass
@@ -16,7 +18,9 @@ MOST_ROUNDS = 300
 
 @dataclass(frozen=True, eq=False)
 class Components:
-    """The leading principal components of some codes, scaled so that all of them together have variance one."""
+    """The leading principal components of some codes, scaled so that all of them
+    together have variance one.
+    """
 
     mean: np.ndarray  # (d,) float64
     basis: np.ndarray  # (d, k), k ≤ d; columns of one length
@@ -27,7 +31,9 @@ class Components:
 
 
 def leading(codes: np.ndarray, count: int = COMPONENTS) -> Components:
-    """Of codes (n, d): at most `count` components, fewer where the codes have fewer dimensions or pictures. Signs make the largest entry positive."""
+    """Of codes (n, d): at most `count` components, fewer where the codes have fewer
+    dimensions or pictures. Signs make the largest entry positive.
+    """
     mean = codes.mean(0, dtype=float)
     centred = codes - mean
     _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
@@ -37,11 +43,19 @@ def leading(codes: np.ndarray, count: int = COMPONENTS) -> Components:
     return Components(mean, (directions * signs).T / max(spread, 1e-12))
 
 
-def probe(codes: np.ndarray, labels: np.ndarray, validated: np.ndarray, validation_labels: np.ndarray, tested: np.ndarray) -> np.ndarray:
-    """Log-probabilities (n, K) of the tested codes, from a logistic regression on the labelled ones.
+def probe(
+    codes: np.ndarray,
+    labels: np.ndarray,
+    validated: np.ndarray,
+    validation_labels: np.ndarray,
+    tested: np.ndarray,
+) -> np.ndarray:
+    """Log-probabilities (n, K) of the tested codes, from a logistic regression on the
+    labelled ones.
 
-    The penalty is that of STRENGTHS with the best validation accuracy, the strongest among equals. K is one more than the largest label; a class
-    that no labelled code has is given next to nothing.
+    The penalty is that of STRENGTHS with the best validation accuracy, the strongest
+    among equals. K is one more than the largest label; a class that no labelled code
+    has is given next to nothing.
     """
     from sklearn.linear_model import LogisticRegression
 

@@ -1,4 +1,6 @@
-"""Masks and boxes: how far two of them cover each other, and the box round the largest piece of a map."""
+"""Masks and boxes: how far two of them cover each other, and the box round the largest
+piece of a map.
+"""
 
 import numpy as np
 from scipy import ndimage
@@ -7,25 +9,33 @@ FOUND = 0.5  # intersection over union from which a box counts as found (PASCAL 
 
 
 def intersection_over_union(masks: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Of masks (…, h, w), true or above 0 where they are: (…) in [0, 1]. Two empty masks cover each other wholly."""
+    """Of masks (…, h, w), true or above 0 where they are: (…) in [0, 1]. Two empty
+    masks cover each other wholly.
+    """
     one, other = np.asarray(masks) > 0, np.asarray(others) > 0
     union = (one | other).sum((-2, -1))
     return np.where(union, (one & other).sum((-2, -1)) / np.maximum(union, 1), 1.0)
 
 
 def box_overlap(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Intersection over union of boxes (…, 4) of top, left, bottom, right, the last two exclusive: (…) in [0, 1]; 0 for two empty ones."""
+    """Intersection over union of boxes (…, 4) of top, left, bottom, right, the last two
+    exclusive: (…) in [0, 1]; 0 for two empty ones.
+    """
     one, other = np.asarray(boxes, dtype=float), np.asarray(others, dtype=float)
-    sides = np.clip(np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2]), 0, None)
+    sides = np.clip(
+        np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2]), 0, None
+    )
     common = sides.prod(-1)
     union = (one[..., 2:] - one[..., :2]).prod(-1) + (other[..., 2:] - other[..., :2]).prod(-1) - common
     return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
 
 
 def largest_box(salience: np.ndarray, share: float = 0.5) -> np.ndarray:
-    """The box int64 (4,) round the largest connected piece of a map (h, w) where it exceeds `share` of its largest value.
+    """The box int64 (4,) round the largest connected piece of a map (h, w) where it
+    exceeds `share` of its largest value.
 
-    Of pieces of equal size the first from the top; pixels touch by their sides. Where nothing is above 0 the whole map.
+    Of pieces of equal size the first from the top; pixels touch by their sides. Where
+    nothing is above 0 the whole map.
     """
     values = np.asarray(salience, dtype=float)
     pieces, count = ndimage.label(values > max(share * values.max(initial=0.0), 0.0))

@@ -1,4 +1,6 @@
-"""Every classifier a reader can pick: those that ship, torchvision's on ImageNet (fetched once, on request), and the reader's own."""
+"""Every classifier a reader can pick: those that ship, torchvision's on ImageNet
+(fetched once, on request), and the reader's own.
+"""
 
 import os
 from collections.abc import Callable
@@ -28,18 +30,28 @@ class Offer:
 
 
 def offers() -> list[Offer]:
-    """What can be picked, in this order: averages and single seeds that ship, own models, torchvision's."""
+    """What can be picked, in this order: averages and single seeds that ship, own
+    models, torchvision's.
+    """
     shipped = sorted({name.split("/")[0] for name in checkpoints.names()} | set(checkpoints.names()))
     found = [Offer(name, "ships", True, _said(name)) for name in shipped]
     found += [Offer(name, "own", True, f"your own, from MLCV_MODELS/{name}") for name in own_names()]
     for name in IMAGENET:
         here = weights_file(name).is_file()
-        found.append(Offer(name, "torchvision", here, "ImageNet, 1,000 classes" if here else "ImageNet; weights are fetched once when picked"))
+        found.append(
+            Offer(
+                name,
+                "torchvision",
+                here,
+                "ImageNet, 1,000 classes" if here else "ImageNet; weights are fetched once when picked",
+            )
+        )
     return found
 
 
 def load(name: str, progress: Callable[[int, int], None] | None = None) -> Classifier:
-    """The classifier of that name. torchvision's weights are fetched if they are not here, telling `progress` the bytes had and in all.
+    """The classifier of that name. torchvision's weights are fetched if they are not
+    here, telling `progress` the bytes had and in all.
 
     Raises CheckpointError, one sentence.
     """
@@ -54,7 +66,9 @@ def load(name: str, progress: Callable[[int, int], None] | None = None) -> Class
         return checkpoints.load(name)
     except CheckpointError as error:
         if str(error).startswith("There is no model"):
-            raise CheckpointError(f"There is no model {name!r:.80}; there are {', '.join(offer.name for offer in offers())}.") from None
+            raise CheckpointError(
+                f"There is no model {name!r:.80}; there are {', '.join(offer.name for offer in offers())}."
+            ) from None
         raise
 
 
@@ -70,9 +84,14 @@ def weights_file(name: str) -> Path:
 
 
 def fetch(name: str, progress: Callable[[int, int], None] | None = None) -> None:
-    """Fetch torchvision's ImageNet weights into MLCV_HOME; nothing incomplete stays. Raises CheckpointError, one sentence."""
+    """Fetch torchvision's ImageNet weights into MLCV_HOME; nothing incomplete stays.
+    Raises CheckpointError, one sentence.
+    """
     if os.environ.get("MLCV_PUBLIC") == "1":
-        raise CheckpointError(f"{name} cannot be fetched here: a public server downloads nothing, run the app on your own machine.")
+        raise CheckpointError(
+            f"{name} cannot be fetched here: a public server downloads nothing, run the app on your own"
+            " machine."
+        )
     address, beginning = published(name)
     path = weights_file(name)
     part = path.with_name(f".{path.name}.{os.getpid()}")
@@ -83,7 +102,9 @@ def fetch(name: str, progress: Callable[[int, int], None] | None = None) -> None
             raise CheckpointError(f"The weights of {name} came damaged (another SHA-256): {CURE}.")
         part.replace(path)
     except OSError as error:  # URLError and the disk's own
-        raise CheckpointError(f"The weights of {name} could not be fetched ({getattr(error, 'reason', None) or error}): {CURE}.") from error
+        raise CheckpointError(
+            f"The weights of {name} could not be fetched ({getattr(error, 'reason', None) or error}): {CURE}."
+        ) from error
     finally:
         part.unlink(missing_ok=True)
 
@@ -98,7 +119,11 @@ def _said(name: str) -> str:
     found = [each for each in checkpoints.names() if each == name or each.startswith(f"{name}/")]
     cards = [checkpoints.read_card(checkpoints.FOLDER / each, each) for each in found]
     right = sum(card["metrics"]["test_accuracy"] for card in cards) / len(cards)
-    mean = f"the average of {len(cards)} seeds, each {right:.1%} right" if len(cards) > 1 else f"{right:.1%} right"
+    mean = (
+        f"the average of {len(cards)} seeds, each {right:.1%} right"
+        if len(cards) > 1
+        else f"{right:.1%} right"
+    )
     return f"{cards[0]['data']['name']}, {len(cards[0]['classes'])} classes, {mean} on test pictures"
 
 
@@ -121,7 +146,9 @@ def _imagenet(name: str, _: float) -> Classifier:
         tensors = torch.load(weights_file(name), map_location="cpu", weights_only=True)
     except Exception as error:  # what a damaged archive raises is open-ended
         cure = f"remove {weights_file(name).name} there and pick it again"
-        raise CheckpointError(f"The weights of {name} in MLCV_HOME are damaged ({type(error).__name__}): {cure}.") from error
+        raise CheckpointError(
+            f"The weights of {name} in MLCV_HOME are damaged ({type(error).__name__}): {cure}."
+        ) from error
     side = int(preset.crop_size[0])
     card: dict[str, Any] = {
         "name": name,
@@ -132,7 +159,9 @@ def _imagenet(name: str, _: float) -> Classifier:
         "metrics": {"test_accuracy": next(iter(weights.meta["_metrics"].values()))["acc@1"] / 100},
     }
     with torch.random.fork_rng(devices=[]):
-        network = torch.nn.Sequential(classifiers.Normalise(preset.mean, preset.std), models.get_model(name, weights=None))
+        network = torch.nn.Sequential(
+            classifiers.Normalise(preset.mean, preset.std), models.get_model(name, weights=None)
+        )
     checkpoints.fit(network, tensors, name)
     return Classifier(name, network.eval().requires_grad_(False), tuple(card["classes"]), side, card)
 

@@ -1,7 +1,9 @@
-"""Trained weights: where they lie, how a network is made of them, and how those that ship were made.
+"""Trained weights: where they lie, how a network is made of them, and how those that
+ship were made.
 
-A checkpoint is a folder of `weights.safetensors` and `card.json`. `cifar10/0` is one seed, `cifar10` all of them, averaged.
-Most are classifiers. An idea may ship networks of other kinds: it says how each is made, and builds it again from its card.
+A checkpoint is a folder of `weights.safetensors` and `card.json`. `cifar10/0` is one
+seed, `cifar10` all of them, averaged. Most are classifiers. An idea may ship networks
+of other kinds: it says how each is made, and builds it again from its card.
 """
 
 import copy
@@ -36,16 +38,21 @@ FOLDER = Path(__file__).parent.parent.parent / "checkpoints"
 WEIGHTS, CARD = "weights.safetensors", "card.json"
 CLASSIFIERS_SAY = ("architecture", "classes", "input")  # what must stand on the card of a classifier
 CLASSIFIER = "classifier"  # the kind of a card that names none
-Report = Callable[[int, int, float, float], None]  # (epochs or steps done, all of them, loss, accuracy or another score of the training pictures)
+# (epochs or steps done, all of them, loss, accuracy or another score of the training pictures)
+Report = Callable[[int, int, float, float], None]
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be used. The text is one sentence that says what is wrong and what to do."""
+    """A checkpoint that cannot be used. The text is one sentence that says what is
+    wrong and what to do.
+    """
 
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """A trained network with what is needed to ask it: pictures (B, 3, side, side) in [0, 1] → logits (B, classes)."""
+    """A trained network with what is needed to ask it: pictures (B, 3, side, side) in
+    [0, 1] → logits (B, classes).
+    """
 
     name: str
     network: nn.Module  # in evaluation mode; shared by all who ask for it
@@ -55,7 +62,9 @@ class Classifier:
 
     @property
     def key(self) -> str:
-        """What identifies it: weights that are replaced under the same name have another."""
+        """What identifies it: weights that are replaced under the same name have
+        another.
+        """
         return f"{self.name} {self.card.get('sha256', '')}"
 
 
@@ -71,42 +80,77 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """A trained network of another kind than a classifier, and what its card is to say of it."""
+    """A trained network of another kind than a classifier, and what its card is to say
+    of it.
+    """
 
     network: nn.Module
-    about: dict[str, Any]  # kind, architecture, arguments, data {name, fingerprint}, steps, metrics, and whatever building it again needs
+    # kind, architecture, arguments, data {name, fingerprint}, steps, metrics, and whatever building
+    # it again needs
+    about: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Making:
-    """How an idea makes a network that it ships: `make(seed, recipe, report)`; may raise SettingError, DataError, CheckpointError."""
+    """How an idea makes a network that it ships: `make(seed, recipe, report)`; may
+    raise SettingError, DataError, CheckpointError.
+    """
 
     recipe: Config
     make: Callable[[int, Any, Report | None], Made]
 
 
 def _scenes(rho: float, label: str, seed: int) -> data.Dataset:
-    """Scenes whose corner tag agrees with the class as often as `rho` says; those of the test part carry tags that tell as much."""
+    """Scenes whose corner tag agrees with the class as often as `rho` says; those of
+    the test part carry tags that tell as much.
+    """
     config = ScenesConfig(rho=rho, label=label)
-    taught, tested = (scenes.generate(config, count, seed, part).as_images() for part, count in (("taught", 6000), ("tested", 2000)))
+    taught, tested = (
+        scenes.generate(config, count, seed, part).as_images()
+        for part, count in (("taught", 6000), ("tested", 2000))
+    )
     return data.Dataset(f"scenes, ρ = {rho:g}", taught, tested, content_fingerprint(taught, tested))
 
 
 PHOTOGRAPHS = Recipe(
-    architecture="whitened_classifier", width=48, epochs=28, small_epochs=8, bias_rate=16, weight_decay=0.001, smoothing=0.2, shift=4
+    architecture="whitened_classifier",
+    width=48,
+    epochs=28,
+    small_epochs=8,
+    bias_rate=16,
+    weight_decay=0.001,
+    smoothing=0.2,
+    shift=4,
 )
-SCENES = Recipe(width=8, epochs=10, small_epochs=0, batch_size=32, peak_rate=0.02, shift=2, smoothing=0.0, brain_float=False)  # as idea 15 trains
+# as idea 15 trains
+SCENES = Recipe(
+    width=8,
+    epochs=10,
+    small_epochs=0,
+    batch_size=32,
+    peak_rate=0.02,
+    shift=2,
+    smoothing=0.0,
+    brain_float=False,
+)
 OF_SCENES = (0.45, 0.45, 0.42), (0.25, 0.25, 0.27)
 PLANS = {
-    "cifar10": Plan(lambda _: data.load("cifar10"), PHOTOGRAPHS, (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)),
-    "scenes": Plan(partial(_scenes, 0.25, "silhouette"), SCENES, *OF_SCENES),  # the tag tells nothing: it uses the object
-    "scenes-tagged": Plan(partial(_scenes, 1.0, "silhouette"), SCENES, *OF_SCENES),  # the tag always names the class: it reads the tag
-    "scenes-texture": Plan(partial(_scenes, 0.25, "texture"), SCENES, *OF_SCENES),  # the class is the texture, the silhouette tells nothing
+    "cifar10": Plan(
+        lambda _: data.load("cifar10"), PHOTOGRAPHS, (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)
+    ),
+    # the tag tells nothing: it uses the object
+    "scenes": Plan(partial(_scenes, 0.25, "silhouette"), SCENES, *OF_SCENES),
+    # the tag always names the class: it reads the tag
+    "scenes-tagged": Plan(partial(_scenes, 1.0, "silhouette"), SCENES, *OF_SCENES),
+    # the class is the texture, the silhouette tells nothing
+    "scenes-texture": Plan(partial(_scenes, 0.25, "texture"), SCENES, *OF_SCENES),
 }
 
 
 def names(kind: str | None = CLASSIFIER) -> list[str]:
-    """Every checkpoint of that kind that ships, seed by seed; of every kind where it is None."""
+    """Every checkpoint of that kind that ships, seed by seed; of every kind where it is
+    None.
+    """
     found = ((path, path.parent.relative_to(FOLDER).as_posix()) for path in FOLDER.glob(f"**/{CARD}"))
     return sorted(name for path, name in found if kind is None or _kind(path, path.stat().st_mtime) == kind)
 
@@ -117,12 +161,15 @@ def _kind(path: Path, _: float) -> str:
 
 
 def network_of(name: str, build: Callable[[dict[str, Any]], nn.Module]) -> tuple[nn.Module, dict[str, Any]]:
-    """The network of a checkpoint that ships, of whatever kind, built from its card, with its verified weights; and the card.
+    """The network of a checkpoint that ships, of whatever kind, built from its card,
+    with its verified weights; and the card.
 
     In evaluation mode and without gradients of its weights. Raises CheckpointError.
     """
     if name not in names(None):
-        raise CheckpointError(f"There is no checkpoint {name!r}; there are {', '.join(names(None)) or 'none'}.")
+        raise CheckpointError(
+            f"There is no checkpoint {name!r}; there are {', '.join(names(None)) or 'none'}."
+        )
     card, content = _card_and_weights(FOLDER / name, name, ("architecture", "arguments"))
     network = build(card).to(memory_format=torch.channels_last)
     fit(network, _tensors(content, name), name)
@@ -130,7 +177,9 @@ def network_of(name: str, build: Callable[[dict[str, Any]], nn.Module]) -> tuple
 
 
 def load(name: str) -> Classifier:
-    """The classifier of that name, read once; `cifar10` is the average of its seeds. Raises CheckpointError."""
+    """The classifier of that name, read once; `cifar10` is the average of its seeds.
+    Raises CheckpointError.
+    """
     if name in names():
         return _read(name)
     members = [each for each in names() if each.startswith(f"{name}/")]
@@ -155,17 +204,21 @@ def _averaged(name: str, members: tuple[str, ...]) -> Classifier:
     first = each[0]
     shared = {key: first.card[key] for key in ("architecture", "arguments", "classes", "input")}
     if any(other.card[key] != value for other in each for key, value in shared.items()):
-        raise CheckpointError(f"The seeds of {name} do not have the same architecture, classes and input: train them again.")
+        raise CheckpointError(
+            f"The seeds of {name} do not have the same architecture, classes and input: train them again."
+        )
     card = shared | {"data": first.card["data"], "members": list(members)}
     return Classifier(name, averaged([other.network for other in each]), first.classes, first.side, card)
 
 
 @torch.no_grad()
 def averaged(networks: Sequence[nn.Module]) -> nn.Module:
-    """The mean of several networks' logits as one network of their architecture, their channels side by side in groups.
+    """The mean of several networks' logits as one network of their architecture, their
+    channels side by side in groups.
 
-    A layer of it is that layer of all of them: Grad-CAM reads it in all, and where it is randomised it is so in all. It takes about as long as
-    they do one after the other. For networks of `ARCHITECTURES`: a linear layer is taken as the last one.
+    A layer of it is that layer of all of them: Grad-CAM reads it in all, and where it
+    is randomised it is so in all. It takes about as long as they do one after the
+    other. For networks of `ARCHITECTURES`: a linear layer is taken as the last one.
     """
     whole, count = copy.deepcopy(networks[0]), len(networks)
     first = next(iter(convolutions(whole)))  # all of them see the one picture
@@ -188,23 +241,34 @@ def averaged(networks: Sequence[nn.Module]) -> nn.Module:
 
 
 def read(folder: Path, name: str) -> Classifier:
-    """The classifier in a folder, its checksum verified. Raises CheckpointError naming what does not fit."""
+    """The classifier in a folder, its checksum verified. Raises CheckpointError naming
+    what does not fit.
+    """
     card, content = _card_and_weights(folder, name, CLASSIFIERS_SAY)
     network = built(card, name).to(memory_format=torch.channels_last)  # half the time on a processor
     fit(network, _tensors(content, name), name)
-    return Classifier(name, network.eval().requires_grad_(False), tuple(card["classes"]), int(card["input"]["size"]), card)
+    return Classifier(
+        name, network.eval().requires_grad_(False), tuple(card["classes"]), int(card["input"]["size"]), card
+    )
 
 
 def _card_and_weights(folder: Path, name: str, wanted: Sequence[str]) -> tuple[dict[str, Any], bytes]:
-    """What lies in a folder, its checksum verified, or entered into the card where it has none."""
+    """What lies in a folder, its checksum verified, or entered into the card where it
+    has none.
+    """
     card, weights = read_card(folder, name, wanted), folder / WEIGHTS
     try:
         content = weights.read_bytes()
     except OSError as error:
-        raise CheckpointError(f"The weights of {name} cannot be read ({error.strerror}): put {WEIGHTS} beside its {CARD}.") from error
+        raise CheckpointError(
+            f"The weights of {name} cannot be read ({error.strerror}): put {WEIGHTS} beside its {CARD}."
+        ) from error
     digest = hashlib.sha256(content).hexdigest()
     if card.setdefault("sha256", digest) != digest:
-        raise CheckpointError(f"The weights of {name} are not those its card describes (another SHA-256): train or fetch them again.")
+        raise CheckpointError(
+            f"The weights of {name} are not those its card describes (another SHA-256): train or fetch them"
+            " again."
+        )
     return card, content
 
 
@@ -212,76 +276,120 @@ def _tensors(content: bytes, name: str) -> dict[str, torch.Tensor]:
     try:
         return tensors_of(content)
     except SafetensorError as error:
-        raise CheckpointError(f"The weights of {name} are no safetensors file ({error}): save them again.") from error
+        raise CheckpointError(
+            f"The weights of {name} are no safetensors file ({error}): save them again."
+        ) from error
 
 
 def read_card(folder: Path, name: str, wanted: Sequence[str] = CLASSIFIERS_SAY) -> dict[str, Any]:
-    """What is written about a checkpoint. Raises CheckpointError when something that is wanted is missing."""
+    """What is written about a checkpoint. Raises CheckpointError when something that is
+    wanted is missing.
+    """
     try:
         card = json.loads((folder / CARD).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"The card of {name} cannot be read ({type(error).__name__}): it must be a JSON object in {CARD}.") from error
+        raise CheckpointError(
+            f"The card of {name} cannot be read ({type(error).__name__}): it must be a JSON object in {CARD}."
+        ) from error
     missing = [key for key in wanted if not isinstance(card, dict) or key not in card]
     if missing:
-        raise CheckpointError(f"The card of {name} lacks {', '.join(missing)}: it must say {', '.join(wanted)}.")
+        raise CheckpointError(
+            f"The card of {name} lacks {', '.join(missing)}: it must say {', '.join(wanted)}."
+        )
     if "input" not in wanted:
         return card
-    inner = [key for key in ("size", "mean", "std") if not isinstance(card["input"], dict) or key not in card["input"]]
+    inner = [
+        key
+        for key in ("size", "mean", "std")
+        if not isinstance(card["input"], dict) or key not in card["input"]
+    ]
     if inner:
-        raise CheckpointError(f"The card of {name} lacks input.{inner[0]}: input must say size, mean and std.")
+        raise CheckpointError(
+            f"The card of {name} lacks input.{inner[0]}: input must say size, mean and std."
+        )
     return card
 
 
 def built(card: dict[str, Any], name: str) -> nn.Module:
-    """The network a card names, with no trained weights yet: this project's own or one of torchvision's."""
+    """The network a card names, with no trained weights yet: this project's own or one
+    of torchvision's.
+    """
     mean, std, count = card["input"]["mean"], card["input"]["std"], len(card["classes"])
     if card["architecture"] in classifiers.ARCHITECTURES:
-        return classifiers.ARCHITECTURES[card["architecture"]](**card["arguments"], classes=count, mean=mean, std=std)
+        return classifiers.ARCHITECTURES[card["architecture"]](
+            **card["arguments"], classes=count, mean=mean, std=std
+        )
     from mlcv_explore.torchvision_compat import models
 
     if card["architecture"] not in models.list_models(module=models):
         raise CheckpointError(
-            f"The card of {name} names the architecture {card['architecture']!r:.80}, which neither torchvision nor this project has."
+            f"The card of {name} names the architecture {card['architecture']!r:.80}, which neither"
+            " torchvision nor this project has."
         )
     with torch.random.fork_rng(devices=[]):
-        network = models.get_model(card["architecture"], weights=None, num_classes=count, **card.get("arguments", {}))
+        network = models.get_model(
+            card["architecture"], weights=None, num_classes=count, **card.get("arguments", {})
+        )
     return nn.Sequential(classifiers.Normalise(mean, std), network)
 
 
 def fit(network: nn.Module, tensors: dict[str, torch.Tensor], name: str) -> None:
-    """Put tensors into a network, in place. Raises CheckpointError naming the first that differs.
+    """Put tensors into a network, in place. Raises CheckpointError naming the first
+    that differs.
 
-    Those of a network that is wrapped behind its normalisation may be named as the network itself names them.
+    Those of a network that is wrapped behind its normalisation may be named as the
+    network itself names them.
     """
     own = network.state_dict()
     if own and all(key.startswith("1.") for key in own) and not any(key.startswith("1.") for key in tensors):
         tensors = {f"1.{key}": value for key, value in tensors.items()}
-    wrapped = isinstance(network, nn.Sequential) and len(network) == 2 and isinstance(network[0], classifiers.Normalise)
+    wrapped = (
+        isinstance(network, nn.Sequential)
+        and len(network) == 2
+        and isinstance(network[0], classifiers.Normalise)
+    )
     shown = (lambda key: key.removeprefix("1.")) if wrapped else str
     for key, value in own.items():
         if key not in tensors:
-            raise CheckpointError(f"The weights of {name} do not fit its card: the tensor {shown(key)!r} {list(value.shape)} is missing.")
+            raise CheckpointError(
+                f"The weights of {name} do not fit its card: the tensor {shown(key)!r} {list(value.shape)} is"
+                " missing."
+            )
         if tensors[key].shape != value.shape:
             there, here = list(tensors[key].shape), list(value.shape)
-            raise CheckpointError(f"The weights of {name} do not fit its card: the tensor {shown(key)!r} is {there}, the architecture has {here}.")
+            raise CheckpointError(
+                f"The weights of {name} do not fit its card: the tensor {shown(key)!r} is {there}, the"
+                f" architecture has {here}."
+            )
     extra = next((key for key in tensors if key not in own), None)
     if extra is not None:
-        raise CheckpointError(f"The weights of {name} do not fit its card: the architecture has no tensor {shown(extra)!r}.")
+        raise CheckpointError(
+            f"The weights of {name} do not fit its card: the architecture has no tensor {shown(extra)!r}."
+        )
     network.load_state_dict({key: value.to(own[key].dtype) for key, value in tensors.items()})
 
 
 def plan(name: str) -> Plan | Making:
-    """How a checkpoint that ships is made. Raises SettingError when there is none of that name."""
+    """How a checkpoint that ships is made. Raises SettingError when there is none of
+    that name.
+    """
     if name in PLANS:
         return PLANS[name]
-    made = {each: making for card in idea.cards() for each, making in idea.load(card.slug).checkpoints().items()}
+    made = {
+        each: making for card in idea.cards() for each, making in idea.load(card.slug).checkpoints().items()
+    }
     if name not in made:
-        raise SettingError(f"There is no checkpoint {name!r} to train; there are {', '.join([*PLANS, *made])}.")
+        raise SettingError(
+            f"There is no checkpoint {name!r} to train; there are {', '.join([*PLANS, *made])}."
+        )
     return made[name]
 
 
-def train(name: str, seed: int, recipe: Config | None = None, out: Path | None = None, report: Report | None = None) -> dict[str, Any]:
-    """Train one seed of a checkpoint that ships, write it to `out`/<name>/<seed> (default: where it ships) and return its card.
+def train(
+    name: str, seed: int, recipe: Config | None = None, out: Path | None = None, report: Report | None = None
+) -> dict[str, Any]:
+    """Train one seed of a checkpoint that ships, write it to `out`/<name>/<seed>
+    (default: where it ships) and return its card.
 
     Weights are stored in float16. Raises SettingError, DataError, CheckpointError.
     """
@@ -292,11 +400,16 @@ def train(name: str, seed: int, recipe: Config | None = None, out: Path | None =
         return _train_classifier(chosen, name, seed, recipe, out, report)
     made = chosen.make(seed, recipe, report)
     content = save({key: value.contiguous() for key, value in _half(made.network).items()})
-    return _written(name, seed, recipe, out, content, made.about | _counted(made.network, time.perf_counter() - started))
+    return _written(
+        name, seed, recipe, out, content, made.about | _counted(made.network, time.perf_counter() - started)
+    )
 
 
-def _train_classifier(chosen: Plan, name: str, seed: int, recipe: Recipe, out: Path | None, report: Report | None) -> dict[str, Any]:
-    """Every epoch is kept under MLCV_HOME until the end, so that a training that was stopped goes on.
+def _train_classifier(
+    chosen: Plan, name: str, seed: int, recipe: Recipe, out: Path | None, report: Report | None
+) -> dict[str, Any]:
+    """Every epoch is kept under MLCV_HOME until the end, so that a training that was
+    stopped goes on.
 
     The card's accuracy is that of the stored weights.
     """
@@ -308,7 +421,9 @@ def _train_classifier(chosen: Plan, name: str, seed: int, recipe: Recipe, out: P
     kept = runs.home() / "training" / f"{name}-{seed}-{recipe.key()}-{dataset.fingerprint}.safetensors"
     seconds = _resumed(state, kept)
     started = time.perf_counter() - seconds
-    for done, loss, accuracy in classifiers.epochs(recipe, state, dataset.train.images, dataset.train.labels, seed):
+    for done, loss, accuracy in classifiers.epochs(
+        recipe, state, dataset.train.images, dataset.train.labels, seed
+    ):
         _keep(kept, save({**state.tensors(), "seconds": torch.tensor(time.perf_counter() - started)}))
         if report is not None:
             report(done, recipe.epochs, loss, accuracy)
@@ -323,24 +438,41 @@ def _train_classifier(chosen: Plan, name: str, seed: int, recipe: Recipe, out: P
         "data": {"name": dataset.name, "fingerprint": dataset.fingerprint},
         "steps": recipe.epochs * math.ceil(len(dataset.train) / recipe.batch_size),
         "products": "bfloat16" if recipe.brain_float and environment.has_bfloat16() else "float32",
-        "metrics": {"test_accuracy": accuracy_of(state.network, dataset.test), "test_size": len(dataset.test)},
+        "metrics": {
+            "test_accuracy": accuracy_of(state.network, dataset.test),
+            "test_size": len(dataset.test),
+        },
     }
-    card = _written(name, seed, recipe, out, content, about | _counted(state.network, time.perf_counter() - started))
+    card = _written(
+        name, seed, recipe, out, content, about | _counted(state.network, time.perf_counter() - started)
+    )
     kept.unlink(missing_ok=True)
     return card
 
 
 def _half(network: nn.Module) -> dict[str, torch.Tensor]:
-    return {key: value.to(torch.float16) if value.is_floating_point() else value for key, value in network.state_dict().items()}
+    return {
+        key: value.to(torch.float16) if value.is_floating_point() else value
+        for key, value in network.state_dict().items()
+    }
 
 
 def _counted(network: nn.Module, seconds: float) -> dict[str, Any]:
-    return {"seconds": round(seconds, 1), "parameters": sum(parameter.numel() for parameter in network.parameters())}
+    return {
+        "seconds": round(seconds, 1),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+    }
 
 
-def _written(name: str, seed: int, recipe: Config, out: Path | None, content: bytes, about: dict[str, Any]) -> dict[str, Any]:
+def _written(
+    name: str, seed: int, recipe: Config, out: Path | None, content: bytes, about: dict[str, Any]
+) -> dict[str, Any]:
     """Weights and card into their folder, each whole or not at all; returns the card."""
-    made = {"recipe": recipe.model_dump(), "versions": runs.versions(), "sha256": hashlib.sha256(content).hexdigest()}
+    made = {
+        "recipe": recipe.model_dump(),
+        "versions": runs.versions(),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
     card = {"name": f"{name}/{seed}", "seed": seed} | about | made | {"command": _command(name, seed, recipe)}
     folder = (FOLDER if out is None else out) / name / str(seed)
     folder.mkdir(parents=True, exist_ok=True)
@@ -362,7 +494,9 @@ def _command(name: str, seed: int, recipe: Config) -> str:
 
 
 def _resumed(state: classifiers.Course, kept: Path) -> float:
-    """Go on where a training was left; returns the seconds it had taken, 0 when there is nothing to go on with."""
+    """Go on where a training was left; returns the seconds it had taken, 0 when there
+    is nothing to go on with.
+    """
     if not kept.is_file():
         return 0.0
     try:

@@ -1,4 +1,6 @@
-"""The layers of a network: those Grad-CAM can read, and copies in which the layers nearest to the output have forgotten what they learned."""
+"""The layers of a network: those Grad-CAM can read, and copies in which the layers
+nearest to the output have forgotten what they learned.
+"""
 
 import copy
 
@@ -7,7 +9,8 @@ from torch import nn
 
 from mlcv_explore.seeds import seeded
 
-SPREAD = 0.02  # of weights whose module has no start of its own: class tokens, position embeddings, layer scales
+# of weights whose module has no start of its own: class tokens, position embeddings, layer scales
+SPREAD = 0.02
 
 
 def convolutions(network: nn.Module) -> dict[str, nn.Conv2d]:
@@ -16,9 +19,11 @@ def convolutions(network: nn.Module) -> dict[str, nn.Conv2d]:
 
 
 def layers(network: nn.Module) -> dict[str, tuple[str, ...]]:
-    """Layer → modules with weights of their own that belong to it, from input to output as they were declared.
+    """Layer → modules with weights of their own that belong to it, from input to output
+    as they were declared.
 
-    A layer is a module with a matrix or a kernel; normalisations, which have only vectors, belong to the layer before them.
+    A layer is a module with a matrix or a kernel; normalisations, which have only
+    vectors, belong to the layer before them.
     """
     found: dict[str, tuple[str, ...]] = {}
     for name, module in network.named_modules():
@@ -32,10 +37,11 @@ def layers(network: nn.Module) -> dict[str, tuple[str, ...]]:
 
 
 def randomised(network: nn.Module, layers_from_top: int, seed: int) -> nn.Module:
-    """A copy whose last `layers_from_top` layers start anew, weights and running statistics (cascading randomisation, Adebayo et al., 1810.03292).
+    """A copy whose last `layers_from_top` layers start anew, weights and running
+    statistics (cascading randomisation, Adebayo et al., 1810.03292).
 
-    A layer's new weights depend on seed and layer alone: copies with k and k + 1 layers randomised differ in one layer.
-    Raises ValueError when the network has fewer layers.
+    A layer's new weights depend on seed and layer alone: copies with k and k + 1 layers
+    randomised differ in one layer. Raises ValueError when the network has fewer layers.
     """
     names = layers(network)
     if not 0 <= layers_from_top <= len(names):
@@ -43,13 +49,16 @@ def randomised(network: nn.Module, layers_from_top: int, seed: int) -> nn.Module
     other = copy.deepcopy(network)
     for layer in list(names)[len(names) - layers_from_top :]:
         modules = [other.get_submodule(name) for name in names[layer]]
-        seeded(seed, lambda modules=modules: [_start_anew(module) for module in modules], f"randomised {layer}")
+        seeded(
+            seed, lambda modules=modules: [_start_anew(module) for module in modules], f"randomised {layer}"
+        )
     return other
 
 
 @torch.no_grad()
 def _start_anew(module: nn.Module) -> None:
-    reset = getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)  # the second is attention's
+    # the second is attention's
+    reset = getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)
     if reset is not None:
         reset()
         return

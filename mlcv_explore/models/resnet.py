@@ -5,14 +5,22 @@ from torch import nn
 
 
 class Residual(nn.Module):
-    """Two 3×3 convolutions round a skip; a 1×1 convolution carries the skip where the size changes (He et al., 1512.03385)."""
+    """Two 3×3 convolutions round a skip; a 1×1 convolution carries the skip where the
+    size changes (He et al., 1512.03385).
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
-        self.first = nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU())
+        self.first = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+        )
         self.second = nn.Sequential(nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs))
         same = inputs == outputs and stride == 1
-        self.skip = nn.Identity() if same else nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+        self.skip = (
+            nn.Identity()
+            if same
+            else nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+        )
         self.relu = nn.ReLU()  # a module of its own, not in place: attribution hooks need that
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
@@ -21,7 +29,9 @@ class Residual(nn.Module):
 
 
 def small_resnet(channels: int, width: int, classes: int) -> nn.Sequential:
-    """Three residual blocks of width, 2·width and 4·width channels: (B, channels, h, w) in [0, 1] → (B, classes)."""
+    """Three residual blocks of width, 2·width and 4·width channels: (B, channels, h, w)
+    in [0, 1] → (B, classes).
+    """
     stem = nn.Sequential(nn.Conv2d(channels, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
     blocks = (Residual(width, width, 1), Residual(width, 2 * width, 2), Residual(2 * width, 4 * width, 2))
     return nn.Sequential(stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * width, classes))

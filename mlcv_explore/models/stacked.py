@@ -1,6 +1,7 @@
 """The verbs two ideas share: descend, stack seeds, evaluate.
 
-All seeds of an arm train as one stacked model: its weights carry the seed axis S first, and one batched product serves them all.
+All seeds of an arm train as one stacked model: its weights carry the seed axis S first,
+and one batched product serves them all.
 """
 
 import itertools
@@ -13,17 +14,28 @@ from mlcv_explore.seeds import seeded
 
 
 class StackedDense(nn.Module):
-    """S fully connected ReLU networks of equal size as one: (S, B, sizes[0]) → (S, B, sizes[-1]).
+    """S fully connected ReLU networks of equal size as one: (S, B, sizes[0]) → (S, B,
+    sizes[-1]).
 
-    Seed s starts as `nn.Sequential(nn.Linear(…), nn.ReLU(), …)` built by `seeded(s, …)` does.
+    Seed s starts as `nn.Sequential(nn.Linear(…), nn.ReLU(), …)` built by `seeded(s, …)`
+    does.
     """
 
     def __init__(self, sizes: Sequence[int], seeds: Sequence[int]) -> None:
         super().__init__()
-        layers = [seeded(seed, lambda: [nn.Linear(one, other) for one, other in itertools.pairwise(sizes)]) for seed in seeds]
+        layers = [
+            seeded(seed, lambda: [nn.Linear(one, other) for one, other in itertools.pairwise(sizes)])
+            for seed in seeds
+        ]
         levels = list(zip(*layers, strict=True))
-        self.weights = nn.ParameterList(torch.stack([linear.weight.detach() for linear in level]) for level in levels)  # (S, out, in)
-        self.biases = nn.ParameterList(torch.stack([linear.bias.detach()[:, None] for linear in level]) for level in levels)  # (S, out, 1)
+        # (S, out, in)
+        self.weights = nn.ParameterList(
+            torch.stack([linear.weight.detach() for linear in level]) for level in levels
+        )
+        # (S, out, 1)
+        self.biases = nn.ParameterList(
+            torch.stack([linear.bias.detach()[:, None] for linear in level]) for level in levels
+        )
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """(S, B, sizes[0]) → (S, B, sizes[-1])."""
@@ -34,7 +46,9 @@ class StackedDense(nn.Module):
 
 
 class OneByOne(nn.Module):
-    """S networks behind the call of a stack, for architectures where stacking does not pay (convolutions: about 1.3 times)."""
+    """S networks behind the call of a stack, for architectures where stacking does not
+    pay (convolutions: about 1.3 times).
+    """
 
     def __init__(self, build: Callable[[], nn.Module], seeds: Sequence[int]) -> None:
         super().__init__()
@@ -45,16 +59,24 @@ class OneByOne(nn.Module):
         return torch.stack([network(batch) for network, batch in zip(self.networks, inputs, strict=True)])
 
 
-def descend(optimiser: torch.optim.Optimizer, output: torch.Tensor, gradient: torch.Tensor | None = None) -> None:
-    """One step down the gradient of a loss, given as the loss itself or as its gradient at `output`."""
+def descend(
+    optimiser: torch.optim.Optimizer, output: torch.Tensor, gradient: torch.Tensor | None = None
+) -> None:
+    """One step down the gradient of a loss, given as the loss itself or as its gradient
+    at `output`.
+    """
     optimiser.zero_grad(set_to_none=True)
     output.backward(gradient)
     optimiser.step()
 
 
 @torch.no_grad()
-def evaluate(stack: nn.Module, inputs: Sequence[torch.Tensor], shared: bool, batch: int = 250) -> torch.Tensor:
-    """Logits (S, n, K) for one tensor (n, …) a seed, without gradients, in evaluation mode; `shared` when all seeds have the same one."""
+def evaluate(
+    stack: nn.Module, inputs: Sequence[torch.Tensor], shared: bool, batch: int = 250
+) -> torch.Tensor:
+    """Logits (S, n, K) for one tensor (n, …) a seed, without gradients, in evaluation
+    mode; `shared` when all seeds have the same one.
+    """
     stack.eval()
     parts = zip(*(picture.split(batch) for picture in (inputs[:1] if shared else inputs)), strict=True)
     batches = (torch.stack(part) for part in parts)

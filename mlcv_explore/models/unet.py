@@ -1,6 +1,8 @@
-"""A U-Net (Ronneberger et al., 1505.04597) in two halves that can be parted: features at falling sides, and back from them to the full side.
+"""A U-Net (Ronneberger et al., 1505.04597) in two halves that can be parted: features
+at falling sides, and back from them to the full side.
 
-The way back reads the features of each side as they are, through a gate, or not at all. Its features may as well come from a classifier.
+The way back reads the features of each side as they are, through a gate, or not at all.
+Its features may as well come from a classifier.
 """
 
 from collections.abc import Sequence
@@ -21,26 +23,36 @@ class Decoded:
     """What comes out, and what was let through on the way."""
 
     values: torch.Tensor  # (B, outputs, h, w)
-    gates: tuple[torch.Tensor, ...]  # one a concatenation, the finest last: (B, 1, h', w') in [0, 1]; none where skips are not gated
+    # one a concatenation, the finest last: (B, 1, h', w') in [0, 1]; none where skips are not gated
+    gates: tuple[torch.Tensor, ...]
 
 
 def unnormalised(inputs: int, outputs: int) -> nn.Sequential:
-    """3×3 convolution and leaky ReLU: a mask is constant over its regions, which normalisation can wash away (Park et al., 1903.07291)."""
+    """3×3 convolution and leaky ReLU: a mask is constant over its regions, which
+    normalisation can wash away (Park et al., 1903.07291).
+    """
     return nn.Sequential(nn.Conv2d(inputs, outputs, 3, 1, 1), nn.LeakyReLU(0.1))
 
 
 class Encoder(nn.Module):
-    """Pictures (B, inputs, h, w) → features of `levels` sides, the finest first: (B, width, h, w), (B, 2·width, h/2, w/2), …"""
+    """Pictures (B, inputs, h, w) → features of `levels` sides, the finest first: (B,
+    width, h, w), (B, 2·width, h/2, w/2), …
+    """
 
     def __init__(self, inputs: int, width: int, levels: int = 3, normalise: bool = True) -> None:
         super().__init__()
         self.channels = tuple(width * 2**level for level in range(levels))
         before = (inputs, *self.channels[:-1])
         layer = convolution if normalise else unnormalised
-        self.blocks = nn.ModuleList(nn.Sequential(layer(given, own), layer(own, own)) for given, own in zip(before, self.channels, strict=True))
+        self.blocks = nn.ModuleList(
+            nn.Sequential(layer(given, own), layer(own, own))
+            for given, own in zip(before, self.channels, strict=True)
+        )
 
     def forward(self, pictures: torch.Tensor) -> list[torch.Tensor]:
-        """One tensor a level; every level but the first halves the side of the one before."""
+        """One tensor a level; every level but the first halves the side of the one
+        before.
+        """
         features = [self.blocks[0](pictures)]
         for block in self.blocks[1:]:
             features.append(block(functional.max_pool2d(features[-1], 2)))
@@ -50,11 +62,20 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Features of rising side → (B, outputs, h, w), at the side of the finest ones.
 
-    `channels` are those of the features, the finest first. `skips` says how all but the coarsest are read: not at all ("none"), concatenated
-    ("plain"), or concatenated after every pixel was multiplied by one gate in [0, 1] ("gated"; Oktay et al., 1804.03999).
+    `channels` are those of the features, the finest first. `skips` says how all but the
+    coarsest are read: not at all ("none"), concatenated ("plain"), or concatenated
+    after every pixel was multiplied by one gate in [0, 1] ("gated"; Oktay et al.,
+    1804.03999).
     """
 
-    def __init__(self, channels: Sequence[int], outputs: int, skips: str = "plain", widest: int = 64, normalise: bool = True) -> None:
+    def __init__(
+        self,
+        channels: Sequence[int],
+        outputs: int,
+        skips: str = "plain",
+        widest: int = 64,
+        normalise: bool = True,
+    ) -> None:
         super().__init__()
         layer = convolution if normalise else unnormalised
         if skips not in SKIPS:
@@ -76,7 +97,9 @@ class Decoder(nn.Module):
         return self.decode(features).values
 
     def decode(self, features: Sequence[torch.Tensor]) -> Decoded:
-        """The values with the gates they passed; `features` as an Encoder gives them, of any sides."""
+        """The values with the gates they passed; `features` as an Encoder gives them,
+        of any sides.
+        """
         values, *finer = reversed(features)
         gates = []
         for level, feature in enumerate(finer):
@@ -84,14 +107,26 @@ class Decoder(nn.Module):
             if self.skips == "gated":
                 gates.append(self.gates[level](torch.cat([values, feature], dim=1)).sigmoid())
                 feature = gates[-1] * feature
-            values = self.blocks[level](values if self.skips == "none" else torch.cat([values, feature], dim=1))
+            values = self.blocks[level](
+                values if self.skips == "none" else torch.cat([values, feature], dim=1)
+            )
         return Decoded(self.last(values), tuple(gates))
 
 
 class UNet(nn.Module):
-    """Pictures (B, inputs, h, w) → (B, outputs, h, w); without normalisation where its inputs are masks."""
+    """Pictures (B, inputs, h, w) → (B, outputs, h, w); without normalisation where its
+    inputs are masks.
+    """
 
-    def __init__(self, inputs: int, outputs: int, width: int, levels: int = 3, skips: str = "plain", normalise: bool = True) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        width: int,
+        levels: int = 3,
+        skips: str = "plain",
+        normalise: bool = True,
+    ) -> None:
         super().__init__()
         self.encoder = Encoder(inputs, width, levels, normalise)
         self.decoder = Decoder(self.encoder.channels, outputs, skips, normalise=normalise)
@@ -102,12 +137,16 @@ class UNet(nn.Module):
 
 
 def trunk(network: nn.Sequential, pictures: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
-    """A classifier as an encoder: the last features of every side, the finest first, and the logits (B, classes), in one pass.
+    """A classifier as an encoder: the last features of every side, the finest first,
+    and the logits (B, classes), in one pass.
 
-    For the classifiers of this project: layers in a row, the first of which normalises, and a global pooling after the last features.
-    Raises ValueError on a network that is not built so.
+    For the classifiers of this project: layers in a row, the first of which normalises,
+    and a global pooling after the last features. Raises ValueError on a network that is
+    not built so.
     """
-    if not isinstance(network, nn.Sequential) or not any(isinstance(layer, nn.AdaptiveAvgPool2d) for layer in network):
+    if not isinstance(network, nn.Sequential) or not any(
+        isinstance(layer, nn.AdaptiveAvgPool2d) for layer in network
+    ):
         raise ValueError("The network must be layers in a row with a global pooling after its last features.")
     features: list[torch.Tensor] = []
     values, pooled = pictures, False
@@ -122,7 +161,9 @@ def trunk(network: nn.Sequential, pictures: torch.Tensor) -> tuple[list[torch.Te
 
 
 def trunk_channels(network: nn.Sequential, side: int) -> tuple[int, ...]:
-    """How many channels the features of `trunk` have, the finest first. Running statistics stay as they are."""
+    """How many channels the features of `trunk` have, the finest first. Running
+    statistics stay as they are.
+    """
     training = network.training
     network.eval()
     with torch.no_grad():

@@ -1,4 +1,6 @@
-"""Attribution maps: what a network's answer rests on, all methods on one picture, with their costs and doubts."""
+"""Attribution maps: what a network's answer rests on, all methods on one picture, with
+their costs and doubts.
+"""
 
 from mlcv_explore.models.layers import convolutions, layers, randomised
 from mlcv_explore.saliency.attribution import METHODS, Map, Method, attribute_all, unsuited

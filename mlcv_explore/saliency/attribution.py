@@ -1,4 +1,6 @@
-"""All maps of one picture: one by one, the cheap ones first, those that rest on the same passes together."""
+"""All maps of one picture: one by one, the cheap ones first, those that rest on the
+same passes together.
+"""
 
 import difflib
 import time
@@ -83,9 +85,15 @@ GROUPS: dict[tuple[str, ...], Callable[[Question], tuple[Attribution, ...]]] = {
     ("gradcam",): lambda question: (methods.grad_cam(*question.asked, question.settings, question.layer),),
     ("guided_backprop",): lambda question: (methods.guided_backprop(*question.asked),),
     ("deeplift",): lambda question: (methods.deeplift(*question.asked, question.settings),),
-    ("smoothgrad", "smoothgrad_squared", "vargrad"): lambda question: methods.noise_maps(*question.asked, question.settings, question.seed),
-    ("gradient_shap",): lambda question: (methods.gradient_shap(*question.asked, question.settings, question.seed),),
-    ("integrated_gradients",): lambda question: (methods.integrated_gradients(*question.asked, question.settings),),
+    ("smoothgrad", "smoothgrad_squared", "vargrad"): lambda question: methods.noise_maps(
+        *question.asked, question.settings, question.seed
+    ),
+    ("gradient_shap",): lambda question: (
+        methods.gradient_shap(*question.asked, question.settings, question.seed),
+    ),
+    ("integrated_gradients",): lambda question: (
+        methods.integrated_gradients(*question.asked, question.settings),
+    ),
     ("rise",): lambda question: (methods.rise(*question.asked, question.settings, question.seed),),
     ("occlusion",): lambda question: (methods.occlusion(*question.asked, question.settings),),
 }
@@ -100,13 +108,18 @@ def attribute_all(
     seed: int,
     layer: str | None = None,
 ) -> Iterator[Map]:
-    """The maps of these methods for a picture (3, h, w) float32 in [0, 1]; `layer` is the convolution Grad-CAM reads, the last one by default.
+    """The maps of these methods for a picture (3, h, w) float32 in [0, 1]; `layer` is
+    the convolution Grad-CAM reads, the last one by default.
 
-    Raises SaliencyError at once for a picture, method or layer that cannot be used, and with the first map for a class that does not exist.
+    Raises SaliencyError at once for a picture, method or layer that cannot be used, and
+    with the first map for a class that does not exist.
     """
     _check_picture(picture)
     if network.training:
-        raise SaliencyError("The network must be in evaluation mode: in training mode a map depends on the pictures beside it.")
+        raise SaliencyError(
+            "The network must be in evaluation mode: in training mode a map depends on the pictures"
+            " beside it."
+        )
     for name in names:
         if name not in METHODS:
             near = difflib.get_close_matches(name, METHODS, n=1)
@@ -117,23 +130,32 @@ def attribute_all(
     device = next((parameter.device for parameter in network.parameters()), picture.device)
     question = Question(network, picture.to(device), target, settings, seed, layer)
     if {"guided_backprop", "deeplift"} & set(names):
-        refused = [sentence for name, sentence in unsuited(network, question.picture).items() if name in names]
+        refused = [
+            sentence for name, sentence in unsuited(network, question.picture).items() if name in names
+        ]
         if refused:
             raise SaliencyError(refused[0])
     return _maps(question, set(names))
 
 
 def unsuited(network: nn.Module, picture: torch.Tensor) -> dict[str, str]:
-    """The methods that would say nothing of this network, each with the reason in one sentence; one forward pass."""
+    """The methods that would say nothing of this network, each with the reason in one
+    sentence; one forward pass.
+    """
     with torch.no_grad(), Watched() as seen:
         network(picture[None])
     found = {}
     if not methods.convolutions(network):
         found["gradcam"] = "Grad-CAM needs a convolution, and this network has none."
     if not seen.relus:
-        found["guided_backprop"] = "Guided Backprop changes ReLUs, and this network has none: its map would be the plain gradient."
+        found["guided_backprop"] = (
+            "Guided Backprop changes ReLUs, and this network has none: its map would be the plain gradient."
+        )
     if not seen.nonlinear:
-        found["deeplift"] = "DeepLift changes activations and max pooling, and this network has none: its map would be input × gradient."
+        found["deeplift"] = (
+            "DeepLift changes activations and max pooling, and this network has none: its map would be input"
+            " × gradient."
+        )
     return found
 
 
@@ -154,7 +176,10 @@ def _maps(question: Question, wanted: set[str]) -> Iterator[Map]:
 
 def _check_picture(picture: torch.Tensor) -> None:
     if picture.dtype != torch.float32 or picture.ndim != 3 or picture.shape[0] != 3 or not picture.numel():
-        raise SaliencyError(f"The picture must be float32 (3, h, w), got {str(picture.dtype).removeprefix('torch.')} {tuple(picture.shape)}.")
+        raise SaliencyError(
+            f"The picture must be float32 (3, h, w), got {str(picture.dtype).removeprefix('torch.')}"
+            f" {tuple(picture.shape)}."
+        )
     low, high = float(picture.min()), float(picture.max())
     if not (low >= 0 and high <= 1):  # also where a pixel is not a number
         raise SaliencyError(f"The picture must lie in [0, 1], got values from {low:.4g} to {high:.4g}.")

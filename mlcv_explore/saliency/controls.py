@@ -1,4 +1,6 @@
-"""Maps that know nothing of the network: what a method has to beat. All are (h, w) float32 and nowhere negative."""
+"""Maps that know nothing of the network: what a method has to beat. All are (h, w)
+float32 and nowhere negative.
+"""
 
 import torch
 from torch.nn import functional
@@ -23,5 +25,8 @@ def edges(picture: torch.Tensor) -> torch.Tensor:
 
 def centre(picture: torch.Tensor) -> torch.Tensor:
     """A Gaussian blob of height 1 in the middle, as wide and high as the picture is."""
-    down, across = (torch.exp(-(((torch.arange(side) + 0.5) / side - 0.5) ** 2) / (2 * CENTRE_SPREAD**2)) for side in picture.shape[1:])
+    down, across = (
+        torch.exp(-(((torch.arange(side) + 0.5) / side - 0.5) ** 2) / (2 * CENTRE_SPREAD**2))
+        for side in picture.shape[1:]
+    )
     return torch.outer(down, across)

@@ -1,7 +1,10 @@
-"""One map out of the gradients of all layers: a small network that is shown what flows through a classifier and answers where its reasons lie.
+"""One map out of the gradients of all layers: a small network that is shown what flows
+through a classifier and answers where its reasons lie.
 
-It is taught on classifiers that use the object, with the object's mask as the answer. What it is worth shows on classifiers that do not: a map that
-still lies on the object was found in the picture, not in the model. The controls are the best single input and the same network fed pictures alone.
+It is taught on classifiers that use the object, with the object's mask as the answer.
+What it is worth shows on classifiers that do not: a map that still lies on the object
+was found in the picture, not in the model. The controls are the best single input and
+the same network fed pictures alone.
 """
 
 from collections.abc import Iterator
@@ -28,13 +31,21 @@ class GenerationConfig(Config):
     width: int = setting(12, "Width", low=2, high=64, help="Channels of every hidden layer.")
     epochs: int = setting(10, "Epochs", low=1, high=200)
     batch_size: int = setting(10, "Batch size", low=1, high=500)
-    rate: float = setting(0.01, "Learning rate", low=0.00001, high=0.1, help="Adam's, at the start; it falls to nothing in a straight line.")
+    rate: float = setting(
+        0.01,
+        "Learning rate",
+        low=0.00001,
+        high=0.1,
+        help="Adam's, at the start; it falls to nothing in a straight line.",
+    )
 
 
 class MapNetwork(nn.Module):
-    """Inputs (B, channels, h, w) → logits of the map (B, h, w); five convolutions that see 15 pixels around.
+    """Inputs (B, channels, h, w) → logits of the map (B, h, w); five convolutions that
+    see 15 pixels around.
 
-    Every input channel of every picture is divided by its root mean square: classifiers differ in the size of their gradients, not in the meaning.
+    Every input channel of every picture is divided by its root mean square: classifiers
+    differ in the size of their gradients, not in the meaning.
     """
 
     def __init__(self, channels: int, width: int) -> None:
@@ -51,11 +62,14 @@ class MapNetwork(nn.Module):
 
 
 def layer_inputs(network: nn.Module, pictures: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """What the map is made of, float32 (B, C, h, w): of the picture and of every ReLU's output six channels, resized to the picture's side.
+    """What the map is made of, float32 (B, C, h, w): of the picture and of every ReLU's
+    output six channels, resized to the picture's side.
 
-    Pictures are (B, channels, h, w) in [0, 1], targets int64 (B,); gradients are those of the target's logit. Three summaries over a layer's channels
-    of the gradient come first, then three of gradient × activation, layers from the picture on, as `input_names` says. One pass forward and one back.
-    Raises ValueError when the network has no ReLU module whose output is a picture.
+    Pictures are (B, channels, h, w) in [0, 1], targets int64 (B,); gradients are those
+    of the target's logit. Three summaries over a layer's channels of the gradient come
+    first, then three of gradient × activation, layers from the picture on, as
+    `input_names` says. One pass forward and one back. Raises ValueError when the
+    network has no ReLU module whose output is a picture.
     """
     network.eval()
     parts = zip(pictures.split(BATCH), targets.split(BATCH), strict=True)
@@ -63,15 +77,23 @@ def layer_inputs(network: nn.Module, pictures: torch.Tensor, targets: torch.Tens
 
 
 def input_names(network: nn.Module, pictures: torch.Tensor) -> tuple[str, ...]:
-    """The names of the C channels, as "stem.2: mean absolute gradient × activation", found with the first of the pictures (B, channels, h, w)."""
+    """The names of the C channels, as "stem.2: mean absolute gradient × activation",
+    found with the first of the pictures (B, channels, h, w).
+    """
     network.eval()
     with torch.no_grad(), _recorded(network) as layers:
         network(pictures[:1])
-    return tuple(f"{name}: {summary} {quantity}" for name in ("picture", *_names(layers)) for quantity in QUANTITIES for summary in SUMMARIES)
+    return tuple(
+        f"{name}: {summary} {quantity}"
+        for name in ("picture", *_names(layers))
+        for quantity in QUANTITIES
+        for summary in SUMMARIES
+    )
 
 
 def train(inputs: torch.Tensor, masks: np.ndarray, config: GenerationConfig, seed: int) -> MapNetwork:
-    """The network with this seed's weights, taught that inputs (n, C, h, w) mean masks (n, h, w) of 0 and 1, by the cross-entropy of every pixel.
+    """The network with this seed's weights, taught that inputs (n, C, h, w) mean masks
+    (n, h, w) of 0 and 1, by the cross-entropy of every pixel.
 
     Fed the pictures themselves instead, it is the control that never saw the model.
     """
@@ -83,19 +105,26 @@ def train(inputs: torch.Tensor, masks: np.ndarray, config: GenerationConfig, see
     rates = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, config.epochs * batches)
     for _ in range(config.epochs):
         for chosen in torch.randperm(len(inputs), generator=order).split(config.batch_size):
-            descend(optimiser, functional.binary_cross_entropy_with_logits(network(inputs[chosen]), wanted[chosen]))
+            descend(
+                optimiser,
+                functional.binary_cross_entropy_with_logits(network(inputs[chosen]), wanted[chosen]),
+            )
             rates.step()
     return network.eval()
 
 
 @torch.no_grad()
 def generate(network: MapNetwork, inputs: torch.Tensor) -> np.ndarray:
-    """Maps float32 (B, h, w) in [0, 1] from inputs (B, C, h, w) as the network was trained on."""
+    """Maps float32 (B, h, w) in [0, 1] from inputs (B, C, h, w) as the network was
+    trained on.
+    """
     return torch.cat([network(part).sigmoid() for part in inputs.split(BATCH)]).numpy()
 
 
 def best_single(inputs: torch.Tensor, masks: np.ndarray) -> int:
-    """The channel of inputs (n, C, h, w) that has most of its absolute values in masks (n, h, w), on average: what a generated map has to beat."""
+    """The channel of inputs (n, C, h, w) that has most of its absolute values in masks
+    (n, h, w), on average: what a generated map has to beat.
+    """
     return int(mass_in_mask(inputs.numpy(), np.asarray(masks)[:, None]).mean(0).argmax())
 
 
@@ -108,15 +137,20 @@ def _inputs(network: nn.Module, pictures: torch.Tensor, targets: torch.Tensor) -
     summaries = []
     for activation, gradient in zip(activations, gradients, strict=True):
         for values in (gradient, gradient * activation.detach()):
-            summary = torch.stack([values.mean(1), values.abs().mean(1), values.abs().amax(1)], dim=1)  # (B, 3, h, w) of the layer
+            # (B, 3, h, w) of the layer
+            summary = torch.stack([values.mean(1), values.abs().mean(1), values.abs().amax(1)], dim=1)
             same = summary.shape[2:] == pictures.shape[2:]
-            summaries.append(summary if same else functional.interpolate(summary, pictures.shape[2:], mode="bilinear"))
+            summaries.append(
+                summary if same else functional.interpolate(summary, pictures.shape[2:], mode="bilinear")
+            )
     return torch.cat(summaries, dim=1)
 
 
 @contextmanager
 def _recorded(network: nn.Module) -> Iterator[list[tuple[str, torch.Tensor]]]:
-    """Name and output of every ReLU whose output is a picture, in the order in which they run inside the block."""
+    """Name and output of every ReLU whose output is a picture, in the order in which
+    they run inside the block.
+    """
     outputs: list[tuple[str, torch.Tensor]] = []
 
     def record(name: str, output: torch.Tensor) -> None:
@@ -134,10 +168,17 @@ def _recorded(network: nn.Module) -> Iterator[list[tuple[str, torch.Tensor]]]:
         for hook in hooks:
             hook.remove()
     if not outputs:
-        raise ValueError("The network has no ReLU module whose output is a picture, so there are no layers to read.")
+        raise ValueError(
+            "The network has no ReLU module whose output is a picture, so there are no layers to read."
+        )
 
 
 def _names(layers: list[tuple[str, torch.Tensor]]) -> list[str]:
-    """Names in order; a ReLU that runs more than once is numbered from its second run on."""
+    """Names in order; a ReLU that runs more than once is numbered from its second run
+    on.
+    """
     names = [name for name, _ in layers]
-    return [f"{name}#{names[: place + 1].count(name)}" if name in names[:place] else name for place, name in enumerate(names)]
+    return [
+        f"{name}#{names[: place + 1].count(name)}" if name in names[:place] else name
+        for place, name in enumerate(names)
+    ]

@@ -1,8 +1,10 @@
-"""Attribution maps of one picture: which pixels a logit, or the difference of two logits, rests on.
+"""Attribution maps of one picture: which pixels a logit, or the difference of two
+logits, rests on.
 
-Logits and not probabilities: a softmax that is sure of itself has no gradient left. Every function takes a network in evaluation mode that
-maps pictures (B, 3, h, w) to logits (B, classes), one picture (3, h, w) in [0, 1], and a target. None changes the network, none holds a lock:
-threads may share it.
+Logits and not probabilities: a softmax that is sure of itself has no gradient left.
+Every function takes a network in evaluation mode that maps pictures (B, 3, h, w) to
+logits (B, classes), one picture (3, h, w) in [0, 1], and a target. None changes the
+network, none holds a lock: threads may share it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +26,8 @@ Target = int | tuple[int, int]  # a class, or (a, b) for logit a minus logit b
 BATCH_PIXELS = 2**15  # in one batch: 32 pictures of 32×32; more are no faster on a CPU, and memory grows
 MOST_STEPS = 1024  # along a path
 SMALLEST_GAP = 0.02  # of completeness, at which the steps are enough
-BLUR_SPREAD = 0.15  # standard deviation of the blurred baseline, in sides: shapes are gone, light and colour stay
+# standard deviation of the blurred baseline, in sides: shapes are gone, light and colour stay
+BLUR_SPREAD = 0.15
 
 
 class SaliencyError(ValueError):
@@ -32,26 +35,55 @@ class SaliencyError(ValueError):
 
 
 class SaliencySettings(Config):
-    """What the methods leave open, with the customary values corrected where they mislead."""
+    """What the methods leave open, with the customary values corrected where they
+    mislead.
+    """
 
     baseline: Literal["zero", "blur", "mean"] = setting(
-        "zero", "Baseline", choices=("zero", "blur", "mean"), help="What nothing looks like: black, the blurred picture, or its mean colour."
+        "zero",
+        "Baseline",
+        choices=("zero", "blur", "mean"),
+        help="What nothing looks like: black, the blurred picture, or its mean colour.",
     )
-    steps: int = setting(50, "Steps of the path", low=1, high=512, help="Doubled up to 1,024 until the map's sum is the logit's change within 2 %.")
+    steps: int = setting(
+        50,
+        "Steps of the path",
+        low=1,
+        high=512,
+        help="Doubled up to 1,024 until the map's sum is the logit's change within 2 %.",
+    )
     complete: bool = setting(True, "Double the steps until complete", more=True)
     samples: int = setting(25, "Noisy pictures", low=2, high=500)
-    noise: float = setting(  # Smilkov et al. advise 10 to 20 % of the range; Captum's 1.0 leaves nothing of a picture in [0, 1]
-        0.1, "Noise σ", low=0, high=1, step=0.01, help="Standard deviation of the noise; pixels range from 0 to 1."
+    # Smilkov et al. advise 10 to 20 % of the range; Captum's 1.0 leaves nothing of a picture in [0,
+    # 1]
+    noise: float = setting(
+        0.1,
+        "Noise σ",
+        low=0,
+        high=1,
+        step=0.01,
+        help="Standard deviation of the noise; pixels range from 0 to 1.",
     )
     shap_samples: int = setting(25, "Points of GradientShap", low=2, high=500)
-    cam_positive: bool = setting(True, "Grad-CAM keeps what speaks for the class", help="The published ReLU, which Captum leaves out.")
-    cam_rectified: bool = setting(True, "Grad-CAM reads rectified features", help="After the activation, as the next layers do.", more=True)
+    cam_positive: bool = setting(
+        True, "Grad-CAM keeps what speaks for the class", help="The published ReLU, which Captum leaves out."
+    )
+    cam_rectified: bool = setting(
+        True,
+        "Grad-CAM reads rectified features",
+        help="After the activation, as the next layers do.",
+        more=True,
+    )
     window: int = setting(5, "Occluding square", low=1, high=16, unit="1/32 of the side")
     stride: int = setting(2, "Stride of the square", low=1, high=16, unit="1/32 of the side")
     masks: int = setting(300, "Masks of RISE", low=2, high=8000)
-    mask_cells: int = setting(8, "Cells of a mask", low=2, high=16, help="A side; each is seen or hidden.", more=True)
+    mask_cells: int = setting(
+        8, "Cells of a mask", low=2, high=16, help="A side; each is seen or hidden.", more=True
+    )
     mask_share: float = setting(0.5, "Share that is seen", low=0.1, high=0.9, more=True)
-    half_precision: bool = setting(True, "RISE in half precision", help="Products in bfloat16, where the processor has them.", more=True)
+    half_precision: bool = setting(
+        True, "RISE in half precision", help="Products in bfloat16, where the processor has them.", more=True
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,31 +97,44 @@ class Attribution:
 
 
 def score(logits: torch.Tensor, target: Target) -> torch.Tensor:
-    """What is explained, (B, classes) → (B,). Raises SaliencyError for a class that does not exist or a difference of a class with itself."""
+    """What is explained, (B, classes) → (B,). Raises SaliencyError for a class that
+    does not exist or a difference of a class with itself.
+    """
     chosen = target if isinstance(target, tuple) else (target,)
     for index in chosen:
         if not 0 <= index < logits.shape[1]:
-            raise SaliencyError(f"The target must be between 0 and {logits.shape[1] - 1}, the classes of this network; got {index}.")
+            raise SaliencyError(
+                f"The target must be between 0 and {logits.shape[1] - 1}, the classes of this network; got"
+                f" {index}."
+            )
     if len(set(chosen)) < len(chosen):
         raise SaliencyError(f"A difference needs two classes, got {target[0]} twice.")
     return logits[:, chosen[0]] - logits[:, chosen[1]] if len(chosen) > 1 else logits[:, chosen[0]]
 
 
 def gradients(network: nn.Module, picture: torch.Tensor, targets: Sequence[Target]) -> torch.Tensor:
-    """The gradients of several targets, (len(targets), 3, h, w), each batch of them in one backward pass."""
+    """The gradients of several targets, (len(targets), 3, h, w), each batch of them in
+    one backward pass.
+    """
     found, room = [], _room(picture)
     for start in range(0, len(targets), room):
         part = targets[start : start + room]
         points = _points(picture.expand(len(part), *picture.shape))
         with torch.enable_grad():
             logits = network(points)
-            total = torch.stack([score(row[None], target) for row, target in zip(logits, part, strict=True)]).sum()
+            total = torch.stack(
+                [score(row[None], target) for row, target in zip(logits, part, strict=True)]
+            ).sum()
         found.append(torch.autograd.grad(total, points)[0])
     return torch.cat(found)
 
 
-def gradient_maps(network: nn.Module, picture: torch.Tensor, target: Target) -> tuple[Attribution, Attribution]:
-    """Gradient, and input × gradient, from one pass; the channels are summed with their signs."""
+def gradient_maps(
+    network: nn.Module, picture: torch.Tensor, target: Target
+) -> tuple[Attribution, Attribution]:
+    """Gradient, and input × gradient, from one pass; the channels are summed with their
+    signs.
+    """
     (found,) = gradients(network, picture, [target])
     return Attribution(found.sum(0), 1, 1), Attribution((found * picture).sum(0), 1, 1)
 
@@ -97,13 +142,20 @@ def gradient_maps(network: nn.Module, picture: torch.Tensor, target: Target) -> 
 def noise_maps(
     network: nn.Module, picture: torch.Tensor, target: Target, settings: SaliencySettings, seed: int
 ) -> tuple[Attribution, Attribution, Attribution]:
-    """SmoothGrad (Smilkov et al., 1706.03825), SmoothGrad² and VarGrad from the same noisy pictures: mean, mean square and variance of the gradient.
+    """SmoothGrad (Smilkov et al., 1706.03825), SmoothGrad² and VarGrad from the same
+    noisy pictures: mean, mean square and variance of the gradient.
 
     The last two are never negative.
     """
     chance = stream(seed, "noise of the picture")
-    pictures = (picture + settings.noise * torch.randn(picture.shape, generator=chance).to(picture.device) for _ in range(settings.samples))
-    total, squares = torch.zeros_like(picture, dtype=torch.float64), torch.zeros_like(picture, dtype=torch.float64)
+    pictures = (
+        picture + settings.noise * torch.randn(picture.shape, generator=chance).to(picture.device)
+        for _ in range(settings.samples)
+    )
+    total, squares = (
+        torch.zeros_like(picture, dtype=torch.float64),
+        torch.zeros_like(picture, dtype=torch.float64),
+    )
     for found in _gradients_along(network, pictures, target):
         total += found.sum(0)
         squares += found.square().sum(0)
@@ -119,8 +171,12 @@ def guided_backprop(network: nn.Module, picture: torch.Tensor, target: Target) -
     return Attribution(found.sum(0), 1, 1)
 
 
-def deeplift(network: nn.Module, picture: torch.Tensor, target: Target, settings: SaliencySettings) -> Attribution:
-    """DeepLift by its rescale rule. The completeness gap is rounding, unless the network has functions no rule is known for (softmax, products)."""
+def deeplift(
+    network: nn.Module, picture: torch.Tensor, target: Target, settings: SaliencySettings
+) -> Attribution:
+    """DeepLift by its rescale rule. The completeness gap is rounding, unless the
+    network has functions no rule is known for (softmax, products).
+    """
     start = baseline(picture, settings.baseline)
     points = _points(torch.stack([picture, start]))
     with torch.enable_grad(), Rescaled():
@@ -128,13 +184,19 @@ def deeplift(network: nn.Module, picture: torch.Tensor, target: Target, settings
         found = torch.autograd.grad(scores[0], points)[0][0]
     values = (found * (picture - start)).sum(0)
     scores = scores.detach()
-    return Attribution(values, 2, 1, {"completeness_gap": completeness_gap(values, float(scores[0] - scores[1]))})
+    return Attribution(
+        values, 2, 1, {"completeness_gap": completeness_gap(values, float(scores[0] - scores[1]))}
+    )
 
 
-def integrated_gradients(network: nn.Module, picture: torch.Tensor, target: Target, settings: SaliencySettings) -> Attribution:
-    """Integrated gradients (Sundararajan et al., 1703.01365): midpoints of equal steps, doubled until the map is complete, if so set.
+def integrated_gradients(
+    network: nn.Module, picture: torch.Tensor, target: Target, settings: SaliencySettings
+) -> Attribution:
+    """Integrated gradients (Sundararajan et al., 1703.01365): midpoints of equal steps,
+    doubled until the map is complete, if so set.
 
-    Midpoints, because at the baseline itself the gradient is arbitrary: on a flat picture every maximum is a tie.
+    Midpoints, because at the baseline itself the gradient is arbitrary: on a flat
+    picture every maximum is a tie.
     """
     start = baseline(picture, settings.baseline)
     ends = _scores(network, [torch.stack([picture, start])], target)
@@ -150,8 +212,12 @@ def integrated_gradients(network: nn.Module, picture: torch.Tensor, target: Targ
         steps *= 2
 
 
-def gradient_shap(network: nn.Module, picture: torch.Tensor, target: Target, settings: SaliencySettings, seed: int) -> Attribution:
-    """Expected gradients (Erion et al., 1906.10670): each point lies somewhere between the picture and one of its three baselines."""
+def gradient_shap(
+    network: nn.Module, picture: torch.Tensor, target: Target, settings: SaliencySettings, seed: int
+) -> Attribution:
+    """Expected gradients (Erion et al., 1906.10670): each point lies somewhere between
+    the picture and one of its three baselines.
+    """
     chance = stream(seed, "points of GradientShap")
     starts = torch.stack([baseline(picture, kind) for kind in ("zero", "blur", "mean")])
     chosen = torch.randint(len(starts), (settings.shap_samples,), generator=chance).to(picture.device)
@@ -164,16 +230,27 @@ def gradient_shap(network: nn.Module, picture: torch.Tensor, target: Target, set
     return Attribution(values.sum(0) / settings.shap_samples, settings.shap_samples, settings.shap_samples)
 
 
-def grad_cam(network: nn.Module, picture: torch.Tensor, target: Target, settings: SaliencySettings, layer: str | None = None) -> Attribution:
-    """Grad-CAM (Selvaraju et al., 1610.02391) at a convolution, the last one by default; never negative with `cam_positive`.
+def grad_cam(
+    network: nn.Module,
+    picture: torch.Tensor,
+    target: Target,
+    settings: SaliencySettings,
+    layer: str | None = None,
+) -> Attribution:
+    """Grad-CAM (Selvaraju et al., 1610.02391) at a convolution, the last one by
+    default; never negative with `cam_positive`.
 
-    Gradients are kept from that layer on only, so a late layer costs little more than the forward pass. Raises SaliencyError for an unknown layer.
+    Gradients are kept from that layer on only, so a late layer costs little more than
+    the forward pass. Raises SaliencyError for an unknown layer.
     """
     features = Features(named_convolution(network, layer), settings.cam_rectified)
     with torch.no_grad(), features:
         total = score(network(picture[None]), target).sum()
     if features.values is None:
-        raise SaliencyError(f"The picture does not pass through the convolution {layer or 'named last'}, so Grad-CAM has nothing to show.")
+        raise SaliencyError(
+            f"The picture does not pass through the convolution {layer or 'named last'}, so Grad-CAM has"
+            " nothing to show."
+        )
     (found,) = torch.autograd.grad(total, features.values)
     with torch.no_grad():
         values = (found.mean((2, 3), keepdim=True) * features.values).sum(1, keepdim=True)
@@ -183,22 +260,31 @@ def grad_cam(network: nn.Module, picture: torch.Tensor, target: Target, settings
 
 
 def named_convolution(network: nn.Module, layer: str | None) -> nn.Conv2d:
-    """The convolution of that name, or the last one; raises SaliencyError where there is none."""
+    """The convolution of that name, or the last one; raises SaliencyError where there
+    is none.
+    """
     found = convolutions(network)
     if not found:
         raise SaliencyError("Grad-CAM needs a convolution, and this network has none.")
     if layer is not None and layer not in found:
-        raise SaliencyError(f"The layer must be a convolution of this network ({', '.join(found)}), got {layer!r}.")
+        raise SaliencyError(
+            f"The layer must be a convolution of this network ({', '.join(found)}), got {layer!r}."
+        )
     return found[layer] if layer is not None else next(reversed(found.values()))
 
 
-def occlusion(network: nn.Module, picture: torch.Tensor, target: Target, settings: SaliencySettings) -> Attribution:
-    """How far the score falls when a square is covered with the baseline (Zeiler and Fergus, 1311.2901): a pixel's mean over the squares on it.
+def occlusion(
+    network: nn.Module, picture: torch.Tensor, target: Target, settings: SaliencySettings
+) -> Attribution:
+    """How far the score falls when a square is covered with the baseline (Zeiler and
+    Fergus, 1311.2901): a pixel's mean over the squares on it.
 
     Square and stride are given for 32 pixels and grow with the shorter side.
     """
     height, width = picture.shape[1:]
-    side, stride = (max(1, round(size * min(height, width) / 32)) for size in (settings.window, settings.stride))
+    side, stride = (
+        max(1, round(size * min(height, width) / 32)) for size in (settings.window, settings.stride)
+    )
     cover = baseline(picture, settings.baseline)
     places = [(top, left) for top in _starts(height, side, stride) for left in _starts(width, side, stride)]
 
@@ -213,13 +299,18 @@ def occlusion(network: nn.Module, picture: torch.Tensor, target: Target, setting
     for (top, left), fall in zip(places, falls, strict=True):
         total[top : top + side, left : left + side] += fall
         times[top : top + side, left : left + side] += 1
-    return Attribution(total / times.clamp(min=1), len(places) + 1, 0)  # a stride beyond the square leaves pixels that are never covered
+    # a stride beyond the square leaves pixels that are never covered
+    return Attribution(total / times.clamp(min=1), len(places) + 1, 0)
 
 
-def rise(network: nn.Module, picture: torch.Tensor, target: Target, settings: SaliencySettings, seed: int) -> Attribution:
-    """RISE (Petsiuk et al., 1806.07421): scores of the picture behind random masks, (score − mean score) · mask summed over N masks, over N·p.
+def rise(
+    network: nn.Module, picture: torch.Tensor, target: Target, settings: SaliencySettings, seed: int
+) -> Attribution:
+    """RISE (Petsiuk et al., 1806.07421): scores of the picture behind random masks,
+    (score − mean score) · mask summed over N masks, over N·p.
 
-    The mean is taken off because logits have no zero: with it a constant added to all of them would change the map.
+    The mean is taken off because logits have no zero: with it a constant added to all
+    of them would change the map.
     """
     half = settings.half_precision and (picture.device.type != "cpu" or environment.has_bfloat16())
     total, seen, sum_of_scores = torch.zeros_like(picture[0]), torch.zeros_like(picture[0]), 0.0
@@ -233,7 +324,9 @@ def rise(network: nn.Module, picture: torch.Tensor, target: Target, settings: Sa
 
 
 def baseline(picture: torch.Tensor, kind: str) -> torch.Tensor:
-    """A picture (3, h, w) of nothing: black, blurred until no shape is left, or its own mean colour."""
+    """A picture (3, h, w) of nothing: black, blurred until no shape is left, or its own
+    mean colour.
+    """
     if kind == "zero":
         return torch.zeros_like(picture)
     if kind == "mean":
@@ -242,7 +335,9 @@ def baseline(picture: torch.Tensor, kind: str) -> torch.Tensor:
     for axis in (1, 2):
         places = torch.arange(picture.shape[axis], device=picture.device, dtype=torch.float32)
         weights = torch.exp(-((places[:, None] - places) ** 2) / (2 * (BLUR_SPREAD * len(places)) ** 2))
-        blurred = torch.movedim(torch.movedim(blurred, axis, -1) @ (weights / weights.sum(1, keepdim=True)).T, -1, axis)
+        blurred = torch.movedim(
+            torch.movedim(blurred, axis, -1) @ (weights / weights.sum(1, keepdim=True)).T, -1, axis
+        )
     return blurred
 
 
@@ -252,18 +347,26 @@ def completeness_gap(values: torch.Tensor, change: float) -> float:
     return missing / abs(change) if change else (float("inf") if missing else 0.0)
 
 
-def _masks(picture: torch.Tensor, settings: SaliencySettings, chance: torch.Generator) -> Iterator[torch.Tensor]:
-    """Masks (1, h, w) in [0, 1]: a coarse grid of seen and hidden cells, enlarged smoothly and moved by less than a cell."""
+def _masks(
+    picture: torch.Tensor, settings: SaliencySettings, chance: torch.Generator
+) -> Iterator[torch.Tensor]:
+    """Masks (1, h, w) in [0, 1]: a coarse grid of seen and hidden cells, enlarged
+    smoothly and moved by less than a cell.
+    """
     cells, height, width = settings.mask_cells, *picture.shape[1:]
     tall, wide = -(-height // cells), -(-width // cells)
     for _ in range(settings.masks):
         grid = (torch.rand(1, 1, cells, cells, generator=chance) < settings.mask_share).float()
         top, left = (int(torch.randint(size, (), generator=chance)) for size in (tall, wide))
-        large = functional.interpolate(grid, ((cells + 1) * tall, (cells + 1) * wide), mode="bilinear", align_corners=False)[0]
+        large = functional.interpolate(
+            grid, ((cells + 1) * tall, (cells + 1) * wide), mode="bilinear", align_corners=False
+        )[0]
         yield large[:, top : top + height, left : left + width].to(picture.device)
 
 
-def _gradients_along(network: nn.Module, pictures: Iterable[torch.Tensor], target: Target) -> Iterator[torch.Tensor]:
+def _gradients_along(
+    network: nn.Module, pictures: Iterable[torch.Tensor], target: Target
+) -> Iterator[torch.Tensor]:
     """Gradients (n, 3, h, w) of batches of pictures."""
     for batch in _stacked(pictures):
         points = _points(batch)
@@ -272,7 +375,9 @@ def _gradients_along(network: nn.Module, pictures: Iterable[torch.Tensor], targe
         yield torch.autograd.grad(total, points)[0]
 
 
-def _scores(network: nn.Module, batches: Iterable[torch.Tensor], target: Target, half: bool = False) -> torch.Tensor:
+def _scores(
+    network: nn.Module, batches: Iterable[torch.Tensor], target: Target, half: bool = False
+) -> torch.Tensor:
     """Scores (n,) float32, without gradients."""
     found = []
     for batch in batches:
@@ -298,10 +403,14 @@ def _room(picture: torch.Tensor) -> int:
 
 
 def _points(batch: torch.Tensor) -> torch.Tensor:
-    """A leaf to differentiate at; channels last, which is what convolutions on a CPU are fastest with."""
+    """A leaf to differentiate at; channels last, which is what convolutions on a CPU
+    are fastest with.
+    """
     return batch.detach().clone(memory_format=torch.channels_last).requires_grad_()
 
 
 def _starts(length: int, side: int, stride: int) -> range:
-    """Where squares start; the last one may reach over the border, so that every pixel is covered."""
+    """Where squares start; the last one may reach over the border, so that every pixel
+    is covered.
+    """
     return range(0, max(length - side, 0) + stride, stride)

@@ -1,7 +1,9 @@
-"""Passes through a network in which some functions behave otherwise, without touching the network.
+"""Passes through a network in which some functions behave otherwise, without touching
+the network.
 
-Each is a mode of this thread alone: PyTorch shows it every function the network calls. So a network that visitors share needs neither
-a lock nor a copy nor hooks, and functional, repeated and in-place activations are met like modules of their own.
+Each is a mode of this thread alone: PyTorch shows it every function the network calls.
+So a network that visitors share needs neither a lock nor a copy nor hooks, and
+functional, repeated and in-place activations are met like modules of their own.
 """
 
 from collections.abc import Callable
@@ -13,14 +15,29 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 ACTIVATIONS = (
-    *("relu", "relu6", "leaky_relu", "prelu", "elu", "selu", "celu", "gelu", "silu", "mish", "softplus", "softsign"),
+    *(
+        "relu",
+        "relu6",
+        "leaky_relu",
+        "prelu",
+        "elu",
+        "selu",
+        "celu",
+        "gelu",
+        "silu",
+        "mish",
+        "softplus",
+        "softsign",
+    ),
     *("sigmoid", "tanh", "logsigmoid", "hardtanh", "hardswish", "hardsigmoid"),
 )
 SMALLEST_DIFFERENCE = 1e-10  # below it a ratio of differences is the slope; Captum's value
 
 
 def activation(function: Callable[..., Any]) -> str | None:
-    """The name of an elementwise activation, in place or not; None for any other function."""
+    """The name of an elementwise activation, in place or not; None for any other
+    function.
+    """
     name = getattr(function, "__name__", "").rstrip("_")
     return name if name in ACTIVATIONS else None
 
@@ -49,10 +66,12 @@ class GuidedRelus(TorchFunctionMode):
 
 
 class Rescaled(TorchFunctionMode):
-    """DeepLift's rescale rule (Shrikumar et al., 1704.02685) for a batch of pictures, followed by as many baselines.
+    """DeepLift's rescale rule (Shrikumar et al., 1704.02685) for a batch of pictures,
+    followed by as many baselines.
 
-    Activations and max pooling hand back differences of outputs over differences of inputs; the gradient is that of the first half alone.
-    Everything else that is not linear (softmax, products, layer normalisation) hands back its gradient.
+    Activations and max pooling hand back differences of outputs over differences of
+    inputs; the gradient is that of the first half alone. Everything else that is not
+    linear (softmax, products, layer normalisation) hands back its gradient.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -64,9 +83,11 @@ class Rescaled(TorchFunctionMode):
 
 
 class Features(TorchFunctionMode):
-    """A forward pass that keeps what one convolution gives, and from there on everything its gradient needs; to be entered without gradients.
+    """A forward pass that keeps what one convolution gives, and from there on
+    everything its gradient needs; to be entered without gradients.
 
-    `rectified` keeps what the next activation of the same shape gives instead, where there is one: that is what the next layers read.
+    `rectified` keeps what the next activation of the same shape gives instead, where
+    there is one: that is what the next layers read.
     """
 
     def __init__(self, convolution: nn.Conv2d, rectified: bool) -> None:
@@ -80,7 +101,13 @@ class Features(TorchFunctionMode):
         if func is torch.conv2d and args[1] is self.weight:
             self._activation_seen = False
             return self._kept(result)
-        if self.rectified and not self._activation_seen and activation(func) and self.values is not None and result.shape == self.values.shape:
+        if (
+            self.rectified
+            and not self._activation_seen
+            and activation(func)
+            and self.values is not None
+            and result.shape == self.values.shape
+        ):
             self._activation_seen = True
             return self._kept(result)
         return result
@@ -88,10 +115,13 @@ class Features(TorchFunctionMode):
     def _kept(self, result: torch.Tensor) -> torch.Tensor:
         torch.set_grad_enabled(True)  # of this thread, until the caller's no_grad ends
         self.values = result.detach().requires_grad_()
-        return self.values.view_as(self.values)  # a leaf itself could not be changed in place by the layers after it
+        # a leaf itself could not be changed in place by the layers after it
+        return self.values.view_as(self.values)
 
 
-def _rescaled_activation(func: Callable[..., torch.Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:
+def _rescaled_activation(
+    func: Callable[..., torch.Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> torch.Tensor:
     inputs, *rest = args
     point = inputs.detach().requires_grad_()
     outputs = func(point.clone(), *rest, **kwargs)  # of a copy: it may be in place
@@ -102,10 +132,20 @@ def _rescaled_activation(func: Callable[..., torch.Tensor], args: tuple[Any, ...
 
 
 def _rescaled_maximum(
-    inputs: torch.Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False, **_: Any
+    inputs: torch.Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    **_: Any,
 ) -> torch.Tensor:
-    """The change of a maximum is split at max(output, baseline's output): one share for the picture's largest pixel, one for the baseline's."""
-    outputs, places = functional.max_pool2d_with_indices(inputs.detach(), kernel_size, stride, padding, dilation, ceil_mode)
+    """The change of a maximum is split at max(output, baseline's output): one share for
+    the picture's largest pixel, one for the baseline's.
+    """
+    outputs, places = functional.max_pool2d_with_indices(
+        inputs.detach(), kernel_size, stride, padding, dilation, ceil_mode
+    )
     picture, baseline = outputs.chunk(2)
     larger = torch.maximum(picture, baseline)
     change = _difference(inputs.detach()).chunk(2)[0]
@@ -113,7 +153,9 @@ def _rescaled_maximum(
     straight = _straight(inputs).chunk(2)[0]
     shares = torch.where(still, 0.0, straight / torch.where(still, 1.0, change)).flatten(2)
     own, other = (part.flatten(2) for part in places.chunk(2))
-    passed = (larger - baseline).flatten(2) * shares.gather(2, own) + (picture - larger).flatten(2) * shares.gather(2, other)
+    passed = (larger - baseline).flatten(2) * shares.gather(2, own) + (picture - larger).flatten(
+        2
+    ) * shares.gather(2, other)
     passed = passed + torch.where(still, straight, 0.0).flatten(2).gather(2, own)
     return torch.cat([picture + passed.view_as(picture), baseline])
 

@@ -1,4 +1,6 @@
-"""What the maps of one picture are worth, method by method: their cost, every measure, and on generated scenes the true cause."""
+"""What the maps of one picture are worth, method by method: their cost, every measure,
+and on generated scenes the true cause.
+"""
 
 import csv
 import io
@@ -35,12 +37,18 @@ class Score:
     passes: int  # pictures through the network, forward and back
     lowest: float
     highest: float
-    deletion: float  # area under the target's probability while the most salient pixels are removed; low is faithful
+    # area under the target's probability while the most salient pixels are removed; low is faithful
+    deletion: float
     insertion: float  # and while they are shown; high is faithful
-    infidelity: float  # mean square of what the map does not foretell of the logit's change under noise, at the map's best scale
+    # mean square of what the map does not foretell of the logit's change under noise, at the map's
+    # best scale
+    infidelity: float
     max_sensitivity: float  # the largest relative change of the map when every pixel moves a little
-    moved: float  # 1 − |rank correlation| with the map of the same network with all layers randomised; 0: the model has no part in it
-    completeness_gap: float | None  # |sum − logit difference| / |logit difference|, where the method promises none
+    # 1 − |rank correlation| with the map of the same network with all layers randomised; 0: the
+    # model has no part in it
+    moved: float
+    # |sum − logit difference| / |logit difference|, where the method promises none
+    completeness_gap: float | None
     on_object: float | None  # share of the map's mass
     on_tag: float | None
     points_at_object: float | None  # 1 when the largest value lies on it
@@ -67,40 +75,72 @@ def scores(
     layer: str | None = None,
     truth: Truth | None = None,
 ) -> list[Score]:
-    """Every measure of these maps of a picture (3, h, w), which have one target; in their order.
+    """Every measure of these maps of a picture (3, h, w), which have one target; in
+    their order.
 
-    The probability that deletion and insertion follow is that of the target, of a difference that of its first class. All methods are asked again
-    with the same draws on pictures nearby and on a randomised copy of the network, so this costs several times what the maps did.
+    The probability that deletion and insertion follow is that of the target, of a
+    difference that of its first class. All methods are asked again with the same draws
+    on pictures nearby and on a randomised copy of the network, so this costs several
+    times what the maps did.
     """
     target, names = maps[0].target, [found.method for found in maps]
     values = np.stack([found.values for found in maps]).astype(np.float64)  # (M, h, w)
     first = torch.tensor([target[0] if isinstance(target, tuple) else target])
     asked = (network, picture[None], first, values[None])
-    deletion, insertion = (walk(*asked, seed=seed).area[0] for walk in (measures.deletion, measures.insertion))
+    deletion, insertion = (
+        walk(*asked, seed=seed).area[0] for walk in (measures.deletion, measures.insertion)
+    )
     noise = measures.gaussian_noise(picture[None], DEVIATION, PERTURBATIONS, seed)
     unforetold = measures.infidelity(
-        _OneScore(network, target), picture[None], torch.zeros(1, dtype=torch.int64), torch.from_numpy(values)[None, :, None].float(), noise, True
+        _OneScore(network, target),
+        picture[None],
+        torch.zeros(1, dtype=torch.int64),
+        torch.from_numpy(values)[None, :, None].float(),
+        noise,
+        True,
     )[0]
     again = settings.replace(complete=False)  # a nearby picture is not asked with other steps
 
     def explained(whose: nn.Module, what: torch.Tensor) -> np.ndarray:
-        found = {item.method: item.values for item in attribute_all(whose, what, target, names, again, seed, layer)}
+        found = {
+            item.method: item.values for item in attribute_all(whose, what, target, names, again, seed, layer)
+        }
         return np.stack([found[name] for name in names])
 
     same = picture.expand(len(maps), *picture.shape)  # one for each method: all are asked in one panel
     near = measures.uniform_noise(picture[None], RADIUS, NEIGHBOURS, seed).expand(-1, *same.shape)
-    sensitivity = measures.max_sensitivity(lambda pictures: explained(network, pictures[0].clamp(0, 1)), same, near)
+    sensitivity = measures.max_sensitivity(
+        lambda pictures: explained(network, pictures[0].clamp(0, 1)), same, near
+    )
     other = explained(randomised(network, len(layers(network)), seed), picture)
     moved = 1 - np.abs(measures.similarity(values, other).rank)
     on_object = on_tag = points = [None] * len(maps)
     if truth is not None:
-        on_object, points = measures.mass_in_mask(values, truth.mask).tolist(), measures.pointing(values, truth.mask).tolist()
+        on_object, points = (
+            measures.mass_in_mask(values, truth.mask).tolist(),
+            measures.pointing(values, truth.mask).tolist(),
+        )
         on_tag = measures.mass_on_tag(values, truth.tag_box).tolist()
     found = []
     for place, item in enumerate(maps):
-        cost = (item.milliseconds, item.forwards + item.backwards, float(item.values.min()), float(item.values.max()))
+        cost = (
+            item.milliseconds,
+            item.forwards + item.backwards,
+            float(item.values.min()),
+            float(item.values.max()),
+        )
         judged = (float(each[place]) for each in (deletion, insertion, unforetold, sensitivity, moved))
-        found.append(Score(item.method, *cost, *judged, item.checks.get("completeness_gap"), on_object[place], on_tag[place], points[place]))
+        found.append(
+            Score(
+                item.method,
+                *cost,
+                *judged,
+                item.checks.get("completeness_gap"),
+                on_object[place],
+                on_tag[place],
+                points[place],
+            )
+        )
     return found
 
 
@@ -110,5 +150,7 @@ def as_csv(picture_scores: dict[str, Sequence[Score]]) -> str:
     table = csv.writer(file, lineterminator="\n")
     table.writerow(["picture", *(each.name for each in fields(Score))])
     for name, rows in picture_scores.items():
-        table.writerows([name, *("" if value is None else value for value in asdict(row).values())] for row in rows)
+        table.writerows(
+            [name, *("" if value is None else value for value in asdict(row).values())] for row in rows
+        )
     return file.getvalue()

@@ -1,4 +1,6 @@
-"""Two kinds of doubt about a map, kept apart: of the method (same weights, new draws) and of the model (other seeds that give the same answer)."""
+"""Two kinds of doubt about a map, kept apart: of the method (same weights, new draws)
+and of the model (other seeds that give the same answer).
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +22,9 @@ class Opinion:
 
     method: str
     mean: np.ndarray  # (h, w)
-    stable: np.ndarray  # (h, w) bool: sign (or, where a method has none, membership in the top fifth) shared by four in five
+    # (h, w) bool: sign (or, where a method has none, membership in the top fifth) shared by four in
+    # five
+    stable: np.ndarray
     count: int
 
 
@@ -33,9 +37,16 @@ def over_draws(
     seeds: Sequence[int],
     layer: str | None = None,
 ) -> dict[str, Opinion]:
-    """The same network asked again with other draws; methods that draw nothing are left out, for they would only repeat themselves."""
+    """The same network asked again with other draws; methods that draw nothing are left
+    out, for they would only repeat themselves.
+    """
     drawn = [name for name in names if METHODS[name].drawn]
-    return _opinions(lambda seed: attribute_all(network, picture, target, drawn, settings, seed, layer), seeds, drawn, equal=False)
+    return _opinions(
+        lambda seed: attribute_all(network, picture, target, drawn, settings, seed, layer),
+        seeds,
+        drawn,
+        equal=False,
+    )
 
 
 def over_models(
@@ -47,22 +58,32 @@ def over_models(
     seed: int,
     layer: str | None = None,
 ) -> dict[str, Opinion]:
-    """Every network that names the same class as `target` (or prefers its first class to its second), asked alike; empty when fewer than two do.
+    """Every network that names the same class as `target` (or prefers its first class
+    to its second), asked alike; empty when fewer than two do.
 
     `layer` is the convolution Grad-CAM reads in each of them.
     """
     with torch.no_grad():
         agreed = [network for network in networks if _names(network(picture[None])[0], target)]
-    return _opinions(lambda network: attribute_all(network, picture, target, names, settings, seed, layer), agreed, names, equal=True)
+    return _opinions(
+        lambda network: attribute_all(network, picture, target, names, settings, seed, layer),
+        agreed,
+        names,
+        equal=True,
+    )
 
 
 def density(values: np.ndarray) -> np.ndarray:
-    """A map as multiples of its own mean absolute value, (…, h, w): the one scale on which maps of different units can stand side by side."""
+    """A map as multiples of its own mean absolute value, (…, h, w): the one scale on
+    which maps of different units can stand side by side.
+    """
     size = np.abs(values).mean((-2, -1), keepdims=True)
     return values / np.where(size > 0, size, 1.0)
 
 
-def _opinions(ask: Callable[[object], Sequence[Map]], whom: Sequence[object], names: Sequence[str], equal: bool) -> dict[str, Opinion]:
+def _opinions(
+    ask: Callable[[object], Sequence[Map]], whom: Sequence[object], names: Sequence[str], equal: bool
+) -> dict[str, Opinion]:
     if len(whom) < 2 or not names:
         return {}
     found: dict[str, list[np.ndarray]] = {name: [] for name in names}
@@ -73,8 +94,14 @@ def _opinions(ask: Callable[[object], Sequence[Map]], whom: Sequence[object], na
 
 
 def _opinion(name: str, maps: np.ndarray, equal: bool) -> Opinion:
-    return Opinion(name, mean_map(maps, equal), stable(maps, "sign" if METHODS[name].signed else "rank"), len(maps))
+    return Opinion(
+        name, mean_map(maps, equal), stable(maps, "sign" if METHODS[name].signed else "rank"), len(maps)
+    )
 
 
 def _names(logits: torch.Tensor, target: Target) -> bool:
-    return bool(logits[target[0]] > logits[target[1]]) if isinstance(target, tuple) else int(logits.argmax()) == target
+    return (
+        bool(logits[target[0]] > logits[target[1]])
+        if isinstance(target, tuple)
+        else int(logits.argmax()) == target
+    )

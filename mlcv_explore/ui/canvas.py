@@ -1,4 +1,6 @@
-"""A canvas to paint a mask on: mouse, touch or keyboard, a few pixels a side, its text sent to the server while it is painted."""
+"""A canvas to paint a mask on: mouse, touch or keyboard, a few pixels a side, its text
+sent to the server while it is painted.
+"""
 
 from collections.abc import Sequence
 
@@ -186,10 +188,13 @@ def canvas(
     size: int,
     words: str = "Mask to paint. Arrow keys move the stamp, space paints.",
 ) -> object:
-    """The canvas, and what it last sent for this `token`: text of side² digits if its sender is honest, anything at all if not; else `start`.
+    """The canvas, and what it last sent for this `token`: text of side² digits if its
+    sender is honest, anything at all if not; else `start`.
 
-    It begins with the mask `start` and again whenever `token` changes. A region's stamp is (circle, square, triangle, cross or ring; its size in
-    pixels, 0 where the reader sets it); `region` and `size` are chosen at first. `words` say what it is to who cannot see it.
+    It begins with the mask `start` and again whenever `token` changes. A region's stamp
+    is (circle, square, triangle, cross or ring; its size in pixels, 0 where the reader
+    sets it); `region` and `size` are chosen at first. `words` say what it is to who
+    cannot see it.
     """
     data = {
         "start": start,

@@ -1,4 +1,6 @@
-"""What the saliency page holds for its visitors: pictures, models, and maps that were made already. Pixels stay in memory, never on disk."""
+"""What the saliency page holds for its visitors: pictures, models, and maps that were
+made already. Pixels stay in memory, never on disk.
+"""
 
 import hashlib
 import io
@@ -29,12 +31,15 @@ SOURCES = ("Gallery", "Scene", "Upload", "Camera")  # as the link names them
 SCENES = 24  # generated ones to choose from
 BESIDE_OWN = "a picture of my own"
 LARGE = 256  # pixels a side: smaller pictures are shown enlarged
-FIRST = ("gradcam", "integrated_gradients", "smoothgrad", "guided_backprop", "occlusion", "edges")  # the methods a page opens with
+# the methods a page opens with
+FIRST = ("gradcam", "integrated_gradients", "smoothgrad", "guided_backprop", "occlusion", "edges")
 
 
 def digest_of(values: np.ndarray) -> str:
     """What identifies an array: what is kept under it can never be another array's."""
-    return hashlib.blake2b(np.ascontiguousarray(values).tobytes() + f"{values.shape}{values.dtype}".encode(), digest_size=12).hexdigest()
+    return hashlib.blake2b(
+        np.ascontiguousarray(values).tobytes() + f"{values.shape}{values.dtype}".encode(), digest_size=12
+    ).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,9 @@ class Chosen:
     def within(self, side: int) -> tuple[int, int]:
         """Width and height of the picture when its longer side has so many pixels."""
         height, width = self.pixels.shape[:2]
-        return max(1, round(width * side / max(height, width))), max(1, round(height * side / max(height, width)))
+        return max(1, round(width * side / max(height, width))), max(
+            1, round(height * side / max(height, width))
+        )
 
     @property
     def shown(self) -> np.ndarray:
@@ -67,7 +74,10 @@ class Chosen:
 def drop(target: str, slug: str) -> None:
     """A field to drop a picture on, which leads to the page that explains it."""
     given = st.file_uploader(
-        "What does a model see in a picture of yours? Drop it here", UPLOADS, key="home-picture", max_upload_size=uploads.MOST_BYTES >> 20
+        "What does a model see in a picture of yours? Drop it here",
+        UPLOADS,
+        key="home-picture",
+        max_upload_size=uploads.MOST_BYTES >> 20,
     )
     if given is not None and given.file_id != st.session_state.get(f"{BROUGHT}-id"):
         st.session_state[BROUGHT], st.session_state[f"{BROUGHT}-id"] = given, given.file_id
@@ -77,27 +87,55 @@ def drop(target: str, slug: str) -> None:
 def picture(slug: str) -> Chosen | None:
     """The controls that choose a picture, and the picture; None while there is none."""
     source = st.segmented_control(
-        "Picture", SOURCES, default=SOURCES[0], required=True, key=f"{slug}-source", bind="query-params", on_change=_suit, args=(slug,), wrap=True
+        "Picture",
+        SOURCES,
+        default=SOURCES[0],
+        required=True,
+        key=f"{slug}-source",
+        bind="query-params",
+        on_change=_suit,
+        args=(slug,),
+        wrap=True,
     )
     if source == "Gallery":
-        return from_gallery(st.selectbox("Photograph", list(uploads.gallery()), key=f"{slug}-photograph", bind="query-params", filter_mode=None))
+        return from_gallery(
+            st.selectbox(
+                "Photograph",
+                list(uploads.gallery()),
+                key=f"{slug}-photograph",
+                bind="query-params",
+                filter_mode=None,
+            )
+        )
     if source == "Scene":
         found = scene(st.slider("Scene", 1, SCENES, key=f"{slug}-scene", bind="query-params"))
         st.caption(
-            "Generated, so the true cause is known. `scenes` was trained where the corner tag tells nothing, `scenes-tagged` where it tells all."
+            "Generated, so the true cause is known. `scenes` was trained where the corner tag tells nothing,"
+            " `scenes-tagged` where it tells all."
         )
         return found
     if source == "Upload":
         given = st.file_uploader(
-            "A picture of your own: JPEG, PNG, WebP or GIF, at most 8 MB", UPLOADS, key=f"{slug}-upload", max_upload_size=uploads.MOST_BYTES >> 20
+            "A picture of your own: JPEG, PNG, WebP or GIF, at most 8 MB",
+            UPLOADS,
+            key=f"{slug}-upload",
+            max_upload_size=uploads.MOST_BYTES >> 20,
         )
-        st.caption("It is never written to disk and not in the link; a copy of the model's size and its maps stay in memory until newer ones come.")
+        st.caption(
+            "It is never written to disk and not in the link; a copy of the model's size and its maps stay in"
+            " memory until newer ones come."
+        )
         given = given or st.session_state.get(BROUGHT)
     else:
         given = st.camera_input("A picture from your camera", key=f"{slug}-camera")
-        st.caption("Needs a camera, your browser's permission, and localhost or HTTPS. The picture is not kept.")
+        st.caption(
+            "Needs a camera, your browser's permission, and localhost or HTTPS. The picture is not kept."
+        )
     if given is None:
-        st.info("A picture appears here once it is chosen; until then the gallery has some.", icon=":material/image:")
+        st.info(
+            "A picture appears here once it is chosen; until then the gallery has some.",
+            icon=":material/image:",
+        )
         return None
     return taken(given)
 
@@ -108,13 +146,23 @@ def besides() -> tuple[str, ...]:
 
 
 def beside(slug: str) -> Chosen | None:
-    """The control that sets a second picture beside the first, and that picture; None while there is none."""
+    """The control that sets a second picture beside the first, and that picture; None
+    while there is none.
+    """
     name = st.selectbox(
-        "Beside it", besides(), key=f"{slug}-beside", bind="query-params", format_func=lambda name: name or "nothing", filter_mode="fuzzy"
+        "Beside it",
+        besides(),
+        key=f"{slug}-beside",
+        bind="query-params",
+        format_func=lambda name: name or "nothing",
+        filter_mode="fuzzy",
     )
     if name == BESIDE_OWN:
         given = st.file_uploader(
-            "The second picture: JPEG, PNG, WebP or GIF, at most 8 MB", UPLOADS, key=f"{slug}-second", max_upload_size=uploads.MOST_BYTES >> 20
+            "The second picture: JPEG, PNG, WebP or GIF, at most 8 MB",
+            UPLOADS,
+            key=f"{slug}-second",
+            max_upload_size=uploads.MOST_BYTES >> 20,
         )
         return taken(given) if given is not None else None
     if name.startswith("scene-"):
@@ -140,7 +188,9 @@ def _suit(slug: str) -> None:
 
 
 def _default_model(source: str, names: Sequence[str]) -> str:
-    """One seed: an average of five takes five times as long, and doubt over seeds is asked for by itself."""
+    """One seed: an average of five takes five times as long, and doubt over seeds is
+    asked for by itself.
+    """
     wanted = "scenes/0" if source == "Scene" else "cifar10/0"
     return wanted if wanted in names else names[0]
 
@@ -168,7 +218,13 @@ def scene(number: int) -> Chosen:
     pixels = np.ascontiguousarray(made.images[place].transpose(1, 2, 0))
     cause, tag = made.classes[made.labels[place]], SILHOUETTES[made.tags[place]]
     words = f"Scene {number}: a {cause}; the colour of its corner tag is that of a {tag}"
-    return Chosen(pixels, (pixels.shape[1], pixels.shape[0]), words, f"scene-{number}", Truth(made.masks[place], made.tag_boxes[place]))
+    return Chosen(
+        pixels,
+        (pixels.shape[1], pixels.shape[0]),
+        words,
+        f"scene-{number}",
+        Truth(made.masks[place], made.tag_boxes[place]),
+    )
 
 
 def models() -> tuple[str, ...]:
@@ -179,13 +235,22 @@ def models() -> tuple[str, ...]:
 
 
 def model(slug: str) -> "Classifier":
-    """The control that chooses a model, and the model; the one that ships when another cannot be had."""
+    """The control that chooses a model, and the model; the one that ships when another
+    cannot be had.
+    """
     from mlcv_explore.models import available_models
     from mlcv_explore.models.checkpoints import CheckpointError
 
     offers = {offer.name: offer for offer in available_models.offers() if offer.present or not page.public()}
     first = _default_model(st.session_state.get(f"{slug}-source", SOURCES[0]), list(offers))
-    name = st.selectbox("Model", list(offers), list(offers).index(first), key=f"{slug}-model", bind="query-params", filter_mode=None)
+    name = st.selectbox(
+        "Model",
+        list(offers),
+        list(offers).index(first),
+        key=f"{slug}-model",
+        bind="query-params",
+        filter_mode=None,
+    )
     st.caption(offers[name].sentence + ".")
     try:
         if offers[name].present:
@@ -194,7 +259,9 @@ def model(slug: str) -> "Classifier":
             bar = st.progress(0.0)
 
             def report(had: int, total: int) -> None:
-                bar.progress(min(1.0, had / total) if total else 0.0, f"{had / 1e6:.0f} of {total / 1e6:.0f} MB")
+                bar.progress(
+                    min(1.0, had / total) if total else 0.0, f"{had / 1e6:.0f} of {total / 1e6:.0f} MB"
+                )
 
             found = available_models.load(name, report)
             status.update(label=f"{name} is here", state="complete")
@@ -225,8 +292,12 @@ def probabilities(digest: str, model_key: str, _network: Any, _seen: np.ndarray)
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
-def maps(digest: str, model_key: str, target: "Target", settings_key: str, layer: str | None, randomised: int) -> "dict[str, Map]":
-    """The maps made so far of a network whose top layers may have been randomised, by method; `arriving` adds to them."""
+def maps(
+    digest: str, model_key: str, target: "Target", settings_key: str, layer: str | None, randomised: int
+) -> "dict[str, Map]":
+    """The maps made so far of a network whose top layers may have been randomised, by
+    method; `arriving` adds to them.
+    """
     return {}
 
 
@@ -240,7 +311,9 @@ def arriving(
     layer: str | None,
     randomised: int,
 ) -> "Iterator[Map]":
-    """Make those of the maps that are not known yet, and add each as it comes, the cheap ones first. Raises SaliencyError."""
+    """Make those of the maps that are not known yet, and add each as it comes, the
+    cheap ones first. Raises SaliencyError.
+    """
     import torch
 
     from mlcv_explore import saliency
@@ -248,7 +321,9 @@ def arriving(
     missing = [name for name in methods if name not in known]
     if missing:
         asked = saliency.randomised(network, randomised, 0) if randomised else network
-        for found in saliency.attribute_all(asked, torch.from_numpy(seen), target, missing, settings, 0, layer):
+        for found in saliency.attribute_all(
+            asked, torch.from_numpy(seen), target, missing, settings, 0, layer
+        ):
             known[found.method] = found
             yield found
 
@@ -280,8 +355,19 @@ def opinions(
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
-def curve(digest: str, model_key: str, target: int, map_digest: str, fill: "Fill", _network: Any, _seen: np.ndarray, _map: np.ndarray) -> np.ndarray:
-    """(2, T) the target's probability while pixels are removed, and while they are shown, the most salient first."""
+def curve(
+    digest: str,
+    model_key: str,
+    target: int,
+    map_digest: str,
+    fill: "Fill",
+    _network: Any,
+    _seen: np.ndarray,
+    _map: np.ndarray,
+) -> np.ndarray:
+    """(2, T) the target's probability while pixels are removed, and while they are
+    shown, the most salient first.
+    """
     import torch
 
     from mlcv_explore.saliency import measures
@@ -320,14 +406,19 @@ def raw(values: np.ndarray) -> bytes:
 
 
 def warm() -> None:
-    """Make the maps a page opens with, so that its first visitor does not wait for them."""
+    """Make the maps a page opens with, so that its first visitor does not wait for
+    them.
+    """
     from mlcv_explore import saliency
     from mlcv_explore.models import available_models
 
     offers = [offer.name for offer in available_models.offers() if offer.origin == "ships"]
     if not offers:
         return
-    chosen, classifier = from_gallery(next(iter(uploads.gallery()))), available_models.load(_default_model(SOURCES[0], offers))
+    chosen, classifier = (
+        from_gallery(next(iter(uploads.gallery()))),
+        available_models.load(_default_model(SOURCES[0], offers)),
+    )
     seen = squeezed(chosen.digest, chosen.pixels, classifier.side)
     target = int(probabilities(chosen.digest, classifier.key, classifier.network, seen).argmax())
     how, layer = saliency.SaliencySettings(), list(saliency.convolutions(classifier.network))[-1]

@@ -1,4 +1,6 @@
-"""The furniture of every page: question, acts, figures with their cost and downloads, words and prior art."""
+"""The furniture of every page: question, acts, figures with their cost and downloads,
+words and prior art.
+"""
 
 import os
 import platform
@@ -26,7 +28,9 @@ WORDS = {"supported": "green", "contradicted": "orange", "undecided": "gray", "n
 
 
 def public() -> bool:
-    """Whether this server is open to strangers (MLCV_PUBLIC=1): they see their own session's runs only."""
+    """Whether this server is open to strangers (MLCV_PUBLIC=1): they see their own
+    session's runs only.
+    """
     return os.environ.get("MLCV_PUBLIC", "") == "1"
 
 
@@ -48,18 +52,30 @@ def machine() -> None:
     st.sidebar.caption(f"{platform.machine()} processor · {cores} cores · works offline")
 
 
-def intro(card: Card, what_to_do: str, *configs: "type[Config]", choices: Mapping[str, Collection[str] | None] | None = None) -> str:
-    """The question as the title, one sentence of what to do, and the acts; returns the chosen act.
+def intro(
+    card: Card,
+    what_to_do: str,
+    *configs: "type[Config]",
+    choices: Mapping[str, Collection[str] | None] | None = None,
+) -> str:
+    """The question as the title, one sentence of what to do, and the acts; returns the
+    chosen act.
 
-    `configs` are all whose settings this page's link may hold, `choices` the names beside them with what each may be: values that cannot be
-    used are named first.
+    `configs` are all whose settings this page's link may hold, `choices` the names
+    beside them with what each may be: values that cannot be used are named first.
     """
     st.caption(f"{card.section} · idea {card.number}".upper())
     st.title(card.question, anchor=False)
     st.markdown(what_to_do)
     check_link(card.slug, *configs, choices=choices)
     act = st.segmented_control(
-        "Act", list(ACTS), default="Play", required=True, key=f"{card.slug}-act", bind="query-params", label_visibility="collapsed"
+        "Act",
+        list(ACTS),
+        default="Play",
+        required=True,
+        key=f"{card.slug}-act",
+        bind="query-params",
+        label_visibility="collapsed",
     )
     st.caption(f"{act}: {ACTS[act]}.")
     return act
@@ -70,16 +86,30 @@ def verdict_badge(status: str, text: str = "") -> None:
     st.badge(text or status, color=WORDS.get(status, "gray"))
 
 
-def figure(chart: "Chart", key: str, notice: str, cost: str, command: str = "", config: "Config | None" = None, moving: bool = False) -> None:
-    """A chart with what to notice, what it cost, and its downloads. A moving one keeps its words, so that new numbers redraw in place."""
-    st.vega_lite_chart(chart.data, chart.spec, key=key, theme=None, alt=chart.subject if moving else chart.description)
+def figure(
+    chart: "Chart",
+    key: str,
+    notice: str,
+    cost: str,
+    command: str = "",
+    config: "Config | None" = None,
+    moving: bool = False,
+) -> None:
+    """A chart with what to notice, what it cost, and its downloads. A moving one keeps
+    its words, so that new numbers redraw in place.
+    """
+    st.vega_lite_chart(
+        chart.data, chart.spec, key=key, theme=None, alt=chart.subject if moving else chart.description
+    )
     with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
         st.caption(f"{notice} :gray[{cost}.]", width="stretch")
         downloads(chart, key, command, config)
 
 
 def downloads(chart: "Chart", key: str, command: str = "", config: "Config | None" = None) -> None:
-    """The picture as PNG and SVG, the numbers, the settings, and the command that makes this view again."""
+    """The picture as PNG and SVG, the numbers, the settings, and the command that makes
+    this view again.
+    """
     shelf = st.popover(
         "",
         icon=":material/download:",
@@ -99,7 +129,9 @@ def downloads(chart: "Chart", key: str, command: str = "", config: "Config | Non
         files["Settings (JSON)"] = (config.canonical, f"{key}.json", "application/json")
     with shelf:
         for label, (make, name, kind) in files.items():
-            st.download_button(label, make, name, kind, key=f"{key}-{name}", on_click="ignore", width="stretch")
+            st.download_button(
+                label, make, name, kind, key=f"{key}-{name}", on_click="ignore", width="stretch"
+            )
         if command:
             st.caption("The same from the command line")
             st.code(command, language="bash", wrap_lines=True)
@@ -113,7 +145,9 @@ def command(slug: str, config: "Config", seeds: tuple[int, ...]) -> str:
 
 
 def read(card: Card, works: tuple[Prior, ...], functions: Mapping[str, Any]) -> None:
-    """The Read act: the words, what was done before, the formula's own code, and where to say what is wrong."""
+    """The Read act: the words, what was done before, the formula's own code, and where
+    to say what is wrong.
+    """
     st.markdown(card.text)
     done_before(works)
     source(functions)
@@ -145,4 +179,9 @@ def feedback(card: Card) -> None:
     url = os.environ.get("MLCV_FEEDBACK_URL", "")
     if url:
         joint = "&" if "?" in url else "?"
-        st.link_button("Say what is wrong or missing", f"{url}{joint}idea={quote(card.slug)}", icon=":material/chat:", type="tertiary")
+        st.link_button(
+            "Say what is wrong or missing",
+            f"{url}{joint}idea={quote(card.slug)}",
+            icon=":material/chat:",
+            type="tertiary",
+        )

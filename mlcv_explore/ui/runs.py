@@ -13,14 +13,19 @@ from mlcv_explore.ui import page
 
 
 def search() -> list[Run]:
-    """The runs this visitor may see that hold the words searched for; says how much is kept and what is damaged."""
+    """The runs this visitor may see that hold the words searched for; says how much is
+    kept and what is damaged.
+    """
     kept, damaged = runs.all_runs()
     if page.public():
         kept = [run for run in kept if run.id in st.session_state.get("own-runs", set())]
     shipped = [run for card in idea.cards() if (run := runs.recorded(card.slug))]
     everything = [*kept, *shipped]
     words = st.text_input(
-        "Search", key="runs-search", bind="query-params", placeholder="an idea, a setting, a verdict: “label noise sigma 2 supported”"
+        "Search",
+        key="runs-search",
+        bind="query-params",
+        placeholder="an idea, a setting, a verdict: “label noise sigma 2 supported”",
     )
     found = [run for run in everything if all(word in _text(run) for word in words.lower().split())]
     limit = runs.limit_megabytes()
@@ -29,7 +34,10 @@ def search() -> list[Run]:
     for folder in damaged if not page.public() else ():
         st.warning(f"Skipped {folder.folder.name}: {folder.reason}", icon=":material/broken_image:")
     if not kept:
-        st.info("Runs appear here when a Train act is finished. Until then there are the shipped ones.", icon=":material/folder_open:")
+        st.info(
+            "Runs appear here when a Train act is finished. Until then there are the shipped ones.",
+            icon=":material/folder_open:",
+        )
     _table(found)
     return found
 
@@ -40,7 +48,13 @@ def choose(found: Sequence[Run]) -> tuple[Run | None, Run | None]:
     left, right = st.columns(2)
     names = {run.id: _name(run) for run in found}
     opened = left.selectbox(
-        "Open a run", list(by_id), index=None, key="runs-open", bind="query-params", format_func=names.get, placeholder="Choose a run"
+        "Open a run",
+        list(by_id),
+        index=None,
+        key="runs-open",
+        bind="query-params",
+        format_func=names.get,
+        placeholder="Choose a run",
     )
     same = [run.id for run in found if opened and run.slug == by_id[opened].slug and run.id != opened]
     other = right.selectbox(
@@ -68,7 +82,9 @@ def replay(run: Run) -> None:
     picture = subject.picture(frames)
     place = round(at * (len(picture.x) - 1) / max(1, last))  # a picture need not have a point for every frame
     chart = _curves({"": picture}, {"now": float(picture.x[place])})
-    page.figure(chart, "runs-film", f"Step {frames[at].step} of {frames[at].steps}.", _cost(run), _command(run))
+    page.figure(
+        chart, "runs-film", f"Step {frames[at].step} of {frames[at].steps}.", _cost(run), _command(run)
+    )
     _metrics({_name(run): run})
     for verdict in run.verdicts:
         with st.container(border=True):
@@ -77,7 +93,9 @@ def replay(run: Run) -> None:
 
 
 def compare(first: Run, second: Run) -> None:
-    """Curves on one another, what differs in the settings, and the paired difference over the seeds both have."""
+    """Curves on one another, what differs in the settings, and the paired difference
+    over the seeds both have.
+    """
     films = {"A": _film(first), "B": _film(second)}
     if None in films.values():
         return
@@ -85,13 +103,19 @@ def compare(first: Run, second: Run) -> None:
     st.markdown(f"**A** {_name(first)}  \n**B** {_name(second)}")
     differing = [name for name in first.config if first.config[name] != second.config.get(name)]
     st.table(
-        {"setting": differing, "A": [str(first.config[name]) for name in differing], "B": [str(second.config.get(name)) for name in differing]}
-        if differing
-        else {
-            "setting": ["all settings are equal"],
-            "A": [f"seeds {first.seeds[0]}–{first.seeds[-1]}"],
-            "B": [f"seeds {second.seeds[0]}–{second.seeds[-1]}"],
-        },
+        (
+            {
+                "setting": differing,
+                "A": [str(first.config[name]) for name in differing],
+                "B": [str(second.config.get(name)) for name in differing],
+            }
+            if differing
+            else {
+                "setting": ["all settings are equal"],
+                "A": [f"seeds {first.seeds[0]}–{first.seeds[-1]}"],
+                "B": [f"seeds {second.seeds[0]}–{second.seeds[-1]}"],
+            }
+        ),
         hide_index=True,
     )
     page.figure(
@@ -110,19 +134,26 @@ def compare(first: Run, second: Run) -> None:
             f"n = {len(shared)} seeds both have",
         )
     else:
-        st.info(f"A paired difference needs at least two seeds that both runs have; they share {len(shared)}.")
+        st.info(
+            f"A paired difference needs at least two seeds that both runs have; they share {len(shared)}."
+        )
     _metrics({"A": first, "B": second})
 
 
 def _paired(name: str, first: Run, second: Run, shared: list[int]) -> charts.Difference | None:
     if len(shared) < 2 or name not in second.metrics:
         return None
-    values = [np.array([run.metrics[name]["per_seed"][run.seeds.index(seed)] for seed in shared], dtype=float) for run in (first, second)]
+    values = [
+        np.array([run.metrics[name]["per_seed"][run.seeds.index(seed)] for seed in shared], dtype=float)
+        for run in (first, second)
+    ]
     difference = values[1] - values[0]
     if not np.isfinite(difference).all():
         return None
     interval = statistics.t_interval(difference)
-    return charts.Difference(name.replace("_", " "), interval.mean, interval.low, interval.high, difference, "idea", "")
+    return charts.Difference(
+        name.replace("_", " "), interval.mean, interval.low, interval.high, difference, "idea", ""
+    )
 
 
 def _actions(run: Run) -> None:
@@ -130,8 +161,17 @@ def _actions(run: Run) -> None:
     with st.container(horizontal=True):
         card = idea.card(run.slug)
         query = {f"{run.slug}-{name}": str(value) for name, value in run.config.items()}
-        query |= {f"{run.slug}-act": "Train", f"{run.slug}-seeds": str(len(run.seeds)), f"{run.slug}-first_seed": str(run.seeds[0])}
-        st.page_link(f"{run.slug}.py", label=f"Open on the page “{card.title}”", icon=":material/open_in_new:", query_params=query)
+        query |= {
+            f"{run.slug}-act": "Train",
+            f"{run.slug}-seeds": str(len(run.seeds)),
+            f"{run.slug}-first_seed": str(run.seeds[0]),
+        }
+        st.page_link(
+            f"{run.slug}.py",
+            label=f"Open on the page “{card.title}”",
+            icon=":material/open_in_new:",
+            query_params=query,
+        )
         st.download_button(
             "Export as zip",
             lambda: runs.as_zip(run),
@@ -146,7 +186,9 @@ def _actions(run: Run) -> None:
                 st.markdown("The run, its film and its numbers are removed from this machine.")
                 st.button("Delete this run", key="runs-delete", on_click=_delete, args=(run,), type="primary")
     if not run.current:
-        st.caption(f"Made by an earlier version ({run.fingerprint}); the same settings may give other numbers now.")
+        st.caption(
+            f"Made by an earlier version ({run.fingerprint}); the same settings may give other numbers now."
+        )
 
 
 def _delete(run: Run) -> None:
@@ -209,7 +251,10 @@ def _table(found: Sequence[Run]) -> None:
 
 
 def _changed(run: Run) -> str:
-    return ", ".join(f"{name} {value}" for name, value in run.config.items() if _differs(run.slug, name, value)) or "defaults"
+    return (
+        ", ".join(f"{name} {value}" for name, value in run.config.items() if _differs(run.slug, name, value))
+        or "defaults"
+    )
 
 
 def _differs(slug: str, name: str, value: object) -> bool:

@@ -1,4 +1,6 @@
-"""What the server process holds once for all visitors: the job engine, the warm-up, the clean end."""
+"""What the server process holds once for all visitors: the job engine, the warm-up, the
+clean end.
+"""
 
 import gc
 import threading
@@ -16,7 +18,9 @@ _ready = threading.Event()
 
 
 def jobs() -> "Jobs":
-    """The one job engine of this process, made on first use (a page run as a plain script has no lifespan)."""
+    """The one job engine of this process, made on first use (a page run as a plain
+    script has no lifespan).
+    """
     global _engine
     with _creating:
         if _engine is None:
@@ -27,14 +31,18 @@ def jobs() -> "Jobs":
 
 
 def use(engine: "Jobs") -> None:
-    """Let this engine, already made, be the one of this process: a cluster of one's own, or one inside the process."""
+    """Let this engine, already made, be the one of this process: a cluster of one's
+    own, or one inside the process.
+    """
     global _engine
     with _creating:
         _engine = engine
 
 
 def warm_up() -> None:
-    """Start, in a thread and once, everything slow; it waits for the first page so as not to slow that one down."""
+    """Start, in a thread and once, everything slow; it waits for the first page so as
+    not to slow that one down.
+    """
     threading.Thread(target=_boot, name="warm-up", daemon=True).start()
 
 
@@ -71,15 +79,19 @@ def _boot() -> None:
         if found := evidence.recorded(card.slug):
             run, film = found
             config = subject.config(**run.config)
-            runs.decided(subject, config, subject.metrics(config, film), 1, 1)  # SciPy, before a first verdict has to wait for it
+            # SciPy, before a first verdict has to wait for it
+            runs.decided(subject, config, subject.metrics(config, film), 1, 1)
             picture = subject.picture(film)
             lines = {role: charts.Line(role, values) for role, values in picture.lines.items()}
-            charts.curves(picture.x, lines, picture.x_title, picture.y_title, palette=charts.PALETTES["light"])
+            charts.curves(
+                picture.x, lines, picture.x_title, picture.y_title, palette=charts.PALETTES["light"]
+            )
     import torch
 
     torch.set_num_threads(1)
     inputs.warm()
-    # Streamlit collects after every script run: with the imports in sight that costs some 85 ms, frozen nothing
+    # Streamlit collects after every script run: with the imports in sight that costs some 85 ms,
+    # frozen nothing
     gc.collect()
     gc.freeze()
     _ready.set()

@@ -16,24 +16,45 @@ class Seeds(Config):
     """Which seeds a run has: an axis of every run, so they stand in the link as well."""
 
     seeds: int = setting(
-        10, "Seeds", low=1, high=MOST_SEEDS, step=1, help="How often the whole comparison is repeated; every interval is over these."
+        10,
+        "Seeds",
+        low=1,
+        high=MOST_SEEDS,
+        step=1,
+        help="How often the whole comparison is repeated; every interval is over these.",
     )
-    first_seed: int = setting(0, "First seed", low=0, high=100_000, step=1, more=True, help="Seeds are first seed, first seed + 1, …")
+    first_seed: int = setting(
+        0,
+        "First seed",
+        low=0,
+        high=100_000,
+        step=1,
+        more=True,
+        help="Seeds are first seed, first seed + 1, …",
+    )
 
 
 def ask(slug: str, config: type[Config], seeds: int | None = None) -> tuple[Config, tuple[int, ...]]:
-    """The reader's settings and seeds: the few that matter, the rest folded, and a button that resets them all.
+    """The reader's settings and seeds: the few that matter, the rest folded, and a
+    button that resets them all.
 
     `seeds` is how many a page begins with, where the usual ten would take too long.
     """
     front = [item for item in (*config.settings(), *Seeds.settings()) if not item.more]
-    front = [replace(item, default=seeds) if item.name == "seeds" and seeds is not None else item for item in front]
+    front = [
+        replace(item, default=seeds) if item.name == "seeds" and seeds is not None else item for item in front
+    ]
     folded = [item for item in (*config.settings(), *Seeds.settings()) if item.more]
     values = {item.name: control(slug, item) for item in front}
     with st.expander("More settings"):
         values |= {item.name: control(slug, item) for item in folded}
     st.button(
-        "Reset to defaults", key=f"{slug}-reset", on_click=_reset, args=(slug, (*front, *folded)), icon=":material/restart_alt:", type="tertiary"
+        "Reset to defaults",
+        key=f"{slug}-reset",
+        on_click=_reset,
+        args=(slug, (*front, *folded)),
+        icon=":material/restart_alt:",
+        type="tertiary",
     )
     own = {item.name for item in Seeds.settings()}
     try:
@@ -53,15 +74,27 @@ def control(slug: str, item: Setting) -> Any:
     if item.kind == "bool":
         return st.toggle(label, item.default, key=key, help=text, bind="query-params")
     if item.kind == "choice":
-        # the choices as they are: with labels of their own the link would hold those, and no longer what the command line takes
-        return st.selectbox(label, item.choices, item.choices.index(item.default), key=key, help=text, bind="query-params")
+        # the choices as they are: with labels of their own the link would hold those, and no longer
+        # what the command line takes
+        return st.selectbox(
+            label, item.choices, item.choices.index(item.default), key=key, help=text, bind="query-params"
+        )
     number = int if item.kind == "int" else float
     bounds = {"min_value": number(item.low), "max_value": number(item.high), "value": number(item.default)}
     if item.more:  # exact values matter more than sliding
         step = number(item.step) if item.step else None
         style = None if item.kind == "int" else f"%.{_decimals(item)}f"
-        return st.number_input(label, **bounds, step=step, key=key, help=text, bind="query-params", format=style)
-    return st.slider(label, **bounds, step=number(item.step) if item.step else None, key=key, help=text, bind="query-params")
+        return st.number_input(
+            label, **bounds, step=step, key=key, help=text, bind="query-params", format=style
+        )
+    return st.slider(
+        label,
+        **bounds,
+        step=number(item.step) if item.step else None,
+        key=key,
+        help=text,
+        bind="query-params",
+    )
 
 
 def _decimals(item: Setting) -> int:
@@ -75,12 +108,17 @@ def _reset(slug: str, items: tuple[Setting, ...]) -> None:
     st.session_state.pop(f"{slug}-complaints", None)
 
 
-def check_link(slug: str, *configs: type[Config], choices: Mapping[str, Collection[str] | None] | None = None) -> None:
-    """Name, one sentence each, the values in the link that cannot be used; their defaults are used. To be called before any control.
+def check_link(
+    slug: str, *configs: type[Config], choices: Mapping[str, Collection[str] | None] | None = None
+) -> None:
+    """Name, one sentence each, the values in the link that cannot be used; their
+    defaults are used. To be called before any control.
 
-    `choices` are names whose values are known only to the page, each with what it may hold, or None where that hangs on another control.
+    `choices` are names whose values are known only to the page, each with what it may
+    hold, or None where that hangs on another control.
 
-    Reads the raw link, because binding drops bad values silently. The sentences stay until they are closed.
+    Reads the raw link, because binding drops bad values silently. The sentences stay
+    until they are closed.
     """
     kept: dict[str, str] = st.session_state.setdefault(f"{slug}-complaints", {})
     names = {item.name: config for config in (*configs, Seeds) for item in config.settings()}
@@ -90,16 +128,31 @@ def check_link(slug: str, *configs: type[Config], choices: Mapping[str, Collecti
             continue
         if name in (choices or {}):
             allowed = choices[name]
-            wrong = [value for value in st.query_params.get_all(key) if allowed is not None and value not in allowed]
+            wrong = [
+                value
+                for value in st.query_params.get_all(key)
+                if allowed is not None and value not in allowed
+            ]
             if wrong:
                 near = difflib.get_close_matches(wrong[0], allowed, n=1)
                 hint = f"; did you mean {near[0]!r}?" if near else "."
-                kept[key] = f"{name} must be one of the {len(allowed)} offered, got {wrong[0]!r:.60}{hint} The default is used."
+                kept[key] = (
+                    f"{name} must be one of the {len(allowed)} offered, got {wrong[0]!r:.60}{hint} The"
+                    " default is used."
+                )
             continue
         try:
             names.get(name, configs[0]).checked(name, raw)
         except SettingError as error:
-            kept[key] = f"{error} " + (f"The default, {names[name].setting(name).default}, is used." if name in names else "It is left out.")
+            kept[key] = f"{error} " + (
+                f"The default, {names[name].setting(name).default}, is used."
+                if name in names
+                else "It is left out."
+            )
     if kept:
-        st.warning("  \n".join(kept.values()), icon=":material/link_off:", title="The link holds settings that cannot be used")
+        st.warning(
+            "  \n".join(kept.values()),
+            icon=":material/link_off:",
+            title="The link holds settings that cannot be used",
+        )
         st.button("Understood", key=f"{slug}-understood", on_click=kept.clear, type="tertiary")

@@ -1,4 +1,6 @@
-"""The Train act: start a run, follow it, cancel it, keep what it showed, add seeds to it."""
+"""The Train act: start a run, follow it, cancel it, keep what it showed, add seeds to
+it.
+"""
 
 import uuid
 from collections.abc import Callable
@@ -14,7 +16,9 @@ from mlcv_explore.idea import Card, Film, Idea
 from mlcv_explore.ui import page, server
 
 REFRESH = 0.25  # seconds between two looks at a run under way
-LOOKS = 4  # how often a verdict on a page may be looked at while seeds are added; each look has its share of the level
+# how often a verdict on a page may be looked at while seeds are added; each look has its share of
+# the level
+LOOKS = 4
 UNDER_WAY = ("waiting", "running")
 
 
@@ -44,12 +48,17 @@ def visitor() -> Visitor:
     return Visitor()
 
 
-def live(card: Card, idea: Idea, config: Config, seeds: tuple[int, ...], draw: Callable[[Film, str], None]) -> None:
-    """Train, follow, cancel: `draw(film, cost)` is called with the frames so far, at most four times a second."""
+def live(
+    card: Card, idea: Idea, config: Config, seeds: tuple[int, ...], draw: Callable[[Film, str], None]
+) -> None:
+    """Train, follow, cancel: `draw(film, cost)` is called with the frames so far, at
+    most four times a second.
+    """
     key = f"{card.slug}-shown"
     shown: Shown | None = st.session_state.get(key)
     engine, name = server.jobs(), visitor().name
-    if shown is not None and None in [engine.state(run) for run in shown.runs]:  # so long ago that the engine let go of it
+    # so long ago that the engine let go of it
+    if shown is not None and None in [engine.state(run) for run in shown.runs]:
         shown = st.session_state.pop(key) and None
     if shown is None and (known := _known(card.slug, config, seeds)):
         shown = st.session_state[key] = Shown(config, [seeds], [known])
@@ -66,22 +75,36 @@ def live(card: Card, idea: Idea, config: Config, seeds: tuple[int, ...], draw: C
             on_click=_train,
             args=(card.slug, config, seeds),
         )
-        st.button("Cancel", icon=":material/stop:", key=f"{card.slug}-cancel", disabled=not under_way, on_click=_cancel, args=(card.slug,))
+        st.button(
+            "Cancel",
+            icon=":material/stop:",
+            key=f"{card.slug}-cancel",
+            disabled=not under_way,
+            on_click=_cancel,
+            args=(card.slug,),
+        )
         if shown and not under_way and state.status == "finished" and len(shown.runs) < LOOKS:
             count = len(shown.seeds[0])
             st.button(
-                f"Add {count} more seed{'s' * (count > 1)}", icon=":material/add:", key=f"{card.slug}-add", on_click=_add_seeds, args=(card.slug,)
+                f"Add {count} more seed{'s' * (count > 1)}",
+                icon=":material/add:",
+                key=f"{card.slug}-add",
+                on_click=_add_seeds,
+                args=(card.slug,),
             )
     if message := st.session_state.pop(f"{card.slug}-busy", None):
         st.warning(message, icon=":material/hourglass:")
     if shown is None:
         st.info(
-            "Press Train: the curves appear here within a second or two, every frame as it is made, and the verdict when the run is done.",
+            "Press Train: the curves appear here within a second or two, every frame as it is made, and the"
+            " verdict when the run is done.",
             icon=":material/show_chart:",
         )
         return
     if shown.config != config:
-        st.caption(f"Shown below: {_difference(shown.config, config)}. Press Train for the settings beside it.")
+        st.caption(
+            f"Shown below: {_difference(shown.config, config)}. Press Train for the settings beside it."
+        )
 
     @st.fragment(run_every=REFRESH if under_way else None, key=f"{card.slug}-live")
     def panel() -> None:
@@ -101,7 +124,9 @@ def live(card: Card, idea: Idea, config: Config, seeds: tuple[int, ...], draw: C
 
 
 def _known(slug: str, config: Config, seeds: tuple[int, ...]) -> str | None:
-    """The run this link describes, when it is under way or was kept; on a public server only Train asks for it."""
+    """The run this link describes, when it is under way or was kept; on a public server
+    only Train asks for it.
+    """
     if page.public():
         return None
     identity = runs.identity(slug, config, seeds)
@@ -149,14 +174,26 @@ def _cancel(slug: str) -> None:
 
 def _progress(state: RunState, seeds: int) -> None:
     if state.status == "waiting":
-        st.progress(0.0, text=f"Busy: {state.ahead} run{'s' * (state.ahead != 1)} ahead of yours." if state.ahead else "A worker is getting ready …")
+        st.progress(
+            0.0,
+            text=(
+                f"Busy: {state.ahead} run{'s' * (state.ahead != 1)} ahead of yours."
+                if state.ahead
+                else "A worker is getting ready …"
+            ),
+        )
     elif state.status == "running" and not state.steps:
         st.progress(0.0, text=f"Started: the first frame is on its way · {seeds} seeds")
     elif state.status == "running":
         left = f" · about {_duration(state.seconds_left)} left" if state.seconds_left is not None else ""
-        st.progress(min(1.0, state.step / max(1, state.steps)), text=f"Step {state.step} of {state.steps} · {seeds} seeds{left}")
+        st.progress(
+            min(1.0, state.step / max(1, state.steps)),
+            text=f"Step {state.step} of {state.steps} · {seeds} seeds{left}",
+        )
     elif state.status == "cancelled":
-        st.info("Cancelled. What was shown until then stays; Train starts afresh.", icon=":material/stop_circle:")
+        st.info(
+            "Cancelled. What was shown until then stays; Train starts afresh.", icon=":material/stop_circle:"
+        )
     elif state.status == "failed":
         st.error(state.message, icon=":material/error:", title="The run stopped")
     elif state.message:
@@ -181,16 +218,25 @@ def _verdict(card: Card, idea: Idea, shown: Shown, frames: Film) -> None:
     look = len(shown.runs)
     st.subheader("What these seeds say", anchor=False)
     if changed := shown.config.changed():
-        st.caption("Asked at your settings: " + ", ".join(f"{name} {value}" for name, value in changed.items()).replace("_", " ") + ".")
+        st.caption(
+            "Asked at your settings: "
+            + ", ".join(f"{name} {value}" for name, value in changed.items()).replace("_", " ")
+            + "."
+        )
     for verdict in runs.decided(idea, shown.config, idea.metrics(shown.config, frames), look, LOOKS):
         with st.container(border=True):
             page.verdict_badge(verdict.status)
             st.markdown(f"**{verdict.claim.sentence}**")
             st.markdown(verdict.sentence)
     st.caption(
-        f"Look {look} of {LOOKS}: because seeds can be added, each look is judged at level {0.05 / LOOKS:g}. The evidence under Answer had one look."
+        f"Look {look} of {LOOKS}: because seeds can be added, each look is judged at level {0.05 / LOOKS:g}."
+        " The evidence under Answer had one look."
     )
-    st.code(page.command(card.slug, shown.config, tuple(seed for seeds in shown.seeds for seed in seeds)), language="bash", wrap_lines=True)
+    st.code(
+        page.command(card.slug, shown.config, tuple(seed for seeds in shown.seeds for seed in seeds)),
+        language="bash",
+        wrap_lines=True,
+    )
 
 
 def _difference(shown: Config, asked: Config) -> str:

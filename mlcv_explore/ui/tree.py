@@ -1,4 +1,6 @@
-"""A tree of pictures that opens where the reader clicks or presses a key, its branches side by side."""
+"""A tree of pictures that opens where the reader clicks or presses a key, its branches
+side by side.
+"""
 
 import base64
 from collections.abc import Sequence
@@ -49,7 +51,8 @@ CSS = """
 .card [hidden] { display: none; }
 """
 
-# A branch's cards come first in their row, what lies beneath the opened ones after it: hence display: contents and order.
+# A branch's cards come first in their row, what lies beneath the opened ones after it: hence
+# display: contents and order.
 JS = """
 const made = (name, of, ...inside) => {
   const element = document.createElement(name);
@@ -187,10 +190,12 @@ class Node:
 
 
 def tree(key: str, roots: Sequence[Node], label: str) -> None:
-    """Draw the tree; `label` is its name for those who hear it. Click, Enter or Space opens and closes a card, arrow keys go from one to the next.
+    """Draw the tree; `label` is its name for those who hear it. Click, Enter or Space
+    opens and closes a card, arrow keys go from one to the next.
 
-    What the reader opened is remembered by its place among its siblings, and stays open when other nodes are drawn under the same `key`.
-    Raises ValueError for a share outside [0, 1].
+    What the reader opened is remembered by its place among its siblings, and stays open
+    when other nodes are drawn under the same `key`. Raises ValueError for a share
+    outside [0, 1].
     """
     _tree(key=key, data={"label": label, "nodes": [_plain(node) for node in roots]})
 

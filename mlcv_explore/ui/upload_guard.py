@@ -1,4 +1,6 @@
-"""Bounds on uploads that Streamlit does not keep itself: files and bytes a session, and bytes in all."""
+"""Bounds on uploads that Streamlit does not keep itself: files and bytes a session, and
+bytes in all.
+"""
 
 import time
 from collections import OrderedDict
@@ -14,7 +16,9 @@ WINDOW = 600.0  # seconds after which an upload no longer counts
 
 
 class UploadGuard:
-    """Refuses an upload that has no length, or that would take a session or the server over its bound. Pure ASGI."""
+    """Refuses an upload that has no length, or that would take a session or the server
+    over its bound. Pure ASGI.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -30,7 +34,9 @@ class UploadGuard:
         if not length.isdigit():
             await PlainTextResponse("An upload must say its length.", 411)(scope, receive, send)
         elif not self._admits(path, int(length)):
-            await PlainTextResponse("Too many uploads at once; try again in some minutes.", 429)(scope, receive, send)
+            await PlainTextResponse("Too many uploads at once; try again in some minutes.", 429)(
+                scope, receive, send
+            )
         else:
             await self.app(scope, receive, send)
 

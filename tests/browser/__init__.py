@@ -1,1 +1,3 @@
-"""A package, so that server and browser (fixtures of its scope) end with its last test: Playwright keeps an event loop running in the thread."""
+"""A package, so that server and browser (fixtures of its scope) end with its last test:
+Playwright keeps an event loop running in the thread.
+"""

@@ -1,4 +1,6 @@
-"""A real server and a real Chromium. Without a browser these tests are skipped, unless MLCV_BROWSER=required."""
+"""A real server and a real Chromium. Without a browser these tests are skipped, unless
+MLCV_BROWSER=required.
+"""
 
 import os
 import shutil
@@ -36,12 +38,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
             item.add_marker(pytest.mark.alone)
             if not CHROMIUM and os.environ.get("MLCV_BROWSER") != "required":
-                item.add_marker(pytest.mark.skip(reason="no Chromium on this machine (MLCV_BROWSER=required makes this an error)"))
+                item.add_marker(
+                    pytest.mark.skip(
+                        reason="no Chromium on this machine (MLCV_BROWSER=required makes this an error)"
+                    )
+                )
 
 
 @contextmanager
 def serving(script: Path, home: Path, healthy: str) -> Iterator[str]:
-    """The address of `streamlit run` of this script with an empty MLCV_HOME, once the path `healthy` answers."""
+    """The address of `streamlit run` of this script with an empty MLCV_HOME, once the
+    path `healthy` answers.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -89,7 +97,9 @@ def browser() -> Iterator[object]:
 
 @dataclass
 class Tab:
-    """One tab: the page, what its console said, and the requests that failed or left this machine."""
+    """One tab: the page, what its console said, and the requests that failed or left
+    this machine.
+    """
 
     page: object
     complaints: list[str] = field(default_factory=list)
@@ -103,7 +113,9 @@ class Tab:
         """Until the script has run and nothing waits to be drawn."""
         self.page.wait_for_timeout(250)  # the widgets' own debounce
         self.page.wait_for_selector(IDLE, timeout=30_000)
-        self.page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')", timeout=20_000)
+        self.page.wait_for_function(
+            "() => !document.querySelector('[data-testid=stSkeleton]')", timeout=20_000
+        )
         self.page.wait_for_timeout(100)
 
     def text(self) -> str:
@@ -122,13 +134,32 @@ def new_tab(browser: object) -> Iterator[object]:
     contexts, tabs = [], []
 
     def make(width: int = 1440, height: int = 900, scheme: str = "light") -> Tab:
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True)
-        tab = Tab(context.new_page())
-        tab.page.on("console", lambda said: tab.complaints.append(said.text) if said.type == "error" and not _expected(said.text) else None)
-        tab.page.on(
-            "response", lambda got: tab.complaints.append(f"{got.status} {got.url}") if got.status >= 400 and not _expected(got.url) else None
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True
         )
-        tab.page.on("request", lambda asked: tab.complaints.append(f"left the machine: {asked.url}") if _outside(asked.url) else None)
+        tab = Tab(context.new_page())
+        tab.page.on(
+            "console",
+            lambda said: (
+                tab.complaints.append(said.text)
+                if said.type == "error" and not _expected(said.text)
+                else None
+            ),
+        )
+        tab.page.on(
+            "response",
+            lambda got: (
+                tab.complaints.append(f"{got.status} {got.url}")
+                if got.status >= 400 and not _expected(got.url)
+                else None
+            ),
+        )
+        tab.page.on(
+            "request",
+            lambda asked: (
+                tab.complaints.append(f"left the machine: {asked.url}") if _outside(asked.url) else None
+            ),
+        )
         contexts.append(context)
         tabs.append(tab)
         return tab
@@ -140,7 +171,9 @@ def new_tab(browser: object) -> Iterator[object]:
 
 
 def _expected(text: str) -> bool:
-    """Streamlit's own probes, what the responses tell already, and a picture that a newer one replaced before the browser asked for it."""
+    """Streamlit's own probes, what the responses tell already, and a picture that a
+    newer one replaced before the browser asked for it.
+    """
     return "/_stcore/" in text or "Failed to load resource" in text or "/media/" in text
 
 

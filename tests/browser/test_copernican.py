@@ -1,4 +1,6 @@
-"""A reader's own curve in a real browser: upload it, move the stop by the keyboard, and the cone is another."""
+"""A reader's own curve in a real browser: upload it, move the stop by the keyboard, and
+the cone is another.
+"""
 
 import re
 
@@ -9,7 +11,8 @@ SAID = re.compile(r"so far\. With c")
 
 def test_an_uploaded_curve_is_stopped_elsewhere_and_the_cone_follows(server, new_tab, tmp_path):
     (tmp_path / "gain.csv").write_text(
-        "\ufeffstep;gain\n" + "\n".join(f"{row};{row**0.5:.3f}".replace(".", ",") for row in range(1, 80)), encoding="utf-8"
+        "\ufeffstep;gain\n" + "\n".join(f"{row};{row**0.5:.3f}".replace(".", ",") for row in range(1, 80)),
+        encoding="utf-8",
     )
     (tmp_path / "bad.csv").write_text("1,2\n3,3\n2,4\n", encoding="utf-8")
     tab = new_tab(390, 844, "dark")
@@ -27,7 +30,9 @@ def test_an_uploaded_curve_is_stopped_elsewhere_and_the_cone_follows(server, new
     stop.focus()
     for _ in range(10):
         tab.page.keyboard.press("ArrowRight")
-    tab.page.wait_for_function("([old]) => !document.body.innerText.includes(old)", arg=[words], timeout=15_000)
+    tab.page.wait_for_function(
+        "([old]) => !document.body.innerText.includes(old)", arg=[words], timeout=15_000
+    )
     tab.idle()
     assert chart.screenshot() != before
     assert "copernican-stop=40" in tab.page.url

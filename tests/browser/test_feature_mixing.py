@@ -1,4 +1,6 @@
-"""The desk in a real browser: two uploads, λ, and the map moves; a run, and the 2×2 is drawn."""
+"""The desk in a real browser: two uploads, λ, and the map moves; a run, and the 2×2 is
+drawn.
+"""
 
 import re
 
@@ -16,7 +18,9 @@ def test_two_uploads_are_mixed_and_the_map_moves_with_the_weight(server, new_tab
         Image.fromarray(pixels).save(tmp_path / name)
     (tmp_path / "bad.png").write_bytes(b"no picture at all")
     tab = new_tab(1440, 1000)
-    tab.open(f"{server}/feature_mixing?feature_mixing-first-source=Upload&feature_mixing-second-source=Upload")
+    tab.open(
+        f"{server}/feature_mixing?feature_mixing-first-source=Upload&feature_mixing-second-source=Upload"
+    )
     choosers = tab.page.locator('[data-testid="stFileUploaderDropzoneInput"]')
     expect(choosers).to_have_count(2, timeout=30_000)
     choosers.nth(0).set_input_files(tmp_path / "bad.png")
@@ -40,7 +44,9 @@ def test_two_uploads_are_mixed_and_the_map_moves_with_the_weight(server, new_tab
 
 def test_a_run_ends_in_the_two_by_two(server, new_tab):
     tab = new_tab(390, 844, "dark")
-    tab.open(f"{server}/feature_mixing?feature_mixing-act=Train&feature_mixing-seeds=2&feature_mixing-steps=40&feature_mixing-width=32")
+    tab.open(
+        f"{server}/feature_mixing?feature_mixing-act=Train&feature_mixing-seeds=2&feature_mixing-steps=40&feature_mixing-width=32"
+    )
     tab.page.get_by_role("button", name="Train", exact=True).click()
     expect(tab.page.get_by_text("What these seeds say")).to_be_visible(timeout=120_000)
     tab.idle()

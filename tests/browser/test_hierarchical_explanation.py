@@ -1,4 +1,6 @@
-"""A digit drawn in a real browser: its tree appears, opens to strokes by mouse and keys, and follows the slider."""
+"""A digit drawn in a real browser: its tree appears, opens to strokes by mouse and
+keys, and follows the slider.
+"""
 
 from playwright.sync_api import expect
 

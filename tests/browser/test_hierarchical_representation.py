@@ -1,4 +1,6 @@
-"""What a reader does with the hierarchical representation: change the digit, then train and see the probes over depth."""
+"""What a reader does with the hierarchical representation: change the digit, then train
+and see the probes over depth.
+"""
 
 from playwright.sync_api import expect
 
@@ -16,7 +18,12 @@ def test_a_digit_is_given_back_by_every_level_and_a_training_ends_in_probes_over
     tab.page.keyboard.press("ArrowRight")
     tab.idle()
     assert "hierarchical_representation-item=6" in tab.page.url
-    assert tab.page.get_by_alt_text("What own targets: greedy, code below gives back from level 3").get_attribute("src") != before
+    assert (
+        tab.page.get_by_alt_text(
+            "What own targets: greedy, code below gives back from level 3"
+        ).get_attribute("src")
+        != before
+    )
     maps = tab.page.locator('[data-testid="stVegaLiteChart"]')
     assert all(maps.nth(place).bounding_box()["height"] > 200 for place in range(3))
     assert tab.page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")

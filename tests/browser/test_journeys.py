@@ -28,7 +28,11 @@ def test_from_home_to_a_verdict_and_a_shared_link(server, new_tab):
     tab.page.locator(".st-key-label_noise-accuracy-downloads button:visible").first.click()
     with tab.page.expect_download() as numbers:
         tab.page.get_by_role("button", name="Numbers (CSV)").click()
-    assert numbers.value.path().read_text(encoding="utf-8").startswith("line,role,x,mean,low,high,n,seed\nplain,baseline,1,")
+    assert (
+        numbers.value.path()
+        .read_text(encoding="utf-8")
+        .startswith("line,role,x,mean,low,high,n,seed\nplain,baseline,1,")
+    )
 
     tab.open(f"{server}/label_noise?label_noise-act=Train&{LONG}")
     tab.page.get_by_role("button", name="Train", exact=True).click()
@@ -64,24 +68,37 @@ def test_an_uploaded_picture_is_explained_doubted_and_taken_apart(server, new_ta
     tab.page.get_by_role("combobox", name=re.compile("^Explain")).click()
     tab.page.get_by_role("option", name="truck").click()
     tab.idle()
-    assert "probability of truck" in tab.page.locator('[data-testid="stVegaLiteChart"]').last.inner_html() or "truck" in tab.text()
+    assert (
+        "probability of truck" in tab.page.locator('[data-testid="stVegaLiteChart"]').last.inner_html()
+        or "truck" in tab.text()
+    )
     for name in ("Layers randomised", "Share of pixels removed"):
         tab.page.get_by_role("slider", name=re.compile(name)).first.focus()
         for _ in range(3):
             tab.page.keyboard.press("ArrowRight")
         tab.idle()
-    assert "3 of" in tab.text() and "layers randomised" in tab.text() and "without 15% of its pixels" in tab.text()
+    assert (
+        "3 of" in tab.text()
+        and "layers randomised" in tab.text()
+        and "without 15% of its pixels" in tab.text()
+    )
     tab.page.locator(".st-key-saliency-gradcam-downloads button:visible").first.click()
     with tab.page.expect_download() as heat:
         tab.page.get_by_role("button", name=re.compile("Heat map")).click()
     assert Image.open(heat.value.path()).size == (300, 200)
-    assert tab.page.evaluate("() => [...document.querySelectorAll('[data-testid=stImage] img')].every(each => each.complete && each.naturalWidth)")
+    assert tab.page.evaluate(
+        "() => [...document.querySelectorAll('[data-testid=stImage] img')].every(each => each.complete &&"
+        " each.naturalWidth)"
+    )
 
 
 def test_a_camera_that_is_refused_is_told_and_leads_back(server, new_tab):
     tab = new_tab()
     tab.open(f"{server}/saliency?saliency-source=Camera&saliency-methods=gradient")
-    assert "Needs a camera, your browser's permission" in tab.text() and "A picture appears here once it is chosen" in tab.text()
+    assert (
+        "Needs a camera, your browser's permission" in tab.text()
+        and "A picture appears here once it is chosen" in tab.text()
+    )
     assert tab.page.locator('[data-testid="stException"]').count() == 0
     tab.page.get_by_role("radio", name="Gallery").click()
     expect(tab.page.get_by_text("The model sees it squeezed")).to_be_visible(timeout=30_000)
@@ -106,9 +123,9 @@ def test_two_scenes_are_compared_scored_and_taken_home(server, new_tab, width):
     with tab.page.expect_download() as numbers:
         button.click()
     lines = numbers.value.path().read_text(encoding="utf-8").splitlines()
-    assert lines[0].startswith("picture,method,milliseconds") and [line.split(",")[:2] for line in lines[1:]] == [
-        [scene, method] for scene in ("scene-1", "scene-2") for method in ("gradient", "edges")
-    ]
+    assert lines[0].startswith("picture,method,milliseconds") and [
+        line.split(",")[:2] for line in lines[1:]
+    ] == [[scene, method] for scene in ("scene-1", "scene-2") for method in ("gradient", "edges")]
     assert tab.page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth + 2")
 
 
@@ -150,13 +167,17 @@ def test_a_bad_link_names_setting_rule_and_value(server, new_tab):
 def test_every_page_is_whole(server, new_tab, width, scheme):
     tab = new_tab(width, 900, scheme)
     tab.open(server)
-    links = tab.page.eval_on_selector_all('[data-testid="stSidebarNavLink"]', "links => links.map(link => link.href)")
+    links = tab.page.eval_on_selector_all(
+        '[data-testid="stSidebarNavLink"]', "links => links.map(link => link.href)"
+    )
     assert len(links) >= 3
     for link in dict.fromkeys(links):
         tab.open(link)
         assert tab.page.locator('[data-testid="stException"]').count() == 0
         assert tab.page.locator("h1").count() == 1
-        assert tab.page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth + 2"), f"{link} is wider than the screen"
-        assert tab.page.evaluate("() => [...document.querySelectorAll('img')].every(image => image.alt || image.width <= 40)"), (
-            f"{link} has a silent picture"
+        assert tab.page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth + 2"), (
+            f"{link} is wider than the screen"
         )
+        assert tab.page.evaluate(
+            "() => [...document.querySelectorAll('img')].every(image => image.alt || image.width <= 40)"
+        ), f"{link} has a silent picture"

@@ -1,4 +1,6 @@
-"""What a reader does with learned salience: bring a picture, see where its answer rests beside the gradient, shrink the mask."""
+"""What a reader does with learned salience: bring a picture, see where its answer rests
+beside the gradient, shrink the mask.
+"""
 
 import re
 
@@ -21,7 +23,9 @@ def test_an_uploaded_picture_has_its_learned_salience_beside_the_gradient(server
     expect(tab.page.get_by_alt_text("Gradient salience: where the answer rests")).to_be_visible()
     expect(tab.page.get_by_alt_text(re.compile("^Boxes of the largest piece"))).to_be_visible()
     said = tab.text()
-    assert re.search(r"Says [a-z]+ \d+\.\d%", said) and "of what is kept" in said and "of what is left" in said
+    assert (
+        re.search(r"Says [a-z]+ \d+\.\d%", said) and "of what is kept" in said and "of what is left" in said
+    )
     before = learned.get_attribute("src")
     area = tab.page.get_by_role("slider", name="Area weight").first
     area.focus()

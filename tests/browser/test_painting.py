@@ -1,4 +1,6 @@
-"""Painting a mask in a real browser: the picture follows the stroke; keys paint too; an uploaded mask is taken."""
+"""Painting a mask in a real browser: the picture follows the stroke; keys paint too; an
+uploaded mask is taken.
+"""
 
 import re
 
@@ -20,7 +22,9 @@ def colour(canvas, row, column):
 
 def new_picture(tab, old):
     """The address of the painted picture once it is another than `old`."""
-    tab.page.wait_for_function("([picture, old]) => document.querySelector(picture).src !== old", arg=[PICTURE, old], timeout=15_000)
+    tab.page.wait_for_function(
+        "([picture, old]) => document.querySelector(picture).src !== old", arg=[PICTURE, old], timeout=15_000
+    )
     tab.idle()
     return tab.page.locator(PICTURE).evaluate("image => image.src")
 

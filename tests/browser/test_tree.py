@@ -1,4 +1,6 @@
-"""The tree of pictures in a real browser, on a page of its own: mouse and keys open it, new data keep what is open, hostile names stay names."""
+"""The tree of pictures in a real browser, on a page of its own: mouse and keys open it,
+new data keep what is open, hostile names stay names.
+"""
 
 from collections.abc import Iterator
 
@@ -84,7 +86,9 @@ def test_mouse_and_keys_open_it_and_new_data_keep_what_is_open(page, new_tab):
     expect(card(tab, "first ab")).to_be_focused()
     tab.page.keyboard.press("End")
     tab.page.keyboard.press("Enter")
-    assert tab.page.evaluate("() => document.activeElement.shadowRoot?.activeElement?.textContent ?? ''").startswith("first b")
+    assert tab.page.evaluate(
+        "() => document.activeElement.shadowRoot?.activeElement?.textContent ?? ''"
+    ).startswith("first b")
     expect(card(tab, "first b")).to_have_attribute("aria-expanded", "true")
 
     element = card(tab, "first ab").element_handle()
@@ -92,7 +96,10 @@ def test_mouse_and_keys_open_it_and_new_data_keep_what_is_open(page, new_tab):
     expect(card(tab, "other ab")).to_have_attribute("aria-expanded", "true", timeout=15_000)
     expect(card(tab, "other b")).to_have_attribute("aria-expanded", "true")
     expect(card(tab, "other b")).to_contain_text("75 %")
-    assert element.evaluate("card => card.isConnected && card.querySelector('.title').textContent") == "other ab"  # drawn over, not anew
+    # drawn over, not anew
+    assert (
+        element.evaluate("card => card.isConnected && card.querySelector('.title').textContent") == "other ab"
+    )
     card(tab, "other a").click()
     expect(card(tab, "other ab")).to_be_hidden()
     assert tab.page.title() != "broken"

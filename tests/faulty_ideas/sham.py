@@ -3,7 +3,8 @@ Section: Noise
 Title: A sham
 Question: What does the engine make of a run that fails in every way a run can?
 
-For the tests of the engine: its frames come as slowly as asked, and at the asked step it does the asked harm.
+For the tests of the engine: its frames come as slowly as asked, and at the asked step
+it does the asked harm.
 
 Source: none.
 """
@@ -42,7 +43,9 @@ class Frame:
 
 
 def run(config: ShamConfig, seeds: Sequence[int]) -> Iterator[Frame]:
-    """Frames of noise; a line is added to `begun` in the home folder as the run begins, and to `closed` when it is closed early."""
+    """Frames of noise; a line is added to `begun` in the home folder as the run begins,
+    and to `closed` when it is closed early.
+    """
     _note("begun", config)
     try:
         for step in range(1, config.steps + 1):
@@ -50,7 +53,9 @@ def run(config: ShamConfig, seeds: Sequence[int]) -> Iterator[Frame]:
             if step == config.at:
                 _harm(config)
             told = 1 if config.kind == "goes back" and step == config.at else step
-            values = np.stack([np.random.default_rng([seed, step]).normal(size=config.size) for seed in seeds])
+            values = np.stack(
+                [np.random.default_rng([seed, step]).normal(size=config.size) for seed in seeds]
+            )
             yield Frame(told, config.steps, os.getpid(), values)
     except GeneratorExit:
         _note("closed", config)
@@ -81,7 +86,10 @@ def _harm(config: ShamConfig) -> None:
 
 def metrics(config: ShamConfig, frames: Film) -> dict[str, np.ndarray]:
     last = frames[-1].values[:, 0]
-    return {"sham_value": np.full_like(last, np.nan) if config.kind == "undefined" else last, "other_value": last + 1}
+    return {
+        "sham_value": np.full_like(last, np.nan) if config.kind == "undefined" else last,
+        "other_value": last + 1,
+    }
 
 
 def picture(frames: Film) -> Picture:
@@ -93,7 +101,17 @@ idea = Idea(
     frame=Frame,
     run=run,
     metrics=metrics,
-    claims=(Claim("other_wins", "The other arm is above by more than a half.", "value", "points", "greater", 0.5, (("other", "sham"),)),),
+    claims=(
+        Claim(
+            "other_wins",
+            "The other arm is above by more than a half.",
+            "value",
+            "points",
+            "greater",
+            0.5,
+            (("other", "sham"),),
+        ),
+    ),
     quick=ShamConfig(),
     picture=picture,
 )

@@ -1,4 +1,6 @@
-"""Contextual decomposition: its parts add up to the logits, all or nothing stays so, and every rule is what a slow loop over units gives."""
+"""Contextual decomposition: its parts add up to the logits, all or nothing stays so,
+and every rule is what a slow loop over units gives.
+"""
 
 import copy
 
@@ -15,7 +17,9 @@ MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 
 
 def trained_a_little(build) -> nn.Sequential:
-    """Running statistics, biases and filters away from their start, so that no term of a rule vanishes."""
+    """Running statistics, biases and filters away from their start, so that no term of
+    a rule vanishes.
+    """
     chance = stream(0, "a test")
     built = seeded(0, lambda: build(4, 5, MEAN, STD))
     for module in built.modules():
@@ -62,12 +66,19 @@ def test_everything_relevant_leaves_nothing_and_nothing_relevant_gives_nothing(n
 def test_a_batch_equals_one_by_one_and_one_picture_may_be_shared(network, pictures, masks):
     for together, alone in zip(
         decompose(network, pictures, pictures * masks),
-        zip(*(decompose(network, pictures[[row]], pictures[[row]] * masks[[row]]) for row in range(6)), strict=True),
+        zip(
+            *(decompose(network, pictures[[row]], pictures[[row]] * masks[[row]]) for row in range(6)),
+            strict=True,
+        ),
         strict=True,
     ):
         torch.testing.assert_close(together, torch.cat(alone), atol=1e-5, rtol=1e-4)
     parts = pictures[:1] * masks
-    for shared, repeated in zip(decompose(network, pictures[:1], parts), decompose(network, pictures[:1].expand(6, -1, -1, -1), parts), strict=True):
+    for shared, repeated in zip(
+        decompose(network, pictures[:1], parts),
+        decompose(network, pictures[:1].expand(6, -1, -1, -1), parts),
+        strict=True,
+    ):
         torch.testing.assert_close(shared, repeated, atol=1e-5, rtol=1e-4)
 
 
@@ -84,7 +95,9 @@ def test_black_pixels_are_better_masked_behind_the_normalisation():
 def test_one_unit_by_hand():
     network = nn.Sequential(nn.Linear(2, 1), nn.ReLU(), nn.Linear(1, 1)).eval()
     with torch.no_grad():
-        for parameter, value in zip(network.parameters(), ([[2.0, -1.0]], [0.8], [[3.0]], [-1.0]), strict=True):
+        for parameter, value in zip(
+            network.parameters(), ([[2.0, -1.0]], [0.8], [[3.0]], [-1.0]), strict=True
+        ):
             parameter.copy_(torch.tensor(value))
     whole = torch.tensor([[1.0, 0.5]])  # Wβ = 2, Wγ = −0.5: β gets 4/5 of 0.8
     relevant, irrelevant = decompose(network, whole, torch.tensor([[1.0, 0.0]]))
@@ -92,7 +105,8 @@ def test_one_unit_by_hand():
     share = 3 * hidden / (3 * hidden + 3 * abs(rest))
     assert float(relevant) == pytest.approx(3 * hidden - share, abs=1e-5)
     assert float(irrelevant) == pytest.approx(3 * rest - (1 - share), abs=1e-5)
-    relevant, irrelevant = decompose(network, whole, torch.tensor([[0.0, 0.5]]))  # β = −0.5 + 0.16 is cut by the ReLU
+    # β = −0.5 + 0.16 is cut by the ReLU
+    relevant, irrelevant = decompose(network, whole, torch.tensor([[0.0, 0.5]]))
     assert (float(relevant), float(irrelevant)) == pytest.approx((0, 3 * 2.3 - 1), abs=1e-5)
 
 
@@ -103,7 +117,9 @@ def with_bias(beta, gamma, bias):
 
 
 def slowly(network, beta, gamma):
-    """The rules one unit at a time on arrays (C, h, w): normalise, convolution with padding 1, batch norm, ReLU, maximum of 2×2, mean, linear."""
+    """The rules one unit at a time on arrays (C, h, w): normalise, convolution with
+    padding 1, batch norm, ReLU, maximum of 2×2, mean, linear.
+    """
     normalise, convolution, norm, _, _, _, _, linear = network.requires_grad_(False)
     mean, std = normalise.mean.flatten(), normalise.std.flatten()
     for channel, row, column in np.ndindex(beta.shape):
@@ -116,7 +132,9 @@ def slowly(network, beta, gamma):
         products = [(weight[unit] * part[:, row : row + 3, column : column + 3]).sum() for part in wide]
         scale = float(norm.weight[unit] / torch.sqrt(norm.running_var[unit] + norm.eps))
         one, other = with_bias(*products, bias[unit])
-        one, other = with_bias(scale * one, scale * other, float(norm.bias[unit]) - scale * float(norm.running_mean[unit]))
+        one, other = with_bias(
+            scale * one, scale * other, float(norm.bias[unit]) - scale * float(norm.running_mean[unit])
+        )
         outputs[:, unit, row, column] = max(one, 0), max(one + other, 0) - max(one, 0)
     pooled = np.zeros((2, len(weight)))
     height, width = outputs.shape[2] // 2, outputs.shape[3] // 2
@@ -124,7 +142,9 @@ def slowly(network, beta, gamma):
         window = outputs[:, unit, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2].reshape(2, 4)
         pooled[:, unit] += window[:, window.sum(0).argmax()] / (height * width)
     rows, biases = linear.weight.detach().numpy(), linear.bias.detach().numpy()
-    return np.array([with_bias(row @ pooled[0], row @ pooled[1], b) for row, b in zip(rows, biases, strict=True)]).T
+    return np.array(
+        [with_bias(row @ pooled[0], row @ pooled[1], b) for row, b in zip(rows, biases, strict=True)]
+    ).T
 
 
 def test_every_rule_is_what_a_loop_over_units_gives(pictures, masks):

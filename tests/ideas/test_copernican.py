@@ -1,4 +1,6 @@
-"""Idea 19: the interval against what is known of it, the curves, the rivals, the learners, and files that readers bring."""
+"""Idea 19: the interval against what is known of it, the curves, the rivals, the
+learners, and files that readers bring.
+"""
 
 import math
 import warnings
@@ -9,7 +11,17 @@ from sklearn.datasets import load_digits
 
 from mlcv_explore import idea
 from mlcv_explore.experiment import film, studies
-from mlcv_explore.ideas.copernican import LIVES, CopernicanConfig, brought, forecasts, growth, intervals, learners, lives, looking
+from mlcv_explore.ideas.copernican import (
+    LIVES,
+    CopernicanConfig,
+    brought,
+    forecasts,
+    growth,
+    intervals,
+    learners,
+    lives,
+    looking,
+)
 from mlcv_explore.ideas.copernican import evidence as tables
 from mlcv_explore.ideas.copernican import idea as subject
 from mlcv_explore.seeds import numpy_stream
@@ -52,7 +64,8 @@ def test_exponential_lives_at_a_fixed_age(age, share):
 @pytest.mark.parametrize("law", lives.LAWS)
 def test_lives_that_last_longer_are_those_that_are_drawn_and_kept(law):
     drawn = lives.lifetimes(law, 400_000, numpy_stream(3, law))
-    assert drawn.min() >= 0 and (law == "pareto" or drawn.mean() == pytest.approx(1, abs=0.02))  # a Pareto law with tail 1.5 has no variance
+    # a Pareto law with tail 1.5 has no variance
+    assert drawn.min() >= 0 and (law == "pareto" or drawn.mean() == pytest.approx(1, abs=0.02))
     kept, longer = drawn[drawn > 0.5], lives.lifetimes(law, 400_000, numpy_stream(4, law), age=0.5)
     for share in (0.1, 0.5, 0.9):
         assert np.quantile(longer, share) == pytest.approx(np.quantile(kept, share), rel=0.03)
@@ -84,8 +97,12 @@ def test_another_unit_changes_nothing():
     low, high = intervals.interval(past, 0.9)
     for unit in (1e-9, 3600.0, 1e12):
         again = intervals.interval(past * unit, 0.9)
-        assert np.allclose(again[0], low * unit, rtol=1e-12) and np.allclose(again[1], high * unit, rtol=1e-12)
-        np.testing.assert_array_equal(intervals.covers(past * unit, future * unit, 0.9), intervals.covers(past, future, 0.9))
+        assert np.allclose(again[0], low * unit, rtol=1e-12) and np.allclose(
+            again[1], high * unit, rtol=1e-12
+        )
+        np.testing.assert_array_equal(
+            intervals.covers(past * unit, future * unit, 0.9), intervals.covers(past, future, 0.9)
+        )
 
 
 def test_the_interval_shrinks_to_the_past_and_grows_to_everything():
@@ -96,7 +113,9 @@ def test_the_interval_shrinks_to_the_past_and_grows_to_everything():
     assert (low == 0).all() and np.isinf(high).all()
     assert intervals.interval(2.0, 0.5) == (pytest.approx(2 / 3), pytest.approx(6.0))
     assert intervals.interval(1.0, 0.95) == (pytest.approx(1 / 39), pytest.approx(39.0))
-    assert intervals.survival(1.0) == 0.5 and intervals.survival(39.0) - intervals.survival(1 / 39) == pytest.approx(-0.95)
+    assert intervals.survival(1.0) == 0.5 and intervals.survival(39.0) - intervals.survival(
+        1 / 39
+    ) == pytest.approx(-0.95)
     with pytest.raises(ValueError, match=r"between 0 and 1, got 1\.5"):
         intervals.factor(1.5)
     with pytest.raises(ValueError, match="past must be 0 or more, got -1"):
@@ -107,21 +126,31 @@ def test_the_score_of_an_interval_by_hand():
     values = np.array([0.5, 2.0, -3.0])
     found = intervals.interval_score(np.zeros(3), np.ones(3), values, 0.9)
     np.testing.assert_allclose(found, [1.0, 1 + 20 * 1.0, 1 + 20 * 3.0])
-    assert intervals.interval_score(np.array(0.0), np.array(0.0), np.array(0.25), 0.95) == pytest.approx(40 * 0.25)
-    assert intervals.log_ratio(np.array([1.0]), np.array([0.0]))[0] == pytest.approx(-math.log(intervals.MOST))  # a future of nothing stays finite
+    assert intervals.interval_score(np.array(0.0), np.array(0.0), np.array(0.25), 0.95) == pytest.approx(
+        40 * 0.25
+    )
+    # a future of nothing stays finite
+    assert intervals.log_ratio(np.array([1.0]), np.array([0.0]))[0] == pytest.approx(
+        -math.log(intervals.MOST)
+    )
 
 
 def test_at_equal_ages_nothing_is_ranked_again():
     luck = numpy_stream(2, "ranks")
     for _ in range(50):
         rates, age = luck.random(12), float(luck.integers(1, 99))
-        np.testing.assert_array_equal(intervals.ranking(rates, np.full(12, age)), np.argsort(-rates, kind="stable"))
-    assert intervals.ranking(np.array([2.0, 3.0]), np.array([10.0, 1.0])).tolist() == [0, 1]  # unequal ages can
+        np.testing.assert_array_equal(
+            intervals.ranking(rates, np.full(12, age)), np.argsort(-rates, kind="stable")
+        )
+    # unequal ages can
+    assert intervals.ranking(np.array([2.0, 3.0]), np.array([10.0, 1.0])).tolist() == [0, 1]
 
 
 def test_weighted_quantiles_by_hand():
     values, weights = np.array([3.0, 1.0, 2.0]), np.array([0.5, 0.2, 0.3])
-    assert intervals.weighted_quantile(values, weights, np.array([0.1, 0.2, 0.21, 0.5, 0.51, 1.0])).tolist() == [1, 1, 2, 2, 3, 3]
+    assert intervals.weighted_quantile(
+        values, weights, np.array([0.1, 0.2, 0.21, 0.5, 0.51, 1.0])
+    ).tolist() == [1, 1, 2, 2, 3, 3]
 
 
 # curves, stops and rivals
@@ -139,11 +168,15 @@ def test_curves_grow_from_nothing_to_their_last_gain(kind):
             looked = forecasts.weights(curve, stops, 1)
             assert looked[-1] == 0 and (looked.sum() == pytest.approx(1) or not looked.any())
     other, _ = growth.curves(kind, 3, 25, numpy_stream(12, kind))
-    assert not all(np.array_equal(one.importance, two.importance) for one, two in zip(found, other, strict=True))
+    assert not all(
+        np.array_equal(one.importance, two.importance) for one, two in zip(found, other, strict=True)
+    )
 
 
 def test_a_best_epoch_at_the_end_of_the_budget_is_not_used(monkeypatch):
-    monkeypatch.setattr(growth, "perceptron", lambda rounds, luck: (np.zeros(rounds + 1), np.linspace(2, 1, rounds + 1)))
+    monkeypatch.setattr(
+        growth, "perceptron", lambda rounds, luck: (np.zeros(rounds + 1), np.linspace(2, 1, rounds + 1))
+    )
     assert growth.epochs(30, numpy_stream(0, "x")) is None
     with pytest.raises(FloatingPointError, match="kind epochs only 0 could be used"):
         growth.curves("epochs", 2, 30, numpy_stream(0, "x"))
@@ -153,12 +186,19 @@ def test_a_best_epoch_at_the_end_of_the_budget_is_not_used(monkeypatch):
 
 
 def test_stops_are_where_they_are_said_to_be():
-    curve = growth.Curve(np.array([0, 0, 5, 9, 9.01, 9.02, 9.03, 10]), np.array([0, 0, 5, 9, 9.01, 9.02, 9.03, 10]), 7)
+    curve = growth.Curve(
+        np.array([0, 0, 5, 9, 9.01, 9.02, 9.03, 10]), np.array([0, 0, 5, 9, 9.01, 9.02, 9.03, 10]), 7
+    )
     assert forecasts.weights(curve, "time", 0).tolist() == pytest.approx(
         [0, 0.2, 0.2, 0.2, 0.2, 0.2, 0]
     )  # without a past, and at the end, nobody looks
-    assert forecasts.weights(curve, "importance", 0) == pytest.approx(np.array([0, 5, 4, 0.01, 0.01, 0.01, 0]) / 9.03)
-    assert forecasts.weights(curve, "fixed", 3).tolist() == [0, 0, 1, 0, 0, 0, 0] and not forecasts.weights(curve, "fixed", 7).any()
+    assert forecasts.weights(curve, "importance", 0) == pytest.approx(
+        np.array([0, 5, 4, 0.01, 0.01, 0.01, 0]) / 9.03
+    )
+    assert (
+        forecasts.weights(curve, "fixed", 3).tolist() == [0, 0, 1, 0, 0, 0, 0]
+        and not forecasts.weights(curve, "fixed", 7).any()
+    )
     assert forecasts.weights(curve, "improving", 0).tolist() == pytest.approx(
         [0, 0.25, 0.25, 0.25, 0.25, 0, 0]
     )  # three steps bring 0.03 of 9.03 at the sixth
@@ -180,14 +220,18 @@ def test_a_fit_finds_the_curve_it_is_made_for(family, made):
 def test_every_method_is_scored_as_by_hand():
     curves = [straight(4), straight(4)]
     table, calibration = forecasts.measured(curves, 0.5, True)
-    time, names = forecasts.STOPS.index("time"), {name: forecasts.METHODS.index(name) for name in forecasts.METHODS}
+    time, names = (
+        forecasts.STOPS.index("time"),
+        {name: forecasts.METHODS.index(name) for name in forecasts.METHODS},
+    )
     ratios = np.log([3.0, 1.0, 1 / 3])  # at the steps 1, 2, 3 of 4
     assert table[time, names["copernican"]] == pytest.approx([1, 2 * math.log(3), 2 * math.log(3), 0])
     assert table[time, names["double"]] == pytest.approx([1 / 3, 0, 4 * np.abs(ratios).mean(), 1 / 3])
     # two curves alike: the other's k is where half of |log ratio| lies below it, log 3
     assert table[time, names["fitted"]] == pytest.approx([1, 2 * math.log(3), 2 * math.log(3), 0])
     assert table[time, names["quantiles"]][0] == 1
-    assert calibration[time].tolist() == pytest.approx([1 / 3] * 4 + [1] * 7)  # from c = 0.5 on, 1/3 and 3 lie within
+    # from c = 0.5 on, 1/3 and 3 lie within
+    assert calibration[time].tolist() == pytest.approx([1 / 3] * 4 + [1] * 7)
     without, _ = forecasts.measured(curves, 0.5, False)
     assert not without[:, [names[fit] for fit in forecasts.FITS]].any()
 
@@ -204,7 +248,9 @@ def test_a_lone_curve_has_gotts_interval_where_others_are_needed():
     table, _ = forecasts.measured([straight(9)], 0.9, True)
     time = table[forecasts.STOPS.index("time")]
     for method in ("fitted", "quantiles"):
-        assert time[forecasts.METHODS.index(method)] == pytest.approx(time[forecasts.METHODS.index("copernican")])
+        assert time[forecasts.METHODS.index(method)] == pytest.approx(
+            time[forecasts.METHODS.index("copernican")]
+        )
 
 
 def test_neighbours_of_a_tsne_have_the_perplexity_that_is_asked_for():
@@ -233,13 +279,16 @@ def test_fits_of_boosting_are_counted_where_they_happen(monkeypatch):
 
     counted, original = [0], DecisionTreeRegressor.fit
     monkeypatch.setattr(
-        DecisionTreeRegressor, "fit", lambda self, *given, **more: counted.__setitem__(0, counted[0] + 1) or original(self, *given, **more)
+        DecisionTreeRegressor,
+        "fit",
+        lambda self, *given, **more: counted.__setitem__(0, counted[0] + 1) or original(self, *given, **more),
     )
     luck = numpy_stream(9, "counting")
     _, fits = learners.groups_of_columns(learners.problem(luck), luck)
     paid = int(fits.sum())
     assert fits.tolist() == [learners.FITS] * len(learners.RULES)
-    assert paid < counted[0] <= paid + learners.GROUPS * learners.FITS  # the rest is the oracle's, who does not pay
+    # the rest is the oracle's, who does not pay
+    assert paid < counted[0] <= paid + learners.GROUPS * learners.FITS
 
 
 def test_the_rules_choose_as_they_say():
@@ -250,16 +299,24 @@ def test_the_rules_choose_as_they_say():
     drawn = [learners.choice("shuffled", rates, ages, 0, luck) for _ in range(60)]
     assert set(drawn) == {0, 1, 2}  # whichever gets the great age
     equal = np.full(3, 5.0)
-    assert {learners.choice(rule, rates, equal, 0, luck) for rule in ("copernican", "shuffled", "ageblind")} == {1}
+    assert {
+        learners.choice(rule, rates, equal, 0, luck) for rule in ("copernican", "shuffled", "ageblind")
+    } == {1}
 
 
 def test_what_is_kept_does_not_hang_on_the_test_part(monkeypatch):
     luck = numpy_stream(4, "blind")
     given = learners.problem(luck)
-    other = learners.Problem((*given.columns[:2], given.columns[2][::-1]), (*given.target[:2], -given.target[2]))
+    other = learners.Problem(
+        (*given.columns[:2], given.columns[2][::-1]), (*given.target[:2], -given.target[2])
+    )
     kept: list[list[int]] = []
     original = learners.ridge_score
-    monkeypatch.setattr(learners, "ridge_score", lambda given, columns: kept.append(columns.tolist()) or original(given, columns))
+    monkeypatch.setattr(
+        learners,
+        "ridge_score",
+        lambda given, columns: kept.append(columns.tolist()) or original(given, columns),
+    )
     chosen = []
     for each in (given, other):
         kept.clear()
@@ -269,14 +326,20 @@ def test_what_is_kept_does_not_hang_on_the_test_part(monkeypatch):
 
 
 def test_whose_turn_it_is_does_not_hang_on_the_test_part(monkeypatch):
-    """Of boosting in groups: the arm that may look comes last and is the only one that changes."""
+    """Of boosting in groups: the arm that may look comes last and is the only one that
+    changes.
+    """
     luck = numpy_stream(4, "blind groups")
     given = learners.problem(luck)
-    other = learners.Problem((*given.columns[:2], given.columns[2][::-1]), (*given.target[:2], -given.target[2]))
+    other = learners.Problem(
+        (*given.columns[:2], given.columns[2][::-1]), (*given.target[:2], -given.target[2])
+    )
     turns: dict[int, list[int]] = {}
     original = learners.Sequences.add
     monkeypatch.setattr(
-        learners.Sequences, "add", lambda own, group, added: turns.setdefault(id(own), []).append(group) or original(own, group, added)
+        learners.Sequences,
+        "add",
+        lambda own, group, added: turns.setdefault(id(own), []).append(group) or original(own, group, added),
     )
     monkeypatch.setattr(learners, "Sequences", held_sequences(learners.Sequences))
     taken = []
@@ -301,7 +364,9 @@ def held_sequences(made):
 
 def test_what_counts_is_where_the_validation_loss_was_least():
     target = tuple(np.array([1.0, -1.0]) for _ in range(3))
-    made = learners.Sequences(learners.Problem(tuple(np.ones((2, 1)) for _ in range(3)), target), [np.array([0])])
+    made = learners.Sequences(
+        learners.Problem(tuple(np.ones((2, 1)) for _ in range(3)), target), [np.array([0])]
+    )
     step = np.array([0.5, -0.5])
     made.add(0, [step, step, step / 5])
     at_best = made.score
@@ -312,7 +377,9 @@ def test_what_counts_is_where_the_validation_loss_was_least():
 
 def test_where_to_cut_does_not_hang_on_the_test_part():
     given = learners.problem(numpy_stream(4, "blind cut"), ("wine",), classes=True)
-    other = learners.Problem((*given.columns[:2], given.columns[2][::-1] + 1), (*given.target[:2], given.target[2][::-1].copy()))
+    other = learners.Problem(
+        (*given.columns[:2], given.columns[2][::-1] + 1), (*given.target[:2], given.target[2][::-1].copy())
+    )
     held, tested = learners.of_cuts(given)
     exchanged, apart = learners.of_cuts(other)
     np.testing.assert_array_equal(held, exchanged)
@@ -330,7 +397,8 @@ def test_a_cut_stops_where_nothing_more_comes_and_spends_elsewhere(monkeypatch):
     best = late[-1] / 40
     by_rule = dict(zip(learners.RULES, regret, strict=True))
     total = 2 * learners.CUT_FITS
-    # the early one is at its best after two fits; from the third on its drought is above 0, and all goes to the other
+    # the early one is at its best after two fits; from the third on its drought is above 0, and all
+    # goes to the other
     assert by_rule["copernican"] == pytest.approx((best - late[total - 3 - 1] / 40) / 2)
     assert by_rule["default"] == pytest.approx((best - late[learners.CUT_FITS - 1] / 40) / 2)
     assert by_rule["copernican"] < by_rule["default"] and set(fits) == {learners.CUT_FITS}
@@ -338,7 +406,8 @@ def test_a_cut_stops_where_nothing_more_comes_and_spends_elsewhere(monkeypatch):
 
 def test_a_drought_is_short_for_a_great_age(monkeypatch):
     young = np.array([0.0, 1.0, *[0.5] * 18])  # best at the second component, for good
-    old = np.array([0.0, 1, 2, 3, 4, *[3.0] * 6, *[9.0] * 9])  # best at the fifth, then not before the twelfth
+    # best at the fifth, then not before the twelfth
+    old = np.array([0.0, 1, 2, 3, 4, *[3.0] * 6, *[9.0] * 9])
     tables_of = iter([(young, np.zeros(20)), (old, (old == 9).astype(float))])
     monkeypatch.setattr(learners, "of_cuts", lambda _: next(tables_of))
     monkeypatch.setattr(learners, "crossed", lambda _, limit: 1)
@@ -371,22 +440,32 @@ def test_many_seeds_still_travel_in_one_message():
 
 
 def test_the_last_level_of_the_lives_is_the_confidence_that_is_set():
-    frame = next(iter(subject.run(CopernicanConfig(part="learners", confidence=0.9, lives=2000, problems=1), (0,))))
-    np.testing.assert_array_equal(frame.simulated[:, :, -1], frame.simulated[:, :, forecasts.LEVELS.tolist().index(0.9)])
+    frame = next(
+        iter(subject.run(CopernicanConfig(part="learners", confidence=0.9, lives=2000, problems=1), (0,)))
+    )
+    np.testing.assert_array_equal(
+        frame.simulated[:, :, -1], frame.simulated[:, :, forecasts.LEVELS.tolist().index(0.9)]
+    )
     assert ("uniform", "age10") not in LIVES and len(LIVES) == len(lives.LAWS) * len(lives.INSPECTIONS) - 1
 
 
 def test_the_evidence_has_every_cell_of_its_tables():
     rows = studies.read(idea.ASSETS / "copernican", subject.studies[0])
     found = tables.covers(rows)
-    assert len(found) == 7 * len(forecasts.STOPS) and all(0 <= item.asked.mean <= 1 + 1e-6 and 0 <= item.over <= 1 for item in found)
+    assert len(found) == 7 * len(forecasts.STOPS) and all(
+        0 <= item.asked.mean <= 1 + 1e-6 and 0 <= item.over <= 1 for item in found
+    )
     assert {(item.kind, item.stops) for item in found if item.constructed} == tables.CONSTRUCTED
     contests = tables.contests(rows)
     assert all(not set(item.beaten) & set(item.lost) for item in contests)
     reasons = tables.reasons(rows)
     assert reasons.nothing == pytest.approx(intervals.interval_score(-9.0, 9.0, np.array(0.0), 0.5))
     assert reasons.cells == 5 * 3 * 7 + 3 * 3 and reasons.doubled <= reasons.beaten <= reasons.cells
-    assert all(fits == found["copernican"][2] for found in tables.regrets(rows).values() for _, _, fits in found.values())
+    assert all(
+        fits == found["copernican"][2]
+        for found in tables.regrets(rows).values()
+        for _, _, fits in found.values()
+    )
     assert all(item[0].mean > 0 for found in tables.regrets(rows).values() for item in found.values())
     assert set(tables.lives(rows)) == set(LIVES) and 0 <= tables.censored(rows) < 1
 
@@ -450,7 +529,11 @@ def test_forms_of_a_file_that_hold_the_same_curve():
 
 def test_a_loss_becomes_what_it_has_fallen_and_dents_are_filled():
     loss = brought.read(b"5\n3\n4\n1\n", "loss.csv")
-    assert loss.importance.tolist() == [0, 2, 2, 4] and "taken for a loss" in loss.notes[0] and "rises between" in loss.notes[1]
+    assert (
+        loss.importance.tolist() == [0, 2, 2, 4]
+        and "taken for a loss" in loss.notes[0]
+        and "rises between" in loss.notes[1]
+    )
     dented = brought.read(b"1\n3\n2\n4\n", "gain.csv")
     assert dented.importance.tolist() == [1, 3, 3, 4] and "most it had reached" in dented.notes[0]
 
@@ -460,8 +543,11 @@ def test_a_million_rows_are_thinned_and_it_is_said():
     found = brought.read(content, "long.csv")
     assert len(found.x) == len(found.importance) == brought.MOST_ROWS and found.x[-1] == 999_999
     assert "1,000,000 rows: 2,000 of them" in found.notes[0]
-    wide = "\n".join(f"{place},{place**0.5:.12f}" for place in range(1_000_000)).encode()  # twice what a picture may have
-    assert len(wide) > 20 << 20 and brought.read(wide, "wide.csv").importance[-1] == pytest.approx(999_999**0.5)
+    # twice what a picture may have
+    wide = "\n".join(f"{place},{place**0.5:.12f}" for place in range(1_000_000)).encode()
+    assert len(wide) > 20 << 20 and brought.read(wide, "wide.csv").importance[-1] == pytest.approx(
+        999_999**0.5
+    )
 
 
 def test_what_one_look_says():
@@ -477,7 +563,9 @@ def test_what_one_look_says():
     late = looking.of_reader(brought.read(b"1\n2\n4\n", "late.csv"))
     assert late.curve.importance.tolist() == [0, 1, 2, 4]
     found = looking.calibration(shown)
-    assert set(found) == {"time", "importance", "improving"} and all((np.diff(values) >= 0).all() for values in found.values())
+    assert set(found) == {"time", "importance", "improving"} and all(
+        (np.diff(values) >= 0).all() for values in found.values()
+    )
 
 
 @pytest.mark.parametrize("kind", growth.KINDS)

@@ -1,4 +1,6 @@
-"""The page of the Copernican learner under Streamlit's own test runner: curves, stops, files good and bad, the two features."""
+"""The page of the Copernican learner under Streamlit's own test runner: curves, stops,
+files good and bad, the two features.
+"""
 
 import re
 from functools import partial
@@ -11,7 +13,14 @@ from tests.opening import words
 
 SLUG = "copernican"
 opened = partial(opening.opened, SLUG)
-CURVES = ("Boosting rounds", "Training loss", "PCA variance", "Feature importance", "t-SNE loss", "Epochs to best")
+CURVES = (
+    "Boosting rounds",
+    "Training loss",
+    "PCA variance",
+    "Feature importance",
+    "t-SNE loss",
+    "Epochs to best",
+)
 LINE = "\n".join(f"{row};{row**0.5:.4f}".replace(".", ",") for row in range(1, 60)).encode()
 
 
@@ -53,7 +62,12 @@ def test_an_uploaded_curve_is_stopped_and_what_was_done_to_it_is_said():
 
 
 @pytest.mark.parametrize(
-    ("content", "sentence"), [(b"", "empty file"), (b"1,2\n1,3\n2,4\n", "repeats 1"), (b"<svg onload='a'/>", "numbers alone: line 1 has _svg")]
+    ("content", "sentence"),
+    [
+        (b"", "empty file"),
+        (b"1,2\n1,3\n2,4\n", "repeats 1"),
+        (b"<svg onload='a'/>", "numbers alone: line 1 has _svg"),
+    ],
 )
 def test_a_bad_file_is_refused_in_a_sentence_and_the_page_goes_on(content, sentence):
     app = opened(curve="Your own CSV")
@@ -81,4 +95,6 @@ def test_the_answer_says_why_and_labels_what_is_true_by_construction():
 
 def test_a_link_that_names_what_is_not_offered_is_told():
     app = opened(curve="PCA varianse", stop="400", act="Read")
-    assert "did you mean 'PCA variance'" in words(app) and "stop must be a whole number between 1 and 99" in words(app)
+    assert "did you mean 'PCA variance'" in words(
+        app
+    ) and "stop must be a whole number between 1 and 99" in words(app)

@@ -1,4 +1,6 @@
-"""The page of idea 8 under Streamlit's own test runner: the desk, two uploads good and bad, links that cannot be used, the answer."""
+"""The page of idea 8 under Streamlit's own test runner: the desk, two uploads good and
+bad, links that cannot be used, the answer.
+"""
 
 import io
 from functools import partial
@@ -17,7 +19,9 @@ opened = partial(opening.opened, SLUG)
 
 def picture(mode: str = "RGB", size: tuple[int, int] = (50, 30), kind: str = "PNG") -> bytes:
     file = io.BytesIO()
-    Image.fromarray((np.indices((size[1], size[0])).sum(0) % 256).astype(np.uint8)).convert(mode).save(file, kind)
+    Image.fromarray((np.indices((size[1], size[0])).sum(0) % 256).astype(np.uint8)).convert(mode).save(
+        file, kind
+    )
     return file.getvalue()
 
 
@@ -56,7 +60,12 @@ def test_two_uploads_of_other_shapes_and_modes_are_mixed():
     assert "appears here once both are chosen" in words(app)
     app.file_uploader[1].upload("tall.png", picture("RGBA", (31, 90)), "image/png")
     app.run()
-    assert not app.exception and "takes" in words(app) and "for the upload's class" in words(app) and "<b>" not in words(app)
+    assert (
+        not app.exception
+        and "takes" in words(app)
+        and "for the upload's class" in words(app)
+        and "<b>" not in words(app)
+    )
     first = notice(app)
     app.slider(key=f"{SLUG}-weight").set_value(2.0).run()
     assert notice(app) != first
@@ -99,7 +108,15 @@ def test_a_link_with_values_that_cannot_be_used_says_so_and_opens(link, sentence
 def test_the_words_the_answer_and_the_example_are_there():
     assert "0.157" in str(opened().table[0].value) and "0.427" in str(opened().table[0].value)
     answer = opened(act="Answer")
-    assert not answer.exception and "Which scaling?" in words(answer) and "Does pretraining first matter?" in words(answer)
+    assert (
+        not answer.exception
+        and "Which scaling?" in words(answer)
+        and "Does pretraining first matter?" in words(answer)
+    )
     assert "soft label" in words(answer) and len(answer.table) >= 12
     read = opened(act="Read")
-    assert not read.exception and "Manifold" in words(read) and "Done before?" in str([item.value for item in read.subheader])
+    assert (
+        not read.exception
+        and "Manifold" in words(read)
+        and "Done before?" in str([item.value for item in read.subheader])
+    )

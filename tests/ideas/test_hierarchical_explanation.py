@@ -1,4 +1,6 @@
-"""Idea 13: pursuit, vocabularies in levels, f, the tree's paths, and what explanations cost."""
+"""Idea 13: pursuit, vocabularies in levels, f, the tree's paths, and what explanations
+cost.
+"""
 
 import dataclasses
 import itertools
@@ -27,9 +29,28 @@ from mlcv_explore.ideas.hierarchical_explanation import (
     worlds,
 )
 from mlcv_explore.ideas.hierarchical_explanation.checking import Checker, Rules
-from mlcv_explore.ideas.hierarchical_explanation.networks import classifier, log_odds, logits_of, random_sets, trained
-from mlcv_explore.ideas.hierarchical_explanation.pursuit import coefficients, explained, pictured, pursue, quantised
-from mlcv_explore.ideas.hierarchical_explanation.vocabulary import Level, Vocabulary, first_principles, learned, learned_sizes, shuffled
+from mlcv_explore.ideas.hierarchical_explanation.networks import (
+    classifier,
+    log_odds,
+    logits_of,
+    random_sets,
+    trained,
+)
+from mlcv_explore.ideas.hierarchical_explanation.pursuit import (
+    coefficients,
+    explained,
+    pictured,
+    pursue,
+    quantised,
+)
+from mlcv_explore.ideas.hierarchical_explanation.vocabulary import (
+    Level,
+    Vocabulary,
+    first_principles,
+    learned,
+    learned_sizes,
+    shuffled,
+)
 from mlcv_explore.seeds import numpy_stream, seeded, stream
 
 SIZES = (120, 60, 20, 40)
@@ -69,14 +90,25 @@ def test_pursuit_leaves_the_residuals_of_scikit_learns(most: int) -> None:
     atoms, items = some_atoms(40, 16), numpy_stream(1, "items").standard_normal((25, 16)).astype(np.float32)
     chosen = pursue(items, atoms, most)
     own = items - pictured(atoms, chosen, coefficients(items, atoms, chosen))
-    reference = items - (atoms.T.astype(float) @ orthogonal_mp(atoms.T.astype(float), items.T.astype(float), n_nonzero_coefs=most)).T
+    reference = (
+        items
+        - (
+            atoms.T.astype(float)
+            @ orthogonal_mp(atoms.T.astype(float), items.T.astype(float), n_nonzero_coefs=most)
+        ).T
+    )
     np.testing.assert_allclose(np.linalg.norm(own, axis=1), np.linalg.norm(reference, axis=1), atol=1e-4)
 
 
 def test_the_residual_never_rises_with_more_atoms() -> None:
     items, atoms = glyphs().tested.values, three().atoms
     chosen = pursue(items, atoms, 16)
-    energies = np.stack([explained(items, pictured(atoms, chosen[:, :m], coefficients(items, atoms, chosen[:, :m]))) for m in range(1, 17)])
+    energies = np.stack(
+        [
+            explained(items, pictured(atoms, chosen[:, :m], coefficients(items, atoms, chosen[:, :m])))
+            for m in range(1, 17)
+        ]
+    )
     assert (np.diff(energies, axis=0) >= -1e-5).all()
     assert energies[-1].mean() > energies[0].mean() + 0.1
 
@@ -113,7 +145,9 @@ def test_strokes_are_unit_vectors_and_lie_where_they_say() -> None:
     across = strokes.stroke(12, 8, 8)  # four orientations of 22.5° further
     np.testing.assert_allclose(across, upright.T, atol=1e-6)
     kind, row, column = strokes.place_of(5 * 256 + 3 * 16 + 7)
-    np.testing.assert_allclose(atoms[5 * 256 + 3 * 16 + 7].reshape(16, 16), strokes.stroke(kind, row, column), atol=1e-6)
+    np.testing.assert_allclose(
+        atoms[5 * 256 + 3 * 16 + 7].reshape(16, 16), strokes.stroke(kind, row, column), atol=1e-6
+    )
 
 
 def test_every_level_is_its_composition_of_the_levels_below() -> None:
@@ -122,7 +156,9 @@ def test_every_level_is_its_composition_of_the_levels_below() -> None:
     below = words.first
     for number, matrix in enumerate(words.composition, start=1):
         atoms = matrix @ below
-        np.testing.assert_allclose(atoms, words.atoms[words.starts[number] : words.starts[number + 1]], atol=1e-5)
+        np.testing.assert_allclose(
+            atoms, words.atoms[words.starts[number] : words.starts[number + 1]], atol=1e-5
+        )
         np.testing.assert_allclose(np.linalg.norm(atoms, axis=1), 1, atol=1e-4)
         below = np.concatenate([below, atoms])
     whole = words.starts[2] + 3
@@ -148,7 +184,8 @@ def test_bits_of_a_dictionary_by_hand() -> None:
     two = Level(np.array([[8, 9]]), np.array([[1, 1]], np.float32), False)
     words = Vocabulary(first, (one, two))
     assert words.bits(5) == pytest.approx(3 * (math.log2(8) + 5) + 2 * (math.log2(10) + 5))
-    assert words.bits_spelled(5) == pytest.approx((3 + 3) * (math.log2(8) + 5))  # the last is made of columns 0, 1 and 2
+    # the last is made of columns 0, 1 and 2
+    assert words.bits_spelled(5) == pytest.approx((3 + 3) * (math.log2(8) + 5))
     np.testing.assert_allclose(words.atoms[10], [0.5, 0.5, math.sqrt(0.5), 0, 0, 0, 0, 0], atol=1e-6)
 
 
@@ -166,7 +203,10 @@ def test_learned_atoms_hold_few_pieces_of_the_levels_below() -> None:
 def test_a_level_that_nothing_joins_has_no_atoms() -> None:
     dots = np.zeros((40, 16, 16), np.float32)
     dots[:, ::3, ::3] = numpy_stream(3, "dots").uniform(0.8, 1, (40, 6, 6))
-    assert learned(glyphs(), worlds.Items(dots.reshape(40, -1), np.zeros(40, np.int64)), (4, 4), 5, 0).levels == ()
+    assert (
+        learned(glyphs(), worlds.Items(dots.reshape(40, -1), np.zeros(40, np.int64)), (4, 4), 5, 0).levels
+        == ()
+    )
     assert Vocabulary(glyphs_first(), side=16).bits(5) == 0
 
 
@@ -181,14 +221,22 @@ def test_a_shuffled_hierarchy_costs_the_same_and_holds_other_pieces() -> None:
 
 def test_nothing_explains_nothing_whatever_is_asked() -> None:
     values = glyphs().tested.values
-    for tests in ((True, True, True), (True, False, False), (False, True, False), (False, False, True), (False, False, False)):
+    for tests in (
+        (True, True, True),
+        (True, False, False),
+        (False, True, False),
+        (False, False, True),
+        (False, False, False),
+    ):
         found = checker(Rules(0, 0, tests))(np.zeros_like(values), np.ones(len(values), bool))
         assert not found.passed.any()
 
 
 @pytest.mark.parametrize("drop", [0.0, 1.0, 10.0])
 def test_what_spans_an_item_explains_it(drop: float) -> None:
-    """f(X, S) is True when S spans X, blanks and doubtful items included: no more can be lost than by removing X."""
+    """f(X, S) is True when S spans X, blanks and doubtful items included: no more can
+    be lost than by removing X.
+    """
     values = glyphs().tested.values
     found = checker(Rules(1.0, drop))(values.copy(), np.zeros(len(values), bool))
     assert found.passed.all()
@@ -204,16 +252,22 @@ def test_each_test_of_f_fails_what_it_should() -> None:
     assert checker(Rules(0.7, 1, (True, False, False)))(0.5 * values, none).passed.all()
     others = values[np.roll(np.arange(len(values)), 1)]
     found = checker(Rules(0, 0, (False, True, False)))(others, none)
-    np.testing.assert_array_equal(found.passed, logits_of(judge(), others).argmax(1) == logits_of(judge(), values).argmax(1))
+    np.testing.assert_array_equal(
+        found.passed, logits_of(judge(), others).argmax(1) == logits_of(judge(), values).argmax(1)
+    )
     random = training.unit_random_sets(glyphs_first(), len(values), 0, "test")
-    beside = checker(Rules(0, 0.5, (False, False, True)))(random[0] * np.linalg.norm(values, axis=1, keepdims=True), none)
+    beside = checker(Rules(0, 0.5, (False, False, True)))(
+        random[0] * np.linalg.norm(values, axis=1, keepdims=True), none
+    )
     assert beside.passed.mean() < 0.5  # a random set is no better than random sets
     assert checker(Rules(0, 0.5, (False, False, True)))(values.copy(), none).passed.all()
 
 
 def test_log_odds_by_hand() -> None:
     logits = np.log(np.array([[0.7, 0.2, 0.1], [0.25, 0.25, 0.5]]))
-    np.testing.assert_allclose(log_odds(logits, np.array([0, 1])), np.log([0.7 / 0.3, 0.25 / 0.75]), atol=1e-6)
+    np.testing.assert_allclose(
+        log_odds(logits, np.array([0, 1])), np.log([0.7 / 0.3, 0.25 / 0.75]), atol=1e-6
+    )
 
 
 def test_a_judge_says_nothing_of_a_blank() -> None:
@@ -249,7 +303,10 @@ def test_a_soft_tree_learns_and_its_loss_punishes_one_sided_nodes() -> None:
             network.gates.weight.zero_()
             network.gates.bias.fill_(bias)
             network.leaves.zero_()
-    losses = [soft_tree.loss_of(network, torch.from_numpy(values), torch.from_numpy(taught)).item() for network in (one_sided, even)]
+    losses = [
+        soft_tree.loss_of(network, torch.from_numpy(values), torch.from_numpy(taught)).item()
+        for network in (one_sided, even)
+    ]
     assert losses[0] > losses[1] + 0.1
 
 
@@ -263,7 +320,9 @@ def test_the_way_down_takes_the_strokes_that_turn_the_path_most() -> None:
         kept = row[row >= 0]
         assert len(set(kept)) == len(kept)
         assert kept[0] == own[strength.argmax()]
-    assert explained(tree.gates.weight.detach().numpy(), soft_tree.as_picture(words, glyphs_first())).min() >= 0
+    assert (
+        explained(tree.gates.weight.detach().numpy(), soft_tree.as_picture(words, glyphs_first())).min() >= 0
+    )
 
 
 def test_overlap_of_spectra() -> None:
@@ -272,9 +331,12 @@ def test_overlap_of_spectra() -> None:
     spectra = agreement.spectrum(atoms, weights, 16, 4096)
     np.testing.assert_allclose(spectra.sum(1), 1)
     np.testing.assert_allclose(agreement.overlap(spectra, spectra), 1)
-    # long and short strokes of one orientation in one cell count as the same: kind 8 at (0, 5) stands a cell further than kind 0 at (0, 3)
+    # long and short strokes of one orientation in one cell count as the same: kind 8 at (0, 5)
+    # stands a cell further than kind 0 at (0, 3)
     np.testing.assert_allclose(agreement.overlap(spectra[:1], spectra[1:]), 0.75)
-    np.testing.assert_allclose(agreement.spectrum(np.array([[2, -1]]), np.array([[-4.0, 1.0]]), 0, 5), [[0, 0, 1, 0, 0]])
+    np.testing.assert_allclose(
+        agreement.spectrum(np.array([[2, -1]]), np.array([[-4.0, 1.0]]), 0, 5), [[0, 0, 1, 0, 0]]
+    )
 
 
 def test_explanations_are_told_in_first_principles_without_loss() -> None:
@@ -282,7 +344,9 @@ def test_explanations_are_told_in_first_principles_without_loss() -> None:
     chosen = pursue(values, words.atoms, 5)
     weights = coefficients(values, words.atoms, chosen)
     atoms, strengths = agreement.in_first(words, chosen, weights)
-    np.testing.assert_allclose(pictured(words.first, atoms, strengths), pictured(words.atoms, chosen, weights), atol=1e-4)
+    np.testing.assert_allclose(
+        pictured(words.first, atoms, strengths), pictured(words.atoms, chosen, weights), atol=1e-4
+    )
 
 
 def test_true_parts_are_recovered_by_themselves_and_not_by_noise() -> None:
@@ -382,8 +446,13 @@ def test_too_many_digits_are_refused_in_one_sentence() -> None:
 @pytest.mark.parametrize("name", ["glyphs", "digits"])
 def test_what_is_taught_judged_validated_and_tested_share_no_item(name: str) -> None:
     world = worlds.world(name, SIZES, 0)
-    parts = [{row.tobytes() for row in part.values} for part in (world.taught, world.judged, world.validated, world.tested)]
-    assert [len(part.labels) for part in (world.taught, world.judged, world.validated, world.tested)] == list(SIZES)
+    parts = [
+        {row.tobytes() for row in part.values}
+        for part in (world.taught, world.judged, world.validated, world.tested)
+    ]
+    assert [len(part.labels) for part in (world.taught, world.judged, world.validated, world.tested)] == list(
+        SIZES
+    )
     assert all(not one & other for one, other in itertools.combinations(parts, 2))
 
 
@@ -403,7 +472,9 @@ def others(count: int) -> worlds.Items:
 
 def test_nothing_is_learned_or_chosen_on_what_is_tested() -> None:
     own, exchanged = student(), student(tested=others(20))
-    for one, other in zip(own.judge.state_dict().values(), exchanged.judge.state_dict().values(), strict=True):
+    for one, other in zip(
+        own.judge.state_dict().values(), exchanged.judge.state_dict().values(), strict=True
+    ):
         assert torch.equal(one, other)
     for name, arm in own.arms.items():
         np.testing.assert_array_equal(arm.atoms, exchanged.arms[name].atoms, err_msg=name)
@@ -414,7 +485,9 @@ def test_nothing_is_learned_or_chosen_on_what_is_tested() -> None:
 
 def test_the_judge_knows_nothing_of_what_is_taught_nor_a_candidate_of_what_is_judged() -> None:
     own, exchanged = student(), student(taught=others(80))
-    for one, other in zip(own.judge.state_dict().values(), exchanged.judge.state_dict().values(), strict=True):
+    for one, other in zip(
+        own.judge.state_dict().values(), exchanged.judge.state_dict().values(), strict=True
+    ):
         assert torch.equal(one, other)
     judged = student(judged=others(60))
     assert not torch.equal(own.judge[-1].weight, judged.judge[-1].weight)
@@ -425,8 +498,14 @@ def test_the_judge_knows_nothing_of_what_is_taught_nor_a_candidate_of_what_is_ju
 def test_which_vocabulary_is_chosen_rests_on_validation_items() -> None:
     """The offered one that explains them, not the one that explains what is tested."""
     made = student()
-    fits = [part.values / np.linalg.norm(part.values, axis=1, keepdims=True) for part in (made.world.tested, made.world.validated)]
-    assert made._best([(name, atoms, 0.0) for name, atoms in zip(("tested", "validated"), fits, strict=True)]) == "validated"
+    fits = [
+        part.values / np.linalg.norm(part.values, axis=1, keepdims=True)
+        for part in (made.world.tested, made.world.validated)
+    ]
+    assert (
+        made._best([(name, atoms, 0.0) for name, atoms in zip(("tested", "validated"), fits, strict=True)])
+        == "validated"
+    )
 
 
 def test_every_arm_pays_for_its_dictionary() -> None:
@@ -435,7 +514,9 @@ def test_every_arm_pays_for_its_dictionary() -> None:
     assert paid["three"] == made.three.bits(5) > made.three.up_to(1).bits(5) > 0
     assert paid["spelled"] == made.three.bits_spelled(5) > paid["three"]
     assert paid["shuffled"] == paid["three"]
-    assert (paid["flat"], paid["prototypes"]) == tuple(len(made.arms[name].atoms) * 256 * 5 for name in ("flat", "prototypes"))
+    assert (paid["flat"], paid["prototypes"]) == tuple(
+        len(made.arms[name].atoms) * 256 * 5 for name in ("flat", "prototypes")
+    )
     assert paid["soft"] == pytest.approx((made.words.atoms >= 0).sum() * (math.log2(4096) + 5))
     assert paid["pixels"] == 0
     for _, count, spent in made.explain(100).values():
@@ -443,7 +524,9 @@ def test_every_arm_pays_for_its_dictionary() -> None:
 
 
 def test_strangers_are_other_items() -> None:
-    """Where all that is tested is one and the same item a stranger is nobody else, elsewhere he is."""
+    """Where all that is tested is one and the same item a stranger is nobody else,
+    elsewhere he is.
+    """
     same = glyphs().tested.take(np.zeros(20, np.int64))
     found = student(tested=same)._overlaps()
     assert found["strangers"] == pytest.approx(found["directions"], abs=1e-6)

@@ -1,4 +1,6 @@
-"""The page of hierarchical explanations under Streamlit's own test runner, and what it asks of what ships."""
+"""The page of hierarchical explanations under Streamlit's own test runner, and what it
+asks of what ships.
+"""
 
 import dataclasses
 import io
@@ -10,7 +12,13 @@ from PIL import Image
 
 from mlcv_explore import idea
 from mlcv_explore.experiment import studies
-from mlcv_explore.ideas.hierarchical_explanation import HierarchicalExplanationConfig, evidence, explaining, shipping, strokes
+from mlcv_explore.ideas.hierarchical_explanation import (
+    HierarchicalExplanationConfig,
+    evidence,
+    explaining,
+    shipping,
+    strokes,
+)
 from mlcv_explore.ideas.hierarchical_explanation.checking import Rules
 from mlcv_explore.ideas.hierarchical_explanation.networks import logits_of
 from mlcv_explore.ideas.hierarchical_explanation.vocabulary import Vocabulary
@@ -35,8 +43,12 @@ def test_what_nothing_can_meet_is_false_with_its_reason_and_no_error():
     app = opened(source="Digit", energy="1.0", atoms="1")
     assert not app.exception and not app.error
     assert "f(X, E) is False" in words(app) and "τ asks for 100%" in words(app)
-    with_rest = opened(source="Digit", energy="1.0", atoms="1", residual="true", label_test="false", removal_test="false")
-    assert "the rest as one vector included" in words(with_rest) and "Not asked: label, removal" in words(with_rest)
+    with_rest = opened(
+        source="Digit", energy="1.0", atoms="1", residual="true", label_test="false", removal_test="false"
+    )
+    assert "the rest as one vector included" in words(with_rest) and "Not asked: label, removal" in words(
+        with_rest
+    )
 
 
 def test_an_empty_drawing_is_met_with_what_to_do():
@@ -49,12 +61,15 @@ def test_a_photograph_goes_through_the_tree_of_classes_and_bad_files_are_refused
     app = opened(source="Photograph", photograph="cat")
     assert not app.exception
     said = words(app)
-    assert "The tree says" in said and "In strokes it is 16 × 16" in said and "Not asked: label, removal" in said
+    assert (
+        "The tree says" in said and "In strokes it is 16 × 16" in said and "Not asked: label, removal" in said
+    )
     app.file_uploader[0].upload("<b>x.png", b"no picture at all", "image/png")
     app.run()
     assert not app.exception and len(app.error) == 1 and "<b>" not in app.error[0].value
     file = io.BytesIO()
-    Image.fromarray(np.full((1, 700, 3), 90, np.uint8)).save(file, "PNG")  # one row, of one colour: nothing is left around its mean
+    # one row, of one colour: nothing is left around its mean
+    Image.fromarray(np.full((1, 700, 3), 90, np.uint8)).save(file, "PNG")
     app.file_uploader[0].upload("flat.png", file.getvalue(), "image/png")
     app.run()
     assert not app.exception and not app.error
@@ -65,7 +80,15 @@ def test_bad_values_in_the_link_are_named():
     app = opened(source="Nowhere", g="magic", atoms="99", table="iris")
     assert not app.exception
     said = words(app)
-    assert all(name in said for name in ("source must be", "g must be", "HierarchicalExplanationView.atoms must be", "table must be"))
+    assert all(
+        name in said
+        for name in (
+            "source must be",
+            "g must be",
+            "HierarchicalExplanationView.atoms must be",
+            "table must be",
+        )
+    )
 
 
 @pytest.mark.parametrize("name", shipping.BUNDLED)
@@ -122,10 +145,16 @@ def test_an_accepted_explanation_joins_its_level_and_then_explains_by_itself():
     np.testing.assert_allclose(atom, found.picture / np.linalg.norm(found.picture), atol=1e-4)
     again = explaining.explain(grown, item, "pursuit", 1, 2, rules())
     assert again.chosen.tolist() == [len(grown.vocabulary.atoms) - 1]
-    assert float(again.check.energy[0]) == pytest.approx(float(found.check.energy[0]), abs=0.02) and again.bits < found.bits / 3
+    assert (
+        float(again.check.energy[0]) == pytest.approx(float(found.check.energy[0]), abs=0.02)
+        and again.bits < found.bits / 3
+    )
     assert again.dictionary > found.dictionary
-    np.testing.assert_allclose(sum(piece.picture for piece in again.pieces[0].pieces), again.pieces[0].picture, atol=1e-3)
-    fresh = Vocabulary(grown.vocabulary.first, grown.vocabulary.levels, grown.vocabulary.side)  # what was carried over is what would be made anew
+    np.testing.assert_allclose(
+        sum(piece.picture for piece in again.pieces[0].pieces), again.pieces[0].picture, atol=1e-3
+    )
+    # what was carried over is what would be made anew
+    fresh = Vocabulary(grown.vocabulary.first, grown.vocabulary.levels, grown.vocabulary.side)
     np.testing.assert_allclose(fresh.atoms, grown.vocabulary.atoms, atol=1e-4)
     app = opened(source="Digit", item="5")
     app.button(key=f"{SLUG}-join").click().run()
@@ -145,7 +174,9 @@ def test_a_mind_without_levels_explains_with_strokes():
 def test_the_paths_strokes_hang_at_its_forks():
     mind = explaining.mind("digits")
     found = explaining.explain(mind, mind.items[2], "path", 8, 2, rules())
-    assert [piece.name.split(":")[0] for piece in found.pieces] == [f"fork {number}" for number in range(1, 5)]
+    assert [piece.name.split(":")[0] for piece in found.pieces] == [
+        f"fork {number}" for number in range(1, 5)
+    ]
     assert sum(len(piece.pieces) for piece in found.pieces) == found.atoms
     np.testing.assert_allclose(sum(piece.picture for piece in found.pieces), found.picture, atol=1e-4)
 
@@ -153,16 +184,26 @@ def test_the_paths_strokes_hang_at_its_forks():
 def test_a_foreign_item_is_written_up_to_its_own_length_and_told_without_logits():
     mind = explaining.mind("digits")
     item = 40 * (mind.items[3] - mind.items[3].mean())
-    own, foreign = (explaining.explain(mind, item, "pursuit", 5, 0, rules(), foreign=each) for each in (False, True))
+    own, foreign = (
+        explaining.explain(mind, item, "pursuit", 5, 0, rules(), foreign=each) for each in (False, True)
+    )
     assert foreign.check.energy[0] > own.check.energy[0] + 0.2
-    assert all(np.isnan(piece.logit) for piece in foreign.pieces) and all(np.isfinite(piece.logit) for piece in own.pieces)
+    assert all(np.isnan(piece.logit) for piece in foreign.pieces) and all(
+        np.isfinite(piece.logit) for piece in own.pieces
+    )
 
 
 def test_nothing_is_explained_by_nothing():
     mind = explaining.mind("digits")
     for g in explaining.EXPLAINERS:
-        found = explaining.explain(mind, np.zeros(256, np.float32), g, 5, 2, rules(tests=(False, False, False)), residual=True)
-        assert not found.check.passed[0] and found.pieces == () and found.reasons == ("E is empty, and nothing explains nothing",)
+        found = explaining.explain(
+            mind, np.zeros(256, np.float32), g, 5, 2, rules(tests=(False, False, False)), residual=True
+        )
+        assert (
+            not found.check.passed[0]
+            and found.pieces == ()
+            and found.reasons == ("E is empty, and nothing explains nothing",)
+        )
 
 
 def test_a_drawing_is_made_as_large_as_fits_wherever_it_stands():
@@ -187,7 +228,17 @@ def test_the_answer_tells_every_part_of_the_question_with_intervals():
         assert part in said
     assert said.count("[") > 15 and len(app.table) == 4
     rows = studies.read(idea.ASSETS / SLUG, idea.load(SLUG).studies[0])
-    by_hand = [row["value"] for row in rows if (row["claim"], row["dataset"], row["arm"], row["measure"]) == ("arms", "glyphs", "three", "passes")]
-    assert evidence.arms(rows, "glyphs")["three"]["passes"].mean == pytest.approx(np.mean(by_hand)) and len(by_hand) == 10
+    by_hand = [
+        row["value"]
+        for row in rows
+        if (row["claim"], row["dataset"], row["arm"], row["measure"]) == ("arms", "glyphs", "three", "passes")
+    ]
+    assert (
+        evidence.arms(rows, "glyphs")["three"]["passes"].mean == pytest.approx(np.mean(by_hand))
+        and len(by_hand) == 10
+    )
     assert list(evidence.sharing(rows)) == [100, 1000, 10_000, 100_000]
-    assert evidence.budget(rows)[100]["three"].mean == pytest.approx(np.mean(by_hand)) and min(evidence.budget(rows)) == 60
+    assert (
+        evidence.budget(rows)[100]["three"].mean == pytest.approx(np.mean(by_hand))
+        and min(evidence.budget(rows)) == 60
+    )

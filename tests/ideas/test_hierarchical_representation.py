@@ -1,4 +1,6 @@
-"""Hierarchical representation: what the wirings are, where gradients reach, what linear levels can do, and that nothing hangs on the test part."""
+"""Hierarchical representation: what the wirings are, where gradients reach, what linear
+levels can do, and that nothing hangs on the test part.
+"""
 
 import numpy as np
 import pytest
@@ -22,8 +24,22 @@ from mlcv_explore.ideas.hierarchical_representation import (
     training,
 )
 from mlcv_explore.ideas.hierarchical_representation import learners as learning
-from mlcv_explore.ideas.hierarchical_representation.learners import Autoencoder, Centroids, Contrastive, Principal, Recipe, Supervised
-from mlcv_explore.ideas.hierarchical_representation.levels import Shape, StackedLevels, losses, misfit, reach, total
+from mlcv_explore.ideas.hierarchical_representation.learners import (
+    Autoencoder,
+    Centroids,
+    Contrastive,
+    Principal,
+    Recipe,
+    Supervised,
+)
+from mlcv_explore.ideas.hierarchical_representation.levels import (
+    Shape,
+    StackedLevels,
+    losses,
+    misfit,
+    reach,
+    total,
+)
 from mlcv_explore.metrics import linear_probe
 from mlcv_explore.seeds import stream
 
@@ -51,7 +67,9 @@ def taught(arm: str, batch: torch.Tensor, steps: int = 5, **changes: object) -> 
 
 
 def equal_encoders(one: object, other: object) -> bool:
-    return all(torch.equal(first, second) for first, second in zip(one.levels.up, other.levels.up, strict=True))
+    return all(
+        torch.equal(first, second) for first, second in zip(one.levels.up, other.levels.up, strict=True)
+    )
 
 
 # Wirings
@@ -59,7 +77,9 @@ def equal_encoders(one: object, other: object) -> bool:
 
 @pytest.mark.parametrize("arm", [arm for arm in WIRINGS if not arm.startswith("both")][1:])
 def test_with_one_level_every_wiring_is_the_global_loss_bit_for_bit(arm, batch):
-    """Both decoders start alike; the global way down is the own decoder of the only level."""
+    """Both decoders start alike; the global way down is the own decoder of the only
+    level.
+    """
     one = Shape((1, 8, 8), 8, 1)
     whole, own = taught("global", batch, shape=one), taught(arm, batch, shape=one)
     assert equal_encoders(whole, own) and torch.equal(whole.levels.way[0], own.levels.own[0])
@@ -68,13 +88,17 @@ def test_with_one_level_every_wiring_is_the_global_loss_bit_for_bit(arm, batch):
 
 def test_own_losses_of_weight_zero_are_the_global_loss_bit_for_bit(batch):
     whole = taught("global", batch)
-    assert equal_encoders(whole, taught("both_code", batch, weight=0.0)) and equal_encoders(whole, taught("both_pixels", batch, weight=0.0))
+    assert equal_encoders(whole, taught("both_code", batch, weight=0.0)) and equal_encoders(
+        whole, taught("both_pixels", batch, weight=0.0)
+    )
     assert not equal_encoders(whole, taught("both_code", batch))
 
 
 def test_noise_of_zero_is_the_plain_autoencoder_bit_for_bit(batch):
     plain = taught("greedy_code", batch)
-    assert equal_encoders(plain, taught("denoising", batch, noise=0.0)) and not equal_encoders(plain, taught("denoising", batch))
+    assert equal_encoders(plain, taught("denoising", batch, noise=0.0)) and not equal_encoders(
+        plain, taught("denoising", batch)
+    )
 
 
 def test_every_wiring_and_target_is_another_arm(batch):
@@ -131,11 +155,15 @@ def test_under_one_global_loss_the_levels_own_decoders_get_none(batch):
         each = taught(arm, batch, steps=1)
         assert all(weight.grad is None for weight in [*each.levels.own, *each.levels.own_bias])
         assert all(weight.grad is not None for weight in [*each.levels.up, *each.levels.way])
-        assert {block for block, size in gradients(arm, batch)["global"].items() if size is None} == {f"own decoder {level}" for level in (1, 2, 3)}
+        assert {block for block, size in gradients(arm, batch)["global"].items() if size is None} == {
+            f"own decoder {level}" for level in (1, 2, 3)
+        }
 
 
 def test_a_target_is_never_moved_towards_the_answer(batch):
-    """Own losses of level 2 reach encoder 1 through what goes up alone: with an encoder above that is blind, nothing arrives."""
+    """Own losses of level 2 reach encoder 1 through what goes up alone: with an encoder
+    above that is blind, nothing arrives.
+    """
     levels = StackedLevels(DIGITS, SEEDS)
     with torch.no_grad():
         levels.up[1].zero_()
@@ -146,8 +174,13 @@ def test_a_target_is_never_moved_towards_the_answer(batch):
 def test_a_third_of_the_authors_parameters_gets_no_gradient():
     """3 → 32 → 64 → 128 channels: 93,123 of 279,494."""
     levels = StackedLevels(Shape((3, 32, 32), 32, 3, True), (0,), sizes=(3, 32, 64, 128))
-    losses(levels, torch.randn(1, 2, 3, 32, 32, generator=stream(0, "a test")), "global")["global"].sum().backward()
-    counts = {block: sum(each.numel() for each in own if each.grad is None) for block, own in levels.blocks().items()}
+    losses(levels, torch.randn(1, 2, 3, 32, 32, generator=stream(0, "a test")), "global")[
+        "global"
+    ].sum().backward()
+    counts = {
+        block: sum(each.numel() for each in own if each.grad is None)
+        for block, own in levels.blocks().items()
+    }
     assert (sum(counts.values()), sum(each.numel() for each in levels.parameters())) == (93_123, 279_494)
 
 
@@ -163,7 +196,9 @@ def test_misfit_by_hand():
 
 
 def test_an_output_relu_cannot_go_below_its_floor(batch):
-    """The best it can give is max(x, 0): the floor is E[min(x, 0)²]. A linear output goes below it."""
+    """The best it can give is max(x, 0): the floor is E[min(x, 0)²]. A linear output
+    goes below it.
+    """
     floor = float(batch.clamp(max=0).square().mean())
     assert misfit(batch.relu(), batch).mean().item() == pytest.approx(floor, rel=1e-5)
     clipped = taught("committed", batch, steps=300, rate=0.01)
@@ -174,7 +209,9 @@ def test_an_output_relu_cannot_go_below_its_floor(batch):
 
 @pytest.mark.parametrize("sizes", [(64, 8), (64, 16, 8), (64, 8, 8)])
 def test_tied_linear_levels_reach_the_error_of_pca(sizes, batch):
-    """Trained greedily, nested; untied levels need not: a level below is free to scale its code, and the next loses what is scaled down."""
+    """Trained greedily, nested; untied levels need not: a level below is free to scale
+    its code, and the next loses what is scaled down.
+    """
     pixels = batch[:1] - batch[:1].mean(1, keepdim=True)
     levels = StackedLevels(Shape((1, 8, 8), 8, len(sizes) - 1), (0,), tied=True, linear=True, sizes=sizes)
     adam = torch.optim.Adam(levels.parameters(), lr=0.01)
@@ -187,7 +224,13 @@ def test_tied_linear_levels_reach_the_error_of_pca(sizes, batch):
     top = levels.codes(pixels)[-1]
     reached = misfit(levels.reconstruction(len(sizes) - 2, top), pixels).item()
     components = linear_probe.leading(pixels[0].numpy(), 8)
-    best = ((pixels[0].numpy() - components.of(pixels[0].numpy()) @ components.basis.T / np.square(components.basis[:, 0]).sum()) ** 2).mean()
+    best = (
+        (
+            pixels[0].numpy()
+            - components.of(pixels[0].numpy()) @ components.basis.T / np.square(components.basis[:, 0]).sum()
+        )
+        ** 2
+    ).mean()
     assert best <= reached + 1e-6 and reached == pytest.approx(best, rel=0.02)
 
 
@@ -198,7 +241,11 @@ def test_convolutional_levels_hold_equally_many_values_and_halve_their_sides():
     for target in ("code", "pixels"):
         levels = StackedLevels(shape, SEEDS, target)
         codes = levels.codes(pixels)
-        assert [tuple(code.shape) for code in codes] == [(2, 3, 4, 16, 16), (2, 3, 16, 8, 8), (2, 3, 64, 4, 4)]
+        assert [tuple(code.shape) for code in codes] == [
+            (2, 3, 4, 16, 16),
+            (2, 3, 16, 8, 8),
+            (2, 3, 64, 4, 4),
+        ]
         assert levels.down(codes[-1]).shape == pixels.shape
         for level, code in enumerate(codes):
             assert levels.reconstruction(level, code).shape == pixels.shape
@@ -255,7 +302,9 @@ def test_a_contrastive_view_moves_at_most_an_eighth_and_levels_stay_apart(batch)
     each = Contrastive(recipe(noise=0.0), SEEDS)
     view, pixels = each._view(batch).view(2, 60, 8, 8), batch.view(2, 60, 8, 8)
     padded = torch.nn.functional.pad(pixels, (1, 1, 1, 1), mode="replicate")
-    moved = torch.stack([padded[..., row : row + 8, column : column + 8] for row in range(3) for column in range(3)])
+    moved = torch.stack(
+        [padded[..., row : row + 8, column : column + 8] for row in range(3) for column in range(3)]
+    )
     assert (moved == view).flatten(3).all(3).any(0).all() and not torch.equal(view, pixels)
     below = each.levels.encode(0, batch)
     terms = learning.contrast(each.levels.encode(1, below.detach()) @ each.heads[1])
@@ -290,14 +339,20 @@ def film() -> list:
     return list(idea.run(SMALL, SEEDS))
 
 
-def test_every_arm_that_descends_has_equal_updates_of_every_encoder_and_sees_equal_pictures(film, monkeypatch):
+def test_every_arm_that_descends_has_equal_updates_of_every_encoder_and_sees_equal_pictures(
+    film, monkeypatch
+):
     expected = SMALL.epochs * 3  # 200 pictures in batches of 80
     for place, arm in enumerate(ARMS):
-        assert (film[-1].updates[:, place] == (0 if arm in ("pca", "kmeans", "random") else expected)).all(), arm
+        assert (
+            film[-1].updates[:, place] == (0 if arm in ("pca", "kmeans", "random") else expected)
+        ).all(), arm
     seen: dict[str, list[torch.Tensor]] = {}
     course = training.Course(SMALL, SEEDS)
     for arm, each in course.learners.items():
-        monkeypatch.setattr(each, "step", lambda batch, labels, arm=arm: seen.setdefault(arm, []).append(batch))
+        monkeypatch.setattr(
+            each, "step", lambda batch, labels, arm=arm: seen.setdefault(arm, []).append(batch)
+        )
     course.train()
     assert set(seen) == set(ARMS)
     for batches in seen.values():
@@ -307,7 +362,9 @@ def test_every_arm_that_descends_has_equal_updates_of_every_encoder_and_sees_equ
 
 
 def test_no_learners_draws_move_the_batches(monkeypatch):
-    """The order of a seed's pictures is its own stream's, whatever noise and views were drawn in the epoch before."""
+    """The order of a seed's pictures is its own stream's, whatever noise and views were
+    drawn in the epoch before.
+    """
     course, batches = training.Course(SMALL, (3,)), []
     whole, own = course.learners["global"], course.learners["global"].step
     monkeypatch.setattr(whole, "step", lambda batch, labels: (batches.append(batch[0]), own(batch, labels)))
@@ -322,11 +379,15 @@ def test_the_start_is_the_controls_and_the_control_never_learns(film):
     first, last, control = film[0], film[-1], ARMS.index("random")
     descending = [place for place, arm in enumerate(ARMS) if arm not in ("pca", "kmeans")]
     assert (first.accuracy[:, descending] == first.accuracy[:, [control]]).all()
-    assert (last.accuracy[:, control] == first.accuracy[:, control]).all() and last.accuracy[:, ARMS.index("supervised")].mean() > 0
+    assert (last.accuracy[:, control] == first.accuracy[:, control]).all() and last.accuracy[
+        :, ARMS.index("supervised")
+    ].mean() > 0
 
 
 def test_pca_reads_what_the_pixels_tell(film):
-    """With eight components of a level of width eight, twelve of the pixels may tell more; no second level tells more than the first."""
+    """With eight components of a level of width eight, twelve of the pixels may tell
+    more; no second level tells more than the first.
+    """
     fine = film[-1].accuracy[:, ARMS.index("pca")]
     assert (fine == fine[:, :1]).all()
 
@@ -334,22 +395,38 @@ def test_pca_reads_what_the_pixels_tell(film):
 def test_metrics_are_the_last_frames(film):
     found, last = metrics(SMALL, film), film[-1]
     place = ARMS.index("both_code")
-    assert (found["both_code_accuracy"] == last.accuracy[:, place, 1]).all() and (found["both_code_level1"] == last.accuracy[:, place, 0]).all()
+    assert (found["both_code_accuracy"] == last.accuracy[:, place, 1]).all() and (
+        found["both_code_level1"] == last.accuracy[:, place, 0]
+    ).all()
     assert found["both_code_rise"] == pytest.approx(last.accuracy[:, place, 1] - last.accuracy[:, place, 0])
     assert (found["committed_shifted_accuracy"] == last.accuracy[:, ARMS.index("committed"), 0]).all()
     assert (found["committed_frozen_accuracy"] == last.frozen[:, 1]).all()
     for arm in ARMS:
         named = [f"{arm}_error{level + 1}" in found for level in range(2)]
-        assert named == [decodes(arm, level, 2) for level in range(2)] == [bool(last.error[:, ARMS.index(arm), level].all()) for level in range(2)]
+        assert (
+            named
+            == [decodes(arm, level, 2) for level in range(2)]
+            == [bool(last.error[:, ARMS.index(arm), level].all()) for level in range(2)]
+        )
 
 
 def test_frames_show_the_first_seed_and_probes_stand_until_the_next(film):
-    assert [frame.step for frame in film] == [0, *frame_epochs(SMALL)] and [frame.probed for frame in film] == probe_epochs(SMALL)
+    assert [frame.step for frame in film] == [0, *frame_epochs(SMALL)] and [
+        frame.probed for frame in film
+    ] == probe_epochs(SMALL)
     last = film[-1]
-    assert last.places.shape == (2, len(MAPPED), 2, PLACED, 2) and last.places[0].any() and not last.places[1].any()
+    assert (
+        last.places.shape == (2, len(MAPPED), 2, PLACED, 2)
+        and last.places[0].any()
+        and not last.places[1].any()
+    )
     assert not last.shown[0, 0, 0].any() and last.shown[0, 0, 1].any() and last.shown[0, 1].any()
     long = HierarchicalRepresentationConfig(epochs=400)
-    assert len(frame_epochs(long)) == 12 and set(probe_epochs(long)) <= {0, *frame_epochs(long)} and probe_epochs(long)[-1] == 400
+    assert (
+        len(frame_epochs(long)) == 12
+        and set(probe_epochs(long)) <= {0, *frame_epochs(long)}
+        and probe_epochs(long)[-1] == 400
+    )
 
 
 def exchanged_tests(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -358,21 +435,36 @@ def exchanged_tests(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def split(*asked):
         found = drawn(*asked)
-        test = data.Images(np.ascontiguousarray(found.test.images[:, :, :, ::-1]), np.roll(found.test.labels, 7), found.test.classes)
+        test = data.Images(
+            np.ascontiguousarray(found.test.images[:, :, :, ::-1]),
+            np.roll(found.test.labels, 7),
+            found.test.classes,
+        )
         return data.Split(found.train, found.validation, test)
 
     monkeypatch.setattr(data, "split", split)
 
 
 def test_nothing_is_learned_fitted_or_chosen_on_the_test_part(monkeypatch):
-    """With another test part weights, components, and the probes that are fitted and chosen stay; only what is measured on it moves."""
+    """With another test part weights, components, and the probes that are fitted and
+    chosen stay; only what is measured on it moves.
+    """
     from sklearn.linear_model import LogisticRegression
 
     def asked_again() -> tuple[list, list, list]:
-        asked, components, scores, leading = [], [], LogisticRegression.decision_function, linear_probe.leading
-        with pytest.MonkeyPatch.context() as patch:  # each probe scores the validation codes with every strength, then the test codes with its own
+        asked, components, scores, leading = (
+            [],
+            [],
+            LogisticRegression.decision_function,
+            linear_probe.leading,
+        )
+        # each probe scores the validation codes with every strength, then the test codes with its
+        # own
+        with pytest.MonkeyPatch.context() as patch:
             patch.setattr(
-                LogisticRegression, "decision_function", lambda self, x: (asked.append((len(x), self.C, self.coef_.sum())), scores(self, x))[1]
+                LogisticRegression,
+                "decision_function",
+                lambda self, x: (asked.append((len(x), self.C, self.coef_.sum())), scores(self, x))[1],
             )
             patch.setattr(linear_probe, "leading", lambda *codes: _kept(components, leading(*codes)))
             frames = list(idea.run(SMALL.replace(epochs=1, levels=1), (0,)))
@@ -382,8 +474,12 @@ def test_nothing_is_learned_fitted_or_chosen_on_the_test_part(monkeypatch):
     exchanged_tests(monkeypatch)
     other = asked_again()
     assert one[0] == other[0] and [count for count, _, _ in one[0]].count(697) > 30
-    assert len(one[1]) == len(other[1]) > 20 and all(np.array_equal(first, second) for first, second in zip(one[1], other[1], strict=True))
-    assert np.array_equal(one[2][-1].loss, other[2][-1].loss) and not np.array_equal(one[2][-1].accuracy, other[2][-1].accuracy)
+    assert len(one[1]) == len(other[1]) > 20 and all(
+        np.array_equal(first, second) for first, second in zip(one[1], other[1], strict=True)
+    )
+    assert np.array_equal(one[2][-1].loss, other[2][-1].loss) and not np.array_equal(
+        one[2][-1].accuracy, other[2][-1].accuracy
+    )
 
 
 def _kept(components: list, found: linear_probe.Components) -> linear_probe.Components:
@@ -393,17 +489,23 @@ def _kept(components: list, found: linear_probe.Components) -> linear_probe.Comp
 
 def test_a_probe_is_given_so_many_labels_of_every_class_and_no_more():
     task = training.tasks(SMALL, (0,))[0]
-    assert np.bincount(task.labels.numpy()[task.labelled]).tolist() == [2] * 10 and len(set(task.labelled)) == 20
+    assert (
+        np.bincount(task.labels.numpy()[task.labelled]).tolist() == [2] * 10 and len(set(task.labelled)) == 20
+    )
     assert not np.array_equal(task.labelled, training.tasks(SMALL, (1,))[0].labelled)
     assert np.bincount(task.validation_labels).sum() == 100 and len(task.test_labels) == 697
 
 
 def test_a_fixed_split_is_one_for_all_seeds_and_redrawn_ones_differ():
     fixed, redrawn = (training.tasks(SMALL.replace(split=kind), SEEDS) for kind in ("fixed", "redrawn"))
-    assert torch.equal(fixed[0].tested, fixed[1].tested) and not torch.equal(redrawn[0].tested, redrawn[1].tested)
+    assert torch.equal(fixed[0].tested, fixed[1].tested) and not torch.equal(
+        redrawn[0].tested, redrawn[1].tested
+    )
     assert torch.equal(fixed[0].tested, redrawn[0].tested)
     for task in redrawn:
-        assert float(task.train.mean()) == pytest.approx(0, abs=1e-4) and float(task.train.std()) == pytest.approx(1, abs=1e-3)
+        assert float(task.train.mean()) == pytest.approx(0, abs=1e-4) and float(
+            task.train.std()
+        ) == pytest.approx(1, abs=1e-3)
     assert idea.resampled(SMALL) is None and idea.resampled(SMALL.replace(split="redrawn")).test == 697
 
 
@@ -419,7 +521,9 @@ def test_an_arm_that_diverges_is_named():
     course = training.Course(SMALL, (0,))
     with torch.no_grad():
         course.learners["joint_pixels"].levels.up[1].fill_(torch.inf)
-    with pytest.raises(FloatingPointError, match=r"The arm joint_pixels diverged.*lower learning_rate \(0.005\)"):
+    with pytest.raises(
+        FloatingPointError, match=r"The arm joint_pixels diverged.*lower learning_rate \(0.005\)"
+    ):
         course.train()
 
 
@@ -429,9 +533,15 @@ def test_an_arm_that_diverges_is_named():
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"labels": 50, "train_size": 500}, r"labels must be at most 25 with train_size 500 and dataset digits"),
+        (
+            {"labels": 50, "train_size": 500},
+            r"labels must be at most 25 with train_size 500 and dataset digits",
+        ),
         ({"train_size": 1050}, "train_size must be at most 1,000 on digits"),
-        ({"network": "convolutional", "levels": 4}, "levels must halve the 8 pixels of dataset digits without a rest"),
+        (
+            {"network": "convolutional", "levels": 4},
+            "levels must halve the 8 pixels of dataset digits without a rest",
+        ),
         ({"dataset": "pictures"}, "dataset must be one of digits"),
         ({"local_weight": -0.1}, "local_weight must be between 0 and 10"),
     ],
@@ -443,7 +553,9 @@ def test_settings_that_do_not_fit_are_told_in_a_sentence(changes, sentence):
 
 
 @pytest.mark.parametrize(("classes", "pictures"), [(1, 3), (2, 1)])
-def test_a_folder_with_one_class_or_one_picture_is_told_in_a_sentence(classes, pictures, tmp_path, monkeypatch):
+def test_a_folder_with_one_class_or_one_picture_is_told_in_a_sentence(
+    classes, pictures, tmp_path, monkeypatch
+):
     from PIL import Image
 
     for each in ("airplane", "automobile")[:classes]:
@@ -459,12 +571,22 @@ def test_a_folder_with_one_class_or_one_picture_is_told_in_a_sentence(classes, p
 
 
 def test_claims_can_fail_and_the_first_is_the_question():
-    assert (CLAIMS[0].contrasts, CLAIMS[0].direction, CLAIMS[0].margin) == ((("greedy_code", "global"),), "greater", 0.01)
-    assert {claim.direction for claim in CLAIMS} == {"greater", "equal", "different"} and all(claim.margin > 0 for claim in CLAIMS)
+    assert (CLAIMS[0].contrasts, CLAIMS[0].direction, CLAIMS[0].margin) == (
+        (("greedy_code", "global"),),
+        "greater",
+        0.01,
+    )
+    assert {claim.direction for claim in CLAIMS} == {"greater", "equal", "different"} and all(
+        claim.margin > 0 for claim in CLAIMS
+    )
 
 
 def test_convolutional_levels_run_from_start_to_end():
     """The full study's network on small pictures."""
-    config = HierarchicalRepresentationConfig(network="convolutional", width=2, levels=1, epochs=1, train_size=200, labels=1, batch_size=100)
+    config = HierarchicalRepresentationConfig(
+        network="convolutional", width=2, levels=1, epochs=1, train_size=200, labels=1, batch_size=100
+    )
     found = metrics(config, list(idea.run(config, (0,))))
-    assert all(np.isfinite(values).all() for values in found.values()) and found["global_updates"].tolist() == [2]
+    assert all(np.isfinite(values).all() for values in found.values()) and found[
+        "global_updates"
+    ].tolist() == [2]

@@ -1,4 +1,6 @@
-"""The page of the hierarchical representation under Streamlit's own test runner: digits, drawings, uploads good and bad, every wiring."""
+"""The page of the hierarchical representation under Streamlit's own test runner:
+digits, drawings, uploads good and bad, every wiring.
+"""
 
 import io
 import re
@@ -35,7 +37,11 @@ def test_every_level_gives_the_digit_back_or_says_why_not(arm):
     app = opened(arm=arm, item="7")
     said = words(app)
     assert not app.exception
-    assert re.search(r"level 3: \d\.\d\d", said) and said.count("Nearest: ") == 3 and re.search(r"true \d in colour", said)
+    assert (
+        re.search(r"level 3: \d\.\d\d", said)
+        and said.count("Nearest: ") == 3
+        and re.search(r"true \d in colour", said)
+    )
     assert said.count("no decoder was taught") == 2 + sum(not decodes(arm, level, 3) for level in range(3))
     assert ("Of the wirings alone" in said) == (arm == "contrastive")
     assert len(app.get("vega_lite_chart")) == 5  # three maps, probes over depth, gradients
@@ -62,7 +68,11 @@ def test_an_uploaded_digit_is_cut_to_its_ink_and_placed():
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
-    [(b"", "is empty"), (b"<svg onload='alert(1)'/>", "only JPEG, PNG, WebP and GIF"), (png(np.full((9, 9), 80, np.uint8)), "is of one colour")],
+    [
+        (b"", "is empty"),
+        (b"<svg onload='alert(1)'/>", "only JPEG, PNG, WebP and GIF"),
+        (png(np.full((9, 9), 80, np.uint8)), "is of one colour"),
+    ],
 )
 def test_a_bad_upload_is_refused_in_a_sentence_and_the_page_goes_on(content, sentence):
     app = opened(source="Upload")
@@ -79,8 +89,15 @@ def test_nothing_is_drawn_at_first_and_what_a_canvas_may_send_is_checked():
 
 
 def test_settings_out_of_bounds_in_the_link_are_told():
-    said = words(opened(act="Train", local_weight="11", noise="-1", labels="ten", arm="greedy", source="Camera"))
-    for name in ("local_weight must be between 0 and 10", "noise must be between 0 and 2", "labels must be a whole number", "arm must be one of"):
+    said = words(
+        opened(act="Train", local_weight="11", noise="-1", labels="ten", arm="greedy", source="Camera")
+    )
+    for name in (
+        "local_weight must be between 0 and 10",
+        "noise must be between 0 and 2",
+        "labels must be a whole number",
+        "arm must be one of",
+    ):
         assert name in said
     assert "source must be one of" in said
 
@@ -107,34 +124,51 @@ def test_a_bitmap_becomes_a_digit_as_the_digits_were_counted():
     found = looking.from_bitmap(SHAPES)
     assert found.shape == (8, 8) and found.max() == 1 and found[:, 0].max() == 0 and found[3, 3] < 0.5
     assert np.array_equal(looking.from_bitmap(np.pad(SHAPES, 13)), found)
-    assert looking.from_bitmap(np.zeros((5, 5), bool)) is None and looking.from_bitmap(np.ones((1, 1), bool)).min() == 1
+    assert (
+        looking.from_bitmap(np.zeros((5, 5), bool)) is None
+        and looking.from_bitmap(np.ones((1, 1), bool)).min() == 1
+    )
 
 
 def test_a_photograph_of_a_digit_is_the_same_dark_on_light_and_light_on_dark():
     ink = np.repeat(SHAPES[..., None], 3, axis=2)
-    dark, light = (looking.from_photograph(np.where(ink, one, other).astype(np.uint8)) for one, other in ((10, 250), (250, 10)))
+    dark, light = (
+        looking.from_photograph(np.where(ink, one, other).astype(np.uint8))
+        for one, other in ((10, 250), (250, 10))
+    )
     assert np.array_equal(dark, light) and np.array_equal(dark, looking.from_bitmap(SHAPES))
     assert looking.from_photograph(np.full((6, 6, 3), 90, np.uint8)) is None
 
 
 def test_what_ships_is_the_arm_it_says_and_lies_on_its_own_map(mind):
-    """Test digits, which no level has seen, are given back with the error that a run measures; a training digit lies where it was laid."""
+    """Test digits, which no level has seen, are given back with the error that a run
+    measures; a training digit lies where it was laid.
+    """
     split = data.split(data.load("digits"), 1000, 100, 697, 0)
-    pixels = (split.test.as_float().flatten(1)[None] - mind.shelf.mean.flatten()) / mind.shelf.spread.flatten()
+    pixels = (
+        split.test.as_float().flatten(1)[None] - mind.shelf.mean.flatten()
+    ) / mind.shelf.spread.flatten()
     for arm, most in (("global", 0.25), ("greedy_code", 0.2), ("greedy_pixels", 0.1)):
         levels = mind.shelf.arms[arm]
         with torch.no_grad():
             back = levels.reconstruction(2, levels.codes(pixels)[-1], whole=arm == "global")
         error = float((back - pixels).square().mean())
         own = [looking.seen(mind, arm, picture[0] / 255).errors[2] for picture in split.test.images[:20]]
-        assert error < most and np.mean(own) == pytest.approx(float((back - pixels).square().mean(2)[0, :20].mean()), rel=1e-3)
+        assert error < most and np.mean(own) == pytest.approx(
+            float((back - pixels).square().mean(2)[0, :20].mean()), rel=1e-3
+        )
         train = looking.seen(mind, arm, split.train.images[3, 0] / 255)
         width = mind.maps[arm, 0].width
-        assert np.linalg.norm(train.places[0] - mind.maps[arm, 0].coordinates[3]) < 0.05 * width and train.alike[0][0] == split.train.labels[3]
+        assert (
+            np.linalg.norm(train.places[0] - mind.maps[arm, 0].coordinates[3]) < 0.05 * width
+            and train.alike[0][0] == split.train.labels[3]
+        )
 
 
 def test_no_picture_ships_in_the_checkpoint(mind):
-    """Features are 12 numbers a digit; nothing in it has the size of the pictures but the first level's weights."""
+    """Features are 12 numbers a digit; nothing in it has the size of the pictures but
+    the first level's weights.
+    """
     sizes = {name: tuple(values.shape) for name, values in mind.shelf.state_dict().items()}
     assert not any(size[-1:] == (64,) and size[0] in (100, 697, 1000) for size in sizes.values())
     assert {size[1] for name, size in sizes.items() if "features" in name} == {12}
@@ -143,7 +177,9 @@ def test_no_picture_ships_in_the_checkpoint(mind):
 def test_the_diagram_is_what_one_backward_pass_finds(mind):
     terms, blocks, table = looking.reached("both_code")
     levels = mind.shelf.arms["both_code"].requires_grad_(True)
-    pixels = (mind.digits.as_float()[: looking.BATCH].flatten(1)[None] - mind.shelf.mean.flatten()) / mind.shelf.spread.flatten()
+    pixels = (
+        mind.digits.as_float()[: looking.BATCH].flatten(1)[None] - mind.shelf.mean.flatten()
+    ) / mind.shelf.spread.flatten()
     losses(levels, pixels, "both")[terms[1]].sum().backward()
     own = levels.up[0].grad.flatten(), levels.up_bias[0].grad.flatten()
     levels.zero_grad(set_to_none=True)
@@ -162,11 +198,16 @@ def rows(**columns: dict[str, list[float]]) -> list[dict]:
     ]
 
 
-@pytest.mark.parametrize(("shift", "word"), [(0.05, "yes, and better"), (0.0, "yes"), (-0.015, "yes"), (-0.06, "no")])
+@pytest.mark.parametrize(
+    ("shift", "word"), [(0.05, "yes, and better"), (0.0, "yes"), (-0.015, "yes"), (-0.06, "no")]
+)
 def test_a_learner_replaces_the_autoencoder_unless_it_is_worse_beyond_the_margin(shift, word):
     own = np.array([0.8, 0.82, 0.81, 0.83])
     noise = np.array([0.001, -0.001, 0.001, -0.001])
-    table = rows(greedy_code={"accuracy": own.tolist()}, **{name: {"accuracy": (own + shift + noise).tolist()} for name in tables.LEARNERS})
+    table = rows(
+        greedy_code={"accuracy": own.tolist()},
+        **{name: {"accuracy": (own + shift + noise).tolist()} for name in tables.LEARNERS},
+    )
     found = tables.learners(table)
     assert {said for _, _, said in found.values()} == {word}
     assert found["pca"][1] == t_interval(shift + noise) or found["pca"][1].mean == pytest.approx(shift)

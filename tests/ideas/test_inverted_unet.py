@@ -1,4 +1,6 @@
-"""Inverted U-Net: what must hold of any network that paints from masks, the ladder, the measures by hand, and masks that readers bring."""
+"""Inverted U-Net: what must hold of any network that paints from masks, the ladder, the
+measures by hand, and masks that readers bring.
+"""
 
 import io
 from functools import cache
@@ -30,7 +32,14 @@ from mlcv_explore.ideas.inverted_unet import (
     shipping,
     training,
 )
-from mlcv_explore.ideas.inverted_unet.ladder import Told, channels, edges_of, sides_of_edges, thumbnails_of, told
+from mlcv_explore.ideas.inverted_unet.ladder import (
+    Told,
+    channels,
+    edges_of,
+    sides_of_edges,
+    thumbnails_of,
+    told,
+)
 from mlcv_explore.ideas.inverted_unet.networks import Inverter, absolute, best_code, divergence, squared
 from mlcv_explore.ideas.inverted_unet.worlds import REGIONS, SCENES, Pictures, of_scenes, parts
 from mlcv_explore.models import checkpoints
@@ -56,7 +65,9 @@ def noise(name: str, *shape: int) -> np.ndarray:
     return numpy_stream(0, f"test {name}").random(shape).astype(np.float32)
 
 
-def fitted(given: np.ndarray, wanted: np.ndarray, updates: int, loss: object = squared, width: int = 16) -> np.ndarray:
+def fitted(
+    given: np.ndarray, wanted: np.ndarray, updates: int, loss: object = squared, width: int = 16
+) -> np.ndarray:
     """What a network paints that was taught these pairs by heart, float32 (n, 3, h, w)."""
     told, truths = torch.from_numpy(given), torch.from_numpy(wanted)
     network = seeded(0, lambda: Inverter(given.shape[1], width))
@@ -130,10 +141,15 @@ def test_the_ceiling_is_that_of_the_scenes_and_the_truths_mean_given_the_mask():
 
 
 def test_the_name_of_the_texture_does_not_tell_the_mean_colour():
-    """Contrast has either sign equally often: the mean of what is drawn is about zero for every texture."""
+    """Contrast has either sign equally often: the mean of what is drawn is about zero
+    for every texture.
+    """
     ours = of_scenes(1.0, 3000, 1, "signs")
     drawn = ours.images.mean(1) - ours.determined
-    means = [drawn[ours.labels == label][ours.objects[ours.labels == label]].mean() for label in range(len(SCENES.labels))]
+    means = [
+        drawn[ours.labels == label][ours.objects[ours.labels == label]].mean()
+        for label in range(len(SCENES.labels))
+    ]
     assert np.abs(means).max() < 3  # of about 25 grey levels of contrast
 
 
@@ -148,7 +164,9 @@ def test_channels_are_hard_and_every_rung_keeps_those_below():
         before = inputs
     ours = pictures()
     assert np.array_equal(before[:, 0], ours.objects) and (before[:, 1:8].sum(1) == 1).all()
-    assert np.array_equal(before[:, 8:12].argmax(1)[ours.objects], np.repeat(ours.labels, ours.objects.sum((1, 2))))
+    assert np.array_equal(
+        before[:, 8:12].argmax(1)[ours.objects], np.repeat(ours.labels, ours.objects.sum((1, 2)))
+    )
     blocks = before[:, -3:].reshape(40, 3, 4, 8, 4, 8)
     assert (np.ptp(blocks, axis=(3, 5)) == 0).all()  # enlarged by the nearest pixel
 
@@ -174,7 +192,9 @@ def test_thumbnails_are_mean_colours():
 def test_bytes_grow_with_the_detail_and_count_one_line_drawing_once():
     sizes = [told(pictures(), rung).sizes().mean() for rung in RUNGS]
     assert (np.diff(sizes) > 0).all()
-    assert told(pictures(), "edges", "lines").sizes().mean() < told(pictures(), "edges", "sides").sizes().mean()
+    assert (
+        told(pictures(), "edges", "lines").sizes().mean() < told(pictures(), "edges", "sides").sizes().mean()
+    )
 
 
 def test_measures_by_hand():
@@ -189,7 +209,9 @@ def test_measures_by_hand():
     ramp = np.broadcast_to(np.arange(16, dtype=np.float32) / 16, (1, 3, 16, 16))
     assert measures.energy(ramp / 2, ramp) == pytest.approx(0.25) and measures.energy(truth * 0, truth) == 0
     other = noise("other", 2, 3, 16, 16)
-    slow = [structural_similarity(a, b, channel_axis=0, data_range=1.0) for a, b in zip(other, truth, strict=True)]
+    slow = [
+        structural_similarity(a, b, channel_axis=0, data_range=1.0) for a, b in zip(other, truth, strict=True)
+    ]
     assert measures.ssim(other, truth) == pytest.approx(np.mean(slow), abs=1e-6)
     samples = np.stack([np.zeros_like(truth), np.ones_like(truth)])
     assert measures.diversity(samples, where) == pytest.approx(0.5)
@@ -208,7 +230,9 @@ def test_the_best_code_and_the_divergence():
     given, weights = torch.ones(2, 1, 8, 8), torch.ones(2, 1, 8, 8)
     with torch.no_grad():
         wanted = torch.stack([network(given, codes[2])[0], network(given, codes[1])[1]])
-    assert torch.equal(best_code(network, given, wanted, weights, codes), torch.stack([codes[2, 0], codes[1, 1]]))
+    assert torch.equal(
+        best_code(network, given, wanted, weights, codes), torch.stack([codes[2, 0], codes[1, 1]])
+    )
     assert divergence(torch.zeros(1, 8), torch.zeros(1, 8)) == 0
     assert divergence(torch.ones(1, 8), torch.zeros(1, 8)) == pytest.approx(4)
 
@@ -219,14 +243,17 @@ def test_the_object_counts_more_whatever_the_picture_shows_and_what_is_ignored_n
     assert set(weights[ours.objects]) == {training.OBJECT_WEIGHT} and set(weights[~ours.objects]) == {1}
     world = SCENES.__class__(("background", "pet", "outline"), (1,), (2,), ("cat",))
     pet = Pictures(world, ours.images[:1], np.array([[[0, 1], [2, 1]]], np.uint8), np.zeros(1, int))
-    assert training.pixel_weights(pet).tolist() == [[[1, training.OBJECT_WEIGHT], [0, training.OBJECT_WEIGHT]]]
+    assert training.pixel_weights(pet).tolist() == [
+        [[1, training.OBJECT_WEIGHT], [0, training.OBJECT_WEIGHT]]
+    ]
     assert pet.backgrounds.tolist() == [[[True, False], [False, False]]]
 
 
 def test_rivals_by_hand():
     ours = pictures()
     places = rivals.nearest(ours, ours.regions, False)
-    assert np.array_equal(places[:, 0], np.arange(40)) and places.shape == (40, 5)  # nobody is nearer than oneself
+    # nobody is nearer than oneself
+    assert np.array_equal(places[:, 0], np.arange(40)) and places.shape == (40, 5)
     square = np.zeros((3, 4, 4), np.uint8)
     square[0, :2], square[1, :3], square[2, 3] = 1, 1, 1
     asked = np.zeros((4, 4), np.uint8)
@@ -239,7 +266,9 @@ def test_rivals_by_hand():
     filled = rivals.region_means(ours, ours, False)
     pixels = ours.images.transpose(0, 2, 3, 1)
     code = REGIONS.index("tag")
-    assert filled.transpose(0, 2, 3, 1)[ours.regions == code][0] == pytest.approx(pixels[ours.regions == code].mean(0) / 255, abs=1e-5)
+    assert filled.transpose(0, 2, 3, 1)[ours.regions == code][0] == pytest.approx(
+        pixels[ours.regions == code].mean(0) / 255, abs=1e-5
+    )
     two = rivals.region_means(ours, ours, True)
     assert len(np.unique(two.transpose(0, 2, 3, 1).reshape(-1, 3), axis=0)) == 2
     assert rivals.mean_picture(ours, 2) == pytest.approx(np.stack([ours.images.mean(0) / 255] * 2), abs=1e-5)
@@ -265,7 +294,9 @@ def test_test_pictures_have_no_part_in_the_training():
     everything = [{image.tobytes() for image in part.images} for part in parts(config, 0)]
     assert not everything[0] & everything[2] and not everything[1] & everything[2]
     for arm in one.learners:
-        weights = zip(one.learners[arm].network.parameters(), other.learners[arm].network.parameters(), strict=True)
+        weights = zip(
+            one.learners[arm].network.parameters(), other.learners[arm].network.parameters(), strict=True
+        )
         assert all(torch.equal(a, b) for a, b in weights), arm
 
 
@@ -273,16 +304,28 @@ def test_arms_start_from_the_same_weights():
     student = training.Student(SMALL.replace(scenes=20, tested=10, width=4, arms="all"), 5)
     first = student.learners["l2"].network.state_dict()
     for arm in ("l1", "shuffled"):
-        assert all(torch.equal(value, first[name]) for name, value in student.learners[arm].network.state_dict().items())
+        assert all(
+            torch.equal(value, first[name])
+            for name, value in student.learners[arm].network.state_dict().items()
+        )
 
 
 def test_only_what_is_asked_for_is_measured():
     assert arms(InvertedUnetConfig(arms="one")) == tuple(
-        arm for arm in ARMS if arm in ("mean", "region", "nearest", "nearest5", "l2", "webp", "ceiling", "truth")
+        arm
+        for arm in ARMS
+        if arm in ("mean", "region", "nearest", "nearest5", "l2", "webp", "ceiling", "truth")
     )
-    assert "ceiling" not in arms(InvertedUnetConfig(detail="edges")) and "adversarial" in arms(InvertedUnetConfig(adversarial=True))
+    assert "ceiling" not in arms(InvertedUnetConfig(detail="edges")) and "adversarial" in arms(
+        InvertedUnetConfig(adversarial=True)
+    )
     found = small()
-    assert "l2_bytes" in found and "l2_iou" not in found and "truth_explained" not in found and found["truth_energy"] == 1
+    assert (
+        "l2_bytes" in found
+        and "l2_iou" not in found
+        and "truth_explained" not in found
+        and found["truth_energy"] == 1
+    )
     assert {name.rpartition("_")[2] for name in found} <= set(MEASURES)
 
 
@@ -294,19 +337,27 @@ def test_pets_need_their_side_and_their_files(tmp_path, monkeypatch):
     pets = InvertedUnetConfig(dataset="pets", side=64)
     with pytest.raises(DataError, match="oxford_pets"):
         next(run(pets, (0,)))
-    assert all(cell.config.dataset == "pets" and "ceiling" not in cell.arms.values() for cell in idea.studies[1].cells)
+    assert all(
+        cell.config.dataset == "pets" and "ceiling" not in cell.arms.values()
+        for cell in idea.studies[1].cells
+    )
 
 
 def test_the_full_study_runs_on_pictures_of_its_kind(monkeypatch):
     """Pictures with pets' regions and labels, drawn here: photographs do not ship."""
-    world = SCENES.__class__(("background", "pet", "outline"), (1,), (2,), tuple(f"breed {number}" for number in range(37)))
+    world = SCENES.__class__(
+        ("background", "pet", "outline"), (1,), (2,), tuple(f"breed {number}" for number in range(37))
+    )
 
     def drawn(config: InvertedUnetConfig, seed: int) -> tuple[Pictures, ...]:
         chance = numpy_stream(seed, "pets of a test")
         shapes = [(count, 64, 64) for count in (config.scenes, config.validated, config.tested)]
         return tuple(
             Pictures(
-                world, chance.integers(0, 256, (n, 3, h, w), np.uint8), chance.integers(0, 3, (n, h, w)).astype(np.uint8), chance.integers(0, 37, n)
+                world,
+                chance.integers(0, 256, (n, 3, h, w), np.uint8),
+                chance.integers(0, 3, (n, h, w)).astype(np.uint8),
+                chance.integers(0, 37, n),
             )
             for n, h, w in shapes
         )
@@ -322,17 +373,25 @@ def test_the_networks_that_ship_are_small_say_what_they_are_and_stay_below_the_c
         weights = checkpoints.FOLDER / name / "0" / checkpoints.WEIGHTS
         assert weights.stat().st_size < 2_000_000
         _, card = painting.network(name.removeprefix(shipping.PREFIX))
-        assert (card["kind"], card["architecture"], card["recipe"]["dependence"]) == ("inverter", "Inverter", 1)
+        assert (card["kind"], card["architecture"], card["recipe"]["dependence"]) == (
+            "inverter",
+            "Inverter",
+            1,
+        )
         explained = card["metrics"]["test_explained"]
         assert 0.7 < explained <= card["metrics"].get("test_ceiling", 1) + 0.02
     assert set(idea.checkpoints()) <= {name.split("/")[0] for name in checkpoints.names(shipping.KIND)}
 
 
 def test_a_network_is_made_as_a_run_makes_it_and_measured_as_it_is_stored():
-    recipe = shipping.MAKINGS["inverted_unet_sampled"].recipe.replace(scenes=20, tested=10, updates=10, width=4)
+    recipe = shipping.MAKINGS["inverted_unet_sampled"].recipe.replace(
+        scenes=20, tested=10, updates=10, width=4
+    )
     reports: list[tuple[int, int, float, float]] = []
     made = shipping.make("sampled", 0, recipe, lambda *said: reports.append(said))
-    assert [report[0] for report in reports] == list(range(1, 11)) and {report[1] for report in reports} == {10}
+    assert [report[0] for report in reports] == list(range(1, 11)) and {report[1] for report in reports} == {
+        10
+    }
     assert all(torch.equal(value, value.half().float()) for value in made.network.state_dict().values())
     again = Inverter(**made.about["arguments"])
     again.load_state_dict(made.network.state_dict())
@@ -401,8 +460,16 @@ def test_unknown_colours_become_the_nearest_and_it_is_said():
     pixels = brought.coloured(pictures().regions[0]).copy()
     pixels[:4] = [60, 140, 210]  # nearly the circle's
     taken = brought.from_picture(png(pixels), "mask.png", 32)
-    assert (taken.regions[:4] == REGIONS.index("circle")).all() and "nearest one" in taken.notes[0] and "%" in taken.notes[0]
-    noisy = brought.from_picture(png(brought.coloured(pictures().regions[0]).repeat(8, 0).repeat(8, 1), "JPEG", quality=60), "mask.jpg", 32)
+    assert (
+        (taken.regions[:4] == REGIONS.index("circle")).all()
+        and "nearest one" in taken.notes[0]
+        and "%" in taken.notes[0]
+    )
+    noisy = brought.from_picture(
+        png(brought.coloured(pictures().regions[0]).repeat(8, 0).repeat(8, 1), "JPEG", quality=60),
+        "mask.jpg",
+        32,
+    )
     assert (noisy.regions == pictures().regions[0]).mean() > 0.97
 
 
@@ -410,9 +477,13 @@ def test_black_and_white_and_grey_levels():
     white = np.zeros((32, 32), np.uint8)
     white[8:20, 8:20] = 255
     taken = brought.from_picture(png(white), "mask.png", 32, "cross")
-    assert (taken.regions[8:20, 8:20] == REGIONS.index("cross")).all() and taken.regions.sum() == 144 * REGIONS.index("cross")
+    assert (
+        taken.regions[8:20, 8:20] == REGIONS.index("cross")
+    ).all() and taken.regions.sum() == 144 * REGIONS.index("cross")
     assert "white is the object, taken for a cross" in taken.notes[0] and len(taken.notes) == 1
-    soft = brought.from_picture(png(np.asarray(Image.fromarray(white).resize((90, 90), Image.Resampling.BILINEAR))), "mask.png", 32)
+    soft = brought.from_picture(
+        png(np.asarray(Image.fromarray(white).resize((90, 90), Image.Resampling.BILINEAR))), "mask.png", 32
+    )
     assert set(np.unique(soft.regions)) == {0, 1} and "brighter than the middle" in soft.notes[-1]
 
 

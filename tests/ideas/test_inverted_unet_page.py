@@ -1,4 +1,6 @@
-"""The page of the inverted U-Net under Streamlit's own test runner: scenes, uploads good and bad, what a canvas may send."""
+"""The page of the inverted U-Net under Streamlit's own test runner: scenes, uploads
+good and bad, what a canvas may send.
+"""
 
 import io
 import re
@@ -38,7 +40,9 @@ def test_an_uploaded_mask_is_painted_and_what_was_done_to_it_is_said():
     app = opened(begin="Upload", rung="edges")
     assert "the mask's own outline" in words(app)
     regions = painting.presets().regions[4]
-    app.file_uploader[0].upload("mine <b>.png", png(brought.coloured(regions).repeat(2, 0).repeat(2, 1)), "image/png")
+    app.file_uploader[0].upload(
+        "mine <b>.png", png(brought.coloured(regions).repeat(2, 0).repeat(2, 1)), "image/png"
+    )
     app.run()
     said = words(app)
     assert not app.exception and "64 × 64 pixels" in said and "<b>" not in said and "**Truth**" not in said
@@ -62,7 +66,19 @@ def test_a_bad_upload_is_refused_in_a_sentence_and_the_page_goes_on(content, sen
     assert not app.exception and sentence in words(app) and "Painted in" in words(app)
 
 
-@pytest.mark.parametrize("value", ["scene 1:" + "9" * 1024, "scene 1:", "scene 1:" + "0" * 5000, 7, None, ["x"], {"a": 1}, "scene 1:<script>"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "scene 1:" + "9" * 1024,
+        "scene 1:",
+        "scene 1:" + "0" * 5000,
+        7,
+        None,
+        ["x"],
+        {"a": 1},
+        "scene 1:<script>",
+    ],
+)
 def test_garbage_from_the_canvas_is_told_and_the_scenes_mask_used(value, monkeypatch):
     monkeypatch.setattr("mlcv_explore.ui.canvas._canvas", lambda **_: type("Sent", (), {"painted": value})())
     app = opened()

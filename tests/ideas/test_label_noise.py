@@ -1,4 +1,6 @@
-"""Stochastic label noise: the formulas by hand and by simulation, the traps of the brief, and the arms' promises."""
+"""Stochastic label noise: the formulas by hand and by simulation, the traps of the
+brief, and the arms' promises.
+"""
 
 import dataclasses
 
@@ -12,7 +14,18 @@ from mlcv_explore import data
 from mlcv_explore.config import SettingError
 from mlcv_explore.data import Dataset, Images
 from mlcv_explore.experiment.film import series
-from mlcv_explore.ideas.label_noise import ARMS, BINS, LAST, Frame, LabelNoiseConfig, idea, metrics, noise, run, training
+from mlcv_explore.ideas.label_noise import (
+    ARMS,
+    BINS,
+    LAST,
+    Frame,
+    LabelNoiseConfig,
+    idea,
+    metrics,
+    noise,
+    run,
+    training,
+)
 from mlcv_explore.seeds import numpy_stream
 
 CLASSES = 10
@@ -28,7 +41,10 @@ def draws() -> np.ndarray:
 
 def predictions(count: int = 4) -> list[np.ndarray]:
     """Predictions from uniform to all but certain."""
-    return [np.full(CLASSES, 0.1), *(noise.prediction(confidence) for confidence in np.linspace(0.3, 0.999, count - 1))]
+    return [
+        np.full(CLASSES, 0.1),
+        *(noise.prediction(confidence) for confidence in np.linspace(0.3, 0.999, count - 1)),
+    ]
 
 
 @pytest.mark.parametrize("shape", EQUAL_VARIANCE)
@@ -44,7 +60,9 @@ def test_quantiles_by_hand():
     third = np.full((1, CLASSES), 0.6744898, dtype=np.float32)  # the upper quartile of a Gaussian
     assert noise.standard_noise("uniform", third)[0, 0] == pytest.approx(np.sqrt(3) / 2, abs=1e-4)
     assert noise.standard_noise("laplace", third)[0, 0] == pytest.approx(np.log(2) / np.sqrt(2), abs=1e-4)
-    assert noise.standard_noise("student_t", third)[0, 0] == pytest.approx(0.7266868 * np.sqrt(3 / 5), abs=1e-4)
+    assert noise.standard_noise("student_t", third)[0, 0] == pytest.approx(
+        0.7266868 * np.sqrt(3 / 5), abs=1e-4
+    )
     assert noise.standard_noise("rademacher", third)[0, 0] == 1
 
 
@@ -100,7 +118,9 @@ def test_at_strength_zero_the_target_is_the_label_bit_for_bit(shape, draws):
 
 @pytest.mark.parametrize("shape", noise.ADDITIVE[:-1])
 def test_the_gradients_covariance_is_the_formulas(shape, draws):
-    """From autograd, not from the derivation: all independent shapes alike, zero-sum whatever the prediction."""
+    """From autograd, not from the derivation: all independent shapes alike, zero-sum
+    whatever the prediction.
+    """
     sigma = 0.7
     targets = torch.from_numpy(noise.noisy_targets(shape, sigma, np.full(DRAWS, 2), draws))
     for probability in predictions():
@@ -113,7 +133,9 @@ def test_the_gradients_covariance_is_the_formulas(shape, draws):
 
 
 def test_zero_sum_noise_at_equal_trace_is_scaled_in_the_step_itself(draws):
-    """The gradient noise of one step has the Gaussian's trace for this network's own predictions, and the direction of zero-sum noise."""
+    """The gradient noise of one step has the Gaussian's trace for this network's own
+    predictions, and the direction of zero-sum noise.
+    """
     sigma, count = 1.5, 20_000
     config = LabelNoiseConfig(shape="zero_sum_equal_trace", sigma=sigma, width=16)
     arm = training._Arm(config, [0], 64)
@@ -125,7 +147,9 @@ def test_zero_sum_noise_at_equal_trace_is_scaled_in_the_step_itself(draws):
     arm.step(torch.full((1, count, 64), 0.5), targets, one_hot)
     probability, added = arm.passed[0][0, 0], (arm.last[1] - one_hot)[0]
     assert probability.max() > 0.6
-    assert float(added.square().sum(-1).mean()) == pytest.approx(float(noise.gradient_trace(sigma, probability.numpy())), rel=0.02)
+    assert float(added.square().sum(-1).mean()) == pytest.approx(
+        float(noise.gradient_trace(sigma, probability.numpy())), rel=0.02
+    )
     assert added.sum(-1).abs().max() < 1e-4
     ratio = added / (targets - one_hot)[0]
     assert torch.allclose(ratio, ratio[:1, :1].expand_as(ratio), rtol=1e-2)
@@ -137,8 +161,12 @@ def test_the_trace_goes_from_nine_to_eighteen_and_zero_sum_stays_at_nine():
     assert traces[0] == pytest.approx(9 * sigma**2) and traces == sorted(traces)
     assert float(noise.gradient_trace(sigma, noise.prediction(1.0))) == pytest.approx(18 * sigma**2)
     for probability in predictions():
-        assert np.trace(noise.gradient_covariance(sigma, probability)) == pytest.approx(float(noise.gradient_trace(sigma, probability)))
-        assert np.trace(noise.gradient_covariance(sigma, probability, zero_sum=True)) == pytest.approx(9 * sigma**2)
+        assert np.trace(noise.gradient_covariance(sigma, probability)) == pytest.approx(
+            float(noise.gradient_trace(sigma, probability))
+        )
+        assert np.trace(noise.gradient_covariance(sigma, probability, zero_sum=True)) == pytest.approx(
+            9 * sigma**2
+        )
 
 
 def test_zero_sum_noise_is_scaled_to_the_gaussians_trace():
@@ -149,21 +177,32 @@ def test_zero_sum_noise_is_scaled_to_the_gaussians_trace():
 
 def test_the_loss_is_the_librarys_also_with_negative_targets_and_its_gradient_is_written_out_rightly():
     rng = torch.Generator().manual_seed(0)
-    logits, targets = torch.randn(50, CLASSES, generator=rng, requires_grad=True), torch.randn(50, CLASSES, generator=rng)
+    logits, targets = (
+        torch.randn(50, CLASSES, generator=rng, requires_grad=True),
+        torch.randn(50, CLASSES, generator=rng),
+    )
     assert (targets < 0).any()
     loss = training.soft_cross_entropy(logits, targets)
     assert torch.allclose(loss, functional.cross_entropy(logits, targets, reduction="none"), atol=1e-5)
     loss.sum().backward()
-    assert torch.allclose(logits.grad, training.logit_gradient(logits.detach().softmax(-1), targets), atol=1e-5)
+    assert torch.allclose(
+        logits.grad, training.logit_gradient(logits.detach().softmax(-1), targets), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("shape", noise.SHAPES)
 def test_the_mean_loss_is_plain_cross_entropy_or_that_of_label_smoothing(shape, draws):
     logits = torch.randn(CLASSES, generator=torch.Generator().manual_seed(1)).repeat(DRAWS, 1)
-    losses = training.soft_cross_entropy(logits, torch.from_numpy(noise.noisy_targets(shape, 1.0, np.zeros(DRAWS, dtype=int), draws))).double()
+    losses = training.soft_cross_entropy(
+        logits, torch.from_numpy(noise.noisy_targets(shape, 1.0, np.zeros(DRAWS, dtype=int), draws))
+    ).double()
     smoothing = 0.5 if shape in noise.MIXING else 0.0
-    expected = functional.cross_entropy(logits[:1], torch.zeros(1, dtype=torch.long), label_smoothing=smoothing)
-    assert float(losses.mean()) == pytest.approx(float(expected), abs=1e-4 + 4 * float(losses.std()) / np.sqrt(DRAWS))
+    expected = functional.cross_entropy(
+        logits[:1], torch.zeros(1, dtype=torch.long), label_smoothing=smoothing
+    )
+    assert float(losses.mean()) == pytest.approx(
+        float(expected), abs=1e-4 + 4 * float(losses.std()) / np.sqrt(DRAWS)
+    )
 
 
 @pytest.mark.parametrize("kind", ["symmetric", "pair"])
@@ -193,13 +232,16 @@ def test_validation_is_corrupted_alike_and_test_never():
 
 
 def test_wrong_labels_stay_while_noise_and_order_are_fresh(monkeypatch):
-    """What the arms are really asked for, epoch by epoch, put back into the order of the pictures."""
+    """What the arms are really asked for, epoch by epoch, put back into the order of
+    the pictures.
+    """
     seen = []
 
     def kept(config, every, order, draws):
         targets = made(config, every, order, draws)
         back = np.argsort(order, axis=1)[..., None]
-        assert abs(np.corrcoef(draws[0].ravel(), draws[1].ravel())[0, 1]) < 0.15  # every seed has noise of its own
+        # every seed has noise of its own
+        assert abs(np.corrcoef(draws[0].ravel(), draws[1].ravel())[0, 1]) < 0.15
         seen.append((order, {arm: np.take_along_axis(value, back, axis=1) for arm, value in targets.items()}))
         return targets
 
@@ -207,18 +249,33 @@ def test_wrong_labels_stay_while_noise_and_order_are_fresh(monkeypatch):
     monkeypatch.setattr(training, "epoch_targets", kept)
     list(run(LabelNoiseConfig(**QUICK), [0, 1]))
     (first_order, first), *later = seen
-    assert len(later) == 2 and (first["plain"] != first["clean"]).any(-1).sum(1).tolist() == [48, 48]  # 40 % of 120
-    assert not np.array_equal(first["plain"][0], first["plain"][1]) and np.array_equal(first["clean"][0], first["clean"][1])
+    # 40 % of 120
+    assert len(later) == 2 and (first["plain"] != first["clean"]).any(-1).sum(1).tolist() == [48, 48]
+    assert not np.array_equal(first["plain"][0], first["plain"][1]) and np.array_equal(
+        first["clean"][0], first["clean"][1]
+    )
     for order, targets in later:
-        assert np.array_equal(targets["plain"], first["plain"]) and np.array_equal(targets["clean"], first["clean"])
+        assert np.array_equal(targets["plain"], first["plain"]) and np.array_equal(
+            targets["clean"], first["clean"]
+        )
         assert not np.array_equal(order, first_order)
-        assert np.abs(np.corrcoef((targets["noisy"] - targets["plain"]).ravel(), (first["noisy"] - first["plain"]).ravel())[0, 1]) < 0.1
+        assert (
+            np.abs(
+                np.corrcoef(
+                    (targets["noisy"] - targets["plain"]).ravel(), (first["noisy"] - first["plain"]).ravel()
+                )[0, 1]
+            )
+            < 0.1
+        )
 
 
 def test_a_redrawn_split_is_another_for_every_seed():
     first, second = training.tasks(LabelNoiseConfig(split="redrawn", **QUICK), [0, 1])
     assert not torch.equal(first.test, second.test)
-    assert idea.resampled(LabelNoiseConfig(split="redrawn")).test == 500 and idea.resampled(LabelNoiseConfig()) is None
+    assert (
+        idea.resampled(LabelNoiseConfig(split="redrawn")).test == 500
+        and idea.resampled(LabelNoiseConfig()) is None
+    )
 
 
 @pytest.mark.parametrize("shape", noise.SHAPES)
@@ -253,7 +310,17 @@ def test_early_stopping_looks_at_noisy_validation_labels_and_never_at_test():
     accuracy[0, 4, 0], accuracy[0, 9, 0], accuracy[1, 7, 0], accuracy[1, 19, 0] = 0.9, 0.95, 0.8, 0.99
     blank = np.zeros((2, 3), dtype=np.float32)
     film = [
-        Frame(epoch + 1, 20, accuracy[:, epoch], validation[:, epoch], blank, blank, blank, np.zeros((2, 3, 2, BINS), dtype=np.float32), blank)
+        Frame(
+            epoch + 1,
+            20,
+            accuracy[:, epoch],
+            validation[:, epoch],
+            blank,
+            blank,
+            blank,
+            np.zeros((2, 3, 2, BINS), dtype=np.float32),
+            blank,
+        )
         for epoch in range(20)
     ]
     found = metrics(LabelNoiseConfig(epochs=20), film)
@@ -263,7 +330,10 @@ def test_early_stopping_looks_at_noisy_validation_labels_and_never_at_test():
 
 def test_test_labels_change_nothing_but_the_accuracy_told(monkeypatch):
     def turned(config, seeds):
-        return [dataclasses.replace(task, test_true=(task.test_true + 1) % CLASSES) for task in made(config, seeds)]
+        return [
+            dataclasses.replace(task, test_true=(task.test_true + 1) % CLASSES)
+            for task in made(config, seeds)
+        ]
 
     config, made = LabelNoiseConfig(**QUICK), training.tasks
     film = list(run(config, [0, 1]))
@@ -296,7 +366,9 @@ def test_frames_are_at_most_two_hundred_and_hold_the_last_ten():
 def test_without_wrong_labels_nothing_can_be_memorised():
     config = LabelNoiseConfig(corruption=0, **QUICK)
     film = list(run(config, [0]))
-    assert np.isnan(series(film, "memorised")).all() and not [name for name in metrics(config, film) if name.endswith("memorised")]
+    assert np.isnan(series(film, "memorised")).all() and not [
+        name for name in metrics(config, film) if name.endswith("memorised")
+    ]
 
 
 def test_all_arms_take_the_same_steps(monkeypatch):
@@ -314,13 +386,22 @@ def test_all_arms_take_the_same_steps(monkeypatch):
 
 
 def test_a_loss_that_is_no_number_ends_the_run_in_a_sentence(monkeypatch):
-    monkeypatch.setattr(training, "noisy_targets", lambda shape, sigma, labels, draws: np.full(draws.shape, np.inf, dtype=np.float32))
-    with pytest.raises(FloatingPointError, match=r"The noisy arm diverged.*for 2 of 2 seeds; lower learning_rate \(0.003\) or sigma"):
+    monkeypatch.setattr(
+        training,
+        "noisy_targets",
+        lambda shape, sigma, labels, draws: np.full(draws.shape, np.inf, dtype=np.float32),
+    )
+    with pytest.raises(
+        FloatingPointError,
+        match=r"The noisy arm diverged.*for 2 of 2 seeds; lower learning_rate \(0.003\) or sigma",
+    ):
         list(run(LabelNoiseConfig(**QUICK), [0, 1]))
 
 
 def test_a_network_that_is_lost_in_the_last_step_of_an_epoch_is_told():
-    """The loss was still a number then: the predictions on the test pictures are asked too, and the seeds that are well are not counted."""
+    """The loss was still a number then: the predictions on the test pictures are asked
+    too, and the seeds that are well are not counted.
+    """
     config = LabelNoiseConfig(**QUICK)
     every = training.tasks(config, [0, 1])
     arms = {name: training._Arm(config, [0, 1], 64) for name in ARMS}
@@ -336,11 +417,22 @@ def test_a_network_that_is_lost_in_the_last_step_of_an_epoch_is_told():
 
 
 def test_a_run_that_truly_diverges_says_at_which_settings():
-    """Plain descent at rate 1 on a wide network; smaller rates fall to chance with finite numbers, which is a result and no error."""
-    config = LabelNoiseConfig(optimiser="sgd", learning_rate=1, sigma=2, width=512, batch_size=8, epochs=20, train_size=200)
-    with pytest.raises(FloatingPointError, match=r"The noisy arm diverged.* at epoch 1 for 2 of 2 seeds; lower learning_rate \(1\) or sigma \(2\)"):
+    """Plain descent at rate 1 on a wide network; smaller rates fall to chance with
+    finite numbers, which is a result and no error.
+    """
+    config = LabelNoiseConfig(
+        optimiser="sgd", learning_rate=1, sigma=2, width=512, batch_size=8, epochs=20, train_size=200
+    )
+    with pytest.raises(
+        FloatingPointError,
+        match=(
+            r"The noisy arm diverged.* at epoch 1 for 2 of 2 seeds; lower learning_rate \(1\) or sigma \(2\)"
+        ),
+    ):
         list(run(config, [0, 1]))
-    chance = metrics(config, list(run(config.replace(width=16, learning_rate=0.5, epochs=6), [0, 1])))["noisy_accuracy"]
+    chance = metrics(config, list(run(config.replace(width=16, learning_rate=0.5, epochs=6), [0, 1])))[
+        "noisy_accuracy"
+    ]
     assert chance == pytest.approx(0.1, abs=0.05)
 
 
@@ -353,11 +445,17 @@ def test_more_training_pictures_than_there_are_is_told_in_a_sentence():
 
 @pytest.fixture
 def photographs(monkeypatch) -> None:
-    """Generated pictures in place of the photographs: what is asked is whether they go through, not what they teach."""
+    """Generated pictures in place of the photographs: what is asked is whether they go
+    through, not what they teach.
+    """
     rng = np.random.default_rng(0)
 
     def part(count: int) -> Images:
-        return Images(rng.integers(0, 256, (count, 3, 32, 32), dtype=np.uint8), np.arange(count) % 10, data.entry("cifar10").classes)
+        return Images(
+            rng.integers(0, 256, (count, 3, 32, 32), dtype=np.uint8),
+            np.arange(count) % 10,
+            data.entry("cifar10").classes,
+        )
 
     monkeypatch.setattr(data, "load", lambda name: Dataset(name, part(1100), part(60), "generated"))
     monkeypatch.setattr(training, "held_out", lambda name: (40, 50))
@@ -365,7 +463,9 @@ def photographs(monkeypatch) -> None:
 
 def test_the_full_studys_first_cell_runs_at_tiny_size(photographs):
     full = next(study for study in idea.studies if study.name == "full")
-    assert {cell.config.dataset for cell in full.cells} == {"cifar10"} and {cell.config.network for cell in full.cells} == {"resnet"}
+    assert {cell.config.dataset for cell in full.cells} == {"cifar10"} and {
+        cell.config.network for cell in full.cells
+    } == {"resnet"}
     config = full.cells[0].config.replace(train_size=60, width=4, epochs=2, batch_size=30)
     film = list(run(config, [0, 1]))
     assert len(film) == 2 and np.isfinite(series(film, "accuracy")).all()
@@ -374,7 +474,9 @@ def test_the_full_studys_first_cell_runs_at_tiny_size(photographs):
 
 @pytest.mark.slow
 def test_the_prototypes_numbers_come_out_again():
-    """Ten seeds of the default run: 64.9 % plain and 87.9 % with noise in the prototype, 99 against 5 % memorised."""
+    """Ten seeds of the default run: 64.9 % plain and 87.9 % with noise in the
+    prototype, 99 against 5 % memorised.
+    """
     config = LabelNoiseConfig()
     found = {name: values.mean() for name, values in metrics(config, list(run(config, range(10)))).items()}
     assert found["plain_accuracy"] == pytest.approx(0.649, abs=0.03)

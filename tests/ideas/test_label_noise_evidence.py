@@ -11,7 +11,14 @@ SEEDS = 8
 
 def rows(claim: str, values: dict[str, list[float | None]], **settings: str) -> list[dict]:
     """One row a seed and arm; the settings not named are those of the default."""
-    known = {"corruption": "0.4", "sigma": "1.0", "shape": "gaussian", "kind": "symmetric", "optimiser": "adam", "learning_rate": "0.003"} | settings
+    known = {
+        "corruption": "0.4",
+        "sigma": "1.0",
+        "shape": "gaussian",
+        "kind": "symmetric",
+        "optimiser": "adam",
+        "learning_rate": "0.003",
+    } | settings
     return [
         {"claim": claim, "arm": arm, **known, "seed": seed, "measure": "accuracy", "value": value}
         for arm, column in values.items()
@@ -39,7 +46,12 @@ def test_the_map_has_corruptions_as_rows_and_doubts_what_is_not_significant():
 
 
 def test_late_memorisation_is_the_share_that_stopping_takes_away():
-    arms = {"plain": near(0.6), "noisy": near(0.8), "early_stopped": near(0.75), "noisy_early_stopped": near(0.80)}
+    arms = {
+        "plain": near(0.6),
+        "noisy": near(0.8),
+        "early_stopped": near(0.75),
+        "noisy_early_stopped": near(0.80),
+    }
     assert evidence.late_memorisation(rows("gain", arms)).mean == pytest.approx(1 - 0.05 / 0.2)
     better = {**arms, "early_stopped": near(0.82, 0.002)}
     share = evidence.late_memorisation(rows("gain", better))
@@ -51,10 +63,13 @@ def test_tables_pair_by_seed_and_keep_the_order():
     table += rows("shapes", {"plain": near(0.6), "noisy": near(0.8)}, shape="gaussian")
     gaussian, laplace = evidence.shapes(table)
     assert (gaussian.name, laplace.name) == ("gaussian", "laplace")
-    assert gaussian.gain.mean == pytest.approx(0.2) and gaussian.gain.high == pytest.approx(0.2)  # paired: no spread is left
+    # paired: no spread is left
+    assert gaussian.gain.mean == pytest.approx(0.2) and gaussian.gain.high == pytest.approx(0.2)
     assert laplace.noisy.high > laplace.noisy.mean
     table = rows("optimisers", {"plain": near(0.6), "noisy": near(0.1)}, optimiser="sgd", learning_rate="0.1")
-    assert [(gain.name, round(gain.gain.mean, 6)) for gain in evidence.optimisers(table)] == [("sgd 0.1", -0.5)]
+    assert [(gain.name, round(gain.gain.mean, 6)) for gain in evidence.optimisers(table)] == [
+        ("sgd 0.1", -0.5)
+    ]
 
 
 def test_a_seed_without_a_number_leaves_the_table_undefined_and_the_cell_unsure():
@@ -65,7 +80,9 @@ def test_a_seed_without_a_number_leaves_the_table_undefined_and_the_cell_unsure(
 
 
 def test_the_sweep_starts_with_plain_training():
-    table = rows("map", {"plain": near(0.5), "noisy": near(0.7)}, sigma="0.5") + rows("map", {"plain": near(0.5), "noisy": near(0.8)}, sigma="1.0")
+    table = rows("map", {"plain": near(0.5), "noisy": near(0.7)}, sigma="0.5") + rows(
+        "map", {"plain": near(0.5), "noisy": near(0.8)}, sigma="1.0"
+    )
     sigmas, accuracy = evidence.sigma_curve(table)
     assert sigmas.tolist() == [0.0, 0.5, 1.0]
     assert accuracy.shape == (SEEDS, 3) and accuracy.mean(0) == pytest.approx([0.5, 0.7, 0.8])
@@ -74,5 +91,11 @@ def test_the_sweep_starts_with_plain_training():
 def test_published_numbers_and_the_equivalent_noise():
     assert len(evidence.PUBLISHED_SIGMAS) == len(evidence.PUBLISHED_ACCURACY) == 11
     assert evidence.PUBLISHED_ACCURACY[evidence.PUBLISHED_SIGMAS == 1.0] == 0.80
-    assert evidence.equivalent("static_smoothing", 1.0) == 0.0 and evidence.equivalent("gaussian", 1.0) is None
-    assert evidence.equivalent("fresh_smoothing", 1.0) == pytest.approx(equivalent_sigma(0.5, 10)) == pytest.approx(0.5 / np.sqrt(110))
+    assert (
+        evidence.equivalent("static_smoothing", 1.0) == 0.0 and evidence.equivalent("gaussian", 1.0) is None
+    )
+    assert (
+        evidence.equivalent("fresh_smoothing", 1.0)
+        == pytest.approx(equivalent_sigma(0.5, 10))
+        == pytest.approx(0.5 / np.sqrt(110))
+    )

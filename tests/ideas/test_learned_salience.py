@@ -1,4 +1,6 @@
-"""Learned salience: what must hold of masks and gates, of two tasks on one encoder, of the leak test; and the run, by hand where it can be."""
+"""Learned salience: what must hold of masks and gates, of two tasks on one encoder, of
+the leak test; and the run, by hand where it can be.
+"""
 
 import copy
 from functools import cache
@@ -30,14 +32,25 @@ from mlcv_explore.ideas.learned_salience import (
 from mlcv_explore.ideas.learned_salience import idea as subject
 from mlcv_explore.ideas.learned_salience import material as materials
 from mlcv_explore.ideas.learned_salience.leak import leak
-from mlcv_explore.ideas.learned_salience.masker import FORMS, MaskerSettings, blended, loss, masked, masker, optimised, random_fill
+from mlcv_explore.ideas.learned_salience.masker import (
+    FORMS,
+    MaskerSettings,
+    blended,
+    loss,
+    masked,
+    masker,
+    optimised,
+    random_fill,
+)
 from mlcv_explore.ideas.learned_salience.masker import training as masker_training
 from mlcv_explore.ideas.learned_salience.sharing import Learner, schedule, ticks
 from mlcv_explore.models import classifiers
 from mlcv_explore.saliency.measures import mass_in_mask, mass_on_tag
 from mlcv_explore.seeds import numpy_stream, seeded, stream
 
-SMALL = LearnedSalienceConfig(experiment="order", scenes=60, updates=10, batch_size=8, tested=20, pictures=10, width=4)
+SMALL = LearnedSalienceConfig(
+    experiment="order", scenes=60, updates=10, batch_size=8, tested=20, pictures=10, width=4
+)
 MEAN, STD = (0.45, 0.45, 0.42), (0.25, 0.25, 0.27)
 
 
@@ -48,7 +61,11 @@ def untrained(seed: int = 0) -> nn.Sequential:
 
 @cache
 def pictures(count: int = 16) -> torch.Tensor:
-    return torch.from_numpy(materials.generated(SMALL, 0.25, count, 0, "pictures of a test").images).float().div(255)
+    return (
+        torch.from_numpy(materials.generated(SMALL, 0.25, count, 0, "pictures of a test").images)
+        .float()
+        .div(255)
+    )
 
 
 # --- masks
@@ -75,7 +92,9 @@ def test_fills_are_noisy_colours_or_blurs_and_no_picture_keeps_its_pixels() -> N
 
 
 class Sure(nn.Module):
-    """A classifier that gives class 0 this probability, and class 1 the rest, whatever it sees."""
+    """A classifier that gives class 0 this probability, and class 1 the rest, whatever
+    it sees.
+    """
 
     def __init__(self, share: float) -> None:
         super().__init__()
@@ -104,7 +123,11 @@ def test_one_pass_gives_the_classifiers_answer_a_mask_and_gates(form: str) -> No
     network = masker(untrained(), 32, MaskerSettings(form, widest=4), 0).eval()
     found = masked(network, untrained(), pictures(), 4.0)
     torch.testing.assert_close(found.logits, untrained()(pictures()))
-    assert found.masks.shape == found.gates.shape == (16, 32, 32) and found.masks.min() > 0 and found.masks.max() < 1
+    assert (
+        found.masks.shape == found.gates.shape == (16, 32, 32)
+        and found.masks.min() > 0
+        and found.masks.max() < 1
+    )
     assert bool(found.gates.any()) == (form == "gated") and found.gates.max() <= 1
 
 
@@ -124,7 +147,9 @@ def test_the_classifier_stays_as_it_is_running_statistics_too() -> None:
     made = masker(network, 32, settings, 0)
     start = copy.deepcopy(made.state_dict())
     losses = list(masker_training(made, network, pictures(), settings, 0))
-    assert len(losses) == 3 and all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert len(losses) == 3 and all(
+        torch.equal(value, before[name]) for name, value in network.state_dict().items()
+    )
     assert not torch.equal(made.state_dict()["decoder.last.weight"], start["decoder.last.weight"])
     assert all(parameter.grad is None for parameter in network.parameters())
 
@@ -135,7 +160,9 @@ def test_maskers_of_one_seed_meet_the_same_pictures_and_fills() -> None:
     turns = zip(*(masker_training(one, untrained(), pictures(), settings, 0) for one in made), strict=True)
     assert all(first == second for first, second in turns)
     other = masker(untrained(), 32, settings, 0)
-    assert next(masker_training(other, untrained(), pictures(), settings, 1)) != next(masker_training(made[0], untrained(), pictures(), settings, 0))
+    assert next(masker_training(other, untrained(), pictures(), settings, 1)) != next(
+        masker_training(made[0], untrained(), pictures(), settings, 0)
+    )
 
 
 def test_a_constant_classifier_needs_nothing_of_a_picture() -> None:
@@ -149,12 +176,16 @@ def test_a_constant_classifier_needs_nothing_of_a_picture() -> None:
 
 
 def achievable(background: float, side: int = 32, tag: int = 4) -> float:
-    """The share on the tag of a mask that is 1 there and `background` on every other pixel."""
+    """The share on the tag of a mask that is 1 there and `background` on every other
+    pixel.
+    """
     return tag**2 / (tag**2 + (side**2 - tag**2) * background)
 
 
 def test_what_a_mask_can_have_on_the_tag_is_bounded_by_its_background() -> None:
-    assert achievable(0.0018) == pytest.approx(0.9, abs=0.002) and achievable(0.05) == pytest.approx(0.241, abs=0.001)
+    assert achievable(0.0018) == pytest.approx(0.9, abs=0.002) and achievable(0.05) == pytest.approx(
+        0.241, abs=0.001
+    )
     assert achievable(1.0) == 16 / 1024
 
 
@@ -174,7 +205,9 @@ def test_the_mask_of_a_classifier_that_reads_the_tag_lies_on_the_tag() -> None:
     with torch.no_grad():
         answers = network(explained.pictures).argmax(1).numpy()
     assert (answers == known.tags).mean() > 0.9 and (answers == known.labels).mean() < 0.5
-    settings = MaskerSettings("gated", low_area=10.0, high_area=10.0, updates=120, batch_size=16, rate=0.02, widest=8)
+    settings = MaskerSettings(
+        "gated", low_area=10.0, high_area=10.0, updates=120, batch_size=16, rate=0.02, widest=8
+    )
     made = masker(network, 32, settings, 0)
     for _ in masker_training(made, network, taught, settings, 0):
         pass
@@ -191,7 +224,9 @@ def test_a_mask_optimised_for_a_picture_finds_the_half_that_the_classifier_reads
             return torch.stack([left, -left], dim=1)
 
     given = torch.full((2, 3, 32, 32), 0.9)
-    found = optimised(LeftHalf(), given, MaskerSettings(low_area=1.0, high_area=1.0, smoothness=0.1), 0, steps=40)
+    found = optimised(
+        LeftHalf(), given, MaskerSettings(low_area=1.0, high_area=1.0, smoothness=0.1), 0, steps=40
+    )
     assert found.shape == (2, 32, 32) and float(found[:, :, :12].mean()) > 3 * float(found[:, :, 20:].mean())
 
 
@@ -203,7 +238,10 @@ def test_budgets_are_equal(arm: str) -> None:
     phases = schedule(arm, SMALL.replace(budget="encoder"))
     assert sum(phase.updates for phase in phases if not phase.frozen) == SMALL.updates
     for task in {task for phase in phases for task in phase.tasks}:
-        assert sum(phase.updates for phase in schedule(arm, SMALL.replace(budget="task")) if task in phase.tasks) == SMALL.updates
+        assert (
+            sum(phase.updates for phase in schedule(arm, SMALL.replace(budget="task")) if task in phase.tasks)
+            == SMALL.updates
+        )
     assert [phase.frozen for phase in phases] == [False, arm.endswith("_frozen")][-len(phases) :]
     first = {"classify": "classify", "segment": "segment", "detect": "detect"}.get(arm.split("_")[0])
     assert first is None or phases[0].tasks[0] == first
@@ -215,7 +253,9 @@ def taught(config: LearnedSalienceConfig = SMALL, seed: int = 0) -> materials.Ma
     return materials.shared(config, config.scenes, seed, "taught")
 
 
-def finished(arm: str, config: LearnedSalienceConfig = SMALL, tested: materials.Material | None = None) -> Learner:
+def finished(
+    arm: str, config: LearnedSalienceConfig = SMALL, tested: materials.Material | None = None
+) -> Learner:
     material = taught(config)
     learner = Learner(config, arm, material, 4, 0)
     for _ in learner.lessons(tested or material):
@@ -247,7 +287,10 @@ def test_a_frozen_encoder_stays_and_forgets_nothing() -> None:
 def test_what_is_tested_with_changes_no_weight() -> None:
     others = materials.shared(SMALL, 20, 5, "tested")
     one, other = finished("classify_first"), finished("classify_first", tested=others)
-    assert all(torch.equal(value, other.network.state_dict()[name]) for name, value in one.network.state_dict().items())
+    assert all(
+        torch.equal(value, other.network.state_dict()[name])
+        for name, value in one.network.state_dict().items()
+    )
     assert one.first != other.first
 
 
@@ -255,7 +298,13 @@ def test_outline_pixels_teach_nothing() -> None:
     given = taught()
     masks = given.masks.clone()
     masks[:, :, :16] = OUTLINE
-    learner = Learner(SMALL, "segment_only", materials.Material(given.pictures, given.swapped, given.labels, masks, given.boxes), 4, 0)
+    learner = Learner(
+        SMALL,
+        "segment_only",
+        materials.Material(given.pictures, given.swapped, given.labels, masks, given.boxes),
+        4,
+        0,
+    )
     logits = torch.from_numpy(learner.predicted(given.pictures[:8]))[:, :, 16:]
     by_hand = nn.functional.binary_cross_entropy_with_logits(logits, given.masks[:8, :, 16:].float())
     torch.testing.assert_close(learner._loss(torch.arange(8), ("segment",)), by_hand)
@@ -307,7 +356,9 @@ def test_a_mask_that_knows_the_class_leaks_and_one_that_does_not_does_not() -> N
     telling = shapes.copy()
     for index, label in enumerate(labels):
         telling[index, 4 * label : 4 * label + 4] += 0.5
-    told, untold = (leak(torch.from_numpy(masks), torch.from_numpy(labels), 4, 0) for masks in (telling, shapes))
+    told, untold = (
+        leak(torch.from_numpy(masks), torch.from_numpy(labels), 4, 0) for masks in (telling, shapes)
+    )
     assert told > 0.65 and abs(untold) < 0.1
     assert abs(leak(torch.ones(600, 16, 16), torch.from_numpy(labels), 4, 0)) < 0.1
 
@@ -318,7 +369,9 @@ def test_a_mask_that_knows_the_class_leaks_and_one_that_does_not_does_not() -> N
 def test_every_arm_has_a_role_and_every_experiment_its_arms() -> None:
     assert set(ROLES) == set(ARMS)
     for experiment in EXPERIMENTS:
-        two, every = (set(arms(LearnedSalienceConfig(experiment=experiment, arms=which))) for which in ("two", "all"))
+        two, every = (
+            set(arms(LearnedSalienceConfig(experiment=experiment, arms=which))) for which in ("two", "all")
+        )
         assert two < every <= set(ARMS)
     assert all(measures(LearnedSalienceConfig(experiment="all", arms="all"), arm) for arm in ARMS)
     textures = LearnedSalienceConfig(label="texture")
@@ -335,9 +388,13 @@ def test_every_arm_has_a_role_and_every_experiment_its_arms() -> None:
         ({"rho": 0.6}, {"cause", "cause_tag", "skips_help", "gates_help", "segment_first_helps_task"}),
     ],
 )
-def test_a_run_decides_no_claim_that_takes_other_settings_for_granted(settings: dict, silent: set[str]) -> None:
+def test_a_run_decides_no_claim_that_takes_other_settings_for_granted(
+    settings: dict, silent: set[str]
+) -> None:
     config = LearnedSalienceConfig(experiment="all", arms="all", label="texture", **settings)
-    columns = {f"{arm}_{measure}": np.linspace(0, 1, 4) for arm in arms(config) for measure in measures(config, arm)}
+    columns = {
+        f"{arm}_{measure}": np.linspace(0, 1, 4) for arm in arms(config) for measure in measures(config, arm)
+    }
     told = {verdict.claim.name for verdict in runs.decided(subject, config, columns)}
     assert told == {claim.name for claim in subject.claims} - silent
 
@@ -355,7 +412,9 @@ def test_a_run_is_as_long_as_its_stages_and_shows_a_scene_at_its_end() -> None:
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_nothing_is_learned_from_what_is_tested(experiment: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With other test scenes every curve, which is all that training leads to, stays what it was to the last bit; only the exam differs."""
+    """With other test scenes every curve, which is all that training leads to, stays
+    what it was to the last bit; only the exam differs.
+    """
     config = SMALL.replace(experiment=experiment)
     films = [list(run(config, (0,)))]
     given = materials.generated
@@ -372,28 +431,36 @@ def test_nothing_is_learned_from_what_is_tested(experiment: str, monkeypatch: py
 
 @cache
 def few_pets() -> data.Dataset:
-    """Pictures of noise with masks of rectangles in an outline, of the size and with the values of Oxford-IIIT Pet."""
+    """Pictures of noise with masks of rectangles in an outline, of the size and with
+    the values of Oxford-IIIT Pet.
+    """
     draws = numpy_stream(0, "pets of a test")
     parts = []
     for count in (40, 24):
         masks = np.zeros((count, 64, 64), np.uint8)
         masks[:, 10:40, 20:50], masks[:, 12:38, 22:48] = data.OUTLINE, 1
         images = draws.integers(0, 256, (count, 3, 64, 64)).astype(np.uint8)
-        parts.append(data.Images(images, draws.integers(0, 37, count), data.CATALOGUE["oxford_pets"].classes, masks))
+        parts.append(
+            data.Images(images, draws.integers(0, 37, count), data.CATALOGUE["oxford_pets"].classes, masks)
+        )
     return data.Dataset("oxford_pets", *parts, "made by a test")
 
 
 def test_pets_go_the_same_way_without_a_known_cause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data, "load", lambda name: few_pets())
     config = SMALL.replace(experiment="all", dataset="oxford_pets", batch_size=4)
-    taught, held, tested = (materials.pets(config, 60, 3, part) for part in ("taught", "validation", "tested"))
+    taught, held, tested = (
+        materials.pets(config, 60, 3, part) for part in ("taught", "validation", "tested")
+    )
     assert (len(taught.labels), len(held.labels)) == (30, 10)
     for one, other in ((taught, held), (taught, tested), (held, tested)):
         assert not (one.pictures[:, None] == other.pictures).all((2, 3, 4)).any()
     assert torch.equal(taught.boxes[0], torch.tensor([12, 22, 38, 48]) / 64)
     found = metrics(config, list(run(config, (0,))))
     assert found["truth_mass"] == 1 and "gated_tag" not in found and found["truth_box_found"] == 1
-    assert all(np.isfinite(values).all() for values in found.values()) and 0 <= found["segment_first_iou"] <= 1
+    assert (
+        all(np.isfinite(values).all() for values in found.values()) and 0 <= found["segment_first_iou"] <= 1
+    )
 
 
 def test_maps_are_judged_on_means_of_what_was_explained_so_far() -> None:
@@ -409,4 +476,7 @@ def test_maps_are_judged_on_means_of_what_was_explained_so_far() -> None:
     faithful = measured[:, names.index("insertion")] - measured[:, names.index("deletion")]
     assert measured[:, names.index("faithful")] == pytest.approx(faithful, abs=1e-6)
     control = film[-1].measured[0, ARMS.index("random")]
-    assert abs(control[names.index("faithful")]) < 0.2 and set(arms(config)) - set(MAPS) == {"classifier", "second"}
+    assert abs(control[names.index("faithful")]) < 0.2 and set(arms(config)) - set(MAPS) == {
+        "classifier",
+        "second",
+    }

@@ -33,14 +33,23 @@ def scene_pictures(count: int = 40, rho: float = 0.25) -> tuple[scenes.Scenes, n
 
 def test_every_masker_and_the_segmenter_ship() -> None:
     assert shipped.offered() == ("scenes/0", "scenes-tagged/0", "scenes-texture/0", "cifar10/0")
-    assert {"scenes_unet/0"} <= set(checkpoints.names("segmenter")) and not set(checkpoints.names("masker")) & set(checkpoints.names())
+    assert {"scenes_unet/0"} <= set(checkpoints.names("segmenter")) and not set(
+        checkpoints.names("masker")
+    ) & set(checkpoints.names())
 
 
-@pytest.mark.parametrize("name", [name for name in checkpoints.names(None) if name not in checkpoints.names()])
+@pytest.mark.parametrize(
+    "name", [name for name in checkpoints.names(None) if name not in checkpoints.names()]
+)
 def test_what_is_no_classifier_is_small_and_says_how_it_was_made(name: str) -> None:
-    card = checkpoints.read_card(checkpoints.FOLDER / name, name, ("architecture", "arguments", "kind", "metrics", "data"))
+    card = checkpoints.read_card(
+        checkpoints.FOLDER / name, name, ("architecture", "arguments", "kind", "metrics", "data")
+    )
     assert (checkpoints.FOLDER / name / "weights.safetensors").stat().st_size <= 2e6
-    assert card["command"] == f"python -m mlcv_explore train {name.split('/')[0]} --seed {name.split('/')[1]}" and card["metrics"]
+    assert (
+        card["command"] == f"python -m mlcv_explore train {name.split('/')[0]} --seed {name.split('/')[1]}"
+        and card["metrics"]
+    )
 
 
 @pytest.mark.parametrize("classifier", shipped.offered())
@@ -59,7 +68,10 @@ def test_one_pass_gives_the_classifiers_own_answer(classifier: str) -> None:
 def test_a_larger_area_weight_makes_a_smaller_mask(classifier: str) -> None:
     network, model = shipped.load(classifier)
     _, pictures = scene_pictures()
-    areas = [np.mean([shipped.look(network, model, picture, weight).mask.mean() for picture in pictures]) for weight in (0.5, 2.0, 8.0, 20.0)]
+    areas = [
+        np.mean([shipped.look(network, model, picture, weight).mask.mean() for picture in pictures])
+        for weight in (0.5, 2.0, 8.0, 20.0)
+    ]
     assert all(np.diff(areas) < 0) and areas[0] > 1.5 * areas[-1]
 
 
@@ -82,9 +94,13 @@ def test_the_segmenter_finds_objects() -> None:
 
 def test_a_picture_of_another_size_and_a_classifier_without_masker_are_refused_in_a_sentence() -> None:
     network, model = shipped.load("scenes/0")
-    with pytest.raises(CheckpointError, match=r"scenes/0 needs pictures of shape \(3, 32, 32\), got \(3, 64, 64\)\."):
+    with pytest.raises(
+        CheckpointError, match=r"scenes/0 needs pictures of shape \(3, 32, 32\), got \(3, 64, 64\)\."
+    ):
         shipped.look(network, model, np.zeros((3, 64, 64), np.float32), 4.0)
-    with pytest.raises(CheckpointError, match="No masker was taught by 'resnet18'; there are maskers of scenes/0"):
+    with pytest.raises(
+        CheckpointError, match="No masker was taught by 'resnet18'; there are maskers of scenes/0"
+    ):
         shipped.load("resnet18")
 
 
@@ -98,7 +114,18 @@ def test_a_masker_of_other_weights_is_refused(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_masker_is_made_again_by_its_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["train", "scenes_masker_honest", "--seed", "1", "--updates", "10", "--batch_size", "4", "--out", str(tmp_path)]
+    command = [
+        "train",
+        "scenes_masker_honest",
+        "--seed",
+        "1",
+        "--updates",
+        "10",
+        "--batch_size",
+        "4",
+        "--out",
+        str(tmp_path),
+    ]
     assert main([*command, "--widest", "4"]) == 0
     assert "scenes_masker_honest/1: answer kept 0." in capsys.readouterr().out
     assert (tmp_path / "scenes_masker_honest" / "1" / "card.json").exists()
@@ -112,8 +139,19 @@ def test_a_masker_is_made_again_by_its_command(tmp_path: Path, capsys: pytest.Ca
 def test_a_scene_shows_answer_masks_boxes_and_the_known_cause() -> None:
     app = opened(source="Scene", scene="3")
     said = words(app)
-    assert not app.exception and not app.warning and app.selectbox(key="learned_salience-model").value == "scenes/0"
-    for name in ("Learned salience", "The gates themselves", "Gradient salience", "Boxes", "of what is kept", "of what is left"):
+    assert (
+        not app.exception
+        and not app.warning
+        and app.selectbox(key="learned_salience-model").value == "scenes/0"
+    )
+    for name in (
+        "Learned salience",
+        "The gates themselves",
+        "Gradient salience",
+        "Boxes",
+        "of what is kept",
+        "of what is left",
+    ):
         assert name in said or name in str([bar.text for bar in app.get("progress")]), name
     told = str(app.table[0].value)
     assert "An even map" in told and "Segmenter, taught by masks" in told
@@ -123,7 +161,9 @@ def test_an_uploaded_photograph_is_looked_at_and_garbage_is_refused() -> None:
     app = opened(source="Upload", model="cifar10/0")
     photograph = images.png(np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8))
     app.get("file_uploader")[0].upload("mine.png", photograph, "image/png").run()
-    assert not app.exception and "Learned salience" in words(app) and "of the learned salience" not in words(app)
+    assert (
+        not app.exception and "Learned salience" in words(app) and "of the learned salience" not in words(app)
+    )
     app.get("file_uploader")[0].upload("bad.png", b"not a picture", "image/png").run()
     assert not app.exception and "Learned salience" not in words(app) and app.error
 
@@ -144,7 +184,9 @@ def test_a_mask_that_names_no_place_says_so(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_link_with_a_model_that_is_not_offered_is_told() -> None:
     app = opened(act="Read", model="scenes/1", wanted="99")
     said = words(app)
-    assert "model must be one of the 4 offered" in said and "wanted must be between 0.5 and 20, got 99" in said
+    assert (
+        "model must be one of the 4 offered" in said and "wanted must be between 0.5 and 20, got 99" in said
+    )
 
 
 # --- pictures and tables
@@ -152,7 +194,9 @@ def test_a_link_with_a_model_that_is_not_offered_is_told() -> None:
 
 def test_boxes_are_drawn_as_outlines_in_their_roles_colours() -> None:
     picture = np.full((20, 20, 3), 7, np.uint8)
-    drawn = images.boxed(picture, {"other": (0, 0, 20, 20), "idea": (5, 6, 15, 18)}, PALETTES["light"], width=1)
+    drawn = images.boxed(
+        picture, {"other": (0, 0, 20, 20), "idea": (5, 6, 15, 18)}, PALETTES["light"], width=1
+    )
     changed = (drawn != 7).any(-1)
     wanted = np.zeros((20, 20), bool)
     wanted[[0, 19]] = wanted[:, [0, 19]] = True
@@ -166,11 +210,22 @@ def test_boxes_are_drawn_as_outlines_in_their_roles_colours() -> None:
 def test_tables_are_sorted_and_paired() -> None:
     rows = [
         {"claim": "honest", "arm": arm, "seed": seed, "measure": measure, "value": value + seed}
-        for arm, measure, value in (("gated", "mass", 3.0), ("gradcam", "mass", 1.0), ("none", "mass", 5.0), ("gated", "tag", 0.0))
+        for arm, measure, value in (
+            ("gated", "mass", 3.0),
+            ("gradcam", "mass", 1.0),
+            ("none", "mass", 5.0),
+            ("gated", "tag", 0.0),
+        )
         for seed in (1, 0)
     ]
     lines = tables.table(rows, "honest", ("mass", "tag"))
-    assert [line.arm for line in lines] == ["none", "gated", "gradcam"] and set(lines[1].measures) == {"mass", "tag"} and len(lines[0].measures) == 1
-    assert lines[0].measures["mass"].mean == 5.5 and tables.column(rows, "honest", "gated", "mass").tolist() == [3.0, 4.0]
+    assert (
+        [line.arm for line in lines] == ["none", "gated", "gradcam"]
+        and set(lines[1].measures) == {"mass", "tag"}
+        and len(lines[0].measures) == 1
+    )
+    assert lines[0].measures["mass"].mean == 5.5 and tables.column(
+        rows, "honest", "gated", "mass"
+    ).tolist() == [3.0, 4.0]
     apart = tables.difference(rows, "honest", "gated", "gradcam", "mass")
     assert (apart.low, apart.mean, apart.high, apart.n) == (2.0, 2.0, 2.0, 2)

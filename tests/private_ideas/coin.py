@@ -22,7 +22,9 @@ from mlcv_explore.statistics import Claim
 
 
 class CoinConfig(Config):
-    bend: float = setting(0.2, "Bend", low=0.0, high=0.5, step=0.01, help="How far the coin leans to heads, in 100 % steps.")
+    bend: float = setting(
+        0.2, "Bend", low=0.0, high=0.5, step=0.01, help="How far the coin leans to heads, in 100 % steps."
+    )
     tosses: int = setting(200, "Tosses a step", low=1, high=10_000)
     steps: int = setting(5, "Steps", low=1, high=200)
     thumb_side: str = setting("left", "Thumb", choices=("left", "right"), more=True)
@@ -65,8 +67,24 @@ idea = Idea(
     run=run,
     metrics=metrics,
     claims=(
-        Claim("bent_wins", "A bent coin comes up heads at least 10 points more often.", "heads", "points", "greater", 0.1, (("bent", "fair"),)),
-        Claim("a_trace_ties", "A coin bent by a hair ties with a fair one.", "heads", "points", "equal", 0.05, (("hair", "fair"),)),
+        Claim(
+            "bent_wins",
+            "A bent coin comes up heads at least 10 points more often.",
+            "heads",
+            "points",
+            "greater",
+            0.1,
+            (("bent", "fair"),),
+        ),
+        Claim(
+            "a_trace_ties",
+            "A coin bent by a hair ties with a fair one.",
+            "heads",
+            "points",
+            "equal",
+            0.05,
+            (("hair", "fair"),),
+        ),
     ),
     quick=CoinConfig(tosses=10, steps=3),
     picture=picture,

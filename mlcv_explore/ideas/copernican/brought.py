@@ -1,4 +1,6 @@
-"""Curves that readers bring as a CSV file. What comes from outside is checked; nothing of it is trusted, and no file is written."""
+"""Curves that readers bring as a CSV file. What comes from outside is checked; nothing
+of it is trusted, and no file is written.
+"""
 
 import re
 import threading
@@ -21,7 +23,9 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf(inity)
 
 
 class BadCurve(ValueError):
-    """A file that is refused. The text is one sentence: the file, which rule it breaks, and the value."""
+    """A file that is refused. The text is one sentence: the file, which rule it breaks,
+    and the value.
+    """
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,14 +39,19 @@ class Brought:
 
 
 def read(content: bytes, name: str) -> Brought:
-    """The curve in a CSV file: two columns x, y, or one column y; a header may stand above.
+    """The curve in a CSV file: two columns x, y, or one column y; a header may stand
+    above.
 
-    Columns are parted by commas, semicolons, tabs or blanks; with semicolons, tabs or blanks, a comma is a decimal comma. A curve that ends lower
-    than it began is a loss, and its importance is how far it has fallen; one that rises is its own importance. Raises BadCurve.
+    Columns are parted by commas, semicolons, tabs or blanks; with semicolons, tabs or
+    blanks, a comma is a decimal comma. A curve that ends lower than it began is a loss,
+    and its importance is how far it has fallen; one that rises is its own importance.
+    Raises BadCurve.
     """
     called = uploads.shown_name(name)
     if len(content) > MOST_BYTES:
-        raise BadCurve(f"{called} must be at most {MOST_BYTES >> 20} MB, got {len(content) / (1 << 20):.1f} MB.")
+        raise BadCurve(
+            f"{called} must be at most {MOST_BYTES >> 20} MB, got {len(content) / (1 << 20):.1f} MB."
+        )
     with _reading:
         return _read(content, called)
 
@@ -50,7 +59,9 @@ def read(content: bytes, name: str) -> Brought:
 def _read(content: bytes, called: str) -> Brought:
     lines = _lines(content, called)
     separator = _separator(lines)
-    header = int(len(lines) > 1 and not any(NUMBER.fullmatch(part) for part in _parts(lines[0][1], separator)))
+    header = int(
+        len(lines) > 1 and not any(NUMBER.fullmatch(part) for part in _parts(lines[0][1], separator))
+    )
     table = _table(lines[header:], separator, called)
     if len(table) < FEWEST_ROWS:
         raise BadCurve(f"{called} must have at least {FEWEST_ROWS} rows of numbers, got {len(table)}.")
@@ -62,7 +73,10 @@ def _read(content: bytes, called: str) -> Brought:
     if len(falls):
         place = int(falls[0])
         rule = "repeats" if x[place + 1] == x[place] else "falls from"
-        raise BadCurve(f"{called} must have a rising x: in line {rows[place + 1]} it {rule} {x[place]:g}, got {x[place + 1]:g}.")
+        raise BadCurve(
+            f"{called} must have a rising x: in line {rows[place + 1]} it {rule} {x[place]:g}, got"
+            f" {x[place + 1]:g}."
+        )
     importance, said = _importance(y, rows, called)
     notes += said
     if len(x) > MOST_ROWS:
@@ -81,7 +95,10 @@ def _lines(content: bytes, called: str) -> list[tuple[int, str]]:
         raise BadCurve(f"{called} must be a text file in UTF-8, got bytes that are none.") from None
     if "\0" in text:
         raise BadCurve(f"{called} must be a text file, got binary data.")
-    lines = [(number, line.strip().replace('"', "")) for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1)]
+    lines = [
+        (number, line.strip().replace('"', ""))
+        for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1)
+    ]
     lines = [(number, line) for number, line in lines if line]
     if not lines:
         raise BadCurve(f"{called} must hold numbers, got an empty file.")
@@ -89,9 +106,14 @@ def _lines(content: bytes, called: str) -> list[tuple[int, str]]:
 
 
 def _separator(lines: list[tuple[int, str]]) -> str:
-    """What parts the columns, by the last line, which is no header: ";", a tab, "," or " "."""
+    """What parts the columns, by the last line, which is no header: ";", a tab, "," or
+    " ".
+    """
     last = lines[-1][1]
-    return next((each for each in (";", "\t") if each in last), "," if "," in last and " " not in last.replace(", ", ",") else " ")
+    return next(
+        (each for each in (";", "\t") if each in last),
+        "," if "," in last and " " not in last.replace(", ", ",") else " ",
+    )
 
 
 def _parts(line: str, separator: str) -> list[str]:
@@ -100,7 +122,9 @@ def _parts(line: str, separator: str) -> list[str]:
 
 
 def _table(lines: list[tuple[int, str]], separator: str, called: str) -> np.ndarray:
-    """The numbers, (n, 1) or (n, 2), finite. One pass in C; where that fails, the first line at fault is looked for."""
+    """The numbers, (n, 1) or (n, 2), finite. One pass in C; where that fails, the first
+    line at fault is looked for.
+    """
     if not lines:
         raise BadCurve(f"{called} must have at least {FEWEST_ROWS} rows of numbers, got 0.")
     texts = (line if separator == "," else line.replace(",", ".") for _, line in lines)
@@ -119,9 +143,16 @@ def _fault(lines: list[tuple[int, str]], separator: str, called: str) -> str:
     for number, line in lines:
         parts = _parts(line[:LONGEST_LINE], separator)
         if len(line) > LONGEST_LINE:
-            return f"{called} must have lines of at most {LONGEST_LINE} characters: line {number} has {len(line):,}."
+            return (
+                f"{called} must have lines of at most {LONGEST_LINE} characters: line {number} has"
+                f" {len(line):,}."
+            )
         if len(parts) > MOST_COLUMNS or len(parts) != width:
-            rule = f"the {width} of the first line" if width <= MOST_COLUMNS else "one column y or two columns x, y"
+            rule = (
+                f"the {width} of the first line"
+                if width <= MOST_COLUMNS
+                else "one column y or two columns x, y"
+            )
             return f"{called} must have {rule}: line {number} has {len(parts)} columns."
         for part in parts:
             shown = uploads.shown_name(part.replace("/", " ").replace("\\", " ")) if part else "nothing"
@@ -136,15 +167,25 @@ def _importance(y: np.ndarray, rows: list[int], called: str) -> tuple[np.ndarray
     """Importance so far, and what was done for it."""
     if y[-1] < y[0]:
         lowest = np.minimum.accumulate(y)
-        notes = ["It ends lower than it began, so it was taken for a loss: its importance is how far it has fallen so far."]
+        notes = [
+            "It ends lower than it began, so it was taken for a loss: its importance is how far it has fallen"
+            " so far."
+        ]
         if (lowest != y).any():
             notes.append("Where it rises between, the fall so far stays.")
         return y[0] - lowest, notes
     below = np.flatnonzero(y < 0)
     if len(below):
         place = int(below[0])
-        raise BadCurve(f"{called} must have a past of 0 or more: in line {rows[place]} a curve that rises has {y[place]:g}.")
+        raise BadCurve(
+            f"{called} must have a past of 0 or more: in line {rows[place]} a curve that rises has"
+            f" {y[place]:g}."
+        )
     highest = np.maximum.accumulate(y)
     if not highest[-1] > highest[0]:
         raise BadCurve(f"{called} must grow or fall: all its values are {y[0]:g}.")
-    return highest, ["Where it falls, the most it had reached stays."] if any(after < before for before, after in pairwise(y)) else []
+    return highest, (
+        ["Where it falls, the most it had reached stays."]
+        if any(after < before for before, after in pairwise(y))
+        else []
+    )

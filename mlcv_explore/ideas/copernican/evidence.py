@@ -1,6 +1,8 @@
-"""What the Answer act shows beyond the claims, from the rows of a study: numbers only, no training.
+"""What the Answer act shows beyond the claims, from the rows of a study: numbers only,
+no training.
 
-A row is a dict of claim, arm, the settings that vary (text), seed, measure and value (None where it is undefined).
+A row is a dict of claim, arm, the settings that vary (text), seed, measure and value
+(None where it is undefined).
 """
 
 import math
@@ -20,7 +22,8 @@ from mlcv_explore.statistics import Interval, resampled_interval
 Row = Mapping[str, Any]
 ROUNDING = 1e-6  # of what was kept in single precision
 TRAIN, TEST = 2, 1  # parts of a sub-sample, as `resampled` has them
-CONSTRUCTED = {("epochs", "time"), *((kind, "importance") for kind in ("curves", *KINDS[:5]))}  # the stop is uniform in what is predicted
+# the stop is uniform in what is predicted
+CONSTRUCTED = {("epochs", "time"), *((kind, "importance") for kind in ("curves", *KINDS[:5]))}
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,8 @@ class Contest:
     kind: str
     stops: str
     scores: Mapping[str, Interval]  # method → score
-    beaten: tuple[str, ...]  # the rivals whose score is surely higher than Gott's, Bonferroni over all of these comparisons
+    # the rivals whose score is surely higher than Gott's, Bonferroni over all of these comparisons
+    beaten: tuple[str, ...]
     lost: tuple[str, ...]  # those whose score is surely lower
 
 
@@ -55,7 +59,8 @@ class Reasons:
     doubled: int  # of those beaten, against always doubling
     lost: int
     covered: Interval  # at any step, five kinds
-    alone: Mapping[str, Interval]  # fit → score of Gott's interval minus that of the fit, at steps that still improve, five kinds
+    # fit → score of Gott's interval minus that of the fit, at steps that still improve, five kinds
+    alone: Mapping[str, Interval]
     improving: Interval  # score of Gott's interval there
     nothing: float  # score of an interval that says nothing
     gap: Interval  # score of Gott's interval minus that of quantiles of other curves, at any step
@@ -69,7 +74,10 @@ def _tables(rows: Sequence[Row]) -> dict[tuple[str, str, str], np.ndarray]:
     for row in rows:
         value = np.nan if row["value"] is None else row["value"]
         found.setdefault((row["claim"], row["arm"], row["measure"]), {})[row["seed"]] = value
-    return {name: np.array([values[seed] for seed in sorted(values)], dtype=float) for name, values in found.items()}
+    return {
+        name: np.array([values[seed] for seed in sorted(values)], dtype=float)
+        for name, values in found.items()
+    }
 
 
 def interval(values: np.ndarray, level: float = 0.95) -> Interval:
@@ -86,7 +94,9 @@ def covers(rows: Sequence[Row]) -> list[Cover]:
             arm = f"{kind}_{stops}_copernican"
             asked = tables["curves", arm, "coverage"]
             missed = 1 - asked.mean()
-            over = min(1.0, float(tables["curves", arm, "over"].mean() / missed)) if missed > ROUNDING else 0.0
+            over = (
+                min(1.0, float(tables["curves", arm, "over"].mean() / missed)) if missed > ROUNDING else 0.0
+            )
             half = interval(tables["curves", f"{kind}_{stops}_half", "coverage"])
             found.append(Cover(kind, stops, interval(asked), half, over, (kind, stops) in CONSTRUCTED))
     return found
@@ -96,20 +106,38 @@ def contests(rows: Sequence[Row]) -> list[Contest]:
     """Every kind at every kind of stop against every rival; the oracle is no rival."""
     tables = _tables(rows)
     places = [(kind, stops) for kind in KINDS for stops in STOPS]
-    rivals = {kind: [method for method in METHODS if applies(kind, method) and method not in ("copernican", "oracle")] for kind in KINDS}
+    rivals = {
+        kind: [
+            method for method in METHODS if applies(kind, method) and method not in ("copernican", "oracle")
+        ]
+        for kind in KINDS
+    }
     count = sum(len(rivals[kind]) for kind, _ in places)
     found = []
     for kind, stops in places:
-        scores = {method: tables["curves", f"{kind}_{stops}_{method}", "score"] for method in METHODS if applies(kind, method)}
-        apart = {method: interval(scores["copernican"] - scores[method], 1 - 0.05 / count) for method in rivals[kind]}
+        scores = {
+            method: tables["curves", f"{kind}_{stops}_{method}", "score"]
+            for method in METHODS
+            if applies(kind, method)
+        }
+        apart = {
+            method: interval(scores["copernican"] - scores[method], 1 - 0.05 / count)
+            for method in rivals[kind]
+        }
         beaten = tuple(method for method, item in apart.items() if item.high < 0)
         lost = tuple(method for method, item in apart.items() if item.low > 0)
-        found.append(Contest(kind, stops, {method: interval(values) for method, values in scores.items()}, beaten, lost))
+        found.append(
+            Contest(
+                kind, stops, {method: interval(values) for method, values in scores.items()}, beaten, lost
+            )
+        )
     return found
 
 
 def regrets(rows: Sequence[Row]) -> dict[str, dict[str, tuple[Interval, Interval, float]]]:
-    """Learner → rule → regret, regret of the Copernican rule minus it, and fits spent on a problem; fractions."""
+    """Learner → rule → regret, regret of the Copernican rule minus it, and fits spent
+    on a problem; fractions.
+    """
     tables = _tables(rows)
     found: dict[str, dict[str, tuple[Interval, Interval, float]]] = {}
     for learner in LEARNERS:
@@ -123,24 +151,33 @@ def regrets(rows: Sequence[Row]) -> dict[str, dict[str, tuple[Interval, Interval
 
 
 def lives(rows: Sequence[Row]) -> dict[tuple[str, str], Interval]:
-    """(law, inspection) → share of simulated lives that the interval covers; seeds are independent here, but for one rule the same interval is
-    used."""
+    """(law, inspection) → share of simulated lives that the interval covers; seeds are
+    independent here, but for one rule the same interval is used.
+    """
     tables = _tables(rows)
     return {(law, way): interval(tables["lives", f"lives_{law}_{way}", "coverage"]) for law, way in LIVES}
 
 
 def censored(rows: Sequence[Row]) -> float:
-    """Share of the runs whose best epoch was of no use: the last of the budget, or before anything was learned."""
+    """Share of the runs whose best epoch was of no use: the last of the budget, or
+    before anything was learned.
+    """
     return float(_tables(rows)["curves", "epochs", "censored"].mean())
 
 
 def reasons(rows: Sequence[Row]) -> Reasons:
     """What the answer to "why use this?" rests on."""
-    tables, found = _tables(rows), [item for item in contests(rows) if (item.kind, item.stops) not in CONSTRUCTED]
+    tables, found = (
+        _tables(rows),
+        [item for item in contests(rows) if (item.kind, item.stops) not in CONSTRUCTED],
+    )
     learned = regrets(rows)
     cells = sum(len(item.scores) - 2 for item in found)
     scores = [tables["curves", f"curves_time_{method}", "score"] for method in ("copernican", "quantiles")]
-    at_work = {method: tables["curves", f"curves_improving_{method}", "score"] for method in ("copernican", *FITS[:2])}
+    at_work = {
+        method: tables["curves", f"curves_improving_{method}", "score"]
+        for method in ("copernican", *FITS[:2])
+    }
     return Reasons(
         cells,
         sum(len(item.beaten) for item in found),

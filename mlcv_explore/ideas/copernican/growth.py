@@ -1,7 +1,10 @@
-"""Real curves that grow to an end: boosting, training, principal components, importances of features, t-SNE, and epochs until the best.
+"""Real curves that grow to an end: boosting, training, principal components,
+importances of features, t-SNE, and epochs until the best.
 
-Every curve is of scikit-learn's bundled data, a sub-sample and hyper-parameters drawn anew for each. Two thirds of a sub-sample train, one third is
-held out. What is predicted at a step is the importance still to come until the curve's own end, which is its last gain.
+Every curve is of scikit-learn's bundled data, a sub-sample and hyper-parameters drawn
+anew for each. Two thirds of a sub-sample train, one third is held out. What is
+predicted at a step is the importance still to come until the curve's own end, which is
+its last gain.
 """
 
 from collections.abc import Callable
@@ -24,10 +27,14 @@ TRIES = 20  # draws for each curve wanted, before a kind is given up
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """Importance so far at every step; T steps, two or more, and the last brought something."""
+    """Importance so far at every step; T steps, two or more, and the last brought
+    something.
+    """
 
     importance: np.ndarray  # (T + 1,) float64, from 0, never falling
-    signal: np.ndarray  # (T + 1,) what has been gained so far, from 0, never falling: the importance, or the fall of the validation loss
+    # (T + 1,) what has been gained so far, from 0, never falling: the importance, or the fall of
+    # the validation loss
+    signal: np.ndarray
     horizon: int  # steps that are known beforehand to be the last: rounds, columns
 
 
@@ -35,7 +42,8 @@ class Curve:
 class Table:
     """One of the bundled data sets."""
 
-    columns: np.ndarray  # (n, d) float64 of mean 0 and deviation 1: each column, or in digits all pixels together
+    # (n, d) float64 of mean 0 and deviation 1: each column, or in digits all pixels together
+    columns: np.ndarray
     target: np.ndarray  # (n,) int64 classes, or float64 of mean 0 and deviation 1
     classes: int  # 0 where the target is a number
 
@@ -49,13 +57,14 @@ def table(name: str) -> Table:
     if name == "diabetes":
         return Table((raw - raw.mean(0)) / raw.std(0), (target - target.mean()) / target.std(), 0)
     centred = raw - raw.mean(0)
-    scale = centred.std() if name == "digits" else centred.std(0)  # a pixel that is hardly ever inked must not count like the others
+    # a pixel that is hardly ever inked must not count like the others
+    scale = centred.std() if name == "digits" else centred.std(0)
     return Table(centred / scale, target.astype(np.int64), int(target.max()) + 1)
 
 
 def curves(kind: str, count: int, rounds: int, luck: np.random.Generator) -> tuple[list[Curve], int]:
-    """`count` curves of a kind, and how many draws were not used: those without any growth, and for "epochs" those whose best epoch is the budget's
-    last.
+    """`count` curves of a kind, and how many draws were not used: those without any
+    growth, and for "epochs" those whose best epoch is the budget's last.
 
     Raises FloatingPointError with a sentence when too few draws can be used.
     """
@@ -67,19 +76,26 @@ def curves(kind: str, count: int, rounds: int, luck: np.random.Generator) -> tup
         else:
             made.append(curve)
         if unused > TRIES * count:
-            raise FloatingPointError(f"Of {unused + len(made)} curves of the kind {kind} only {len(made)} could be used: more rounds may help.")
+            raise FloatingPointError(
+                f"Of {unused + len(made)} curves of the kind {kind} only {len(made)} could be used: more"
+                " rounds may help."
+            )
     return made, unused
 
 
 def grown(losses: np.ndarray, horizon: int) -> Curve | None:
-    """The curve of what a loss has fallen so far, its running minimum, until its last gain; None when that is not after the first step."""
+    """The curve of what a loss has fallen so far, its running minimum, until its last
+    gain; None when that is not after the first step.
+    """
     fallen = losses[0] - np.minimum.accumulate(losses)
     last = int(np.searchsorted(fallen, fallen[-1]))
     return Curve(fallen[: last + 1], fallen[: last + 1], horizon) if last > 1 else None
 
 
 def cumulated(shares: np.ndarray, horizon: int) -> Curve | None:
-    """The curve of shares added one by one, the largest first; None when fewer than two are above 0."""
+    """The curve of shares added one by one, the largest first; None when fewer than two
+    are above 0.
+    """
     total = np.concatenate([[0.0], np.cumsum(shares[shares > 0])])
     return Curve(total, total, horizon) if len(total) > 2 else None
 
@@ -93,7 +109,9 @@ def sampled(names: tuple[str, ...], luck: np.random.Generator) -> tuple[Table, n
 
 
 def boosting(rounds: int, luck: np.random.Generator) -> Curve | None:
-    """Held-out loss over the rounds of gradient boosting; classes are asked one against the others."""
+    """Held-out loss over the rounds of gradient boosting; classes are asked one against
+    the others.
+    """
     from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
 
     chosen, train, held = sampled(DATA, luck)
@@ -115,12 +133,17 @@ def boosting(rounds: int, luck: np.random.Generator) -> Curve | None:
         return None
     model = GradientBoostingClassifier(**settings).fit(columns[train], target[train])
     chances = [np.full(len(held), share), *(made[:, 1] for made in model.staged_predict_proba(columns[held]))]
-    losses = [-np.log(np.clip(np.where(target[held] == 1, chance, 1 - chance), 1e-9, 1)).mean() for chance in chances]
+    losses = [
+        -np.log(np.clip(np.where(target[held] == 1, chance, 1 - chance), 1e-9, 1)).mean()
+        for chance in chances
+    ]
     return grown(np.array(losses), rounds)
 
 
 def perceptron(rounds: int, luck: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Training and validation loss of a perceptron, (rounds + 1,) each, nats or half squared deviations; the first is that of knowing nothing."""
+    """Training and validation loss of a perceptron, (rounds + 1,) each, nats or half
+    squared deviations; the first is that of knowing nothing.
+    """
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
     chosen, train, held = sampled(DATA, luck)
@@ -153,11 +176,14 @@ def training(rounds: int, luck: np.random.Generator) -> Curve | None:
 
 
 def epochs(rounds: int, luck: np.random.Generator) -> Curve | None:
-    """Epochs until the smoothed validation loss of a perceptron is least; None when that is the last of the budget: the best may come later."""
+    """Epochs until the smoothed validation loss of a perceptron is least; None when
+    that is the last of the budget: the best may come later.
+    """
     losses = perceptron(rounds, luck)[1]
     smooth = np.convolve(np.pad(losses, SMOOTH // 2, mode="edge"), np.full(SMOOTH, 1 / SMOOTH), mode="valid")
     best = int(smooth.argmin())
-    if best < 2 or best >= rounds - SMOOTH // 2:  # at 0 or 1 nothing was learned; near the end the mean has fewer epochs behind it
+    # at 0 or 1 nothing was learned; near the end the mean has fewer epochs behind it
+    if best < 2 or best >= rounds - SMOOTH // 2:
         return None
     fallen = losses[0] - np.minimum.accumulate(losses[: best + 1])
     return Curve(np.arange(best + 1.0), fallen, rounds)
@@ -170,7 +196,9 @@ def variance(_: int, luck: np.random.Generator) -> Curve | None:
 
 
 def spectrum(columns: np.ndarray) -> Curve | None:
-    """The variance that principal components of (n, d) explain one after the other, until 99.9 % of it."""
+    """The variance that principal components of (n, d) explain one after the other,
+    until 99.9 % of it.
+    """
     singular = np.linalg.svd(columns - columns.mean(0), compute_uv=False)
     shares = singular**2 / (singular**2).sum()
     count = int(np.searchsorted(np.cumsum(shares), VARIANCE)) + 1
@@ -202,7 +230,9 @@ def tsne(rounds: int, luck: np.random.Generator) -> Curve | None:
 
 
 def neighbour_chances(columns: np.ndarray, perplexity: float) -> np.ndarray:
-    """Symmetric chances (n, n), sum 1, that two points are neighbours; each point's width is found by bisection on the entropy."""
+    """Symmetric chances (n, n), sum 1, that two points are neighbours; each point's
+    width is found by bisection on the entropy.
+    """
     squares = (columns**2).sum(1)
     distances = np.maximum(squares[:, None] + squares - 2 * columns @ columns.T, 0)
     np.fill_diagonal(distances, np.inf)
@@ -219,8 +249,11 @@ def neighbour_chances(columns: np.ndarray, perplexity: float) -> np.ndarray:
     return np.maximum(joint / joint.sum(), 1e-12)
 
 
-def tsne_losses(columns: np.ndarray, perplexity: float, iterations: int, rate: float, luck: np.random.Generator) -> np.ndarray:
-    """Kullback–Leibler divergences (iterations + 1,), nats, of exact t-SNE in the plane, with momentum and without exaggeration.
+def tsne_losses(
+    columns: np.ndarray, perplexity: float, iterations: int, rate: float, luck: np.random.Generator
+) -> np.ndarray:
+    """Kullback–Leibler divergences (iterations + 1,), nats, of exact t-SNE in the
+    plane, with momentum and without exaggeration.
 
     Source: van der Maaten and Hinton, Visualizing Data using t-SNE, JMLR 9, 2008.
     """

@@ -1,4 +1,6 @@
-"""What one look at one curve says: the cone from the stop, how it turned out, and how it went at the stops before."""
+"""What one look at one curve says: the cone from the stop, how it turned out, and how
+it went at the stops before.
+"""
 
 from dataclasses import dataclass
 
@@ -14,12 +16,16 @@ from mlcv_explore.ideas.copernican.intervals import covers, interval
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """A curve to look at: n points in time, of which the first may be before anything is gained."""
+    """A curve to look at: n points in time, of which the first may be before anything
+    is gained.
+    """
 
     name: str
     x: np.ndarray  # (n,) float64, rising
     importance: np.ndarray  # (n,) float64, 0 or more, never falling
-    curve: Curve  # the same for the laws of stopping: its step t is the point t, or t − 1 where the first point already has something
+    # the same for the laws of stopping: its step t is the point t, or t − 1 where the first point
+    # already has something
+    curve: Curve
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,9 @@ class Look:
 
 
 def examples(film: Film, kind: str) -> list[Seen]:
-    """The curves of a kind that a film keeps, importance as a share of its end, or epochs."""
+    """The curves of a kind that a film keeps, importance as a share of its end, or
+    epochs.
+    """
     frame = next(frame for frame in film if frame.part == kind)
     found = []
     for place in range(SHOWN):
@@ -48,7 +56,15 @@ def examples(film: Film, kind: str) -> list[Seen]:
             continue
         scale = steps if kind == "epochs" else 1
         importance = frame.shown[0, place, : steps + 1].astype(float) * scale
-        found.append(seen(f"{kind} {place + 1}", np.arange(steps + 1.0), importance, horizon, frame.signals[0, place, : steps + 1].astype(float)))
+        found.append(
+            seen(
+                f"{kind} {place + 1}",
+                np.arange(steps + 1.0),
+                importance,
+                horizon,
+                frame.signals[0, place, : steps + 1].astype(float),
+            )
+        )
     return found
 
 
@@ -58,14 +74,18 @@ def of_reader(brought: Brought) -> Seen:
     return seen(brought.name, brought.x[: last + 1], brought.importance[: last + 1], last)
 
 
-def seen(name: str, x: np.ndarray, importance: np.ndarray, horizon: int, signal: np.ndarray | None = None) -> Seen:
+def seen(
+    name: str, x: np.ndarray, importance: np.ndarray, horizon: int, signal: np.ndarray | None = None
+) -> Seen:
     """Points as a curve that begins at 0."""
     grown = importance if importance[0] == 0 else np.concatenate([[0.0], importance])
     return Seen(name, x, importance, Curve(grown, grown if signal is None else signal, horizon))
 
 
 def stop_at(shown: Seen, share: float) -> int:
-    """The point nearest to a share (0…1) of the points at which one can stop: there is a past, and the end is not reached."""
+    """The point nearest to a share (0…1) of the points at which one can stop: there is
+    a past, and the end is not reached.
+    """
     possible = np.flatnonzero((shown.importance > 0) & (shown.importance < shown.importance[-1]))
     if not len(possible):
         return len(shown.x) - 1
@@ -80,11 +100,15 @@ def look(shown: Seen, step: int, confidence: float) -> Look:
     possible = (shown.importance > 0) & (np.arange(len(shown.x)) <= step)
     held = covers(shown.importance[possible], shown.importance[-1] - shown.importance[possible], confidence)
     covered = bool(covers(np.array(past), np.array(future), confidence))
-    return Look(step, past, future, low, high, half_low, half_high, covered, int(possible.sum()), int(held.sum()))
+    return Look(
+        step, past, future, low, high, half_low, half_high, covered, int(possible.sum()), int(held.sum())
+    )
 
 
 def calibration(shown: Seen) -> dict[str, np.ndarray]:
-    """How often the interval covers on this one curve at every level, (LEVELS,), by law of stopping; without the fixed step, which is one stop."""
+    """How often the interval covers on this one curve at every level, (LEVELS,), by law
+    of stopping; without the fixed step, which is one stop.
+    """
     pasts, futures = shown.curve.importance[1:], shown.curve.importance[-1] - shown.curve.importance[1:]
     table = {level: covers(pasts, futures, float(level)) for level in LEVELS}
     found = {}
@@ -102,5 +126,7 @@ def calibrations(film: Film, kind: str) -> dict[str, np.ndarray]:
 
 
 def by_construction(kind: str) -> str:
-    """The law of stopping under which the interval covers a kind whatever the curves are."""
+    """The law of stopping under which the interval covers a kind whatever the curves
+    are.
+    """
     return "time" if kind == KINDS[-1] else "importance"

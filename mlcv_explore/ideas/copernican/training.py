@@ -1,4 +1,6 @@
-"""The run of idea 19: simulated lives, the real curves of every kind, the three learners; a frame each."""
+"""The run of idea 19: simulated lives, the real curves of every kind, the three
+learners; a frame each.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,19 +15,31 @@ from mlcv_explore.seeds import numpy_stream
 
 
 def run(config: CopernicanConfig, seeds: Sequence[int]) -> Iterator[Frame]:
-    """One frame a part, all seeds in each. Every part of a seed has a stream of its own, so that none moves another."""
+    """One frame a part, all seeds in each. Every part of a seed has a stream of its
+    own, so that none moves another.
+    """
     wanted = parts(config)
     for step, part in enumerate(wanted, start=1):
         found = [of_part(config, part, seed, place == 0) for place, seed in enumerate(seeds)]
-        yield Frame(step, len(wanted), part, **{name: np.stack([values[name] for values in found]) for name in found[0]})
+        yield Frame(
+            step,
+            len(wanted),
+            part,
+            **{name: np.stack([values[name] for values in found]) for name in found[0]},
+        )
 
 
 def of_part(config: CopernicanConfig, part: str, seed: int, shown: bool) -> dict[str, np.ndarray]:
-    """What one seed adds to a frame, without the seed axis; its first curves too where `shown` says so."""
+    """What one seed adds to a frame, without the seed axis; its first curves too where
+    `shown` says so.
+    """
     made = empty()
     if part == "lives":
         levels = np.append(LEVELS, config.confidence)
-        found = [coverage(law, way, levels, config.lives, numpy_stream(seed, f"{law} lives inspected by {way}")) for law, way in LIVES]
+        found = [
+            coverage(law, way, levels, config.lives, numpy_stream(seed, f"{law} lives inspected by {way}"))
+            for law, way in LIVES
+        ]
         made["simulated"][:] = found
     elif part in KINDS:
         grown, unused = curves(part, config.curves, config.rounds, numpy_stream(seed, f"curves of {part}"))
@@ -34,7 +48,9 @@ def of_part(config: CopernicanConfig, part: str, seed: int, shown: bool) -> dict
         for place, curve in enumerate(grown[: SHOWN if shown else 0]):
             show(made, place, curve)
     else:
-        made["regret"][:], made["fits"][:] = regrets(part, config.problems, numpy_stream(seed, f"problems of {part}"))
+        made["regret"][:], made["fits"][:] = regrets(
+            part, config.problems, numpy_stream(seed, f"problems of {part}")
+        )
     return made
 
 
@@ -50,7 +66,9 @@ def empty() -> dict[str, np.ndarray]:
         "shown": (SHOWN, LONGEST + 1),
         "signals": (SHOWN, LONGEST + 1),
     }
-    return {name: np.zeros(size, np.float32) for name, size in sizes.items()} | {"lengths": np.zeros((SHOWN, 2), np.int32)}
+    return {name: np.zeros(size, np.float32) for name, size in sizes.items()} | {
+        "lengths": np.zeros((SHOWN, 2), np.int32)
+    }
 
 
 def show(made: dict[str, np.ndarray], place: int, curve: Curve) -> None:

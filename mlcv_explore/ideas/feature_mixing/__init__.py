@@ -3,37 +3,49 @@ Section: Feature space
 Title: Mixing in feature space
 Question: Two images are added inside a network and their labels too. Does that beat training on each alone, and is the soft label all there is to it?
 
-Take the features of two training images at some depth of a network, add λ times the second to the first, F = F_i + λ·F_j, scale the sum of their
-labels to one, y = (y_i + λ·y_j)/(1 + λ), and train what comes after on such pairs. It changes two things at once: the *features* are mixed, and the
-*labels* become soft. The experiment takes them apart: neither, the label alone, the features alone, both.
+Take the features of two training images at some depth of a network, add λ times the
+second to the first, F = F_i + λ·F_j, scale the sum of their labels to one, y = (y_i +
+λ·y_j)/(1 + λ), and train what comes after on such pairs. It changes two things at once:
+the *features* are mixed, and the *labels* become soft. The experiment takes them apart:
+neither, the label alone, the features alone, both.
 
-**What to watch.** The four arms of the 2×2, and label smoothing of the matched strength λ/(1 + λ), which knows nothing of partners. The same images
-seen one by one with the same weights (*separate*) show what seeing more images a step is worth. Accuracy is one thing; the likelihood and the
-calibration of what is said are others, and there the arms come apart.
+**What to watch.** The four arms of the 2×2, and label smoothing of the matched strength
+λ/(1 + λ), which knows nothing of partners. The same images seen one by one with the
+same weights (*separate*) show what seeing more images a step is worth. Accuracy is one
+thing; the likelihood and the calibration of what is said are others, and there the arms
+come apart.
 
-**What it does not show.** That mixing pays with many labels or large networks: there are ten labels a class, and one small network. A share of the
-benefit is told only where the benefit is more than a point. The second experiment, objects pasted through their masks into feature maps, is on
-generated scenes, whose masks are exact.
+**What it does not show.** That mixing pays with many labels or large networks: there
+are ten labels a class, and one small network. A share of the benefit is told only where
+the benefit is more than a point. The second experiment, objects pasted through their
+masks into feature maps, is on generated scenes, whose masks are exact.
 
-**Traps avoided.** The softmax of a one-hot vector gives the true class of ten only 0.23, label smoothing of 0.85, even at λ = 0: so sum-to-one is
-the default and softmax an arm. Before the last layer mixing features merely mixes logits, so depth 2 leaves a hidden layer above it. Several
-partners share one λ, so that more of them is not more mixing. All arms of a seed share split, labelled images, initial weights, order and partners;
-validation chooses, test is touched once.
+**Traps avoided.** The softmax of a one-hot vector gives the true class of ten only
+0.23, label smoothing of 0.85, even at λ = 0: so sum-to-one is the default and softmax
+an arm. Before the last layer mixing features merely mixes logits, so depth 2 leaves a
+hidden layer above it. Several partners share one λ, so that more of them is not more
+mixing. All arms of a seed share split, labelled images, initial weights, order and
+partners; validation chooses, test is touched once.
 
-**Copy-paste.** The object of one scene, through its mask shrunk to the size of the map, into the features of another; labels by what is left to be
-seen of either. A rectangle of the same area is the control, the same paste in the picture itself the rival; a classifier and a detector judge.
+**Copy-paste.** The object of one scene, through its mask shrunk to the size of the map,
+into the features of another; labels by what is left to be seen of either. A rectangle
+of the same area is the control, the same paste in the picture itself the rival; a
+classifier and a detector judge.
 
-**Contrast.** Two views of an image need no change of its pixels: they can be made by jitter of its features, with noise, or with a little of
-another image mixed in.
+**Contrast.** Two views of an image need no change of its pixels: they can be made by
+jitter of its features, with noise, or with a little of another image mixed in.
 
-Source: Verma, Lamb, Beckham et al., Manifold Mixup: Better Representations by Interpolating Hidden States, 2018, https://arxiv.org/abs/1806.05236
+Source: Verma, Lamb, Beckham et al., Manifold Mixup: Better Representations by
+Interpolating Hidden States, 2018, https://arxiv.org/abs/1806.05236
 
-Source: Zhang, Cisse, Dauphin, Lopez-Paz, mixup: Beyond Empirical Risk Minimization, 2017, https://arxiv.org/abs/1710.09412
+Source: Zhang, Cisse, Dauphin, Lopez-Paz, mixup: Beyond Empirical Risk Minimization,
+2017, https://arxiv.org/abs/1710.09412
 
-Source: Ghiasi, Cui, Srinivas et al., Simple Copy-Paste is a Strong Data Augmentation Method for Instance Segmentation, 2020,
-https://arxiv.org/abs/2012.07177
+Source: Ghiasi, Cui, Srinivas et al., Simple Copy-Paste is a Strong Data Augmentation
+Method for Instance Segmentation, 2020, https://arxiv.org/abs/2012.07177
 
-Source: Chen, Kornblith, Norouzi, Hinton, A Simple Framework for Contrastive Learning of Visual Representations, 2020, https://arxiv.org/abs/2002.05709
+Source: Chen, Kornblith, Norouzi, Hinton, A Simple Framework for Contrastive Learning of
+Visual Representations, 2020, https://arxiv.org/abs/2002.05709
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -54,7 +66,15 @@ CORE = ("plain", "soft", "mixed", "both")  # the 2×2: neither, soft label alone
 RIVALS = ("input_mixup", "cutmix", "manifold")
 ARMS = (*CORE, "smoothing", "separate", "scrambled", *RIVALS, "oracle")  # the order of the arm axis A
 COARSE_ARMS = tuple(f"coarse_{arm}" for arm in CORE)
-PASTE_ARMS = ("paste_none", "paste_object", "paste_rectangle", "paste_patch", "paste_image", "paste_scrambled", "paste_oracle")
+PASTE_ARMS = (
+    "paste_none",
+    "paste_object",
+    "paste_rectangle",
+    "paste_patch",
+    "paste_image",
+    "paste_scrambled",
+    "paste_oracle",
+)
 PROBE_ARMS = (
     "probe_pixels", "probe_random", "probe_unjittered", "probe_jitter", "probe_noise", "probe_mixed", "probe_both", "probe_supervised",
 )  # fmt: skip
@@ -67,7 +87,9 @@ PASTE_FRAMES = 5
 
 
 def sizes(dataset: str) -> tuple[int, int, int]:
-    """Training, validation and test pictures: of digits, whose 1,797 are used up, half are for testing."""
+    """Training, validation and test pictures: of digits, whose 1,797 are used up, half
+    are for testing.
+    """
     return (600, 297, 900) if dataset == "digits" else (5000, 1000, 5000)
 
 
@@ -75,28 +97,84 @@ class FeatureMixingConfig(Config):
     """What the reader sets; the defaults are the recorded run."""
 
     experiment: str = setting(
-        "mixing", "Experiment", choices=EXPERIMENTS, help="Features and labels; objects pasted into feature maps; jittered views."
+        "mixing",
+        "Experiment",
+        choices=EXPERIMENTS,
+        help="Features and labels; objects pasted into feature maps; jittered views.",
     )
-    weight: float = setting(0.5, "Weight λ", low=0, high=2, step=0.05, help="Of partners' features and labels; at 0 nothing is mixed.")
-    depth: int = setting(2, "Depth", low=0, high=3, step=1, help="Where features are mixed: 0 are the pixels, 3 the last hidden layer.")
-    scaling: str = setting("sum_to_one", "Labels are scaled by", choices=("sum_to_one", "softmax", "argmax"), help="How y_i + λ·y_j becomes a label.")
+    weight: float = setting(
+        0.5,
+        "Weight λ",
+        low=0,
+        high=2,
+        step=0.05,
+        help="Of partners' features and labels; at 0 nothing is mixed.",
+    )
+    depth: int = setting(
+        2,
+        "Depth",
+        low=0,
+        high=3,
+        step=1,
+        help="Where features are mixed: 0 are the pixels, 3 the last hidden layer.",
+    )
+    scaling: str = setting(
+        "sum_to_one",
+        "Labels are scaled by",
+        choices=("sum_to_one", "softmax", "argmax"),
+        help="How y_i + λ·y_j becomes a label.",
+    )
     labels: int = setting(10, "Labels a class", low=1, high=500, step=1, help="On digits at most 59.")
     temperature: float = setting(1.0, "Softmax temperature", low=0.05, high=5, step=0.05, more=True)
-    images: int = setting(2, "Images in a mixture, m", low=1, high=10, step=1, more=True, help="The partners share λ; with 1 nothing is mixed.")
+    images: int = setting(
+        2,
+        "Images in a mixture, m",
+        low=1,
+        high=10,
+        step=1,
+        more=True,
+        help="The partners share λ; with 1 nothing is mixed.",
+    )
     mode: str = setting(
-        "sum", "Mode", choices=("sum", "convex", "extrapolate"), more=True, help="F_i + λF_j; that over 1 + λ; F_i + λ(F_i − F_j), hard labels."
+        "sum",
+        "Mode",
+        choices=("sum", "convex", "extrapolate"),
+        more=True,
+        help="F_i + λF_j; that over 1 + λ; F_i + λ(F_i − F_j), hard labels.",
     )
-    partners: str = setting("any", "Partners are of", choices=("any", "same", "other"), more=True, help="Any class, the same, or all others.")
+    partners: str = setting(
+        "any",
+        "Partners are of",
+        choices=("any", "same", "other"),
+        more=True,
+        help="Any class, the same, or all others.",
+    )
     encoder: str = setting(
-        "random", "Encoder starts", choices=("random", "autoencoder", "rotation", "contrastive"), more=True, help="Taught without labels first?"
+        "random",
+        "Encoder starts",
+        choices=("random", "autoencoder", "rotation", "contrastive"),
+        more=True,
+        help="Taught without labels first?",
     )
-    tuned: bool = setting(True, "Encoder is tuned", more=True, help="Off: layers below the depth stay as they start.")
+    tuned: bool = setting(
+        True, "Encoder is tuned", more=True, help="Off: layers below the depth stay as they start."
+    )
     pretraining: int = setting(600, "Pretraining steps", low=0, high=20_000, step=100, more=True)
     steps: int = setting(400, "Steps", low=10, high=20_000, step=50, more=True)
     batch_size: int = setting(50, "Batch size", low=5, high=512, step=5, more=True)
-    width: int = setting(128, "Width", low=8, high=512, step=8, more=True, help="Units of a layer, or channels of the first block.")
+    width: int = setting(
+        128,
+        "Width",
+        low=8,
+        high=512,
+        step=8,
+        more=True,
+        help="Units of a layer, or channels of the first block.",
+    )
     learning_rate: float = setting(0.003, "Learning rate", low=0.00001, high=1, step=0.001, more=True)
-    dataset: str = setting("digits", "Data", choices=tuple(GROUPS), more=True, help="All but digits must be on this machine.")
+    dataset: str = setting(
+        "digits", "Data", choices=tuple(GROUPS), more=True, help="All but digits must be on this machine."
+    )
     network: str = setting("dense", "Network", choices=("dense", "convolutional"), more=True)
     scenes: int = setting(200, "Scenes to paste in", low=33, high=5000, step=8, more=True)
     tested_scenes: int = setting(1000, "Test scenes", low=50, high=5000, step=50, more=True)
@@ -105,9 +183,19 @@ class FeatureMixingConfig(Config):
     paste_steps: int = setting(600, "Steps with pasting", low=2, high=20_000, step=50, more=True)
     contrast_steps: int = setting(400, "Contrastive steps", low=10, high=20_000, step=50, more=True)
     jitter_weight: float = setting(0.25, "λ of a mixed view", low=0, high=1, step=0.05, more=True)
-    feature_noise: float = setting(0.25, "Feature noise of a view", low=0, high=2, step=0.05, more=True, help="In standard deviations.")
+    feature_noise: float = setting(
+        0.25, "Feature noise of a view", low=0, high=2, step=0.05, more=True, help="In standard deviations."
+    )
     pixel_noise: float = setting(0.2, "Pixel noise of a view", low=0, high=1, step=0.05, more=True)
-    pixel_shift: int = setting(0, "Pixel shift of a view", low=0, high=8, step=1, more=True, help="At most so many pixels either way.")
+    pixel_shift: int = setting(
+        0,
+        "Pixel shift of a view",
+        low=0,
+        high=8,
+        step=1,
+        more=True,
+        help="At most so many pixels either way.",
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> "FeatureMixingConfig":
@@ -130,7 +218,9 @@ class FeatureMixingConfig(Config):
 
 @dataclass(frozen=True)
 class Frame:
-    """What is known after one part of the run; S seeds, float32, shares in [0, 1]. What belongs to other parts is as it was, at first 0."""
+    """What is known after one part of the run; S seeds, float32, shares in [0, 1]. What
+    belongs to other parts is as it was, at first 0.
+    """
 
     step: int  # parts done
     steps: int
@@ -141,7 +231,8 @@ class Frame:
     coarse: np.ndarray  # (S, len(COARSE_ARMS), len(MEASURES)) of a second network, on coarse classes
     pasted: np.ndarray  # (S, len(PASTE_ARMS), len(PASTE_MEASURES))
     probes: np.ndarray  # (S, len(PROBE_ARMS)) test accuracy
-    cloud: np.ndarray  # (S, EXAMPLES, 5) features of "both" in their plane: x, y, label, and x, y of the mixture
+    # (S, EXAMPLES, 5) features of "both" in their plane: x, y, label, and x, y of the mixture
+    cloud: np.ndarray
 
 
 def stages(config: FeatureMixingConfig) -> tuple[str, ...]:
@@ -151,7 +242,9 @@ def stages(config: FeatureMixingConfig) -> tuple[str, ...]:
 
 def mixing_steps(config: FeatureMixingConfig) -> list[int]:
     """The steps of the mixing experiment that become frames, evenly spread."""
-    return np.unique(np.linspace(0, config.steps, min(config.steps, FRAMES) + 1).round().astype(int))[1:].tolist()
+    return np.unique(np.linspace(0, config.steps, min(config.steps, FRAMES) + 1).round().astype(int))[
+        1:
+    ].tolist()
 
 
 def paste_steps(config: FeatureMixingConfig) -> list[int]:
@@ -161,20 +254,28 @@ def paste_steps(config: FeatureMixingConfig) -> list[int]:
 
 def frame_count(config: FeatureMixingConfig) -> int:
     """How many frames a run has."""
-    counts = {"mixing": len(mixing_steps(config)) + 1, "paste": len(paste_steps(config)), "contrastive": len(PROBE_ARMS)}
+    counts = {
+        "mixing": len(mixing_steps(config)) + 1,
+        "paste": len(paste_steps(config)),
+        "contrastive": len(PROBE_ARMS),
+    }
     return sum(counts[stage] for stage in stages(config))
 
 
 def run(config: FeatureMixingConfig, seeds: Sequence[int]) -> Iterator[Frame]:
-    """Every experiment that is asked for. Raises FloatingPointError with a sentence for the reader when an arm diverges."""
+    """Every experiment that is asked for. Raises FloatingPointError with a sentence for
+    the reader when an arm diverges.
+    """
     from mlcv_explore.ideas.feature_mixing import training  # torch comes with it
 
     yield from training.run(config, seeds)
 
 
 def metrics(config: FeatureMixingConfig, film: Film) -> dict[str, np.ndarray]:
-    """Per seed, on test pictures: accuracy, likelihood and calibration at the last step, accuracy where validation was best; what the 2×2 says;
-    the second network, pasting and probes."""
+    """Per seed, on test pictures: accuracy, likelihood and calibration at the last
+    step, accuracy where validation was best; what the 2×2 says; the second network,
+    pasting and probes.
+    """
     last, asked = film[-1], stages(config)
     found: dict[str, np.ndarray] = {}
     if "mixing" in asked:
@@ -183,19 +284,27 @@ def metrics(config: FeatureMixingConfig, film: Film) -> dict[str, np.ndarray]:
         measured = series(shown, "measured")  # (S, T, A, M)
         for place, arm in enumerate(ARMS):
             found |= {f"{arm}_{name}": last.measured[:, place, index] for index, name in enumerate(MEASURES)}
-            found[f"{arm}_stopped"] = np.take_along_axis(measured[:, :, place, 0], best[:, place, None], axis=1)[:, 0]
+            found[f"{arm}_stopped"] = np.take_along_axis(
+                measured[:, :, place, 0], best[:, place, None], axis=1
+            )[:, 0]
         for place, arm in enumerate(COARSE_ARMS):
             found |= {f"{arm}_{name}": last.coarse[:, place, index] for index, name in enumerate(MEASURES)}
         found |= _effects({arm: found[f"{arm}_accuracy"].astype(float) for arm in CORE})
     if "paste" in asked:
-        found |= {f"{arm}_{name}": last.pasted[:, place, index] for place, arm in enumerate(PASTE_ARMS) for index, name in enumerate(PASTE_MEASURES)}
+        found |= {
+            f"{arm}_{name}": last.pasted[:, place, index]
+            for place, arm in enumerate(PASTE_ARMS)
+            for index, name in enumerate(PASTE_MEASURES)
+        }
     if "contrastive" in asked:
         found |= {f"{arm}_accuracy": last.probes[:, place] for place, arm in enumerate(PROBE_ARMS)}
     return {name: np.asarray(values, dtype=float) for name, values in found.items()}
 
 
 def _effects(accuracy: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What the contrasts of the 2×2 are made of: means over two arms each, and the benefit of both."""
+    """What the contrasts of the 2×2 are made of: means over two arms each, and the
+    benefit of both.
+    """
     plain, soft, mixed, both = (accuracy[arm] for arm in CORE)
     return {
         "halfway_accuracy": (plain + both) / 2,
@@ -210,17 +319,43 @@ def _effects(accuracy: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def picture(film: Film) -> Picture:
-    """Test accuracy of the four arms, of the rival and of the bound; of other experiments what they have."""
+    """Test accuracy of the four arms, of the rival and of the bound; of other
+    experiments what they have.
+    """
     shown = [frame for frame in film if frame.stage == "mixing"]
     if shown:
-        roles = {"baseline": "plain", "variant": "soft", "idea": "both", "other": "input_mixup", "oracle": "oracle"}
+        roles = {
+            "baseline": "plain",
+            "variant": "soft",
+            "idea": "both",
+            "other": "input_mixup",
+            "oracle": "oracle",
+        }
         accuracy = series(shown, "measured")[..., 0]
-        labels = {"baseline": "plain", "variant": "soft label alone", "idea": "features and labels", "other": "input mixup", "oracle": "all labels"}
+        labels = {
+            "baseline": "plain",
+            "variant": "soft label alone",
+            "idea": "features and labels",
+            "other": "input mixup",
+            "oracle": "all labels",
+        }
         steps = np.arange(1, len(shown) + 1, dtype=float)
-        return Picture(steps, {role: accuracy[:, :, ARMS.index(arm)] for role, arm in roles.items()}, labels, "part of the training", "test accuracy")
+        return Picture(
+            steps,
+            {role: accuracy[:, :, ARMS.index(arm)] for role, arm in roles.items()},
+            labels,
+            "part of the training",
+            "test accuracy",
+        )
     pasted = [frame for frame in film if frame.stage == "paste"]
     if pasted:
-        roles = {"baseline": "paste_none", "idea": "paste_object", "control": "paste_rectangle", "other": "paste_image", "oracle": "paste_oracle"}
+        roles = {
+            "baseline": "paste_none",
+            "idea": "paste_object",
+            "control": "paste_rectangle",
+            "other": "paste_image",
+            "oracle": "paste_oracle",
+        }
         labels = {
             "baseline": "nothing pasted",
             "idea": "object in features",
@@ -231,10 +366,20 @@ def picture(film: Film) -> Picture:
         boxes = series(pasted, "pasted")[..., 1]
         steps = np.arange(1, len(pasted) + 1, dtype=float)
         return Picture(
-            steps, {role: boxes[:, :, PASTE_ARMS.index(arm)] for role, arm in roles.items()}, labels, "part of the training", "boxes right"
+            steps,
+            {role: boxes[:, :, PASTE_ARMS.index(arm)] for role, arm in roles.items()},
+            labels,
+            "part of the training",
+            "boxes right",
         )
     probes = film[-1].probes
-    return Picture(np.arange(1, len(PROBE_ARMS) + 1, dtype=float), {"idea": probes}, {"idea": "probes"}, "arm", "test accuracy")
+    return Picture(
+        np.arange(1, len(PROBE_ARMS) + 1, dtype=float),
+        {"idea": probes},
+        {"idea": "probes"},
+        "arm",
+        "test accuracy",
+    )
 
 
 def _claim(
@@ -252,10 +397,20 @@ def _claim(
 
 CLAIMS = (  # written down before any seed of the study was run; each can fail
     # contradicted when adding features and labels gives no point over training on the features alone
-    _claim("gain", "Mixed features with soft labels beat training on the features alone by more than 1 point.", "greater", 0.01, ("both", "plain")),
+    _claim(
+        "gain",
+        "Mixed features with soft labels beat training on the features alone by more than 1 point.",
+        "greater",
+        0.01,
+        ("both", "plain"),
+    ),
     # contradicted when the soft label on unmixed features gives less than half of what both give
     _claim(
-        "soft_label_alone", "The soft label alone, on unmixed features, gives more than half of that benefit.", "greater", 0.0, ("soft", "halfway")
+        "soft_label_alone",
+        "The soft label alone, on unmixed features, gives more than half of that benefit.",
+        "greater",
+        0.0,
+        ("soft", "halfway"),
     ),
     # main effects: each factor, averaged over the other
     _claim(
@@ -274,7 +429,11 @@ CLAIMS = (  # written down before any seed of the study was run; each can fail
     ),
     # contradicted when the two add up: then the gain of both is the sum of the gains of either
     _claim(
-        "redundant", "Both together gain more than 1 point less than the sum of what either gains alone.", "less", 0.01, ("agreeing", "differing")
+        "redundant",
+        "Both together gain more than 1 point less than the sum of what either gains alone.",
+        "less",
+        0.01,
+        ("agreeing", "differing"),
     ),
     # contradicted when partners' labels carry more than the strength of the smoothing
     _claim(
@@ -302,14 +461,23 @@ CLAIMS = (  # written down before any seed of the study was run; each can fail
     ),
     _claim(
         "likelihood",
-        "Mixed features with soft labels lower the negative log-likelihood below that of the soft label alone.",
+        "Mixed features with soft labels lower the negative log-likelihood below that of the soft label"
+        " alone.",
         "less",
         0.0,
         ("both", "soft"),
         measure="nll",
     ),
-    _claim("against_mixup", "It beats input mixup by more than 1 point.", "greater", 0.01, ("both", "input_mixup")),
-    _claim("against_manifold", "It ties with manifold mixup within 1 point.", "equal", 0.01, ("both", "manifold")),
+    _claim(
+        "against_mixup",
+        "It beats input mixup by more than 1 point.",
+        "greater",
+        0.01,
+        ("both", "input_mixup"),
+    ),
+    _claim(
+        "against_manifold", "It ties with manifold mixup within 1 point.", "equal", 0.01, ("both", "manifold")
+    ),
     _claim(
         "sum_or_softmax",
         "Dividing by the sum is more accurate than the softmax (temperature 1), by more than 1 point.",
@@ -343,7 +511,8 @@ CLAIMS = (  # written down before any seed of the study was run; each can fail
     # does pretraining first matter: to the accuracy, and to what mixing gives
     _claim(
         "pretraining",
-        "Encoders pretrained as autoencoder, by rotation and by contrast each end more than 1 point above a random start.",
+        "Encoders pretrained as autoencoder, by rotation and by contrast each end more than 1 point above a"
+        " random start.",
         "greater",
         0.01,
         ("autoencoder", "random"),
@@ -352,7 +521,8 @@ CLAIMS = (  # written down before any seed of the study was run; each can fail
     ),
     _claim(
         "pretraining_first",
-        "After pretraining, each of the three ways, the benefit of mixing is more than 1 point larger than from a random start.",
+        "After pretraining, each of the three ways, the benefit of mixing is more than 1 point larger than"
+        " from a random start.",
         "greater",
         0.01,
         ("after_autoencoder", "after_random"),
@@ -361,7 +531,8 @@ CLAIMS = (  # written down before any seed of the study was run; each can fail
     ),
     _claim(
         "coarser",
-        "A second network, taught a coarser task on mixed features, beats one taught on the features alone by more than 1 point.",
+        "A second network, taught a coarser task on mixed features, beats one taught on the features alone by"
+        " more than 1 point.",
         "greater",
         0.01,
         ("coarse_both", "coarse_plain"),
@@ -383,7 +554,8 @@ CLAIMS = (  # written down before any seed of the study was run; each can fail
     ),
     _claim(
         "paste_shape",
-        "An object through its mask beats a rectangle of the same area, for the classifier, by more than 1 point.",
+        "An object through its mask beats a rectangle of the same area, for the classifier, by more than 1"
+        " point.",
         "greater",
         0.01,
         ("paste_object", "paste_rectangle"),
@@ -397,12 +569,19 @@ CLAIMS = (  # written down before any seed of the study was run; each can fail
     ),
     _claim(
         "jitter",
-        "Contrast between views with a little of another image's features mixed in beats no jitter by more than 1 point.",
+        "Contrast between views with a little of another image's features mixed in beats no jitter by more"
+        " than 1 point.",
         "greater",
         0.01,
         ("probe_mixed", "probe_unjittered"),
     ),
-    _claim("jitter_pixels", "Such views beat views with jittered pixels by more than 1 point.", "greater", 0.01, ("probe_mixed", "probe_jitter")),
+    _claim(
+        "jitter_pixels",
+        "Such views beat views with jittered pixels by more than 1 point.",
+        "greater",
+        0.01,
+        ("probe_mixed", "probe_jitter"),
+    ),
 )
 
 WEIGHTS = (0.25, 1.0, 2.0)  # beside the default
@@ -411,12 +590,26 @@ SHOWN = (*ARMS, *COARSE_ARMS)
 
 
 def _study(name: str, seeds: int, base: FeatureMixingConfig) -> Study:
-    """Every claim, then tables: λ, depth, labels, scalings, images, modes, partners, starts frozen and tuned."""
+    """Every claim, then tables: λ, depth, labels, scalings, images, modes, partners,
+    starts frozen and tuned.
+    """
     named = {claim.name: {arm: arm for pair in claim.contrasts for arm in pair} for claim in CLAIMS}
     paste, contrast = base.replace(experiment="paste"), base.replace(experiment="contrastive")
-    where = {claim: paste for claim in ("paste", "paste_boxes", "paste_shape", "paste_where")} | {"jitter": contrast, "jitter_pixels": contrast}
-    elsewhere = {"sum_or_softmax", "softmax_likelihood", "argmax", "more_images", "pretraining", "pretraining_first"}
-    cells = [Cell(claim, where.get(claim, base), arms) for claim, arms in named.items() if claim not in elsewhere]
+    where = {claim: paste for claim in ("paste", "paste_boxes", "paste_shape", "paste_where")} | {
+        "jitter": contrast,
+        "jitter_pixels": contrast,
+    }
+    elsewhere = {
+        "sum_or_softmax",
+        "softmax_likelihood",
+        "argmax",
+        "more_images",
+        "pretraining",
+        "pretraining_first",
+    }
+    cells = [
+        Cell(claim, where.get(claim, base), arms) for claim, arms in named.items() if claim not in elsewhere
+    ]
     softmax, argmax = base.replace(scaling="softmax"), base.replace(scaling="argmax")
     for claim in ("sum_or_softmax", "softmax_likelihood"):
         cells += [Cell(claim, base, {"sum_to_one": "both"}), Cell(claim, softmax, {"softmax": "both"})]
@@ -425,18 +618,30 @@ def _study(name: str, seeds: int, base: FeatureMixingConfig) -> Study:
     cells += [Cell("more_images", config, {arm: "both"}) for arm, config in several.items()]
     starts = {start: base.replace(encoder=start) for start in STARTS}
     cells += [Cell("pretraining", config, {start: "both"}) for start, config in starts.items()]
-    cells += [Cell("pretraining_first", config, {f"after_{start}": "benefit"}) for start, config in starts.items()]
+    cells += [
+        Cell("pretraining_first", config, {f"after_{start}": "benefit"}) for start, config in starts.items()
+    ]
     cells.append(Cell("arms", base, {arm: arm for arm in SHOWN}))
     tables: dict[str, Mapping[str, Any]] = {f"weight {weight:g}": {"weight": weight} for weight in WEIGHTS}
-    tables |= {f"depth {depth}": {"depth": depth} for depth in (0, 1, 3)} | {f"labels {count}": {"labels": count} for count in (5, 20)}
-    tables |= {"scaling softmax": {"scaling": "softmax"}, "scaling softmax cold": {"scaling": "softmax", "temperature": 0.2}}
+    tables |= {f"depth {depth}": {"depth": depth} for depth in (0, 1, 3)} | {
+        f"labels {count}": {"labels": count} for count in (5, 20)
+    }
+    tables |= {
+        "scaling softmax": {"scaling": "softmax"},
+        "scaling softmax cold": {"scaling": "softmax", "temperature": 0.2},
+    }
     tables |= {"scaling argmax": {"scaling": "argmax"}, "images 3": {"images": 3}, "images 5": {"images": 5}}
     tables |= {f"mode {mode}": {"mode": mode} for mode in ("convex", "extrapolate")}
     tables |= {f"partners {kind}": {"partners": kind} for kind in ("same", "other")}
     tables |= {f"start {start}": {"encoder": start} for start in STARTS[1:]}
     tables |= {f"frozen {start}": {"encoder": start, "tuned": False} for start in STARTS}
-    cells += [Cell(title, base.replace(**changes), {arm: arm for arm in CORE}) for title, changes in tables.items()]
-    cells += [Cell("pasted", paste, {arm: arm for arm in PASTE_ARMS}), Cell("probes", contrast, {arm: arm for arm in PROBE_ARMS})]
+    cells += [
+        Cell(title, base.replace(**changes), {arm: arm for arm in CORE}) for title, changes in tables.items()
+    ]
+    cells += [
+        Cell("pasted", paste, {arm: arm for arm in PASTE_ARMS}),
+        Cell("probes", contrast, {arm: arm for arm in PROBE_ARMS}),
+    ]
     return Study(name, tuple(cells), tuple(range(seeds)))
 
 
@@ -444,13 +649,15 @@ DONE_BEFORE = (
     Prior(
         "Manifold mixup (Verma et al., 2018)",
         "https://arxiv.org/abs/1806.05236",
-        "Mixing convexly at a random one of three depths, with λ from Beta(2, 2): a WideResNet-28-10 comes to 97.45 % on CIFAR-10.",
+        "Mixing convexly at a random one of three depths, with λ from Beta(2, 2): a WideResNet-28-10 comes to"
+        " 97.45 % on CIFAR-10.",
         "One depth and one λ, so that each can be varied; features and labels are changed one at a time.",
     ),
     Prior(
         "Bypassing input mixing",
         "https://openreview.net/forum?id=mLtPtH2SIHX",
-        "Averaging two features with soft labels, nearly this idea, performs on a par with the mixup variants.",
+        "Averaging two features with soft labels, nearly this idea, performs on a par with the mixup"
+        " variants.",
         "The same comparison with intervals over seeds, and the soft label on unmixed features beside it.",
     ),
     Prior(
@@ -462,13 +669,15 @@ DONE_BEFORE = (
     Prior(
         "PatchUp (Faramarzi et al., 2020)",
         "https://arxiv.org/abs/2006.07794",
-        "Blocks of hidden maps are pasted or mixed at random layers; better than mixup, CutMix and manifold mixup on small photographs.",
+        "Blocks of hidden maps are pasted or mixed at random layers; better than mixup, CutMix and manifold"
+        " mixup on small photographs.",
         "Patches of any area are an arm beside objects through their masks.",
     ),
     Prior(
         "Simple copy-paste (Ghiasi et al., 2020)",
         "https://arxiv.org/abs/2012.07177",
-        "Objects pasted through masks in the picture: 49.1 mask AP on COCO, +0.6, and +3.6 on the rare classes of LVIS.",
+        "Objects pasted through masks in the picture: 49.1 mask AP on COCO, +0.6, and +3.6 on the rare"
+        " classes of LVIS.",
         "The paste is made in a feature map; pasting in the picture is the rival.",
     ),
     Prior(

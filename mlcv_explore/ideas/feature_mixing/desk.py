@@ -1,4 +1,6 @@
-"""What the page asks of a desk that ships: two pictures, mixed at a depth, decoded, judged, and put on the map. Numbers only."""
+"""What the page asks of a desk that ships: two pictures, mixed at a depth, decoded,
+judged, and put on the map. Numbers only.
+"""
 
 from dataclasses import dataclass
 from functools import cache
@@ -86,10 +88,14 @@ class Mixture:
 
 @cache
 def shelf(name: str) -> Shelf:
-    """A desk that ships, read once, and its pictures made again. Raises CheckpointError."""
+    """A desk that ships, read once, and its pictures made again. Raises
+    CheckpointError.
+    """
     network, card = checkpoints.network_of(f"{PREFIX}{name}/0", lambda card: Desk(**card["arguments"]))
     recipe = DeskRecipe(**card["recipe"])
-    seen = world(name, recipe.taught if name == "digits" else card["arguments"]["mapped"], recipe.tested, card["seed"])
+    seen = world(
+        name, recipe.taught if name == "digits" else card["arguments"]["mapped"], recipe.tested, card["seed"]
+    )
     return Shelf(name, network, card, seen.taught.take(np.arange(card["arguments"]["mapped"])), seen.tested)
 
 
@@ -107,15 +113,21 @@ def fitted(name: str, depth: int) -> FittedMap:
 
 @cache
 def map_error(name: str, depth: int) -> tuple[float, float]:
-    """Median and 90th percentile of how far a new point is from where UMAP's transform puts it, as shares of the map's width."""
+    """Median and 90th percentile of how far a new point is from where UMAP's transform
+    puts it, as shares of the map's width.
+    """
     errors = shelf(name).desk.map_errors(depth)
     return float(np.median(errors)), float(np.quantile(errors, 0.9))
 
 
 @cache
 def usual_distance(name: str, depth: int) -> float:
-    """Median distance of a test picture's feature to its fifth neighbour on the map of a depth."""
-    return float(np.median(fitted(name, depth).nearest(getattr(shelf(name).desk, f"asked{depth}").numpy())[0][:, -1]))
+    """Median distance of a test picture's feature to its fifth neighbour on the map of
+    a depth.
+    """
+    return float(
+        np.median(fitted(name, depth).nearest(getattr(shelf(name).desk, f"asked{depth}").numpy())[0][:, -1])
+    )
 
 
 def of_test(shown: Shelf, number: int) -> Side:
@@ -125,7 +137,8 @@ def of_test(shown: Shelf, number: int) -> Side:
 
 
 def of_photograph(shown: Shelf, pixels: np.ndarray) -> Side:
-    """A photograph uint8 (h, w, 3) as this desk sees pictures: small, and for digits grey with bright ink on dark paper.
+    """A photograph uint8 (h, w, 3) as this desk sees pictures: small, and for digits
+    grey with bright ink on dark paper.
 
     Its object is guessed: what is unlike the picture's edge.
     """
@@ -141,9 +154,11 @@ def of_photograph(shown: Shelf, pixels: np.ndarray) -> Side:
 
 
 def unlike_the_edge(picture: np.ndarray) -> np.ndarray:
-    """(side, side) of 0 and 1: pixels whose distance from the median of the picture's edge is above Otsu's threshold; all where there is none.
+    """(side, side) of 0 and 1: pixels whose distance from the median of the picture's
+    edge is above Otsu's threshold; all where there is none.
 
-    Source: Otsu, A Threshold Selection Method from Gray-Level Histograms, IEEE Transactions on Systems, Man, and Cybernetics 9, 1979.
+    Source: Otsu, A Threshold Selection Method from Gray-Level Histograms, IEEE
+    Transactions on Systems, Man, and Cybernetics 9, 1979.
     """
     from skimage.filters import threshold_otsu
 
@@ -156,12 +171,16 @@ def unlike_the_edge(picture: np.ndarray) -> np.ndarray:
 
 @torch.no_grad()
 def mix(shown: Shelf, first: Side, partners: tuple[Side, ...], how: How) -> Mixture:
-    """The first picture's feature with those of its partners, which share λ; with a paste only the first partner's. Without partners it is itself."""
+    """The first picture's feature with those of its partners, which share λ; with a
+    paste only the first partner's. Without partners it is itself.
+    """
     sides = (first, *partners)
     desk, depth, classes = shown.desk, how.depth, len(shown.classes)
     features = desk.features(torch.from_numpy(np.stack([side.picture for side in sides])), depth)
     words = desk.logits(features, depth).argmax(1).tolist()
-    labels = tuple(side.label if side.label is not None else word for side, word in zip(sides, words, strict=True))
+    labels = tuple(
+        side.label if side.label is not None else word for side, word in zip(sides, words, strict=True)
+    )
     one_hot = torch.nn.functional.one_hot(torch.tensor(labels), classes).float()
     own, others = features[:1], features[1:].mean(0, keepdim=True) if partners else features[:1]
     target, other = one_hot[:1], one_hot[1:].mean(0, keepdim=True) if partners else one_hot[:1]
@@ -176,7 +195,9 @@ def mix(shown: Shelf, first: Side, partners: tuple[Side, ...], how: How) -> Mixt
         changed, label = own, target
     else:
         mask = _mask(first, partners[0], how)
-        changed = pasted(own, features[1:2], torch.nn.functional.adaptive_avg_pool2d(mask, features.shape[-1]))
+        changed = pasted(
+            own, features[1:2], torch.nn.functional.adaptive_avg_pool2d(mask, features.shape[-1])
+        )
         label = _pasted_label(one_hot, first, partners[0], mask, how)
     spots = desk.located(torch.cat([changed, own, features[1:2] if partners else own, trail]), depth).numpy()
     laid_out = fitted(shown.name, depth)
@@ -206,7 +227,9 @@ def _mask(first: Side, partner: Side, how: How) -> torch.Tensor:
     return rectangles(torch.tensor([how.area * side**2]), torch.full((1, 2), min(how.place, 0.999)), side)
 
 
-def _pasted_label(one_hot: torch.Tensor, first: Side, partner: Side, mask: torch.Tensor, how: How) -> torch.Tensor:
+def _pasted_label(
+    one_hot: torch.Tensor, first: Side, partner: Side, mask: torch.Tensor, how: How
+) -> torch.Tensor:
     """(1, K): by what is to be seen of either object, or by the area of a rectangle."""
     if how.mode == "rectangle":
         share = mask.mean()
@@ -216,6 +239,11 @@ def _pasted_label(one_hot: torch.Tensor, first: Side, partner: Side, mask: torch
 
 
 def worked_example() -> dict[str, np.ndarray]:
-    """The document's own example: four classes, y_i the third, y_j the second, λ = 0.5; every scaling's label (4,)."""
+    """The document's own example: four classes, y_i the third, y_j the second, λ = 0.5;
+    every scaling's label (4,).
+    """
     own, partner = torch.eye(4)[2:3], torch.eye(4)[1:2]
-    return {scaling: soft_labels(own, partner, 0.5, scaling)[0].numpy() for scaling in ("sum_to_one", "softmax", "argmax")}
+    return {
+        scaling: soft_labels(own, partner, 0.5, scaling)[0].numpy()
+        for scaling in ("sum_to_one", "softmax", "argmax")
+    }

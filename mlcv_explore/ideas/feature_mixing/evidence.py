@@ -1,6 +1,8 @@
-"""What the Answer act shows beyond the claims, from the rows of a study: numbers only, no training.
+"""What the Answer act shows beyond the claims, from the rows of a study: numbers only,
+no training.
 
-A row is a dict of claim, arm, the settings that vary (text), seed, measure and value (None where it is undefined).
+A row is a dict of claim, arm, the settings that vary (text), seed, measure and value
+(None where it is undefined).
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from mlcv_explore.ideas.feature_mixing import ARMS, COARSE_ARMS, CORE, MEASURES, PASTE_ARMS, PASTE_MEASURES, PROBE_ARMS, STARTS
+from mlcv_explore.ideas.feature_mixing import (
+    ARMS,
+    COARSE_ARMS,
+    CORE,
+    MEASURES,
+    PASTE_ARMS,
+    PASTE_MEASURES,
+    PROBE_ARMS,
+    STARTS,
+)
 from mlcv_explore.statistics import Interval, ratio_interval, t_interval
 
 Row = Mapping[str, Any]
@@ -37,7 +48,9 @@ class Gain:
     benefit: Interval  # both − plain
     soft: Interval  # soft − plain
     mixed: Interval  # mixed − plain
-    share: Interval | None  # of the benefit that the soft label alone gives; None where the benefit is not surely above a point
+    # of the benefit that the soft label alone gives; None where the benefit is not surely above a
+    # point
+    share: Interval | None
     nll: Interval  # of both, nats
 
 
@@ -57,11 +70,18 @@ def tables(rows: Sequence[Row]) -> dict[tuple[str, str, str], np.ndarray]:
     """(claim, arm, measure) → values in the order of the seeds."""
     found: dict[tuple[str, str, str], dict[int, float]] = {}
     for row in rows:
-        found.setdefault((row["claim"], row["arm"], row["measure"]), {})[row["seed"]] = np.nan if row["value"] is None else row["value"]
-    return {name: np.array([values[seed] for seed in sorted(values)], dtype=float) for name, values in found.items()}
+        found.setdefault((row["claim"], row["arm"], row["measure"]), {})[row["seed"]] = (
+            np.nan if row["value"] is None else row["value"]
+        )
+    return {
+        name: np.array([values[seed] for seed in sorted(values)], dtype=float)
+        for name, values in found.items()
+    }
 
 
-def levels(rows: Sequence[Row], claim: str, arms: Sequence[str], measures: Sequence[str]) -> dict[str, dict[str, Interval]]:
+def levels(
+    rows: Sequence[Row], claim: str, arms: Sequence[str], measures: Sequence[str]
+) -> dict[str, dict[str, Interval]]:
     """Arm → measure → mean with its interval."""
     found = tables(rows)
     return {arm: {measure: t_interval(found[claim, arm, measure]) for measure in measures} for arm in arms}
@@ -103,14 +123,19 @@ def effects_of(accuracy: Mapping[str, np.ndarray]) -> Effects:
 
 
 def share(part: np.ndarray, benefit: np.ndarray) -> Interval | None:
-    """Fieller's interval of the part in the benefit, where that is surely above a point."""
+    """Fieller's interval of the part in the benefit, where that is surely above a
+    point.
+    """
     return ratio_interval(part, benefit) if t_interval(benefit).low > LEAST else None
 
 
 def varied(rows: Sequence[Row]) -> dict[str, list[Gain]]:
     """Title → one row a setting."""
     found = tables(rows)
-    return {title: [_gain(found, name, claim) for name, claim in settings.items()] for title, settings in VARIED.items()}
+    return {
+        title: [_gain(found, name, claim) for name, claim in settings.items()]
+        for title, settings in VARIED.items()
+    }
 
 
 def starts(rows: Sequence[Row]) -> dict[str, list[Gain]]:
@@ -125,5 +150,10 @@ def _gain(found: Mapping[tuple[str, str, str], np.ndarray], name: str, claim: st
     benefit = both - plain
     differences = (t_interval(values) for values in (benefit, soft - plain, mixed - plain))
     return Gain(
-        name, t_interval(plain), t_interval(both), *differences, share(soft - plain, benefit), t_interval(found[claim or "arms", "both", "nll"])
+        name,
+        t_interval(plain),
+        t_interval(both),
+        *differences,
+        share(soft - plain, benefit),
+        t_interval(found[claim or "arms", "both", "nll"]),
     )

@@ -1,4 +1,6 @@
-"""Contrastive learning on features: the two views of a picture are made by jitter of its pixels, or of its features."""
+"""Contrastive learning on features: the two views of a picture are made by jitter of
+its pixels, or of its features.
+"""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -35,10 +37,17 @@ def course(config: FeatureMixingConfig, seeds: Sequence[int]) -> Iterator[tuple[
         yield place, probed(stuff, *encoded(arm, config, stuff, list(seeds)))
 
 
-def encoded(arm: str, config: FeatureMixingConfig, stuff: Material, seeds: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Codes of training, validation and test pictures, each (S, n, d), by what this arm learned without labels; the oracle learned with all."""
+def encoded(
+    arm: str, config: FeatureMixingConfig, stuff: Material, seeds: list[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Codes of training, validation and test pictures, each (S, n, d), by what this arm
+    learned without labels; the oracle learned with all.
+    """
     if arm == "probe_pixels":
-        return tuple(np.broadcast_to(part.flatten(1).numpy(), (len(seeds), len(part), part[0].numel())) for part in _parts(stuff))
+        return tuple(
+            np.broadcast_to(part.flatten(1).numpy(), (len(seeds), len(part), part[0].numel()))
+            for part in _parts(stuff)
+        )
     flattened = config.network == "dense"
     network = networks(config.network, tuple(stuff.pictures.shape[1:]), config.width, stuff.classes, seeds)
     generators = [stream(seed, "contrast") for seed in seeds]
@@ -47,7 +56,9 @@ def encoded(arm: str, config: FeatureMixingConfig, stuff: Material, seeds: list[
     elif arm != "probe_random":
         views = views_of(arm, config, network, flattened)
         with torch.no_grad():
-            shape = network.through(_seen(stuff.pictures[:1].expand(len(seeds), 1, *stuff.pictures.shape[1:]), flattened), 0, READ).shape[2:]
+            shape = network.through(
+                _seen(stuff.pictures[:1].expand(len(seeds), 1, *stuff.pictures.shape[1:]), flattened), 0, READ
+            ).shape[2:]
         contrast(network, views, shape, stuff.pictures, seeds, generators, config.contrast_steps)
     with torch.no_grad():
         return tuple(_codes(network, part, flattened, len(seeds)) for part in _parts(stuff))
@@ -63,26 +74,41 @@ def views_of(arm: str, config: FeatureMixingConfig, network: Network, flattened:
 
     def views(batch: torch.Tensor, generators: list[torch.Generator]) -> torch.Tensor:
         if arm in ("probe_jitter", "probe_both"):
-            both = torch.cat([jittered_pixels(batch, config.pixel_noise, config.pixel_shift, generators) for _ in range(2)], dim=1)
+            both = torch.cat(
+                [
+                    jittered_pixels(batch, config.pixel_noise, config.pixel_shift, generators)
+                    for _ in range(2)
+                ],
+                dim=1,
+            )
         else:
             both = torch.cat([batch, batch], dim=1)
         features = network.through(_seen(both, flattened), 0, AT)
         if arm in changes:
             half = features.shape[1] // 2
-            features = torch.cat([changes[arm](part, generators=generators) for part in features.split(half, dim=1)], dim=1)
+            features = torch.cat(
+                [changes[arm](part, generators=generators) for part in features.split(half, dim=1)], dim=1
+            )
         return network.through(features, AT, READ)
 
     return views
 
 
 def probed(stuff: Material, taught: np.ndarray, validated: np.ndarray, tested: np.ndarray) -> np.ndarray:
-    """Test accuracy (S,) of logistic probes on the labelled pictures' codes, in the components of all training codes."""
+    """Test accuracy (S,) of logistic probes on the labelled pictures' codes, in the
+    components of all training codes.
+    """
     own, split = stuff.own_labels(), stuff.split
     found = []
     for row, labelled in enumerate(stuff.labelled):
         components = leading(taught[row], taught.shape[-1])
         codes = [components.of(part) for part in (taught[row][labelled], validated[row], tested[row])]
-        found.append((probe(codes[0], own[row], codes[1], split.validation.labels, codes[2]).argmax(1) == split.test.labels).mean())
+        found.append(
+            (
+                probe(codes[0], own[row], codes[1], split.validation.labels, codes[2]).argmax(1)
+                == split.test.labels
+            ).mean()
+        )
     return np.array(found, dtype=np.float32)
 
 
@@ -93,7 +119,9 @@ def _supervised(network: Network, flattened: bool, stuff: Material, seeds: list[
     for _ in range(steps):
         places = drawn(torch.arange(len(labels)), generators)
         logits = network.through(_seen(stuff.pictures[places], flattened))
-        descend(optimiser, functional.cross_entropy(logits.mT, labels[places], reduction="none").mean(1).sum())
+        descend(
+            optimiser, functional.cross_entropy(logits.mT, labels[places], reduction="none").mean(1).sum()
+        )
 
 
 def _parts(stuff: Material) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -15,7 +15,9 @@ from mlcv_explore.seeds import numpy_stream
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """One fixed split for all seeds; which training pictures have labels is drawn for every seed."""
+    """One fixed split for all seeds; which training pictures have labels is drawn for
+    every seed.
+    """
 
     split: data.Split
     labelled: np.ndarray  # (S, n) places in the training part, in random order
@@ -48,20 +50,33 @@ class Material:
 
 
 def material(config: FeatureMixingConfig, seeds: list[int]) -> Material:
-    """Raises SettingError when the set has one class, or a class has fewer training pictures than labels are asked for; DataError."""
+    """Raises SettingError when the set has one class, or a class has fewer training
+    pictures than labels are asked for; DataError.
+    """
     dataset = data.load(config.dataset)
     if len(dataset.train.classes) < 2:
-        raise SettingError(f"dataset must have at least 2 classes, {config.dataset} has {len(dataset.train.classes)}.")
+        raise SettingError(
+            f"dataset must have at least 2 classes, {config.dataset} has {len(dataset.train.classes)}."
+        )
     split = data.split(dataset, *sizes(config.dataset), 0)
     labels = split.train.labels
     counts = np.bincount(labels, minlength=len(dataset.train.classes))
     if counts.min() < config.labels:
         least = split.train.classes[int(counts.argmin())]
-        raise SettingError(f"labels must be at most {counts.min()} on {config.dataset} (training pictures of class {least!r}), got {config.labels}.")
-    return Material(split, np.stack([_labelled(labels, config.labels, seed) for seed in seeds]), *coarse(config.dataset))
+        raise SettingError(
+            f"labels must be at most {counts.min()} on {config.dataset} (training pictures of class"
+            f" {least!r}), got {config.labels}."
+        )
+    return Material(
+        split, np.stack([_labelled(labels, config.labels, seed) for seed in seeds]), *coarse(config.dataset)
+    )
 
 
 def _labelled(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """`count` places of every class; those of a smaller count are among those of a larger."""
+    """`count` places of every class; those of a smaller count are among those of a
+    larger.
+    """
     rng = numpy_stream(seed, "labelled")
-    return np.concatenate([rng.permutation(np.flatnonzero(labels == label))[:count] for label in np.unique(labels)])
+    return np.concatenate(
+        [rng.permutation(np.flatnonzero(labels == label))[:count] for label in np.unique(labels)]
+    )

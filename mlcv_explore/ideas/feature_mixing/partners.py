@@ -1,4 +1,6 @@
-"""Who is mixed with whom: drawn once an epoch for every training picture, alike for all arms of a seed."""
+"""Who is mixed with whom: drawn once an epoch for every training picture, alike for all
+arms of a seed.
+"""
 
 import numpy as np
 
@@ -6,9 +8,11 @@ PARTNERS = ("any", "same", "other")  # of any class, of the same, of others that
 
 
 def partners(kind: str, labels: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """(n, count) places of each picture's partners, all different and none itself; with "other" they are of different classes, none its own.
+    """(n, count) places of each picture's partners, all different and none itself; with
+    "other" they are of different classes, none its own.
 
-    Needs more than `count` pictures, in each class with "same", and more than `count` classes with "other".
+    Needs more than `count` pictures, in each class with "same", and more than `count`
+    classes with "other".
     """
     size = len(labels)
     if kind == "any":
@@ -30,7 +34,9 @@ def partners(kind: str, labels: np.ndarray, count: int, rng: np.random.Generator
 
 
 def _shifted(order: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """(n, count) partners in a ring of random order: those at `count` different steps ahead."""
+    """(n, count) partners in a ring of random order: those at `count` different steps
+    ahead.
+    """
     size = len(order)
     steps = 1 + rng.permutation(size - 1)[:count]
     place = np.empty(size, dtype=np.int64)

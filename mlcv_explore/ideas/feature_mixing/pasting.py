@@ -1,6 +1,8 @@
-"""Copy-paste in feature space: the object of one scene through its mask into the feature map of another, judged by a classifier and a detector.
+"""Copy-paste in feature space: the object of one scene through its mask into the
+feature map of another, judged by a classifier and a detector.
 
-Source: Ghiasi et al., Simple Copy-Paste is a Strong Data Augmentation Method for Instance Segmentation, 2020, https://arxiv.org/abs/2012.07177
+Source: Ghiasi et al., Simple Copy-Paste is a Strong Data Augmentation Method for
+Instance Segmentation, 2020, https://arxiv.org/abs/2012.07177
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +21,8 @@ from mlcv_explore.ideas.feature_mixing.networks import Blocks
 from mlcv_explore.models.stacked import descend
 from mlcv_explore.seeds import numpy_stream, seeded, stream
 
-SCENES = ScenesConfig(smallest=0.35, largest=0.5)  # smaller objects are at chance for so small a network and so few scenes
+# smaller objects are at chance for so small a network and so few scenes
+SCENES = ScenesConfig(smallest=0.35, largest=0.5)
 SIDE = 32
 CELL = 4  # pixels of the detector's cells
 SCALE = 16.0  # pixels that a box's distance of one stands for
@@ -32,16 +35,20 @@ RARE = 3.0  # weight of a cell with an object: one in ten has one
 
 
 class Judge(nn.Module):
-    """A classifier and a detection head on the same feature map: (B, 3, 32, 32) → logits (B, K), cells (B, K + 1 + 4, 8, 8).
+    """A classifier and a detection head on the same feature map: (B, 3, 32, 32) →
+    logits (B, K), cells (B, K + 1 + 4, 8, 8).
 
-    A cell says its class, the last one for none, and how far its box reaches from its middle: up, left, down, right, in units of SCALE pixels.
+    A cell says its class, the last one for none, and how far its box reaches from its
+    middle: up, left, down, right, in units of SCALE pixels.
     """
 
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.body = Blocks(3, SIDE, WIDTH, classes)
         channels = self.body.shapes[2][0]
-        self.detector = nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1), nn.ReLU(), nn.Conv2d(channels, classes + 5, 1))
+        self.detector = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, 1, 1), nn.ReLU(), nn.Conv2d(channels, classes + 5, 1)
+        )
 
     def answers(self, features: torch.Tensor, depth: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits and cells of feature maps at a depth of at most 2."""
@@ -73,13 +80,22 @@ def material(count: int, seed: int, purpose: str) -> Material:
     found = scenes.generate(SCENES, count, seed, purpose)
     pictures = torch.from_numpy(found.images).float() / 255
     pictures = pictures.contiguous(memory_format=torch.channels_last)  # two thirds of the time on a processor
-    return Material(pictures, torch.from_numpy(found.masks).float()[:, None], torch.from_numpy(found.labels), torch.from_numpy(found.boxes).float())
+    return Material(
+        pictures,
+        torch.from_numpy(found.masks).float()[:, None],
+        torch.from_numpy(found.labels),
+        torch.from_numpy(found.boxes).float(),
+    )
 
 
-def paste_mask(arm: str, partner: torch.Tensor, stranger: torch.Tensor, places: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
-    """Where the partner is pasted, (B, 1, 32, 32) of 0 and 1, from masks of the same shape, and places (B, 2) and shares (B,) in [0, 1).
+def paste_mask(
+    arm: str, partner: torch.Tensor, stranger: torch.Tensor, places: torch.Tensor, shares: torch.Tensor
+) -> torch.Tensor:
+    """Where the partner is pasted, (B, 1, 32, 32) of 0 and 1, from masks of the same
+    shape, and places (B, 2) and shares (B,) in [0, 1).
 
-    Of the object: its mask. A rectangle has the object's area and lies anywhere; a patch has any area, as CutMix; scrambled is the mask of a third.
+    Of the object: its mask. A rectangle has the object's area and lies anywhere; a
+    patch has any area, as CutMix; scrambled is the mask of a third.
     """
     if arm in ("paste_none", "paste_oracle"):
         return torch.zeros_like(partner)
@@ -92,25 +108,42 @@ def paste_mask(arm: str, partner: torch.Tensor, stranger: torch.Tensor, places: 
 
 
 def rectangles(areas: torch.Tensor, places: torch.Tensor, side: int = SIDE) -> torch.Tensor:
-    """Squares (B, 1, side, side) of about these areas (B,) in pixels, wholly inside; of area 0 there is nothing."""
+    """Squares (B, 1, side, side) of about these areas (B,) in pixels, wholly inside; of
+    area 0 there is nothing.
+    """
     length = areas.sqrt().round().clamp(max=side)[:, None]
     start = (places * (side + 1 - length)).floor()  # (B, 2)
     line = torch.arange(side)
-    rows, columns = ((line >= start[:, axis, None]) & (line < start[:, axis, None] + length) for axis in range(2))
+    rows, columns = (
+        (line >= start[:, axis, None]) & (line < start[:, axis, None] + length) for axis in range(2)
+    )
     return (rows[:, None, :, None] & columns[:, None, None, :]).float()
 
 
-def visible_labels(own: torch.Tensor, other: torch.Tensor, own_mask: torch.Tensor, other_mask: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Labels (B, K) by how much of either object is to be seen after pasting; where neither is, the scene's own label."""
+def visible_labels(
+    own: torch.Tensor,
+    other: torch.Tensor,
+    own_mask: torch.Tensor,
+    other_mask: torch.Tensor,
+    mask: torch.Tensor,
+) -> torch.Tensor:
+    """Labels (B, K) by how much of either object is to be seen after pasting; where
+    neither is, the scene's own label.
+    """
     left = (own_mask * (1 - mask)).sum((1, 2, 3))[:, None]
     came = (other_mask * mask).sum((1, 2, 3))[:, None]
     return torch.where(left + came > 0, (left * own + came * other) / (left + came).clamp_min(1), own)
 
 
 def detection_targets(
-    labels: tuple[torch.Tensor, torch.Tensor], masks: tuple[torch.Tensor, torch.Tensor], boxes: tuple[torch.Tensor, torch.Tensor], classes: int
+    labels: tuple[torch.Tensor, torch.Tensor],
+    masks: tuple[torch.Tensor, torch.Tensor],
+    boxes: tuple[torch.Tensor, torch.Tensor],
+    classes: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """What every cell is to say: its class (B, 8, 8), `classes` for none, and its box (B, 4, 8, 8), of the own and the pasted object as visible."""
+    """What every cell is to say: its class (B, 8, 8), `classes` for none, and its box
+    (B, 4, 8, 8), of the own and the pasted object as visible.
+    """
     kinds = torch.full((len(labels[0]), SIDE // CELL, SIDE // CELL), classes)
     reach = distances(boxes[0])
     for label, mask, box in zip(labels, masks, boxes, strict=True):
@@ -126,7 +159,9 @@ def middles() -> torch.Tensor:
 
 
 def distances(boxes: torch.Tensor) -> torch.Tensor:
-    """Boxes (B, 4) as seen from every cell, (B, 4, 8, 8): how far up, left, down, right they reach, in SCALE pixels."""
+    """Boxes (B, 4) as seen from every cell, (B, 4, 8, 8): how far up, left, down, right
+    they reach, in SCALE pixels.
+    """
     count = SIDE // CELL
     down, right = middles()[:, None].expand(count, count), middles()[None, :].expand(count, count)
     top, left, bottom, far = (boxes[:, side, None, None] for side in range(4))
@@ -140,29 +175,41 @@ def found_boxes(cells: torch.Tensor, classes: int) -> tuple[torch.Tensor, torch.
     cell = sure % count**2
     reach = cells[:, classes + 1 :].flatten(2)[torch.arange(len(cells)), :, cell] * SCALE
     down, right = middles()[cell // count], middles()[cell % count]
-    return sure // count**2, torch.stack([down - reach[:, 0], right - reach[:, 1], down + reach[:, 2], right + reach[:, 3]], dim=1)
+    return sure // count**2, torch.stack(
+        [down - reach[:, 0], right - reach[:, 1], down + reach[:, 2], right + reach[:, 3]], dim=1
+    )
 
 
 def overlap(boxes: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
     """Intersection over union (B,) of boxes (B, 4)."""
-    inner = (torch.minimum(boxes[:, 2:], others[:, 2:]) - torch.maximum(boxes[:, :2], others[:, :2])).clamp_min(0).prod(1)
+    inner = (
+        (torch.minimum(boxes[:, 2:], others[:, 2:]) - torch.maximum(boxes[:, :2], others[:, :2]))
+        .clamp_min(0)
+        .prod(1)
+    )
     areas = [(each[:, 2:] - each[:, :2]).clamp_min(0).prod(1) for each in (boxes, others)]
     return inner / (areas[0] + areas[1] - inner).clamp_min(1e-6)
 
 
 def course(config: FeatureMixingConfig, seeds: Sequence[int]) -> Iterator[np.ndarray]:
-    """After every part of the training: (S, len(PASTE_ARMS), len(PASTE_MEASURES)) of all arms on test scenes."""
+    """After every part of the training: (S, len(PASTE_ARMS), len(PASTE_MEASURES)) of
+    all arms on test scenes.
+    """
     students = [[Student(arm, config, seed) for arm in PASTE_ARMS] for seed in seeds]
     tested = [material(config.tested_scenes, seed, "tested") for seed in seeds]
     for until in paste_steps(config):
         for own in students:
             for student in own:
                 student.train_to(until)
-        yield np.stack([[student.examine(test) for student in own] for own, test in zip(students, tested, strict=True)])
+        yield np.stack(
+            [[student.examine(test) for student in own] for own, test in zip(students, tested, strict=True)]
+        )
 
 
 class Student:
-    """One arm of one seed. All arms of a seed start alike and see the same scenes in the same order."""
+    """One arm of one seed. All arms of a seed start alike and see the same scenes in
+    the same order.
+    """
 
     def __init__(self, arm: str, config: FeatureMixingConfig, seed: int) -> None:
         self.arm, self.config = arm, config
@@ -176,34 +223,46 @@ class Student:
         self.done = 0
 
     def train_to(self, step: int) -> None:
-        """Train until so many steps are done. Raises FloatingPointError when the loss is no longer a number."""
+        """Train until so many steps are done. Raises FloatingPointError when the loss
+        is no longer a number.
+        """
         while self.done < step:
             loss = self._step()
             self.done += 1
         if not torch.isfinite(loss):
-            raise FloatingPointError(f"The {self.arm} arm diverged at step {self.done}: its loss was no longer a number.")
+            raise FloatingPointError(
+                f"The {self.arm} arm diverged at step {self.done}: its loss was no longer a number."
+            )
 
     @torch.no_grad()
     def examine(self, tested: Material) -> list[float]:
-        """Share of the scenes classified right, and of those whose surest box has the right class and an overlap of half, in the order of
-        PASTE_MEASURES."""
+        """Share of the scenes classified right, and of those whose surest box has the
+        right class and an overlap of half, in the order of PASTE_MEASURES.
+        """
         said = [self.network(part) for part in tested.pictures.split(250)]
         found, cells = (torch.cat(each) for each in zip(*said, strict=True))
         kind, boxes = found_boxes(cells, self.classes)
         right = (kind == tested.labels) & (overlap(boxes, tested.boxes) >= OVERLAP)
-        values = {"accuracy": (found.argmax(1) == tested.labels).float().mean(), "boxes": right.float().mean()}
+        values = {
+            "accuracy": (found.argmax(1) == tested.labels).float().mean(),
+            "boxes": right.float().mean(),
+        }
         return [float(values[name]) for name in PASTE_MEASURES]
 
     def _step(self) -> torch.Tensor:
         own, partner, stranger = self._dealt()
         taught, depth = self.taught, self.depth
-        pasting = (torch.rand(BATCH, generator=self.draws) < self.config.paste_share).float()[:, None, None, None]
+        pasting = (torch.rand(BATCH, generator=self.draws) < self.config.paste_share).float()[
+            :, None, None, None
+        ]
         places, shares = torch.rand(BATCH, 2, generator=self.draws), torch.rand(BATCH, generator=self.draws)
         mask = pasting * paste_mask(self.arm, taught.masks[partner], taught.masks[stranger], places, shares)
         features = self._features(own, depth)
         if self.arm not in ("paste_none", "paste_oracle"):
             features = pasted(features, self._features(partner, depth), functional.avg_pool2d(mask, 2**depth))
-        own_label, other_label = (functional.one_hot(taught.labels[each], self.classes).float() for each in (own, partner))
+        own_label, other_label = (
+            functional.one_hot(taught.labels[each], self.classes).float() for each in (own, partner)
+        )
         if self.arm == "paste_patch":  # by the area of the picture, as CutMix does, which knows no objects
             share = mask.mean((1, 2, 3))[:, None]
             targets = (1 - share) * own_label + share * other_label
@@ -211,7 +270,12 @@ class Student:
             targets = visible_labels(own_label, other_label, taught.masks[own], taught.masks[partner], mask)
         logits, cells = self.network.answers(features, depth)
         seen = taught.masks[own] * (1 - mask), taught.masks[partner] * mask
-        kinds, reach = detection_targets((taught.labels[own], taught.labels[partner]), seen, (taught.boxes[own], taught.boxes[partner]), self.classes)
+        kinds, reach = detection_targets(
+            (taught.labels[own], taught.labels[partner]),
+            seen,
+            (taught.boxes[own], taught.boxes[partner]),
+            self.classes,
+        )
         loss = soft_cross_entropy(logits, targets).mean() + detection_loss(cells, kinds, reach, self.classes)
         descend(self.optimiser, loss)
         return loss.detach()
@@ -229,9 +293,15 @@ class Student:
         return self.waiting.pop().unbind(1)
 
 
-def detection_loss(cells: torch.Tensor, kinds: torch.Tensor, reach: torch.Tensor, classes: int) -> torch.Tensor:
-    """Cross-entropy of what a cell is, with RARE times the weight where there is an object, and smooth L1 of the boxes of cells on objects."""
+def detection_loss(
+    cells: torch.Tensor, kinds: torch.Tensor, reach: torch.Tensor, classes: int
+) -> torch.Tensor:
+    """Cross-entropy of what a cell is, with RARE times the weight where there is an
+    object, and smooth L1 of the boxes of cells on objects.
+    """
     weights = torch.tensor([RARE] * classes + [1.0])
     inside = (kinds < classes).float()[:, None]
     apart = functional.smooth_l1_loss(cells[:, classes + 1 :], reach, reduction="none", beta=0.1)
-    return functional.cross_entropy(cells[:, : classes + 1], kinds, weight=weights) + (apart * inside).sum() / (4 * inside.sum()).clamp_min(1)
+    return functional.cross_entropy(cells[:, : classes + 1], kinds, weight=weights) + (
+        apart * inside
+    ).sum() / (4 * inside.sum()).clamp_min(1)

@@ -1,7 +1,10 @@
-"""Teaching an encoder before it sees a label: as an autoencoder, by rotations, or by contrast; and the jitters that contrast needs.
+"""Teaching an encoder before it sees a label: as an autoencoder, by rotations, or by
+contrast; and the jitters that contrast needs.
 
-Sources: Gidaris, Singh, Komodakis, Unsupervised Representation Learning by Predicting Image Rotations, 2018, https://arxiv.org/abs/1803.07728;
-Chen, Kornblith, Norouzi, Hinton, A Simple Framework for Contrastive Learning, 2020, https://arxiv.org/abs/2002.05709
+Sources: Gidaris, Singh, Komodakis, Unsupervised Representation Learning by Predicting
+Image Rotations, 2018, https://arxiv.org/abs/1803.07728; Chen, Kornblith, Norouzi,
+Hinton, A Simple Framework for Contrastive Learning, 2020,
+https://arxiv.org/abs/2002.05709
 """
 
 import math
@@ -21,7 +24,8 @@ RATE = 0.003
 EMBEDDING = 64  # numbers that views are compared by
 TEMPERATURE = 0.5
 
-Views = Callable[[torch.Tensor, list[torch.Generator]], torch.Tensor]  # pictures (S, B, C, h, w) → features (S, 2B, …): both views of each
+# pictures (S, B, C, h, w) → features (S, 2B, …): both views of each
+Views = Callable[[torch.Tensor, list[torch.Generator]], torch.Tensor]
 
 
 def flat(values: torch.Tensor) -> torch.Tensor:
@@ -29,16 +33,29 @@ def flat(values: torch.Tensor) -> torch.Tensor:
     return values.flatten(2)
 
 
-def pretrain(config: FeatureMixingConfig, network: Network, pictures: torch.Tensor, seeds: Sequence[int]) -> None:
-    """Teach the layers below the depth, in place, on unlabelled pictures (n, C, h, w) in [0, 1]. A random start leaves them as they are."""
-    kind, depth, flattened, steps = config.encoder, config.depth, config.network == "dense", config.pretraining
+def pretrain(
+    config: FeatureMixingConfig, network: Network, pictures: torch.Tensor, seeds: Sequence[int]
+) -> None:
+    """Teach the layers below the depth, in place, on unlabelled pictures (n, C, h, w)
+    in [0, 1]. A random start leaves them as they are.
+    """
+    kind, depth, flattened, steps = (
+        config.encoder,
+        config.depth,
+        config.network == "dense",
+        config.pretraining,
+    )
     if kind == "random" or depth == 0:
         return
     generators = [stream(seed, "pretraining") for seed in seeds]
     with torch.no_grad():
-        features = network.through(_seen(pictures[:1].expand(len(seeds), 1, *pictures.shape[1:]), flattened), 0, depth)
+        features = network.through(
+            _seen(pictures[:1].expand(len(seeds), 1, *pictures.shape[1:]), flattened), 0, depth
+        )
     if kind == "contrastive":
-        contrast(network, pixel_views(config, network), features.shape[2:], pictures, seeds, generators, steps)
+        contrast(
+            network, pixel_views(config, network), features.shape[2:], pictures, seeds, generators, steps
+        )
         return
     outputs = math.prod(pictures.shape[1:]) if kind == "autoencoder" else 4
     head = heads("dense", features.shape[2:], features[0, 0].numel(), outputs, seeds)
@@ -64,7 +81,9 @@ def contrast(
     generators: list[torch.Generator],
     steps: int,
 ) -> None:
-    """Train, in place, what `views` goes through, and a head that is thrown away, so that two views of a picture are nearer than those of others."""
+    """Train, in place, what `views` goes through, and a head that is thrown away, so
+    that two views of a picture are nearer than those of others.
+    """
     head = heads("dense", features, math.prod(features), EMBEDDING, seeds)
     optimiser = torch.optim.Adam([*network.parameters(), *head.parameters()], lr=RATE, fused=True)
     for _ in range(steps):
@@ -72,7 +91,9 @@ def contrast(
 
 
 def contrastive_loss(embedded: torch.Tensor, temperature: float = TEMPERATURE) -> torch.Tensor:
-    """Normalised temperature-scaled cross-entropy (S,) of embeddings (S, 2B, e): row r and row r + B are two views of one picture (SimCLR)."""
+    """Normalised temperature-scaled cross-entropy (S,) of embeddings (S, 2B, e): row r
+    and row r + B are two views of one picture (SimCLR).
+    """
     embedded = functional.normalize(embedded, dim=-1)
     count = embedded.shape[1]
     alike = embedded @ embedded.mT / temperature
@@ -83,7 +104,9 @@ def contrastive_loss(embedded: torch.Tensor, temperature: float = TEMPERATURE) -
 
 def drawn(pictures: torch.Tensor, generators: list[torch.Generator]) -> torch.Tensor:
     """A batch a seed: (n, …) → (S, B, …)."""
-    return torch.stack([pictures[torch.randint(len(pictures), (BATCH,), generator=generator)] for generator in generators])
+    return torch.stack(
+        [pictures[torch.randint(len(pictures), (BATCH,), generator=generator)] for generator in generators]
+    )
 
 
 def turned(pictures: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
@@ -93,28 +116,50 @@ def turned(pictures: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
     return every[turns, rows, columns]
 
 
-def jittered_pixels(pictures: torch.Tensor, noise: float, reach: int, generators: list[torch.Generator]) -> torch.Tensor:
-    """Pictures (S, B, C, h, w) shifted by up to `reach` pixels, the edge filled with 0, and with Gaussian noise of a standard deviation."""
-    moved = [_shifted(each, reach, generator) for each, generator in zip(pictures, generators, strict=True)] if reach else list(pictures)
+def jittered_pixels(
+    pictures: torch.Tensor, noise: float, reach: int, generators: list[torch.Generator]
+) -> torch.Tensor:
+    """Pictures (S, B, C, h, w) shifted by up to `reach` pixels, the edge filled with 0,
+    and with Gaussian noise of a standard deviation.
+    """
+    moved = (
+        [_shifted(each, reach, generator) for each, generator in zip(pictures, generators, strict=True)]
+        if reach
+        else list(pictures)
+    )
     return torch.stack(moved) + noise * _normal(pictures.shape, generators)
 
 
-def noisy_features(features: torch.Tensor, strength: float, generators: list[torch.Generator]) -> torch.Tensor:
-    """Features (S, B, …) with Gaussian noise, `strength` times the standard deviation of each feature over the batch."""
+def noisy_features(
+    features: torch.Tensor, strength: float, generators: list[torch.Generator]
+) -> torch.Tensor:
+    """Features (S, B, …) with Gaussian noise, `strength` times the standard deviation
+    of each feature over the batch.
+    """
     return features + strength * features.detach().std(1, keepdim=True) * _normal(features.shape, generators)
 
 
-def features_mixed_a_little(features: torch.Tensor, weight: float, generators: list[torch.Generator]) -> torch.Tensor:
+def features_mixed_a_little(
+    features: torch.Tensor, weight: float, generators: list[torch.Generator]
+) -> torch.Tensor:
     """Features (S, B, …), each with λ of another of its batch, convexly."""
     others = [torch.randperm(features.shape[1], generator=generator) for generator in generators]
-    return mixed(features, torch.stack([each[order] for each, order in zip(features, others, strict=True)]), weight, "convex")
+    return mixed(
+        features,
+        torch.stack([each[order] for each, order in zip(features, others, strict=True)]),
+        weight,
+        "convex",
+    )
 
 
 def pixel_views(config: FeatureMixingConfig, network: Network) -> Views:
     """Two views by jitter of the pixels, at the depth that is set."""
 
     def views(batch: torch.Tensor, generators: list[torch.Generator]) -> torch.Tensor:
-        both = torch.cat([jittered_pixels(batch, config.pixel_noise, config.pixel_shift, generators) for _ in range(2)], dim=1)
+        both = torch.cat(
+            [jittered_pixels(batch, config.pixel_noise, config.pixel_shift, generators) for _ in range(2)],
+            dim=1,
+        )
         return network.through(_seen(both, config.network == "dense"), 0, config.depth)
 
     return views
@@ -130,7 +175,9 @@ def _shifted(pictures: torch.Tensor, reach: int, generator: torch.Generator) -> 
     wide = functional.pad(pictures, (reach,) * 4)
     down, right = torch.randint(2 * reach + 1, (2, len(pictures)), generator=generator)
     rows, columns = (start[:, None] + torch.arange(side) for start in (down, right))
-    return wide[torch.arange(len(pictures))[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    return wide[torch.arange(len(pictures))[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(
+        0, 3, 1, 2
+    )
 
 
 def _normal(shape: Sequence[int], generators: list[torch.Generator]) -> torch.Tensor:

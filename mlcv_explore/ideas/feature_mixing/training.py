@@ -1,4 +1,6 @@
-"""The experiment: all arms in lock step, all seeds of an arm as one stack; then the second network, the pasted objects and the contrast."""
+"""The experiment: all arms in lock step, all seeds of an arm as one stack; then the
+second network, the pasted objects and the contrast.
+"""
 
 import copy
 from collections.abc import Iterator, Sequence
@@ -22,7 +24,13 @@ from mlcv_explore.ideas.feature_mixing import (
     stages,
 )
 from mlcv_explore.ideas.feature_mixing.material import Material, material
-from mlcv_explore.ideas.feature_mixing.mixing import mixed, own_share, smoothed, soft_cross_entropy, soft_labels
+from mlcv_explore.ideas.feature_mixing.mixing import (
+    mixed,
+    own_share,
+    smoothed,
+    soft_cross_entropy,
+    soft_labels,
+)
 from mlcv_explore.ideas.feature_mixing.networks import Network, heads, networks
 from mlcv_explore.ideas.feature_mixing.partners import partners
 from mlcv_explore.ideas.feature_mixing.pretraining import flat, pretrain
@@ -30,13 +38,16 @@ from mlcv_explore.metrics import classification
 from mlcv_explore.models.stacked import StackedDense, descend
 from mlcv_explore.seeds import numpy_stream, seeded
 
-MANIFOLD_DEPTHS = 3  # the picture and the first two depths, one of them a batch, as in the code of Verma et al.
+# the picture and the first two depths, one of them a batch, as in the code of Verma et al.
+MANIFOLD_DEPTHS = 3
 MANIFOLD_BETA = 2.0
 INPUT_BETA = 1.0  # of input mixup and CutMix
 
 
 def run(config: FeatureMixingConfig, seeds: Sequence[int]) -> Iterator[Frame]:
-    """Train all arms of all stages that are asked for. Raises SettingError, DataError, FloatingPointError with a sentence when an arm diverges."""
+    """Train all arms of all stages that are asked for. Raises SettingError, DataError,
+    FloatingPointError with a sentence when an arm diverges.
+    """
     from mlcv_explore.ideas.feature_mixing import jitter, pasting
 
     film = _Film(config, len(seeds))
@@ -90,9 +101,13 @@ class Batch:
 
 
 class Deck:
-    """Deals the batches of every epoch: order and partners from streams of their own, whatever the arms do with them."""
+    """Deals the batches of every epoch: order and partners from streams of their own,
+    whatever the arms do with them.
+    """
 
-    def __init__(self, config: FeatureMixingConfig, stuff: Material, seeds: Sequence[int], pictures: torch.Tensor) -> None:
+    def __init__(
+        self, config: FeatureMixingConfig, stuff: Material, seeds: Sequence[int], pictures: torch.Tensor
+    ) -> None:
         self.config, self.pictures, self.labelled = config, pictures, torch.from_numpy(stuff.labelled)
         own = stuff.own_labels()
         self.own = own
@@ -102,31 +117,54 @@ class Deck:
         self.batch = min(config.batch_size, own.shape[1])
 
     def batches(self) -> Iterator[Batch]:
-        """Without end; what does not fill a batch at an epoch's end is left for the next."""
+        """Without end; what does not fill a batch at an epoch's end is left for the
+        next.
+        """
         count, places = self.config.images - 1, np.arange(len(self.own))[:, None]
         while True:
             order = np.stack([rng.permutation(self.own.shape[1]) for rng in self.orders])
-            table = [partners(self.config.partners, labels, count, rng) for labels, rng in zip(self.own, self.pairs, strict=True)]
+            table = [
+                partners(self.config.partners, labels, count, rng)
+                for labels, rng in zip(self.own, self.pairs, strict=True)
+            ]
             table = np.stack(table) if count else np.zeros((*self.own.shape, 0), np.int64)  # (S, n, m−1)
             for start in range(0, self.own.shape[1] - self.batch + 1, self.batch):
                 chosen = order[:, start : start + self.batch]
                 mates = table[places, chosen].transpose(0, 2, 1)  # (S, m−1, B)
-                strangers = table[places, order[:, (np.arange(start, start + self.batch) + 1) % self.own.shape[1]]]  # (S, B, m−1)
+                # (S, B, m−1)
+                strangers = table[
+                    places, order[:, (np.arange(start, start + self.batch) + 1) % self.own.shape[1]]
+                ]
                 rows = torch.arange(len(self.own))[:, None]
                 flat_mates = torch.from_numpy(mates.reshape(len(mates), -1))
                 yield Batch(
                     self.pictures[self.labelled[rows, torch.from_numpy(chosen)]],
                     self.labels[rows, torch.from_numpy(chosen)],
                     self.pictures[self.labelled[rows, flat_mates]],
-                    self.labels[rows, flat_mates].unflatten(1, mates.shape[1:]) if count else self.labels[:, :0, None],
-                    self.labels[rows[..., None], torch.from_numpy(strangers)].mean(2) if count else self.labels[:, :0],
+                    (
+                        self.labels[rows, flat_mates].unflatten(1, mates.shape[1:])
+                        if count
+                        else self.labels[:, :0, None]
+                    ),
+                    (
+                        self.labels[rows[..., None], torch.from_numpy(strangers)].mean(2)
+                        if count
+                        else self.labels[:, :0]
+                    ),
                 )
 
 
 class Arm:
     """One arm: a network a seed, its optimiser, and how its loss is made."""
 
-    def __init__(self, name: str, config: FeatureMixingConfig, start: Network, shape: tuple[int, ...], seeds: Sequence[int]) -> None:
+    def __init__(
+        self,
+        name: str,
+        config: FeatureMixingConfig,
+        start: Network,
+        shape: tuple[int, ...],
+        seeds: Sequence[int],
+    ) -> None:
         self.name, self.config, self.shape = name, config, shape
         self.network = copy.deepcopy(start)
         if not config.tuned:
@@ -157,7 +195,9 @@ class Arm:
             features = mixed(features, self._mates(batch, depth), weight, self.config.mode)
         loss = soft_cross_entropy(self.network.through(features, depth), self.targets(batch))
         if self.name == "separate" and not alone:
-            theirs = soft_cross_entropy(self.network.through(batch.partners), batch.partner_labels.flatten(1, 2)).unflatten(1, (-1, loss.shape[1]))
+            theirs = soft_cross_entropy(
+                self.network.through(batch.partners), batch.partner_labels.flatten(1, 2)
+            ).unflatten(1, (-1, loss.shape[1]))
             loss = (loss + weight * theirs.mean(1)) * own_share(weight)
         return loss
 
@@ -172,7 +212,9 @@ class Arm:
             others, weight = batch.labels, 0.0  # nobody to share with
         else:
             weight = self.config.weight
-        return soft_labels(batch.labels, others, weight, self.config.scaling, self.config.temperature, self.config.mode)
+        return soft_labels(
+            batch.labels, others, weight, self.config.scaling, self.config.temperature, self.config.mode
+        )
 
     def _mates(self, batch: Batch, depth: int) -> torch.Tensor:
         """Mean features (S, B, …) of the partners."""
@@ -180,20 +222,27 @@ class Arm:
         return found.unflatten(1, (self.config.images - 1, -1)).mean(1)
 
     def _manifold(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Manifold mixup: at a random depth a batch, λ from a beta distribution. Source: Verma et al., 2018, https://arxiv.org/abs/1806.05236."""
+        """Manifold mixup: at a random depth a batch, λ from a beta distribution.
+        Source: Verma et al., 2018, https://arxiv.org/abs/1806.05236.
+        """
         depths = [int(rng.integers(MANIFOLD_DEPTHS)) for rng in self.rngs]
-        shares = torch.tensor([rng.beta(MANIFOLD_BETA, MANIFOLD_BETA) for rng in self.rngs], dtype=torch.float32)
+        shares = torch.tensor(
+            [rng.beta(MANIFOLD_BETA, MANIFOLD_BETA) for rng in self.rngs], dtype=torch.float32
+        )
         values, labels = batch.pictures, batch.labels
         for depth in range(MANIFOLD_DEPTHS):
             here = torch.tensor([place == depth for place in depths])
             share = torch.where(here, shares, torch.ones(())).view(-1, *[1] * (values.ndim - 1))
-            values = share * values + (1 - share) * values.roll(1, 1)  # the batch is in random order, so neighbours are strangers
+            # the batch is in random order, so neighbours are strangers
+            values = share * values + (1 - share) * values.roll(1, 1)
             values = self.network.through(values, depth, depth + 1)
         share = shares[:, None, None]
         return self.network.through(values, MANIFOLD_DEPTHS), share * labels + (1 - share) * labels.roll(1, 1)
 
     def _by_torchvision(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Input mixup or CutMix by torchvision, which pairs neighbours of a batch: it is in random order."""
+        """Input mixup or CutMix by torchvision, which pairs neighbours of a batch: it
+        is in random order.
+        """
         from mlcv_explore.torchvision_compat import transforms
 
         kind = transforms.MixUp if self.name == "input_mixup" else transforms.CutMix
@@ -216,8 +265,11 @@ def _mixing(config: FeatureMixingConfig, seeds: list[int], film: _Film) -> Itera
     seen = {name: flat(part[None])[0] if flattened else part for name, part in _parts(stuff).items()}
     arms = {name: Arm(name, config, start, shape, seeds) for name in ARMS}
     dealt = Deck(config, stuff, seeds, seen["pictures"]).batches()
-    everyone = Material(stuff.split, np.tile(np.arange(len(stuff.pictures)), (len(seeds), 1)), stuff.groups, stuff.group)
-    oracle = Deck(config.replace(images=1), everyone, seeds, seen["pictures"]).batches()  # the oracle has every label, and as many steps
+    everyone = Material(
+        stuff.split, np.tile(np.arange(len(stuff.pictures)), (len(seeds), 1)), stuff.groups, stuff.group
+    )
+    # the oracle has every label, and as many steps
+    oracle = Deck(config.replace(images=1), everyone, seeds, seen["pictures"]).batches()
     done = 0
     for until in mixing_steps(config):
         for _ in range(done, until):
@@ -237,18 +289,24 @@ def _parts(stuff: Material) -> dict[str, torch.Tensor]:
 
 
 @torch.no_grad()
-def _examine(film: _Film, arms: dict[str, Arm], stuff: Material, seen: dict[str, torch.Tensor], step: int) -> None:
+def _examine(
+    film: _Film, arms: dict[str, Arm], stuff: Material, seen: dict[str, torch.Tensor], step: int
+) -> None:
     for place, (name, arm) in enumerate(arms.items()):
         lost = int((~torch.isfinite(arm.loss)).sum())
         if lost:
             rate, weight = arm.config.learning_rate, arm.config.weight
             raise FloatingPointError(
-                f"The {name} arm diverged: its loss was no longer a number at step {step} for {lost} of {len(arm.seeds)} seeds; "
-                f"lower learning_rate ({rate:g}) or weight ({weight:g})."
+                f"The {name} arm diverged: its loss was no longer a number at step {step} for {lost} of"
+                f" {len(arm.seeds)} seeds; lower learning_rate ({rate:g}) or weight ({weight:g})."
             )
         film.loss[:, place] = arm.loss
-        film.measured[:, place] = measured(logits(arm.network, seen["tested"], len(arm.seeds)), stuff.split.test.labels)
-        film.validation[:, place] = classification.accuracy(logits(arm.network, seen["validated"], len(arm.seeds)), stuff.split.validation.labels)
+        film.measured[:, place] = measured(
+            logits(arm.network, seen["tested"], len(arm.seeds)), stuff.split.test.labels
+        )
+        film.validation[:, place] = classification.accuracy(
+            logits(arm.network, seen["validated"], len(arm.seeds)), stuff.split.validation.labels
+        )
 
 
 def measured(found: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -258,35 +316,75 @@ def measured(found: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def logits(network: Network, pictures: torch.Tensor, count: int, first: int = 0, last: int | None = None, batch: int = 500) -> np.ndarray:
+def logits(
+    network: Network,
+    pictures: torch.Tensor,
+    count: int,
+    first: int = 0,
+    last: int | None = None,
+    batch: int = 500,
+) -> np.ndarray:
     """What `count` networks say of the same pictures (n, …): (S, n, …)."""
-    return torch.cat([network.through(part.expand(count, *part.shape), first, last) for part in pictures.split(batch)], dim=1).numpy()
+    return torch.cat(
+        [network.through(part.expand(count, *part.shape), first, last) for part in pictures.split(batch)],
+        dim=1,
+    ).numpy()
 
 
 @torch.no_grad()
-def _cloud(config: FeatureMixingConfig, arm: Arm, stuff: Material, pictures: torch.Tensor, seeds: Sequence[int]) -> np.ndarray:
-    """Some labelled pictures and their mixtures in the plane of the two leading components of all labelled ones: (S, EXAMPLES, 5) x, y, label of the
-    picture, x, y of its mixture."""
+def _cloud(
+    config: FeatureMixingConfig, arm: Arm, stuff: Material, pictures: torch.Tensor, seeds: Sequence[int]
+) -> np.ndarray:
+    """Some labelled pictures and their mixtures in the plane of the two leading
+    components of all labelled ones: (S, EXAMPLES, 5) x, y, label of the picture, x, y
+    of its mixture.
+    """
     from mlcv_explore.metrics.linear_probe import leading
 
     rows = torch.arange(len(seeds))[:, None]
     labelled = torch.from_numpy(stuff.labelled)
-    features = flat(arm.network.through(pictures[labelled[rows, torch.arange(labelled.shape[1])]], 0, config.depth)).numpy()
+    features = flat(
+        arm.network.through(pictures[labelled[rows, torch.arange(labelled.shape[1])]], 0, config.depth)
+    ).numpy()
     found = np.zeros((len(seeds), EXAMPLES, 5), np.float32)
     for row, own in enumerate(features):
         plane = leading(own, 2)
         chosen = np.linspace(0, len(own) - 1, EXAMPLES).astype(int)
         count = config.images - 1
-        mates = partners(config.partners, stuff.own_labels()[row], count, numpy_stream(seeds[row], "cloud"))[chosen] if count else chosen[:, None]
-        changed = mixed(torch.from_numpy(own[chosen]), torch.from_numpy(own[mates].mean(1)), config.weight if count else 0.0, config.mode)
-        found[row] = np.column_stack([plane.of(own[chosen]), stuff.own_labels()[row][chosen], plane.of(changed.numpy())])
+        mates = (
+            partners(config.partners, stuff.own_labels()[row], count, numpy_stream(seeds[row], "cloud"))[
+                chosen
+            ]
+            if count
+            else chosen[:, None]
+        )
+        changed = mixed(
+            torch.from_numpy(own[chosen]),
+            torch.from_numpy(own[mates].mean(1)),
+            config.weight if count else 0.0,
+            config.mode,
+        )
+        found[row] = np.column_stack(
+            [plane.of(own[chosen]), stuff.own_labels()[row][chosen], plane.of(changed.numpy())]
+        )
     return found
 
 
-def _coarser(config: FeatureMixingConfig, encoder: Network, stuff: Material, seen: dict[str, torch.Tensor], seeds: list[int]) -> np.ndarray:
-    """A second network for the coarse classes, taught on the features of the plainly trained one, mixed or not: (S, 4, len(MEASURES))."""
+def _coarser(
+    config: FeatureMixingConfig,
+    encoder: Network,
+    stuff: Material,
+    seen: dict[str, torch.Tensor],
+    seeds: list[int],
+) -> np.ndarray:
+    """A second network for the coarse classes, taught on the features of the plainly
+    trained one, mixed or not: (S, 4, len(MEASURES)).
+    """
     count = len(seeds)
-    features = {name: torch.from_numpy(logits(encoder, part, count, 0, config.depth)).flatten(2) for name, part in seen.items()}
+    features = {
+        name: torch.from_numpy(logits(encoder, part, count, 0, config.depth)).flatten(2)
+        for name, part in seen.items()
+    }
     coarse = torch.from_numpy(stuff.group)
     fresh = heads(config.network, tuple(features["tested"].shape[2:]), config.width, len(stuff.groups), seeds)
     found = []
@@ -302,18 +400,33 @@ def _coarser(config: FeatureMixingConfig, encoder: Network, stuff: Material, see
 
 
 class _OfFeatures(Deck):
-    """The same batches of features that are there already, (S, N, d), with coarse labels."""
+    """The same batches of features that are there already, (S, N, d), with coarse
+    labels.
+    """
 
-    def __init__(self, config: FeatureMixingConfig, stuff: Material, seeds: Sequence[int], features: torch.Tensor, coarse: torch.Tensor) -> None:
+    def __init__(
+        self,
+        config: FeatureMixingConfig,
+        stuff: Material,
+        seeds: Sequence[int],
+        features: torch.Tensor,
+        coarse: torch.Tensor,
+    ) -> None:
         super().__init__(config, stuff, seeds, features.flatten(0, 1))
         self.labelled = self.labelled + torch.arange(len(seeds))[:, None] * features.shape[1]
-        self.labels = torch.nn.functional.one_hot(coarse[torch.from_numpy(self.own)], int(coarse.max()) + 1).float()
+        self.labels = torch.nn.functional.one_hot(
+            coarse[torch.from_numpy(self.own)], int(coarse.max()) + 1
+        ).float()
 
 
 def _second_loss(config: FeatureMixingConfig, network: StackedDense, batch: Batch, arm: str) -> torch.Tensor:
     features, labels = batch.pictures, batch.labels
     if config.images > 1 and arm in ("mixed", "both"):
-        features = mixed(features, batch.partners.unflatten(1, (config.images - 1, -1)).mean(1), config.weight, config.mode)
+        features = mixed(
+            features, batch.partners.unflatten(1, (config.images - 1, -1)).mean(1), config.weight, config.mode
+        )
     if config.images > 1 and arm in ("soft", "both"):
-        labels = soft_labels(labels, batch.others, config.weight, config.scaling, config.temperature, config.mode)
+        labels = soft_labels(
+            labels, batch.others, config.weight, config.scaling, config.temperature, config.mode
+        )
     return soft_cross_entropy(network(features), labels)

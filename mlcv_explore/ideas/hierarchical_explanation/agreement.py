@@ -1,4 +1,6 @@
-"""How alike two explanations are: in the strokes they come down to, in the atoms two vocabularies hold, in the true parts of a grammar."""
+"""How alike two explanations are: in the strokes they come down to, in the atoms two
+vocabularies hold, in the true parts of a grammar.
+"""
 
 import numpy as np
 
@@ -12,7 +14,9 @@ SHIFTS = 2  # pixels that a part may be off in its window
 
 
 def spectrum(atoms: np.ndarray, weights: np.ndarray, side: int, first: int) -> np.ndarray:
-    """How an explanation (n, m) of level 0 spends itself, rows that sum to 1 (or 0): over orientations and cells of a picture, or over columns."""
+    """How an explanation (n, m) of level 0 spends itself, rows that sum to 1 (or 0):
+    over orientations and cells of a picture, or over columns.
+    """
     size, places = first, atoms
     if side:
         kinds, rows, columns = strokes.place_of(atoms, side)
@@ -25,8 +29,12 @@ def spectrum(atoms: np.ndarray, weights: np.ndarray, side: int, first: int) -> n
     return found / np.maximum(found.sum(1, keepdims=True), 1e-12)
 
 
-def in_first(vocabulary: Vocabulary, chosen: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """An explanation (n, m) told in level 0: atoms int64 (n, most), −1 for none, and coefficients; parts that share a stroke add up."""
+def in_first(
+    vocabulary: Vocabulary, chosen: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """An explanation (n, m) told in level 0: atoms int64 (n, most), −1 for none, and
+    coefficients; parts that share a stroke add up.
+    """
     told = []
     for own, amounts in zip(chosen, weights, strict=True):
         present = own >= 0
@@ -46,7 +54,9 @@ def overlap(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def matched(one: np.ndarray, other: np.ndarray) -> float:
-    """Mean absolute cosine of atoms (k, d) and (l, d) paired as well as they can be, each once."""
+    """Mean absolute cosine of atoms (k, d) and (l, d) paired as well as they can be,
+    each once.
+    """
     from scipy.optimize import linear_sum_assignment
 
     if not len(one) or not len(other):
@@ -56,7 +66,9 @@ def matched(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def recovered(parts: np.ndarray, atoms: np.ndarray, side: int) -> float:
-    """Share of the true parts (P, WINDOW²) that some atom (k, side²) is, up to its place in its first window."""
+    """Share of the true parts (P, WINDOW²) that some atom (k, side²) is, up to its
+    place in its first window.
+    """
     if not len(atoms):
         return 0.0
     corner = atoms.reshape(-1, side, side)[:, :WINDOW, :WINDOW].reshape(len(atoms), -1)

@@ -1,10 +1,14 @@
-"""A neural-backed decision tree on a classifier that is trained already (Wan et al., NBDT, 2004.00221): its last layer asked one fork at a time.
+"""A neural-backed decision tree on a classifier that is trained already (Wan et al.,
+NBDT, 2004.00221): its last layer asked one fork at a time.
 
-The classes are joined in pairs by how near their rows of the last layer's weights lie; an inner node's vector is the mean of the rows beneath it,
-and at a fork the features choose the child with the greater inner product. Rows are taken as they are, and biases with them, so that a node's score
-is the mean logit of the classes beneath it; the network itself is not trained again (the paper does so, with a loss of the tree's own).
+The classes are joined in pairs by how near their rows of the last layer's weights lie;
+an inner node's vector is the mean of the rows beneath it, and at a fork the features
+choose the child with the greater inner product. Rows are taken as they are, and biases
+with them, so that a node's score is the mean logit of the classes beneath it; the
+network itself is not trained again (the paper does so, with a loss of the tree's own).
 
-Nodes are numbered: K leaves 0 … K − 1 in the order of the classes, then the K − 1 forks, children before parents, the root last.
+Nodes are numbered: K leaves 0 … K − 1 in the order of the classes, then the K − 1
+forks, children before parents, the root last.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,23 +50,43 @@ class Step:
 
 
 class BackedTree:
-    """The tree over the classes of one linear layer. Threads may share it: nothing changes after it is built."""
+    """The tree over the classes of one linear layer. Threads may share it: nothing
+    changes after it is built.
+    """
 
-    def __init__(self, weight: np.ndarray, bias: np.ndarray, classes: Sequence[str], merges: np.ndarray | None = None) -> None:
+    def __init__(
+        self, weight: np.ndarray, bias: np.ndarray, classes: Sequence[str], merges: np.ndarray | None = None
+    ) -> None:
         """`weight` (K, F) and `bias` (K,) of the layer, K ≥ 2.
 
-        `merges` (K − 1, 2) gives the two children of every fork in the order of the node numbers; without it Ward's clustering of the rows decides.
-        Raises ValueError for shapes that do not fit, and for merges that are no binary tree.
+        `merges` (K − 1, 2) gives the two children of every fork in the order of the
+        node numbers; without it Ward's clustering of the rows decides. Raises
+        ValueError for shapes that do not fit, and for merges that are no binary tree.
         """
         count = len(classes)
         if count < 2 or np.ndim(weight) != 2 or len(weight) != count or np.shape(bias) != (count,):
-            raise ValueError(f"A tree needs two classes or more, a row and a bias each; got {count}, {np.shape(weight)}, {np.shape(bias)}.")
-        self.weight, self.bias, self.classes = np.asarray(weight, np.float32), np.asarray(bias, np.float32), tuple(classes)
-        self.merges = _checked(linkage(self.weight.astype(np.float64), "ward")[:, :2].astype(int) if merges is None else np.asarray(merges), count)
+            raise ValueError(
+                f"A tree needs two classes or more, a row and a bias each; got {count}, {np.shape(weight)},"
+                f" {np.shape(bias)}."
+            )
+        self.weight, self.bias, self.classes = (
+            np.asarray(weight, np.float32),
+            np.asarray(bias, np.float32),
+            tuple(classes),
+        )
+        self.merges = _checked(
+            (
+                linkage(self.weight.astype(np.float64), "ward")[:, :2].astype(int)
+                if merges is None
+                else np.asarray(merges)
+            ),
+            count,
+        )
         members = np.eye(2 * count - 1, count)  # node × class
         for node, (left, right) in enumerate(self.merges, count):
             members[node] = members[left] + members[right]
-        self.means = members / members.sum(1, keepdims=True)  # (2K − 1, K) float64: a node's score is this times the logits
+        # (2K − 1, K) float64: a node's score is this times the logits
+        self.means = members / members.sum(1, keepdims=True)
         self.beneath = tuple(tuple(np.flatnonzero(row).tolist()) for row in members)  # node → its classes
         vectors, biases = (self.means @ self.weight).astype(np.float32), self.means @ self.bias
         self.forks = tuple(
@@ -76,7 +100,9 @@ class BackedTree:
         return 2 * len(self.classes) - 2
 
     def fork(self, node: int) -> Fork:
-        """The fork at an inner node. Raises ValueError for a leaf and for a node that does not exist."""
+        """The fork at an inner node. Raises ValueError for a leaf and for a node that
+        does not exist.
+        """
         if not len(self.classes) <= node <= self.root:
             raise ValueError(f"The forks are the nodes {len(self.classes)} to {self.root}, got {node}.")
         return self.forks[node - len(self.classes)]
@@ -86,29 +112,42 @@ class BackedTree:
         return ", ".join(self.classes[index] for index in self.beneath[node])
 
     def fork_probabilities(self, features: np.ndarray) -> np.ndarray:
-        """(n, F) → (n, K − 1, 2) float64: of left and right at every fork, given that it is reached; the two sum to 1."""
+        """(n, F) → (n, K − 1, 2) float64: of left and right at every fork, given that
+        it is reached; the two sum to 1.
+        """
         logits = features @ self.weight.T + self.bias
         return softmax((logits @ self.means.T)[:, self.merges], axis=2)
 
     def leaf_probabilities(self, features: np.ndarray) -> np.ndarray:
-        """(n, F) → (n, K) float64: of every class, the product along its path; rows sum to 1."""
+        """(n, F) → (n, K) float64: of every class, the product along its path; rows sum
+        to 1.
+        """
         return self._reached(self.fork_probabilities(features))[:, : len(self.classes)]
 
     def hard_leaves(self, features: np.ndarray) -> np.ndarray:
-        """(n, F) → (n,) int: the class where each ends that takes the likelier side of every fork it meets."""
-        likelier = np.take_along_axis(self.merges[None], self.fork_probabilities(features).argmax(2)[..., None], 2)[..., 0]  # (n, K − 1) nodes
+        """(n, F) → (n,) int: the class where each ends that takes the likelier side of
+        every fork it meets.
+        """
+        # (n, K − 1) nodes
+        likelier = np.take_along_axis(
+            self.merges[None], self.fork_probabilities(features).argmax(2)[..., None], 2
+        )[..., 0]
         nodes, count = np.full(len(features), self.root), len(self.classes)
         while (inner := nodes >= count).any():
             nodes[inner] = likelier[inner, nodes[inner] - count]
         return nodes
 
     def hard_path(self, features: np.ndarray) -> list[Step]:
-        """(F,) → the forks it meets, from the root, taking the likelier side of each (the left one of equals); the last step takes a leaf."""
+        """(F,) → the forks it meets, from the root, taking the likelier side of each
+        (the left one of equals); the last step takes a leaf.
+        """
         shares = self.fork_probabilities(features[None])[0]
         return self._steps(shares, lambda node: int(shares[node - len(self.classes)].argmax()))
 
     def soft_path(self, features: np.ndarray) -> list[Step]:
-        """(F,) → the forks from the root towards the class with the greatest leaf probability; a step may take the less likely side."""
+        """(F,) → the forks from the root towards the class with the greatest leaf
+        probability; a step may take the less likely side.
+        """
         shares = self.fork_probabilities(features[None])
         leaf = int(self._reached(shares)[0, : len(self.classes)].argmax())
         return self._steps(shares[0], lambda node: int(leaf in self.beneath[self.fork(node).right]))
@@ -125,15 +164,25 @@ class BackedTree:
         while node >= len(self.classes):
             fork, both = self.fork(node), shares[node - len(self.classes)]
             taken = (fork.left, fork.right)[side(node)]
-            steps.append(Step(node, self.beneath[fork.left], self.beneath[fork.right], (float(both[0]), float(both[1])), taken))
+            steps.append(
+                Step(
+                    node,
+                    self.beneath[fork.left],
+                    self.beneath[fork.right],
+                    (float(both[0]), float(both[1])),
+                    taken,
+                )
+            )
             node = taken
         return steps
 
 
 def random_merges(count: int, seed: int) -> np.ndarray:
-    """A control: a binary tree over `count` classes that knows nothing of them, (count − 1, 2) int; two nodes drawn at a time are joined.
+    """A control: a binary tree over `count` classes that knows nothing of them, (count
+    − 1, 2) int; two nodes drawn at a time are joined.
 
-    Its shape is random too, and a class that stands against the mean of many is at an advantage: see `shuffled_merges`.
+    Its shape is random too, and a class that stands against the mean of many is at an
+    advantage: see `shuffled_merges`.
     """
     chance, loose, merges = numpy_stream(seed, "hierarchy"), list(range(count)), []
     for node in range(count, 2 * count - 1):
@@ -144,7 +193,9 @@ def random_merges(count: int, seed: int) -> np.ndarray:
 
 
 def shuffled_merges(merges: np.ndarray, seed: int) -> np.ndarray:
-    """A control of the same shape: the tree of these merges (K − 1, 2) with its leaves dealt to the classes anew."""
+    """A control of the same shape: the tree of these merges (K − 1, 2) with its leaves
+    dealt to the classes anew.
+    """
     count = len(merges) + 1
     dealt = np.arange(2 * count - 1)
     dealt[:count] = numpy_stream(seed, "leaves of the hierarchy").permutation(count)
@@ -152,14 +203,18 @@ def shuffled_merges(merges: np.ndarray, seed: int) -> np.ndarray:
 
 
 def of_classifier(classifier: Classifier) -> tuple[BackedTree, Callable[[torch.Tensor], torch.Tensor]]:
-    """The tree over a classifier's last linear layer, and what gives that layer's input: pictures (B, 3, s, s) in [0, 1] → features (B, F).
+    """The tree over a classifier's last linear layer, and what gives that layer's
+    input: pictures (B, 3, s, s) in [0, 1] → features (B, F).
 
-    Features carry gradients where the pictures do. Threads may share both. Raises ValueError for a network whose last linear layer does not give
-    the logits.
+    Features carry gradients where the pictures do. Threads may share both. Raises
+    ValueError for a network whose last linear layer does not give the logits.
     """
     layers = [module for module in classifier.network.modules() if isinstance(module, nn.Linear)]
     if not layers or layers[-1].out_features != len(classifier.classes):
-        raise ValueError(f"A tree needs a network that ends in a linear layer with a row for each class; {classifier.name} has none.")
+        raise ValueError(
+            f"A tree needs a network that ends in a linear layer with a row for each class; {classifier.name}"
+            " has none."
+        )
     last = layers[-1]
     bias = torch.zeros(last.out_features) if last.bias is None else last.bias
     tree = BackedTree(last.weight.detach().numpy(), bias.detach().numpy(), classifier.classes)
@@ -174,11 +229,15 @@ def of_classifier(classifier: Classifier) -> tuple[BackedTree, Callable[[torch.T
     return tree, features_of
 
 
-def fork_saliency(classifier: Classifier, picture: torch.Tensor, node: int, tree: BackedTree | None = None) -> np.ndarray:
-    """Which pixels of a picture (3, s, s) in [0, 1] speak for the left side of a fork (positive) or the right: (s, s) float32, in logits.
+def fork_saliency(
+    classifier: Classifier, picture: torch.Tensor, node: int, tree: BackedTree | None = None
+) -> np.ndarray:
+    """Which pixels of a picture (3, s, s) in [0, 1] speak for the left side of a fork
+    (positive) or the right: (s, s) float32, in logits.
 
-    Gradient × input of left score − right score, summed over the channels; one pass forwards and one back. `tree` is another than Ward's.
-    Raises ValueError for a node that is no fork.
+    Gradient × input of left score − right score, summed over the channels; one pass
+    forwards and one back. `tree` is another than Ward's. Raises ValueError for a node
+    that is no fork.
     """
     tree = tree or of_classifier(classifier)[0]
     fork = tree.fork(node)
@@ -191,7 +250,9 @@ def fork_saliency(classifier: Classifier, picture: torch.Tensor, node: int, tree
 
 
 class _Entering(TorchFunctionMode):
-    """Keeps what enters one linear layer in this thread's pass; a hook on the shared layer would see other visitors' too."""
+    """Keeps what enters one linear layer in this thread's pass; a hook on the shared
+    layer would see other visitors' too.
+    """
 
     def __init__(self, layer: nn.Linear) -> None:
         super().__init__()
@@ -207,7 +268,10 @@ class _Entering(TorchFunctionMode):
 def _checked(merges: np.ndarray, count: int) -> np.ndarray:
     """Merges that join every node but the root once, after it exists; else ValueError."""
     if merges.shape != (count - 1, 2) or sorted(merges.flat) != list(range(2 * count - 2)):
-        raise ValueError(f"The merges of {count} classes are {count - 1} pairs in which every node from 0 to {2 * count - 3} stands once.")
+        raise ValueError(
+            f"The merges of {count} classes are {count - 1} pairs in which every node from 0 to"
+            f" {2 * count - 3} stands once."
+        )
     if (merges >= np.arange(count, 2 * count - 1)[:, None]).any():
         raise ValueError("A fork can join only nodes that come before it.")
     return merges.astype(int)

@@ -1,6 +1,8 @@
-"""What the Answer act shows beyond the claims, from the rows of a study: numbers only, no training.
+"""What the Answer act shows beyond the claims, from the rows of a study: numbers only,
+no training.
 
-A row is a dict of claim, arm, the settings that vary (text), seed, measure and value (None where it is undefined).
+A row is a dict of claim, arm, the settings that vary (text), seed, measure and value
+(None where it is undefined).
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +21,10 @@ def arms(rows: Sequence[Row], dataset: str) -> dict[str, dict[str, Interval]]:
     """Arm → measure → mean and interval over seeds, of one data set."""
     own = [row for row in rows if row["claim"] == "arms" and row["dataset"] == dataset]
     found = {arm: {measure: _values(own, arm, measure) for measure in MEASURES} for arm in ARMS}
-    return {arm: {name: t_interval(values) for name, values in measures.items() if len(values)} for arm, measures in found.items()}
+    return {
+        arm: {name: t_interval(values) for name, values in measures.items() if len(values)}
+        for arm, measures in found.items()
+    }
 
 
 def sharing(rows: Sequence[Row]) -> dict[int, dict[str, Interval]]:
@@ -28,14 +33,22 @@ def sharing(rows: Sequence[Row]) -> dict[int, dict[str, Interval]]:
 
 
 def budget(rows: Sequence[Row]) -> dict[int, dict[str, Interval]]:
-    """Bits an item → arm → share explained, every vocabulary of the size that validation items chose at these bits."""
+    """Bits an item → arm → share explained, every vocabulary of the size that
+    validation items chose at these bits.
+    """
     return _by(rows, "budget", "bits", BUDGETED)
 
 
 def _by(rows: Sequence[Row], claim: str, setting: str, arms: Sequence[str]) -> dict[int, dict[str, Interval]]:
     own = [row for row in rows if row["claim"] == claim]
     counts = sorted({int(row[setting]) for row in own})
-    return {count: {arm: t_interval(_values([row for row in own if int(row[setting]) == count], arm, "passes")) for arm in arms} for count in counts}
+    return {
+        count: {
+            arm: t_interval(_values([row for row in own if int(row[setting]) == count], arm, "passes"))
+            for arm in arms
+        }
+        for count in counts
+    }
 
 
 def _values(rows: Sequence[Row], arm: str, measure: str) -> np.ndarray:

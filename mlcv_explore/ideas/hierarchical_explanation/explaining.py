@@ -1,4 +1,6 @@
-"""What the page asks of what ships: explain one item, as a tree from the item down to first principles, and say what f finds."""
+"""What the page asks of what ships: explain one item, as a tree from the item down to
+first principles, and say what f finds.
+"""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +13,12 @@ import torch
 from scipy import sparse
 from torch import nn
 
-from mlcv_explore.ideas.hierarchical_explanation import HierarchicalExplanationConfig, soft_tree, strokes, worlds
+from mlcv_explore.ideas.hierarchical_explanation import (
+    HierarchicalExplanationConfig,
+    soft_tree,
+    strokes,
+    worlds,
+)
 from mlcv_explore.ideas.hierarchical_explanation.checking import Check, Checker, Rules
 from mlcv_explore.ideas.hierarchical_explanation.contextual import decompose
 from mlcv_explore.ideas.hierarchical_explanation.networks import logits_of
@@ -56,7 +63,9 @@ class Mind:
 
     @cached_property
     def depths(self) -> tuple[Vocabulary, ...]:
-        """The vocabulary up to each of its levels, with atoms and compositions made once."""
+        """The vocabulary up to each of its levels, with atoms and compositions made
+        once.
+        """
         found = tuple(self.vocabulary.up_to(level) for level in range(len(self.vocabulary.levels) + 1))
         for each in found:
             each.in_first, each.atoms  # noqa: B018  the first explanation need not wait for them
@@ -64,9 +73,11 @@ class Mind:
 
 
 def joined(mind: Mind, accepted: Sequence[tuple[np.ndarray, np.ndarray]]) -> Mind:
-    """The same mind with accepted explanations, each atoms (m,) and coefficients (m,) of `mind`'s whole vocabulary, as new atoms of its last level.
+    """The same mind with accepted explanations, each atoms (m,) and coefficients (m,)
+    of `mind`'s whole vocabulary, as new atoms of its last level.
 
-    What in them is of that level already is taken as its pieces, for a level is made of those below.
+    What in them is of that level already is taken as its pieces, for a level is made of
+    those below.
     """
     base = mind.depths[-1]
     if not accepted or not base.levels:
@@ -85,12 +96,18 @@ def joined(mind: Mind, accepted: Sequence[tuple[np.ndarray, np.ndarray]]) -> Min
     for place, row in enumerate(rows):
         used = np.flatnonzero(row)
         pieces[place, : len(used)], weights[place, : len(used)] = used, row[used]
-    widened = [np.pad(each, ((0, 0), (0, most - each.shape[1])), constant_values=fill) for each, fill in ((last.pieces, -1), (last.weights, 0))]
+    widened = [
+        np.pad(each, ((0, 0), (0, most - each.shape[1])), constant_values=fill)
+        for each, fill in ((last.pieces, -1), (last.weights, 0))
+    ]
     level = Level(np.concatenate([widened[0], pieces]), np.concatenate([widened[1], weights]), last.placed)
     grown = Vocabulary(base.first, (*base.levels[:-1], level), base.side)
     new = sparse.csr_matrix(rows)
     # what is known of the vocabulary that ships need not be made again: that would cost a tenth of a second
-    grown.__dict__["composition"] = (*base.composition[:-1], sparse.vstack([base.composition[-1], new], format="csr"))
+    grown.__dict__["composition"] = (
+        *base.composition[:-1],
+        sparse.vstack([base.composition[-1], new], format="csr"),
+    )
     grown.__dict__["in_first"] = sparse.vstack([base.in_first, new @ base.in_first[:below]], format="csr")
     grown.__dict__["atoms"] = np.concatenate([base.atoms, rows @ base.atoms[:below]])
     extended = replace(mind, vocabulary=grown)
@@ -125,7 +142,9 @@ class Piece:
     weight: float
     picture: np.ndarray  # (d,): the atom times its coefficient, signed
     share: float  # of X's energy, ⟨own picture, 2X − E's picture⟩ / ‖X‖²: shares add up to what E explains
-    logit: float  # what it adds to the judge's logit of X's class, by contextual decomposition; NaN where the judge knows no such X
+    # what it adds to the judge's logit of X's class, by contextual decomposition; NaN where the
+    # judge knows no such X
+    logit: float
     pieces: tuple["Piece", ...] = ()
 
 
@@ -135,7 +154,8 @@ class Explanation:
 
     pieces: tuple[Piece, ...]
     picture: np.ndarray  # (d,): what E adds up to
-    grown: tuple[tuple[str, np.ndarray, float], ...]  # the picture as levels join from the top: what joined, picture (d,), share of energy
+    # the picture as levels join from the top: what joined, picture (d,), share of energy
+    grown: tuple[tuple[str, np.ndarray, float], ...]
     check: Check  # f's findings, (1,) each
     reasons: tuple[str, ...]  # why f is False, one clause a test that failed
     label: str  # what the judge calls X
@@ -149,12 +169,21 @@ class Explanation:
 
 
 def explain(
-    mind: Mind, values: np.ndarray, g: str, most: int, depth: int, rules: Rules, residual: bool = False, foreign: bool = False
+    mind: Mind,
+    values: np.ndarray,
+    g: str,
+    most: int,
+    depth: int,
+    rules: Rules,
+    residual: bool = False,
+    foreign: bool = False,
 ) -> Explanation:
-    """g and f for one item (d,): `most` atoms of the levels 0…depth, chosen by `g`, one of EXPLAINERS; `residual` adds the rest as one vector.
+    """g and f for one item (d,): `most` atoms of the levels 0…depth, chosen by `g`, one
+    of EXPLAINERS; `residual` adds the rest as one vector.
 
-    An item that is nothing has no explanation, and f is False. A `foreign` one is of another world than the mind's: its coefficients are written up
-    to its own length, and what its pieces tell the judge is NaN.
+    An item that is nothing has no explanation, and f is False. A `foreign` one is of
+    another world than the mind's: its coefficients are written up to its own length,
+    and what its pieces tell the judge is NaN.
     """
     vocabulary = mind.depths[min(depth, len(mind.depths) - 1)]
     item = values[None].astype(np.float32)
@@ -180,7 +209,11 @@ def explain(
         parts = (*parts, _rest(mind, item, towards, rest[0], label))
     if foreign:
         parts = tuple(_without_logit(piece) for piece in parts)
-    dictionary = {"pursuit": vocabulary.bits(BITS), "prototypes": mind.prototypes.size * BITS, "path": _nodes_bits(mind)}[g]
+    dictionary = {
+        "pursuit": vocabulary.bits(BITS),
+        "prototypes": mind.prototypes.size * BITS,
+        "path": _nodes_bits(mind),
+    }[g]
     return Explanation(
         parts,
         picture[0],
@@ -227,19 +260,38 @@ def _told(
     if g == "path":
         pieces = _forks(mind, item, towards, dict(zip(chosen.tolist(), weights.tolist(), strict=True)), label)
     elif g == "prototypes":
-        pieces = [_prototype(mind, vocabulary, towards, int(place), float(weight)) for place, weight in zip(chosen, weights, strict=True)]
+        pieces = [
+            _prototype(mind, vocabulary, towards, int(place), float(weight))
+            for place, weight in zip(chosen, weights, strict=True)
+        ]
     else:
-        pieces = [_piece(vocabulary, int(atom), float(weight), towards, mind.columns) for atom, weight in zip(chosen, weights, strict=True)]
-    return _with_logits(mind, item, pieces, label) if g == "path" else _ordered(_with_logits(mind, item, pieces, label))
+        pieces = [
+            _piece(vocabulary, int(atom), float(weight), towards, mind.columns)
+            for atom, weight in zip(chosen, weights, strict=True)
+        ]
+    return (
+        _with_logits(mind, item, pieces, label)
+        if g == "path"
+        else _ordered(_with_logits(mind, item, pieces, label))
+    )
 
 
-def _piece(vocabulary: Vocabulary, atom: int, weight: float, towards: np.ndarray, columns: Sequence[str] = ()) -> Piece:
+def _piece(
+    vocabulary: Vocabulary, atom: int, weight: float, towards: np.ndarray, columns: Sequence[str] = ()
+) -> Piece:
     """An atom with all it is made of."""
     level = vocabulary.level_of(atom)
-    inside = _ordered(_piece(vocabulary, piece, weight * part, towards, columns) for piece, part in vocabulary.pieces_of(atom))
+    inside = _ordered(
+        _piece(vocabulary, piece, weight * part, towards, columns)
+        for piece, part in vocabulary.pieces_of(atom)
+    )
     picture = weight * vocabulary.atoms[atom]
     kind = vocabulary.kind_of(atom)
-    name = columns[atom] if columns and level == 0 else f"{('stroke', 'part', 'whole')[level] if not columns else 'group'} {kind + 1}"
+    name = (
+        columns[atom]
+        if columns and level == 0
+        else f"{('stroke', 'part', 'whole')[level] if not columns else 'group'} {kind + 1}"
+    )
     return Piece(level, name, weight, picture, float(picture @ towards), 0.0, inside)
 
 
@@ -248,12 +300,22 @@ def _prototype(mind: Mind, vocabulary: Vocabulary, towards: np.ndarray, place: i
     picture = weight * mind.prototypes[place]
     chosen = pursue(picture[None], vocabulary.atoms, INSIDE)
     weights = coefficients(picture[None], vocabulary.atoms, chosen)[0]
-    inside = [_piece(vocabulary, int(atom), float(own), towards, mind.columns) for atom, own in zip(chosen[0], weights, strict=True) if atom >= 0]
-    return Piece(-1, f"prototype {place + 1}", weight, picture, float(picture @ towards), 0.0, _ordered(inside))
+    inside = [
+        _piece(vocabulary, int(atom), float(own), towards, mind.columns)
+        for atom, own in zip(chosen[0], weights, strict=True)
+        if atom >= 0
+    ]
+    return Piece(
+        -1, f"prototype {place + 1}", weight, picture, float(picture @ towards), 0.0, _ordered(inside)
+    )
 
 
-def _forks(mind: Mind, item: np.ndarray, towards: np.ndarray, weights: dict[int, float], label: int) -> list[Piece]:
-    """The forks of the likeliest path, in order, each with those of its strokes that are in E; a stroke of two forks stands at the first."""
+def _forks(
+    mind: Mind, item: np.ndarray, towards: np.ndarray, weights: dict[int, float], label: int
+) -> list[Piece]:
+    """The forks of the likeliest path, in order, each with those of its strokes that
+    are in E; a stroke of two forks stands at the first.
+    """
     first = mind.vocabulary.first
     leaf = int(mind.tree.arrive(item)[0].argmax())
     with torch.inference_mode():
@@ -279,7 +341,9 @@ def _ordered(pieces: Any) -> tuple[Piece, ...]:
 
 
 def _with_logits(mind: Mind, item: np.ndarray, pieces: Sequence[Piece], label: int) -> tuple[Piece, ...]:
-    """The pieces with what each adds to the judge's logit of X's class; one batch for all of them, down to first principles."""
+    """The pieces with what each adds to the judge's logit of X's class; one batch for
+    all of them, down to first principles.
+    """
     every: list[np.ndarray] = []
 
     def gather(piece: Piece) -> None:
@@ -293,12 +357,22 @@ def _with_logits(mind: Mind, item: np.ndarray, pieces: Sequence[Piece], label: i
         return ()
     relevant = torch.from_numpy(np.stack(every).astype(np.float32))
     with torch.inference_mode():
-        said = decompose(mind.judge, torch.from_numpy(item).expand(len(relevant), -1), relevant)[0][:, label].tolist()
+        said = decompose(mind.judge, torch.from_numpy(item).expand(len(relevant), -1), relevant)[0][
+            :, label
+        ].tolist()
     order = iter(said)
 
     def put(piece: Piece) -> Piece:
         own = next(order)
-        return Piece(piece.level, piece.name, piece.weight, piece.picture, piece.share, own, tuple(put(inner) for inner in piece.pieces))
+        return Piece(
+            piece.level,
+            piece.name,
+            piece.weight,
+            piece.picture,
+            piece.share,
+            own,
+            tuple(put(inner) for inner in piece.pieces),
+        )
 
     return tuple(put(piece) for piece in pieces)
 
@@ -308,9 +382,13 @@ def _without_logit(piece: Piece) -> Piece:
 
 
 def _grown(pieces: Sequence[Piece], item: np.ndarray) -> tuple[tuple[str, np.ndarray, float], ...]:
-    """The picture of E as its pieces join, the highest level first; what is no atom of the vocabulary one by one."""
+    """The picture of E as its pieces join, the highest level first; what is no atom of
+    the vocabulary one by one.
+    """
     steps, picture = [], np.zeros_like(item)
-    groups = [(piece.name, [piece]) for piece in pieces if piece.level < 0 and piece.name != "the rest, outside S"]
+    groups = [
+        (piece.name, [piece]) for piece in pieces if piece.level < 0 and piece.name != "the rest, outside S"
+    ]
     groups += [(f"level {level}", [piece for piece in pieces if piece.level == level]) for level in (2, 1, 0)]
     groups += [(piece.name, [piece]) for piece in pieces if piece.name == "the rest, outside S"]
     for name, own in groups:
@@ -332,19 +410,26 @@ def _reasons(check: Check, rules: Rules, empty: bool, classes: Sequence[str], la
     if rules.tests[1] and not check.same[0]:
         failed.append(f"the judge calls its picture {classes[int(check.label[0])]}, and X {classes[label]}")
     if rules.tests[2] and drop < wanted - 1e-4:
-        failed.append(f"without it the log-odds fall by {drop:.2f} more than without a random set, and δ asks for {wanted:.2f}")
+        failed.append(
+            f"without it the log-odds fall by {drop:.2f} more than without a random set, and δ asks for"
+            f" {wanted:.2f}"
+        )
     return tuple(failed)
 
 
 def from_photograph(pixels: np.ndarray) -> np.ndarray:
-    """A photograph (h, w, 3) uint8 as 16 × 16 grey around its mean, float32 (256,); what differs by less than a grey level is nothing."""
+    """A photograph (h, w, 3) uint8 as 16 × 16 grey around its mean, float32 (256,);
+    what differs by less than a grey level is nothing.
+    """
     grey = worlds.as_vectors(pixels.transpose(2, 0, 1)[None])[0]
     around = grey - grey.mean()
     return around if np.abs(around).max() > 1 / 255 else np.zeros_like(around)
 
 
 def from_drawing(bitmap: np.ndarray) -> np.ndarray:
-    """A drawing, bool (32, 32), as the digits were made of bitmaps: cut to its ink, as large as fits, ink counted in blocks of 4 × 4; (256,)."""
+    """A drawing, bool (32, 32), as the digits were made of bitmaps: cut to its ink, as
+    large as fits, ink counted in blocks of 4 × 4; (256,).
+    """
     from PIL import Image
 
     if not bitmap.any():

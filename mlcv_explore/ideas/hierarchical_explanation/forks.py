@@ -22,11 +22,14 @@ class Way:
     leaves: np.ndarray  # (K,): of every class by the tree
     network: np.ndarray  # (K,): of every class by the network itself
     path: frozenset[int]  # nodes on the way to the likeliest class, the root included
-    maps: Mapping[int, np.ndarray]  # fork on that way → (s, s) float32: pixels that speak for its left side (positive) or its right
+    # fork on that way → (s, s) float32: pixels that speak for its left side (positive) or its right
+    maps: Mapping[int, np.ndarray]
 
 
 def way(pixels: np.ndarray) -> Way:
-    """A photograph (h, w, 3) uint8, squeezed to the network's square, fork by fork. Raises CheckpointError."""
+    """A photograph (h, w, 3) uint8, squeezed to the network's square, fork by fork.
+    Raises CheckpointError.
+    """
     classifier = checkpoints.load(NETWORK)
     tree, features_of = of_classifier(classifier)
     square = torch.from_numpy(uploads.squeezed(pixels, classifier.side))

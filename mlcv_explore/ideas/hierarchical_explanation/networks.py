@@ -1,4 +1,6 @@
-"""Two small classifiers of one architecture: the judge, which f asks and no vocabulary sees, and the teacher, which trees learn from."""
+"""Two small classifiers of one architecture: the judge, which f asks and no vocabulary
+sees, and the teacher, which trees learn from.
+"""
 
 import numpy as np
 import torch
@@ -18,21 +20,38 @@ DISTURBED = 0.5  # share of the pictures of a batch that are shown with somethin
 
 
 def classifier(of_pictures: bool, size: int, classes: int) -> nn.Sequential:
-    """Vectors (B, d) → logits (B, classes): two convolutions for pictures of 16 × 16, one hidden layer for rows of tables."""
+    """Vectors (B, d) → logits (B, classes): two convolutions for pictures of 16 × 16,
+    one hidden layer for rows of tables.
+    """
     if not of_pictures:
         return nn.Sequential(nn.Linear(size, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, classes))
-    body = (nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
-    return nn.Sequential(nn.Unflatten(1, (1, SIDE, SIDE)), *body, nn.Flatten(), nn.Linear(32 * (SIDE // 4) ** 2, classes))
+    body = (
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+    )
+    return nn.Sequential(
+        nn.Unflatten(1, (1, SIDE, SIDE)), *body, nn.Flatten(), nn.Linear(32 * (SIDE // 4) ** 2, classes)
+    )
 
 
-def trained(world: World, items: Items, epochs: int, seed: int, purpose: str, first: np.ndarray | None = None) -> nn.Sequential:
-    """A classifier of these items; given atoms `first` (n₀, d) a judge, which says nothing of nothing and does not mind what is no part of them.
+def trained(
+    world: World, items: Items, epochs: int, seed: int, purpose: str, first: np.ndarray | None = None
+) -> nn.Sequential:
+    """A classifier of these items; given atoms `first` (n₀, d) a judge, which says
+    nothing of nothing and does not mind what is no part of them.
 
-    A judge sees half of the items of every batch with random atoms taken away, up to their own energy, under the same label; and as many
-    blanks, from which the same is taken, which are to be given every class alike. Without this a blank has a class of its own, and to remove any
-    explanation of that class would change nothing.
+    A judge sees half of the items of every batch with random atoms taken away, up to
+    their own energy, under the same label; and as many blanks, from which the same is
+    taken, which are to be given every class alike. Without this a blank has a class of
+    its own, and to remove any explanation of that class would change nothing.
     """
-    network = seeded(seed, lambda: classifier(world.of_pictures, items.values.shape[1], len(world.classes)), purpose)
+    network = seeded(
+        seed, lambda: classifier(world.of_pictures, items.values.shape[1], len(world.classes)), purpose
+    )
     optimiser = torch.optim.Adam(network.parameters(), RATE)
     values, labels = torch.from_numpy(items.values), torch.from_numpy(items.labels)
     orders, disturb = stream(seed, f"{purpose}, order"), stream(seed, f"{purpose}, disturbed")
@@ -49,12 +68,18 @@ def trained(world: World, items: Items, epochs: int, seed: int, purpose: str, fi
     return network.eval().requires_grad_(False)
 
 
-def _disturbed(batch: torch.Tensor, wanted: torch.Tensor, atoms: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """The batch with something taken from half of it, and as many blanks with the same taken, of which nothing can be said."""
+def _disturbed(
+    batch: torch.Tensor, wanted: torch.Tensor, atoms: torch.Tensor, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The batch with something taken from half of it, and as many blanks with the same
+    taken, of which nothing can be said.
+    """
     taken = random_sets(atoms, 2 * len(batch), generator) * batch.norm(dim=1).repeat(2)[:, None]
     taken *= torch.rand(len(taken), 1, generator=generator).sqrt()
     taken[: len(batch)] *= (torch.rand(len(batch), 1, generator=generator) < DISTURBED).float()
-    return torch.cat([batch, torch.zeros_like(batch)]) - taken, torch.cat([wanted, torch.full_like(wanted, 1 / wanted.shape[1])])
+    return torch.cat([batch, torch.zeros_like(batch)]) - taken, torch.cat(
+        [wanted, torch.full_like(wanted, 1 / wanted.shape[1])]
+    )
 
 
 def random_sets(atoms: torch.Tensor, count: int, generator: torch.Generator) -> torch.Tensor:

@@ -1,4 +1,6 @@
-"""What hierarchies are held against: single pixels, a flat dictionary, prototypes, a hard decision tree."""
+"""What hierarchies are held against: single pixels, a flat dictionary, prototypes, a
+hard decision tree.
+"""
 
 import math
 from dataclasses import dataclass
@@ -14,11 +16,15 @@ SPARSITY = 4  # atoms an item while it is learned
 THRESHOLD_BITS = 8  # of a hard tree's node
 
 
-def flat_dictionary(values: np.ndarray, size: int, bits: int, seed: int, purpose: str = "flat dictionary") -> np.ndarray:
-    """Atoms as large as an item, float32 (size, d), unit rows, each entry written in `bits`.
+def flat_dictionary(
+    values: np.ndarray, size: int, bits: int, seed: int, purpose: str = "flat dictionary"
+) -> np.ndarray:
+    """Atoms as large as an item, float32 (size, d), unit rows, each entry written in
+    `bits`.
 
-    The method of optimal directions: pursuit, then the least-squares dictionary for what was chosen, in turns. Source: Engan, Aase, Hakon Husøy,
-    Method of optimal directions for frame design, ICASSP 1999.
+    The method of optimal directions: pursuit, then the least-squares dictionary for
+    what was chosen, in turns. Source: Engan, Aase, Hakon Husøy, Method of optimal
+    directions for frame design, ICASSP 1999.
     """
     draw = numpy_stream(seed, purpose)
     atoms = _unit(values[draw.permutation(len(values))[:size]])
@@ -36,12 +42,22 @@ def flat_dictionary(values: np.ndarray, size: int, bits: int, seed: int, purpose
 
 
 def prototypes(values: np.ndarray, size: int, bits: int, seed: int) -> np.ndarray:
-    """Items that stand for the others: nearest to the centres of k-means, unit rows (≤ size, d), each entry written in `bits`."""
+    """Items that stand for the others: nearest to the centres of k-means, unit rows (≤
+    size, d), each entry written in `bits`.
+    """
     from sklearn.cluster import KMeans
 
     unit = _unit(values)
-    centres = KMeans(min(size, len(unit)), n_init=1, max_iter=30, random_state=stream_seed(seed, "prototypes") % 2**32).fit(unit).cluster_centers_
-    return _unit(np.stack([quantised(unit[place], bits) for place in np.unique((unit @ centres.T).argmax(0))]))
+    centres = (
+        KMeans(
+            min(size, len(unit)), n_init=1, max_iter=30, random_state=stream_seed(seed, "prototypes") % 2**32
+        )
+        .fit(unit)
+        .cluster_centers_
+    )
+    return _unit(
+        np.stack([quantised(unit[place], bits) for place in np.unique((unit @ centres.T).argmax(0))])
+    )
 
 
 def nearest(values: np.ndarray, atoms: np.ndarray, most: int) -> np.ndarray:
@@ -72,7 +88,9 @@ def hard_tree(items: Items, leaves: int, bits: int, seed: int) -> HardTree:
     at = tree.apply(items.values)
     means = {int(leaf): quantised(items.values[at == leaf].mean(0), bits) for leaf in np.unique(at)}
     size = items.values.shape[1]
-    return HardTree(tree, means, (len(means) - 1) * (math.log2(size) + THRESHOLD_BITS) + len(means) * size * bits)
+    return HardTree(
+        tree, means, (len(means) - 1) * (math.log2(size) + THRESHOLD_BITS) + len(means) * size * bits
+    )
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:

@@ -1,4 +1,6 @@
-"""What ships: for each bundled world a vocabulary of three levels, prototypes, the judge, the soft tree, and items to explain."""
+"""What ships: for each bundled world a vocabulary of three levels, prototypes, the
+judge, the soft tree, and items to explain.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -26,7 +28,13 @@ class Shelf(nn.Module):
     """Everything the page explains with, as one set of weights."""
 
     def __init__(
-        self, pictures: bool, size: int, classes: Sequence[str], levels: Sequence[tuple[int, int, bool]], prototypes: int, gallery: int
+        self,
+        pictures: bool,
+        size: int,
+        classes: Sequence[str],
+        levels: Sequence[tuple[int, int, bool]],
+        prototypes: int,
+        gallery: int,
     ) -> None:
         super().__init__()
         self.judge = classifier(pictures, size, len(classes))
@@ -41,12 +49,20 @@ class Shelf(nn.Module):
 
     def levels(self) -> tuple[Level, ...]:
         """The learned levels of the vocabulary."""
-        tensors = ((getattr(self, f"pieces{number}"), getattr(self, f"weights{number}")) for number in range(len(self.placed)))
-        return tuple(Level(pieces.numpy(), weights.numpy(), placed) for (pieces, weights), placed in zip(tensors, self.placed, strict=True))
+        tensors = (
+            (getattr(self, f"pieces{number}"), getattr(self, f"weights{number}"))
+            for number in range(len(self.placed))
+        )
+        return tuple(
+            Level(pieces.numpy(), weights.numpy(), placed)
+            for (pieces, weights), placed in zip(tensors, self.placed, strict=True)
+        )
 
 
 def make(seed: int, recipe: HierarchicalExplanationConfig, report: Report | None) -> Made:
-    """Train what a run trains, and measure it on test items; the first of these ship with it."""
+    """Train what a run trains, and measure it on test items; the first of these ship
+    with it.
+    """
     from mlcv_explore.ideas.hierarchical_explanation.rivals import prototypes
 
     student = Student(recipe, seed)
@@ -81,7 +97,10 @@ def make(seed: int, recipe: HierarchicalExplanationConfig, report: Report | None
         "arguments": arguments,
         "columns": list(world.columns),
         "limit": student.limit,
-        "data": {"name": recipe.dataset, "fingerprint": content_fingerprint(_images(world, world.taught), _images(world, world.tested))},
+        "data": {
+            "name": recipe.dataset,
+            "fingerprint": content_fingerprint(_images(world, world.taught), _images(world, world.tested)),
+        },
         "steps": recipe.epochs,
         "metrics": {
             "test_accuracy": float((found.label == world.tested.labels).mean()),
@@ -97,13 +116,23 @@ def make(seed: int, recipe: HierarchicalExplanationConfig, report: Report | None
 def _loss(student: Student) -> float:
     """The judge's cross-entropy on validation items."""
     validated = student.world.validated
-    return float(functional.cross_entropy(torch.from_numpy(logits_of(student.judge, validated.values)), torch.from_numpy(validated.labels)))
+    return float(
+        functional.cross_entropy(
+            torch.from_numpy(logits_of(student.judge, validated.values)), torch.from_numpy(validated.labels)
+        )
+    )
 
 
 def _images(world: worlds.World, items: worlds.Items) -> Images:
-    pixels = np.rint(np.clip(items.values, 0, 1) * 255).astype(np.uint8) if world.of_pictures else items.values.view(np.uint8)
+    pixels = (
+        np.rint(np.clip(items.values, 0, 1) * 255).astype(np.uint8)
+        if world.of_pictures
+        else items.values.view(np.uint8)
+    )
     return Images(pixels.reshape(len(items), 1, 1, -1), items.labels, world.classes)
 
 
 _LARGE = HierarchicalExplanationConfig(taught=700, judged=700, validated=150, tested=200, epochs=60)
-MAKINGS: Mapping[str, Making] = {f"{PREFIX}{name}": Making(_LARGE.replace(dataset=name), make) for name in BUNDLED}
+MAKINGS: Mapping[str, Making] = {
+    f"{PREFIX}{name}": Making(_LARGE.replace(dataset=name), make) for name in BUNDLED
+}

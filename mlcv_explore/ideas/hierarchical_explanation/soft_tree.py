@@ -1,6 +1,8 @@
-"""A soft decision tree distilled from a classifier, and its paths told in first principles: the way down from the data.
+"""A soft decision tree distilled from a classifier, and its paths told in first
+principles: the way down from the data.
 
-Source: Frosst and Hinton, Distilling a Neural Network Into a Soft Decision Tree, 2017, https://arxiv.org/abs/1711.09784
+Source: Frosst and Hinton, Distilling a Neural Network Into a Soft Decision Tree, 2017,
+https://arxiv.org/abs/1711.09784
 """
 
 from dataclasses import dataclass
@@ -22,7 +24,9 @@ FADES = 0.5  # of that penalty, a level
 
 
 class SoftTree(nn.Module):
-    """Inner nodes 0…2^depth − 2 in the order of a heap, children 2i + 1 and 2i + 2; leaves from left to right."""
+    """Inner nodes 0…2^depth − 2 in the order of a heap, children 2i + 1 and 2i + 2;
+    leaves from left to right.
+    """
 
     def __init__(self, size: int, classes: int, depth: int = DEPTH) -> None:
         super().__init__()
@@ -32,7 +36,9 @@ class SoftTree(nn.Module):
         nn.init.normal_(self.leaves, std=0.1)
 
     def forward(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(B, d) → the probability of turning right at each node (B, nodes), and of arriving at each leaf (B, leaves)."""
+        """(B, d) → the probability of turning right at each node (B, nodes), and of
+        arriving at each leaf (B, leaves).
+        """
         right = torch.sigmoid(self.gates(values))
         arriving = torch.ones(len(values), 1, dtype=values.dtype)
         for level in range(self.depth):
@@ -72,7 +78,9 @@ def distilled(values: np.ndarray, taught: np.ndarray, epochs: int, seed: int) ->
 
 
 def loss_of(tree: SoftTree, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of each leaf's answer weighed by the probability of arriving there, and the penalty on unbalanced nodes."""
+    """Cross-entropy of each leaf's answer weighed by the probability of arriving there,
+    and the penalty on unbalanced nodes.
+    """
     right, arriving = tree(inputs)
     said = functional.log_softmax(tree.leaves, dim=1)  # (leaves, K)
     loss = -(arriving * (targets @ said.T)).sum(1).mean()
@@ -87,7 +95,9 @@ def loss_of(tree: SoftTree, inputs: torch.Tensor, targets: torch.Tensor) -> torc
 
 @dataclass(frozen=True, eq=False)
 class Retold:
-    """The nodes' filters in first principles: for each the atoms (nodes, q), −1 for none, and their coefficients."""
+    """The nodes' filters in first principles: for each the atoms (nodes, q), −1 for
+    none, and their coefficients.
+    """
 
     atoms: np.ndarray
     weights: np.ndarray
@@ -100,21 +110,30 @@ def retold(tree: SoftTree, first: np.ndarray, most: int) -> Retold:
     return Retold(chosen, coefficients(filters, first, chosen))
 
 
-def looked_at(tree: SoftTree, words: Retold, values: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What each item's likeliest path looks at: its nodes' atoms int64 (n, depth·q), and how far each turns the decision, |coefficient · product|."""
+def looked_at(
+    tree: SoftTree, words: Retold, values: np.ndarray, first: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """What each item's likeliest path looks at: its nodes' atoms int64 (n, depth·q),
+    and how far each turns the decision, |coefficient · product|.
+    """
     leaves = tree.arrive(values).argmax(1)
-    nodes = np.array([[node for node, _ in tree.path(leaf)] for leaf in range(2**tree.depth)])[leaves]  # (n, depth)
+    # (n, depth)
+    nodes = np.array([[node for node, _ in tree.path(leaf)] for leaf in range(2**tree.depth)])[leaves]
     atoms = words.atoms[nodes].reshape(len(values), -1)
     products = np.einsum("nmd,nd->nm", first[atoms], values)
     return atoms, np.where(atoms >= 0, np.abs(words.weights[nodes].reshape(len(values), -1) * products), 0)
 
 
 def top_down(tree: SoftTree, words: Retold, values: np.ndarray, first: np.ndarray, most: int) -> np.ndarray:
-    """The atoms of level 0 that turn each item's path most, int64 (n, most), the strongest first, none twice, −1 where there are no more."""
+    """The atoms of level 0 that turn each item's path most, int64 (n, most), the
+    strongest first, none twice, −1 where there are no more.
+    """
     atoms, turns = looked_at(tree, words, values, first)
     chosen = np.full((len(values), most), -1, np.int64)
     for row, (own, strength) in enumerate(zip(atoms, turns, strict=True)):
-        kept = list(dict.fromkeys(own[place] for place in np.argsort(-strength, kind="stable") if strength[place] > 0))[:most]
+        kept = list(
+            dict.fromkeys(own[place] for place in np.argsort(-strength, kind="stable") if strength[place] > 0)
+        )[:most]
         chosen[row, : len(kept)] = kept
     return chosen
 

@@ -1,4 +1,6 @@
-"""Level 0: sixteen oriented strokes, the first principles that a picture of lines is made of."""
+"""Level 0: sixteen oriented strokes, the first principles that a picture of lines is
+made of.
+"""
 
 from functools import cache
 
@@ -13,9 +15,11 @@ FAINTEST = 0.001  # of the brightest
 
 
 def stroke(kind: int, row: float, column: float, side: int = SIDE) -> np.ndarray:
-    """One stroke as brightness (side, side), of unit length as a vector; what reaches beyond the picture is cut off.
+    """One stroke as brightness (side, side), of unit length as a vector; what reaches
+    beyond the picture is cut off.
 
-    `kind` counts orientations from upright on, by 22.5° against the clock, the short ones first; the place is that of its middle.
+    `kind` counts orientations from upright on, by 22.5° against the clock, the short
+    ones first; the place is that of its middle.
     """
     length, angle = LENGTHS[kind // ORIENTATIONS], np.pi * (kind % ORIENTATIONS) / ORIENTATIONS
     rows, columns = np.mgrid[:side, :side].astype(float)
@@ -24,14 +28,24 @@ def stroke(kind: int, row: float, column: float, side: int = SIDE) -> np.ndarray
     beside = across * np.cos(angle) - down * np.sin(angle)
     beyond = np.maximum(np.abs(along) - (length - 1) / 2, 0)
     picture = np.exp(-(beside**2 + beyond**2) / (2 * THICKNESS**2))
-    picture[picture < FAINTEST] = 0  # numbers near the least that a float can hold would slow every product down
+    # numbers near the least that a float can hold would slow every product down
+    picture[picture < FAINTEST] = 0
     return picture / np.linalg.norm(picture)
 
 
 @cache
 def placed(side: int = SIDE) -> np.ndarray:
-    """Every stroke at every pixel, float32 (KINDS·side², side²), unit rows; kind first, then row, then column."""
-    every = np.stack([stroke(kind, row, column, side) for kind in range(KINDS) for row in range(side) for column in range(side)])
+    """Every stroke at every pixel, float32 (KINDS·side², side²), unit rows; kind first,
+    then row, then column.
+    """
+    every = np.stack(
+        [
+            stroke(kind, row, column, side)
+            for kind in range(KINDS)
+            for row in range(side)
+            for column in range(side)
+        ]
+    )
     every = every.reshape(-1, side * side).astype(np.float32)
     every.flags.writeable = False
     return every

@@ -1,7 +1,9 @@
-"""Vocabularies built in levels: strokes, parts made of strokes, wholes made of parts; and what each costs to write down.
+"""Vocabularies built in levels: strokes, parts made of strokes, wholes made of parts;
+and what each costs to write down.
 
-Every learned atom is a short list of atoms of the levels below with a coefficient each. A part may stand at any place of a picture; a whole
-fills it. In a table level 0 is the columns, and nothing has a place.
+Every learned atom is a short list of atoms of the levels below with a coefficient each.
+A part may stand at any place of a picture; a whole fills it. In a table level 0 is the
+columns, and nothing has a place.
 """
 
 import math
@@ -13,23 +15,35 @@ import numpy as np
 from scipy import sparse
 
 from mlcv_explore.ideas.hierarchical_explanation import strokes
-from mlcv_explore.ideas.hierarchical_explanation.pursuit import coefficients, explained, pictured, pursue, quantised
+from mlcv_explore.ideas.hierarchical_explanation.pursuit import (
+    coefficients,
+    explained,
+    pictured,
+    pursue,
+    quantised,
+)
 from mlcv_explore.ideas.hierarchical_explanation.worlds import WINDOW, Items, World
 from mlcv_explore.seeds import numpy_stream, stream_seed
 
 PIECES = (3, 6)  # atoms of lower levels in one of level 1, of level 2, at most
 ACCEPTED = 0.6  # share of energy from which an explanation is accepted into its level
 EXAMPLES = 4000  # accepted explanations that a level is learned from, at most
-CENTRED = 1.0  # pixels that a window's centre of light may be off its middle, so that one part is not learned at many places
+# pixels that a window's centre of light may be off its middle, so that one part is not learned at
+# many places
+CENTRED = 1.0
 
 
 @dataclass(frozen=True, eq=False)
 class Level:
     """Atoms of one level, each made of atoms below."""
 
-    pieces: np.ndarray  # int64 (K, q): indexes into the placed atoms of all levels below, −1 for none; a part's are those at its first place
+    # int64 (K, q): indexes into the placed atoms of all levels below, −1 for none; a part's are
+    # those at its first place
+    pieces: np.ndarray
     weights: np.ndarray  # float32 (K, q), up to a common factor: an atom is made a unit vector
-    placed: bool  # whether an atom may stand at any place of a picture: a part; wholes and what is made of columns may not
+    # whether an atom may stand at any place of a picture: a part; wholes and what is made of
+    # columns may not
+    placed: bool
 
     def __len__(self) -> int:
         return len(self.pieces)
@@ -37,7 +51,9 @@ class Level:
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """Levels over first principles. Placed atoms are numbered level by level, kind by kind, place by place."""
+    """Levels over first principles. Placed atoms are numbered level by level, kind by
+    kind, place by place.
+    """
 
     first: np.ndarray  # float32 (n₀, d), unit rows: level 0
     levels: tuple[Level, ...] = ()
@@ -52,7 +68,10 @@ class Vocabulary:
     @cached_property
     def sizes(self) -> tuple[int, ...]:
         """Placed atoms of each level."""
-        return (len(self.first), *(len(level) * (len(self.places) if level.placed else 1) for level in self.levels))
+        return (
+            len(self.first),
+            *(len(level) * (len(self.places) if level.placed else 1) for level in self.levels),
+        )
 
     @cached_property
     def starts(self) -> tuple[int, ...]:
@@ -61,12 +80,16 @@ class Vocabulary:
 
     @cached_property
     def composition(self) -> tuple[sparse.csr_matrix, ...]:
-        """For each learned level C: (its placed atoms, all placed atoms below), so that a level's atoms are C times those below."""
+        """For each learned level C: (its placed atoms, all placed atoms below), so that
+        a level's atoms are C times those below.
+        """
         return tuple(self._composed(number, level) for number, level in enumerate(self.levels, start=1))
 
     @cached_property
     def in_first(self) -> sparse.csr_matrix:
-        """Every placed atom in strokes (or columns), (placed atoms, n₀): D = in_first · first."""
+        """Every placed atom in strokes (or columns), (placed atoms, n₀): D = in_first ·
+        first.
+        """
         found = sparse.identity(len(self.first), dtype=np.float32, format="csr")
         for matrix in self.composition:
             found = sparse.vstack([found, matrix @ found], format="csr")
@@ -75,7 +98,9 @@ class Vocabulary:
     @cached_property
     def atoms(self) -> np.ndarray:
         """Every placed atom, float32 (placed atoms, d), unit rows."""
-        return np.concatenate([self.first, np.asarray(self.in_first[len(self.first) :] @ self.first)]).astype(np.float32)
+        return np.concatenate([self.first, np.asarray(self.in_first[len(self.first) :] @ self.first)]).astype(
+            np.float32
+        )
 
     def level_of(self, atom: int) -> int:
         """The level of a placed atom."""
@@ -101,9 +126,14 @@ class Vocabulary:
         return Vocabulary(self.first, self.levels[:level], self.side)
 
     def bits(self, coefficient_bits: int) -> float:
-        """To write all learned atoms down: for every piece which atom of those below it is, and its coefficient. First principles are known."""
+        """To write all learned atoms down: for every piece which atom of those below it
+        is, and its coefficient. First principles are known.
+        """
         below = self.starts[1:]
-        return sum((level.pieces >= 0).sum() * (math.log2(under) + coefficient_bits) for level, under in zip(self.levels, below, strict=False))
+        return sum(
+            (level.pieces >= 0).sum() * (math.log2(under) + coefficient_bits)
+            for level, under in zip(self.levels, below, strict=False)
+        )
 
     def bits_spelled(self, coefficient_bits: int) -> float:
         """To write the same atoms down without levels, every one in first principles."""
@@ -127,12 +157,18 @@ class Vocabulary:
         pieces, weights = level.pieces[present], level.weights[present]
         count = len(level)
         if level.placed:
-            # a part moved by (row, column) has its strokes moved by as much; strokes are numbered by row, then column
+            # a part moved by (row, column) has its strokes moved by as much; strokes are numbered
+            # by row, then column
             moves = np.array([row * self.side + column for row, column in self.places])
             kinds = (kinds[:, None] * len(moves) + np.arange(len(moves))).ravel()
-            pieces, weights, count = (pieces[:, None] + moves).ravel(), np.repeat(weights, len(moves)), count * len(moves)
+            pieces, weights, count = (
+                (pieces[:, None] + moves).ravel(),
+                np.repeat(weights, len(moves)),
+                count * len(moves),
+            )
         matrix = sparse.csr_matrix((weights, (kinds, pieces)), shape=(count, below.starts[-1]))
-        lengths = np.linalg.norm(matrix @ below.in_first @ self.first, axis=1)  # at an edge what reaches beyond it is cut off
+        # at an edge what reaches beyond it is cut off
+        lengths = np.linalg.norm(matrix @ below.in_first @ self.first, axis=1)
         return sparse.diags((1 / np.maximum(lengths, 1e-9)).astype(np.float32)) @ matrix
 
 
@@ -143,20 +179,37 @@ def first_principles(world: World) -> Vocabulary:
     return Vocabulary(np.eye(len(world.columns), dtype=np.float32))
 
 
-def learned(world: World, items: Items, sizes: Sequence[int], coefficient_bits: int, seed: int, purpose: str = "vocabulary") -> Vocabulary:
-    """Levels of these sizes learned one on the other: explanations over the levels below that are accepted, and of those the typical ones.
+def learned(
+    world: World,
+    items: Items,
+    sizes: Sequence[int],
+    coefficient_bits: int,
+    seed: int,
+    purpose: str = "vocabulary",
+) -> Vocabulary:
+    """Levels of these sizes learned one on the other: explanations over the levels
+    below that are accepted, and of those the typical ones.
 
-    Level 1 explains windows of pictures (rows of a table), level 2 whole pictures. An explanation is accepted from 60 % of the energy on; the
-    typical ones are the centres of spherical k-means, each written in at most three (level 1) or six atoms of the levels below. Where less than
-    two are accepted there is no such level, nor any above.
+    Level 1 explains windows of pictures (rows of a table), level 2 whole pictures. An
+    explanation is accepted from 60 % of the energy on; the typical ones are the centres
+    of spherical k-means, each written in at most three (level 1) or six atoms of the
+    levels below. Where less than two are accepted there is no such level, nor any
+    above.
     """
     return learned_sizes(world, items, (sizes,), coefficient_bits, seed, purpose)[0]
 
 
 def learned_sizes(
-    world: World, items: Items, grid: Sequence[Sequence[int]], coefficient_bits: int, seed: int, purpose: str = "vocabulary"
+    world: World,
+    items: Items,
+    grid: Sequence[Sequence[int]],
+    coefficient_bits: int,
+    seed: int,
+    purpose: str = "vocabulary",
 ) -> list[Vocabulary]:
-    """One vocabulary for each of several sizes, as `learned` makes it; what they have in common is done once."""
+    """One vocabulary for each of several sizes, as `learned` makes it; what they have
+    in common is done once.
+    """
     first = first_principles(world)
     explained_below = _accepted(first, items, world.of_pictures)
     found = []
@@ -179,7 +232,9 @@ def learned_sizes(
 
 
 def _accepted(vocabulary: Vocabulary, items: Items, placed: bool) -> np.ndarray:
-    """What accepted explanations of all items, or of all their windows, picture, (a, d)."""
+    """What accepted explanations of all items, or of all their windows, picture, (a,
+    d).
+    """
     values = windows(items.values, vocabulary.side) if placed else items.values
     atoms = vocabulary.atoms[_allowed(vocabulary, placed)]
     chosen = pursue(values, atoms, PIECES[len(vocabulary.levels)])
@@ -192,7 +247,9 @@ def _allowed(vocabulary: Vocabulary, placed: bool) -> np.ndarray:
 
 
 def shuffled(vocabulary: Vocabulary, seed: int) -> Vocabulary:
-    """The control: as many atoms of as many pieces with the same coefficients, but the pieces drawn from those below at random."""
+    """The control: as many atoms of as many pieces with the same coefficients, but the
+    pieces drawn from those below at random.
+    """
     draw = numpy_stream(seed, "shuffled hierarchy")
     control = Vocabulary(vocabulary.first, (), vocabulary.side)
     for number, level in enumerate(vocabulary.levels):
@@ -200,20 +257,28 @@ def shuffled(vocabulary: Vocabulary, seed: int) -> Vocabulary:
         pieces = np.where(level.pieces >= 0, draw.choice(pool, size=level.pieces.shape), -1)
         for row in pieces:  # a piece twice would be one
             row[row >= 0] = draw.choice(pool, size=(row >= 0).sum(), replace=False)
-        control = Vocabulary(control.first, (*control.levels, Level(pieces, level.weights, level.placed)), control.side)
+        control = Vocabulary(
+            control.first, (*control.levels, Level(pieces, level.weights, level.placed)), control.side
+        )
     return control
 
 
 def _used(vocabulary: Vocabulary, number: int) -> np.ndarray:
-    """The placed atoms that the atoms of a level are made of: what a shuffled level draws from."""
+    """The placed atoms that the atoms of a level are made of: what a shuffled level
+    draws from.
+    """
     pieces = vocabulary.levels[number - 1].pieces
     return np.unique(pieces[pieces >= 0])
 
 
 def windows(values: np.ndarray, side: int) -> np.ndarray:
-    """Windows of pictures (n, side²), moved to the top left corner with nothing around, (w, side²): those with light in their middle."""
+    """Windows of pictures (n, side²), moved to the top left corner with nothing around,
+    (w, side²): those with light in their middle.
+    """
     pictures = values.reshape(-1, side, side)
-    cuts = np.lib.stride_tricks.sliding_window_view(pictures, (WINDOW, WINDOW), axis=(1, 2))[:, ::2, ::2].reshape(-1, WINDOW, WINDOW)
+    cuts = np.lib.stride_tricks.sliding_window_view(pictures, (WINDOW, WINDOW), axis=(1, 2))[
+        :, ::2, ::2
+    ].reshape(-1, WINDOW, WINDOW)
     light = cuts.sum((1, 2))
     axis = np.arange(WINDOW) - (WINDOW - 1) / 2
     off = np.maximum(np.abs(cuts.sum(2) @ axis), np.abs(cuts.sum(1) @ axis)) / np.maximum(light, 1e-9)
@@ -236,5 +301,9 @@ def _typical(pictures: np.ndarray, count: int, seed: int, purpose: str) -> np.nd
 
     unit = pictures / np.maximum(np.linalg.norm(pictures, axis=1, keepdims=True), 1e-9)
     some = unit[numpy_stream(seed, f"{purpose}, examples").permutation(len(unit))[:EXAMPLES]]
-    centres = KMeans(count, n_init=1, max_iter=30, random_state=stream_seed(seed, purpose) % 2**32).fit(some).cluster_centers_
+    centres = (
+        KMeans(count, n_init=1, max_iter=30, random_state=stream_seed(seed, purpose) % 2**32)
+        .fit(some)
+        .cluster_centers_
+    )
     return (centres / np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-9)).astype(np.float32)

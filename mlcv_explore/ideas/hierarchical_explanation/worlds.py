@@ -1,4 +1,6 @@
-"""What is to be explained: glyphs whose grammar is known, handwritten digits, photographs made small and grey, and rows of tables."""
+"""What is to be explained: glyphs whose grammar is known, handwritten digits,
+photographs made small and grey, and rows of tables.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,7 +44,8 @@ class World:
     judged: Items  # what the independent classifier learns from
     validated: Items
     tested: Items
-    parts: np.ndarray | None = None  # float32 (PARTS, WINDOW²), unit rows: the true ones, where there is a grammar
+    # float32 (PARTS, WINDOW²), unit rows: the true ones, where there is a grammar
+    parts: np.ndarray | None = None
     columns: tuple[str, ...] = ()  # of a table
 
     @property
@@ -55,7 +58,8 @@ class World:
 class Grammar:
     """Strokes make parts, parts make glyphs."""
 
-    parts: tuple[tuple[tuple[int, float, float], ...], ...]  # of each part its strokes: kind, row, column in the window
+    # of each part its strokes: kind, row, column in the window
+    parts: tuple[tuple[tuple[int, float, float], ...], ...]
     glyphs: np.ndarray  # int64 (10, 4): the part at each corner, −1 for none
 
     def picture_of(self, part: int) -> np.ndarray:
@@ -65,7 +69,9 @@ class Grammar:
 
 
 def grammar(seed: int) -> Grammar:
-    """Twelve parts of two or three strokes, and ten glyphs of three or four of them; every seed has its own."""
+    """Twelve parts of two or three strokes, and ten glyphs of three or four of them;
+    every seed has its own.
+    """
     draw = numpy_stream(seed, "grammar")
     parts = []
     for _ in range(PARTS):
@@ -79,7 +85,9 @@ def grammar(seed: int) -> Grammar:
 
 
 def draw_glyphs(rules: Grammar, count: int, seed: int, purpose: str) -> Items:
-    """Fresh glyphs: every part up to a pixel off its corner and fainter by up to a third, one stray stroke, a little noise."""
+    """Fresh glyphs: every part up to a pixel off its corner and fainter by up to a
+    third, one stray stroke, a little noise.
+    """
     draw = numpy_stream(seed, f"glyphs {purpose}")
     labels = draw.permutation(np.arange(count) % len(GLYPHS))
     pictures = np.zeros((count, SIDE, SIDE))
@@ -102,10 +110,15 @@ def true_parts(rules: Grammar) -> np.ndarray:
 
 
 def world(name: str, sizes: Sequence[int], seed: int) -> World:
-    """One seed's world: numbers of items taught, judged, validated, tested. Raises DataError, SettingError."""
+    """One seed's world: numbers of items taught, judged, validated, tested. Raises
+    DataError, SettingError.
+    """
     if name == "glyphs":
         rules = grammar(seed)
-        parts = (draw_glyphs(rules, size, seed, purpose) for size, purpose in zip(sizes, ("taught", "judged", "validated", "tested"), strict=True))
+        parts = (
+            draw_glyphs(rules, size, seed, purpose)
+            for size, purpose in zip(sizes, ("taught", "judged", "validated", "tested"), strict=True)
+        )
         return World(name, GLYPHS, *parts, parts=true_parts(rules))
     if name in TABLES:
         return _table(name, sizes, seed)
@@ -124,12 +137,16 @@ def as_vectors(images: np.ndarray) -> np.ndarray:
 
     grey = torch.from_numpy(np.ascontiguousarray(images)).float().mean(1, keepdim=True) / 255
     smaller = grey.shape[-1] > SIDE
-    small = functional.interpolate(grey, size=(SIDE, SIDE), mode="bilinear", align_corners=False, antialias=smaller)
+    small = functional.interpolate(
+        grey, size=(SIDE, SIDE), mode="bilinear", align_corners=False, antialias=smaller
+    )
     return small.reshape(len(images), -1).numpy()
 
 
 def _table(name: str, sizes: Sequence[int], seed: int) -> World:
-    """A table of scikit-learn's, drawn into four stratified parts in the proportion of `sizes`, columns standardised by what is taught."""
+    """A table of scikit-learn's, drawn into four stratified parts in the proportion of
+    `sizes`, columns standardised by what is taught.
+    """
     from sklearn import datasets
     from sklearn.model_selection import train_test_split
 
@@ -137,11 +154,15 @@ def _table(name: str, sizes: Sequence[int], seed: int) -> World:
     rest, cuts, places = sum(sizes), [], np.arange(len(found.target))
     for order, size in enumerate(sizes[:-1]):
         state = stream_seed(seed, f"part {order} of a table") % 2**32
-        one, places = train_test_split(places, train_size=size / rest, stratify=found.target[places], random_state=state)
+        one, places = train_test_split(
+            places, train_size=size / rest, stratify=found.target[places], random_state=state
+        )
         cuts.append(one)
         rest -= size
     cuts.append(places)
     mean, deviation = found.data[cuts[0]].mean(0), found.data[cuts[0]].std(0)
     values = ((found.data - mean) / np.maximum(deviation, 1e-9)).astype(np.float32)
     items = (Items(values[cut], found.target[cut].astype(np.int64)) for cut in cuts)
-    return World(name, tuple(map(str, found.target_names)), *items, columns=tuple(map(str, found.feature_names)))
+    return World(
+        name, tuple(map(str, found.target_names)), *items, columns=tuple(map(str, found.feature_names))
+    )

@@ -1,6 +1,8 @@
-"""What the Answer act shows beyond the claims, from the rows of a study: numbers only, no training.
+"""What the Answer act shows beyond the claims, from the rows of a study: numbers only,
+no training.
 
-A row is a dict of claim, arm, the settings that vary (text), seed, measure and value (None where it is undefined).
+A row is a dict of claim, arm, the settings that vary (text), seed, measure and value
+(None where it is undefined).
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from mlcv_explore.ideas.hierarchical_representation import ARMS, LEARNERS, HierarchicalRepresentationConfig, resampled
+from mlcv_explore.ideas.hierarchical_representation import (
+    ARMS,
+    LEARNERS,
+    HierarchicalRepresentationConfig,
+    resampled,
+)
 from mlcv_explore.statistics import Interval, Split, resampled_interval, t_interval
 
 Row = Mapping[str, Any]
@@ -29,24 +36,35 @@ class Variation:
 
 
 def column(rows: Sequence[Row], claim: str, arm: str, measure: str, **settings: str) -> np.ndarray:
-    """The values of one arm in the order of their seeds, (S,), NaN where undefined; `settings` are texts as the rows hold them."""
+    """The values of one arm in the order of their seeds, (S,), NaN where undefined;
+    `settings` are texts as the rows hold them.
+    """
     found = {
         row["seed"]: row["value"]
         for row in rows
-        if row["claim"] == claim and row["arm"] == arm and row["measure"] == measure and all(row[name] == value for name, value in settings.items())
+        if row["claim"] == claim
+        and row["arm"] == arm
+        and row["measure"] == measure
+        and all(row[name] == value for name, value in settings.items())
     }
     return np.array([np.nan if found[seed] is None else found[seed] for seed in sorted(found)], dtype=float)
 
 
 def by_depth(rows: Sequence[Row], measure: str = "level", levels: int = 3) -> dict[str, np.ndarray]:
-    """Of every arm the accuracy (S, 1 + L) from the pixels up; `measure` is "level" for fine classes and "coarse" for coarse ones."""
+    """Of every arm the accuracy (S, 1 + L) from the pixels up; `measure` is "level" for
+    fine classes and "coarse" for coarse ones.
+    """
     pixels = column(rows, "arms", "pixels", "accuracy" if measure == "level" else "coarse")
-    own = {arm: [column(rows, "arms", arm, f"{measure}{level + 1}") for level in range(levels)] for arm in ARMS}
+    own = {
+        arm: [column(rows, "arms", arm, f"{measure}{level + 1}") for level in range(levels)] for arm in ARMS
+    }
     return {arm: np.stack([pixels, *columns], axis=1) for arm, columns in own.items()}
 
 
 def errors(rows: Sequence[Row], levels: int = 3) -> dict[str, list[Interval | None]]:
-    """Of every arm the error in standardised pixels from each level; None where nothing decodes."""
+    """Of every arm the error in standardised pixels from each level; None where nothing
+    decodes.
+    """
     found = {}
     for arm in ARMS:
         columns = [column(rows, "arms", arm, f"error{level + 1}") for level in range(levels)]
@@ -65,11 +83,21 @@ def difference(rows: Sequence[Row], first: str, second: str, measure: str = "acc
 
 
 def learners(rows: Sequence[Row]) -> dict[str, tuple[Interval, Interval, str]]:
-    """Of every learner: its top level, its difference from the autoencoder, and in a word whether it can stand in its place."""
+    """Of every learner: its top level, its difference from the autoencoder, and in a
+    word whether it can stand in its place.
+    """
     found = {}
     for name in LEARNERS:
         apart = difference(rows, name, "greedy_code")
-        word = "yes, and better" if apart.low > 0 else "yes" if apart.low > -REPLACES else "no" if apart.high < -REPLACES else "open"
+        word = (
+            "yes, and better"
+            if apart.low > 0
+            else "yes"
+            if apart.low > -REPLACES
+            else "no"
+            if apart.high < -REPLACES
+            else "open"
+        )
         found[name] = arm(rows, name), apart, word
     return found
 
@@ -83,8 +111,16 @@ def variations(rows: Sequence[Row]) -> list[Variation]:
     shown = []
     for values in found:
         settings = dict(zip(names, values, strict=True))
-        changed = [f"{name} {value}" for (name, value), usual in zip(settings.items(), declared, strict=True) if value != usual]
-        split = resampled(HierarchicalRepresentationConfig(split=settings["split"])) if "split" in settings else None
+        changed = [
+            f"{name} {value}"
+            for (name, value), usual in zip(settings.items(), declared, strict=True)
+            if value != usual
+        ]
+        split = (
+            resampled(HierarchicalRepresentationConfig(split=settings["split"]))
+            if "split" in settings
+            else None
+        )
         shown.append(_variation(own, ", ".join(changed) or "as declared", settings, split))
     return shown
 

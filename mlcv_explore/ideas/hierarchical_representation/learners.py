@@ -1,6 +1,8 @@
-"""Learners of stacked levels: each begins with all training pictures, takes steps on batches, encodes, and may decode.
+"""Learners of stacked levels: each begins with all training pictures, takes steps on
+batches, encodes, and may decode.
 
-Whatever has these four verbs can take the autoencoder's place; BREAKS says which of the assumptions behind "any unsupervised learner" it breaks.
+Whatever has these four verbs can take the autoencoder's place; BREAKS says which of the
+assumptions behind "any unsupervised learner" it breaks.
 """
 
 from collections.abc import Sequence
@@ -38,27 +40,40 @@ class Learner(Protocol):
     """One arm of all seeds."""
 
     updates: np.ndarray  # (L,) int64: how often each level's encoder was updated
-    told: dict[str, torch.Tensor]  # the losses (S,) of the last step, by term; empty where nothing is descended
+    # the losses (S,) of the last step, by term; empty where nothing is descended
+    told: dict[str, torch.Tensor]
 
     def begin(self, pictures: torch.Tensor) -> None:
-        """Look at all training pictures (S, n, …) once; learners that are fitted in one piece are fitted here."""
+        """Look at all training pictures (S, n, …) once; learners that are fitted in one
+        piece are fitted here.
+        """
 
     def step(self, batch: torch.Tensor, labels: torch.Tensor) -> None:
-        """One update on pictures (S, B, …); only the supervised bound reads their labels (S, B)."""
+        """One update on pictures (S, B, …); only the supervised bound reads their
+        labels (S, B).
+        """
 
     def encode(self, pictures: torch.Tensor) -> list[torch.Tensor]:
-        """(S, n, …) → every level's codes, (S, n, d) or (S, n, channels, height, width)."""
+        """(S, n, …) → every level's codes, (S, n, d) or (S, n, channels, height,
+        width).
+        """
 
     def decode(self, level: int, code: torch.Tensor) -> torch.Tensor | None:
         """A level's codes back to pixels, None where the learner cannot."""
 
 
 class Descending:
-    """What every learner by gradients has: levels, their optimiser, and a count of each encoder's updates."""
+    """What every learner by gradients has: levels, their optimiser, and a count of each
+    encoder's updates.
+    """
 
-    def __init__(self, recipe: Recipe, seeds: Sequence[int], target: str = "code", clipped: bool = False) -> None:
+    def __init__(
+        self, recipe: Recipe, seeds: Sequence[int], target: str = "code", clipped: bool = False
+    ) -> None:
         self.recipe, self.seeds = recipe, tuple(seeds)
-        self.levels = StackedLevels(recipe.shape, seeds, target, tied=recipe.tied, linear=recipe.linear, clipped=clipped)
+        self.levels = StackedLevels(
+            recipe.shape, seeds, target, tied=recipe.tied, linear=recipe.linear, clipped=clipped
+        )
         self.updates = np.zeros(recipe.shape.count, np.int64)
         self.told: dict[str, torch.Tensor] = {}
         self.optimiser = torch.optim.Adam(self.learned(), lr=recipe.rate, fused=True)
@@ -89,10 +104,19 @@ class Descending:
 
 
 class Autoencoder(Descending):
-    """The author's levels under one wiring. With noise a level answers with the clean code below: a denoising autoencoder."""
+    """The author's levels under one wiring. With noise a level answers with the clean
+    code below: a denoising autoencoder.
+    """
 
     def __init__(
-        self, recipe: Recipe, seeds: Sequence[int], wiring: str, target: str = "code", *, clipped: bool = False, denoising: bool = False
+        self,
+        recipe: Recipe,
+        seeds: Sequence[int],
+        wiring: str,
+        target: str = "code",
+        *,
+        clipped: bool = False,
+        denoising: bool = False,
     ) -> None:
         super().__init__(recipe, seeds, target, clipped)
         self.wiring = wiring
@@ -103,26 +127,39 @@ class Autoencoder(Descending):
         self.descend(losses(self.levels, batch, self.wiring, self._noise if self.streams else None))
 
     def _noise(self, level: int, values: torch.Tensor) -> torch.Tensor:
-        draws = torch.stack([torch.randn(values.shape[1:], generator=generator) for generator in self.streams])
+        draws = torch.stack(
+            [torch.randn(values.shape[1:], generator=generator) for generator in self.streams]
+        )
         spread = values.flatten(1).std(1).view(-1, *[1] * (values.ndim - 1))
         return self.recipe.noise * spread * draws
 
     @torch.no_grad()
     def decode(self, level: int, code: torch.Tensor) -> torch.Tensor | None:
-        """By the decoders that were taught: the way down from the top where there is a global loss, else the own ones; None where none was."""
+        """By the decoders that were taught: the way down from the top where there is a
+        global loss, else the own ones; None where none was.
+        """
         whole = self.wiring == "global"
         if whole and level < self.levels.count - 1:
             return None
-        return self.levels.reconstruction(level, code, whole or (self.wiring == "both" and level == self.levels.count - 1))
+        return self.levels.reconstruction(
+            level, code, whole or (self.wiring == "both" and level == self.levels.count - 1)
+        )
 
 
 class Contrastive(Descending):
-    """Every level by itself tells two views of a picture from the views of others (InfoNCE; van den Oord et al., 1807.03748); nothing decodes."""
+    """Every level by itself tells two views of a picture from the views of others
+    (InfoNCE; van den Oord et al., 1807.03748); nothing decodes.
+    """
 
     def __init__(self, recipe: Recipe, seeds: Sequence[int]) -> None:
         values = [recipe.shape.values(level) for level in range(recipe.shape.count)]
         self.heads = nn.ParameterList(
-            torch.stack([seeded(seed, lambda own=own: nn.Linear(own, HEAD).weight.detach().T, f"head {level}") for seed in seeds])
+            torch.stack(
+                [
+                    seeded(seed, lambda own=own: nn.Linear(own, HEAD).weight.detach().T, f"head {level}")
+                    for seed in seeds
+                ]
+            )
             for level, own in enumerate(values)
         )
         super().__init__(recipe, seeds)
@@ -142,10 +179,17 @@ class Contrastive(Descending):
         self.descend(terms)
 
     def _view(self, batch: torch.Tensor) -> torch.Tensor:
-        """Each picture moved by up to an eighth of its side, its edge repeated, and with noise."""
+        """Each picture moved by up to an eighth of its side, its edge repeated, and
+        with noise.
+        """
         channels, height, width = self.recipe.shape.picture
         most = max(1, height // 8)
-        moves = torch.stack([torch.randint(-most, most + 1, (batch.shape[1], 2), generator=generator) for generator in self.streams])
+        moves = torch.stack(
+            [
+                torch.randint(-most, most + 1, (batch.shape[1], 2), generator=generator)
+                for generator in self.streams
+            ]
+        )
         draws = torch.stack([torch.randn(batch.shape[1:], generator=generator) for generator in self.streams])
         rows = (torch.arange(height) + moves[..., :1]).clamp(0, height - 1)  # (S, B, h)
         columns = (torch.arange(width) + moves[..., 1:]).clamp(0, width - 1)
@@ -156,7 +200,9 @@ class Contrastive(Descending):
 
 
 def contrast(codes: torch.Tensor) -> torch.Tensor:
-    """InfoNCE of each seed (S,) for (S, 2B, d) whose first half are views of the same pictures as the second: which of B is the other view?"""
+    """InfoNCE of each seed (S,) for (S, 2B, d) whose first half are views of the same
+    pictures as the second: which of B is the other view?
+    """
     first, second = functional.normalize(codes, dim=-1).chunk(2, dim=1)
     alike = first @ second.mT / TEMPERATURE
     right = alike.diagonal(dim1=1, dim2=2)
@@ -164,7 +210,9 @@ def contrast(codes: torch.Tensor) -> torch.Tensor:
 
 
 class Supervised(Descending):
-    """The upper bound: the same levels, taught all training labels through a linear layer on top."""
+    """The upper bound: the same levels, taught all training labels through a linear
+    layer on top.
+    """
 
     def __init__(self, recipe: Recipe, seeds: Sequence[int], classes: int) -> None:
         features = recipe.shape.values(recipe.shape.count - 1)
@@ -192,7 +240,9 @@ class Untrained(Descending):
 
 
 class Principal:
-    """Principal components of the level below, and of these again: a linear level, so the second only turns the first."""
+    """Principal components of the level below, and of these again: a linear level, so
+    the second only turns the first.
+    """
 
     def __init__(self, recipe: Recipe) -> None:
         self.count, self.units = recipe.shape.count, _units(recipe.shape)
@@ -221,12 +271,19 @@ class Principal:
         """The best linear reconstruction."""
         values = code.numpy()
         for own in reversed(self.fitted[: level + 1]):
-            values = np.stack([one.mean + each @ one.basis.T / np.square(one.basis[:, 0]).sum() for one, each in zip(own, values, strict=True)])
+            values = np.stack(
+                [
+                    one.mean + each @ one.basis.T / np.square(one.basis[:, 0]).sum()
+                    for one, each in zip(own, values, strict=True)
+                ]
+            )
         return torch.from_numpy(values).float()
 
 
 class Centroids:
-    """k-means of the level below; a code says of each centroid by how much it is nearer than the mean one (Coates, Lee, Ng, AISTATS 2011)."""
+    """k-means of the level below; a code says of each centroid by how much it is nearer
+    than the mean one (Coates, Lee, Ng, AISTATS 2011).
+    """
 
     def __init__(self, recipe: Recipe, seeds: Sequence[int]) -> None:
         self.seeds, self.count, self.units = tuple(seeds), recipe.shape.count, _units(recipe.shape)
@@ -242,11 +299,18 @@ class Centroids:
         below = pixels
         for level in range(self.count):
             fits = [
-                KMeans(min(self.units, len(own)), n_init=1, max_iter=ROUNDS, random_state=stream_seed(seed, f"centroids {level}") % 2**32).fit(own)
+                KMeans(
+                    min(self.units, len(own)),
+                    n_init=1,
+                    max_iter=ROUNDS,
+                    random_state=stream_seed(seed, f"centroids {level}") % 2**32,
+                ).fit(own)
                 for seed, own in zip(self.seeds, below, strict=True)
             ]
             self.centres.append([fit.cluster_centers_ for fit in fits])
-            self.typical.append([_means(own, fit.labels_, fit.n_clusters) for own, fit in zip(pixels, fits, strict=True)])
+            self.typical.append(
+                [_means(own, fit.labels_, fit.n_clusters) for own, fit in zip(pixels, fits, strict=True)]
+            )
             below = self._above(level, below)
 
     def step(self, batch: torch.Tensor, labels: torch.Tensor) -> None:
@@ -261,15 +325,25 @@ class Centroids:
         return found
 
     def decode(self, level: int, code: torch.Tensor) -> torch.Tensor | None:
-        """The mean training picture of the nearest centroid's cluster: all that a cluster remembers."""
-        return torch.from_numpy(np.stack([own[each] for own, each in zip(self.typical[level], code.argmax(-1).numpy(), strict=True)]))
+        """The mean training picture of the nearest centroid's cluster: all that a
+        cluster remembers.
+        """
+        return torch.from_numpy(
+            np.stack(
+                [own[each] for own, each in zip(self.typical[level], code.argmax(-1).numpy(), strict=True)]
+            )
+        )
 
     def _above(self, level: int, below: np.ndarray) -> np.ndarray:
-        return np.stack([nearness(own, centres) for own, centres in zip(below, self.centres[level], strict=True)])
+        return np.stack(
+            [nearness(own, centres) for own, centres in zip(below, self.centres[level], strict=True)]
+        )
 
 
 def nearness(values: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """max(0, mean distance − distance) of each value (n, d) to every centre (k, d): (n, k) float32."""
+    """max(0, mean distance − distance) of each value (n, d) to every centre (k, d): (n,
+    k) float32.
+    """
     squared = (values**2).sum(1)[:, None] - 2 * values @ centres.T + (centres**2).sum(1)
     distances = np.sqrt(np.maximum(squared, 0))
     return np.maximum(0, distances.mean(1, keepdims=True) - distances).astype(np.float32)
@@ -278,9 +352,15 @@ def nearness(values: np.ndarray, centres: np.ndarray) -> np.ndarray:
 BREAKS = {  # learner → which assumption behind "any unsupervised learner will do" it breaks
     "autoencoder": "none: it decodes, its code is continuous, and gradients pass through it",
     "denoising": "what it is taught on is not what it is asked about: the noise is gone when it encodes",
-    "contrastive": "it has no decoder, so no level can be asked to reconstruct anything, and it must be told which changes do not matter",
+    "contrastive": (
+        "it has no decoder, so no level can be asked to reconstruct anything, and it must be told which"
+        " changes do not matter"
+    ),
     "pca": "it is linear: a second level only turns the first, and nothing is gained by stacking",
-    "kmeans": "no gradient passes through it, so one loss cannot reach two levels; it decodes to a cluster's mean picture, not to the picture",
+    "kmeans": (
+        "no gradient passes through it, so one loss cannot reach two levels; it decodes to a cluster's mean"
+        " picture, not to the picture"
+    ),
 }
 
 

@@ -1,4 +1,6 @@
-"""One digit seen by every level that ships: what each gives back, where it lies on the level's map, and which losses reach which blocks."""
+"""One digit seen by every level that ships: what each gives back, where it lies on the
+level's map, and which losses reach which blocks.
+"""
 
 from dataclasses import dataclass
 from functools import cache
@@ -19,7 +21,8 @@ BITMAP = 32  # pixels a side of the bitmaps that the digits were counted from
 SIDE = 8
 INK = 0.5  # of the way from the paper to what differs most: darker or brighter than that is ink
 BATCH = 100  # test digits whose losses are followed back
-WIRED = tuple(arm for arm in PLAYED if arm not in ("denoising", "contrastive", "random", "supervised"))  # those with a wiring of their own
+# those with a wiring of their own
+WIRED = tuple(arm for arm in PLAYED if arm not in ("denoising", "contrastive", "random", "supervised"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +46,9 @@ class Mind:
 class Seen:
     """One digit as one arm's levels have it."""
 
-    pictures: list[np.ndarray | None]  # of each level the reconstruction (8, 8) in [0, 1], and beyond where it overshoots; None where none decodes
+    # of each level the reconstruction (8, 8) in [0, 1], and beyond where it overshoots; None where
+    # none decodes
+    pictures: list[np.ndarray | None]
     errors: list[float | None]  # mean squared error of standardised pixels
     places: np.ndarray  # (L, 2) on each level's map
     alike: list[list[int]]  # of each level the classes of the five nearest training digits, the nearest first
@@ -57,7 +62,10 @@ def mind(name: str = f"{PREFIX}digits/0") -> Mind:
     recipe = HierarchicalRepresentationConfig(**card["recipe"])
     split = data.split(data.load(recipe.dataset), recipe.train_size, *held_out(recipe.dataset), 0)
     keys = [(arm, level) for arm in PLAYED for level in range(recipe.levels)]
-    components, maps = {key: network.components(*key) for key in keys}, {key: network.map(*key) for key in keys}
+    components, maps = (
+        {key: network.components(*key) for key in keys},
+        {key: network.map(*key) for key in keys},
+    )
     return Mind(network, card, components, maps, network.labels.numpy(), split.test)
 
 
@@ -76,7 +84,9 @@ def seen(found: Mind, arm: str, values: np.ndarray) -> Seen:
     for level, code in enumerate(levels.codes(pixels)):
         back = None
         if decodes(arm, level, levels.count):
-            back = levels.reconstruction(level, code, whole=arm in ("global", "committed") or arm.startswith("both"))
+            back = levels.reconstruction(
+                level, code, whole=arm in ("global", "committed") or arm.startswith("both")
+            )
         pictures.append(None if back is None else (back * spread + mean).view(SIDE, SIDE).numpy())
         errors.append(None if back is None else float((back - pixels).square().mean()))
         features, own = found.components[arm, level].of(code[0].numpy()), found.maps[arm, level]
@@ -88,17 +98,23 @@ def seen(found: Mind, arm: str, values: np.ndarray) -> Seen:
 
 @cache
 def reached(arm: str) -> tuple[list[str], list[str], np.ndarray]:
-    """Losses, blocks, and the norm of each loss's gradient in each block (losses, blocks); NaN where none arrives. One backward pass a loss."""
+    """Losses, blocks, and the norm of each loss's gradient in each block (losses,
+    blocks); NaN where none arrives. One backward pass a loss.
+    """
     found = mind()
     levels = found.shelf.arms[arm].requires_grad_(True)
-    pixels = (found.digits.as_float()[:BATCH].flatten(1)[None] - found.shelf.mean.flatten()) / found.shelf.spread.flatten()
+    pixels = (
+        found.digits.as_float()[:BATCH].flatten(1)[None] - found.shelf.mean.flatten()
+    ) / found.shelf.spread.flatten()
     terms, blocks, table = reach(levels, pixels, "global" if arm == "committed" else arm.partition("_")[0])
     levels.requires_grad_(False)
     return terms, blocks, np.array([[np.nan if value is None else value for value in row] for row in table])
 
 
 def without_gradient(arm: str) -> tuple[int, int]:
-    """How many parameters no loss of this wiring ever moves, and how many the levels have."""
+    """How many parameters no loss of this wiring ever moves, and how many the levels
+    have.
+    """
     _, blocks, table = reached(arm)
     sizes = {name: sum(each.numel() for each in own) for name, own in mind().shelf.arms[arm].blocks().items()}
     still = [name for name, column in zip(blocks, table.T, strict=True) if np.isnan(column).all()]
@@ -106,7 +122,8 @@ def without_gradient(arm: str) -> tuple[int, int]:
 
 
 def from_bitmap(ink: np.ndarray) -> np.ndarray | None:
-    """Ink, bool (h, w), as the digits were made of bitmaps: cut to the ink, as large as fits, counted in blocks of 4 × 4; (8, 8) in [0, 1].
+    """Ink, bool (h, w), as the digits were made of bitmaps: cut to the ink, as large as
+    fits, counted in blocks of 4 × 4; (8, 8) in [0, 1].
 
     None where there is no ink.
     """
@@ -124,7 +141,9 @@ def from_bitmap(ink: np.ndarray) -> np.ndarray | None:
 
 
 def from_photograph(pixels: np.ndarray) -> np.ndarray | None:
-    """A picture (h, w, 3) uint8 of one digit as (8, 8) in [0, 1]: ink is what differs from the picture's edge, paper. None where nothing does."""
+    """A picture (h, w, 3) uint8 of one digit as (8, 8) in [0, 1]: ink is what differs
+    from the picture's edge, paper. None where nothing does.
+    """
     grey = pixels.astype(float) @ np.array([0.299, 0.587, 0.114])
     paper = np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
     apart = np.abs(grey - paper)

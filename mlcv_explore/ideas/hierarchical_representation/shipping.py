@@ -1,4 +1,6 @@
-"""What ships: the levels of every arm that has some, trained from one seed, and a map of each level's codes."""
+"""What ships: the levels of every arm that has some, trained from one seed, and a map
+of each level's codes.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,20 +23,36 @@ PIECES = ("mean", "basis", "features", "coordinates")  # what ships of each map
 
 
 class Shelf(nn.Module):
-    """The levels of every arm, and of each level the components and the map of its training codes."""
+    """The levels of every arm, and of each level the components and the map of its
+    training codes.
+    """
 
     def __init__(
-        self, picture: Sequence[int], width: int, count: int, mapped: int, components: int, tied: bool = False, linear: bool = False
+        self,
+        picture: Sequence[int],
+        width: int,
+        count: int,
+        mapped: int,
+        components: int,
+        tied: bool = False,
+        linear: bool = False,
     ) -> None:
         super().__init__()
         shape = Shape(tuple(picture), width, count)
         self.arms = nn.ModuleDict()
         for arm in PLAYED:
             target = "pixels" if arm.endswith("_pixels") else "code"
-            self.arms[arm] = StackedLevels(shape, (0,), target, tied=tied, linear=linear, clipped=arm == "committed")
+            self.arms[arm] = StackedLevels(
+                shape, (0,), target, tied=tied, linear=linear, clipped=arm == "committed"
+            )
         for arm in PLAYED:
             for level in range(count):
-                sizes = {"mean": (width,), "basis": (width, components), "features": (mapped, components), "coordinates": (mapped, 2)}
+                sizes = {
+                    "mean": (width,),
+                    "basis": (width, components),
+                    "features": (mapped, components),
+                    "coordinates": (mapped, 2),
+                }
                 for piece, size in sizes.items():
                     self.register_buffer(f"{arm}_{piece}{level}", torch.zeros(size))
         self.register_buffer("labels", torch.zeros(mapped, dtype=torch.int64))
@@ -48,15 +66,21 @@ class Shelf(nn.Module):
 
     def components(self, arm: str, level: int) -> linear_probe.Components:
         """What a level's codes are cut to."""
-        return linear_probe.Components(*(getattr(self, f"{arm}_{piece}{level}").double().numpy() for piece in PIECES[:2]))
+        return linear_probe.Components(
+            *(getattr(self, f"{arm}_{piece}{level}").double().numpy() for piece in PIECES[:2])
+        )
 
     def map(self, arm: str, level: int) -> embedding_map.FittedMap:
         """The map of a level."""
-        return embedding_map.FittedMap(*(getattr(self, f"{arm}_{piece}{level}").numpy() for piece in PIECES[2:]))
+        return embedding_map.FittedMap(
+            *(getattr(self, f"{arm}_{piece}{level}").numpy() for piece in PIECES[2:])
+        )
 
 
 def make(seed: int, recipe: HierarchicalRepresentationConfig, report: Report | None) -> Made:
-    """Train what a run trains, with weights as they are stored, then lay out every level's training codes."""
+    """Train what a run trains, with weights as they are stored, then lay out every
+    level's training codes.
+    """
     if recipe.network != "dense":
         raise SettingError(f"network must be dense for a checkpoint of levels, got {recipe.network}.")
     course = Course(recipe, (seed,))
@@ -90,8 +114,17 @@ def make(seed: int, recipe: HierarchicalRepresentationConfig, report: Report | N
             components = linear_probe.leading(train)
             features, own = (components.of(values).astype(np.float32) for values in (train, other))
             fitted, transformed = embedding_map.fit(features, own, seed)
-            errors.append(float(np.median(embedding_map.errors(fitted.place(own), transformed, fitted.width))))
-            shelf.put(arm, level, mean=components.mean, basis=components.basis, features=fitted.features, coordinates=fitted.coordinates)
+            errors.append(
+                float(np.median(embedding_map.errors(fitted.place(own), transformed, fitted.width)))
+            )
+            shelf.put(
+                arm,
+                level,
+                mean=components.mean,
+                basis=components.basis,
+                features=fitted.features,
+                coordinates=fitted.coordinates,
+            )
     course.frame(recipe.epochs)
     about = {
         "kind": KIND,
@@ -99,8 +132,10 @@ def make(seed: int, recipe: HierarchicalRepresentationConfig, report: Report | N
         "arguments": arguments,
         "data": {"name": recipe.dataset, "fingerprint": dataset.fingerprint},
         "steps": recipe.epochs * -(-recipe.train_size // recipe.batch_size),
-        "metrics": {f"test_{arm}": round(float(course.accuracy[0, ARMS.index(arm), -1]), 4) for arm in PLAYED}
-        | {"map_error": round(float(np.median(errors)), 4), "test_size": len(task.tested)},
+        "metrics": (
+            {f"test_{arm}": round(float(course.accuracy[0, ARMS.index(arm), -1]), 4) for arm in PLAYED}
+            | {"map_error": round(float(np.median(errors)), 4), "test_size": len(task.tested)}
+        ),
     }
     return Made(shelf, about)
 

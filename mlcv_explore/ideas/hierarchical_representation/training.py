@@ -1,4 +1,6 @@
-"""The experiment: every arm of all seeds in lock step, and what linear probes read from its levels."""
+"""The experiment: every arm of all seeds in lock step, and what linear probes read from
+its levels.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,7 +45,9 @@ SCALING_ROUNDS = 100  # of the fit of a bias alone; it converges in about ten
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """One seed's pictures, standardised by the training part, and what probes may know of them."""
+    """One seed's pictures, standardised by the training part, and what probes may know
+    of them.
+    """
 
     train: torch.Tensor  # (n, …) float32, mean 0 and variance 1 in every channel over the part
     labels: torch.Tensor  # (n,) int64; learners do not see them, but for the supervised bound
@@ -57,20 +61,33 @@ class Task:
     spread: torch.Tensor
 
     def parts(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """What a probe needs: training pictures to find components in, those with a label, validation and test pictures."""
+        """What a probe needs: training pictures to find components in, those with a
+        label, validation and test pictures.
+        """
         return self.train[:MOST_FITTED], self.train[self.labelled], self.validated, self.tested
 
 
 def tasks(config: HierarchicalRepresentationConfig, seeds: Sequence[int]) -> list[Task]:
-    """Every seed's data: one split for all, or one a seed; which training pictures have a label is drawn for every seed."""
+    """Every seed's data: one split for all, or one a seed; which training pictures have
+    a label is drawn for every seed.
+    """
     dataset, groups = data.load(config.dataset), coarse(config.dataset)[1]
     own = {seed: seed if config.split == "redrawn" else 0 for seed in seeds}
-    parts = {split: data.split(dataset, config.train_size, *held_out(config.dataset), split) for split in dict.fromkeys(own.values())}
+    parts = {
+        split: data.split(dataset, config.train_size, *held_out(config.dataset), split)
+        for split in dict.fromkeys(own.values())
+    }
     pictures = {split: _standardised(part, config.network == "dense") for split, part in parts.items()}
     return [_task(config, seed, parts[own[seed]], pictures[own[seed]], groups) for seed in seeds]
 
 
-def _task(config: HierarchicalRepresentationConfig, seed: int, part: data.Split, pictures: Mapping[str, torch.Tensor], groups: np.ndarray) -> Task:
+def _task(
+    config: HierarchicalRepresentationConfig,
+    seed: int,
+    part: data.Split,
+    pictures: Mapping[str, torch.Tensor],
+    groups: np.ndarray,
+) -> Task:
     return Task(
         labels=torch.from_numpy(part.train.labels),
         labelled=some_of_each(part.train.labels, config.labels, numpy_stream(seed, "labelled")),
@@ -82,23 +99,39 @@ def _task(config: HierarchicalRepresentationConfig, seed: int, part: data.Split,
 
 
 def _standardised(part: data.Split, flat: bool) -> dict[str, torch.Tensor]:
-    """The three parts' pictures, with mean and deviation of each channel over the training part alone."""
+    """The three parts' pictures, with mean and deviation of each channel over the
+    training part alone.
+    """
     train = part.train.as_float()
     mean, spread = (of(train.transpose(0, 1).flatten(1), 1).view(-1, 1, 1) for of in (torch.mean, torch.std))
     parts = {"train": train, "validated": part.validation.as_float(), "tested": part.test.as_float()}
     pictures = {name: (values - mean) / spread for name, values in parts.items()}
-    return {name: values.flatten(1) if flat else values for name, values in pictures.items()} | {"mean": mean, "spread": spread}
+    return {name: values.flatten(1) if flat else values for name, values in pictures.items()} | {
+        "mean": mean,
+        "spread": spread,
+    }
 
 
 def some_of_each(labels: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Places of `count` items of every class, drawn without replacement."""
-    return np.concatenate([rng.choice(np.flatnonzero(labels == each), count, replace=False) for each in np.unique(labels)])
+    return np.concatenate(
+        [rng.choice(np.flatnonzero(labels == each), count, replace=False) for each in np.unique(labels)]
+    )
 
 
 def recipe_of(config: HierarchicalRepresentationConfig) -> Recipe:
     """What learners take from the settings."""
-    shape = Shape(data.entry(config.dataset).shape, config.width, config.levels, config.network == "convolutional")
-    return Recipe(shape, config.learning_rate, config.noise, config.local_weight, config.tied, config.activation == "linear")
+    shape = Shape(
+        data.entry(config.dataset).shape, config.width, config.levels, config.network == "convolutional"
+    )
+    return Recipe(
+        shape,
+        config.learning_rate,
+        config.noise,
+        config.local_weight,
+        config.tied,
+        config.activation == "linear",
+    )
 
 
 def learner(arm: str, recipe: Recipe, seeds: Sequence[int], classes: int) -> Learner:
@@ -114,11 +147,19 @@ def learner(arm: str, recipe: Recipe, seeds: Sequence[int], classes: int) -> Lea
         return Contrastive(recipe, seeds)
     if arm == "supervised":
         return Supervised(recipe, seeds, classes)
-    return Principal(recipe) if arm == "pca" else Centroids(recipe, seeds) if arm == "kmeans" else Untrained(recipe, seeds)
+    return (
+        Principal(recipe)
+        if arm == "pca"
+        else Centroids(recipe, seeds)
+        if arm == "kmeans"
+        else Untrained(recipe, seeds)
+    )
 
 
 def run(config: HierarchicalRepresentationConfig, seeds: Sequence[int]) -> Iterator[Frame]:
-    """Train every arm on the same batches and probe its levels. Raises FloatingPointError with a sentence when an arm diverges."""
+    """Train every arm on the same batches and probe its levels. Raises
+    FloatingPointError with a sentence when an arm diverges.
+    """
     course = Course(config, seeds)
     yield course.frame(0)
     for epoch in range(1, config.epochs + 1):
@@ -149,7 +190,9 @@ class Course:
     def train(self) -> None:
         """One epoch of every arm; every arm sees the same pictures in the same order."""
         config = self.config
-        order = torch.stack([torch.randperm(config.train_size, generator=generator) for generator in self.orders])
+        order = torch.stack(
+            [torch.randperm(config.train_size, generator=generator) for generator in self.orders]
+        )
         sums, batches = np.zeros_like(self.loss), 0
         for chosen in order.split(config.batch_size, dim=1):
             batch = torch.stack([task.train[index] for task, index in zip(self.every, chosen, strict=True)])
@@ -161,15 +204,19 @@ class Course:
                     sums[:, place, place_of_term(term, config.levels)] += value.numpy()
         self.loss = sums / batches
         for place, (arm, each) in enumerate(self.learners.items()):
-            lost = not np.isfinite(self.loss[:, place]).all() or (each.told and not torch.isfinite(each.encode(batch)[-1]).all())
+            lost = not np.isfinite(self.loss[:, place]).all() or (
+                each.told and not torch.isfinite(each.encode(batch)[-1]).all()
+            )
             if lost:
                 raise FloatingPointError(
-                    f"The arm {arm} diverged: its loss is no longer a number; lower learning_rate ({config.learning_rate:g}) "
-                    f"or local_weight ({config.local_weight:g})."
+                    f"The arm {arm} diverged: its loss is no longer a number; lower learning_rate"
+                    f" ({config.learning_rate:g}) or local_weight ({config.local_weight:g})."
                 )
 
     def frame(self, epoch: int) -> Frame:
-        """What all arms have come to; probes are fitted at some frames only, and their numbers stand until the next."""
+        """What all arms have come to; probes are fitted at some frames only, and their
+        numbers stand until the next.
+        """
         if epoch in probe_epochs(self.config):
             self._probe(epoch)
         count, levels = len(self.seeds), self.config.levels
@@ -187,8 +234,15 @@ class Course:
                 places[0, place, level] = linear_probe.leading(own, 2).of(own)
                 decoded = each.decode(level, code[:, :SHOWN])
                 if decoded is not None:
-                    shown[0, place, level] = (SHADES * decoded[0].reshape(SHOWN, channels, height, width)).round().clamp(-127, 127).numpy()
-        updates = np.broadcast_to(np.stack([each.updates for each in self.learners.values()]), (count, len(ARMS), levels))
+                    shown[0, place, level] = (
+                        (SHADES * decoded[0].reshape(SHOWN, channels, height, width))
+                        .round()
+                        .clamp(-127, 127)
+                        .numpy()
+                    )
+        updates = np.broadcast_to(
+            np.stack([each.updates for each in self.learners.values()]), (count, len(ARMS), levels)
+        )
         return Frame(
             epoch,
             self.config.epochs,
@@ -206,7 +260,9 @@ class Course:
         )
 
     def _probe(self, epoch: int) -> None:
-        """Fine classes at every level of every arm; at the end coarse ones too, and what the author's probes would have said."""
+        """Fine classes at every level of every arm; at the end coarse ones too, and
+        what the author's probes would have said.
+        """
         last = epoch == self.config.epochs
         once = ("random", "pca", "kmeans")  # they do not change after the start
         for arm in ARMS if last else once if not epoch else [arm for arm in ARMS if arm not in once]:
@@ -226,27 +282,39 @@ class Course:
         for level, code in enumerate(codes):
             decoded = each.decode(level, code)
             if decoded is not None:
-                self.error[:, place, level] = (decoded.flatten(2) - pictures.flatten(2)).square().mean((1, 2)).numpy()
+                self.error[:, place, level] = (
+                    (decoded.flatten(2) - pictures.flatten(2)).square().mean((1, 2)).numpy()
+                )
         for level, column in enumerate(self.readings(each, codes)):
             for seed, (task, read) in enumerate(zip(self.every, column, strict=True)):
                 self.accuracy[seed, place, level] = read.accuracy(task)
                 if last:
                     self.coarse[seed, place, level] = read.coarse(task)
                 if last and arm == "committed":
-                    self.frozen[seed, level] = read.frozen_accuracy(task, numpy_stream(self.seeds[seed], f"frozen probe {level}"))
+                    self.frozen[seed, level] = read.frozen_accuracy(
+                        task, numpy_stream(self.seeds[seed], f"frozen probe {level}")
+                    )
 
     def readings(self, each: Learner, tested: list[torch.Tensor]) -> list[list["Reading"]]:
         """Of every level, one reading a seed."""
-        parts = [encoded(each, torch.stack(part)) for part in zip(*(task.parts()[:-1] for task in self.every), strict=True)]
+        parts = [
+            encoded(each, torch.stack(part))
+            for part in zip(*(task.parts()[:-1] for task in self.every), strict=True)
+        ]
         return [
-            [Reading.of(*(part[level][seed].flatten(1).numpy() for part in (*parts, tested))) for seed in range(len(self.every))]
+            [
+                Reading.of(*(part[level][seed].flatten(1).numpy() for part in (*parts, tested)))
+                for seed in range(len(self.every))
+            ]
             for level in range(self.config.levels)
         ]
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """One level's codes cut to the leading components of its training codes, as probes see them."""
+    """One level's codes cut to the leading components of its training codes, as probes
+    see them.
+    """
 
     labelled: np.ndarray  # (m, k)
     validated: np.ndarray
@@ -254,33 +322,53 @@ class Reading:
 
     @classmethod
     def of(cls, fitted: np.ndarray, *parts: np.ndarray) -> "Reading":
-        """Components are those of training codes; the labelled, the validated and the tested are only projected."""
+        """Components are those of training codes; the labelled, the validated and the
+        tested are only projected.
+        """
         components = linear_probe.leading(fitted)
         return cls(*map(components.of, parts))
 
     def accuracy(self, task: Task) -> float:
-        """Share of the test pictures named right by a probe on the labelled ones, its strength chosen on validation pictures."""
+        """Share of the test pictures named right by a probe on the labelled ones, its
+        strength chosen on validation pictures.
+        """
         labels = task.labels.numpy()[task.labelled]
-        said = linear_probe.probe(self.labelled, labels, self.validated, task.validation_labels, self.tested).argmax(1)
+        said = linear_probe.probe(
+            self.labelled, labels, self.validated, task.validation_labels, self.tested
+        ).argmax(1)
         return float((said == task.test_labels).mean())
 
     def coarse(self, task: Task) -> float:
         """The same for coarse classes."""
         labels, validation_labels, test_labels = (
-            task.groups[own] for own in (task.labels.numpy()[task.labelled], task.validation_labels, task.test_labels)
+            task.groups[own]
+            for own in (task.labels.numpy()[task.labelled], task.validation_labels, task.test_labels)
         )
-        return float((linear_probe.probe(self.labelled, labels, self.validated, validation_labels, self.tested).argmax(1) == test_labels).mean())
+        return float(
+            (
+                linear_probe.probe(
+                    self.labelled, labels, self.validated, validation_labels, self.tested
+                ).argmax(1)
+                == test_labels
+            ).mean()
+        )
 
     def frozen_accuracy(self, task: Task, rng: np.random.Generator) -> float:
-        """The author's misspelt probe: a linear layer whose weight stays as it was drawn, and only the bias learns."""
+        """The author's misspelt probe: a linear layer whose weight stays as it was
+        drawn, and only the bias learns.
+        """
         labels = task.labels.numpy()[task.labelled]
-        weight = rng.uniform(-1, 1, (self.labelled.shape[1], len(task.groups))) / np.sqrt(self.labelled.shape[1])
+        weight = rng.uniform(-1, 1, (self.labelled.shape[1], len(task.groups))) / np.sqrt(
+            self.labelled.shape[1]
+        )
         bias = fitted_bias(self.labelled @ weight, labels)
         return float(((self.tested @ weight + bias).argmax(1) == task.test_labels).mean())
 
 
 def fitted_bias(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The bias (K,) of the greatest likelihood for fixed logits (n, K), by iterative scaling: predicted classes become as frequent as true ones."""
+    """The bias (K,) of the greatest likelihood for fixed logits (n, K), by iterative
+    scaling: predicted classes become as frequent as true ones.
+    """
     frequent = np.bincount(labels, minlength=logits.shape[1]) / len(labels)
     bias = np.zeros(logits.shape[1])
     for _ in range(SCALING_ROUNDS):
@@ -296,5 +384,7 @@ def encoded(each: Learner, pictures: torch.Tensor) -> list[torch.Tensor]:
 
 
 def place_of_term(term: str, levels: int) -> int:
-    """Where a loss stands in a frame: the levels' own in their order, then the one at the far end or on top."""
+    """Where a loss stands in a frame: the levels' own in their order, then the one at
+    the far end or on top.
+    """
     return int(term.removeprefix("level")) - 1 if term.startswith("level") else levels

@@ -1,4 +1,6 @@
-"""Masks that readers bring: painted on a canvas, or as a picture file. What comes from outside is checked; nothing of it is trusted."""
+"""Masks that readers bring: painted on a canvas, or as a picture file. What comes from
+outside is checked; nothing of it is trusted.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +12,25 @@ from mlcv_explore.data.uploads import BadPicture
 from mlcv_explore.ideas.inverted_unet.worlds import REGIONS
 
 COLOURS = np.array(  # of the regions, told apart in any colour vision by brightness as well
-    [[222, 214, 196], [46, 132, 204], [214, 118, 50], [150, 40, 160], [0, 111, 58], [250, 220, 60], [20, 20, 28]], np.uint8
+    [
+        [222, 214, 196],
+        [46, 132, 204],
+        [214, 118, 50],
+        [150, 40, 160],
+        [0, 111, 58],
+        [250, 220, 60],
+        [20, 20, 28],
+    ],
+    np.uint8,
 )
 ALPHABET = "".join(map(str, range(len(REGIONS))))  # a mask as text: one digit a pixel, row by row
-NEAR = 60.0  # how far from a colour of the palette, in grey levels, a pixel may lie and still be one that was meant
+# how far from a colour of the palette, in grey levels, a pixel may lie and still be one that was
+# meant
+NEAR = 60.0
 MOST_COLOURS = 48  # at four bits a channel; a mask saved as JPEG has about a dozen
-MOST_STRANGE = 0.25  # share of pixels that are near no colour of the palette, above which a picture of many colours is a photograph
+# share of pixels that are near no colour of the palette, above which a picture of many colours is a
+# photograph
+MOST_STRANGE = 0.25
 SHADES = (64, 192)  # between these greys a pixel is neither black nor white
 OBJECTS = REGIONS[1:5]
 
@@ -34,10 +49,13 @@ def as_text(regions: np.ndarray) -> str:
 
 
 def from_text(text: object, side: int) -> np.ndarray | None:
-    """The mask (side, side) uint8 in a text of side² digits; None when it is anything else."""
+    """The mask (side, side) uint8 in a text of side² digits; None when it is anything
+    else.
+    """
     if not isinstance(text, str) or len(text) != side**2 or not text.isascii():
         return None
-    codes = np.frombuffer(text.encode(), np.uint8) - ord("0")  # what is below "0" wraps round to large numbers
+    # what is below "0" wraps round to large numbers
+    codes = np.frombuffer(text.encode(), np.uint8) - ord("0")
     return codes.reshape(side, side).copy() if codes.max() < len(REGIONS) else None
 
 
@@ -47,10 +65,12 @@ def coloured(regions: np.ndarray) -> np.ndarray:
 
 
 def from_picture(content: bytes, name: str, side: int, shape: str = OBJECTS[0]) -> Mask:
-    """A mask from the bytes of a picture file; in black and white, `shape` says what the white object is.
+    """A mask from the bytes of a picture file; in black and white, `shape` says what
+    the white object is.
 
-    Sizes are met by taking the nearest pixel, colours by the nearest of the palette; both are said. Raises BadPicture where the file is none that is
-    read, and where it is a photograph.
+    Sizes are met by taking the nearest pixel, colours by the nearest of the palette;
+    both are said. Raises BadPicture where the file is none that is read, and where it
+    is a photograph.
     """
     called = uploads.shown_name(name)
     pixels = uploads.read(content, name, side=None).pixels
@@ -59,28 +79,40 @@ def from_picture(content: bytes, name: str, side: int, shape: str = OBJECTS[0]) 
     small = nearest_pixels(pixels, side)
     if (height, width) != (side, side):
         stretched = "" if height == width else ", each axis by itself"
-        notes.append(f"{called} has {width:,} × {height:,} pixels: the nearest pixel was taken for each of {side} × {side}{stretched}.")
+        notes.append(
+            f"{called} has {width:,} × {height:,} pixels: the nearest pixel was taken for each of {side} ×"
+            f" {side}{stretched}."
+        )
     grey = bool((np.ptp(small.astype(int), axis=-1) <= 8).all())
     shades = small.mean(axis=-1)
     distances = np.sqrt(((small[..., None, :].astype(float) - COLOURS) ** 2).sum(-1))  # (side, side, regions)
     strange = (shades > SHADES[0]) & (shades < SHADES[1]) if grey else distances.min(-1) > NEAR
-    count = len(np.unique((small >> 4).reshape(-1, 3), axis=0)) if not grey else len(np.unique(small[..., 0] >> 2))
+    count = (
+        len(np.unique((small >> 4).reshape(-1, 3), axis=0))
+        if not grey
+        else len(np.unique(small[..., 0] >> 2))
+    )
     if count > (MOST_COLOURS if not grey else MOST_COLOURS // 2) and strange.mean() > MOST_STRANGE:
         raise BadPicture(
-            f"{called} is a photograph, not a mask: {strange.mean():.0%} of its pixels are near no colour of the palette. "
-            "Paint its regions in the palette's colours, or mark its object in white on black."
+            f"{called} is a photograph, not a mask: {strange.mean():.0%} of its pixels are near no colour of"
+            " the palette. Paint its regions in the palette's colours, or mark its object in white on black."
         )
     if grey:
         notes.extend(_grey_notes(called, small, shades, shape))
         return Mask(np.where(shades >= 128, REGIONS.index(shape), 0).astype(np.uint8), tuple(notes))
     off = float((distances.min(-1) > 0).mean())
     if off:
-        notes.append(f"{off:.0%} of its pixels had other colours than the palette's: each was taken for the nearest one.")
+        notes.append(
+            f"{off:.0%} of its pixels had other colours than the palette's: each was taken for the nearest"
+            " one."
+        )
     return Mask(distances.argmin(-1).astype(np.uint8), tuple(notes))
 
 
 def nearest_pixels(pixels: np.ndarray, side: int) -> np.ndarray:
-    """A picture (h, w, …) at (side, side, …), each pixel the nearest of the old ones: no colour arises that was not there."""
+    """A picture (h, w, …) at (side, side, …), each pixel the nearest of the old ones:
+    no colour arises that was not there.
+    """
     rows, columns = (((np.arange(side) + 0.5) * length / side).astype(int) for length in pixels.shape[:2])
     return pixels[rows[:, None], columns]
 

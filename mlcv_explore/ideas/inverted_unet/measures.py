@@ -1,4 +1,6 @@
-"""What a picture made from a mask is worth, against the true one: arrays in, numbers out. Pictures are float (n, 3, h, w) in [0, 1]."""
+"""What a picture made from a mask is worth, against the true one: arrays in, numbers
+out. Pictures are float (n, 3, h, w) in [0, 1].
+"""
 
 import numpy as np
 from scipy import ndimage
@@ -8,22 +10,28 @@ LEAST_ERROR = (1 / 255) ** 2 / 12  # what rounding to whole grey levels costs; n
 
 
 def explained(outputs: np.ndarray, truths: np.ndarray, where: np.ndarray) -> float:
-    """The share of the variance of the pixels `where` (n, h, w), pooled over all pictures and channels, that the outputs explain.
+    """The share of the variance of the pixels `where` (n, h, w), pooled over all
+    pictures and channels, that the outputs explain.
 
-    R² as `scenes.ceiling` defines it: 1 at the truth, 0 at the pixels' own mean colour over all channels, and below 0 beyond.
+    R² as `scenes.ceiling` defines it: 1 at the truth, 0 at the pixels' own mean colour
+    over all channels, and below 0 beyond.
     """
     wanted, given = (values.transpose(0, 2, 3, 1)[where].astype(np.float64) for values in (truths, outputs))
     return float(1 - np.mean((wanted - given) ** 2) / np.var(wanted))
 
 
 def psnr(outputs: np.ndarray, truths: np.ndarray) -> float:
-    """Peak signal-to-noise ratio in dB, mean over pictures; at most 58.9, where only rounding is left."""
+    """Peak signal-to-noise ratio in dB, mean over pictures; at most 58.9, where only
+    rounding is left.
+    """
     errors = np.maximum(((outputs - truths) ** 2).mean(axis=(1, 2, 3)), LEAST_ERROR)
     return float(np.mean(-10 * np.log10(errors)))
 
 
 def ssim(outputs: np.ndarray, truths: np.ndarray) -> float:
-    """Structural similarity (Wang et al., 2004), mean over pictures and channels, as `skimage.metrics.structural_similarity` computes it."""
+    """Structural similarity (Wang et al., 2004), mean over pictures and channels, as
+    `skimage.metrics.structural_similarity` computes it.
+    """
     size = (0, 0, WINDOW, WINDOW)
     unbiased = WINDOW**2 / (WINDOW**2 - 1)
     one, other = outputs.astype(np.float64), truths.astype(np.float64)
@@ -48,7 +56,9 @@ def _energy(pictures: np.ndarray) -> float:
 
 
 def diversity(samples: np.ndarray, where: np.ndarray) -> float:
-    """The standard deviation over samples (k, n, 3, h, w), mean over the pixels `where` (n, h, w): shares of the full range."""
+    """The standard deviation over samples (k, n, 3, h, w), mean over the pixels `where`
+    (n, h, w): shares of the full range.
+    """
     return float(samples.std(axis=0).transpose(0, 2, 3, 1)[where].mean())
 
 
@@ -58,6 +68,8 @@ def weighted_errors(outputs: np.ndarray, truths: np.ndarray, weights: np.ndarray
 
 
 def best(samples: np.ndarray, truths: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Of samples (k, n, 3, h, w) each picture's best by `weighted_errors`: (n, 3, h, w)."""
+    """Of samples (k, n, 3, h, w) each picture's best by `weighted_errors`: (n, 3, h,
+    w).
+    """
     errors = np.stack([weighted_errors(sample, truths, weights) for sample in samples])
     return samples[errors.argmin(0), np.arange(len(truths))]

@@ -30,11 +30,17 @@ def make(arm: str, seed: int, recipe: InvertedUnetConfig, report: Report | None)
     found = dict(zip(MEASURES, student.measured[ARMS.index(arm)].tolist(), strict=True))
     said = {f"test_{name}": round(found[name], 4) for name in SAID}
     if "ceiling" in student.asked:
-        said["test_ceiling"] = round(float(student.measured[ARMS.index("ceiling"), MEASURES.index("explained")]), 4)
+        said["test_ceiling"] = round(
+            float(student.measured[ARMS.index("ceiling"), MEASURES.index("explained")]), 4
+        )
     about = {
         "kind": KIND,
         "architecture": "Inverter",
-        "arguments": {"inputs": channels(student.taught.world, recipe.detail), "width": recipe.width, "codes": CODES if arm == SAMPLED else 0},
+        "arguments": {
+            "inputs": channels(student.taught.world, recipe.detail),
+            "width": recipe.width,
+            "codes": CODES if arm == SAMPLED else 0,
+        },
         "rung": recipe.detail,
         "input": {"size": recipe.side},
         "data": {

@@ -1,4 +1,6 @@
-"""The pictures of idea 17 with what every pixel is: generated scenes, or Oxford-IIIT pets. Arrays only."""
+"""The pictures of idea 17 with what every pixel is: generated scenes, or Oxford-IIIT
+pets. Arrays only.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -37,7 +39,9 @@ class Pictures:
     images: np.ndarray  # (n, 3, h, w) uint8, 0–255
     regions: np.ndarray  # (n, h, w) uint8, index into the world's regions
     labels: np.ndarray  # (n,) int64, index into the world's labels
-    determined: np.ndarray | None = None  # (n, h, w) float32 grey levels: what the mask determines of the object's pixels, where that is known
+    # (n, h, w) float32 grey levels: what the mask determines of the object's pixels, where that is
+    # known
+    determined: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -55,7 +59,13 @@ class Pictures:
     def chosen(self, places: np.ndarray | slice) -> "Pictures":
         """Some of them."""
         determined = None if self.determined is None else self.determined[places]
-        return replace(self, images=self.images[places], regions=self.regions[places], labels=self.labels[places], determined=determined)
+        return replace(
+            self,
+            images=self.images[places],
+            regions=self.regions[places],
+            labels=self.labels[places],
+            determined=determined,
+        )
 
 
 SCENES = World(REGIONS, tuple(REGIONS.index(name) for name in SILHOUETTES), (), TEXTURES)
@@ -73,13 +83,17 @@ def of_scenes(dependence: float, count: int, seed: int, purpose: str, side: int 
 
 
 def parts(config: "InvertedUnetConfig", seed: int) -> tuple[Pictures, Pictures, Pictures]:
-    """What is taught, validated and tested; the three never share a picture, and each is drawn from streams of its own.
+    """What is taught, validated and tested; the three never share a picture, and each
+    is drawn from streams of its own.
 
-    Raises DataError when the pets are not on this machine, SettingError when there are too few of them.
+    Raises DataError when the pets are not on this machine, SettingError when there are
+    too few of them.
     """
     if config.dataset == "scenes":
         sizes = {"taught": config.scenes, "validated": config.validated, "tested": config.tested}
-        taught, validated, tested = (of_scenes(config.dependence, count, seed, part) for part, count in sizes.items())
+        taught, validated, tested = (
+            of_scenes(config.dependence, count, seed, part) for part, count in sizes.items()
+        )
         return taught, validated, tested
     return _of_pets(config, seed)
 
@@ -88,16 +102,33 @@ def _of_pets(config: "InvertedUnetConfig", seed: int) -> tuple[Pictures, Picture
     from mlcv_explore import data
 
     dataset = data.load("oxford_pets")
-    if dataset.test is None or config.scenes + config.validated > len(dataset.train) or config.tested > len(dataset.test):
-        had, asked = (len(dataset.train), 0 if dataset.test is None else len(dataset.test)), (config.scenes + config.validated, config.tested)
+    if (
+        dataset.test is None
+        or config.scenes + config.validated > len(dataset.train)
+        or config.tested > len(dataset.test)
+    ):
+        had, asked = (
+            (len(dataset.train), 0 if dataset.test is None else len(dataset.test)),
+            (config.scenes + config.validated, config.tested),
+        )
         raise SettingError(
-            f"InvertedUnetConfig.scenes and .tested ask for {asked[0]:,} and {asked[1]:,} pets, there are {had[0]:,} for training and {had[1]:,}."
+            f"InvertedUnetConfig.scenes and .tested ask for {asked[0]:,} and {asked[1]:,} pets, there are"
+            f" {had[0]:,} for training and {had[1]:,}."
         )
     world = World(("background", "pet", "outline"), (1,), (2,), tuple(dataset.train.classes))
     order = numpy_stream(seed, "which pets").permutation(len(dataset.train))
-    chosen = (order[: config.scenes], order[config.scenes : config.scenes + config.validated], np.arange(config.tested))
+    chosen = (
+        order[: config.scenes],
+        order[config.scenes : config.scenes + config.validated],
+        np.arange(config.tested),
+    )
     sources: Sequence = (dataset.train, dataset.train, dataset.test)
     return tuple(
-        Pictures(world, source.images[places], np.where(source.masks[places] == OUTLINE, 2, source.masks[places]), source.labels[places])
+        Pictures(
+            world,
+            source.images[places],
+            np.where(source.masks[places] == OUTLINE, 2, source.masks[places]),
+            source.labels[places],
+        )
         for source, places in zip(sources, chosen, strict=True)
     )

@@ -3,34 +3,46 @@ Section: Noise
 Title: Stochastic label noise
 Question: When labels are wrong, does adding fresh noise to them at every step keep a network from learning them by heart?
 
-A share of the training labels is wrong and stays wrong. *Plain* cross-entropy first learns the digits, then the wrong
-labels by heart, and its test accuracy falls. *Stochastic label noise* (SLN) adds σ·N(0, 1) to every entry of the one-hot
-target, drawn anew for every sample at every step. In the mean nothing changes; but a confident prediction receives a
-noisier gradient, so that no label is ever fitted closely.
+A share of the training labels is wrong and stays wrong. *Plain* cross-entropy first
+learns the digits, then the wrong labels by heart, and its test accuracy falls.
+*Stochastic label noise* (SLN) adds σ·N(0, 1) to every entry of the one-hot target,
+drawn anew for every sample at every step. In the mean nothing changes; but a confident
+prediction receives a noisier gradient, so that no label is ever fitted closely.
 
-**What to watch.** The two memorisation curves: the share of mislabelled training digits that a network gives their *wrong*
-label. Then the gap between the solid curves of test accuracy, and how near early stopping comes with no noise at all.
+**What to watch.** The two memorisation curves: the share of mislabelled training digits
+that a network gives their *wrong* label. Then the gap between the solid curves of test
+accuracy, and how near early stopping comes with no noise at all.
 
-**What it does not show.** That the noise is the best remedy. Plain training stopped early, even on noisy validation labels, ends *above* the
-noisy arm here: what the noise avoids is late memorisation, and stopping avoids it too. Nor that the optimiser does not matter: with a smaller
-learning rate the gain shrinks, with SGD 0.01 the noise costs points, and with SGD 0.1 and momentum the noisy arm falls to chance. The Answer act has
-both tables. And it is a small network on 1,000 small digits; the full study, on photographs, is declared but does not ship.
+**What it does not show.** That the noise is the best remedy. Plain training stopped
+early, even on noisy validation labels, ends *above* the noisy arm here: what the noise
+avoids is late memorisation, and stopping avoids it too. Nor that the optimiser does not
+matter: with a smaller learning rate the gain shrinks, with SGD 0.01 the noise costs
+points, and with SGD 0.1 and momentum the noisy arm falls to chance. The Answer act has
+both tables. And it is a small network on 1,000 small digits; the full study, on
+photographs, is declared but does not ship.
 
-**Traps avoided.** The wrong labels are fixed for the whole run and exact in number. Validation labels are corrupted too, and
-early stopping sees only them; test accuracy is the mean of the last ten epochs, never the best one. Memorisation is scored against
-the given label, not against the perturbed one. All arms of a seed share split, initial weights and batches; all shapes push the same
-Gaussian draws through their own quantile function.
+**Traps avoided.** The wrong labels are fixed for the whole run and exact in number.
+Validation labels are corrupted too, and early stopping sees only them; test accuracy is
+the mean of the last ten epochs, never the best one. Memorisation is scored against the
+given label, not against the perturbed one. All arms of a seed share split, initial
+weights and batches; all shapes push the same Gaussian draws through their own quantile
+function.
 
-**Shapes.** Laplace, uniform, Rademacher and Student-t noise have the Gaussian's mean and covariance, and cross-entropy is linear in its
-target: they should tie. Zero-sum noise loses the confidence dependence (its gradient noise has trace 9σ² whatever the prediction; the
-Gaussian's grows from 9σ² to 18σ²), at equal σ or scaled to equal trace. Static smoothing, fresh Dirichlet smoothing, fresh strength and fresh flips
-share their mean target, (1 − ε) y + ε/K with ε = σ/2.
+**Shapes.** Laplace, uniform, Rademacher and Student-t noise have the Gaussian's mean
+and covariance, and cross-entropy is linear in its target: they should tie. Zero-sum
+noise loses the confidence dependence (its gradient noise has trace 9σ² whatever the
+prediction; the Gaussian's grows from 9σ² to 18σ²), at equal σ or scaled to equal trace.
+Static smoothing, fresh Dirichlet smoothing, fresh strength and fresh flips share their
+mean target, (1 − ε) y + ε/K with ε = σ/2.
 
-Source: Chen, Wang, Lian, Zhang, Tao, Noise against Noise: Stochastic Label Noise Helps Combat Inherent Label Noise, ICLR 2021, https://openreview.net/forum?id=80FMcTSZ6J0
+Source: Chen, Wang, Lian, Zhang, Tao, Noise against Noise: Stochastic Label Noise Helps
+Combat Inherent Label Noise, ICLR 2021, https://openreview.net/forum?id=80FMcTSZ6J0
 
-Source: Damian, Ma, Lee, Label Noise SGD Provably Prefers Flat Global Minimizers, 2021, https://arxiv.org/abs/2106.06530
+Source: Damian, Ma, Lee, Label Noise SGD Provably Prefers Flat Global Minimizers, 2021,
+https://arxiv.org/abs/2106.06530
 
-Source: Lukasik, Bhojanapalli, Menon, Kumar, Does label smoothing mitigate label noise?, 2020, https://arxiv.org/abs/2003.02819
+Source: Lukasik, Bhojanapalli, Menon, Kumar, Does label smoothing mitigate label noise?,
+2020, https://arxiv.org/abs/2003.02819
 """
 
 from collections.abc import Iterator, Sequence
@@ -52,7 +64,9 @@ BINS = 20  # of the confidence histograms, over [0, 1]
 
 
 def held_out(dataset: str) -> tuple[int, int]:
-    """Validation and test pictures of a data set: with 1,000 for training, digits' 1,797 are used up."""
+    """Validation and test pictures of a data set: with 1,000 for training, digits'
+    1,797 are used up.
+    """
     return (297, 500) if dataset == "digits" else (1000, 2000)
 
 
@@ -60,13 +74,30 @@ class LabelNoiseConfig(Config):
     """What the reader sets; the defaults are the recorded run."""
 
     corruption: float = setting(
-        0.4, "Wrong labels", low=0, high=0.8, step=0.05, help="Exact share of training and validation labels that are wrong, and stay wrong."
+        0.4,
+        "Wrong labels",
+        low=0,
+        high=0.8,
+        step=0.05,
+        help="Exact share of training and validation labels that are wrong, and stay wrong.",
     )
     sigma: float = setting(
-        1.0, "Noise σ", low=0, high=2, step=0.05, help="Standard deviation of what is added to every entry of the target, drawn anew at every step."
+        1.0,
+        "Noise σ",
+        low=0,
+        high=2,
+        step=0.05,
+        help="Standard deviation of what is added to every entry of the target, drawn anew at every step.",
     )
-    shape: str = setting("gaussian", "Shape of the noise", choices=SHAPES, help="Smoothing and flips use the strength ε = σ/2.")
-    kind: str = setting("symmetric", "Kind of wrong label", choices=("symmetric", "pair"), help="Any other class alike, or always the next class.")
+    shape: str = setting(
+        "gaussian", "Shape of the noise", choices=SHAPES, help="Smoothing and flips use the strength ε = σ/2."
+    )
+    kind: str = setting(
+        "symmetric",
+        "Kind of wrong label",
+        choices=("symmetric", "pair"),
+        help="Any other class alike, or always the next class.",
+    )
     epochs: int = setting(
         100,
         "Epochs",
@@ -76,12 +107,22 @@ class LabelNoiseConfig(Config):
         more=True,
         help="Above 190, accuracy is read, and early stopping chooses, at 190 of them and the last ten.",
     )
-    train_size: int = setting(1000, "Training pictures", low=50, high=50_000, step=50, more=True, help="At most 1,000 on digits.")
+    train_size: int = setting(
+        1000, "Training pictures", low=50, high=50_000, step=50, more=True, help="At most 1,000 on digits."
+    )
     width: int = setting(
-        128, "Width", low=4, high=512, step=4, more=True, help="Units of each of the two hidden layers, or channels of the first block."
+        128,
+        "Width",
+        low=4,
+        high=512,
+        step=4,
+        more=True,
+        help="Units of each of the two hidden layers, or channels of the first block.",
     )
     batch_size: int = setting(64, "Batch size", low=8, high=512, step=8, more=True)
-    optimiser: str = setting("adam", "Optimiser", choices=("adam", "sgd"), more=True, help="SGD has momentum 0.9.")
+    optimiser: str = setting(
+        "adam", "Optimiser", choices=("adam", "sgd"), more=True, help="SGD has momentum 0.9."
+    )
     learning_rate: float = setting(0.003, "Learning rate", low=0.00001, high=1, step=0.001, more=True)
     dataset: str = setting(
         "digits",
@@ -107,34 +148,46 @@ class LabelNoiseConfig(Config):
 
 @dataclass(frozen=True)
 class Frame:
-    """One epoch of all arms: S seeds, A arms in the order of ARMS; float32, shares in [0, 1] unless said otherwise."""
+    """One epoch of all arms: S seeds, A arms in the order of ARMS; float32, shares in
+    [0, 1] unless said otherwise.
+    """
 
     step: int  # epoch
     steps: int  # epochs
     accuracy: np.ndarray  # (S, A) on the test pictures
     validation: np.ndarray  # (S, A) against the noisy labels of the validation pictures
     # the training pictures as they passed in this epoch, each before its step
-    memorised: np.ndarray  # (S, A) of the mislabelled ones, those given their wrong label; NaN when none is mislabelled
+    # (S, A) of the mislabelled ones, those given their wrong label; NaN when none is mislabelled
+    memorised: np.ndarray
     recovered: np.ndarray  # (S, A) of the mislabelled ones, those given their true label
     clean_part: np.ndarray  # (S, A) accuracy on the correctly labelled ones
-    confidence: np.ndarray  # (S, A, 2, BINS) histograms of the largest probability: correctly labelled, mislabelled
+    # (S, A, 2, BINS) histograms of the largest probability: correctly labelled, mislabelled
+    confidence: np.ndarray
     loss: np.ndarray  # (S, A) of the last batch, nats; negative when the targets are
 
 
 def run(config: LabelNoiseConfig, seeds: Sequence[int]) -> Iterator[Frame]:
-    """Train all arms. Raises FloatingPointError with a sentence for the reader when one diverges."""
+    """Train all arms. Raises FloatingPointError with a sentence for the reader when one
+    diverges.
+    """
     from mlcv_explore.ideas.label_noise import training  # torch comes with it
 
     yield from training.run(config, seeds)
 
 
 def metrics(config: LabelNoiseConfig, film: Film) -> dict[str, np.ndarray]:
-    """Per seed: test accuracy (mean of the last ten epochs), the same at the epoch that early stopping chooses, memorisation."""
-    accuracy, validation, memorised = (series(film, name).astype(float) for name in ("accuracy", "validation", "memorised"))  # (S, T, A)
+    """Per seed: test accuracy (mean of the last ten epochs), the same at the epoch that
+    early stopping chooses, memorisation.
+    """
+    # (S, T, A)
+    accuracy, validation, memorised = (
+        series(film, name).astype(float) for name in ("accuracy", "validation", "memorised")
+    )
     late = {arm: accuracy[:, -LAST:, index].mean(1) for index, arm in enumerate(ARMS)}
     found = {f"{arm}_accuracy": values for arm, values in late.items()}
     for index, name in ((0, "early_stopped_accuracy"), (1, "noisy_early_stopped_accuracy")):
-        chosen = validation[:, :, index].argmax(1)  # the first best epoch on noisy validation labels; test is not looked at
+        # the first best epoch on noisy validation labels; test is not looked at
+        chosen = validation[:, :, index].argmax(1)
         found[name] = np.take_along_axis(accuracy[:, :, index], chosen[:, None], axis=1)[:, 0]
     if config.corruption:
         found |= {f"{arm}_memorised": memorised[:, -LAST:, index].mean(1) for index, arm in enumerate(ARMS)}
@@ -160,11 +213,18 @@ def _claim(name: str, sentence: str, direction: str, margin: float, *contrasts: 
 
 CLAIMS = (  # written down before anything was run; each can fail
     # contradicted when the interval of noisy − plain lies below two points
-    _claim("gain", "With 40 % wrong labels, label noise (σ = 1) ends more than 2 points above plain training.", "greater", 0.02, ("noisy", "plain")),
+    _claim(
+        "gain",
+        "With 40 % wrong labels, label noise (σ = 1) ends more than 2 points above plain training.",
+        "greater",
+        0.02,
+        ("noisy", "plain"),
+    ),
     # contradicted when stopping plain training on noisy validation labels does as well, or better
     _claim(
         "beats_early_stopping",
-        "With 40 % wrong labels, label noise (σ = 1) ends more than 1 point above plain training stopped early on noisy validation labels.",
+        "With 40 % wrong labels, label noise (σ = 1) ends more than 1 point above plain training stopped"
+        " early on noisy validation labels.",
         "greater",
         0.01,
         ("noisy", "early_stopped"),
@@ -180,18 +240,25 @@ CLAIMS = (  # written down before anything was run; each can fail
     # contradicted when one shape differs from the Gaussian by more than a point
     _claim(
         "shapes_tie",
-        "Laplace, uniform, Rademacher and Student-t noise of equal variance each tie with Gaussian noise within 1 point.",
+        "Laplace, uniform, Rademacher and Student-t noise of equal variance each tie with Gaussian noise"
+        " within 1 point.",
         "equal",
         0.01,
         *((shape, "gaussian") for shape in ("laplace", "uniform", "rademacher", "student_t")),
     ),
-    # contradicted when zero-sum noise ties with the Gaussian: then the confidence dependence is not what helps
+    # contradicted when zero-sum noise ties with the Gaussian: then the confidence dependence is not
+    # what helps
     _claim(
-        "zero_sum_differs", "Zero-sum noise of equal σ differs from Gaussian noise by more than 1 point.", "different", 0.01, ("zero_sum", "gaussian")
+        "zero_sum_differs",
+        "Zero-sum noise of equal σ differs from Gaussian noise by more than 1 point.",
+        "different",
+        0.01,
+        ("zero_sum", "gaussian"),
     ),
     _claim(
         "zero_sum_differs_at_equal_trace",
-        "Zero-sum noise scaled to equal gradient-noise trace differs from Gaussian noise by more than 1 point.",
+        "Zero-sum noise scaled to equal gradient-noise trace differs from Gaussian noise by more than 1"
+        " point.",
         "different",
         0.01,
         ("zero_sum_equal_trace", "gaussian"),
@@ -205,20 +272,44 @@ ALL_ARMS = {arm: arm for arm in (*ARMS, "early_stopped", "noisy_early_stopped")}
 
 
 def _study(
-    name: str, seeds: int, base: LabelNoiseConfig, sigmas: Sequence[float], corruptions: Sequence[float], optimisers: Sequence[tuple[str, float]]
+    name: str,
+    seeds: int,
+    base: LabelNoiseConfig,
+    sigmas: Sequence[float],
+    corruptions: Sequence[float],
+    optimisers: Sequence[tuple[str, float]],
 ) -> Study:
-    """Claims, the σ × corruption map, every shape, the optimisers and the pair noise, all from one base."""
+    """Claims, the σ × corruption map, every shape, the optimisers and the pair noise,
+    all from one base.
+    """
     shapes = {shape: base.replace(shape=shape) for shape in SHAPES}
-    tested = {"fresh_is_static": ("fresh_smoothing", "static_smoothing"), "shapes_tie": ("gaussian", "laplace", "uniform", "rademacher", "student_t")}
-    tested |= {"zero_sum_differs": ("zero_sum", "gaussian"), "zero_sum_differs_at_equal_trace": ("zero_sum_equal_trace", "gaussian")}
+    tested = {
+        "fresh_is_static": ("fresh_smoothing", "static_smoothing"),
+        "shapes_tie": ("gaussian", "laplace", "uniform", "rademacher", "student_t"),
+    }
+    tested |= {
+        "zero_sum_differs": ("zero_sum", "gaussian"),
+        "zero_sum_differs_at_equal_trace": ("zero_sum_equal_trace", "gaussian"),
+    }
     return Study(
         name,
         (
             *(Cell(claim, base, ALL_ARMS) for claim in ("gain", "beats_early_stopping")),
-            *(Cell(claim, shapes[shape], {shape: "noisy"}) for claim, arms in tested.items() for shape in arms),
+            *(
+                Cell(claim, shapes[shape], {shape: "noisy"})
+                for claim, arms in tested.items()
+                for shape in arms
+            ),
             *(Cell("shapes", shapes[shape], {"noisy": "noisy", "plain": "plain"}) for shape in SHAPES),
-            *(Cell("map", base.replace(sigma=sigma, corruption=corruption), ALL_ARMS) for corruption in corruptions for sigma in sigmas),
-            *(Cell("optimisers", base.replace(optimiser=optimiser, learning_rate=rate), ALL_ARMS) for optimiser, rate in optimisers),
+            *(
+                Cell("map", base.replace(sigma=sigma, corruption=corruption), ALL_ARMS)
+                for corruption in corruptions
+                for sigma in sigmas
+            ),
+            *(
+                Cell("optimisers", base.replace(optimiser=optimiser, learning_rate=rate), ALL_ARMS)
+                for optimiser, rate in optimisers
+            ),
             Cell("pair", base.replace(kind="pair"), ALL_ARMS),
         ),
         tuple(range(seeds)),
@@ -226,25 +317,37 @@ def _study(
 
 
 def resampled(config: LabelNoiseConfig) -> Split | None:
-    """Sizes of the parts when every seed has a split of its own, None when all share one."""
+    """Sizes of the parts when every seed has a split of its own, None when all share
+    one.
+    """
     return Split(config.train_size, held_out(config.dataset)[1]) if config.split == "redrawn" else None
 
 
-FULL = LabelNoiseConfig(dataset="cifar10", network="resnet", width=16, train_size=40_000, batch_size=128, epochs=60, learning_rate=0.001)
+FULL = LabelNoiseConfig(
+    dataset="cifar10",
+    network="resnet",
+    width=16,
+    train_size=40_000,
+    batch_size=128,
+    epochs=60,
+    learning_rate=0.001,
+)
 
 DONE_BEFORE = (
     Prior(
         "Stochastic label noise (Chen et al., ICLR 2021)",
         "https://openreview.net/forum?id=80FMcTSZ6J0",
-        "WRN-28-2 on CIFAR-10 with 40 % symmetric noise: 80.0 % against 52.4 % for plain training in independent logs "
-        "(σ = 1, one seed, mean of the last ten epochs). The best epoch of plain training is 75.9 %: "
-        "about three quarters of the gain is late memorisation avoided.",
-        "Intervals over seeds; early stopping on a noisy validation split as an arm of its own; ten other shapes of noise on the same draws.",
+        "WRN-28-2 on CIFAR-10 with 40 % symmetric noise: 80.0 % against 52.4 % for plain training in"
+        " independent logs (σ = 1, one seed, mean of the last ten epochs). The best epoch of plain training"
+        " is 75.9 %: about three quarters of the gain is late memorisation avoided.",
+        "Intervals over seeds; early stopping on a noisy validation split as an arm of its own; ten other"
+        " shapes of noise on the same draws.",
     ),
     Prior(
         "Label-noise SGD penalises sharpness (Damian, Ma, Lee, 2021)",
         "https://arxiv.org/abs/2106.06530",
-        "SGD with fresh label noise follows, in the limit, a loss with a sharpness penalty proportional to the trace of the Hessian.",
+        "SGD with fresh label noise follows, in the limit, a loss with a sharpness penalty proportional to"
+        " the trace of the Hessian.",
         "We measure accuracy and memorisation under Adam and SGD, not sharpness.",
     ),
     Prior(

@@ -19,24 +19,32 @@ MOMENTUM = 0.9
 
 @dataclass(frozen=True)
 class Task:
-    """One seed's share of the data. With a fixed split the pictures of all seeds are the same tensors."""
+    """One seed's share of the data. With a fixed split the pictures of all seeds are
+    the same tensors.
+    """
 
     train: torch.Tensor  # (n, …) float32 in [0, 1]
     validation: torch.Tensor
     test: torch.Tensor
     true: torch.Tensor  # (n,) int64
     given: torch.Tensor  # (n,) int64, what the training set says: a share of it wrong
-    validation_given: torch.Tensor  # corrupted at the same rate: a real validation set is no cleaner than its training set
+    # corrupted at the same rate: a real validation set is no cleaner than its training set
+    validation_given: torch.Tensor
     test_true: torch.Tensor
 
 
-def corrupted(labels: np.ndarray, corruption: float, kind: str, classes: int, rng: np.random.Generator) -> np.ndarray:
-    """Labels of which exactly round(corruption · n) are wrong; a larger rate keeps the wrong ones of a smaller rate.
+def corrupted(
+    labels: np.ndarray, corruption: float, kind: str, classes: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Labels of which exactly round(corruption · n) are wrong; a larger rate keeps the
+    wrong ones of a smaller rate.
 
     "symmetric": any other class alike; "pair": the next class, as 3 → 4.
     """
     order = rng.permutation(len(labels))
-    shift = rng.integers(1, classes, len(labels)) if kind == "symmetric" else np.ones(len(labels), dtype=np.int64)
+    shift = (
+        rng.integers(1, classes, len(labels)) if kind == "symmetric" else np.ones(len(labels), dtype=np.int64)
+    )
     wrong = order[: round(corruption * len(labels))]
     given = labels.copy()
     given[wrong] = (labels[wrong] + shift[wrong]) % classes
@@ -44,11 +52,22 @@ def corrupted(labels: np.ndarray, corruption: float, kind: str, classes: int, rn
 
 
 def tasks(config: LabelNoiseConfig, seeds: Sequence[int]) -> list[Task]:
-    """The data of every seed: one split for all, or one a seed; wrong labels are drawn anew for every seed."""
+    """The data of every seed: one split for all, or one a seed; wrong labels are drawn
+    anew for every seed.
+    """
     dataset = data.load(config.dataset)
-    splits = {seed: data.split(dataset, config.train_size, *held_out(config.dataset), seed) for seed in (seeds if config.split == "redrawn" else [0])}
-    pictures = {seed: [_inputs(part, config) for part in (split.train, split.validation, split.test)] for seed, split in splits.items()}
-    return [_task(config, seed, splits.get(seed, splits.get(0)), pictures.get(seed, pictures.get(0))) for seed in seeds]
+    splits = {
+        seed: data.split(dataset, config.train_size, *held_out(config.dataset), seed)
+        for seed in (seeds if config.split == "redrawn" else [0])
+    }
+    pictures = {
+        seed: [_inputs(part, config) for part in (split.train, split.validation, split.test)]
+        for seed, split in splits.items()
+    }
+    return [
+        _task(config, seed, splits.get(seed, splits.get(0)), pictures.get(seed, pictures.get(0)))
+        for seed in seeds
+    ]
 
 
 def _inputs(part: data.Images, config: LabelNoiseConfig) -> torch.Tensor:
@@ -59,7 +78,9 @@ def _inputs(part: data.Images, config: LabelNoiseConfig) -> torch.Tensor:
 def _task(config: LabelNoiseConfig, seed: int, split: data.Split, pictures: list[torch.Tensor]) -> Task:
     classes = len(split.train.classes)
     given, validation_given = (
-        corrupted(part.labels, config.corruption, config.kind, classes, numpy_stream(seed, f"wrong {name} labels"))
+        corrupted(
+            part.labels, config.corruption, config.kind, classes, numpy_stream(seed, f"wrong {name} labels")
+        )
         for name, part in (("training", split.train), ("validation", split.validation))
     )
     labels = (split.train.labels, given, validation_given, split.test.labels)
@@ -72,18 +93,24 @@ def soft_cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Ten
 
 
 def logit_gradient(probability: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Its gradient in the logits, p·Σt − t: written out, it costs a step a fifth less than finding it from the loss."""
+    """Its gradient in the logits, p·Σt − t: written out, it costs a step a fifth less
+    than finding it from the loss.
+    """
     return torch.addcmul(-targets, probability, targets.sum(-1, keepdim=True))
 
 
 def equal_trace_scale(probability: torch.Tensor) -> torch.Tensor:
-    """What zero-sum noise must be multiplied by, (…, 1), so that its gradient noise has the trace of independent noise of the same σ."""
+    """What zero-sum noise must be multiplied by, (…, 1), so that its gradient noise has
+    the trace of independent noise of the same σ.
+    """
     classes = probability.shape[-1]
     return ((classes - 2 + classes * probability.square().sum(-1, keepdim=True)) / (classes - 1)).sqrt()
 
 
 def run(config: LabelNoiseConfig, seeds: Sequence[int]) -> Iterator[Frame]:
-    """Train all arms, yielding a frame at fixed epochs. Raises FloatingPointError with a sentence when an arm diverges."""
+    """Train all arms, yielding a frame at fixed epochs. Raises FloatingPointError with
+    a sentence when an arm diverges.
+    """
     every = tasks(config, seeds)
     arms = {arm: _Arm(config, seeds, len(every[0].train[0].flatten())) for arm in ARMS}
     order_streams = [stream(seed, "batches") for seed in seeds]
@@ -91,14 +118,24 @@ def run(config: LabelNoiseConfig, seeds: Sequence[int]) -> Iterator[Frame]:
     classes = _classes(config)
     shown = frame_epochs(config.epochs)
     for epoch in range(1, config.epochs + 1):
-        order = torch.stack([torch.randperm(config.train_size, generator=generator) for generator in order_streams])  # (S, n)
-        draws = np.stack([rng.standard_normal((config.train_size, classes), dtype=np.float32) for rng in noise_streams])
-        targets = {arm: torch.from_numpy(value) for arm, value in epoch_targets(config, every, order.numpy(), draws).items()}
+        # (S, n)
+        order = torch.stack(
+            [torch.randperm(config.train_size, generator=generator) for generator in order_streams]
+        )
+        draws = np.stack(
+            [rng.standard_normal((config.train_size, classes), dtype=np.float32) for rng in noise_streams]
+        )
+        targets = {
+            arm: torch.from_numpy(value)
+            for arm, value in epoch_targets(config, every, order.numpy(), draws).items()
+        }
         for start in range(0, config.train_size, config.batch_size):
             chosen = order[:, start : start + config.batch_size]
             batch = torch.stack([task.train[index] for task, index in zip(every, chosen, strict=True)])
             for arm, learner in arms.items():
-                target = {name: targets[name][:, start : start + config.batch_size] for name in (arm, "plain")}
+                target = {
+                    name: targets[name][:, start : start + config.batch_size] for name in (arm, "plain")
+                }
                 scaled = arm == "noisy" and config.shape == "zero_sum_equal_trace"
                 learner.step(batch, target[arm], target["plain"] if scaled else None)
         if epoch in shown:
@@ -107,23 +144,35 @@ def run(config: LabelNoiseConfig, seeds: Sequence[int]) -> Iterator[Frame]:
             learner.passed.clear()
 
 
-def epoch_targets(config: LabelNoiseConfig, every: Sequence[Task], order: np.ndarray, draws: np.ndarray) -> dict[str, np.ndarray]:
-    """Each arm's targets for one epoch in the order of its batches, (S, n, K) float32. Only "noisy" sees the draws."""
+def epoch_targets(
+    config: LabelNoiseConfig, every: Sequence[Task], order: np.ndarray, draws: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Each arm's targets for one epoch in the order of its batches, (S, n, K) float32.
+    Only "noisy" sees the draws.
+    """
     classes = draws.shape[-1]
     one_hot = np.eye(classes, dtype=np.float32)
     given = np.stack([task.given.numpy()[index] for task, index in zip(every, order, strict=True)])
     true = np.stack([task.true.numpy()[index] for task, index in zip(every, order, strict=True)])
-    return {"plain": one_hot[given], "noisy": noisy_targets(config.shape, config.sigma, given, draws), "clean": one_hot[true]}
+    return {
+        "plain": one_hot[given],
+        "noisy": noisy_targets(config.shape, config.sigma, given, draws),
+        "clean": one_hot[true],
+    }
 
 
 def frame_epochs(epochs: int) -> set[int]:
-    """The epochs that become frames: evenly spread, at most 200, the last ten always among them."""
+    """The epochs that become frames: evenly spread, at most 200, the last ten always
+    among them.
+    """
     spread = np.linspace(1, epochs, min(epochs, MOST_FRAMES - LAST)).round().astype(int)
     return set(spread.tolist()) | set(range(max(1, epochs - LAST + 1), epochs + 1))
 
 
 class _Arm:
-    """One arm: its stack of networks, their optimiser, and the predictions of this epoch's batches as they passed, each before its step."""
+    """One arm: its stack of networks, their optimiser, and the predictions of this
+    epoch's batches as they passed, each before its step.
+    """
 
     def __init__(self, config: LabelNoiseConfig, seeds: Sequence[int], inputs: int) -> None:
         classes = _classes(config)
@@ -136,16 +185,20 @@ class _Arm:
         if config.optimiser == "adam":
             self.optimiser = torch.optim.Adam(self.stack.parameters(), lr=config.learning_rate, fused=True)
         else:
-            self.optimiser = torch.optim.SGD(self.stack.parameters(), lr=config.learning_rate, momentum=MOMENTUM, fused=True)
+            self.optimiser = torch.optim.SGD(
+                self.stack.parameters(), lr=config.learning_rate, momentum=MOMENTUM, fused=True
+            )
 
     def step(self, batch: torch.Tensor, target: torch.Tensor, one_hot: torch.Tensor | None) -> None:
         """One step. With `one_hot` the target's noise is scaled to equal trace first."""
         logits = self.stack(batch)
         seen = logits.detach()
-        probability = (seen - seen.logsumexp(-1, keepdim=True)).exp()  # softmax along a short axis takes three times as long
+        # softmax along a short axis takes three times as long
+        probability = (seen - seen.logsumexp(-1, keepdim=True)).exp()
         if one_hot is not None:
             target = one_hot + (target - one_hot) * equal_trace_scale(probability)
-        descend(self.optimiser, logits, logit_gradient(probability, target) / batch.shape[1])  # no seed feels another's gradient
+        # no seed feels another's gradient
+        descend(self.optimiser, logits, logit_gradient(probability, target) / batch.shape[1])
         self.last = seen, target
         self.passed.append(probability)
 
@@ -159,28 +212,47 @@ def _classes(config: LabelNoiseConfig) -> int:
     return len(data.entry(config.dataset).classes)
 
 
-def _frame(config: LabelNoiseConfig, epoch: int, every: Sequence[Task], order: torch.Tensor, arms: dict[str, _Arm]) -> Frame:
+def _frame(
+    config: LabelNoiseConfig, epoch: int, every: Sequence[Task], order: torch.Tensor, arms: dict[str, _Arm]
+) -> Frame:
     columns = [_measured(config, learner, every, order) for learner in arms.values()]
     for arm, column in zip(arms, columns, strict=True):
         lost = int(column.pop("lost").sum())
         if lost:
             raise FloatingPointError(
-                f"The {arm} arm diverged: its loss was no longer a number at epoch {epoch} for {lost} of {len(every)} seeds; "
-                f"lower learning_rate ({config.learning_rate:g}) or sigma ({config.sigma:g}), or use optimiser adam."
+                f"The {arm} arm diverged: its loss was no longer a number at epoch {epoch} for {lost} of"
+                f" {len(every)} seeds; lower learning_rate ({config.learning_rate:g}) or sigma"
+                f" ({config.sigma:g}), or use optimiser adam."
             )
-    return Frame(epoch, config.epochs, **{name: np.stack([column[name] for column in columns], axis=1) for name in columns[0]})
+    return Frame(
+        epoch,
+        config.epochs,
+        **{name: np.stack([column[name] for column in columns], axis=1) for name in columns[0]},
+    )
 
 
-def _measured(config: LabelNoiseConfig, learner: _Arm, every: Sequence[Task], order: torch.Tensor) -> dict[str, np.ndarray]:
-    """What one arm knows at this epoch, (S, …) float32; the training pictures as they passed in it."""
+def _measured(
+    config: LabelNoiseConfig, learner: _Arm, every: Sequence[Task], order: torch.Tensor
+) -> dict[str, np.ndarray]:
+    """What one arm knows at this epoch, (S, …) float32; the training pictures as they
+    passed in it.
+    """
     shared = config.split == "fixed"
-    logits = {name: evaluate(learner.stack, [getattr(task, name) for task in every], shared) for name in ("validation", "test")}
-    given, true = (torch.stack([getattr(task, name)[index] for task, index in zip(every, order, strict=True)]) for name in ("given", "true"))
+    logits = {
+        name: evaluate(learner.stack, [getattr(task, name) for task in every], shared)
+        for name in ("validation", "test")
+    }
+    given, true = (
+        torch.stack([getattr(task, name)[index] for task, index in zip(every, order, strict=True)])
+        for name in ("given", "true")
+    )
     top, said = torch.cat(learner.passed, dim=1).max(-1)
     wrong, loss = given != true, learner.loss
     return {
         "accuracy": _share(logits["test"].argmax(-1) == torch.stack([task.test_true for task in every])),
-        "validation": _share(logits["validation"].argmax(-1) == torch.stack([task.validation_given for task in every])),
+        "validation": _share(
+            logits["validation"].argmax(-1) == torch.stack([task.validation_given for task in every])
+        ),
         "memorised": _share(said == given, wrong),
         "recovered": _share(said == true, wrong),
         "clean_part": _share(said == true, ~wrong),
@@ -197,7 +269,9 @@ def _share(hit: torch.Tensor, among: torch.Tensor | None = None) -> np.ndarray:
 
 
 def _histograms(values: torch.Tensor, among: torch.Tensor) -> np.ndarray:
-    """Shares of values in [0, 1] in BINS bins for the chosen of each seed, (S, BINS) float32; zeros where none is chosen."""
+    """Shares of values in [0, 1] in BINS bins for the chosen of each seed, (S, BINS)
+    float32; zeros where none is chosen.
+    """
     bins = (values * BINS).long().clamp(0, BINS - 1)
     counts = torch.zeros(len(values), BINS).scatter_add_(1, bins, among.float())
     return (counts / among.sum(1, keepdim=True).clamp(min=1)).numpy()

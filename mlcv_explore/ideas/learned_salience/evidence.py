@@ -1,6 +1,8 @@
-"""What the Answer act shows beyond the claims, from the rows of a study: numbers only, no training.
+"""What the Answer act shows beyond the claims, from the rows of a study: numbers only,
+no training.
 
-A row is a dict of claim or cell, arm, the settings that vary (text), seed, measure and value (None where it is undefined).
+A row is a dict of claim or cell, arm, the settings that vary (text), seed, measure and
+value (None where it is undefined).
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,18 +34,28 @@ class Line:
 
 
 def column(rows: Sequence[Row], cell: str, arm: str, measure: str) -> np.ndarray:
-    """The values of one arm in the order of the seeds, (S,); empty where it was not measured."""
-    found = {row["seed"]: row["value"] for row in rows if (row["claim"], row["arm"], row["measure"]) == (cell, arm, measure)}
+    """The values of one arm in the order of the seeds, (S,); empty where it was not
+    measured.
+    """
+    found = {
+        row["seed"]: row["value"]
+        for row in rows
+        if (row["claim"], row["arm"], row["measure"]) == (cell, arm, measure)
+    }
     return np.array([found[seed] for seed in sorted(found)], dtype=float)
 
 
 def table(rows: Sequence[Row], cell: str, measures: Sequence[str]) -> list[Line]:
-    """Every arm of a cell that has the first of these measures, the highest first; each with those of them that it has."""
+    """Every arm of a cell that has the first of these measures, the highest first; each
+    with those of them that it has.
+    """
     arms = dict.fromkeys(row["arm"] for row in rows if row["claim"] == cell and row["measure"] == measures[0])
     lines = []
     for arm in arms:
         columns = {measure: column(rows, cell, arm, measure) for measure in measures}
-        lines.append(Line(arm, {measure: t_interval(values) for measure, values in columns.items() if len(values)}))
+        lines.append(
+            Line(arm, {measure: t_interval(values) for measure, values in columns.items() if len(values)})
+        )
     return sorted(lines, key=lambda line: -line.measures[measures[0]].mean)
 
 

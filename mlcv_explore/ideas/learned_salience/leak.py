@@ -1,4 +1,6 @@
-"""The leak test: can the class be told from a mask alone? A mask that knows more than where the object is gives its label away (2103.01890)."""
+"""The leak test: can the class be told from a mask alone? A mask that knows more than
+where the object is gives its label away (2103.01890).
+"""
 
 import torch
 from torch import nn
@@ -12,12 +14,16 @@ TAUGHT = 2 / 3  # of the masks; the others are decoded
 
 
 def leak(masks: torch.Tensor, labels: torch.Tensor, classes: int, seed: int) -> float:
-    """Accuracy of labels (n,) decoded from masks (n, h, w) that were not learned from, minus the share of the commonest label among them.
+    """Accuracy of labels (n,) decoded from masks (n, h, w) that were not learned from,
+    minus the share of the commonest label among them.
 
-    A small convolutional network learns from the first two thirds. 0 where the masks say nothing, up to 1 minus that share; may be below 0 by chance.
+    A small convolutional network learns from the first two thirds. 0 where the masks
+    say nothing, up to 1 minus that share; may be below 0 by chance.
     """
     values = masks.float()
-    values = ((values - values.mean()) / values.std().clamp(min=1e-6))[:, None].contiguous(memory_format=torch.channels_last)
+    values = ((values - values.mean()) / values.std().clamp(min=1e-6))[:, None].contiguous(
+        memory_format=torch.channels_last
+    )
     network = seeded(seed, lambda: _decoder(classes), "decoder of masks")
     optimiser = torch.optim.Adam(network.parameters(), lr=RATE, fused=True)
     count, chance = round(TAUGHT * len(values)), stream(seed, "order of the decoder of masks")
@@ -36,5 +42,10 @@ def leak(masks: torch.Tensor, labels: torch.Tensor, classes: int, seed: int) -> 
 def _decoder(classes: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for inputs, outputs in ((1, 12), (12, 24), (24, 24)):
-        layers += [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(), nn.MaxPool2d(2)]
+        layers += [
+            nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+        ]
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(24, classes))

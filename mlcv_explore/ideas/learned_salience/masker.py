@@ -1,8 +1,11 @@
-"""A masker: a network that learns, without any mask as an answer, which pixels a frozen classifier needs.
+"""A masker: a network that learns, without any mask as an answer, which pixels a frozen
+classifier needs.
 
-The classifier itself is the encoder of a U-Net whose decoder ends in one mask. What the mask keeps must keep the answer (preserve), what it leaves
-must lose it (destroy), and it should be small and smooth (Dabkowski and Gal, 1705.07857). Masks are asked for at an area weight, which the decoder
-is told, so that one masker answers for a whole range of them (as in Dosovitskiy and Djolonga, You Only Train Once, 2020).
+The classifier itself is the encoder of a U-Net whose decoder ends in one mask. What the
+mask keeps must keep the answer (preserve), what it leaves must lose it (destroy), and
+it should be small and smooth (Dabkowski and Gal, 1705.07857). Masks are asked for at an
+area weight, which the decoder is told, so that one masker answers for a whole range of
+them (as in Dosovitskiy and Djolonga, You Only Train Once, 2020).
 """
 
 import math
@@ -37,7 +40,9 @@ class MaskerSettings:
     updates: int = 300
     batch_size: int = 32
     rate: float = 0.01
-    toll: float = 0.1  # of the gates' mean, as a share of the area weight: open gates are to cost something, or none would close
+    # of the gates' mean, as a share of the area weight: open gates are to cost something, or none
+    # would close
+    toll: float = 0.1
     widest: int = 16  # channels of the decoder at most
 
 
@@ -47,11 +52,14 @@ class Masked:
 
     logits: torch.Tensor  # (B, classes): the classifier's own
     masks: torch.Tensor  # (B, h, w) in [0, 1]
-    gates: torch.Tensor  # (B, h, w) in [0, 1]: the gates' mean over the concatenations, each at the picture's side; zeros where there are none
+    # (B, h, w) in [0, 1]: the gates' mean over the concatenations, each at the picture's side;
+    # zeros where there are none
+    gates: torch.Tensor
 
 
 class Masker(nn.Module):
-    """The way back from a classifier's features to a mask; the form "image" reads skips and the picture itself.
+    """The way back from a classifier's features to a mask; the form "image" reads skips
+    and the picture itself.
 
     It holds no part of the classifier: pictures go through that one frozen.
     """
@@ -62,17 +70,22 @@ class Masker(nn.Module):
             raise ValueError(f"form must be one of {', '.join(FORMS)}, got {form!r}.")
         self.form = form
         finest, *middle, coarsest = channels
-        read = (finest + 3 * (form == "image"), *middle, coarsest + 1)  # the coarsest ones beside log(1 + area weight)
+        # the coarsest ones beside log(1 + area weight)
+        read = (finest + 3 * (form == "image"), *middle, coarsest + 1)
         self.decoder = Decoder(read, 1, "plain" if form == "image" else form, widest)
 
     def forward(self, classifier: nn.Sequential, pictures: torch.Tensor, area: torch.Tensor) -> Masked:
-        """Pictures (B, 3, h, w) in [0, 1], area weights (B,) of 0 or more → the classifier's answer and the mask of it."""
+        """Pictures (B, 3, h, w) in [0, 1], area weights (B,) of 0 or more → the
+        classifier's answer and the mask of it.
+        """
         with torch.no_grad():
             features, logits = trunk(classifier, pictures)
         weight = area.log1p()[:, None, None, None].expand(-1, 1, *features[-1].shape[-2:])
         features[-1] = torch.cat([features[-1], weight], dim=1)
         if self.form == "image":
-            seen = functional.interpolate(pictures, features[0].shape[-2:], mode="bilinear", align_corners=False)
+            seen = functional.interpolate(
+                pictures, features[0].shape[-2:], mode="bilinear", align_corners=False
+            )
             features[0] = torch.cat([features[0], seen], dim=1)
         decoded = self.decoder.decode(features)
         masks = _enlarged(decoded.values, pictures).sigmoid()[:, 0]
@@ -81,9 +94,15 @@ class Masker(nn.Module):
 
 
 def masker(classifier: nn.Sequential, side: int, settings: MaskerSettings, seed: int) -> Masker:
-    """An untrained masker for this classifier's pictures of that side, with this seed's weights."""
+    """An untrained masker for this classifier's pictures of that side, with this seed's
+    weights.
+    """
     channels = trunk_channels(classifier, side)
-    built = seeded(seed, lambda: Masker(channels, settings.form, settings.widest), f"weights of the masker, {settings.form}")
+    built = seeded(
+        seed,
+        lambda: Masker(channels, settings.form, settings.widest),
+        f"weights of the masker, {settings.form}",
+    )
     return built.to(memory_format=torch.channels_last)
 
 
@@ -93,9 +112,11 @@ def blended(pictures: torch.Tensor, masks: torch.Tensor, fill: torch.Tensor) -> 
 
 
 def random_fill(pictures: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
-    """What stands in the place of hidden pixels while a masker learns: for each picture by even chance a random colour with noise, or its blur.
+    """What stands in the place of hidden pixels while a masker learns: for each picture
+    by even chance a random colour with noise, or its blur.
 
-    The picture's own mean colour, under which masks are judged, is none of them: it has no noise.
+    The picture's own mean colour, under which masks are judged, is none of them: it has
+    no noise.
     """
     colours = torch.rand((len(pictures), 3, 1, 1), generator=chance)
     blurred = torch.rand((len(pictures), 1, 1, 1), generator=chance) < 0.5
@@ -112,11 +133,15 @@ def loss(
     settings: MaskerSettings,
     answers: torch.Tensor,
 ) -> torch.Tensor:
-    """The mean over pictures of −log p(answer | kept) − log(1 − p(answer | left)) + area · mean(mask) + smoothness · mean squared step of the mask.
+    """The mean over pictures of −log p(answer | kept) − log(1 − p(answer | left)) +
+    area · mean(mask) + smoothness · mean squared step of the mask.
 
-    `masks` are (B, h, w), `answers` int64 (B,) the classes the classifier gives the whole pictures, `area` (B,) weights.
+    `masks` are (B, h, w), `answers` int64 (B,) the classes the classifier gives the
+    whole pictures, `area` (B,) weights.
     """
-    steps = (masks[:, 1:] - masks[:, :-1]).square().mean() + (masks[:, :, 1:] - masks[:, :, :-1]).square().mean()
+    steps = (masks[:, 1:] - masks[:, :-1]).square().mean() + (
+        masks[:, :, 1:] - masks[:, :, :-1]
+    ).square().mean()
     total = (area * masks.mean((1, 2))).mean() + settings.smoothness * steps
     if settings.objective != "destroy":
         total = total + functional.cross_entropy(classifier(blended(pictures, masks, fill)), answers)
@@ -126,14 +151,20 @@ def loss(
     return total
 
 
-def training(network: Masker, classifier: nn.Sequential, pictures: torch.Tensor, settings: MaskerSettings, seed: int) -> Iterator[float]:
-    """Train on pictures (n, 3, h, w) in [0, 1], one update a step, each step's loss. The classifier stays as it is, running statistics too.
+def training(
+    network: Masker, classifier: nn.Sequential, pictures: torch.Tensor, settings: MaskerSettings, seed: int
+) -> Iterator[float]:
+    """Train on pictures (n, 3, h, w) in [0, 1], one update a step, each step's loss.
+    The classifier stays as it is, running statistics too.
 
-    Order, fills and area weights have streams of their own: maskers of one seed meet the same ones.
+    Order, fills and area weights have streams of their own: maskers of one seed meet
+    the same ones.
     """
     classifier.eval().requires_grad_(False)
     optimiser = torch.optim.Adam(network.parameters(), lr=settings.rate, fused=True)
-    order, fills, weights = (stream(seed, f"{name} of the masker") for name in ("order", "fills", "area weights"))
+    order, fills, weights = (
+        stream(seed, f"{name} of the masker") for name in ("order", "fills", "area weights")
+    )
     low, high = math.log1p(settings.low_area), math.log1p(settings.high_area)
     chosen = batches(len(pictures), settings.batch_size, order)
     network.train()
@@ -152,12 +183,19 @@ def training(network: Masker, classifier: nn.Sequential, pictures: torch.Tensor,
 
 
 def optimised(
-    classifier: nn.Module, pictures: torch.Tensor, settings: MaskerSettings, seed: int, steps: int = 100, rate: float = 0.1
+    classifier: nn.Module,
+    pictures: torch.Tensor,
+    settings: MaskerSettings,
+    seed: int,
+    steps: int = 100,
+    rate: float = 0.1,
 ) -> torch.Tensor:
-    """The rival that learns nothing: one mask a picture, (B, h, w) in [0, 1], descended on the same loss (Fong and Vedaldi, 1704.03296).
+    """The rival that learns nothing: one mask a picture, (B, h, w) in [0, 1], descended
+    on the same loss (Fong and Vedaldi, 1704.03296).
 
-    The mask has one value for every 4 × 4 pixels and is enlarged smoothly, against the tiny patterns that fool a classifier. The area weight is
-    the middle of the settings' range.
+    The mask has one value for every 4 × 4 pixels and is enlarged smoothly, against the
+    tiny patterns that fool a classifier. The area weight is the middle of the settings'
+    range.
     """
     fills = stream(seed, "fills of the optimised mask")
     with torch.no_grad():
@@ -169,15 +207,23 @@ def optimised(
     for _ in range(steps):
         masks = _enlarged(logits, pictures).sigmoid()[:, 0]
         # the loss is a mean over pictures; each mask is to move as if it were alone
-        descend(optimiser, len(pictures) * loss(classifier, pictures, masks, random_fill(pictures, fills), area, settings, answers))
+        descend(
+            optimiser,
+            len(pictures)
+            * loss(classifier, pictures, masks, random_fill(pictures, fills), area, settings, answers),
+        )
     return _enlarged(logits.detach(), pictures).sigmoid()[:, 0]
 
 
 @torch.no_grad()
-def masked(network: Masker, classifier: nn.Sequential, pictures: torch.Tensor, area: float, batch: int = 250) -> Masked:
+def masked(
+    network: Masker, classifier: nn.Sequential, pictures: torch.Tensor, area: float, batch: int = 250
+) -> Masked:
     """Answers, masks and gates of pictures (n, 3, h, w) at one area weight."""
     parts = [network(classifier, part, torch.full((len(part),), area)) for part in pictures.split(batch)]
-    return Masked(*(torch.cat([getattr(part, name) for part in parts]) for name in ("logits", "masks", "gates")))
+    return Masked(
+        *(torch.cat([getattr(part, name) for part in parts]) for name in ("logits", "masks", "gates"))
+    )
 
 
 def batches(count: int, size: int, chance: torch.Generator) -> Iterator[torch.Tensor]:

@@ -1,4 +1,6 @@
-"""What is learned from and tested on: scenes with telling backgrounds or tags, or pets; each part from a stream of its own."""
+"""What is learned from and tested on: scenes with telling backgrounds or tags, or pets;
+each part from a stream of its own.
+"""
 
 import numpy as np
 import torch
@@ -9,7 +11,8 @@ from mlcv_explore.ideas.learned_salience import INDEPENDENT, LearnedSalienceConf
 from mlcv_explore.ideas.learned_salience.sharing import Material
 from mlcv_explore.seeds import numpy_stream
 
-SMALLEST, LARGEST = 0.35, 0.5  # sides of the objects: smaller ones take ten times as many updates to be told apart
+# sides of the objects: smaller ones take ten times as many updates to be told apart
+SMALLEST, LARGEST = 0.35, 0.5
 HELD_OUT = 500  # pets that validation pictures are drawn from
 
 
@@ -20,22 +23,28 @@ def generated(config: LearnedSalienceConfig, rho: float, count: int, seed: int, 
 
 
 def telling_plates(given: Scenes, agreement: float, seed: int, purpose: str) -> np.ndarray:
-    """Plates for these scenes, uint8 (n, 3, h, w), whose brightness names the class as often as `agreement` says.
+    """Plates for these scenes, uint8 (n, 3, h, w), whose brightness names the class as
+    often as `agreement` says.
 
-    The scenes' own plates in four equal groups, the darkest first: a scene is given one at random from the group of its class, or, where it does not
-    agree, of another class. At 0.25 class and plate are independent.
+    The scenes' own plates in four equal groups, the darkest first: a scene is given one
+    at random from the group of its class, or, where it does not agree, of another
+    class. At 0.25 class and plate are independent.
     """
     draws = numpy_stream(seed, f"{purpose} backgrounds")
     groups = np.array_split(np.argsort(given.plates.mean(axis=(1, 2, 3)), kind="stable"), 4)
     others = (given.labels + 1 + draws.integers(0, 3, len(given))) % 4
     wanted = np.where(draws.random(len(given)) < agreement, given.labels, others)
     places = draws.random(len(given))
-    chosen = np.array([groups[group][int(place * len(groups[group]))] for group, place in zip(wanted, places, strict=True)])
+    chosen = np.array(
+        [groups[group][int(place * len(groups[group]))] for group, place in zip(wanted, places, strict=True)]
+    )
     return given.plates[chosen]
 
 
 def shared(config: LearnedSalienceConfig, count: int, seed: int, purpose: str) -> Material:
-    """For the experiments on order and boxes: telling backgrounds, and the same scenes with backgrounds that tell nothing."""
+    """For the experiments on order and boxes: telling backgrounds, and the same scenes
+    with backgrounds that tell nothing.
+    """
     if config.dataset != "scenes":
         return pets(config, count, seed, purpose)
     given = generated(config, INDEPENDENT, count, seed, purpose)
@@ -46,31 +55,46 @@ def shared(config: LearnedSalienceConfig, count: int, seed: int, purpose: str) -
     return _material(given, told, untold)
 
 
-def tagged(config: LearnedSalienceConfig, rho: float, count: int, seed: int, purpose: str) -> tuple[Material, Scenes | None]:
-    """For the experiment on salience: scenes whose tags tell as much as `rho` says, and the same with tags that tell nothing."""
+def tagged(
+    config: LearnedSalienceConfig, rho: float, count: int, seed: int, purpose: str
+) -> tuple[Material, Scenes | None]:
+    """For the experiment on salience: scenes whose tags tell as much as `rho` says, and
+    the same with tags that tell nothing.
+    """
     if config.dataset != "scenes":
         return pets(config, count, seed, purpose), None
     given = generated(config, rho, count, seed, purpose)
-    untold = given if purpose == "taught" or rho == INDEPENDENT else generated(config, INDEPENDENT, count, seed, purpose)
+    untold = (
+        given
+        if purpose == "taught" or rho == INDEPENDENT
+        else generated(config, INDEPENDENT, count, seed, purpose)
+    )
     return _material(given, given.images, untold.images), given
 
 
 def pets(config: LearnedSalienceConfig, count: int, seed: int, purpose: str) -> Material:
-    """Pictures of Oxford-IIIT Pet, drawn anew for each seed: what is learned from the training part, what is tested from the other.
+    """Pictures of Oxford-IIIT Pet, drawn anew for each seed: what is learned from the
+    training part, what is tested from the other.
 
-    Validation pictures are taken from the end of the drawn training part. Raises DataError when the set is not here.
+    Validation pictures are taken from the end of the drawn training part. Raises
+    DataError when the set is not here.
     """
     from mlcv_explore import data
 
     whole = data.load("oxford_pets")
     part = whole.test if purpose in ("tested", "explained") else whole.train
     order = numpy_stream(seed, "pets").permutation(len(part))
-    held = 0 if part is whole.test else min(HELD_OUT, len(part) // 4)  # of the training part, never learned from
-    chosen = part.take(order[-min(count, held) :] if purpose == "validation" else order[: min(count, len(part) - held)])
+    # of the training part, never learned from
+    held = 0 if part is whole.test else min(HELD_OUT, len(part) // 4)
+    chosen = part.take(
+        order[-min(count, held) :] if purpose == "validation" else order[: min(count, len(part) - held)]
+    )
     pictures = chosen.as_float()
     boxes = np.array([_box(mask) for mask in chosen.masks], dtype=np.float32) / pictures.shape[-1]
     masks = torch.from_numpy(np.array(chosen.masks))
-    return Material(pictures, pictures, torch.from_numpy(np.array(chosen.labels)), masks, torch.from_numpy(boxes))
+    return Material(
+        pictures, pictures, torch.from_numpy(np.array(chosen.labels)), masks, torch.from_numpy(boxes)
+    )
 
 
 def _material(given: Scenes, images: np.ndarray, swapped: np.ndarray) -> Material:

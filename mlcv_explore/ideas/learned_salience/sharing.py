@@ -1,4 +1,6 @@
-"""One encoder for two tasks: a classifier, and beside it a segmenter or a box head, learned in any order."""
+"""One encoder for two tasks: a classifier, and beside it a segmenter or a box head,
+learned in any order.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +21,9 @@ from mlcv_explore.models.unet import Decoder, trunk, trunk_channels
 from mlcv_explore.seeds import seeded, stream
 
 MEAN, STD = (0.45, 0.45, 0.42), (0.25, 0.25, 0.27)  # of the scenes' pixels, over all settings
-RATE = 0.015  # of the peak: of five that were tried, the one with which the plain classifier is best on validation scenes
+# of the peak: of five that were tried, the one with which the plain classifier is best on
+# validation scenes
+RATE = 0.015
 WIDEST = 16  # channels of the decoder
 HIDDEN = 64  # units of the box head
 BOX_SCALE = 10.0  # a box's error, in sides, is small beside a cross-entropy
@@ -30,7 +34,9 @@ class Material:
     """Pictures with all answers, as tensors."""
 
     pictures: torch.Tensor  # (n, 3, h, w) float32 in [0, 1]
-    swapped: torch.Tensor  # the same with backgrounds that tell nothing, or with tags that tell nothing; the pictures themselves where there are none
+    # the same with backgrounds that tell nothing, or with tags that tell nothing; the pictures
+    # themselves where there are none
+    swapped: torch.Tensor
     labels: torch.Tensor  # (n,) int64
     masks: torch.Tensor  # (n, h, w) uint8: 1 on the object, OUTLINE where nobody knows
     boxes: torch.Tensor  # (n, 4) float32 in [0, 1]: top, left, bottom, right in sides
@@ -46,7 +52,9 @@ class Phase:
 
 
 class BoxHead(nn.Module):
-    """The coarsest features → a box (B, 4) in [0, 1]: top, left, bottom, right in sides. It reads them place by place."""
+    """The coarsest features → a box (B, 4) in [0, 1]: top, left, bottom, right in
+    sides. It reads them place by place.
+    """
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
@@ -58,11 +66,16 @@ class BoxHead(nn.Module):
 
 
 def schedule(arm: str, config: LearnedSalienceConfig) -> tuple[Phase, ...]:
-    """What an arm learns and when. With the budget "encoder" the shared encoder is updated equally often in all arms, with "task" every head.
+    """What an arm learns and when. With the budget "encoder" the shared encoder is
+    updated equally often in all arms, with "task" every head.
 
     Where the encoder is frozen in the second phase, the first has all of its updates.
     """
-    second = "segment" if "segment" in arm or arm in ("classify_first", "classify_first_frozen", "parallel") else "detect"
+    second = (
+        "segment"
+        if "segment" in arm or arm in ("classify_first", "classify_first_frozen", "parallel")
+        else "detect"
+    )
     if arm.endswith("_only"):
         return (Phase((arm.removesuffix("_only"),), config.updates),)
     if arm in ("parallel", "classify_and_detect"):
@@ -77,10 +90,19 @@ def schedule(arm: str, config: LearnedSalienceConfig) -> tuple[Phase, ...]:
 class Learner:
     """One arm of one seed: encoder and heads, and how far they have come.
 
-    Equal seeds start from equal weights and meet equal batches, whatever the arm; each head's weights have a stream of their own.
+    Equal seeds start from equal weights and meet equal batches, whatever the arm; each
+    head's weights have a stream of their own.
     """
 
-    def __init__(self, config: LearnedSalienceConfig, arm: str, material: Material, classes: int, seed: int, purpose: str = "") -> None:
+    def __init__(
+        self,
+        config: LearnedSalienceConfig,
+        arm: str,
+        material: Material,
+        classes: int,
+        seed: int,
+        purpose: str = "",
+    ) -> None:
         self.config, self.arm, self.material, self.seed, self.purpose = config, arm, material, seed, purpose
         side = material.pictures.shape[-1]
         build = lambda: classifiers.residual_classifier(config.width, classes, MEAN, STD)  # noqa: E731
@@ -92,10 +114,13 @@ class Learner:
             "detect": seeded(seed, lambda: BoxHead(channels[-1] * (side // 2 ** (len(channels) - 1)) ** 2), "box head"),
         })  # fmt: skip
         self.phases = schedule(arm, config)
-        self.first: dict[str, float] | None = None  # what the first phase had come to at its end, on the pictures it is tested with
+        # what the first phase had come to at its end, on the pictures it is tested with
+        self.first: dict[str, float] | None = None
 
     def lessons(self, tested: Material) -> Iterator[None]:
-        """One update a step. Between two phases what the first has learned is measured on the pictures it is to be tested with."""
+        """One update a step. Between two phases what the first has learned is measured
+        on the pictures it is to be tested with.
+        """
         order = stream(self.seed, f"{self.purpose}order")
         for place, phase in enumerate(self.phases):
             yield from self._phase(phase, order)
@@ -104,11 +129,15 @@ class Learner:
         self.network.eval()
 
     def _phase(self, phase: Phase, order: torch.Generator) -> Iterator[None]:
-        encoder = [parameter for name, parameter in self.network.named_parameters() if not name.startswith("linear")]
+        encoder = [
+            parameter for name, parameter in self.network.named_parameters() if not name.startswith("linear")
+        ]
         learned = [parameter for task in phase.tasks for parameter in self.heads[task].parameters()]
         learned += [] if phase.frozen else encoder
         recipe = Recipe(peak_rate=RATE)
-        optimiser = torch.optim.SGD(learned, lr=RATE, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay, fused=True)
+        optimiser = torch.optim.SGD(
+            learned, lr=RATE, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay, fused=True
+        )
         chosen = batches(len(self.material.labels), self.config.batch_size, order)
         for step in range(phase.updates):
             self.network.train(not phase.frozen)
@@ -121,8 +150,12 @@ class Learner:
             yield
 
     def _loss(self, chosen: torch.Tensor, tasks: Sequence[str]) -> torch.Tensor:
-        """The classifier's cross-entropy plus the weighted loss of the second task; alone, a task has weight 1."""
-        features, logits = trunk(self.network, self.material.pictures[chosen].contiguous(memory_format=torch.channels_last))
+        """The classifier's cross-entropy plus the weighted loss of the second task;
+        alone, a task has weight 1.
+        """
+        features, logits = trunk(
+            self.network, self.material.pictures[chosen].contiguous(memory_format=torch.channels_last)
+        )
         weight = self.config.weight if len(tasks) > 1 else 1.0
         parts = []
         if "classify" in tasks:
@@ -131,20 +164,32 @@ class Learner:
             wanted = self.material.masks[chosen]
             known = wanted != OUTLINE
             found = self.heads["segment"](features)[:, 0]
-            parts.append(weight * functional.binary_cross_entropy_with_logits(found[known], wanted[known].float()))
+            parts.append(
+                weight * functional.binary_cross_entropy_with_logits(found[known], wanted[known].float())
+            )
         if "detect" in tasks:
             found = self.heads["detect"](features[-1])
-            parts.append(weight * BOX_SCALE * functional.smooth_l1_loss(found, self.material.boxes[chosen], beta=0.1))
+            parts.append(
+                weight * BOX_SCALE * functional.smooth_l1_loss(found, self.material.boxes[chosen], beta=0.1)
+            )
         return sum(parts[1:], parts[0])
 
     def measured(self, tested: Material, tasks: Sequence[str]) -> dict[str, float]:
-        """Of these tasks: accuracy, that on swapped backgrounds, mean IoU of the masks, mean overlap of the boxes and how many are found."""
+        """Of these tasks: accuracy, that on swapped backgrounds, mean IoU of the masks,
+        mean overlap of the boxes and how many are found.
+        """
         found: dict[str, float] = {}
         if "classify" in tasks:
-            found |= {"accuracy": self._accuracy(tested.pictures, tested.labels), "swapped": self._accuracy(tested.swapped, tested.labels)}
+            found |= {
+                "accuracy": self._accuracy(tested.pictures, tested.labels),
+                "swapped": self._accuracy(tested.swapped, tested.labels),
+            }
         if "segment" in tasks:
             unknown = tested.masks.numpy() == OUTLINE
-            pair = (np.where(unknown, 0, each) for each in (self.predicted(tested.pictures) > 0, tested.masks.numpy() == 1))
+            pair = (
+                np.where(unknown, 0, each)
+                for each in (self.predicted(tested.pictures) > 0, tested.masks.numpy() == 1)
+            )
             found["iou"] = float(overlap.intersection_over_union(*pair).mean())
         if "detect" in tasks:
             covered = overlap.box_overlap(self.boxes(tested.pictures), tested.boxes.numpy())
@@ -160,18 +205,25 @@ class Learner:
     def predicted(self, pictures: torch.Tensor) -> np.ndarray:
         """The segmenter's logits (n, h, w)."""
         self._evaluating()
-        return torch.cat([self.heads["segment"](trunk(self.network, part)[0])[:, 0] for part in pictures.split(250)]).numpy()
+        return torch.cat(
+            [self.heads["segment"](trunk(self.network, part)[0])[:, 0] for part in pictures.split(250)]
+        ).numpy()
 
     @torch.no_grad()
     def boxes(self, pictures: torch.Tensor) -> np.ndarray:
         """The box head's boxes (n, 4), in sides."""
         self._evaluating()
-        return torch.cat([self.heads["detect"](trunk(self.network, part)[0][-1]) for part in pictures.split(250)]).numpy()
+        return torch.cat(
+            [self.heads["detect"](trunk(self.network, part)[0][-1]) for part in pictures.split(250)]
+        ).numpy()
 
     @torch.no_grad()
     def _accuracy(self, pictures: torch.Tensor, labels: torch.Tensor) -> float:
         self._evaluating()
-        right = [self.network(part).argmax(1) == wanted for part, wanted in zip(pictures.split(250), labels.split(250), strict=True)]
+        right = [
+            self.network(part).argmax(1) == wanted
+            for part, wanted in zip(pictures.split(250), labels.split(250), strict=True)
+        ]
         return float(torch.cat(right).float().mean())
 
     def _evaluating(self) -> None:
@@ -180,7 +232,9 @@ class Learner:
 
 
 def ticks(lessons: Iterator[None], updates: int, count: int) -> Iterator[None]:
-    """The lessons in `count` parts that are as equal as can be; a step when a part is done."""
+    """The lessons in `count` parts that are as equal as can be; a step when a part is
+    done.
+    """
     done = 0
     for tick in range(1, count + 1):
         while done < updates * tick // count:

@@ -1,4 +1,6 @@
-"""The networks of idea 16 that ship: a segmenter of scenes, and maskers of the classifiers that ship, each for a whole range of area weights."""
+"""The networks of idea 16 that ship: a segmenter of scenes, and maskers of the
+classifiers that ship, each for a whole range of area weights.
+"""
 
 from dataclasses import dataclass
 from functools import cache, partial
@@ -14,7 +16,17 @@ from mlcv_explore.config import Config, setting
 from mlcv_explore.data import scenes
 from mlcv_explore.data.dataset import content_fingerprint
 from mlcv_explore.data.scenes import ScenesConfig
-from mlcv_explore.ideas.learned_salience.masker import FORMS, Masker, MaskerSettings, batches, blended, masked, masker, random_fill, training
+from mlcv_explore.ideas.learned_salience.masker import (
+    FORMS,
+    Masker,
+    MaskerSettings,
+    batches,
+    blended,
+    masked,
+    masker,
+    random_fill,
+    training,
+)
 from mlcv_explore.metrics import overlap
 from mlcv_explore.models import checkpoints
 from mlcv_explore.models.checkpoints import CheckpointError, Classifier, Made, Making, Report
@@ -42,18 +54,32 @@ class MaskerRecipe(Config):
     smoothness: float = setting(0.5, "Smoothness weight", low=0, high=20)
     updates: int = setting(1500, "Updates", low=10, high=100_000)
     batch_size: int = setting(32, "Batch size", low=4, high=512)
-    rate: float = setting(0.01, "Learning rate", low=0.00001, high=0.1, help="Adam's, at the start; it falls to nothing in a straight line.")
+    rate: float = setting(
+        0.01,
+        "Learning rate",
+        low=0.00001,
+        high=0.1,
+        help="Adam's, at the start; it falls to nothing in a straight line.",
+    )
     widest: int = setting(16, "Channels of the decoder at most", low=4, high=128)
 
 
 class SegmenterRecipe(Config):
     """How the segmenter of scenes is trained."""
 
-    width: int = setting(8, "Width", low=4, high=64, help="Channels at the full side; twice as many at every halving.")
+    width: int = setting(
+        8, "Width", low=4, high=64, help="Channels at the full side; twice as many at every halving."
+    )
     levels: int = setting(4, "Sides", low=2, high=5)
     updates: int = setting(1500, "Updates", low=10, high=100_000)
     batch_size: int = setting(32, "Batch size", low=4, high=512)
-    rate: float = setting(0.003, "Learning rate", low=0.00001, high=0.1, help="Adam's, at the start; it falls to nothing in a straight line.")
+    rate: float = setting(
+        0.003,
+        "Learning rate",
+        low=0.00001,
+        high=0.1,
+        help="Adam's, at the start; it falls to nothing in a straight line.",
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,20 +96,28 @@ class Shown:
         return int(self.shares.argmax())
 
     def box(self, share: float) -> np.ndarray:
-        """Round the largest piece of the mask above this share of its largest value: top, left, bottom, right in pixels."""
+        """Round the largest piece of the mask above this share of its largest value:
+        top, left, bottom, right in pixels.
+        """
         return overlap.largest_box(self.mask, share)
 
 
 @cache
 def load(classifier: str) -> tuple[Masker, Classifier]:
-    """The masker of a classifier that ships, and that classifier. Raises CheckpointError when it has none, or other weights than it was taught by."""
+    """The masker of a classifier that ships, and that classifier. Raises
+    CheckpointError when it has none, or other weights than it was taught by.
+    """
     name = next((masker for masker, taught_by in MASKED.items() if taught_by == classifier), None)
     if name is None:
-        raise CheckpointError(f"No masker was taught by {classifier!r:.80}; there are maskers of {', '.join(MASKED.values())}.")
+        raise CheckpointError(
+            f"No masker was taught by {classifier!r:.80}; there are maskers of {', '.join(MASKED.values())}."
+        )
     network, card = checkpoints.network_of(f"{name}/0", _built)
     model = checkpoints.load(classifier)
     if card["classifier_sha256"] != model.card["sha256"]:
-        raise CheckpointError(f"{name} was taught by other weights of {classifier} than those that are here: train it again.")
+        raise CheckpointError(
+            f"{name} was taught by other weights of {classifier} than those that are here: train it again."
+        )
     return network, model
 
 
@@ -94,35 +128,51 @@ def offered() -> tuple[str, ...]:
 
 
 def look(network: Masker, model: Classifier, picture: np.ndarray, area: float) -> Shown:
-    """Answer, mask and gates of a picture float32 (3, side, side) in [0, 1]. Raises CheckpointError on another side than the classifier's."""
+    """Answer, mask and gates of a picture float32 (3, side, side) in [0, 1]. Raises
+    CheckpointError on another side than the classifier's.
+    """
     if picture.shape != (3, model.side, model.side):
-        raise CheckpointError(f"{model.name} needs pictures of shape {(3, model.side, model.side)}, got {picture.shape}.")
+        raise CheckpointError(
+            f"{model.name} needs pictures of shape {(3, model.side, model.side)}, got {picture.shape}."
+        )
     found = masked(network, model.network, torch.from_numpy(picture)[None], area)
     return Shown(found.logits.softmax(1)[0].numpy(), found.masks[0].numpy(), found.gates[0].numpy())
 
 
 @cache
 def segmenter() -> UNet:
-    """The segmenter of scenes: pictures (B, 3, h, w) in [0, 1] → logits (B, 1, h, w) of the object."""
+    """The segmenter of scenes: pictures (B, 3, h, w) in [0, 1] → logits (B, 1, h, w) of
+    the object.
+    """
     return checkpoints.network_of("scenes_unet/0", _built)[0]
 
 
 def segmented(picture: np.ndarray) -> np.ndarray:
-    """How likely each pixel of a scene float32 (3, h, w) is the object's, (h, w) in [0, 1]."""
+    """How likely each pixel of a scene float32 (3, h, w) is the object's, (h, w) in [0,
+    1].
+    """
     with torch.no_grad():
         return segmenter()(torch.from_numpy(picture)[None]).sigmoid()[0, 0].numpy()
 
 
 def hidden(picture: np.ndarray, mask: np.ndarray, fill: Fill) -> np.ndarray:
-    """The picture float32 (3, h, w) where the mask (h, w) is 1, and the fill where it is 0."""
+    """The picture float32 (3, h, w) where the mask (h, w) is 1, and the fill where it
+    is 0.
+    """
     given = torch.from_numpy(picture)[None]
     return blended(given, torch.from_numpy(np.ascontiguousarray(mask))[None], filled(given, fill))[0].numpy()
 
 
 def _built(card: dict[str, Any]) -> nn.Module:
-    kinds = {"masker": lambda arguments: Masker(tuple(arguments.pop("channels")), **arguments), "unet": lambda arguments: UNet(**arguments)}
+    kinds = {
+        "masker": lambda arguments: Masker(tuple(arguments.pop("channels")), **arguments),
+        "unet": lambda arguments: UNet(**arguments),
+    }
     if card["architecture"] not in kinds:
-        raise CheckpointError(f"The card of {card.get('name')} names the architecture {card['architecture']!r:.80}, which is not one of this idea.")
+        raise CheckpointError(
+            f"The card of {card.get('name')} names the architecture {card['architecture']!r:.80}, which is"
+            " not one of this idea."
+        )
     return kinds[card["architecture"]](dict(card["arguments"]))
 
 
@@ -134,9 +184,15 @@ def _pictures(name: str, seed: int) -> tuple[data.Dataset, str]:
     label = "texture" if "texture" in classifier else "silhouette"
     config = ScenesConfig(rho=1.0 if "tagged" in classifier else 0.25, label=label)
     taught, tested = (
-        scenes.generate(config, count, seed, f"{part} a masker").as_images() for part, count in (("taught", TAUGHT), ("tested", TESTED))
+        scenes.generate(config, count, seed, f"{part} a masker").as_images()
+        for part, count in (("taught", TAUGHT), ("tested", TESTED))
     )
-    return data.Dataset(f"scenes, ρ = {config.rho:g}, {label}", taught, tested, content_fingerprint(taught, tested)), classifier
+    return (
+        data.Dataset(
+            f"scenes, ρ = {config.rho:g}, {label}", taught, tested, content_fingerprint(taught, tested)
+        ),
+        classifier,
+    )
 
 
 def _make_masker(name: str, seed: int, recipe: MaskerRecipe, report: Report | None) -> Made:
@@ -144,14 +200,20 @@ def _make_masker(name: str, seed: int, recipe: MaskerRecipe, report: Report | No
     model = checkpoints.load(classifier)
     settings = MaskerSettings(**recipe.model_dump())
     network = masker(model.network, model.side, settings, seed)
-    for step, value in enumerate(training(network, model.network, dataset.train.as_float(), settings, seed), 1):
+    for step, value in enumerate(
+        training(network, model.network, dataset.train.as_float(), settings, seed), 1
+    ):
         if report is not None:
             report(step, recipe.updates, value, 0.0)
     tested = dataset.test.take(np.arange(min(TESTED, len(dataset.test))))
     about = {
         "kind": "masker",
         "architecture": "masker",
-        "arguments": {"channels": list(trunk_channels(model.network, model.side)), "form": recipe.form, "widest": recipe.widest},
+        "arguments": {
+            "channels": list(trunk_channels(model.network, model.side)),
+            "form": recipe.form,
+            "widest": recipe.widest,
+        },
         "classifier": classifier,
         "classifier_sha256": model.card["sha256"],
         "data": {"name": dataset.name, "fingerprint": dataset.fingerprint},
@@ -163,26 +225,39 @@ def _make_masker(name: str, seed: int, recipe: MaskerRecipe, report: Report | No
 
 @torch.no_grad()
 def _worth(network: Masker, model: Classifier, pictures: torch.Tensor, seed: int) -> dict[str, float]:
-    """Of test pictures at the middle area weight: how often the answer stays with what is kept, and with what is left, and the mask's mean."""
+    """Of test pictures at the middle area weight: how often the answer stays with what
+    is kept, and with what is left, and the mask's mean.
+    """
     found = masked(network, model.network, pictures, AREA)
     fill = random_fill(pictures, stream(seed, "fills of the test pictures"))
     answers = found.logits.argmax(1)
     shares = {}
     for name, masks_ in (("answer_kept", found.masks), ("answer_left", 1 - found.masks)):
         parts = zip(blended(pictures, masks_, fill).split(250), answers.split(250), strict=True)
-        shares[name] = float(torch.cat([model.network(part).argmax(1) == wanted for part, wanted in parts]).float().mean())
+        shares[name] = float(
+            torch.cat([model.network(part).argmax(1) == wanted for part, wanted in parts]).float().mean()
+        )
     return shares | {"area": float(found.masks.mean()), "area_weight": AREA, "test_size": len(pictures)}
 
 
 def _make_segmenter(seed: int, recipe: SegmenterRecipe, report: Report | None) -> Made:
-    """Half of the scenes look as their masks say, half do not: it serves both ideas that read it."""
+    """Half of the scenes look as their masks say, half do not: it serves both ideas
+    that read it.
+    """
     parts = {}
     for part, count in (("taught", TAUGHT), ("tested", TESTED)):
-        halves = [scenes.generate(ScenesConfig(dependence=each, largest=0.5), count // 2, seed, f"{part} the segmenter, {each}") for each in (0, 1)]
+        halves = [
+            scenes.generate(
+                ScenesConfig(dependence=each, largest=0.5), count // 2, seed, f"{part} the segmenter, {each}"
+            )
+            for each in (0, 1)
+        ]
         parts[part] = data.Images(*(np.concatenate([getattr(half, name) for half in halves]) for name in ("images", "labels")), halves[0].classes,
                                   np.concatenate([half.masks for half in halves]))  # fmt: skip
     arguments = {"inputs": 3, "outputs": 1, "width": recipe.width, "levels": recipe.levels}
-    network = seeded(seed, lambda: UNet(**arguments), "segmenter that ships").to(memory_format=torch.channels_last)
+    network = seeded(seed, lambda: UNet(**arguments), "segmenter that ships").to(
+        memory_format=torch.channels_last
+    )
     pictures, wanted = parts["taught"].as_float(), torch.from_numpy(parts["taught"].masks).float()
     optimiser = torch.optim.Adam(network.parameters(), lr=recipe.rate, fused=True)
     chosen = batches(len(wanted), recipe.batch_size, stream(seed, "order of the segmenter that ships"))
@@ -197,17 +272,24 @@ def _make_segmenter(seed: int, recipe: SegmenterRecipe, report: Report | None) -
             report(step + 1, recipe.updates, float(value.detach()), 0.0)
     network.eval()
     with torch.no_grad():
-        predicted = torch.cat([network(part)[:, 0] > 0 for part in parts["tested"].as_float().split(250)]).numpy()
+        predicted = torch.cat(
+            [network(part)[:, 0] > 0 for part in parts["tested"].as_float().split(250)]
+        ).numpy()
     covered = float(overlap.intersection_over_union(predicted, parts["tested"].masks).mean())
     about = {
         "kind": "segmenter",
         "architecture": "unet",
         "arguments": arguments,
-        "data": {"name": "scenes, appearance by the mask and not", "fingerprint": content_fingerprint(parts["taught"], parts["tested"])},
+        "data": {
+            "name": "scenes, appearance by the mask and not",
+            "fingerprint": content_fingerprint(parts["taught"], parts["tested"]),
+        },
         "steps": recipe.updates,
         "metrics": {"test_iou": covered, "test_size": TESTED},
     }
     return Made(network, about)
 
 
-MAKINGS = {name: Making(MaskerRecipe(), partial(_make_masker, name)) for name in MASKED} | {"scenes_unet": Making(SegmenterRecipe(), _make_segmenter)}
+MAKINGS = {name: Making(MaskerRecipe(), partial(_make_masker, name)) for name in MASKED} | {
+    "scenes_unet": Making(SegmenterRecipe(), _make_segmenter)
+}

@@ -1,4 +1,6 @@
-"""The run of idea 16: each experiment as a course of one seed, all seeds side by side, a frame a stage of all of them."""
+"""The run of idea 16: each experiment as a course of one seed, all seeds side by side,
+a frame a stage of all of them.
+"""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +26,15 @@ from mlcv_explore.ideas.learned_salience import (
 )
 from mlcv_explore.ideas.learned_salience import material as materials
 from mlcv_explore.ideas.learned_salience.leak import leak
-from mlcv_explore.ideas.learned_salience.masker import Masker, MaskerSettings, blended, masked, masker, optimised, random_fill
+from mlcv_explore.ideas.learned_salience.masker import (
+    Masker,
+    MaskerSettings,
+    blended,
+    masked,
+    masker,
+    optimised,
+    random_fill,
+)
 from mlcv_explore.ideas.learned_salience.masker import training as masker_training
 from mlcv_explore.ideas.learned_salience.sharing import Learner, Material, ticks
 from mlcv_explore.metrics.overlap import FOUND, box_overlap, largest_box
@@ -77,7 +87,10 @@ def run(config: LearnedSalienceConfig, seeds: Sequence[int]) -> Iterator[Frame]:
     courses = [course(config, seed) for seed in seeds]
     steps = TICKS * sum(STAGES[experiment] for experiment in experiments(config))
     for step, states in enumerate(zip(*courses, strict=True), 1):
-        curves, measured, shown, scene = (np.stack([getattr(state, name) for state in states]) for name in ("curves", "measured", "shown", "scene"))
+        curves, measured, shown, scene = (
+            np.stack([getattr(state, name) for state in states])
+            for name in ("curves", "measured", "shown", "scene")
+        )
         if step < steps:
             shown, scene = np.zeros_like(shown), np.zeros_like(scene)
         shown[1:], scene[1:] = 0, 0  # a picture of one seed is enough, and a tenth of the bytes
@@ -87,7 +100,11 @@ def run(config: LearnedSalienceConfig, seeds: Sequence[int]) -> Iterator[Frame]:
 def course(config: LearnedSalienceConfig, seed: int) -> Iterator[State]:
     """All experiments asked of one seed, a state a tick."""
     state = State(32 if config.dataset == "scenes" else 64)
-    kinds: dict[str, Callable[[LearnedSalienceConfig, int, State], Iterator[None]]] = {"salience": salience, "order": order, "boxes": boxes}
+    kinds: dict[str, Callable[[LearnedSalienceConfig, int, State], Iterator[None]]] = {
+        "salience": salience,
+        "order": order,
+        "boxes": boxes,
+    }
     for experiment in experiments(config):
         for _ in kinds[experiment](config, seed, state):
             yield state
@@ -101,7 +118,10 @@ def salience(config: LearnedSalienceConfig, seed: int, state: State) -> Iterator
     explained, known = materials.tagged(config, INDEPENDENT, config.pictures, seed, "explained")
     alone = config.replace(experiment="order")
     classes = _classes(config)
-    learners = {arm: Learner(alone, "classify_only", taught, classes, seed, "second " * (arm == "second")) for arm in ("classifier", "second")}
+    learners = {
+        arm: Learner(alone, "classify_only", taught, classes, seed, "second " * (arm == "second"))
+        for arm in ("classifier", "second")
+    }
     lessons = [ticks(learner.lessons(tested), config.updates, TICKS) for learner in learners.values()]
     for tick, _ in enumerate(zip(*lessons, strict=True), 1):
         for arm, learner in learners.items():
@@ -117,21 +137,37 @@ def salience(config: LearnedSalienceConfig, seed: int, state: State) -> Iterator
 
 
 def _maskers(
-    config: LearnedSalienceConfig, classifier: nn.Sequential, taught: Material, validated: Material, seed: int, state: State
+    config: LearnedSalienceConfig,
+    classifier: nn.Sequential,
+    taught: Material,
+    validated: Material,
+    seed: int,
+    state: State,
 ) -> Generator[None, None, dict[str, Masker]]:
-    """Train the maskers that are asked for; the curves say how often the answer stays with what they keep, and with what they leave."""
+    """Train the maskers that are asked for; the curves say how often the answer stays
+    with what they keep, and with what they leave.
+    """
     made, lessons = {}, []
     for arm in (arm for arm in MASKERS if arm in arms(config)):
         settings = settings_of(config, arm)
         made[arm] = masker(classifier, state.side, settings, seed)
-        lessons.append(ticks(masker_training(made[arm], classifier, taught.pictures, settings, seed), settings.updates, TICKS))
+        lessons.append(
+            ticks(
+                masker_training(made[arm], classifier, taught.pictures, settings, seed),
+                settings.updates,
+                TICKS,
+            )
+        )
     fill = random_fill(validated.pictures, stream(seed, "fills of the validation pictures"))
     for _ in zip(*lessons, strict=True):
         for arm, network in made.items():
             network.eval()
             found = masked(network, classifier, validated.pictures, config.area)
             answers = found.logits.argmax(1)
-            kept, left = (_agreeing(classifier, blended(validated.pictures, each, fill), answers) for each in (found.masks, 1 - found.masks))
+            kept, left = (
+                _agreeing(classifier, blended(validated.pictures, each, fill), answers)
+                for each in (found.masks, 1 - found.masks)
+            )
             state.curve(arm, accuracy=kept, swapped=left, extent=float(found.masks.mean()))
             network.train()
         yield
@@ -150,7 +186,9 @@ def _judged(
     seed: int,
     state: State,
 ) -> Iterator[None]:
-    """Every map of every picture that is explained; a tick judges a tenth of them, and what stands there are means so far."""
+    """Every map of every picture that is explained; a tick judges a tenth of them, and
+    what stands there are means so far.
+    """
     asked = [arm for arm in arms(config) if arm in MAPS]
     maps = maps_of(config, classifier, maskers, explained, asked, seed)
     for arm in asked:
@@ -169,10 +207,20 @@ def _judged(
             kept, removed = _areas(network, *given, fill, luck)
             new[name] = kept - removed
         truth = (explained.masks[part].numpy() == 1)[:, None]
-        new["mass"], new["pointing"] = measures.mass_in_mask(stacked[part], truth), measures.pointing(stacked[part], truth)
-        new["tag"] = measures.mass_on_tag(stacked[part], known.tag_boxes[part][:, None]) if known is not None else np.zeros_like(new["mass"])
+        new["mass"], new["pointing"] = (
+            measures.mass_in_mask(stacked[part], truth),
+            measures.pointing(stacked[part], truth),
+        )
+        new["tag"] = (
+            measures.mass_on_tag(stacked[part], known.tag_boxes[part][:, None])
+            if known is not None
+            else np.zeros_like(new["mass"])
+        )
         new["area"] = stacked[part].mean((2, 3))
-        found = {name: np.concatenate([found[name], values]) if name in found else values for name, values in new.items()}
+        found = {
+            name: np.concatenate([found[name], values]) if name in found else values
+            for name, values in new.items()
+        }
         means = {name: values.mean(0) for name, values in found.items()}
         for place, arm in enumerate(asked):
             state.measure(arm, **{name: float(values[place]) for name, values in means.items()})
@@ -182,17 +230,31 @@ def _judged(
 
 
 def _areas(
-    network: nn.Module, pictures: torch.Tensor, targets: torch.Tensor, maps: np.ndarray, fill: measures.Fill, seed: int
+    network: nn.Module,
+    pictures: torch.Tensor,
+    targets: torch.Tensor,
+    maps: np.ndarray,
+    fill: measures.Fill,
+    seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Areas (n, M) under the probability of the target while the most salient pixels are shown first, and while they are removed first."""
+    """Areas (n, M) under the probability of the target while the most salient pixels
+    are shown first, and while they are removed first.
+    """
     given = (network, pictures, targets, maps, fill, CURVE_STEPS)
     return measures.insertion(*given, seed=seed).area, measures.deletion(*given, seed=seed).area
 
 
 def leaks(
-    config: LearnedSalienceConfig, classifier: nn.Sequential, maskers: dict[str, Masker], asked: Sequence[str], seed: int, state: State
+    config: LearnedSalienceConfig,
+    classifier: nn.Sequential,
+    maskers: dict[str, Masker],
+    asked: Sequence[str],
+    seed: int,
+    state: State,
 ) -> None:
-    """How much better than by chance the class can be told from maps alone, of fresh scenes whose tags tell nothing."""
+    """How much better than by chance the class can be told from maps alone, of fresh
+    scenes whose tags tell nothing.
+    """
     seen, _ = materials.tagged(config, INDEPENDENT, config.tested, seed, "masks to decode")
     maps = maps_of(config, classifier, maskers, seen, [arm for arm in asked if arm != "optimised"], seed)
     for arm, values in maps.items():
@@ -200,9 +262,16 @@ def leaks(
 
 
 def maps_of(
-    config: LearnedSalienceConfig, classifier: nn.Sequential, maskers: dict[str, Masker], given: Material, asked: Sequence[str], seed: int
+    config: LearnedSalienceConfig,
+    classifier: nn.Sequential,
+    maskers: dict[str, Masker],
+    given: Material,
+    asked: Sequence[str],
+    seed: int,
 ) -> dict[str, np.ndarray]:
-    """Maps (n, h, w) float64, nowhere negative, of the classifier's answer to every picture, by arm."""
+    """Maps (n, h, w) float64, nowhere negative, of the classifier's answer to every
+    picture, by arm.
+    """
     found: dict[str, np.ndarray] = {}
     for arm, network in maskers.items():
         made = masked(network, classifier, given.pictures, config.area)
@@ -212,13 +281,20 @@ def maps_of(
     if "optimised" in asked:
         parts = given.pictures.split(50)
         settings = settings_of(config, "gated")
-        found["optimised"] = torch.cat([optimised(classifier, part, settings, seed, min(OPTIMISED, config.updates)) for part in parts]).numpy()
+        found["optimised"] = torch.cat(
+            [optimised(classifier, part, settings, seed, min(OPTIMISED, config.updates)) for part in parts]
+        ).numpy()
     if "gradcam" in asked:
         found["gradcam"] = gradcam_maps(classifier, given.pictures)
     for name, control in (("centre", controls.centre), ("random", None)):
         if name in asked:
             chance = stream(seed, "random maps")
-            found[name] = np.stack([(control(one) if control else torch.rand(one.shape[1:], generator=chance)).numpy() for one in given.pictures])
+            found[name] = np.stack(
+                [
+                    (control(one) if control else torch.rand(one.shape[1:], generator=chance)).numpy()
+                    for one in given.pictures
+                ]
+            )
     found["truth"] = (given.masks.numpy() == 1).astype(float)
     return {arm: found[arm].astype(np.float64) for arm in asked}
 
@@ -228,7 +304,12 @@ def gradcam_maps(classifier: nn.Sequential, pictures: torch.Tensor) -> np.ndarra
     with torch.no_grad():
         targets = torch.cat([classifier(part).argmax(1) for part in pictures.split(250)]).tolist()
     how = methods.SaliencySettings()
-    return np.stack([methods.grad_cam(classifier, one, target, how).values.numpy() for one, target in zip(pictures, targets, strict=True)])
+    return np.stack(
+        [
+            methods.grad_cam(classifier, one, target, how).values.numpy()
+            for one, target in zip(pictures, targets, strict=True)
+        ]
+    )
 
 
 def masker_updates(config: LearnedSalienceConfig) -> int:
@@ -238,7 +319,9 @@ def masker_updates(config: LearnedSalienceConfig) -> int:
 
 def settings_of(config: LearnedSalienceConfig, arm: str) -> MaskerSettings:
     """What the masker of that arm is asked for in a run."""
-    return MaskerSettings(*MASKERS[arm], config.area, config.area, config.smoothness, masker_updates(config), config.batch_size)
+    return MaskerSettings(
+        *MASKERS[arm], config.area, config.area, config.smoothness, masker_updates(config), config.batch_size
+    )
 
 
 def order(config: LearnedSalienceConfig, seed: int, state: State) -> Iterator[None]:
@@ -247,7 +330,9 @@ def order(config: LearnedSalienceConfig, seed: int, state: State) -> Iterator[No
 
 
 def boxes(config: LearnedSalienceConfig, seed: int, state: State) -> Iterator[None]:
-    """Classify and find boxes in every order, then a masker of the plain classifier, whose masks give boxes too, as Grad-CAM's do."""
+    """Classify and find boxes in every order, then a masker of the plain classifier,
+    whose masks give boxes too, as Grad-CAM's do.
+    """
     alone = config.replace(experiment="boxes")
     learners = yield from _sharing(alone, seed, state)
     taught, _, tested = (materials.shared(config, count, seed, part) for part, count in _parts(config))
@@ -255,7 +340,9 @@ def boxes(config: LearnedSalienceConfig, seed: int, state: State) -> Iterator[No
     only_gated = alone.replace(experiment="salience", arms="two")
     settings = settings_of(only_gated, "gated")
     network = masker(classifier, state.side, settings, seed)
-    lessons = ticks(masker_training(network, classifier, taught.pictures, settings, seed), settings.updates, TICKS)
+    lessons = ticks(
+        masker_training(network, classifier, taught.pictures, settings, seed), settings.updates, TICKS
+    )
     for tick, _ in enumerate(lessons, 1):
         if tick == TICKS:
             network.eval()
@@ -264,15 +351,31 @@ def boxes(config: LearnedSalienceConfig, seed: int, state: State) -> Iterator[No
 
 
 def _boxes_of_maps(
-    config: LearnedSalienceConfig, classifier: nn.Sequential, network: Masker, taught: Material, tested: Material, seed: int, state: State
+    config: LearnedSalienceConfig,
+    classifier: nn.Sequential,
+    network: Masker,
+    taught: Material,
+    tested: Material,
+    seed: int,
+    state: State,
 ) -> None:
-    """Boxes round the largest piece of maps, of the first of the pictures that are tested."""
-    few = Material(*(getattr(tested, name)[:BOXED] for name in ("pictures", "swapped", "labels", "masks", "boxes")))
+    """Boxes round the largest piece of maps, of the first of the pictures that are
+    tested.
+    """
+    few = Material(
+        *(getattr(tested, name)[:BOXED] for name in ("pictures", "swapped", "labels", "masks", "boxes"))
+    )
     maps = maps_of(config, classifier, {"gated": network}, few, ("gated", "gradcam", "truth"), seed)
     side = state.side
     mean_box = np.broadcast_to(taught.boxes.mean(0).numpy(), (len(few.labels), 4))
-    drawn = {f"{name}_box": np.stack([largest_box(one) for one in maps[arm]]) / side for name, arm in (("learned", "gated"), ("gradcam", "gradcam"))}
-    drawn |= {"truth_box": np.stack([largest_box(one) for one in maps["truth"]]) / side, "centre_box": mean_box}
+    drawn = {
+        f"{name}_box": np.stack([largest_box(one) for one in maps[arm]]) / side
+        for name, arm in (("learned", "gated"), ("gradcam", "gradcam"))
+    }
+    drawn |= {
+        "truth_box": np.stack([largest_box(one) for one in maps["truth"]]) / side,
+        "centre_box": mean_box,
+    }
     for arm, found in drawn.items():
         overlap = box_overlap(found, few.boxes.numpy())
         state.measure(arm, overlap=float(overlap.mean()), found=float((overlap >= FOUND).mean()))
@@ -280,17 +383,28 @@ def _boxes_of_maps(
     state.scene = (few.pictures[0] * 255).round().to(torch.uint8).numpy()
 
 
-def _sharing(config: LearnedSalienceConfig, seed: int, state: State) -> Generator[None, None, dict[str, Learner]]:
-    """Train every arm of shared encoders, tick by tick, and measure them on test pictures at the end. Returns them by name."""
-    taught, validated, tested = (materials.shared(config, count, seed, part) for part, count in _parts(config))
+def _sharing(
+    config: LearnedSalienceConfig, seed: int, state: State
+) -> Generator[None, None, dict[str, Learner]]:
+    """Train every arm of shared encoders, tick by tick, and measure them on test
+    pictures at the end. Returns them by name.
+    """
+    taught, validated, tested = (
+        materials.shared(config, count, seed, part) for part, count in _parts(config)
+    )
     trained = [arm for arm in arms(config) if not arm.endswith("_box")]
     learners = {arm: Learner(config, arm, taught, _classes(config), seed) for arm in trained}
-    lessons = [ticks(one.lessons(tested), sum(phase.updates for phase in one.phases), TICKS) for one in learners.values()]
+    lessons = [
+        ticks(one.lessons(tested), sum(phase.updates for phase in one.phases), TICKS)
+        for one in learners.values()
+    ]
     for tick, _ in enumerate(zip(*lessons, strict=True), 1):
         for arm, learner in learners.items():
             found = learner.measured(validated, learner.tasks)
             extent = found.get("iou", found.get("overlap", 0.0))
-            state.curve(arm, accuracy=found.get("accuracy", 0.0), swapped=found.get("swapped", 0.0), extent=extent)
+            state.curve(
+                arm, accuracy=found.get("accuracy", 0.0), swapped=found.get("swapped", 0.0), extent=extent
+            )
             if tick == TICKS:
                 _measure(learner, tested, state)
         yield

@@ -1,4 +1,6 @@
-"""The run of idea 15: classifiers of scenes whose corner tag agrees with the class as often as is asked, then every map of what they look at."""
+"""The run of idea 15: classifiers of scenes whose corner tag agrees with the class as
+often as is asked, then every map of what they look at.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -22,11 +24,14 @@ TAUGHT = 300  # scenes at most on which the network that generates maps learns
 CURVE_STEPS = 10
 MOVED_EVERY = 4  # scenes: one of them is explained on a network of random weights too
 MEAN, STD = (0.45, 0.45, 0.42), (0.25, 0.25, 0.27)  # of the scenes' pixels, over all settings
-COSTLY = {"samples": 10, "shap_samples": 10, "masks": 100, "steps": 20, "complete": False}  # less than on a single picture: the mean is over many
+# less than on a single picture: the mean is over many
+COSTLY = {"samples": 10, "shap_samples": 10, "masks": 100, "steps": 20, "complete": False}
 
 
 def run(config: SaliencyConfig, seeds: Sequence[int]) -> Iterator[Frame]:
-    """Train one classifier a seed, a frame an epoch, then explain picture after picture, a frame each, means so far."""
+    """Train one classifier a seed, a frame an epoch, then explain picture after
+    picture, a frame each, means so far.
+    """
     students = [Student(config, seed) for seed in seeds]
     steps = config.epochs + config.pictures
     for epoch in range(1, config.epochs + 1):
@@ -57,7 +62,9 @@ class Student:
         self.tested = scenes_of(config, config.rho, TESTED, seed, "tested")
         self.swapped = scenes_of(config, 0.25, TESTED, seed, "tested with tags that tell nothing")
         self.explained = explained(config, seed)
-        self.course = classifiers.course(self.recipe, len(taught.classes), MEAN, STD, stream_seed(seed, "classifier"))
+        self.course = classifiers.course(
+            self.recipe, len(taught.classes), MEAN, STD, stream_seed(seed, "classifier")
+        )
         self.lessons = classifiers.epochs(self.recipe, self.course, taught.images, taught.labels, seed)
         self.shares = np.zeros(3)
         self.sums = np.zeros((len(self.arms), len(MEASURES)))
@@ -99,7 +106,9 @@ class Student:
         about["insertion"] = measures.insertion(*asked, seed=self.seed).area[0]
         if index % MOVED_EVERY == 0:
             others = self._maps(self.random, scene, target, index)
-            about["moved"] = 1 - np.abs(measures.similarity(values[0], np.stack([others[arm] for arm in self.arms])).rank)
+            about["moved"] = 1 - np.abs(
+                measures.similarity(values[0], np.stack([others[arm] for arm in self.arms])).rank
+            )
         for place, name in enumerate(MEASURES):
             if name in about:
                 self.sums[:, place] += about[name]
@@ -110,14 +119,21 @@ class Student:
                 self.shown[ARMS.index(arm)] = eighth_bit(found)
 
     def means(self) -> np.ndarray:
-        """(M, K) over the scenes so far, in the order of ARMS and MEASURES; 0 where nothing is measured."""
+        """(M, K) over the scenes so far, in the order of ARMS and MEASURES; 0 where
+        nothing is measured.
+        """
         found = np.zeros((len(ARMS), len(MEASURES)))
         found[[ARMS.index(arm) for arm in self.arms]] = self.sums / np.maximum(self.counts, 1)
         return found
 
-    def _maps(self, network: nn.Module, scene: torch.Tensor, target: int, index: int) -> dict[str, np.ndarray]:
+    def _maps(
+        self, network: nn.Module, scene: torch.Tensor, target: int, index: int
+    ) -> dict[str, np.ndarray]:
         settings, luck = SaliencySettings(**COSTLY), stream_seed(self.seed, f"maps of scene {index}")
-        found = {item.method: item.values for item in attribute_all(network, scene, target, tuple(METHODS), settings, luck)}
+        found = {
+            item.method: item.values
+            for item in attribute_all(network, scene, target, tuple(METHODS), settings, luck)
+        }
         found["truth"] = self.explained.masks[index].astype(np.float32)
         if self.guide is not None:
             generator, channel, blind = self.guide
@@ -131,7 +147,9 @@ class Student:
         return float((self._predicted(tested) == tested.labels).mean())
 
     def _follows(self) -> float:
-        """Of the scenes whose tag names another class, the share that is given the tag's class."""
+        """Of the scenes whose tag names another class, the share that is given the
+        tag's class.
+        """
         apart = self.swapped.tags != self.swapped.labels
         return float((self._predicted(self.swapped)[apart] == self.swapped.tags[apart]).mean())
 
@@ -140,9 +158,18 @@ class Student:
 
 
 def recipe(config: SaliencyConfig) -> Recipe:
-    """How a classifier of scenes is trained; in full precision, so that any processor is fast at it."""
-    small = {"width": config.width, "epochs": config.epochs, "small_epochs": 0, "batch_size": 32, "peak_rate": 0.02}
-    return Recipe(**small, shift=2, smoothing=0.0, brain_float=False)  # a tag is told by its colour: moved or mirrored it names the same class
+    """How a classifier of scenes is trained; in full precision, so that any processor
+    is fast at it.
+    """
+    small = {
+        "width": config.width,
+        "epochs": config.epochs,
+        "small_epochs": 0,
+        "batch_size": 32,
+        "peak_rate": 0.02,
+    }
+    # a tag is told by its colour: moved or mirrored it names the same class
+    return Recipe(**small, shift=2, smoothing=0.0, brain_float=False)
 
 
 def scenes_of(config: SaliencyConfig, rho: float, count: int, seed: int, purpose: str) -> Scenes:
@@ -151,22 +178,40 @@ def scenes_of(config: SaliencyConfig, rho: float, count: int, seed: int, purpose
 
 
 def explained(config: SaliencyConfig, seed: int) -> Scenes:
-    """The scenes whose maps are judged; their tags tell nothing, so that a map on the tag tells what the network learned."""
+    """The scenes whose maps are judged; their tags tell nothing, so that a map on the
+    tag tells what the network learned.
+    """
     return scenes_of(config, 0.25, config.pictures, seed, "explained")
 
 
 def taught_guide(config: SaliencyConfig, how: Recipe, seed: int) -> tuple[nn.Module, int, nn.Module]:
-    """The network that generates maps, taught on a classifier that uses the object; the best single input; the control that sees pictures alone."""
+    """The network that generates maps, taught on a classifier that uses the object; the
+    best single input; the control that sees pictures alone.
+    """
     taught = scenes_of(config, 0.25, config.scenes, seed, "taught to the classifier that uses the object")
-    course = classifiers.course(how, len(taught.classes), MEAN, STD, stream_seed(seed, "classifier that uses the object"))
-    for _ in classifiers.epochs(how, course, taught.images, taught.labels, stream_seed(seed, "lessons of the classifier that uses the object")):
+    course = classifiers.course(
+        how, len(taught.classes), MEAN, STD, stream_seed(seed, "classifier that uses the object")
+    )
+    for _ in classifiers.epochs(
+        how,
+        course,
+        taught.images,
+        taught.labels,
+        stream_seed(seed, "lessons of the classifier that uses the object"),
+    ):
         pass
-    shown = scenes_of(config, 0.25, min(TAUGHT, config.scenes), seed, "taught to the network that generates maps")
+    shown = scenes_of(
+        config, 0.25, min(TAUGHT, config.scenes), seed, "taught to the network that generates maps"
+    )
     pictures = torch.from_numpy(shown.images).float().div_(255)
     inputs = generation.layer_inputs(course.network.eval(), pictures, torch.from_numpy(shown.labels))
     settings = generation.GenerationConfig()
     generator = generation.train(inputs, shown.masks, settings, seed)
-    return generator, generation.best_single(inputs, shown.masks), generation.train(pictures, shown.masks, settings, seed)
+    return (
+        generator,
+        generation.best_single(inputs, shown.masks),
+        generation.train(pictures, shown.masks, settings, seed),
+    )
 
 
 def eighth_bit(values: np.ndarray) -> np.ndarray:
