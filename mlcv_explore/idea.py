@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mlcv_explore.config import Config
 from mlcv_explore.statistics import Claim, Split
@@ -26,20 +26,58 @@ SECTIONS = ("Explain", "Feature space", "Noise", "Learning", "Data", "Structure"
 # the frames of a run so far, in order; each is an instance of the idea's own frame class
 Film = Sequence[Any]
 PerSeed = Any  # np.ndarray (S,) float64: one number a seed, in the order of the run's seeds
+Role = Literal["baseline", "idea", "variant", "other", "control", "oracle"]
 
 
 @dataclass(frozen=True)
 class Card:
-    """What menu and home say about an idea, read from the header of its docstring
-    without importing it.
+    """What menu, home and Answer say about an idea, read from the header of its
+    docstring without importing it.
     """
 
     slug: str
     number: int  # the author's numbering, 1–20
     section: str  # one of SECTIONS
     title: str
-    question: str
+    question: str  # at most 12 words
+    instruction: str  # what to do on the page, one sentence
+    answer: str  # at most 20 words; empty while there is no evidence
+    but: str  # the strongest result against the answer
+    holds_when: str
+    fails_when: str
+    verdict: str  # a word for the chip where the headline's status says too little
+    data: str  # what the headline was measured on: "handwritten digits"
     text: str  # the rest of the docstring, Markdown
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One arm of an experiment, declared once: tables, charts and legends read it."""
+
+    name: str  # as in metrics and rows
+    label: str
+    role: Role = "idea"  # in the colour language
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measure of an arm, declared once: table heads and formats read it."""
+
+    name: str  # as in metrics and rows, one word
+    label: str
+    unit: str = ""  # "%" and "points" show a fraction times 100
+    better: Literal["higher", "lower", ""] = "higher"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How claims and evidence came about; Answer prints it."""
+
+    claims_fixed: str  # ISO date of the commit that holds the claims
+    before_evidence: bool  # whether that commit came before the first result on the same data
+    evidence_made: int  # how often the evidence was computed
+    changed: tuple[str, ...] = ()  # what was changed in between, one sentence each
 
 
 @dataclass(frozen=True)
@@ -49,7 +87,7 @@ class Cell:
     `arms` maps an arm's name in the rows to its name in the run: {"laplace": "noisy"}.
     """
 
-    claim: str  # name of the claim, or of the picture, that these rows serve
+    claim: str  # name of the claim, or of the figure, that these rows serve
     config: Config
     arms: Mapping[str, str]
 
@@ -99,21 +137,46 @@ class Idea:
     """The record an idea's module leaves under the name `idea`."""
 
     config: type[Config]
-    # frozen dataclass; its first two fields are `step: int` and `steps: int`; arrays lead with the
-    # seed axis
-    frame: type
+    frame: type  # frozen dataclass; first `step: int` and `steps: int`; arrays lead with the seed axis
     # (config, seeds) → frames, at most 200, at steps fixed by the config
     run: Callable[[Any, Sequence[int]], Iterator[Any]]
-    metrics: Callable[[Any, Film], dict[str, PerSeed]]  # (config, finished film) → {"<arm>_<measure>": (S,)}
+    # (config, finished film) → {"<arm>_<measure>": (S,)}
+    metrics: Callable[[Any, Film], dict[str, PerSeed]]
     claims: tuple[Claim, ...]  # the first is the headline
-    quick: Config  # settings small enough for a test: seconds
+    quick: Config  # settings small enough for a test: at most a second a seed
     picture: Callable[[Film], Picture]
+    arms: tuple[Arm, ...] = ()
+    measures: tuple[Measure, ...] = ()
     studies: tuple[Study, ...] = ()
-    done_before: tuple[Prior, ...] = ()
+    prior_work: tuple[Prior, ...] = ()
+    provenance: Provenance | None = None
+    limits: tuple[str, ...] = ()  # what the evidence does not cover, one sentence each
     # config → sizes of the parts when every seed has a split of its own
-    resampled: Callable[[Any], Split | None] = _fixed_split
-    # name → checkpoints.Making: networks it ships beside the classifiers
+    split_sizes: Callable[[Any], Split | None] = _fixed_split
+    # name → how it is made: networks the idea ships beside the classifiers
     checkpoints: Callable[[], Mapping[str, Any]] = _no_checkpoints
+
+    @property
+    def slug(self) -> str:
+        """The name of its module."""
+        return self.config.__module__.removeprefix("mlcv_explore.ideas.").split(".")[0]
+
+    def arm(self, name: str) -> Arm:
+        """The arm of that name; one that is not declared is labelled by its name."""
+        return next((arm for arm in self.arms if arm.name == name), Arm(name, name.replace("_", " ")))
+
+    def measure(self, name: str) -> Measure:
+        """The measure of that name; one that is not declared is labelled by its name."""
+        found = (measure for measure in self.measures if measure.name == name)
+        return next(found, Measure(name, name.replace("_", " ")))
+
+    def label(self, arm: str) -> str:
+        """What an arm is called."""
+        return self.arm(arm).label
+
+    def labels(self) -> dict[str, str]:
+        """Name → label of every declared arm."""
+        return {arm.name: arm.label for arm in self.arms}
 
 
 @cache
@@ -187,11 +250,15 @@ def _import_from(path: Path, name: str) -> None:
 def _card(path: Path) -> Card:
     slug = _slug(path)
     lines = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").splitlines()
-    header, rest = (
-        lines[: lines.index("")] if "" in lines else lines,
-        lines[lines.index("") + 1 :] if "" in lines else [],
-    )
-    fields = dict(line.split(": ", 1) for line in header if ": " in line)
+    end = lines.index("") if "" in lines else len(lines)
+    fields: dict[str, str] = {}
+    name = ""
+    for line in lines[:end]:
+        if line.startswith("  ") and name:  # goes on with the line above
+            fields[name] += f" {line.strip()}"
+        elif ": " in line:
+            name, value = line.split(": ", 1)
+            fields[name] = value
     missing = {"Idea", "Section", "Title", "Question"} - fields.keys()
     if missing:
         raise ValueError(
@@ -201,6 +268,9 @@ def _card(path: Path) -> Card:
         raise ValueError(
             f"Idea {slug!r}: section must be one of {', '.join(SECTIONS)}, got {fields['Section']!r}."
         )
-    return Card(
-        slug, int(fields["Idea"]), fields["Section"], fields["Title"], fields["Question"], "\n".join(rest)
+    words = (
+        fields.get(name, "")
+        for name in ("Try", "Answer", "But", "Holds when", "Fails when", "Verdict", "Data")
     )
+    about = (slug, int(fields["Idea"]), fields["Section"], fields["Title"], fields["Question"])
+    return Card(*about, *words, "\n".join(lines[end + 1 :]))

@@ -21,7 +21,8 @@ POWER = 0.8  # with which a smallest detectable effect and a number of seeds are
 MOST_SEEDS = 10_000  # more would settle nothing worth settling
 NEAREST = 1e-9  # a mean nearer to the margin lies on it, and no number of seeds settles that
 FARTHEST = 1e9  # noncentrality beyond which SciPy knows no power, and it is 1
-UNITS = {"points": 100.0}  # unit → factor from the measure's own unit to the shown one
+# unit → factor from the measure's own unit to the shown one
+UNITS = {"points": 100.0, "%": 100.0}
 ONE_SPLIT = "mean paired difference over training seeds (initial weights, order, noise) on one fixed split"
 MANY_SPLITS = "mean paired difference over re-drawn splits of one data set (Nadeau–Bengio corrected)"
 
@@ -46,6 +47,11 @@ class Claim:
     # it
     when: tuple[tuple[str, Any], ...] = ()
 
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Every arm its contrasts name, once."""
+        return tuple(dict.fromkeys(arm for pair in self.contrasts for arm in pair))
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -57,6 +63,22 @@ class Interval:
     level: float
     n: int
     method: str
+
+    def text(self, unit: str = "", signed: bool = False) -> str:
+        """The one way an interval is written: "+22.3 points [21.0, 23.6]", in the unit
+        shown; the mean alone where it has no bounds, a dash where it is undefined.
+        """
+        mean, low, high = (in_unit(value, unit) for value in (self.mean, self.low, self.high))
+        if not math.isfinite(mean):
+            return "–"
+        bounded = math.isfinite(low) and math.isfinite(high)
+        # rounding is no width
+        width = high - low if bounded and high - low > 1e-6 * abs(mean) else abs(mean) or 1.0
+        # so that the bounds differ in what is shown
+        places = min(6, max(1, math.ceil(-math.log10(width / 2))))
+        shown = f"{mean:{'+' if signed else ''}z.{places}f}".replace("-", "−")
+        bounds = f" [{low:z.{places}f}, {high:z.{places}f}]".replace("-", "−") if bounded else ""
+        return f"{shown}{unit and f' {unit}'}{bounds}"
 
     def as_json(self) -> dict[str, float | int | None]:
         """Plain numbers; what is undefined or infinite is None."""
@@ -103,19 +125,21 @@ class Verdict:
     # reach
     seeds_needed: int | None
     estimand: str
+    labels: tuple[tuple[str, str], ...]  # of each contrast's arms, as readers know them
 
     def as_json(self) -> dict[str, Any]:
         """What `run --json`, run folders and the evidence hold."""
         estimates = [
             {
                 "contrast": list(item.contrast),
+                "labels": list(labels),
                 **item.interval.as_json(),
                 "status": item.status,
                 "p": _plain(min(item.p_supported, item.p_contradicted)),
                 "agree": item.agree,
                 "per_seed": [_plain(value) for value in item.per_seed],
             }
-            for item in self.estimates
+            for item, labels in zip(self.estimates, self.labels, strict=True)
         ]
         return {
             "claim": self.claim.name,
@@ -158,6 +182,15 @@ def resampled_interval(
     52, 2003.
     """
     return _interval(np.asarray(values, dtype=float), level, test / train, "t, Nadeau–Bengio corrected")
+
+
+def interval(
+    values: Sequence[float] | np.ndarray, split: Split | None = None, level: float = 0.95
+) -> Interval:
+    """The t-interval of (S,) values, corrected where every seed has a split of its own."""
+    if split is None:
+        return t_interval(values, level)
+    return resampled_interval(values, split.train, split.test, level)
 
 
 def bootstrap_interval(values: Sequence[float] | np.ndarray, level: float = 0.95, seed: int = 0) -> Interval:
@@ -259,9 +292,10 @@ def decide(
     look: int = 1,
     looks: int = 1,
     split: Split | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> Verdict:
-    """What the seeds say of a claim; `per_seed` maps each arm to its measure (S,),
-    paired by position.
+    """The verdict of the seeds on a claim; `per_seed` maps each arm to its measure (S,),
+    paired by position, `labels` to what it is called in sentences.
 
     Greater and less: the whole interval beyond the margin supports, before it
     contradicts. Equal: two one-sided tests support, an interval wholly outside
@@ -313,6 +347,9 @@ def decide(
         smallest_detectable_effect(worst, n, 1 - level / len(differences), overlap=overlap) if sure else None,
         _seeds_for(claim, differences, level, overlap) if sure and status == "undecided" else None,
         MANY_SPLITS if split else ONE_SPLIT,
+        tuple(
+            tuple((labels or {}).get(arm, arm.replace("_", " ")) for arm in pair) for pair in claim.contrasts
+        ),
     )
     return replace(verdict, sentence=_sentence(verdict))
 
@@ -447,32 +484,32 @@ def _fewest(enough: Callable[[int], bool]) -> int | None:
 
 def _sentence(verdict: Verdict) -> str:
     claim, unit = verdict.claim, verdict.claim.unit
+    names = [" − ".join(pair) for pair in verdict.labels]
     if verdict.n < 2:
-        return f"Undecided: n = {verdict.n} seed{'s' * (verdict.n != 1)}, and fewer than two decide nothing."
+        return f"Undecided: n = {verdict.n} seed{'s' * (verdict.n != 1)}; at least two are needed."
     broken = [
-        f"{one} − {other}"
-        for (one, other), item in zip(claim.contrasts, verdict.estimates, strict=True)
+        name
+        for name, item in zip(names, verdict.estimates, strict=True)
         if not np.isfinite(item.per_seed).all()
     ]
     if broken:
         return f"Undecided: {', '.join(broken)} is undefined for some of n = {verdict.n} seeds."
-    shown = "; ".join(
-        f"{item.contrast[0]} − {item.contrast[1]} = {_bounds(item.interval, unit)}".replace("_", " ")
-        for item in verdict.estimates
-    )
+    pairs = zip(names, verdict.estimates, strict=True)
+    shown = "; ".join(f"{name} = {item.interval.text(unit)}" for name, item in pairs)
     agree = ", ".join(f"{item.agree} of {verdict.n}" for item in verdict.estimates)
     kind = "interval" if len(verdict.estimates) == 1 else "intervals, verdict Holm-corrected"
     text = (
         f"{verdict.status.capitalize()}: {shown} ({100 * verdict.level:.4g} % {kind}, n = {verdict.n} seeds,"
-        f" {agree} agree in sign); margin {_amount(claim.margin, unit)}{_within(verdict)}; this n can show"
-        f" what lies {_amount(verdict.smallest_effect, unit, digits=2)} beyond it."
+        f" same sign in {agree}); margin {_amount(claim.margin, unit)}{_within(verdict)}; smallest"
+        f" detectable effect: margin + {_amount(verdict.smallest_effect, unit, digits=2)} (80 % power)."
     )
     if verdict.status == "undecided":
-        text += (
-            f" About {verdict.seeds_needed:,} seeds would settle it at the effect seen."
+        needed = (
+            f"About {verdict.seeds_needed:,} seeds are"
             if verdict.seeds_needed
-            else " No number of seeds up to 10,000 would settle it at the effect seen."
+            else "More than 10,000 seeds are"
         )
+        text += f" {needed} needed at the observed effect."
     return text.replace("  ", " ").replace(" ;", ";")  # a measure without a unit leaves gaps
 
 
@@ -488,22 +525,13 @@ def _within(verdict: Verdict) -> str:
     shown = []
     for interval in (item.interval for item in verdict.estimates if item.status == tie):
         half = narrower * (interval.high - interval.mean)
-        text = _bounds(
-            replace(interval, low=interval.mean - half, high=interval.mean + half), verdict.claim.unit
-        )
+        narrow = replace(interval, low=interval.mean - half, high=interval.mean + half)
+        text = narrow.text(verdict.claim.unit)
         shown.append(text[text.index("[") :])
     return (
         f", within which lie{'s' * (len(shown) == 1)} the {100 * level:.4g} %"
         f" interval{'s' * (len(shown) > 1)} {', '.join(shown)}"
     )
-
-
-def _bounds(interval: Interval, unit: str) -> str:
-    low, mean, high = (in_unit(value, unit) for value in (interval.low, interval.mean, interval.high))
-    width = high - low if high - low > 1e-6 * abs(mean) else abs(mean) or 1.0  # rounding is no width
-    places = min(6, max(1, math.ceil(-math.log10(width / 2))))  # so that the bounds differ in what is shown
-    shown = [f"{value:z.{places}f}".replace("-", "−") for value in (low, mean, high)]
-    return f"{shown[1]} {unit} [{shown[0]}, {shown[2]}]".replace("  ", " ")
 
 
 def _amount(value: float, unit: str, digits: int = 6) -> str:

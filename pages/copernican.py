@@ -554,4 +554,4 @@ else:
         "A PCA cut": learners.cut,
         "Where a spectrum ends": growth.spectrum,
     }
-    page.read(card, subject.done_before, formulas)
+    page.read(card, subject.prior_work, formulas)

@@ -689,4 +689,4 @@ else:
         "Labels after pasting": pasting.visible_labels,
         "What views are compared by": pretraining.contrastive_loss,
     }
-    page.read(card, subject.done_before, formulas)
+    page.read(card, subject.prior_work, formulas)

@@ -672,4 +672,4 @@ else:
         "Levels": vocabulary.learned_sizes,
         "Bits of a vocabulary": vocabulary.Vocabulary.bits,
     }
-    page.read(card, subject.done_before, formulas)
+    page.read(card, subject.prior_work, formulas)

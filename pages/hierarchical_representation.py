@@ -594,4 +594,4 @@ else:
         "k-means as a code": learners.nearness,
         "The frozen probe": course.fitted_bias,
     }
-    page.read(card, subject.done_before, formulas)
+    page.read(card, subject.prior_work, formulas)

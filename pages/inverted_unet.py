@@ -520,4 +520,4 @@ else:
         "Variance explained": measures.explained,
         "The best of several codes": networks.best_code,
     }
-    page.read(card, subject.done_before, formulas)
+    page.read(card, subject.prior_work, formulas)

@@ -337,7 +337,7 @@ elif act == "Answer":
 else:
     page.read(
         card,
-        subject.done_before,
+        subject.prior_work,
         {
             "Noisy targets of every shape": noise.noisy_targets,
             "The gradient noise": noise.gradient_covariance,

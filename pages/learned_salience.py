@@ -574,4 +574,4 @@ else:
         "One pass": masker.Masker.forward,
         "The rival: a mask for each picture": masker.optimised,
     }
-    page.read(card, subject.done_before, formulas)
+    page.read(card, subject.prior_work, formulas)

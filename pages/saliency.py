@@ -815,7 +815,7 @@ elif act == "Answer":
 else:
     page.read(
         card,
-        subject.done_before,
+        subject.prior_work,
         {
             "Integrated gradients": recipes.integrated_gradients,
             "Grad-CAM": recipes.grad_cam,

@@ -376,8 +376,8 @@ def test_arms_of_unequal_length_are_refused() -> None:
 @pytest.mark.parametrize("direction", ["greater", "less", "equal", "different"])
 def test_too_few_or_undefined_seeds_decide_nothing(direction: Direction) -> None:
     none, one = judged([], direction, 0.1), judged([9.0], direction, 0.1)
-    assert one.sentence == "Undecided: n = 1 seed, and fewer than two decide nothing."
-    assert none.sentence == "Undecided: n = 0 seeds, and fewer than two decide nothing."
+    assert one.sentence == "Undecided: n = 1 seed; at least two are needed."
+    assert none.sentence == "Undecided: n = 0 seeds; at least two are needed."
     for broken in (math.nan, math.inf):
         verdict = judged([9.0, broken, 9.1], direction, 0.1)
         assert verdict.sentence == "Undecided: a − z is undefined for some of n = 3 seeds."
@@ -404,9 +404,7 @@ def test_exactly_on_the_margin_nothing_is_decided_and_nothing_promised(direction
             claim(direction, margin), {"a": np.full(5, sign * one), "z": np.full(5, sign * other)}
         )
         assert (verdict.status, verdict.seeds_needed) == ("undecided", None)
-        assert verdict.sentence.endswith(
-            "No number of seeds up to 10,000 would settle it at the effect seen."
-        )
+        assert verdict.sentence.endswith("More than 10,000 seeds are needed at the observed effect.")
 
 
 def test_a_decided_claim_promises_no_seeds_and_a_json_has_plain_numbers() -> None:
@@ -625,14 +623,14 @@ def test_the_sentence_says_it_all_in_the_unit_of_the_claim() -> None:
     values = np.array([0.10, 0.12, 0.11, 0.09])
     assert (
         judged(values, "greater", 0.02).sentence
-        == "Supported: a − z = 10.5 points [8.4, 12.6] (95 % interval, n = 4 seeds, 4 of 4 agree in sign);"
-        " margin 2 points; this n can show what lies 2.7 points beyond it."
+        == "Supported: a − z = 10.5 points [8.4, 12.6] (95 % interval, n = 4 seeds, same sign in 4 of 4);"
+        " margin 2 points; smallest detectable effect: margin + 2.7 points (80 % power)."
     )
     assert (
         judged(values - 0.1, "greater", 0.01, looks=4).sentence
-        == "Undecided: a − z = 0.5 points [−3.0, 4.0] (98.75 % interval, n = 4 seeds, 2 of 4 agree in sign);"
-        " margin 1 point; this n can show what lies 4.5 points beyond it. About 78 seeds would settle it"
-        " at the effect seen."
+        == "Undecided: a − z = 0.5 points [−3.0, 4.0] (98.75 % interval, n = 4 seeds, same sign in 2 of 4);"
+        " margin 1 point; smallest detectable effect: margin + 4.5 points (80 % power). About 78 seeds are"
+        " needed at the observed effect."
     )
 
 
@@ -669,7 +667,7 @@ def test_the_sentence_names_every_contrast_and_the_correction() -> None:
     assert sentence.startswith(
         "Contradicted: a − z = 10.5 points [8.4, 12.6]; b − z = −10.5 points [−12.6, −8.4] (95 % intervals, "
     )
-    assert "verdict Holm-corrected" in sentence and "4 of 4, 4 of 4 agree" in sentence
+    assert "verdict Holm-corrected" in sentence and "same sign in 4 of 4, 4 of 4)" in sentence
 
 
 @pytest.mark.parametrize(
@@ -700,5 +698,5 @@ def test_small_measures_keep_the_digits_that_tell_the_bounds_apart() -> None:
     alike = decide(
         claim("greater", 0.01), {"a": np.array([0.82, 0.52, 0.93]), "z": np.array([0.80, 0.50, 0.91])}
     ).sentence
-    assert "= 2.0 points [2.0, 2.0]" in alike and alike.endswith("what lies 0 points beyond it.")
+    assert "= 2.0 points [2.0, 2.0]" in alike and alike.endswith("effect: margin + 0 points (80 % power).")
     assert "−0.0" not in judged([1e-5, -2e-5, 0.01, -0.01]).sentence.split("[")[0]

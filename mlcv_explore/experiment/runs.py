@@ -125,7 +125,7 @@ def of(
         versions(),
         device,
         fingerprint.fingerprint(slug),
-        {name: _metric(column, subject.resampled(config)) for name, column in columns.items()},
+        {name: _metric(column, subject.split_sizes(config)) for name, column in columns.items()},
         [verdict.as_json() for verdict in decided(subject, config, columns)],
     )
 
@@ -133,19 +133,24 @@ def of(
 def decided(
     subject: Idea, config: Config, columns: Mapping[str, "np.ndarray"], look: int = 1, looks: int = 1
 ) -> list[statistics.Verdict]:
-    """The verdicts of the claims whose arms all are arms of a run that has what they
-    take for granted, in their order.
-    """
-    verdicts = []
-    for claim in subject.claims:
-        if any(getattr(config, name) != value for name, value in claim.when):
-            continue
-        arms = {arm: columns.get(f"{arm}_{claim.measure}") for pair in claim.contrasts for arm in pair}
-        if all(values is not None for values in arms.values()):
-            verdicts.append(
-                statistics.decide(claim, arms, look=look, looks=looks, split=subject.resampled(config))
-            )
-    return verdicts
+    """The verdicts on the claims a run speaks of, in their order."""
+    options = {"look": look, "looks": looks, "split": subject.split_sizes(config), "labels": subject.labels()}
+    return [
+        statistics.decide(claim, {arm: columns[f"{arm}_{claim.measure}"] for arm in claim.arms}, **options)
+        for claim in subject.claims
+        if not unjudged(claim, config, columns)
+    ]
+
+
+def unjudged(claim: statistics.Claim, config: Config, columns: Mapping[str, "np.ndarray"]) -> str:
+    """Why a run says nothing about a claim, in a phrase; empty where it speaks of it."""
+    for name, value in claim.when:
+        if getattr(config, name) != value:
+            label = config.setting(name).label.lower()
+            return f"it is about {label} {value}, this run has {getattr(config, name)}"
+    if not all(f"{arm}_{claim.measure}" in columns for arm in claim.arms):
+        return "it compares arms that only the study has"
+    return ""
 
 
 @cache

@@ -435,17 +435,17 @@ DONE_BEFORE = (
 )
 
 idea = Idea(
-    CopernicanConfig,
-    Frame,
-    run,
-    metrics,
-    CLAIMS,
-    CopernicanConfig(curves=2, problems=1, rounds=20, lives=500),
-    picture,
-    (
+    config=CopernicanConfig,
+    frame=Frame,
+    run=run,
+    metrics=metrics,
+    claims=CLAIMS,
+    quick=CopernicanConfig(curves=2, problems=1, rounds=20, lives=500),
+    picture=picture,
+    studies=(
         _study("live", 20, CopernicanConfig(curves=8, problems=16)),
         _study("full", 30, CopernicanConfig(curves=30, problems=40, rounds=LONGEST)),
     ),
-    DONE_BEFORE,
-    resampled,
+    prior_work=DONE_BEFORE,
+    split_sizes=resampled,
 )

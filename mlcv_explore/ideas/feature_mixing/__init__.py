@@ -696,20 +696,20 @@ def _checkpoints() -> Mapping[str, Any]:
 
 
 idea = Idea(
-    FeatureMixingConfig,
-    Frame,
-    run,
-    metrics,
-    CLAIMS,
-    FeatureMixingConfig(
+    config=FeatureMixingConfig,
+    frame=Frame,
+    run=run,
+    metrics=metrics,
+    claims=CLAIMS,
+    quick=FeatureMixingConfig(
         experiment="all", steps=10, pretraining=20, width=16, scenes=40, tested_scenes=50, paste_steps=2, contrast_steps=10, labels=5, batch_size=25
     ),
-    picture,
-    (
+    picture=picture,
+    studies=(
         _study("live", 16, FeatureMixingConfig()),
         _study("full", 5, FeatureMixingConfig(dataset="cifar10", network="convolutional", width=32, labels=100, steps=4000, batch_size=128,
                                               pretraining=4000, contrast_steps=4000, pixel_shift=4, paste_steps=3000, scenes=1000)),
     ),
-    DONE_BEFORE,
+    prior_work=DONE_BEFORE,
     checkpoints=_checkpoints,
 )  # fmt: skip

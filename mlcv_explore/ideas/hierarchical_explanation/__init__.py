@@ -456,14 +456,14 @@ DONE_BEFORE = (
 )
 
 idea = Idea(
-    HierarchicalExplanationConfig,
-    Frame,
-    run,
-    metrics,
-    CLAIMS,
-    HierarchicalExplanationConfig(taught=80, judged=60, validated=20, tested=20, epochs=2),
-    picture,
-    (_live(10), _full(10)),
-    DONE_BEFORE,
+    config=HierarchicalExplanationConfig,
+    frame=Frame,
+    run=run,
+    metrics=metrics,
+    claims=CLAIMS,
+    quick=HierarchicalExplanationConfig(taught=80, judged=60, validated=20, tested=20, epochs=2),
+    picture=picture,
+    studies=(_live(10), _full(10)),
+    prior_work=DONE_BEFORE,
     checkpoints=shipped,
 )

@@ -559,18 +559,18 @@ DONE_BEFORE = (
 )
 
 idea = Idea(
-    HierarchicalRepresentationConfig,
-    Frame,
-    run,
-    metrics,
-    CLAIMS,
-    HierarchicalRepresentationConfig(epochs=1, train_size=200, labels=2, levels=1, width=8, batch_size=100),
-    picture,
-    (
+    config=HierarchicalRepresentationConfig,
+    frame=Frame,
+    run=run,
+    metrics=metrics,
+    claims=CLAIMS,
+    quick=HierarchicalRepresentationConfig(epochs=1, train_size=200, labels=2, levels=1, width=8, batch_size=100),
+    picture=picture,
+    studies=(
         _study("live", 20, HierarchicalRepresentationConfig(), VARIATIONS),
         _study("full", 5, PHOTOGRAPHS, ({"dataset": "cifar100"}, {"epochs": 200})),
     ),
-    DONE_BEFORE,
-    resampled,
-    shipped,
+    prior_work=DONE_BEFORE,
+    split_sizes=resampled,
+    checkpoints=shipped,
 )

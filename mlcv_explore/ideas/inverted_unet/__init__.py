@@ -477,14 +477,14 @@ DONE_BEFORE = (
 )
 
 idea = Idea(
-    InvertedUnetConfig,
-    Frame,
-    run,
-    metrics,
-    CLAIMS,
-    InvertedUnetConfig(arms="all", adversarial=True, scenes=20, tested=10, updates=4, width=4, batch=4),
-    picture,
-    (_live(6), _full(5)),
-    DONE_BEFORE,
+    config=InvertedUnetConfig,
+    frame=Frame,
+    run=run,
+    metrics=metrics,
+    claims=CLAIMS,
+    quick=InvertedUnetConfig(arms="all", adversarial=True, scenes=20, tested=10, updates=4, width=4, batch=4),
+    picture=picture,
+    studies=(_live(6), _full(5)),
+    prior_work=DONE_BEFORE,
     checkpoints=shipped,
 )

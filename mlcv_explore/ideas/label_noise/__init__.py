@@ -365,17 +365,17 @@ DONE_BEFORE = (
 )
 
 idea = Idea(
-    LabelNoiseConfig,
-    Frame,
-    run,
-    metrics,
-    CLAIMS,
-    LabelNoiseConfig(epochs=12, train_size=200, width=16),
-    picture,
-    (
+    config=LabelNoiseConfig,
+    frame=Frame,
+    run=run,
+    metrics=metrics,
+    claims=CLAIMS,
+    quick=LabelNoiseConfig(epochs=12, train_size=200, width=16),
+    picture=picture,
+    studies=(
         _study("live", 20, LabelNoiseConfig(), SIGMAS, CORRUPTIONS, OPTIMISERS),
         _study("full", 5, FULL, (0.2, 0.5, 1.0, 1.5), (0.2, 0.4), (("adam", 0.001), ("sgd", 0.01))),
     ),
-    DONE_BEFORE,
-    resampled,
+    prior_work=DONE_BEFORE,
+    split_sizes=resampled,
 )

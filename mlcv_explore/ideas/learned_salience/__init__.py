@@ -582,12 +582,12 @@ def _checkpoints() -> Mapping[str, Any]:
 
 
 idea = Idea(
-    LearnedSalienceConfig,
-    Frame,
-    run,
-    metrics,
-    CLAIMS,
-    LearnedSalienceConfig(
+    config=LearnedSalienceConfig,
+    frame=Frame,
+    run=run,
+    metrics=metrics,
+    claims=CLAIMS,
+    quick=LearnedSalienceConfig(
         experiment="all",
         arms="all",
         label="texture",
@@ -598,8 +598,8 @@ idea = Idea(
         pictures=TICKS,
         width=4,
     ),
-    picture,
-    (
+    picture=picture,
+    studies=(
         _study("live", 6, LearnedSalienceConfig()),
         _study(
             "full",
@@ -607,6 +607,6 @@ idea = Idea(
             LearnedSalienceConfig(pictures=200, dataset="oxford_pets", scenes=3000, updates=4000, width=16),
         ),
     ),
-    DONE_BEFORE,
+    prior_work=DONE_BEFORE,
     checkpoints=_checkpoints,
 )

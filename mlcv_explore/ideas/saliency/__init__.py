@@ -254,16 +254,16 @@ DONE_BEFORE = (
 )
 
 idea = Idea(
-    SaliencyConfig,
-    Frame,
-    run,
-    metrics,
-    CLAIMS,
-    SaliencyConfig(rho=0.75, scenes=64, epochs=1, width=4, generation=True, pictures=2),
-    picture,
-    (
+    config=SaliencyConfig,
+    frame=Frame,
+    run=run,
+    metrics=metrics,
+    claims=CLAIMS,
+    quick=SaliencyConfig(rho=0.75, scenes=64, epochs=1, width=4, generation=True, pictures=2),
+    picture=picture,
+    studies=(
         _study("live", 5, SaliencyConfig(pictures=100, generation=True, scenes=4000, epochs=8)),
         _study("full", 10, SaliencyConfig(pictures=150, generation=True, side=64, scenes=10_000, width=16)),
     ),
-    DONE_BEFORE,
+    prior_work=DONE_BEFORE,
 )
