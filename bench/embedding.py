@@ -25,8 +25,8 @@ import numpy as np
 
 from bench.serving import ROOT
 from mlcv_explore import data
-from mlcv_explore.metrics.embedding_map import OF_A_FIT, FittedMap, errors
-from mlcv_explore.metrics.linear_probe import leading
+from mlcv_explore.metrics.embedding_map import UMAP_NEIGHBOURS, FittedMap, errors
+from mlcv_explore.metrics.linear_probe import principal_components
 from mlcv_explore.seeds import stream_seed
 
 TRAIN, HELD_OUT = 1300, 400
@@ -44,11 +44,11 @@ OURS = """
 import time, json
 started = time.perf_counter()
 import numpy as np
-from mlcv_explore.embedding import FittedMap
+from mlcv_explore.metrics.embedding_map import FittedMap
 held = np.load("held.npy")
 fitted = FittedMap(np.load("features.npy"), np.load("coordinates.npy"))
 ready = time.perf_counter()
-fitted.place(held[:{count}])
+fitted.transform(held[:{count}])
 print(json.dumps([ready - started, time.perf_counter() - ready]))
 """
 PICKLED = """
@@ -84,10 +84,12 @@ def codes() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Features of the map (n, d) and of the pictures held out (m, d), float32."""
     parts = data.split(data.load("digits"), TRAIN, 0, HELD_OUT, 0)
     fitted, held = (part.as_float().flatten(1).numpy() for part in (parts.train, parts.test))
-    components = leading(fitted, COMPONENTS)
+    components = principal_components(fitted, COMPONENTS)
     return {
         "64 pixels": (fitted, held),
-        f"{COMPONENTS} components": tuple(components.of(each).astype(np.float32) for each in (fitted, held)),
+        f"{COMPONENTS} components": tuple(
+            components.transform(each).astype(np.float32) for each in (fitted, held)
+        ),
     }
 
 
@@ -140,13 +142,13 @@ def measure(features: np.ndarray, held: np.ndarray) -> dict[str, object]:
     import umap
 
     # as `embedding.fit` has them
-    settings = {"n_neighbors": OF_A_FIT, "random_state": stream_seed(0, "map") % 2**32, "n_jobs": 1}
+    settings = {"n_neighbors": UMAP_NEIGHBOURS, "random_state": stream_seed(0, "map") % 2**32, "n_jobs": 1}
     reducer = umap.UMAP(**settings).fit(features)
     fitted = FittedMap(features, np.asarray(reducer.embedding_, dtype=np.float32))
     reference = reducer.transform(held)
     alone = np.concatenate([reducer.transform(one[None]) for one in held[:50]])
     apart = {
-        "ours and transform": spread(errors(fitted.place(held), reference, fitted.width)),
+        "ours and transform": spread(errors(fitted.transform(held), reference, fitted.width)),
         "transform of a point alone and in company": spread(errors(alone, reference[:50], fitted.width)),
     }
     ways = {"ours": fitted.place, "UMAP": reducer.transform}

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from mlcv_explore import data
 from mlcv_explore.ideas.label_noise.training import soft_cross_entropy
-from mlcv_explore.models.stacked import StackedDense, descend
+from mlcv_explore.models.stacked import StackedDense, gradient_step
 from mlcv_explore.seeds import seeded, stream
 
 SEEDS, PICTURES, BATCH, CLASSES, EPOCHS, TURNS = range(10), 1000, 64, 10, 3, 7
@@ -39,7 +39,7 @@ def stacked(sizes: tuple[int, ...], pictures: torch.Tensor, labels: torch.Tensor
     def epoch(order: torch.Tensor) -> torch.Tensor:
         for chosen in order.split(BATCH, dim=1):
             loss = soft_cross_entropy(stack(pictures[chosen]), one_hot[chosen]).mean(1)
-            descend(optimiser, loss.sum())
+            gradient_step(optimiser, loss.sum())
         return loss.detach()
 
     return epoch
@@ -80,7 +80,7 @@ def mapped(sizes: tuple[int, ...], pictures: torch.Tensor, labels: torch.Tensor)
         for chosen in order.split(BATCH, dim=1):
             logits = forward((parameters, buffers), pictures[chosen])
             loss = functional.cross_entropy(logits.transpose(1, 2), labels[chosen], reduction="none").mean(1)
-            descend(optimiser, loss.sum())
+            gradient_step(optimiser, loss.sum())
         return loss.detach()
 
     return epoch

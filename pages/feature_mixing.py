@@ -313,7 +313,7 @@ def map_notice(shown: desk.Shelf, found: desk.Mixture, how: desk.How) -> str:
     way = "The line is its way as λ goes from 0 to 2. " if len(found.trail) else ""
     return (
         f"{way}Its fifth nearest training feature is **{found.distance:.2f} times** as far as a test"
-        f" picture's, farther than that of **{found.strangeness:.0%}** of the training features. New points"
+        f" picture's, farther than that of **{found.novelty_percentile:.0%}** of the training features. New points"
         f" are placed by five neighbours, in the median {median:.1%} of the map's width from UMAP's own, nine"
         f" in ten within {late:.1%}."
     )

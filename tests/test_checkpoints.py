@@ -1,4 +1,4 @@
-"""Classifiers and their checkpoints: the recipe by hand, training taken up again, cards
+"""Classifiers and their checkpoints: the hyperparameters by hand, training taken up again, cards
 that fit and cards that do not, weights from elsewhere.
 """
 
@@ -22,13 +22,13 @@ from mlcv_explore import data, saliency
 from mlcv_explore.command import main
 from mlcv_explore.config import SettingError
 from mlcv_explore.models import available_models, checkpoints, classifiers
-from mlcv_explore.models.checkpoints import CheckpointError, Plan
-from mlcv_explore.models.classifiers import Recipe
+from mlcv_explore.models.checkpoints import CheckpointError, ClassifierSpec
+from mlcv_explore.models.classifiers import Hyperparameters
 from mlcv_explore.saliency import methods
 from mlcv_explore.seeds import seeded, stream
 from mlcv_explore.torchvision_compat import models
 
-TINY = Recipe(width=4, epochs=3, small_epochs=1, batch_size=16)
+TINY = Hyperparameters(width=4, epochs=3, small_epochs=1, batch_size=16)
 MEAN, STD = (0.5, 0.4, 0.3), (0.25, 0.2, 0.1)
 SHIPPED = checkpoints.names()
 
@@ -38,12 +38,12 @@ def one_sentence(error: Exception) -> bool:
     return text.endswith(".") and "\n" not in text
 
 
-# --- the recipe
+# --- the hyperparameters
 
 
 def test_the_rate_rises_to_its_peak_and_falls_to_nothing() -> None:
-    recipe = Recipe(peak_rate=0.4, warm_share=0.25)
-    rates = [classifiers.rate(recipe, step, 100) for step in range(100)]
+    hyperparameters = Hyperparameters(peak_rate=0.4, warm_share=0.25)
+    rates = [classifiers.rate(hyperparameters, step, 100) for step in range(100)]
     assert (
         rates[:2] == pytest.approx([0.4 / 25, 0.8 / 25])
         and max(rates) == pytest.approx(0.4)
@@ -54,18 +54,22 @@ def test_the_rate_rises_to_its_peak_and_falls_to_nothing() -> None:
 
 def test_a_picture_is_moved_whole_and_mirrored_or_not() -> None:
     padded = torch.arange(6.0).expand(64, 3, 6, 6)  # columns 0 … 5
-    moved = classifiers.augmented(padded, Recipe(shift=1), 4, torch.Generator().manual_seed(0))
+    moved = classifiers.augmented(padded, Hyperparameters(shift=1), 4, torch.Generator().manual_seed(0))
     rows = {tuple(picture[0, 0].tolist()) for picture in moved}
     upright = {(0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5)}
     assert rows == upright | {row[::-1] for row in upright}
     assert (
         torch.equal(
-            classifiers.augmented(padded, Recipe(shift=1, flip=False), 4, torch.Generator())[:, :, 0],
+            classifiers.augmented(padded, Hyperparameters(shift=1, flip=False), 4, torch.Generator())[
+                :, :, 0
+            ],
             moved[:, :, 0],
         )
         is False
     )
-    still = classifiers.augmented(padded[:, :, :4, :4], Recipe(shift=0, flip=False), 4, torch.Generator())
+    still = classifiers.augmented(
+        padded[:, :, :4, :4], Hyperparameters(shift=0, flip=False), 4, torch.Generator()
+    )
     assert torch.equal(still, padded[:, :, :4, :4])
 
 
@@ -108,11 +112,11 @@ def test_whitening_filters_make_patches_uncorrelated_and_of_one_variance() -> No
 
 def test_the_first_epochs_see_small_pictures() -> None:
     sides: list[int] = []
-    recipe = TINY.replace(epochs=4, small_epochs=2, batch_size=40)
-    state = classifiers.course(recipe, 2, MEAN, STD, 0)
+    hyperparameters = TINY.replace(epochs=4, small_epochs=2, batch_size=40)
+    state = classifiers.trainer(hyperparameters, 2, MEAN, STD, 0)
     state.network.register_forward_pre_hook(lambda _, given: sides.append(given[0].shape[-1]))
     for _ in classifiers.epochs(
-        recipe, state, np.zeros((40, 3, 32, 32), np.uint8), np.zeros(40, np.int64), 0
+        hyperparameters, state, np.zeros((40, 3, 32, 32), np.uint8), np.zeros(40, np.int64), 0
     ):
         pass
     assert sides == [24, 24, 32, 32]
@@ -120,22 +124,22 @@ def test_the_first_epochs_see_small_pictures() -> None:
 
 @pytest.mark.parametrize("architecture", classifiers.ARCHITECTURES)
 def test_a_course_taken_up_again_ends_as_one_that_never_stopped(architecture: str) -> None:
-    recipe = TINY.replace(architecture=architecture, bias_rate=4)
+    hyperparameters = TINY.replace(architecture=architecture, bias_rate=4)
     chance = np.random.default_rng(0)
     pictures, labels = chance.integers(0, 256, (40, 3, 16, 16), np.uint8), chance.integers(0, 2, 40)
 
     def after(*stops: int) -> dict[str, torch.Tensor]:
-        state = classifiers.course(recipe, 2, MEAN, STD, 5, pictures)
-        for done, _, _ in classifiers.epochs(recipe, state, pictures, labels, 5):
+        state = classifiers.trainer(hyperparameters, 2, MEAN, STD, 5, pictures)
+        for done, _, _ in classifiers.epochs(hyperparameters, state, pictures, labels, 5):
             if done in stops:
                 return after_again(state.tensors())
         return state.tensors()
 
     def after_again(kept: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        state = classifiers.course(recipe, 2, MEAN, STD, 5, pictures)
+        state = classifiers.trainer(hyperparameters, 2, MEAN, STD, 5, pictures)
         state.restore(kept)
-        seen = [done for done, _, _ in classifiers.epochs(recipe, state, pictures, labels, 5)]
-        assert seen == list(range(int(kept["epoch"]) + 1, recipe.epochs + 1))
+        seen = [done for done, _, _ in classifiers.epochs(hyperparameters, state, pictures, labels, 5)]
+        assert seen == list(range(int(kept["epoch"]) + 1, hyperparameters.epochs + 1))
         return state.tensors()
 
     through = after()
@@ -165,7 +169,11 @@ def colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 Image.fromarray(pixels).save(folder / f"{index}.png")
     monkeypatch.setenv("MLCV_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("MLCV_HOME", str(tmp_path / "home"))
-    monkeypatch.setitem(checkpoints.PLANS, "colours", Plan(lambda _: data.load("colours"), TINY, MEAN, STD))
+    monkeypatch.setitem(
+        checkpoints.CLASSIFIER_SPECS,
+        "colours",
+        ClassifierSpec(lambda _: data.load("colours"), TINY, MEAN, STD),
+    )
     return tmp_path / "out"
 
 
@@ -202,16 +210,18 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(colours: Path) 
 
 
 def test_weights_know_nothing_of_the_test_part(colours: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole, recipe = data.load("colours"), TINY.replace(architecture="whitened_classifier")
+    whole, hyperparameters = data.load("colours"), TINY.replace(architecture="whitened_classifier")
     other = replace(
         whole, test=replace(whole.test, images=255 - whole.test.images, labels=1 - whole.test.labels)
     )
     digests = set()
     for number, dataset in enumerate((whole, other)):
         monkeypatch.setitem(
-            checkpoints.PLANS, "colours", Plan(lambda _, given=dataset: given, TINY, MEAN, STD)
+            checkpoints.CLASSIFIER_SPECS,
+            "colours",
+            ClassifierSpec(lambda _, given=dataset: given, TINY, MEAN, STD),
         )
-        digests.add(checkpoints.train("colours", 0, recipe, colours / str(number))["sha256"])
+        digests.add(checkpoints.train("colours", 0, hyperparameters, colours / str(number))["sha256"])
     assert len(digests) == 1
 
 
@@ -273,7 +283,7 @@ def test_weights_that_are_others_or_none_are_refused(colours: Path) -> None:
 
 
 def test_scenes_are_taught_and_tested_apart_and_their_tags_tell_as_much_as_the_name_says() -> None:
-    plain, tagged = (checkpoints.plan(name).pictures(3) for name in ("scenes", "scenes-tagged"))
+    plain, tagged = (checkpoints.spec(name).pictures(3) for name in ("scenes", "scenes-tagged"))
     assert (
         plain.train.classes == tagged.train.classes and len(plain.train) == 6000 and len(plain.test) == 2000
     )
@@ -320,7 +330,7 @@ def test_networks_side_by_side_are_the_mean_of_them_layer_by_layer(architecture:
             classifiers.whiten(network, np.random.default_rng(0).integers(0, 256, (20, 3, 16, 16), np.uint8))
         network(torch.rand(32, 3, 16, 16, generator=chance))  # running statistics of its own
         network.eval().requires_grad_(False)
-    whole, picture = checkpoints.averaged(networks), torch.rand(3, 16, 16, generator=chance)
+    whole, picture = checkpoints.average(networks), torch.rand(3, 16, 16, generator=chance)
     assert torch.allclose(
         whole(picture[None]), sum(network(picture[None]) for network in networks) / 3, atol=1e-5
     )
@@ -371,7 +381,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_an_own_model_is_offered_and_normalises_as_its_card_says(own: Path) -> None:
-    assert "mine" in [offer.name for offer in available_models.offers() if offer.origin == "own"]
+    assert "mine" in [offer.name for offer in available_models.listing() if offer.origin == "own"]
     model = available_models.load("mine")
     alone = models.get_model("resnet18", weights=None, num_classes=3).eval()
     alone.load_state_dict(load_file(own / "weights.safetensors"))

@@ -943,7 +943,7 @@ def test_a_connection_that_breaks_off(mirror: Path, tmp_path: Path) -> None:
     from mlcv_explore.torchvision_compat import datasets
 
     address, had = datasets.MNIST.mirrors[0], []
-    wanted = downloads.Wanted((f"{address}file.short",), "got/file", md5(bytes(1000)).hexdigest())
+    wanted = downloads.RemoteFile((f"{address}file.short",), "got/file", md5(bytes(1000)).hexdigest())
     assert (
         downloads.fetch(wanted, tmp_path, had.append) == "broken off 500 bytes before the end"
         and not (tmp_path / "got/file").exists()
@@ -1001,9 +1001,9 @@ def test_a_download_does_not_hide_behind_a_broken_set_of_ones_own(root: Path) ->
 
 def test_the_addresses_are_torchvisions_own() -> None:
     files = {
-        name: [wanted.path for wanted in downloads.published(name)]
+        name: [wanted.path for wanted in downloads.remote_files(name)]
         for name, entry in data.CATALOGUE.items()
-        if entry.had == "torchvision"
+        if entry.origin == "torchvision"
     }
     assert files["fashion_mnist"] == [
         f"FashionMNIST/raw/{file}.gz" for file in published_formats.FILES["fashion_mnist"]

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from mlcv_explore.models.resnet import small_resnet
-from mlcv_explore.models.stacked import OneByOne, StackedDense, descend, evaluate
+from mlcv_explore.models.stacked import SeparateModels, StackedDense, evaluate, gradient_step
 from mlcv_explore.seeds import seeded, stream
 
 SIZES = (6, 12, 8, 4)
@@ -43,7 +43,7 @@ def test_a_stack_starts_as_its_networks_alone():
 def test_the_global_generator_is_left_alone():
     before = torch.random.get_rng_state()
     StackedDense(SIZES, SEEDS)
-    OneByOne(lambda: nn.Linear(6, 4), SEEDS)
+    SeparateModels(lambda: nn.Linear(6, 4), SEEDS)
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
@@ -53,9 +53,9 @@ def test_a_stack_steps_as_its_networks_alone():
     optimisers = [torch.optim.Adam(single.parameters(), lr=0.01, fused=True) for single in singles]
     for inputs, labels in batches(20):
         losses = nn.functional.cross_entropy(stack(inputs).flatten(0, 1), labels.flatten(), reduction="none")
-        descend(together, losses.view(len(SEEDS), -1).mean(1).sum())
+        gradient_step(together, losses.view(len(SEEDS), -1).mean(1).sum())
         for index, (single, optimiser) in enumerate(zip(singles, optimisers, strict=True)):
-            descend(optimiser, nn.functional.cross_entropy(single(inputs[index]), labels[index]))
+            gradient_step(optimiser, nn.functional.cross_entropy(single(inputs[index]), labels[index]))
     (inputs, _), *_ = batches(1)
     for index, single in enumerate(singles):
         assert torch.allclose(stack(inputs)[index], single(inputs[index]), atol=1e-3)
@@ -68,7 +68,7 @@ def test_a_seed_of_a_stack_does_not_feel_the_others():
     nn.functional.cross_entropy(stack(inputs)[1], labels[1]).backward()
     for parameter in stack.parameters():
         assert parameter.grad[1].abs().sum() > 0 and parameter.grad[[0, 2]].abs().sum() == 0
-    descend(
+    gradient_step(
         torch.optim.SGD(stack.parameters(), lr=1.0), nn.functional.cross_entropy(stack(inputs)[1], labels[1])
     )
     after = stack(inputs).detach()
@@ -79,9 +79,9 @@ def test_a_gradient_that_is_given_is_the_one_that_is_found():
     (inputs, _), *_ = batches(1)
     found, given = StackedDense(SIZES, SEEDS), StackedDense(SIZES, SEEDS)
     output = found(inputs)
-    descend(torch.optim.SGD(found.parameters(), lr=0.1), output.square().sum())
+    gradient_step(torch.optim.SGD(found.parameters(), lr=0.1), output.square().sum())
     output = given(inputs)
-    descend(torch.optim.SGD(given.parameters(), lr=0.1), output, 2 * output.detach())
+    gradient_step(torch.optim.SGD(given.parameters(), lr=0.1), output, 2 * output.detach())
     for one, other in zip(found.parameters(), given.parameters(), strict=True):
         assert torch.allclose(one, other, atol=1e-6)
 
@@ -100,7 +100,7 @@ def test_evaluation_is_the_forward_pass_in_parts(shared):
 
 
 def test_one_by_one_keeps_batch_statistics_of_training_out_of_evaluation():
-    stack = OneByOne(lambda: nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4)), SEEDS)
+    stack = SeparateModels(lambda: nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4)), SEEDS)
     (inputs, _), *_ = batches(1)
     assert stack(inputs).shape == (3, 16, 4)
     before = [buffer.clone() for buffer in stack.buffers()]
@@ -114,7 +114,7 @@ def test_a_picture_is_evaluated_by_itself():
     matter.
     """
     stack, pictures = (
-        OneByOne(lambda: small_resnet(3, 4, 10), (0,)),
+        SeparateModels(lambda: small_resnet(3, 4, 10), (0,)),
         torch.randn(12, 3, 8, 8, generator=stream(2, "a test")),
     )
     stack(pictures[None])  # running statistics away from their start

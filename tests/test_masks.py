@@ -24,12 +24,12 @@ def test_boxes_overlap_by_the_share_of_what_either_covers() -> None:
 
 
 def test_the_box_lies_round_the_largest_piece_of_what_exceeds_half_of_the_most() -> None:
-    salience = np.zeros((6, 8))
-    salience[1:3, 1:3] = 1.0  # four pixels
-    salience[4, 2:8] = 0.6  # six, and a corner apart from them
-    salience[0, 5:8] = 0.4  # below half
-    assert overlap.largest_box(salience).tolist() == [4, 2, 5, 8]
-    assert overlap.largest_box(salience, 0.7).tolist() == [1, 1, 3, 3]
-    assert overlap.largest_box(10 * salience).tolist() == [4, 2, 5, 8]
+    saliency = np.zeros((6, 8))
+    saliency[1:3, 1:3] = 1.0  # four pixels
+    saliency[4, 2:8] = 0.6  # six, and a corner apart from them
+    saliency[0, 5:8] = 0.4  # below half
+    assert overlap.largest_box(saliency).tolist() == [4, 2, 5, 8]
+    assert overlap.largest_box(saliency, 0.7).tolist() == [1, 1, 3, 3]
+    assert overlap.largest_box(10 * saliency).tolist() == [4, 2, 5, 8]
     assert overlap.largest_box(np.zeros((3, 5))).tolist() == [0, 0, 3, 5]
     assert overlap.largest_box(np.ones((3, 5))).tolist() == [0, 0, 3, 5]

@@ -7,7 +7,13 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 
-from mlcv_explore.metrics.linear_probe import COMPONENTS, MOST_ROUNDS, STRENGTHS, leading, probe
+from mlcv_explore.metrics.linear_probe import (
+    COMPONENTS,
+    MAX_ITERATIONS,
+    STRENGTHS,
+    principal_components,
+    probe,
+)
 from mlcv_explore.seeds import numpy_stream
 
 
@@ -19,7 +25,7 @@ def some_codes(count: int = 80, wide: int = 20) -> np.ndarray:
 def test_components_are_the_principal_ones_with_total_variance_one(count: int, wide: int):
     codes = some_codes(count, wide)
     kept = min(COMPONENTS, count, wide)
-    found = leading(codes).of(codes)
+    found = principal_components(codes).transform(codes)
     reference = PCA(kept).fit(codes)
     expected = reference.transform(codes)
     assert found.shape == (count, kept)
@@ -32,15 +38,15 @@ def test_components_are_the_principal_ones_with_total_variance_one(count: int, w
 
 def test_other_codes_are_projected_by_the_mean_and_basis_of_the_first():
     codes, others = some_codes(), 5 + some_codes()[:7] ** 2
-    components = leading(codes, 3)
+    components = principal_components(codes, 3)
     reference = PCA(3).fit(codes)
     expected = reference.transform(others) / np.sqrt(reference.transform(codes).var(0).sum())
-    np.testing.assert_allclose(np.abs(components.of(others)), np.abs(expected), atol=1e-9)
+    np.testing.assert_allclose(np.abs(components.transform(others)), np.abs(expected), atol=1e-9)
 
 
 def test_signs_are_settled_by_the_largest_entry():
     codes = some_codes()
-    mirrored, plain = leading(-codes).basis, leading(codes).basis
+    mirrored, plain = principal_components(-codes).basis, principal_components(codes).basis
     np.testing.assert_allclose(mirrored, plain, atol=1e-9)
     assert (np.take_along_axis(plain, np.abs(plain).argmax(0)[None], axis=0) > 0).all()
 
@@ -49,14 +55,20 @@ def test_signs_are_settled_by_the_largest_entry():
 def test_codes_far_from_zero_in_low_precision_lose_nothing_to_their_mean(kind: type):
     codes = (512 + np.round(16 * some_codes(3000, 6)) / 2).astype(kind)  # exact in half precision
     np.testing.assert_allclose(
-        leading(codes, 2).basis, leading(codes.astype(float), 2).basis, rtol=1e-6, atol=1e-9
+        principal_components(codes, 2).basis,
+        principal_components(codes.astype(float), 2).basis,
+        rtol=1e-6,
+        atol=1e-9,
     )
-    np.testing.assert_allclose(leading(codes, 2).mean, codes.astype(float).mean(0))
+    np.testing.assert_allclose(principal_components(codes, 2).mean, codes.astype(float).mean(0))
 
 
 def test_codes_that_are_all_the_same_have_components_of_zero():
     codes = np.ones((5, 3))
-    assert np.isfinite(leading(codes).of(codes)).all() and not leading(codes).of(codes).any()
+    assert (
+        np.isfinite(principal_components(codes).transform(codes)).all()
+        and not principal_components(codes).transform(codes).any()
+    )
 
 
 # --- the probe
@@ -86,14 +98,18 @@ def test_a_strong_penalty_is_taken_where_it_validates_best_and_where_all_are_equ
 ):
     codes, labels = two_signs()
     tested = numpy_stream(1, "tested").normal(size=(9, 2)) * [0.05, 1]
-    expected = LogisticRegression(C=chosen, max_iter=MOST_ROUNDS).fit(codes, labels).predict_log_proba(tested)
+    expected = (
+        LogisticRegression(C=chosen, max_iter=MAX_ITERATIONS).fit(codes, labels).predict_log_proba(tested)
+    )
     np.testing.assert_allclose(probe(codes, labels, *asked(small, large), tested), expected)
 
 
 def test_a_weak_penalty_is_taken_where_only_it_validates_well():
     codes, labels = two_signs()
     tested = numpy_stream(1, "tested").normal(size=(9, 2)) * [0.05, 1]
-    fits = [LogisticRegression(C=strength, max_iter=MOST_ROUNDS).fit(codes, labels) for strength in STRENGTHS]
+    fits = [
+        LogisticRegression(C=strength, max_iter=MAX_ITERATIONS).fit(codes, labels) for strength in STRENGTHS
+    ]
     validated, validation_labels = asked(1, -1)  # the large feature misleads
     right = [fit.score(validated, validation_labels) for fit in fits]
     assert right[0] == 0 and right[-1] == 1  # so that there is something to choose

@@ -37,7 +37,7 @@ from mlcv_explore.saliency.measures import (
     max_sensitivity,
     mean_map,
     pointing,
-    salience_ranks,
+    saliency_ranks,
     similarity,
     stable,
     uniform_noise,
@@ -165,7 +165,7 @@ def test_the_picture_of_the_slider_is_the_one_that_the_curve_evaluates(fill: str
     maps = np.maximum(draws(2, 2, 16, 16, purpose="maps").numpy() - 0.7, 0)  # most pixels tie at zero
     curve = (insertion if insert else deletion)(network, pictures, targets, maps, fill, 6, seed=3)
     for place, share in enumerate(curve.shares):
-        shown = [at_share(pictures[0], salience, share, fill, seed=3, insert=insert) for salience in maps[0]]
+        shown = [at_share(pictures[0], saliency, share, fill, seed=3, insert=insert) for saliency in maps[0]]
         with torch.no_grad():
             assert np.allclose(
                 curve.probabilities[0, :, place], network(torch.stack(shown)).softmax(1)[:, 2], atol=1e-6
@@ -189,17 +189,17 @@ def test_many_pictures_at_once_are_the_same_pictures_one_by_one():
 def test_ties_are_broken_at_random_but_by_the_seed_alone_and_alike_for_all_maps():
     maps = np.zeros((2, 3, 8, 8))
     maps[:, :, 0, 0] = 1
-    ranks = salience_ranks(maps, seed=4)
+    ranks = saliency_ranks(maps, seed=4)
     assert (ranks[..., 0, 0] == 0).all()
-    assert np.array_equal(ranks, salience_ranks(maps, seed=4)) and not np.array_equal(
-        ranks, salience_ranks(maps, seed=5)
+    assert np.array_equal(ranks, saliency_ranks(maps, seed=4)) and not np.array_equal(
+        ranks, saliency_ranks(maps, seed=5)
     )
     assert np.array_equal(ranks[:, 0], ranks[:, 2]) and not np.array_equal(ranks[0], ranks[1])
     assert (np.sort(ranks.reshape(6, 64)) == np.arange(64)).all()
-    assert np.array_equal(ranks[:1], salience_ranks(maps[:1], seed=4)), (
+    assert np.array_equal(ranks[:1], saliency_ranks(maps[:1], seed=4)), (
         "the first picture does not feel the others"
     )
-    second = [int(salience_ranks(maps[:1, :1], seed=seed).reshape(64).argsort()[1]) for seed in range(400)]
+    second = [int(saliency_ranks(maps[:1, :1], seed=seed).reshape(64).argsort()[1]) for seed in range(400)]
     middle = np.mean(second)
     assert abs(middle - 32) < 4 * 63 / math.sqrt(12 * 400), (
         "each of the 63 that tie is as likely to come next"
@@ -208,8 +208,8 @@ def test_ties_are_broken_at_random_but_by_the_seed_alone_and_alike_for_all_maps(
 
 def test_signed_salience_puts_evidence_against_last():
     maps = np.array([[[[0.5, -2.0], [1.0, 0.0]]]])
-    assert salience_ranks(maps, signed=True).tolist() == [[[[1, 3], [0, 2]]]]
-    assert salience_ranks(maps).tolist() == [[[[2, 0], [1, 3]]]]
+    assert saliency_ranks(maps, signed=True).tolist() == [[[[1, 3], [0, 2]]]]
+    assert saliency_ranks(maps).tolist() == [[[[2, 0], [1, 3]]]]
 
 
 def test_fills():
@@ -284,12 +284,12 @@ def test_an_even_or_empty_map_gets_the_area_of_the_mask():
 
 
 def test_mass_and_pointing_by_hand_with_and_without_signs():
-    salience = np.array([[-4.0, 3.0], [1.0, 0.0]])
+    saliency = np.array([[-4.0, 3.0], [1.0, 0.0]])
     mask = np.array([[1, 0], [1, 0]])
-    assert mass_in_mask(salience, mask) == pytest.approx(5 / 8) and mass_in_mask(
-        salience, mask, signed=True
+    assert mass_in_mask(saliency, mask) == pytest.approx(5 / 8) and mass_in_mask(
+        saliency, mask, signed=True
     ) == pytest.approx(1 / 4)
-    assert pointing(salience, mask) == 1 and pointing(salience, mask, signed=True) == 0
+    assert pointing(saliency, mask) == 1 and pointing(saliency, mask, signed=True) == 0
     assert pointing(np.array([[2.0, 2.0], [2.0, 0.0]]), mask) == pytest.approx(2 / 3)
 
 

@@ -319,8 +319,8 @@ def test_networks_with_functional_and_in_place_relus_are_explained_and_left_as_t
     assert not any(module._forward_hooks or module._backward_hooks for module in resnet.modules())
     smooth = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 4), nn.GELU()).eval()
     assert (
-        set(saliency.unsuited(smooth, picture)) == {"gradcam", "guided_backprop"}
-        and saliency.unsuited(resnet, picture) == {}
+        set(saliency.unsupported_methods(smooth, picture)) == {"gradcam", "guided_backprop"}
+        and saliency.unsupported_methods(resnet, picture) == {}
     )
     with pytest.raises(SaliencyError, match="has none"):
         saliency.attribute_all(smooth, picture, 1, ["guided_backprop"], SETTINGS, 0)
@@ -389,7 +389,7 @@ def test_the_same_seed_gives_the_same_maps_and_another_moves_only_what_is_drawn(
     assert first.keys() == saliency.METHODS.keys()
     for name, method in saliency.METHODS.items():
         assert np.array_equal(first[name], again[name]), name
-        assert np.array_equal(first[name], other[name]) != method.drawn, name
+        assert np.array_equal(first[name], other[name]) != method.stochastic, name
         assert (
             first[name].dtype == np.float32
             and first[name].shape == (20, 16)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from mlcv_explore.models import checkpoints, classifiers
-from mlcv_explore.models.unet import SKIPS, Decoder, Encoder, UNet, trunk, trunk_channels
+from mlcv_explore.models.unet import SKIPS, Decoder, Encoder, UNet, backbone_channels, backbone_features
 from mlcv_explore.seeds import seeded, stream
 
 PICTURES = torch.rand(3, 3, 24, 24, generator=stream(0, "pictures"))
@@ -71,9 +71,9 @@ def test_unknown_skips_are_refused() -> None:
 def test_a_classifier_read_as_an_encoder_gives_its_own_answer(name: str) -> None:
     network = checkpoints.load(name).network
     pictures = torch.rand(2, 3, 32, 32, generator=stream(0, "pictures"))
-    features, logits = trunk(network, pictures)
+    features, logits = backbone_features(network, pictures)
     assert torch.equal(logits, network(pictures))
-    assert tuple(feature.shape[1] for feature in features) == trunk_channels(network, 32)
+    assert tuple(feature.shape[1] for feature in features) == backbone_channels(network, 32)
     sides = [feature.shape[-1] for feature in features]
     assert sides == sorted(set(sides), reverse=True) and sides[-1] > 1
     pooled = features[-1].mean((2, 3))
@@ -82,7 +82,7 @@ def test_a_classifier_read_as_an_encoder_gives_its_own_answer(name: str) -> None
 
 def test_only_layers_in_a_row_can_be_read_so() -> None:
     with pytest.raises(ValueError, match="layers in a row"):
-        trunk(nn.Sequential(nn.Conv2d(3, 4, 3)), PICTURES)
+        backbone_features(nn.Sequential(nn.Conv2d(3, 4, 3)), PICTURES)
     small = classifiers.residual_classifier(4, 4, (0.5,) * 3, (0.2,) * 3).eval()
     with pytest.raises(ValueError, match="layers in a row"):
-        trunk(nn.ModuleList([small]), PICTURES)
+        backbone_features(nn.ModuleList([small]), PICTURES)

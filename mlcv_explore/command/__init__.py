@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from mlcv_explore.command.arguments import Usage, read
+from mlcv_explore.command.arguments import UsageError, read
 from mlcv_explore.config import SettingError
 
 # the last two as shells say it: 128 + SIGINT, 128 + SIGPIPE
@@ -22,18 +22,18 @@ def main(words: Sequence[str] | None = None) -> int:
         options.does(options)
         sys.stdout.flush()
         return DONE
-    except (Usage, SettingError) as error:
-        return _complain(error, BAD_USAGE)
+    except (UsageError, SettingError) as error:
+        return _report_error(error, BAD_USAGE)
     except BrokenPipeError:
         # or the interpreter complains when it flushes at the end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNREAD
     except (ValueError, ArithmeticError, MemoryError, OSError) as error:
-        return _complain(error, FAILED)
+        return _report_error(error, FAILED)
     except KeyboardInterrupt:
         return INTERRUPTED
 
 
-def _complain(error: BaseException, status: int) -> int:
+def _report_error(error: BaseException, status: int) -> int:
     print(" ".join(str(error).split()) or type(error).__name__, file=sys.stderr)
     return status

@@ -18,7 +18,7 @@ from mlcv_explore.config import Config, SettingError, setting
 SETTING = "setting of the idea: "  # keeps a setting's value apart from the command's own options
 
 
-class Usage(ValueError):
+class UsageError(ValueError):
     """A command that cannot be understood. The text is one sentence."""
 
 
@@ -36,14 +36,14 @@ class Parser(argparse.ArgumentParser):
     """argparse, but a mistake is one sentence."""
 
     def error(self, message: str) -> NoReturn:
-        raise Usage(f"{self.prog}: {message}.")
+        raise UsageError(f"{self.prog}: {message}.")
 
 
 def read(words: Sequence[str]) -> argparse.Namespace:
     """The options of one command, checked; `options.does(options)` does it.
 
     `options.slugs` are the ideas it is about and `options.changes` their settings that
-    were given. Raises Usage.
+    were given. Raises UsageError.
     """
     words = list(words)
     parser, commands = _parser()
@@ -54,9 +54,9 @@ def read(words: Sequence[str]) -> argparse.Namespace:
         _add_settings(commands[words[0]], _own_settings(words), f"settings of {words[0]}")
     options, rest = parser.parse_known_args(_joined(words))
     if rest and takes_settings and not idea_first:
-        raise Usage(f"{words[0]} has the idea before its settings: {words[0]} SLUG --setting VALUE.")
+        raise UsageError(f"{words[0]} has the idea before its settings: {words[0]} SLUG --setting VALUE.")
     if rest:
-        raise Usage(_not_understood(rest, options))
+        raise UsageError(_not_understood(rest, options))
     _check(options, words)
     return options
 
@@ -241,7 +241,7 @@ def _joined(words: Sequence[str]) -> list[str]:
 def _check(options: argparse.Namespace, words: Sequence[str]) -> None:
     """Text becomes values, in place."""
     configs = [_config_class(slug) for slug in options.slugs]
-    with _complaints_about(Counts, options.name):
+    with _errors_name(Counts, options.name):
         for name in Counts.model_fields:
             if getattr(options, name, None) is not None:
                 setattr(options, name, Counts.checked(name, getattr(options, name)))
@@ -253,7 +253,7 @@ def _check(options: argparse.Namespace, words: Sequence[str]) -> None:
     options.changes = {}
     if given:
         config, name = (configs[0], options.slugs[0]) if configs else (_own_settings(words), options.name)
-        with _complaints_about(config, name):
+        with _errors_name(config, name):
             built = config(**given)
         options.changes = {name: getattr(built, name) for name in given}
     if getattr(options, "out", None) is not None:
@@ -261,12 +261,12 @@ def _check(options: argparse.Namespace, words: Sequence[str]) -> None:
 
 
 @contextmanager
-def _complaints_about(config: type[Config], name: str) -> Iterator[None]:
+def _errors_name(config: type[Config], name: str) -> Iterator[None]:
     """A complaint speaks of the idea or the command, not of the class behind it."""
     try:
         yield
     except SettingError as error:
-        raise Usage(str(error).replace(config.__name__, name)) from None
+        raise UsageError(str(error).replace(config.__name__, name)) from None
 
 
 def _own_settings(words: Sequence[str]) -> type[Config]:
@@ -278,9 +278,11 @@ def _own_settings(words: Sequence[str]) -> type[Config]:
 
         with suppress(SettingError):  # an unknown one is named when it is asked for
             return type(
-                checkpoints.plan(next((word for word in words[1:] if not word.startswith("-")), "")).recipe
+                checkpoints.spec(
+                    next((word for word in words[1:] if not word.startswith("-")), "")
+                ).hyperparameters
             )
-        return checkpoints.Recipe
+        return checkpoints.Hyperparameters
     from mlcv_explore.saliency import SaliencySettings
 
     return SaliencySettings
@@ -289,7 +291,7 @@ def _own_settings(words: Sequence[str]) -> type[Config]:
 def _config_class(slug: str) -> type[Config]:
     known = [card.slug for card in idea.cards()]
     if slug not in known:
-        raise Usage(f"There is no idea {slug!r}{_nearest(slug, known, 'the ideas', known)}")
+        raise UsageError(f"There is no idea {slug!r}{_nearest(slug, known, 'the ideas', known)}")
     return idea.load(slug).config
 
 
@@ -304,7 +306,7 @@ def _check_writable(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise Usage(
+        raise UsageError(
             f"--out must be a folder that can be written, got {str(folder)!r}: {error.strerror}."
         ) from None
 

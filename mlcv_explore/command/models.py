@@ -54,7 +54,7 @@ def train(options: argparse.Namespace) -> None:
     from mlcv_explore.models import checkpoints
 
     seed = options.seed or 0
-    recipe = checkpoints.plan(options.checkpoint).recipe.replace(**options.changes)
+    hyperparameters = checkpoints.spec(options.checkpoint).hyperparameters.replace(**options.changes)
     with bar(options, f"{options.checkpoint}/{seed}", "epoch") as progress:
 
         def report(done: int, epochs: int, loss: float, accuracy: float) -> None:
@@ -63,7 +63,7 @@ def train(options: argparse.Namespace) -> None:
             progress.update(done - progress.n)
 
         try:
-            card = checkpoints.train(options.checkpoint, seed, recipe, options.out, report)
+            card = checkpoints.train(options.checkpoint, seed, hyperparameters, options.out, report)
         except (DataError, checkpoints.CheckpointError) as error:
             raise SettingError(str(error)) from None
     if options.json:
@@ -103,7 +103,7 @@ def predict(options: argparse.Namespace) -> None:
                     row["error"] = str(error)
                 rows.append(row)
             if pixels:
-                shares = classifiers.shares_of(model.network, pixels)
+                shares = classifiers.predict_probabilities(model.network, pixels)
                 for row, share in zip((row for row in rows if "error" not in row), shares, strict=True):
                     row["top"] = _top(share, model.classes)
             told += rows

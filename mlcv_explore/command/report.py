@@ -16,7 +16,7 @@ from mlcv_explore.config import SettingError
 from mlcv_explore.experiment import runs
 
 LIBRARIES = ("torch", "torchvision", "streamlit", "distributed", "altair", "scikit-learn", "scipy", "numpy")
-PATIENCE = 3  # seconds a scheduler is given to answer
+TIMEOUT_SECONDS = 3  # seconds a scheduler is given to answer
 
 
 def ideas(options: argparse.Namespace) -> None:
@@ -95,7 +95,7 @@ def scheduler(address: str | None) -> dict[str, Any]:
     from distributed import Client
 
     try:
-        with Client(address, timeout=PATIENCE, set_as_default=False) as client:
+        with Client(address, timeout=TIMEOUT_SECONDS, set_as_default=False) as client:
             workers = len(client.scheduler_info(n_workers=-1)["workers"])
     except (OSError, ValueError) as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__

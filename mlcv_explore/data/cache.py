@@ -14,11 +14,11 @@ import numpy as np
 
 from mlcv_explore.data.dataset import Dataset, Images, content_fingerprint
 
-LEFT_BEHIND_SECONDS = 3600  # nobody writes one set for an hour
+STALE_SECONDS = 3600  # nobody writes one set for an hour
 RECORD = "set.json"  # class names, parts and the content's fingerprint
 
 
-def open_kept(name: str, folder: Path) -> Dataset | None:
+def open_cached(name: str, folder: Path) -> Dataset | None:
     """The set kept in `folder`, its arrays read-only; None when there is none or any of
     its bytes is not what was written.
     """
@@ -36,7 +36,7 @@ def open_kept(name: str, folder: Path) -> Dataset | None:
     return None
 
 
-def keep(dataset: Dataset, folder: Path) -> bool:
+def save(dataset: Dataset, folder: Path) -> bool:
     """Write the set beside `folder`, then rename: it is whole or absent. False when it
     could not be written; the set can be used all the same.
 
@@ -80,10 +80,7 @@ def _remove_earlier(folder: Path) -> None:
     """
     for earlier in set(folder.parent.iterdir()) - {folder}:
         with suppress(FileNotFoundError):
-            if (
-                not earlier.name.startswith(".")
-                or time.time() - earlier.stat().st_mtime > LEFT_BEHIND_SECONDS
-            ):
+            if not earlier.name.startswith(".") or time.time() - earlier.stat().st_mtime > STALE_SECONDS:
                 shutil.rmtree(earlier, ignore_errors=True)
 
 

@@ -45,7 +45,7 @@ class Entry:
     test_size: int  # 0: no official test part
     source: str
     licence: str  # with the attribution
-    had: Literal["bundled", "torchvision", "folder"]
+    origin: Literal["bundled", "torchvision", "folder"]
     download_bytes: int = 0
     masks: bool = False  # whether every picture has one
     content: str = ""  # fingerprint of a bundled set's arrays: numbers rest on it

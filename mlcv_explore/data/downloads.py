@@ -20,12 +20,12 @@ from mlcv_explore.data.published_formats import IDX_FOLDERS, PETS_FOLDER
 Progress = Callable[[int, int], None]  # (bytes had, bytes in all); what it raises stops the download
 
 CHUNK_BYTES = 256 * 1024
-PATIENCE_SECONDS = 30  # without a byte
-LEFT_BEHIND_SECONDS = 24 * 3600
+TIMEOUT_SECONDS = 30  # without a byte
+STALE_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RemoteFile:
     """One file to fetch: the same from each of the addresses."""
 
     addresses: tuple[str, ...]
@@ -48,7 +48,7 @@ def download(name: str, progress: Progress | None = None) -> Path:
         raise DataError(here.sentence)
     try:
         downloads().mkdir(parents=True, exist_ok=True)
-        _remove_left_behind(name)
+        _remove_stale(name)
         with tempfile.TemporaryDirectory(
             prefix=f".{name}.", dir=downloads(), ignore_cleanup_errors=True
         ) as temporary:
@@ -64,7 +64,7 @@ def download(name: str, progress: Progress | None = None) -> Path:
     return downloads() / name
 
 
-def fetch(wanted: Wanted, folder: Path, report: Callable[[int], None]) -> str:
+def fetch(wanted: RemoteFile, folder: Path, report: Callable[[int], None]) -> str:
     """One file into `folder` from the first address that has the whole of it: "", or
     why there is none. `report` is told its bytes so far.
     """
@@ -92,7 +92,7 @@ class _NoAnswer(Exception):
 def _downloadable(name: str) -> Entry:
     if name not in CATALOGUE:
         raise DataError(unknown(name))
-    if CATALOGUE[name].had == "torchvision" and os.environ.get("MLCV_PUBLIC") == "1":
+    if CATALOGUE[name].origin == "torchvision" and os.environ.get("MLCV_PUBLIC") == "1":
         raise DataError(
             f"{name} cannot be downloaded here: a public server downloads nothing, run the app on your own"
             " machine."
@@ -107,7 +107,7 @@ def _fetch_all(entry: Entry, folder: Path, progress: Progress | None) -> None:
         if progress is not None:
             progress(min(had + had_of_file, entry.download_bytes), entry.download_bytes)
 
-    for wanted in published(entry.name):
+    for wanted in remote_files(entry.name):
         reason = fetch(wanted, folder, report)
         if reason:
             cure = "check the network connection and try again, or put the set into MLCV_DATA"
@@ -117,38 +117,38 @@ def _fetch_all(entry: Entry, folder: Path, progress: Progress | None) -> None:
             _unpack(folder / wanted.path)
 
 
-def published(name: str) -> tuple[Wanted, ...]:
+def remote_files(name: str) -> tuple[RemoteFile, ...]:
     """The files of a set as torchvision knows them: addresses and MD5."""
     from mlcv_explore.torchvision_compat import datasets
 
     if name in IDX_FOLDERS:
         kind = {"mnist": datasets.MNIST, "fashion_mnist": datasets.FashionMNIST}[name]
         return tuple(
-            Wanted(tuple(mirror + file for mirror in kind.mirrors), f"{IDX_FOLDERS[name]}/{file}", md5)
+            RemoteFile(tuple(mirror + file for mirror in kind.mirrors), f"{IDX_FOLDERS[name]}/{file}", md5)
             for file, md5 in kind.resources
         )
     if name == "svhn":
         return tuple(
-            Wanted((address,), file, md5)
+            RemoteFile((address,), file, md5)
             for address, file, md5 in (datasets.SVHN.split_list[part] for part in ("train", "test"))
         )
     if name == "oxford_pets":
         resources = datasets.OxfordIIITPet._RESOURCES  # torchvision has them under no public name
         return tuple(
-            Wanted((address,), f"{PETS_FOLDER}/{address.rpartition('/')[2]}", md5)
+            RemoteFile((address,), f"{PETS_FOLDER}/{address.rpartition('/')[2]}", md5)
             for address, md5 in resources
         )
     kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
-    return (Wanted((kind.url,), kind.filename, kind.tgz_md5),)
+    return (RemoteFile((kind.url,), kind.filename, kind.tgz_md5),)
 
 
-def _remove_left_behind(name: str) -> None:
+def _remove_stale(name: str) -> None:
     """Remove what downloads of this set that were killed a day ago or more left half
     fetched.
     """
     for left in downloads().glob(f".{name}.*"):
         with suppress(FileNotFoundError):
-            if time.time() - left.stat().st_mtime > LEFT_BEHIND_SECONDS:
+            if time.time() - left.stat().st_mtime > STALE_SECONDS:
                 shutil.rmtree(left, ignore_errors=True)
 
 
@@ -161,7 +161,7 @@ def _copy(address: str, path: Path, report: Callable[[int], None]) -> None:
     try:
         answer = urllib.request.urlopen(
             urllib.request.Request(address, headers={"User-Agent": datasets.utils.USER_AGENT}),
-            timeout=PATIENCE_SECONDS,
+            timeout=TIMEOUT_SECONDS,
         )
     except (OSError, http.client.HTTPException) as error:
         raise _NoAnswer(str(getattr(error, "reason", None) or error)) from error

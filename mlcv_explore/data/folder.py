@@ -37,7 +37,7 @@ class Listing:
         return sum(map(len, self.files.get(part, {}).values()))
 
 
-def looks_like_pictures(root: Path) -> bool:
+def is_image_folder(root: Path) -> bool:
     """Whether this is a folder of class folders with pictures in them: a look at a few
     names, nothing is read.
     """
@@ -104,7 +104,7 @@ def read_part(listing: Listing, part: str, classes: tuple[str, ...], height: int
     )
 
 
-def first_picture_shape(listing: Listing) -> tuple[int, int, int]:
+def first_image_shape(listing: Listing) -> tuple[int, int, int]:
     """Shape (channels, height, width) of the set's first picture."""
     path = listing.files["train"][listing.classes[0]][0]
     return read_picture(listing.root / path, f"{listing.name}/{path}").shape

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mlcv_explore.data import folder, locations, published_formats
-from mlcv_explore.data.cache import keep, open_kept
+from mlcv_explore.data.cache import open_cached, save
 from mlcv_explore.data.catalogue import CATALOGUE, Entry
 from mlcv_explore.data.dataset import DataError, Dataset, Images, content_fingerprint
 from mlcv_explore.data.splits import check_sizes
@@ -39,7 +39,7 @@ def entry(name: str) -> Entry:
         return CATALOGUE[name]
     with _in_one_sentence(name):
         listing = folder.list_folder(name, locations.find(name).root)
-        shape = folder.first_picture_shape(listing)
+        shape = folder.first_image_shape(listing)
     return Entry(
         name,
         name,
@@ -109,7 +109,7 @@ def _load_folder(name: str, root: Path) -> Dataset:
 def _open_or_read(name: str, fingerprint: str, read: Callable[[], tuple[Images, Images | None]]) -> Dataset:
     """The kept set of these files, or what `read()` makes of them, which is then kept."""
     kept = locations.home() / "cache" / name / fingerprint
-    dataset = open_kept(name, kept)
+    dataset = open_cached(name, kept)
     if dataset is None:
         try:
             train, test = read()
@@ -122,7 +122,7 @@ def _open_or_read(name: str, fingerprint: str, read: Callable[[], tuple[Images, 
         if name in CATALOGUE:
             _check_parts(CATALOGUE[name], train, test)
         dataset = _frozen(Dataset(name, train, test, content_fingerprint(train, test)))
-        keep(dataset, kept)
+        save(dataset, kept)
     return dataset
 
 
@@ -131,7 +131,7 @@ def _read_folder(listing: folder.Listing) -> tuple[Images, Images | None]:
     part has colour.
     """
     known = CATALOGUE.get(listing.name)
-    height, width = folder.first_picture_shape(listing)[1:]
+    height, width = folder.first_image_shape(listing)[1:]
     if known is not None and (height, width) != known.shape[1:]:
         rule = f"must have pictures of {known.shape[2]}×{known.shape[1]} pixels"
         raise DataError(f"{listing.name} {rule}, the first has {width}×{height}: put the right set there.")

@@ -7,7 +7,7 @@ from typing import Literal
 
 from mlcv_explore.data.catalogue import CATALOGUE
 from mlcv_explore.data.dataset import DataError
-from mlcv_explore.data.folder import looks_like_pictures
+from mlcv_explore.data.folder import is_image_folder
 from mlcv_explore.data.published_formats import FILES, find_files
 
 NO_MASKS = "it holds none of the published files, and class folders have no masks"
@@ -22,12 +22,12 @@ class Availability:
 
 
 @dataclass(frozen=True)
-class Place:
+class Location:
     """A folder that should hold a set, and in which form."""
 
     root: Path
     form: Literal["official", "folder"]
-    said: str  # in words, without the path: visitors of a public server read it
+    sentence: str  # in words, without the path: visitors of a public server read it
 
 
 def home() -> Path:
@@ -59,20 +59,20 @@ def own_names() -> list[str]:
     return sorted(
         entry.name
         for entry in os.scandir(root)
-        if _may_be_a_name(entry.name) and _looks_like_pictures(Path(entry.path))
+        if _may_be_a_name(entry.name) and _is_image_folder(Path(entry.path))
     )
 
 
-def find(name: str) -> Place:
+def find(name: str) -> Location:
     """Where the set lies; the first place that has something of that name is the one.
     Raises DataError when there is none.
     """
     if name not in CATALOGUE and not _may_be_a_name(name):
         raise DataError(unknown(name))
-    for root, said in ((own_root(), "Read from MLCV_DATA."), (downloads(), "Downloaded.")):
+    for root, sentence in ((own_root(), "Read from MLCV_DATA."), (downloads(), "Downloaded.")):
         if root is not None and (root / name).exists():
             official = name in FILES and any(find_files(name, root / name).values())
-            return Place(root / name, "official" if official else "folder", said)
+            return Location(root / name, "official" if official else "folder", sentence)
     raise DataError(absent(name) if name in CATALOGUE else unknown(name))
 
 
@@ -109,7 +109,7 @@ def unknown(name: str) -> str:
 
 
 def _availability(name: str) -> Availability:
-    if name in CATALOGUE and CATALOGUE[name].had == "bundled":
+    if name in CATALOGUE and CATALOGUE[name].origin == "bundled":
         return Availability(True, f"Bundled: {CATALOGUE[name].source}.")
     try:
         place = find(name)
@@ -118,15 +118,15 @@ def _availability(name: str) -> Availability:
     if place.form == "official":
         missing = [file for file, path in find_files(name, place.root).items() if path is None]
         return Availability(
-            not missing, incomplete(name, f"{missing[0]} is missing") if missing else place.said
+            not missing, incomplete(name, f"{missing[0]} is missing") if missing else place.sentence
         )
     if name in CATALOGUE and CATALOGUE[name].masks:
         return Availability(False, incomplete(name, NO_MASKS))
-    if not _looks_like_pictures(place.root):
+    if not _is_image_folder(place.root):
         return Availability(
             False, incomplete(name, "it holds neither class folders of pictures nor the published files")
         )
-    return Availability(True, place.said)
+    return Availability(True, place.sentence)
 
 
 def incomplete(name: str, what: str) -> str:
@@ -150,8 +150,8 @@ def _may_be_a_name(name: str) -> bool:
     )
 
 
-def _looks_like_pictures(root: Path) -> bool:
+def _is_image_folder(root: Path) -> bool:
     try:
-        return looks_like_pictures(root)
+        return is_image_folder(root)
     except OSError:  # not ours to read
         return False

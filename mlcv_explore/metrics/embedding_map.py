@@ -16,7 +16,7 @@ import numpy as np
 from mlcv_explore.seeds import stream_seed
 
 NEIGHBOURS = 5  # that place a point, and the one whose distance says how strange it is
-OF_A_FIT = 15  # UMAP's own default
+UMAP_NEIGHBOURS = 15  # UMAP's own default
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class FittedMap:
         """
         return float(np.ptp(self.coordinates, axis=0).max())
 
-    def place(self, points: np.ndarray) -> np.ndarray:
+    def transform(self, points: np.ndarray) -> np.ndarray:
         """(B, d) → (B, 2): the mean of the five nearest features' coordinates, each
         weighted by one over its distance; a feature lies on itself.
         """
@@ -43,7 +43,7 @@ class FittedMap:
         weights /= weights.sum(axis=1, keepdims=True)
         return (weights[..., None] * self.coordinates[places]).sum(axis=1).astype(np.float32)
 
-    def strangeness(self, points: np.ndarray) -> np.ndarray:
+    def novelty_percentile(self, points: np.ndarray) -> np.ndarray:
         """(B, d) → (B,) in [0, 1]: the share of the map's own features whose fifth
         neighbour is nearer than this point's.
         """
@@ -89,7 +89,9 @@ def fit(features: np.ndarray, held_out: np.ndarray, seed: int) -> tuple[FittedMa
     import umap
 
     reducer = umap.UMAP(
-        n_neighbors=min(OF_A_FIT, len(features) - 1), random_state=stream_seed(seed, "map") % 2**32, n_jobs=1
+        n_neighbors=min(UMAP_NEIGHBOURS, len(features) - 1),
+        random_state=stream_seed(seed, "map") % 2**32,
+        n_jobs=1,
     )
     coordinates = np.asarray(reducer.fit_transform(features), dtype=np.float32)
     return FittedMap(np.asarray(features, dtype=np.float32), coordinates), np.asarray(

@@ -13,11 +13,11 @@ from mlcv_explore.metrics.classification import log_probabilities
 
 COMPONENTS = 12  # that every depth is cut to, so that a wide code has no advantage
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)  # inverse penalties that are tried, the smallest first
-MOST_ROUNDS = 300
+MAX_ITERATIONS = 300
 
 
 @dataclass(frozen=True, eq=False)
-class Components:
+class PrincipalComponents:
     """The leading principal components of some codes, scaled so that all of them
     together have variance one.
     """
@@ -25,12 +25,12 @@ class Components:
     mean: np.ndarray  # (d,) float64
     basis: np.ndarray  # (d, k), k ≤ d; columns of one length
 
-    def of(self, codes: np.ndarray) -> np.ndarray:
+    def transform(self, codes: np.ndarray) -> np.ndarray:
         """(n, d) → (n, k)."""
         return (codes - self.mean) @ self.basis
 
 
-def leading(codes: np.ndarray, count: int = COMPONENTS) -> Components:
+def principal_components(codes: np.ndarray, count: int = COMPONENTS) -> PrincipalComponents:
     """Of codes (n, d): at most `count` components, fewer where the codes have fewer
     dimensions or pictures. Signs make the largest entry positive.
     """
@@ -40,7 +40,7 @@ def leading(codes: np.ndarray, count: int = COMPONENTS) -> Components:
     directions, sizes = directions[:count], sizes[:count]
     signs = np.sign(np.take_along_axis(directions, np.abs(directions).argmax(1)[:, None], axis=1))
     spread = np.sqrt((sizes**2).sum() / len(codes))
-    return Components(mean, (directions * signs).T / max(spread, 1e-12))
+    return PrincipalComponents(mean, (directions * signs).T / max(spread, 1e-12))
 
 
 def probe(
@@ -61,7 +61,7 @@ def probe(
 
     best, chosen = -1.0, None
     for strength in STRENGTHS:
-        fitted = LogisticRegression(C=strength, max_iter=MOST_ROUNDS).fit(codes, labels)
+        fitted = LogisticRegression(C=strength, max_iter=MAX_ITERATIONS).fit(codes, labels)
         right = float((fitted.predict(validated) == validation_labels).mean())
         if right > best:
             best, chosen = right, fitted

@@ -5,7 +5,7 @@ piece of a map.
 import numpy as np
 from scipy import ndimage
 
-FOUND = 0.5  # intersection over union from which a box counts as found (PASCAL VOC)
+DETECTION_IOU = 0.5  # intersection over union from which a box counts as found (PASCAL VOC)
 
 
 def intersection_over_union(masks: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -30,14 +30,14 @@ def box_overlap(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
 
 
-def largest_box(salience: np.ndarray, share: float = 0.5) -> np.ndarray:
+def largest_box(saliency: np.ndarray, share: float = 0.5) -> np.ndarray:
     """The box int64 (4,) round the largest connected piece of a map (h, w) where it
     exceeds `share` of its largest value.
 
     Of pieces of equal size the first from the top; pixels touch by their sides. Where
     nothing is above 0 the whole map.
     """
-    values = np.asarray(salience, dtype=float)
+    values = np.asarray(saliency, dtype=float)
     pieces, count = ndimage.label(values > max(share * values.max(initial=0.0), 0.0))
     if not count:
         return np.array([0, 0, *values.shape])

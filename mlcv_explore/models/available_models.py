@@ -20,7 +20,7 @@ CURE = "check the network connection and try again, or use a model that is here"
 
 
 @dataclass(frozen=True)
-class Offer:
+class AvailableModel:
     """A model that can be picked, and whether it is here already."""
 
     name: str
@@ -29,17 +29,17 @@ class Offer:
     sentence: str
 
 
-def offers() -> list[Offer]:
+def listing() -> list[AvailableModel]:
     """What can be picked, in this order: averages and single seeds that ship, own
     models, torchvision's.
     """
     shipped = sorted({name.split("/")[0] for name in checkpoints.names()} | set(checkpoints.names()))
-    found = [Offer(name, "ships", True, _said(name)) for name in shipped]
-    found += [Offer(name, "own", True, f"your own, from MLCV_MODELS/{name}") for name in own_names()]
+    found = [AvailableModel(name, "ships", True, _said(name)) for name in shipped]
+    found += [AvailableModel(name, "own", True, f"your own, from MLCV_MODELS/{name}") for name in own_names()]
     for name in IMAGENET:
         here = weights_file(name).is_file()
         found.append(
-            Offer(
+            AvailableModel(
                 name,
                 "torchvision",
                 here,
@@ -67,7 +67,7 @@ def load(name: str, progress: Callable[[int, int], None] | None = None) -> Class
     except CheckpointError as error:
         if str(error).startswith("There is no model"):
             raise CheckpointError(
-                f"There is no model {name!r:.80}; there are {', '.join(offer.name for offer in offers())}."
+                f"There is no model {name!r:.80}; there are {', '.join(model.name for model in listing())}."
             ) from None
         raise
 
@@ -162,7 +162,7 @@ def _imagenet(name: str, _: float) -> Classifier:
         network = torch.nn.Sequential(
             classifiers.Normalise(preset.mean, preset.std), models.get_model(name, weights=None)
         )
-    checkpoints.fit(network, tensors, name)
+    checkpoints.load_weights(network, tensors, name)
     return Classifier(name, network.eval().requires_grad_(False), tuple(card["classes"]), side, card)
 
 

@@ -31,15 +31,15 @@ from mlcv_explore.data.dataset import content_fingerprint
 from mlcv_explore.data.scenes import ScenesConfig
 from mlcv_explore.experiment import runs
 from mlcv_explore.models import classifiers
-from mlcv_explore.models.classifiers import Recipe
+from mlcv_explore.models.classifiers import Hyperparameters
 from mlcv_explore.models.layers import convolutions
 
 FOLDER = Path(__file__).parent.parent.parent / "checkpoints"
 WEIGHTS, CARD = "weights.safetensors", "card.json"
-CLASSIFIERS_SAY = ("architecture", "classes", "input")  # what must stand on the card of a classifier
+CLASSIFIER_KEYS = ("architecture", "classes", "input")  # what must stand on the card of a classifier
 CLASSIFIER = "classifier"  # the kind of a card that names none
 # (epochs or steps done, all of them, loss, accuracy or another score of the training pictures)
-Report = Callable[[int, int, float, float], None]
+ProgressCallback = Callable[[int, int, float, float], None]
 
 
 class CheckpointError(ValueError):
@@ -69,17 +69,17 @@ class Classifier:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ClassifierSpec:
     """What one checkpoint that ships is trained on."""
 
     pictures: Callable[[int], data.Dataset]  # of a seed; raises DataError
-    recipe: Recipe
+    hyperparameters: Hyperparameters
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
+class TrainedCheckpoint:
     """A trained network of another kind than a classifier, and what its card is to say
     of it.
     """
@@ -91,13 +91,13 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Making:
-    """How an idea makes a network that it ships: `make(seed, recipe, report)`; may
+class CheckpointSpec:
+    """How an idea makes a network that it ships: `make(seed, hyperparameters, report)`; may
     raise SettingError, DataError, CheckpointError.
     """
 
-    recipe: Config
-    make: Callable[[int, Any, Report | None], Made]
+    hyperparameters: Config
+    make: Callable[[int, Any, ProgressCallback | None], TrainedCheckpoint]
 
 
 def _scenes(rho: float, label: str, seed: int) -> data.Dataset:
@@ -112,7 +112,7 @@ def _scenes(rho: float, label: str, seed: int) -> data.Dataset:
     return data.Dataset(f"scenes, ρ = {rho:g}", taught, tested, content_fingerprint(taught, tested))
 
 
-PHOTOGRAPHS = Recipe(
+PHOTOGRAPHS = Hyperparameters(
     architecture="whitened_classifier",
     width=48,
     epochs=28,
@@ -123,27 +123,20 @@ PHOTOGRAPHS = Recipe(
     shift=4,
 )
 # as idea 15 trains
-SCENES = Recipe(
-    width=8,
-    epochs=10,
-    small_epochs=0,
-    batch_size=32,
-    peak_rate=0.02,
-    shift=2,
-    smoothing=0.0,
-    brain_float=False,
+SCENES = Hyperparameters(
+    width=8, epochs=10, small_epochs=0, batch_size=32, peak_rate=0.02, shift=2, smoothing=0.0, bfloat16=False
 )
 OF_SCENES = (0.45, 0.45, 0.42), (0.25, 0.25, 0.27)
-PLANS = {
-    "cifar10": Plan(
+CLASSIFIER_SPECS = {
+    "cifar10": ClassifierSpec(
         lambda _: data.load("cifar10"), PHOTOGRAPHS, (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)
     ),
     # the tag tells nothing: it uses the object
-    "scenes": Plan(partial(_scenes, 0.25, "silhouette"), SCENES, *OF_SCENES),
+    "scenes": ClassifierSpec(partial(_scenes, 0.25, "silhouette"), SCENES, *OF_SCENES),
     # the tag always names the class: it reads the tag
-    "scenes-tagged": Plan(partial(_scenes, 1.0, "silhouette"), SCENES, *OF_SCENES),
+    "scenes-tagged": ClassifierSpec(partial(_scenes, 1.0, "silhouette"), SCENES, *OF_SCENES),
     # the class is the texture, the silhouette tells nothing
-    "scenes-texture": Plan(partial(_scenes, 0.25, "texture"), SCENES, *OF_SCENES),
+    "scenes-texture": ClassifierSpec(partial(_scenes, 0.25, "texture"), SCENES, *OF_SCENES),
 }
 
 
@@ -160,7 +153,7 @@ def _kind(path: Path, _: float) -> str:
     return json.loads(path.read_text(encoding="utf-8")).get("kind", CLASSIFIER)
 
 
-def network_of(name: str, build: Callable[[dict[str, Any]], nn.Module]) -> tuple[nn.Module, dict[str, Any]]:
+def load_network(name: str, build: Callable[[dict[str, Any]], nn.Module]) -> tuple[nn.Module, dict[str, Any]]:
     """The network of a checkpoint that ships, of whatever kind, built from its card,
     with its verified weights; and the card.
 
@@ -172,7 +165,7 @@ def network_of(name: str, build: Callable[[dict[str, Any]], nn.Module]) -> tuple
         )
     card, content = _card_and_weights(FOLDER / name, name, ("architecture", "arguments"))
     network = build(card).to(memory_format=torch.channels_last)
-    fit(network, _tensors(content, name), name)
+    load_weights(network, _tensors(content, name), name)
     return network.eval().requires_grad_(False), card
 
 
@@ -208,11 +201,11 @@ def _averaged(name: str, members: tuple[str, ...]) -> Classifier:
             f"The seeds of {name} do not have the same architecture, classes and input: train them again."
         )
     card = shared | {"data": first.card["data"], "members": list(members)}
-    return Classifier(name, averaged([other.network for other in each]), first.classes, first.side, card)
+    return Classifier(name, average([other.network for other in each]), first.classes, first.side, card)
 
 
 @torch.no_grad()
-def averaged(networks: Sequence[nn.Module]) -> nn.Module:
+def average(networks: Sequence[nn.Module]) -> nn.Module:
     """The mean of several networks' logits as one network of their architecture, their
     channels side by side in groups.
 
@@ -244,9 +237,9 @@ def read(folder: Path, name: str) -> Classifier:
     """The classifier in a folder, its checksum verified. Raises CheckpointError naming
     what does not fit.
     """
-    card, content = _card_and_weights(folder, name, CLASSIFIERS_SAY)
-    network = built(card, name).to(memory_format=torch.channels_last)  # half the time on a processor
-    fit(network, _tensors(content, name), name)
+    card, content = _card_and_weights(folder, name, CLASSIFIER_KEYS)
+    network = build(card, name).to(memory_format=torch.channels_last)  # half the time on a processor
+    load_weights(network, _tensors(content, name), name)
     return Classifier(
         name, network.eval().requires_grad_(False), tuple(card["classes"]), int(card["input"]["size"]), card
     )
@@ -281,7 +274,7 @@ def _tensors(content: bytes, name: str) -> dict[str, torch.Tensor]:
         ) from error
 
 
-def read_card(folder: Path, name: str, wanted: Sequence[str] = CLASSIFIERS_SAY) -> dict[str, Any]:
+def read_card(folder: Path, name: str, wanted: Sequence[str] = CLASSIFIER_KEYS) -> dict[str, Any]:
     """What is written about a checkpoint. Raises CheckpointError when something that is
     wanted is missing.
     """
@@ -310,7 +303,7 @@ def read_card(folder: Path, name: str, wanted: Sequence[str] = CLASSIFIERS_SAY) 
     return card
 
 
-def built(card: dict[str, Any], name: str) -> nn.Module:
+def build(card: dict[str, Any], name: str) -> nn.Module:
     """The network a card names, with no trained weights yet: this project's own or one
     of torchvision's.
     """
@@ -333,7 +326,7 @@ def built(card: dict[str, Any], name: str) -> nn.Module:
     return nn.Sequential(classifiers.Normalise(mean, std), network)
 
 
-def fit(network: nn.Module, tensors: dict[str, torch.Tensor], name: str) -> None:
+def load_weights(network: nn.Module, tensors: dict[str, torch.Tensor], name: str) -> None:
     """Put tensors into a network, in place. Raises CheckpointError naming the first
     that differs.
 
@@ -369,44 +362,58 @@ def fit(network: nn.Module, tensors: dict[str, torch.Tensor], name: str) -> None
     network.load_state_dict({key: value.to(own[key].dtype) for key, value in tensors.items()})
 
 
-def plan(name: str) -> Plan | Making:
+def spec(name: str) -> ClassifierSpec | CheckpointSpec:
     """How a checkpoint that ships is made. Raises SettingError when there is none of
     that name.
     """
-    if name in PLANS:
-        return PLANS[name]
+    if name in CLASSIFIER_SPECS:
+        return CLASSIFIER_SPECS[name]
     made = {
         each: making for card in idea.cards() for each, making in idea.load(card.slug).checkpoints().items()
     }
     if name not in made:
         raise SettingError(
-            f"There is no checkpoint {name!r} to train; there are {', '.join([*PLANS, *made])}."
+            f"There is no checkpoint {name!r} to train; there are {', '.join([*CLASSIFIER_SPECS, *made])}."
         )
     return made[name]
 
 
 def train(
-    name: str, seed: int, recipe: Config | None = None, out: Path | None = None, report: Report | None = None
+    name: str,
+    seed: int,
+    hyperparameters: Config | None = None,
+    out: Path | None = None,
+    report: ProgressCallback | None = None,
 ) -> dict[str, Any]:
     """Train one seed of a checkpoint that ships, write it to `out`/<name>/<seed>
     (default: where it ships) and return its card.
 
     Weights are stored in float16. Raises SettingError, DataError, CheckpointError.
     """
-    chosen = plan(name)
-    recipe = recipe or chosen.recipe
+    chosen = spec(name)
+    hyperparameters = hyperparameters or chosen.hyperparameters
     started = time.perf_counter()
-    if isinstance(chosen, Plan):
-        return _train_classifier(chosen, name, seed, recipe, out, report)
-    made = chosen.make(seed, recipe, report)
+    if isinstance(chosen, ClassifierSpec):
+        return _train_classifier(chosen, name, seed, hyperparameters, out, report)
+    made = chosen.make(seed, hyperparameters, report)
     content = save({key: value.contiguous() for key, value in _half(made.network).items()})
     return _written(
-        name, seed, recipe, out, content, made.about | _counted(made.network, time.perf_counter() - started)
+        name,
+        seed,
+        hyperparameters,
+        out,
+        content,
+        made.about | _counted(made.network, time.perf_counter() - started),
     )
 
 
 def _train_classifier(
-    chosen: Plan, name: str, seed: int, recipe: Recipe, out: Path | None, report: Report | None
+    chosen: ClassifierSpec,
+    name: str,
+    seed: int,
+    hyperparameters: Hyperparameters,
+    out: Path | None,
+    report: ProgressCallback | None,
 ) -> dict[str, Any]:
     """Every epoch is kept under MLCV_HOME until the end, so that a training that was
     stopped goes on.
@@ -417,34 +424,43 @@ def _train_classifier(
     if dataset.test is None:
         raise SettingError(f"{dataset.name} has no official test part.")
     classes = dataset.train.classes
-    state = classifiers.course(recipe, len(classes), chosen.mean, chosen.std, seed, dataset.train.images)
-    kept = runs.home() / "training" / f"{name}-{seed}-{recipe.key()}-{dataset.fingerprint}.safetensors"
+    state = classifiers.trainer(
+        hyperparameters, len(classes), chosen.mean, chosen.std, seed, dataset.train.images
+    )
+    kept = (
+        runs.home() / "training" / f"{name}-{seed}-{hyperparameters.key()}-{dataset.fingerprint}.safetensors"
+    )
     seconds = _resumed(state, kept)
     started = time.perf_counter() - seconds
     for done, loss, accuracy in classifiers.epochs(
-        recipe, state, dataset.train.images, dataset.train.labels, seed
+        hyperparameters, state, dataset.train.images, dataset.train.labels, seed
     ):
         _keep(kept, save({**state.tensors(), "seconds": torch.tensor(time.perf_counter() - started)}))
         if report is not None:
-            report(done, recipe.epochs, loss, accuracy)
+            report(done, hyperparameters.epochs, loss, accuracy)
     stored = _half(state.network)
     content = save({key: value.contiguous() for key, value in stored.items()})
-    fit(state.network, stored, f"{name}/{seed}")
+    load_weights(state.network, stored, f"{name}/{seed}")
     about = {
-        "architecture": recipe.architecture,
-        "arguments": {"width": recipe.width},
+        "architecture": hyperparameters.architecture,
+        "arguments": {"width": hyperparameters.width},
         "classes": list(classes),
         "input": {"size": dataset.train.images.shape[-1], "mean": list(chosen.mean), "std": list(chosen.std)},
         "data": {"name": dataset.name, "fingerprint": dataset.fingerprint},
-        "steps": recipe.epochs * math.ceil(len(dataset.train) / recipe.batch_size),
-        "products": "bfloat16" if recipe.brain_float and environment.has_bfloat16() else "float32",
+        "steps": hyperparameters.epochs * math.ceil(len(dataset.train) / hyperparameters.batch_size),
+        "products": "bfloat16" if hyperparameters.bfloat16 and environment.has_bfloat16() else "float32",
         "metrics": {
             "test_accuracy": accuracy_of(state.network, dataset.test),
             "test_size": len(dataset.test),
         },
     }
     card = _written(
-        name, seed, recipe, out, content, about | _counted(state.network, time.perf_counter() - started)
+        name,
+        seed,
+        hyperparameters,
+        out,
+        content,
+        about | _counted(state.network, time.perf_counter() - started),
     )
     kept.unlink(missing_ok=True)
     return card
@@ -465,15 +481,20 @@ def _counted(network: nn.Module, seconds: float) -> dict[str, Any]:
 
 
 def _written(
-    name: str, seed: int, recipe: Config, out: Path | None, content: bytes, about: dict[str, Any]
+    name: str, seed: int, hyperparameters: Config, out: Path | None, content: bytes, about: dict[str, Any]
 ) -> dict[str, Any]:
     """Weights and card into their folder, each whole or not at all; returns the card."""
     made = {
-        "recipe": recipe.model_dump(),
+        "recipe": hyperparameters.model_dump(),
         "versions": runs.versions(),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
-    card = {"name": f"{name}/{seed}", "seed": seed} | about | made | {"command": _command(name, seed, recipe)}
+    card = (
+        {"name": f"{name}/{seed}", "seed": seed}
+        | about
+        | made
+        | {"command": _command(name, seed, hyperparameters)}
+    )
     folder = (FOLDER if out is None else out) / name / str(seed)
     folder.mkdir(parents=True, exist_ok=True)
     _keep(folder / WEIGHTS, content)
@@ -483,17 +504,19 @@ def _written(
 
 def accuracy_of(network: nn.Module, pictures: data.Images) -> float:
     """Share of the pictures given their own label, in [0, 1]."""
-    predicted = classifiers.logits_of(network, pictures.images).argmax(1).numpy()
+    predicted = classifiers.predict_logits(network, pictures.images).argmax(1).numpy()
     return float((predicted == pictures.labels).mean())
 
 
-def _command(name: str, seed: int, recipe: Config) -> str:
-    planned = plan(name).recipe.model_dump()
-    changes = [f"--{key} {value}" for key, value in recipe.model_dump().items() if value != planned[key]]
+def _command(name: str, seed: int, hyperparameters: Config) -> str:
+    planned = spec(name).hyperparameters.model_dump()
+    changes = [
+        f"--{key} {value}" for key, value in hyperparameters.model_dump().items() if value != planned[key]
+    ]
     return " ".join([f"python -m mlcv_explore train {name} --seed {seed}", *changes])
 
 
-def _resumed(state: classifiers.Course, kept: Path) -> float:
+def _resumed(state: classifiers.ClassifierTrainer, kept: Path) -> float:
     """Go on where a training was left; returns the seconds it had taken, 0 when there
     is nothing to go on with.
     """

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from mlcv_explore import environment
 from mlcv_explore.config import Config, setting
-from mlcv_explore.models.stacked import descend
+from mlcv_explore.models.stacked import gradient_step
 from mlcv_explore.seeds import seeded, stream
 
 PATCH = 2  # side of the patches that are whitened
@@ -38,7 +38,7 @@ class Normalise(nn.Module):
         return (pictures - self.mean) / self.std
 
 
-class Shortcut(nn.Module):
+class TwoConvResidual(nn.Module):
     """Two convolutions whose result is added to what went in."""
 
     def __init__(self, channels: int) -> None:
@@ -58,19 +58,19 @@ def convolution(inputs: int, outputs: int, pool: bool = False) -> nn.Sequential:
     return nn.Sequential(*layers, *([nn.MaxPool2d(2)] if pool else []))
 
 
-class ShortShortcut(nn.Module):
+class OneConvResidual(nn.Module):
     """One convolution whose result is added to what went in."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.only = pooled_first(channels, channels)
+        self.only = pool_then_normalise(channels, channels)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """(B, channels, h, w) → the same shape."""
         return features + self.only(features)
 
 
-def pooled_first(inputs: int, outputs: int, pool: bool = False) -> nn.Sequential:
+def pool_then_normalise(inputs: int, outputs: int, pool: bool = False) -> nn.Sequential:
     """As `convolution`, but normalised and rectified after pooling, and with no scale
     of its own: the rates then fit all layers alike.
     """
@@ -94,10 +94,10 @@ def residual_classifier(
         normalise=Normalise(mean, std),
         stem=convolution(3, width),
         halve1=convolution(width, 2 * width, pool=True),
-        shortcut1=Shortcut(2 * width),
+        shortcut1=TwoConvResidual(2 * width),
         halve2=convolution(2 * width, 4 * width, pool=True),
         halve3=convolution(4 * width, 8 * width, pool=True),
-        shortcut2=Shortcut(8 * width),
+        shortcut2=TwoConvResidual(8 * width),
         pool=nn.AdaptiveAvgPool2d(1),
         flatten=nn.Flatten(),
         linear=nn.Linear(8 * width, classes),
@@ -120,18 +120,18 @@ def whitened_classifier(
     layers = OrderedDict(
         normalise=Normalise(mean, std),
         whiten=nn.Sequential(filters, nn.ReLU()),
-        halve1=pooled_first(FILTERS, width, pool=True),
-        shortcut1=ShortShortcut(width),
-        halve2=pooled_first(width, 3 * width, pool=True),
-        shortcut2=ShortShortcut(3 * width),
-        halve3=pooled_first(3 * width, 4 * width, pool=True),
-        shortcut3=ShortShortcut(4 * width),
+        halve1=pool_then_normalise(FILTERS, width, pool=True),
+        shortcut1=OneConvResidual(width),
+        halve2=pool_then_normalise(width, 3 * width, pool=True),
+        shortcut2=OneConvResidual(3 * width),
+        halve3=pool_then_normalise(3 * width, 4 * width, pool=True),
+        shortcut3=OneConvResidual(4 * width),
         pool=nn.AdaptiveAvgPool2d(1),
         flatten=nn.Flatten(),
         linear=nn.Linear(4 * width, classes),
     )
     for name in ("halve1", "halve2", "halve3"):
-        handed_on(layers[name][0])
+        initialise_identity(layers[name][0])
     return nn.Sequential(layers)
 
 
@@ -146,7 +146,7 @@ def whiten(network: nn.Sequential, pictures: np.ndarray) -> None:
     network.whiten[0].weight.data.copy_(torch.cat([found, -found]))
 
 
-def handed_on(layer: nn.Conv2d) -> None:
+def initialise_identity(layer: nn.Conv2d) -> None:
     """Let the first channels that come out be those that go in; the others start at
     random.
     """
@@ -157,7 +157,7 @@ def handed_on(layer: nn.Conv2d) -> None:
 ARCHITECTURES = {"residual_classifier": residual_classifier, "whitened_classifier": whitened_classifier}
 
 
-class Recipe(Config):
+class Hyperparameters(Config):
     """How a classifier is trained."""
 
     architecture: str = setting("residual_classifier", "Architecture", choices=tuple(ARCHITECTURES))
@@ -193,7 +193,7 @@ class Recipe(Config):
         help="Pictures are moved by up to so much, each by its own.",
     )
     flip: bool = setting(True, "Mirror half of the pictures")
-    brain_float: bool = setting(
+    bfloat16: bool = setting(
         True,
         "Half precision",
         help="Products in bfloat16 while training, where the processor has them; weights stay in float32.",
@@ -201,7 +201,7 @@ class Recipe(Config):
 
 
 @dataclass
-class Course:
+class ClassifierTrainer:
     """A training under way: all that the next epoch needs, and all that is kept to go
     on with it later.
     """
@@ -236,41 +236,46 @@ class Course:
         self.epoch = int(tensors["epoch"])
 
 
-def course(
-    recipe: Recipe,
+def trainer(
+    hyperparameters: Hyperparameters,
     classes: int,
     mean: Sequence[float],
     std: Sequence[float],
     seed: int,
     pictures: np.ndarray | None = None,
-) -> Course:
+) -> ClassifierTrainer:
     """A network with this seed's weights, before its first step; one that whitens takes
     its filters from the `pictures` (uint8) it is to learn.
     """
-    network = seeded(seed, lambda: ARCHITECTURES[recipe.architecture](recipe.width, classes, mean, std)).to(
-        memory_format=torch.channels_last
-    )
-    if recipe.architecture == "whitened_classifier":
+    network = seeded(
+        seed, lambda: ARCHITECTURES[hyperparameters.architecture](hyperparameters.width, classes, mean, std)
+    ).to(memory_format=torch.channels_last)
+    if hyperparameters.architecture == "whitened_classifier":
         whiten(network, pictures)
     learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
     decayed = {
         "params": [parameter for parameter in learned if parameter.ndim > 1],
-        "weight_decay": recipe.weight_decay,
+        "weight_decay": hyperparameters.weight_decay,
         "share": 1.0,
     }
     free = {
         "params": [parameter for parameter in learned if parameter.ndim <= 1],
         "weight_decay": 0.0,
-        "share": recipe.bias_rate,
+        "share": hyperparameters.bias_rate,
     }
     groups: list[dict[str, Any]] = [decayed, free]
-    return Course(
-        network, torch.optim.SGD(groups, lr=recipe.peak_rate, momentum=0.9, nesterov=True, fused=True)
+    return ClassifierTrainer(
+        network,
+        torch.optim.SGD(groups, lr=hyperparameters.peak_rate, momentum=0.9, nesterov=True, fused=True),
     )
 
 
 def epochs(
-    recipe: Recipe, state: Course, pictures: np.ndarray, labels: np.ndarray, seed: int
+    hyperparameters: Hyperparameters,
+    state: ClassifierTrainer,
+    pictures: np.ndarray,
+    labels: np.ndarray,
+    seed: int,
 ) -> Iterator[tuple[int, float, float]]:
     """Train on: (epochs done, mean loss, accuracy on the training pictures as they
     passed) after each epoch.
@@ -278,49 +283,57 @@ def epochs(
     `pictures` are uint8 (n, 3, h, w). Every epoch draws from streams of its own, so
     that one that is taken up again ends as one that never stopped.
     """
-    steps = math.ceil(len(labels) / recipe.batch_size)
+    steps = math.ceil(len(labels) / hyperparameters.batch_size)
     given, wanted = torch.from_numpy(np.array(pictures)), torch.from_numpy(np.array(labels))
-    given = functional.pad(given, [recipe.shift] * 4, mode="reflect") if recipe.shift else given
+    given = (
+        functional.pad(given, [hyperparameters.shift] * 4, mode="reflect") if hyperparameters.shift else given
+    )
     side = pictures.shape[-1]
-    for epoch in range(state.epoch, recipe.epochs):
+    for epoch in range(state.epoch, hyperparameters.epochs):
         state.network.train()
         order = torch.randperm(len(labels), generator=stream(seed, f"order {epoch}"))
         chance = stream(seed, f"shifts and mirrors {epoch}")
-        small = round(side * 0.75) if epoch < recipe.small_epochs else side
+        small = round(side * 0.75) if epoch < hyperparameters.small_epochs else side
         loss_sum, right = 0.0, 0
-        for step, chosen in enumerate(order.split(recipe.batch_size)):
+        for step, chosen in enumerate(order.split(hyperparameters.batch_size)):
             for group in state.optimiser.param_groups:
-                group["lr"] = group["share"] * rate(recipe, epoch * steps + step, recipe.epochs * steps)
-            batch = augmented(given[chosen].float().div_(255), recipe, side, chance)
+                group["lr"] = group["share"] * rate(
+                    hyperparameters, epoch * steps + step, hyperparameters.epochs * steps
+                )
+            batch = augmented(given[chosen].float().div_(255), hyperparameters, side, chance)
             if small != side:
                 batch = functional.interpolate(batch, (small, small), mode="bilinear", antialias=True)
             with torch.autocast(
-                "cpu", torch.bfloat16, enabled=recipe.brain_float and environment.has_bfloat16()
+                "cpu", torch.bfloat16, enabled=hyperparameters.bfloat16 and environment.has_bfloat16()
             ):
                 logits = state.network(batch.contiguous(memory_format=torch.channels_last))
-            loss = functional.cross_entropy(logits.float(), wanted[chosen], label_smoothing=recipe.smoothing)
-            descend(state.optimiser, loss)
+            loss = functional.cross_entropy(
+                logits.float(), wanted[chosen], label_smoothing=hyperparameters.smoothing
+            )
+            gradient_step(state.optimiser, loss)
             loss_sum += float(loss.detach()) * len(chosen)
             right += int((logits.argmax(1) == wanted[chosen]).sum())
         state.epoch = epoch + 1
         yield state.epoch, loss_sum / len(labels), right / len(labels)
 
 
-def rate(recipe: Recipe, step: int, steps: int) -> float:
+def rate(hyperparameters: Hyperparameters, step: int, steps: int) -> float:
     """The learning rate of a step: linearly up to the peak, linearly down to nothing
     (Smith, 1708.07120).
     """
-    warm = max(1.0, recipe.warm_share * steps)
-    return recipe.peak_rate * min((step + 1) / warm, (steps - step) / (steps - warm + 1))
+    warm = max(1.0, hyperparameters.warm_share * steps)
+    return hyperparameters.peak_rate * min((step + 1) / warm, (steps - step) / (steps - warm + 1))
 
 
-def augmented(padded: torch.Tensor, recipe: Recipe, side: int, chance: torch.Generator) -> torch.Tensor:
+def augmented(
+    padded: torch.Tensor, hyperparameters: Hyperparameters, side: int, chance: torch.Generator
+) -> torch.Tensor:
     """Each picture cut out at its own place, and mirrored or not: (B, 3, side +
     2·shift, …) → (B, 3, side, side).
     """
-    count, room = len(padded), 2 * recipe.shift + 1
+    count, room = len(padded), 2 * hyperparameters.shift + 1
     places = torch.randint(room, (2, count), generator=chance)
-    mirrored = torch.rand(count, generator=chance) < (0.5 if recipe.flip else 0.0)
+    mirrored = torch.rand(count, generator=chance) < (0.5 if hyperparameters.flip else 0.0)
     rows = places[0, :, None] + torch.arange(side)
     columns = places[1, :, None] + torch.arange(side)
     columns = torch.where(mirrored[:, None], columns.flip(1), columns)
@@ -330,7 +343,7 @@ def augmented(padded: torch.Tensor, recipe: Recipe, side: int, chance: torch.Gen
 
 
 @torch.no_grad()
-def logits_of(network: nn.Module, pictures: np.ndarray, batch: int = 250) -> torch.Tensor:
+def predict_logits(network: nn.Module, pictures: np.ndarray, batch: int = 250) -> torch.Tensor:
     """Logits (n, classes) of uint8 pictures (n, 3, h, w), in evaluation mode."""
     network.eval()
     return torch.cat(
@@ -338,7 +351,7 @@ def logits_of(network: nn.Module, pictures: np.ndarray, batch: int = 250) -> tor
     )
 
 
-def shares_of(network: nn.Module, pictures: Sequence[np.ndarray]) -> np.ndarray:
+def predict_probabilities(network: nn.Module, pictures: Sequence[np.ndarray]) -> np.ndarray:
     """Probabilities (n, classes) of float32 pictures (3, h, w) in [0, 1]."""
     with torch.inference_mode():
         parts = torch.from_numpy(np.stack(pictures)).split(250)

@@ -10,7 +10,7 @@ from torch import nn
 from mlcv_explore.seeds import seeded
 
 # of weights whose module has no start of its own: class tokens, position embeddings, layer scales
-SPREAD = 0.02
+INITIAL_STD = 0.02
 
 
 def convolutions(network: nn.Module) -> dict[str, nn.Conv2d]:
@@ -50,17 +50,17 @@ def randomised(network: nn.Module, layers_from_top: int, seed: int) -> nn.Module
     for layer in list(names)[len(names) - layers_from_top :]:
         modules = [other.get_submodule(name) for name in names[layer]]
         seeded(
-            seed, lambda modules=modules: [_start_anew(module) for module in modules], f"randomised {layer}"
+            seed, lambda modules=modules: [_reinitialise(module) for module in modules], f"randomised {layer}"
         )
     return other
 
 
 @torch.no_grad()
-def _start_anew(module: nn.Module) -> None:
+def _reinitialise(module: nn.Module) -> None:
     # the second is attention's
     reset = getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)
     if reset is not None:
         reset()
         return
     for parameter in module.parameters(recurse=False):
-        nn.init.trunc_normal_(parameter, std=SPREAD)
+        nn.init.trunc_normal_(parameter, std=INITIAL_STD)

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 
-class Residual(nn.Module):
+class ResidualBlock(nn.Module):
     """Two 3×3 convolutions round a skip; a 1×1 convolution carries the skip where the
     size changes (He et al., 1512.03385).
     """
@@ -33,5 +33,9 @@ def small_resnet(channels: int, width: int, classes: int) -> nn.Sequential:
     in [0, 1] → (B, classes).
     """
     stem = nn.Sequential(nn.Conv2d(channels, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
-    blocks = (Residual(width, width, 1), Residual(width, 2 * width, 2), Residual(2 * width, 4 * width, 2))
+    blocks = (
+        ResidualBlock(width, width, 1),
+        ResidualBlock(width, 2 * width, 2),
+        ResidualBlock(2 * width, 4 * width, 2),
+    )
     return nn.Sequential(stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * width, classes))

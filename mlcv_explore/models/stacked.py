@@ -45,7 +45,7 @@ class StackedDense(nn.Module):
         return values.mT
 
 
-class OneByOne(nn.Module):
+class SeparateModels(nn.Module):
     """S networks behind the call of a stack, for architectures where stacking does not
     pay (convolutions: about 1.3 times).
     """
@@ -59,7 +59,7 @@ class OneByOne(nn.Module):
         return torch.stack([network(batch) for network, batch in zip(self.networks, inputs, strict=True)])
 
 
-def descend(
+def gradient_step(
     optimiser: torch.optim.Optimizer, output: torch.Tensor, gradient: torch.Tensor | None = None
 ) -> None:
     """One step down the gradient of a loss, given as the loss itself or as its gradient

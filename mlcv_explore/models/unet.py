@@ -15,11 +15,11 @@ from torch.nn import functional
 from mlcv_explore.models.classifiers import Normalise, convolution
 
 SKIPS = ("none", "plain", "gated")
-OPEN = 2.0  # offset with which gates start: sigmoid(2) = 0.88 of a feature passes
+GATE_BIAS = 2.0  # offset with which gates start: sigmoid(2) = 0.88 of a feature passes
 
 
 @dataclass(frozen=True, eq=False)
-class Decoded:
+class DecoderOutput:
     """What comes out, and what was let through on the way."""
 
     values: torch.Tensor  # (B, outputs, h, w)
@@ -27,7 +27,7 @@ class Decoded:
     gates: tuple[torch.Tensor, ...]
 
 
-def unnormalised(inputs: int, outputs: int) -> nn.Sequential:
+def unnormalised_convolution(inputs: int, outputs: int) -> nn.Sequential:
     """3×3 convolution and leaky ReLU: a mask is constant over its regions, which
     normalisation can wash away (Park et al., 1903.07291).
     """
@@ -43,7 +43,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.channels = tuple(width * 2**level for level in range(levels))
         before = (inputs, *self.channels[:-1])
-        layer = convolution if normalise else unnormalised
+        layer = convolution if normalise else unnormalised_convolution
         self.blocks = nn.ModuleList(
             nn.Sequential(layer(given, own), layer(own, own))
             for given, own in zip(before, self.channels, strict=True)
@@ -77,7 +77,7 @@ class Decoder(nn.Module):
         normalise: bool = True,
     ) -> None:
         super().__init__()
-        layer = convolution if normalise else unnormalised
+        layer = convolution if normalise else unnormalised_convolution
         if skips not in SKIPS:
             raise ValueError(f"skips must be one of {', '.join(SKIPS)}, got {skips!r}.")
         self.skips = skips
@@ -87,7 +87,7 @@ class Decoder(nn.Module):
             inner = min(own, widest)
             if skips == "gated":
                 self.gates.append(nn.Conv2d(coarse + own, 1, 1))
-                nn.init.constant_(self.gates[-1].bias, OPEN)
+                nn.init.constant_(self.gates[-1].bias, GATE_BIAS)
             self.blocks.append(layer(coarse + (0 if skips == "none" else own), inner))
             coarse = inner
         self.last = nn.Conv2d(coarse, outputs, 1)
@@ -96,7 +96,7 @@ class Decoder(nn.Module):
         """The values alone."""
         return self.decode(features).values
 
-    def decode(self, features: Sequence[torch.Tensor]) -> Decoded:
+    def decode(self, features: Sequence[torch.Tensor]) -> DecoderOutput:
         """The values with the gates they passed; `features` as an Encoder gives them,
         of any sides.
         """
@@ -110,7 +110,7 @@ class Decoder(nn.Module):
             values = self.blocks[level](
                 values if self.skips == "none" else torch.cat([values, feature], dim=1)
             )
-        return Decoded(self.last(values), tuple(gates))
+        return DecoderOutput(self.last(values), tuple(gates))
 
 
 class UNet(nn.Module):
@@ -136,7 +136,9 @@ class UNet(nn.Module):
         return self.decoder(self.encoder(pictures))
 
 
-def trunk(network: nn.Sequential, pictures: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
+def backbone_features(
+    network: nn.Sequential, pictures: torch.Tensor
+) -> tuple[list[torch.Tensor], torch.Tensor]:
     """A classifier as an encoder: the last features of every side, the finest first,
     and the logits (B, classes), in one pass.
 
@@ -160,13 +162,15 @@ def trunk(network: nn.Sequential, pictures: torch.Tensor) -> tuple[list[torch.Te
     return features, values
 
 
-def trunk_channels(network: nn.Sequential, side: int) -> tuple[int, ...]:
+def backbone_channels(network: nn.Sequential, side: int) -> tuple[int, ...]:
     """How many channels the features of `trunk` have, the finest first. Running
     statistics stay as they are.
     """
     training = network.training
     network.eval()
     with torch.no_grad():
-        found = tuple(feature.shape[1] for feature in trunk(network, torch.zeros(1, 3, side, side))[0])
+        found = tuple(
+            feature.shape[1] for feature in backbone_features(network, torch.zeros(1, 3, side, side))[0]
+        )
     network.train(training)
     return found

@@ -3,7 +3,7 @@ their costs and doubts.
 """
 
 from mlcv_explore.models.layers import convolutions, layers, randomised
-from mlcv_explore.saliency.attribution import METHODS, Map, Method, attribute_all, unsuited
+from mlcv_explore.saliency.attribution import METHODS, Map, Method, attribute_all, unsupported_methods
 from mlcv_explore.saliency.methods import SaliencyError, SaliencySettings, Target, gradients
 
 __all__ = [
@@ -18,5 +18,5 @@ __all__ = [
     "gradients",
     "layers",
     "randomised",
-    "unsuited",
+    "unsupported_methods",
 ]

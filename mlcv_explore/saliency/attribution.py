@@ -13,7 +13,7 @@ from torch import nn
 
 from mlcv_explore.saliency import controls, methods
 from mlcv_explore.saliency.methods import Attribution, SaliencyError, SaliencySettings, Target
-from mlcv_explore.saliency.rules import Watched
+from mlcv_explore.saliency.rules import FunctionCounter
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,12 @@ class Method:
 
     label: str
     signed: bool  # False: nowhere negative by nature
-    drawn: bool = False  # another seed gives another map
+    stochastic: bool = False  # another seed gives another map
     control: bool = False  # the network has no part in it
 
 
 METHODS = {
-    "random": Method("Random", False, drawn=True, control=True),
+    "random": Method("Random", False, stochastic=True, control=True),
     "centre": Method("Centre blob", False, control=True),
     "edges": Method("Sobel edges", False, control=True),
     "gradient": Method("Gradient", True),
@@ -35,12 +35,12 @@ METHODS = {
     "gradcam": Method("Grad-CAM", False),
     "guided_backprop": Method("Guided Backprop", True),
     "deeplift": Method("DeepLift", True),
-    "smoothgrad": Method("SmoothGrad", True, drawn=True),
-    "smoothgrad_squared": Method("SmoothGrad²", False, drawn=True),
-    "vargrad": Method("VarGrad", False, drawn=True),
-    "gradient_shap": Method("GradientShap", True, drawn=True),
+    "smoothgrad": Method("SmoothGrad", True, stochastic=True),
+    "smoothgrad_squared": Method("SmoothGrad²", False, stochastic=True),
+    "vargrad": Method("VarGrad", False, stochastic=True),
+    "gradient_shap": Method("GradientShap", True, stochastic=True),
     "integrated_gradients": Method("Integrated gradients", True),
-    "rise": Method("RISE", True, drawn=True),
+    "rise": Method("RISE", True, stochastic=True),
     "occlusion": Method("Occlusion", True),
 }
 
@@ -60,7 +60,7 @@ class Map:
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class AttributionRequest:
     """What the maps are to answer."""
 
     network: nn.Module
@@ -71,31 +71,31 @@ class Question:
     layer: str | None
 
     @property
-    def asked(self) -> tuple[nn.Module, torch.Tensor, Target]:
+    def arguments(self) -> tuple[nn.Module, torch.Tensor, Target]:
         """The arguments every method starts with."""
         return self.network, self.picture, self.target
 
 
 # Methods that share passes → their maps in the same order; cheap ones first
-GROUPS: dict[tuple[str, ...], Callable[[Question], tuple[Attribution, ...]]] = {
-    ("random",): lambda question: (Attribution(controls.random_map(question.picture, question.seed), 0, 0),),
-    ("centre",): lambda question: (Attribution(controls.centre(question.picture), 0, 0),),
-    ("edges",): lambda question: (Attribution(controls.edges(question.picture), 0, 0),),
-    ("gradient", "input_x_gradient"): lambda question: methods.gradient_maps(*question.asked),
-    ("gradcam",): lambda question: (methods.grad_cam(*question.asked, question.settings, question.layer),),
-    ("guided_backprop",): lambda question: (methods.guided_backprop(*question.asked),),
-    ("deeplift",): lambda question: (methods.deeplift(*question.asked, question.settings),),
-    ("smoothgrad", "smoothgrad_squared", "vargrad"): lambda question: methods.noise_maps(
-        *question.asked, question.settings, question.seed
+GROUPS: dict[tuple[str, ...], Callable[[AttributionRequest], tuple[Attribution, ...]]] = {
+    ("random",): lambda request: (Attribution(controls.random_map(request.picture, request.seed), 0, 0),),
+    ("centre",): lambda request: (Attribution(controls.centre(request.picture), 0, 0),),
+    ("edges",): lambda request: (Attribution(controls.edges(request.picture), 0, 0),),
+    ("gradient", "input_x_gradient"): lambda request: methods.gradient_maps(*request.arguments),
+    ("gradcam",): lambda request: (methods.grad_cam(*request.arguments, request.settings, request.layer),),
+    ("guided_backprop",): lambda request: (methods.guided_backprop(*request.arguments),),
+    ("deeplift",): lambda request: (methods.deeplift(*request.arguments, request.settings),),
+    ("smoothgrad", "smoothgrad_squared", "vargrad"): lambda request: methods.noise_maps(
+        *request.arguments, request.settings, request.seed
     ),
-    ("gradient_shap",): lambda question: (
-        methods.gradient_shap(*question.asked, question.settings, question.seed),
+    ("gradient_shap",): lambda request: (
+        methods.gradient_shap(*request.arguments, request.settings, request.seed),
     ),
-    ("integrated_gradients",): lambda question: (
-        methods.integrated_gradients(*question.asked, question.settings),
+    ("integrated_gradients",): lambda request: (
+        methods.integrated_gradients(*request.arguments, request.settings),
     ),
-    ("rise",): lambda question: (methods.rise(*question.asked, question.settings, question.seed),),
-    ("occlusion",): lambda question: (methods.occlusion(*question.asked, question.settings),),
+    ("rise",): lambda request: (methods.rise(*request.arguments, request.settings, request.seed),),
+    ("occlusion",): lambda request: (methods.occlusion(*request.arguments, request.settings),),
 }
 
 
@@ -128,21 +128,23 @@ def attribute_all(
     if "gradcam" in names:
         methods.named_convolution(network, layer)
     device = next((parameter.device for parameter in network.parameters()), picture.device)
-    question = Question(network, picture.to(device), target, settings, seed, layer)
+    request = AttributionRequest(network, picture.to(device), target, settings, seed, layer)
     if {"guided_backprop", "deeplift"} & set(names):
         refused = [
-            sentence for name, sentence in unsuited(network, question.picture).items() if name in names
+            sentence
+            for name, sentence in unsupported_methods(network, request.picture).items()
+            if name in names
         ]
         if refused:
             raise SaliencyError(refused[0])
-    return _maps(question, set(names))
+    return _maps(request, set(names))
 
 
-def unsuited(network: nn.Module, picture: torch.Tensor) -> dict[str, str]:
+def unsupported_methods(network: nn.Module, picture: torch.Tensor) -> dict[str, str]:
     """The methods that would say nothing of this network, each with the reason in one
     sentence; one forward pass.
     """
-    with torch.no_grad(), Watched() as seen:
+    with torch.no_grad(), FunctionCounter() as seen:
         network(picture[None])
     found = {}
     if not methods.convolutions(network):
@@ -159,19 +161,19 @@ def unsuited(network: nn.Module, picture: torch.Tensor) -> dict[str, str]:
     return found
 
 
-def _maps(question: Question, wanted: set[str]) -> Iterator[Map]:
+def _maps(request: AttributionRequest, wanted: set[str]) -> Iterator[Map]:
     for group, attribute in GROUPS.items():
         if not wanted & set(group):
             continue
         start = time.perf_counter()
-        found = attribute(question)
+        found = attribute(request)
         milliseconds = (time.perf_counter() - start) * 1000
         for name, attribution in zip(group, found, strict=True):
             if name in wanted:
                 values = attribution.values.detach().float().cpu().numpy()
-                signed = METHODS[name].signed or (name == "gradcam" and not question.settings.cam_positive)
+                signed = METHODS[name].signed or (name == "gradcam" and not request.settings.cam_positive)
                 cost = (milliseconds, attribution.forwards, attribution.backwards)
-                yield Map(name, question.target, values, signed, *cost, attribution.checks)
+                yield Map(name, request.target, values, signed, *cost, attribution.checks)
 
 
 def _check_picture(picture: torch.Tensor) -> None:

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from mlcv_explore.config import Config, setting
-from mlcv_explore.models.stacked import descend
+from mlcv_explore.models.stacked import gradient_step
 from mlcv_explore.saliency.measures import mass_in_mask
 from mlcv_explore.seeds import seeded, stream
 
@@ -105,7 +105,7 @@ def train(inputs: torch.Tensor, masks: np.ndarray, config: GenerationConfig, see
     rates = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, config.epochs * batches)
     for _ in range(config.epochs):
         for chosen in torch.randperm(len(inputs), generator=order).split(config.batch_size):
-            descend(
+            gradient_step(
                 optimiser,
                 functional.binary_cross_entropy_with_logits(network(inputs[chosen]), wanted[chosen]),
             )

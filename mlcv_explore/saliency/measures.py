@@ -2,7 +2,7 @@
 model's weights, and the same when drawn again?
 
 Maps are NumPy arrays (…, h, w). Where `signed` is false (the default) a pixel's
-salience is |map|; where it is true it is the map itself, and evidence against the class
+saliency is |map|; where it is true it is the map itself, and evidence against the class
 comes last and has no mass. Pictures are tensors (B, channels, h, w) in [0, 1] on the
 network's device.
 """
@@ -75,7 +75,7 @@ def deletion(
     another size or not finite, fewer than one step, and an unknown fill.
     """
     return _curve(
-        network, pictures, filled(pictures, fill, seed), targets, salience_ranks(maps, signed, seed), steps
+        network, pictures, filled(pictures, fill, seed), targets, saliency_ranks(maps, signed, seed), steps
     )
 
 
@@ -94,13 +94,13 @@ def insertion(
     arguments and errors as for `deletion`.
     """
     return _curve(
-        network, filled(pictures, fill, seed), pictures, targets, salience_ranks(maps, signed, seed), steps
+        network, filled(pictures, fill, seed), pictures, targets, saliency_ranks(maps, signed, seed), steps
     )
 
 
 def at_share(
     picture: torch.Tensor,
-    salience: np.ndarray,
+    saliency: np.ndarray,
     share: float,
     fill: Fill = "mean",
     *,
@@ -111,12 +111,12 @@ def at_share(
     """One picture (channels, h, w) without this share of its most salient pixels, or
     with only them where `insert` is true.
 
-    The very picture that the curves of that picture alone evaluate. `salience` is a map
+    The very picture that the curves of that picture alone evaluate. `saliency` is a map
     (h, w). Raises ValueError on a share outside 0…1.
     """
     if not 0 <= share <= 1:
         raise ValueError(f"The share of pixels must be between 0 and 1, got {share}.")
-    ranks = salience_ranks(np.asarray(salience)[None, None], signed, seed)[0, 0]
+    ranks = saliency_ranks(np.asarray(saliency)[None, None], signed, seed)[0, 0]
     first, last = picture, filled(picture[None], fill, seed)[0]
     if insert:
         first, last = last, first
@@ -145,13 +145,13 @@ def filled(pictures: torch.Tensor, fill: Fill, seed: int = 0) -> torch.Tensor:
     raise ValueError(f"The fill must be one of {', '.join(get_args(Fill))}, got {fill!r}.")
 
 
-def salience_ranks(maps: np.ndarray, signed: bool = False, seed: int = 0) -> np.ndarray:
+def saliency_ranks(maps: np.ndarray, signed: bool = False, seed: int = 0) -> np.ndarray:
     """Each pixel's place, int64 (B, M, h, w), 0 the most salient: ties in random order,
     the same one for all maps of a picture.
 
     Raises ValueError where maps are not (B, M, h, w) or not finite.
     """
-    values = _salience(maps, signed)
+    values = _saliency(maps, signed)
     if values.ndim != 4:
         raise ValueError(f"Maps must be (pictures, maps, height, width), got shape {values.shape}.")
     flat = values.reshape(*values.shape[:2], -1)
@@ -166,7 +166,7 @@ def pointing(maps: np.ndarray, masks: np.ndarray, signed: bool = False) -> np.nd
     """Does the maximum lie in the mask (…, h, w)? 0 or 1 (…); of several equal maxima,
     the share that does (Zhang et al., 1608.00507).
     """
-    values = _salience(maps, signed)
+    values = _saliency(maps, signed)
     top = values == values.max((-2, -1), keepdims=True)
     return (top & (np.asarray(masks) > 0)).sum((-2, -1)) / top.sum((-2, -1))
 
@@ -177,7 +177,7 @@ def mass_in_mask(maps: np.ndarray, masks: np.ndarray, signed: bool = False) -> n
     Mass is |map|, or where `signed` is true max(map, 0). A map without any mass is
     taken as an even one, which has the mask's share of the area.
     """
-    mass = np.maximum(_salience(maps, signed), 0.0)
+    mass = np.maximum(_saliency(maps, signed), 0.0)
     mass = np.where(mass.sum((-2, -1), keepdims=True) > 0, mass, 1.0)
     return (mass * (np.asarray(masks) > 0)).sum((-2, -1)) / mass.sum((-2, -1))
 
@@ -264,7 +264,7 @@ def similarity(maps: np.ndarray, others: np.ndarray, signed: bool = False) -> Si
     """
     from skimage.metrics import structural_similarity
 
-    first, second = np.broadcast_arrays(_salience(maps, signed), _salience(others, signed))
+    first, second = np.broadcast_arrays(_saliency(maps, signed), _saliency(others, signed))
     brightness = [_brightness(values, signed).reshape(-1, *values.shape[-2:]) for values in (first, second)]
     structure = [
         structural_similarity(one, other, data_range=1.0) for one, other in zip(*brightness, strict=True)
@@ -303,13 +303,13 @@ def stable(
     of a model, or over draws of a method.
 
     By sign: minus, zero or plus. By rank: whether the pixel is among the fifth with the
-    highest salience. Raises ValueError on any other.
+    highest saliency. Raises ValueError on any other.
     """
     values = np.asarray(maps, dtype=float)
     if by == "sign":
         agreed = np.max([(np.sign(values) == sign).mean(0) for sign in (-1, 0, 1)], axis=0)
     elif by == "rank":
-        flat = _salience(values, signed).reshape(*values.shape[:-2], -1)
+        flat = _saliency(values, signed).reshape(*values.shape[:-2], -1)
         within = (_ranks(-flat) <= TOP * flat.shape[-1]).reshape(values.shape).mean(0)
         agreed = np.maximum(within, 1 - within)
     else:
@@ -330,7 +330,7 @@ def mean_map(maps: np.ndarray, equal: bool = False) -> np.ndarray:
     return (values / np.where(sizes > 0, sizes, 1.0)).mean(0) * sizes.mean(0)
 
 
-def _salience(maps: np.ndarray, signed: bool) -> np.ndarray:
+def _saliency(maps: np.ndarray, signed: bool) -> np.ndarray:
     values = np.asarray(maps, dtype=float)
     if not np.isfinite(values).all():
         raise ValueError("A map has values that are not finite.")

@@ -18,7 +18,7 @@ from torch.nn import functional
 from mlcv_explore import environment
 from mlcv_explore.config import Config, setting
 from mlcv_explore.models.layers import convolutions
-from mlcv_explore.saliency.rules import Features, GuidedRelus, Rescaled
+from mlcv_explore.saliency.rules import ConvolutionOutput, GuidedReLU, RescaleRule
 from mlcv_explore.seeds import stream
 
 Target = int | tuple[int, int]  # a class, or (a, b) for logit a minus logit b
@@ -166,7 +166,7 @@ def noise_maps(
 
 def guided_backprop(network: nn.Module, picture: torch.Tensor, target: Target) -> Attribution:
     """The gradient with every ReLU handing back only what is positive."""
-    with GuidedRelus():
+    with GuidedReLU():
         (found,) = gradients(network, picture, [target])
     return Attribution(found.sum(0), 1, 1)
 
@@ -179,7 +179,7 @@ def deeplift(
     """
     start = baseline(picture, settings.baseline)
     points = _points(torch.stack([picture, start]))
-    with torch.enable_grad(), Rescaled():
+    with torch.enable_grad(), RescaleRule():
         scores = score(network(points), target)
         found = torch.autograd.grad(scores[0], points)[0][0]
     values = (found * (picture - start)).sum(0)
@@ -243,7 +243,7 @@ def grad_cam(
     Gradients are kept from that layer on only, so a late layer costs little more than
     the forward pass. Raises SaliencyError for an unknown layer.
     """
-    features = Features(named_convolution(network, layer), settings.cam_rectified)
+    features = ConvolutionOutput(named_convolution(network, layer), settings.cam_rectified)
     with torch.no_grad(), features:
         total = score(network(picture[None]), target).sum()
     if features.values is None:

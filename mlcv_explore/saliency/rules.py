@@ -42,7 +42,7 @@ def activation(function: Callable[..., Any]) -> str | None:
     return name if name in ACTIVATIONS else None
 
 
-class Watched(TorchFunctionMode):
+class FunctionCounter(TorchFunctionMode):
     """Counts the functions that a rule here is about."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Watched(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-class GuidedRelus(TorchFunctionMode):
+class GuidedReLU(TorchFunctionMode):
     """ReLUs that hand back only positive gradients (Springenberg et al., 1412.6806)."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -65,7 +65,7 @@ class GuidedRelus(TorchFunctionMode):
         return result
 
 
-class Rescaled(TorchFunctionMode):
+class RescaleRule(TorchFunctionMode):
     """DeepLift's rescale rule (Shrikumar et al., 1704.02685) for a batch of pictures,
     followed by as many baselines.
 
@@ -82,7 +82,7 @@ class Rescaled(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-class Features(TorchFunctionMode):
+class ConvolutionOutput(TorchFunctionMode):
     """A forward pass that keeps what one convolution gives, and from there on
     everything its gradient needs; to be entered without gradients.
 

@@ -17,7 +17,7 @@ Maps = dict[str, np.ndarray]  # method → (n, h, w), one map a draw or a model
 
 
 @dataclass(frozen=True, eq=False)
-class Opinion:
+class AttributionStats:
     """What several maps of one method say together."""
 
     method: str
@@ -36,11 +36,11 @@ def over_draws(
     settings: SaliencySettings,
     seeds: Sequence[int],
     layer: str | None = None,
-) -> dict[str, Opinion]:
+) -> dict[str, AttributionStats]:
     """The same network asked again with other draws; methods that draw nothing are left
     out, for they would only repeat themselves.
     """
-    drawn = [name for name in names if METHODS[name].drawn]
+    drawn = [name for name in names if METHODS[name].stochastic]
     return _opinions(
         lambda seed: attribute_all(network, picture, target, drawn, settings, seed, layer),
         seeds,
@@ -57,7 +57,7 @@ def over_models(
     settings: SaliencySettings,
     seed: int,
     layer: str | None = None,
-) -> dict[str, Opinion]:
+) -> dict[str, AttributionStats]:
     """Every network that names the same class as `target` (or prefers its first class
     to its second), asked alike; empty when fewer than two do.
 
@@ -83,7 +83,7 @@ def density(values: np.ndarray) -> np.ndarray:
 
 def _opinions(
     ask: Callable[[object], Sequence[Map]], whom: Sequence[object], names: Sequence[str], equal: bool
-) -> dict[str, Opinion]:
+) -> dict[str, AttributionStats]:
     if len(whom) < 2 or not names:
         return {}
     found: dict[str, list[np.ndarray]] = {name: [] for name in names}
@@ -93,8 +93,8 @@ def _opinions(
     return {name: _opinion(name, np.stack(maps), equal) for name, maps in found.items()}
 
 
-def _opinion(name: str, maps: np.ndarray, equal: bool) -> Opinion:
-    return Opinion(
+def _opinion(name: str, maps: np.ndarray, equal: bool) -> AttributionStats:
+    return AttributionStats(
         name, mean_map(maps, equal), stable(maps, "sign" if METHODS[name].signed else "rank"), len(maps)
     )
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mlcv_explore.saliency import Map, SaliencySettings, Target
     from mlcv_explore.saliency.measures import Fill
     from mlcv_explore.saliency.scores import Score, Truth
-    from mlcv_explore.saliency.uncertainty import Opinion
+    from mlcv_explore.saliency.uncertainty import AttributionStats
 
 BROUGHT = "picture-brought"  # what a visitor dropped on the home page
 KEPT = 200  # answers of one kind that are kept for all visitors
@@ -231,7 +231,7 @@ def models() -> tuple[str, ...]:
     """The names of all models that are offered."""
     from mlcv_explore.models import available_models
 
-    return tuple(offer.name for offer in available_models.offers())
+    return tuple(offer.name for offer in available_models.listing())
 
 
 def model(slug: str) -> "Classifier":
@@ -241,7 +241,7 @@ def model(slug: str) -> "Classifier":
     from mlcv_explore.models import available_models
     from mlcv_explore.models.checkpoints import CheckpointError
 
-    offers = {offer.name: offer for offer in available_models.offers() if offer.present or not page.public()}
+    offers = {offer.name: offer for offer in available_models.listing() if offer.present or not page.public()}
     first = _default_model(st.session_state.get(f"{slug}-source", SOURCES[0]), list(offers))
     name = st.selectbox(
         "Model",
@@ -288,7 +288,7 @@ def probabilities(digest: str, model_key: str, _network: Any, _seen: np.ndarray)
     """(classes,) of the picture."""
     from mlcv_explore.models import classifiers
 
-    return classifiers.shares_of(_network, [_seen])[0]
+    return classifiers.predict_probabilities(_network, [_seen])[0]
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
@@ -340,7 +340,7 @@ def opinions(
     _model: "Classifier",
     _seen: np.ndarray,
     _settings: Any,
-) -> "dict[str, Opinion]":
+) -> "dict[str, AttributionStats]":
     """What several draws, or several seeds of the model, say together."""
     import torch
 
@@ -412,7 +412,7 @@ def warm() -> None:
     from mlcv_explore import saliency
     from mlcv_explore.models import available_models
 
-    offers = [offer.name for offer in available_models.offers() if offer.origin == "ships"]
+    offers = [offer.name for offer in available_models.listing() if offer.origin == "ships"]
     if not offers:
         return
     chosen, classifier = (

@@ -773,8 +773,8 @@ def test_a_sum_lies_farther_from_real_features_than_a_convex_mixture() -> None:
             desk.mix(shown, desk.of_test(shown, k), (desk.of_test(shown, k + 1),), desk.How(mode, 1.0))
             for k in range(20)
         ]
-        apart[mode] = np.mean([each.strangeness for each in found])
-        assert all(0 <= each.strangeness <= 1 for each in found)
+        apart[mode] = np.mean([each.novelty_percentile for each in found])
+        assert all(0 <= each.novelty_percentile <= 1 for each in found)
     assert apart["sum"] > apart["convex"]
 
 
@@ -846,7 +846,7 @@ def test_a_test_picture_is_as_far_from_the_others_as_usual() -> None:
     alone = [desk.mix(shown, desk.of_test(shown, number), (), desk.How()) for number in range(40)]
     assert np.median([each.distance for each in alone]) == pytest.approx(1, abs=0.25)
     far = desk.mix(shown, desk.of_test(shown, 0), (desk.of_test(shown, 1),), desk.How(weight=2.0))
-    assert far.distance > 2 and far.strangeness == 1
+    assert far.distance > 2 and far.novelty_percentile == 1
 
 
 class Says(torch.nn.Module):

@@ -95,7 +95,7 @@ def test_bad_values_in_the_link_are_named():
 def test_what_ships_explains_what_its_card_says(name):
     mind, card = explaining.mind(name), explaining.mind(name).card
     assert {f"{shipping.PREFIX}{each}" for each in shipping.BUNDLED} == set(idea.load(SLUG).checkpoints())
-    assert card["recipe"] == shipping.MAKINGS[f"{shipping.PREFIX}{name}"].recipe.model_dump()
+    assert card["recipe"] == shipping.CHECKPOINTS[f"{shipping.PREFIX}{name}"].hyperparameters.model_dump()
     named = (logits_of(mind.judge, mind.items).argmax(1) == mind.labels).mean()
     assert named > card["metrics"]["validation_judge"] - 0.15
     assert len(mind.items) == len(mind.labels) == card["arguments"]["gallery"]

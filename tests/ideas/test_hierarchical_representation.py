@@ -223,11 +223,13 @@ def test_tied_linear_levels_reach_the_error_of_pca(sizes, batch):
         adam.step()
     top = levels.codes(pixels)[-1]
     reached = misfit(levels.reconstruction(len(sizes) - 2, top), pixels).item()
-    components = linear_probe.leading(pixels[0].numpy(), 8)
+    components = linear_probe.principal_components(pixels[0].numpy(), 8)
     best = (
         (
             pixels[0].numpy()
-            - components.of(pixels[0].numpy()) @ components.basis.T / np.square(components.basis[:, 0]).sum()
+            - components.transform(pixels[0].numpy())
+            @ components.basis.T
+            / np.square(components.basis[:, 0]).sum()
         )
         ** 2
     ).mean()
@@ -456,7 +458,7 @@ def test_nothing_is_learned_fitted_or_chosen_on_the_test_part(monkeypatch):
             [],
             [],
             LogisticRegression.decision_function,
-            linear_probe.leading,
+            linear_probe.principal_components,
         )
         # each probe scores the validation codes with every strength, then the test codes with its
         # own
@@ -466,7 +468,9 @@ def test_nothing_is_learned_fitted_or_chosen_on_the_test_part(monkeypatch):
                 "decision_function",
                 lambda self, x: (asked.append((len(x), self.C, self.coef_.sum())), scores(self, x))[1],
             )
-            patch.setattr(linear_probe, "leading", lambda *codes: _kept(components, leading(*codes)))
+            patch.setattr(
+                linear_probe, "principal_components", lambda *codes: _kept(components, leading(*codes))
+            )
             frames = list(idea.run(SMALL.replace(epochs=1, levels=1), (0,)))
         return asked, components, frames
 
@@ -482,7 +486,7 @@ def test_nothing_is_learned_fitted_or_chosen_on_the_test_part(monkeypatch):
     )
 
 
-def _kept(components: list, found: linear_probe.Components) -> linear_probe.Components:
+def _kept(components: list, found: linear_probe.PrincipalComponents) -> linear_probe.PrincipalComponents:
     components.append(found.basis)
     return found
 

@@ -384,7 +384,7 @@ def test_the_networks_that_ship_are_small_say_what_they_are_and_stay_below_the_c
 
 
 def test_a_network_is_made_as_a_run_makes_it_and_measured_as_it_is_stored():
-    recipe = shipping.MAKINGS["inverted_unet_sampled"].recipe.replace(
+    recipe = shipping.CHECKPOINTS["inverted_unet_sampled"].hyperparameters.replace(
         scenes=20, tested=10, updates=10, width=4
     )
     reports: list[tuple[int, int, float, float]] = []

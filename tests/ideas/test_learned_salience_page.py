@@ -105,8 +105,8 @@ def test_a_picture_of_another_size_and_a_classifier_without_masker_are_refused_i
 
 
 def test_a_masker_of_other_weights_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    network, card = checkpoints.network_of("scenes_masker_honest/0", shipped._built)
-    monkeypatch.setattr(checkpoints, "network_of", lambda *_: (network, card | {"classifier_sha256": "0"}))
+    network, card = checkpoints.load_network("scenes_masker_honest/0", shipped._built)
+    monkeypatch.setattr(checkpoints, "load_network", lambda *_: (network, card | {"classifier_sha256": "0"}))
     shipped.load.cache_clear()
     with pytest.raises(CheckpointError, match="taught by other weights of scenes/0"):
         shipped.load("scenes/0")

@@ -690,9 +690,9 @@ DONE_BEFORE = (
 
 
 def _checkpoints() -> Mapping[str, Any]:
-    from mlcv_explore.ideas.feature_mixing.shipping import MAKINGS
+    from mlcv_explore.ideas.feature_mixing.shipping import CHECKPOINTS
 
-    return MAKINGS
+    return CHECKPOINTS
 
 
 idea = Idea(

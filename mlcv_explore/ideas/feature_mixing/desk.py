@@ -78,7 +78,7 @@ class Mixture:
     labels: tuple[int, ...]  # of the images that were mixed: theirs, or what the network says of them
     guessed: tuple[bool, ...]  # whether that is the network's word
     nearest: np.ndarray  # (NEAREST,) places on the map
-    strangeness: float  # share of the map's own features whose fifth neighbour is nearer
+    novelty_percentile: float  # share of the map's own features whose fifth neighbour is nearer
     distance: float  # to its fifth neighbour, in units of what that is for test pictures in the median
     place: np.ndarray  # (2,)
     ends: np.ndarray  # (2, 2) of the two pictures themselves
@@ -91,7 +91,7 @@ def shelf(name: str) -> Shelf:
     """A desk that ships, read once, and its pictures made again. Raises
     CheckpointError.
     """
-    network, card = checkpoints.network_of(f"{PREFIX}{name}/0", lambda card: Desk(**card["arguments"]))
+    network, card = checkpoints.load_network(f"{PREFIX}{name}/0", lambda card: Desk(**card["arguments"]))
     recipe = DeskRecipe(**card["recipe"])
     seen = world(
         name, recipe.taught if name == "digits" else card["arguments"]["mapped"], recipe.tested, card["seed"]
@@ -201,7 +201,7 @@ def mix(shown: Shelf, first: Side, partners: tuple[Side, ...], how: How) -> Mixt
         label = _pasted_label(one_hot, first, partners[0], mask, how)
     spots = desk.located(torch.cat([changed, own, features[1:2] if partners else own, trail]), depth).numpy()
     laid_out = fitted(shown.name, depth)
-    places = laid_out.place(spots)
+    places = laid_out.transform(spots)
     distances, nearest = laid_out.nearest(spots[:1])
     return Mixture(
         desk.decoded(changed, depth)[0].numpy(),
@@ -210,7 +210,7 @@ def mix(shown: Shelf, first: Side, partners: tuple[Side, ...], how: How) -> Mixt
         labels,
         tuple(side.label is None for side in sides),
         nearest[0][:NEAREST],
-        float(laid_out.strangeness(spots[:1])[0]),
+        float(laid_out.novelty_percentile(spots[:1])[0]),
         float(distances[0, -1] / usual_distance(shown.name, depth)),
         places[0],
         places[1:3],

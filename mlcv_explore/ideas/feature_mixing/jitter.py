@@ -21,8 +21,8 @@ from mlcv_explore.ideas.feature_mixing.pretraining import (
     jittered_pixels,
     noisy_features,
 )
-from mlcv_explore.metrics.linear_probe import leading, probe
-from mlcv_explore.models.stacked import descend
+from mlcv_explore.metrics.linear_probe import principal_components, probe
+from mlcv_explore.models.stacked import gradient_step
 from mlcv_explore.seeds import stream
 
 AT = 1  # the depth whose features are jittered
@@ -101,8 +101,8 @@ def probed(stuff: Material, taught: np.ndarray, validated: np.ndarray, tested: n
     own, split = stuff.own_labels(), stuff.split
     found = []
     for row, labelled in enumerate(stuff.labelled):
-        components = leading(taught[row], taught.shape[-1])
-        codes = [components.of(part) for part in (taught[row][labelled], validated[row], tested[row])]
+        components = principal_components(taught[row], taught.shape[-1])
+        codes = [components.transform(part) for part in (taught[row][labelled], validated[row], tested[row])]
         found.append(
             (
                 probe(codes[0], own[row], codes[1], split.validation.labels, codes[2]).argmax(1)
@@ -119,7 +119,7 @@ def _supervised(network: Network, flattened: bool, stuff: Material, seeds: list[
     for _ in range(steps):
         places = drawn(torch.arange(len(labels)), generators)
         logits = network.through(_seen(stuff.pictures[places], flattened))
-        descend(
+        gradient_step(
             optimiser, functional.cross_entropy(logits.mT, labels[places], reduction="none").mean(1).sum()
         )
 

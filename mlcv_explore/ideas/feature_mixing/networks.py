@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from mlcv_explore.models.stacked import OneByOne, StackedDense
+from mlcv_explore.models.stacked import SeparateModels, StackedDense
 
 DEPTHS = 3  # hidden layers, or blocks
 GROUPS = 4  # of channels that are normalised together (Wu and He, Group Normalization, 1803.08494)
@@ -81,7 +81,7 @@ def _block(inputs: int, outputs: int, stride: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-class SeparateBlocks(OneByOne):
+class SeparateBlocks(SeparateModels):
     """S such networks behind the calls of a stack; a picture is (S, B, C, side, side)."""
 
     def through(self, values: torch.Tensor, first: int = 0, last: int | None = None) -> torch.Tensor:

@@ -18,7 +18,7 @@ from mlcv_explore.data.scenes import ScenesConfig
 from mlcv_explore.ideas.feature_mixing import PASTE_ARMS, PASTE_MEASURES, FeatureMixingConfig, paste_steps
 from mlcv_explore.ideas.feature_mixing.mixing import pasted, soft_cross_entropy
 from mlcv_explore.ideas.feature_mixing.networks import Blocks
-from mlcv_explore.models.stacked import descend
+from mlcv_explore.models.stacked import gradient_step
 from mlcv_explore.seeds import numpy_stream, seeded, stream
 
 # smaller objects are at chance for so small a network and so few scenes
@@ -277,7 +277,7 @@ class Student:
             self.classes,
         )
         loss = soft_cross_entropy(logits, targets).mean() + detection_loss(cells, kinds, reach, self.classes)
-        descend(self.optimiser, loss)
+        gradient_step(self.optimiser, loss)
         return loss.detach()
 
     def _features(self, places: torch.Tensor, depth: int) -> torch.Tensor:

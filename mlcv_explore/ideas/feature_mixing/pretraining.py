@@ -16,7 +16,7 @@ from torch.nn import functional
 from mlcv_explore.ideas.feature_mixing import FeatureMixingConfig
 from mlcv_explore.ideas.feature_mixing.mixing import mixed
 from mlcv_explore.ideas.feature_mixing.networks import Network, heads
-from mlcv_explore.models.stacked import descend
+from mlcv_explore.models.stacked import gradient_step
 from mlcv_explore.seeds import stream
 
 BATCH = 100
@@ -69,7 +69,7 @@ def pretrain(
             turns = torch.stack([torch.randint(4, (BATCH,), generator=generator) for generator in generators])
             found = head(flat(network.through(_seen(turned(batch, turns), flattened), 0, depth)))
             loss = functional.cross_entropy(found.mT, turns, reduction="none").mean(1)
-        descend(optimiser, loss.sum())  # no seed feels another's gradient
+        gradient_step(optimiser, loss.sum())  # no seed feels another's gradient
 
 
 def contrast(
@@ -87,7 +87,9 @@ def contrast(
     head = heads("dense", features, math.prod(features), EMBEDDING, seeds)
     optimiser = torch.optim.Adam([*network.parameters(), *head.parameters()], lr=RATE, fused=True)
     for _ in range(steps):
-        descend(optimiser, contrastive_loss(head(flat(views(drawn(pictures, generators), generators)))).sum())
+        gradient_step(
+            optimiser, contrastive_loss(head(flat(views(drawn(pictures, generators), generators)))).sum()
+        )
 
 
 def contrastive_loss(embedded: torch.Tensor, temperature: float = TEMPERATURE) -> torch.Tensor:

@@ -19,8 +19,8 @@ from mlcv_explore.data.scenes import ScenesConfig
 from mlcv_explore.ideas.feature_mixing.networks import DEPTHS, Blocks, decoder
 from mlcv_explore.metrics import embedding_map
 from mlcv_explore.metrics.embedding_map import FittedMap
-from mlcv_explore.models.checkpoints import Made, Making, Report
-from mlcv_explore.models.stacked import descend
+from mlcv_explore.models.checkpoints import CheckpointSpec, ProgressCallback, TrainedCheckpoint
+from mlcv_explore.models.stacked import gradient_step
 from mlcv_explore.seeds import numpy_stream, seeded
 
 PREFIX = "feature_mixing_"
@@ -134,7 +134,7 @@ class Desk(nn.Module):
         """
         fitted = self.map(depth)
         return embedding_map.errors(
-            fitted.place(getattr(self, f"asked{depth}").numpy()),
+            fitted.transform(getattr(self, f"asked{depth}").numpy()),
             getattr(self, f"transformed{depth}").numpy(),
             fitted.width,
         )
@@ -145,7 +145,7 @@ def centred(pictures: torch.Tensor) -> torch.Tensor:
     return (pictures - 0.45) * 4
 
 
-def make(seed: int, recipe: DeskRecipe, report: Report | None) -> Made:
+def make(seed: int, recipe: DeskRecipe, report: ProgressCallback | None) -> TrainedCheckpoint:
     """Train classifier and decoders together, then fit the map of every depth. Raises
     SettingError.
     """
@@ -171,10 +171,12 @@ def make(seed: int, recipe: DeskRecipe, report: Report | None) -> Made:
     desk.eval()
     for depth in range(DEPTHS + 1):
         _lay_out(desk, depth, seen, mapped, seed)
-    return Made(desk, _about(desk, seen, recipe, arguments))
+    return TrainedCheckpoint(desk, _about(desk, seen, recipe, arguments))
 
 
-def _teach(desk: Desk, taught: Images, recipe: DeskRecipe, seed: int, report: Report | None) -> None:
+def _teach(
+    desk: Desk, taught: Images, recipe: DeskRecipe, seed: int, report: ProgressCallback | None
+) -> None:
     pictures, labels = taught.as_float(), torch.from_numpy(taught.labels)
     optimiser = torch.optim.Adam(desk.parameters(), lr=recipe.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, recipe.steps)
@@ -188,7 +190,7 @@ def _teach(desk: Desk, taught: Images, recipe: DeskRecipe, seed: int, report: Re
             decoded.append(functional.mse_loss(desk.decoders[depth - 1](features), batch))
         said = desk.body.through(features, DEPTHS)
         loss = functional.cross_entropy(said, labels[places]) + PATIENCE * torch.stack(decoded).sum()
-        descend(optimiser, loss)
+        gradient_step(optimiser, loss)
         schedule.step()
         if report is not None and step % max(1, recipe.steps // REPORTED) == 0:
             report(
@@ -204,13 +206,13 @@ def _lay_out(desk: Desk, depth: int, seen: World, mapped: int, seed: int) -> Non
     """Fit the map of a depth and put it where it is kept, in the precision in which it
     ships.
     """
-    from mlcv_explore.metrics.linear_probe import leading
+    from mlcv_explore.metrics.linear_probe import principal_components
 
     parts = seen.taught.take(np.arange(mapped)), seen.tested
     shown, asked = (
         torch.cat([desk.features(batch, depth) for batch in part.as_float().split(250)]) for part in parts
     )
-    space = leading(shown.flatten(1).numpy(), getattr(desk, f"basis{depth}").shape[1])
+    space = principal_components(shown.flatten(1).numpy(), getattr(desk, f"basis{depth}").shape[1])
     _keep(desk, depth, mean=space.mean, basis=space.basis)
     places = desk.located(shown, depth).half().float().numpy()
     strangers = desk.located(asked, depth).half().float().numpy()
@@ -257,4 +259,6 @@ def _about(desk: Desk, seen: World, recipe: DeskRecipe, arguments: Mapping[str, 
 
 
 _RECIPES = {"scenes": DeskRecipe(), "digits": DeskRecipe(world="digits", taught=1397, mapped=1000)}
-MAKINGS: Mapping[str, Making] = {f"{PREFIX}{name}": Making(recipe, make) for name, recipe in _RECIPES.items()}
+CHECKPOINTS: Mapping[str, CheckpointSpec] = {
+    f"{PREFIX}{name}": CheckpointSpec(recipe, make) for name, recipe in _RECIPES.items()
+}

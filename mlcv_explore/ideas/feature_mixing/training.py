@@ -35,7 +35,7 @@ from mlcv_explore.ideas.feature_mixing.networks import Network, heads, networks
 from mlcv_explore.ideas.feature_mixing.partners import partners
 from mlcv_explore.ideas.feature_mixing.pretraining import flat, pretrain
 from mlcv_explore.metrics import classification
-from mlcv_explore.models.stacked import StackedDense, descend
+from mlcv_explore.models.stacked import StackedDense, gradient_step
 from mlcv_explore.seeds import numpy_stream, seeded
 
 # the picture and the first two depths, one of them a batch, as in the code of Verma et al.
@@ -180,7 +180,7 @@ class Arm:
     def step(self, batch: Batch) -> None:
         """One step of the optimiser."""
         loss = self.losses(batch).mean(1)  # (S,)
-        descend(self.optimiser, loss.sum())  # no seed feels another's gradient
+        gradient_step(self.optimiser, loss.sum())  # no seed feels another's gradient
         self.loss, self.steps = loss.detach(), self.steps + 1
 
     def losses(self, batch: Batch) -> torch.Tensor:
@@ -339,7 +339,7 @@ def _cloud(
     components of all labelled ones: (S, EXAMPLES, 5) x, y, label of the picture, x, y
     of its mixture.
     """
-    from mlcv_explore.metrics.linear_probe import leading
+    from mlcv_explore.metrics.linear_probe import principal_components
 
     rows = torch.arange(len(seeds))[:, None]
     labelled = torch.from_numpy(stuff.labelled)
@@ -348,7 +348,7 @@ def _cloud(
     ).numpy()
     found = np.zeros((len(seeds), EXAMPLES, 5), np.float32)
     for row, own in enumerate(features):
-        plane = leading(own, 2)
+        plane = principal_components(own, 2)
         chosen = np.linspace(0, len(own) - 1, EXAMPLES).astype(int)
         count = config.images - 1
         mates = (
@@ -365,7 +365,7 @@ def _cloud(
             config.mode,
         )
         found[row] = np.column_stack(
-            [plane.of(own[chosen]), stuff.own_labels()[row][chosen], plane.of(changed.numpy())]
+            [plane.transform(own[chosen]), stuff.own_labels()[row][chosen], plane.transform(changed.numpy())]
         )
     return found
 
@@ -393,7 +393,7 @@ def _coarser(
         optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate, fused=True)
         dealt = _OfFeatures(config, stuff, seeds, features["pictures"], coarse).batches()
         for _ in range(config.steps):
-            descend(optimiser, _second_loss(config, network, next(dealt), arm).mean(1).sum())
+            gradient_step(optimiser, _second_loss(config, network, next(dealt), arm).mean(1).sum())
         with torch.no_grad():
             found.append(measured(network(features["tested"]).numpy(), stuff.group[stuff.split.test.labels]))
     return np.stack(found, axis=1)

@@ -62,7 +62,7 @@ from mlcv_explore.idea import Cell, Film, Idea, Picture, Prior, Study
 from mlcv_explore.statistics import Claim
 
 if TYPE_CHECKING:
-    from mlcv_explore.models.checkpoints import Making
+    from mlcv_explore.models.checkpoints import CheckpointSpec
 
 DATASETS = ("glyphs", "digits", "wine", "breast_cancer", "fashion_mnist", "cifar10")
 ROWS = {"wine": 178, "breast_cancer": 569}  # tables: how many rows they have
@@ -413,11 +413,11 @@ def _full(seeds: int) -> Study:
     )
 
 
-def shipped() -> "Mapping[str, Making]":
+def shipped() -> "Mapping[str, CheckpointSpec]":
     """What the page explains with: vocabularies, judge and tree of each bundled world."""
     from mlcv_explore.ideas.hierarchical_explanation import shipping  # torch comes with it
 
-    return shipping.MAKINGS
+    return shipping.CHECKPOINTS
 
 
 DONE_BEFORE = (

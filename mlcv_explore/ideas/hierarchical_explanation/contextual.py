@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mlcv_explore.models.classifiers import Normalise, Shortcut, ShortShortcut
+from mlcv_explore.models.classifiers import Normalise, OneConvResidual, TwoConvResidual
 
 Parts = tuple[torch.Tensor, torch.Tensor]  # (whole, relevant)
 LINEAR_WHEN_EVALUATED = (nn.BatchNorm2d, nn.Dropout, nn.Dropout2d)
@@ -55,11 +55,11 @@ def _through(module: nn.Module, whole: torch.Tensor, relevant: torch.Tensor) -> 
             for layer in module:
                 whole, relevant = _through(layer, whole, relevant)
             return whole, relevant
-        case Shortcut():
+        case TwoConvResidual():
             return _added(
                 (whole, relevant), _through(module.second, *_through(module.first, whole, relevant))
             )
-        case ShortShortcut():
+        case OneConvResidual():
             return _added((whole, relevant), _through(module.only, whole, relevant))
         case nn.Linear():
             return _biased(

@@ -119,7 +119,7 @@ def joined(mind: Mind, accepted: Sequence[tuple[np.ndarray, np.ndarray]]) -> Min
 @cache
 def mind(name: str) -> Mind:
     """The mind of a bundled world that ships. Raises CheckpointError."""
-    found, card = checkpoints.network_of(f"{PREFIX}{name}/0", _shelf)
+    found, card = checkpoints.load_network(f"{PREFIX}{name}/0", _shelf)
     side = strokes.SIDE if card["arguments"]["pictures"] else 0
     first = strokes.placed() if side else np.eye(card["arguments"]["size"], dtype=np.float32)
     vocabulary = Vocabulary(first, found.levels(), side)

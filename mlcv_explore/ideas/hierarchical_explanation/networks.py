@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from mlcv_explore.ideas.hierarchical_explanation.strokes import SIDE
 from mlcv_explore.ideas.hierarchical_explanation.worlds import Items, World
-from mlcv_explore.models.stacked import descend
+from mlcv_explore.models.stacked import gradient_step
 from mlcv_explore.seeds import seeded, stream
 
 BATCH = 50
@@ -63,7 +63,7 @@ def trained(
             batch, wanted = values[places], targets[places]
             if atoms is not None:
                 batch, wanted = _disturbed(batch, wanted, atoms, disturb)
-            descend(optimiser, functional.cross_entropy(network(batch), wanted))
+            gradient_step(optimiser, functional.cross_entropy(network(batch), wanted))
             schedule.step()
     return network.eval().requires_grad_(False)
 

@@ -15,7 +15,7 @@ from mlcv_explore.ideas.hierarchical_explanation.networks import classifier, log
 from mlcv_explore.ideas.hierarchical_explanation.soft_tree import SoftTree
 from mlcv_explore.ideas.hierarchical_explanation.training import Student
 from mlcv_explore.ideas.hierarchical_explanation.vocabulary import Level
-from mlcv_explore.models.checkpoints import Made, Making, Report
+from mlcv_explore.models.checkpoints import CheckpointSpec, ProgressCallback, TrainedCheckpoint
 
 PREFIX = "hierarchical_explanation_"
 KIND = "explainer"
@@ -59,7 +59,9 @@ class Shelf(nn.Module):
         )
 
 
-def make(seed: int, recipe: HierarchicalExplanationConfig, report: Report | None) -> Made:
+def make(
+    seed: int, recipe: HierarchicalExplanationConfig, report: ProgressCallback | None
+) -> TrainedCheckpoint:
     """Train what a run trains, and measure it on test items; the first of these ship
     with it.
     """
@@ -110,7 +112,7 @@ def make(seed: int, recipe: HierarchicalExplanationConfig, report: Report | None
             "test_size": len(world.tested),
         },
     }
-    return Made(shelf, about)
+    return TrainedCheckpoint(shelf, about)
 
 
 def _loss(student: Student) -> float:
@@ -133,6 +135,6 @@ def _images(world: worlds.World, items: worlds.Items) -> Images:
 
 
 _LARGE = HierarchicalExplanationConfig(taught=700, judged=700, validated=150, tested=200, epochs=60)
-MAKINGS: Mapping[str, Making] = {
-    f"{PREFIX}{name}": Making(_LARGE.replace(dataset=name), make) for name in BUNDLED
+CHECKPOINTS: Mapping[str, CheckpointSpec] = {
+    f"{PREFIX}{name}": CheckpointSpec(_LARGE.replace(dataset=name), make) for name in BUNDLED
 }

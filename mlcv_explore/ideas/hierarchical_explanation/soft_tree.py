@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from mlcv_explore.ideas.hierarchical_explanation.pursuit import coefficients, pictured, pursue
-from mlcv_explore.models.stacked import descend
+from mlcv_explore.models.stacked import gradient_step
 from mlcv_explore.seeds import seeded, stream
 
 DEPTH = 4
@@ -73,7 +73,7 @@ def distilled(values: np.ndarray, taught: np.ndarray, epochs: int, seed: int) ->
     order = stream(seed, "soft tree, order")
     for _ in range(epochs):
         for places in torch.randperm(len(inputs), generator=order).split(BATCH):
-            descend(optimiser, loss_of(tree, inputs[places], targets[places]))
+            gradient_step(optimiser, loss_of(tree, inputs[places], targets[places]))
     return tree.eval().requires_grad_(False)
 
 

@@ -68,7 +68,7 @@ from mlcv_explore.idea import Cell, Film, Idea, Picture, Prior, Study
 from mlcv_explore.statistics import Claim, Split
 
 if TYPE_CHECKING:
-    from mlcv_explore.models.checkpoints import Making
+    from mlcv_explore.models.checkpoints import CheckpointSpec
 
 WIRINGS = ("global", "greedy_code", "greedy_pixels", "joint_code", "joint_pixels", "both_code", "both_pixels")
 # in the autoencoder's place, greedily, each on the code below
@@ -509,11 +509,11 @@ def resampled(config: HierarchicalRepresentationConfig) -> Split | None:
     return Split(config.train_size, held_out(config.dataset)[1]) if config.split == "redrawn" else None
 
 
-def shipped() -> "Mapping[str, Making]":
+def shipped() -> "Mapping[str, CheckpointSpec]":
     """The levels and maps that the page plays with."""
     from mlcv_explore.ideas.hierarchical_representation import shipping  # torch comes with it
 
-    return shipping.MAKINGS
+    return shipping.CHECKPOINTS
 
 
 DONE_BEFORE = (
@@ -564,7 +564,9 @@ idea = Idea(
     run=run,
     metrics=metrics,
     claims=CLAIMS,
-    quick=HierarchicalRepresentationConfig(epochs=1, train_size=200, labels=2, levels=1, width=8, batch_size=100),
+    quick=HierarchicalRepresentationConfig(
+        epochs=1, train_size=200, labels=2, levels=1, width=8, batch_size=100
+    ),
     picture=picture,
     studies=(
         _study("live", 20, HierarchicalRepresentationConfig(), VARIATIONS),

@@ -247,14 +247,14 @@ class Principal:
     def __init__(self, recipe: Recipe) -> None:
         self.count, self.units = recipe.shape.count, _units(recipe.shape)
         self.updates, self.told = np.zeros(self.count, np.int64), {}
-        self.fitted: list[list[linear_probe.Components]] = []  # of each level, one a seed
+        self.fitted: list[list[linear_probe.PrincipalComponents]] = []  # of each level, one a seed
 
     def begin(self, pictures: torch.Tensor) -> None:
         """Fit one level after the other."""
         below = pictures.flatten(2).double().numpy()
         for _ in range(self.count):
-            self.fitted.append([linear_probe.leading(own, self.units) for own in below])
-            below = np.stack([one.of(own) for one, own in zip(self.fitted[-1], below, strict=True)])
+            self.fitted.append([linear_probe.principal_components(own, self.units) for own in below])
+            below = np.stack([one.transform(own) for one, own in zip(self.fitted[-1], below, strict=True)])
 
     def step(self, batch: torch.Tensor, labels: torch.Tensor) -> None:
         """All was fitted at the start."""
@@ -263,7 +263,7 @@ class Principal:
         """Projections, scaled to a total variance of one."""
         found, below = [], pictures.flatten(2).double().numpy()
         for level in self.fitted:
-            below = np.stack([one.of(own) for one, own in zip(level, below, strict=True)])
+            below = np.stack([one.transform(own) for one, own in zip(level, below, strict=True)])
             found.append(torch.from_numpy(below))
         return found
 

@@ -14,7 +14,7 @@ from mlcv_explore.ideas.hierarchical_representation import HierarchicalRepresent
 from mlcv_explore.ideas.hierarchical_representation.levels import reach
 from mlcv_explore.ideas.hierarchical_representation.shipping import KIND, PLAYED, PREFIX, Shelf
 from mlcv_explore.metrics.embedding_map import FittedMap
-from mlcv_explore.metrics.linear_probe import Components
+from mlcv_explore.metrics.linear_probe import PrincipalComponents
 from mlcv_explore.models import checkpoints
 
 BITMAP = 32  # pixels a side of the bitmaps that the digits were counted from
@@ -31,7 +31,7 @@ class Mind:
 
     shelf: Shelf
     card: dict
-    components: dict[tuple[str, int], Components]  # of (arm, level)
+    components: dict[tuple[str, int], PrincipalComponents]  # of (arm, level)
     maps: dict[tuple[str, int], FittedMap]
     labels: np.ndarray  # (n,) classes of the maps' own digits
     digits: data.Images  # test digits, which nothing was learned from
@@ -58,7 +58,7 @@ class Seen:
 @cache
 def mind(name: str = f"{PREFIX}digits/0") -> Mind:
     """The levels that ship, read once. Raises CheckpointError."""
-    network, card = checkpoints.network_of(name, _built)
+    network, card = checkpoints.load_network(name, _built)
     recipe = HierarchicalRepresentationConfig(**card["recipe"])
     split = data.split(data.load(recipe.dataset), recipe.train_size, *held_out(recipe.dataset), 0)
     keys = [(arm, level) for arm in PLAYED for level in range(recipe.levels)]
@@ -89,10 +89,10 @@ def seen(found: Mind, arm: str, values: np.ndarray) -> Seen:
             )
         pictures.append(None if back is None else (back * spread + mean).view(SIDE, SIDE).numpy())
         errors.append(None if back is None else float((back - pixels).square().mean()))
-        features, own = found.components[arm, level].of(code[0].numpy()), found.maps[arm, level]
-        places.append(own.place(features)[0])
+        features, own = found.components[arm, level].transform(code[0].numpy()), found.maps[arm, level]
+        places.append(own.transform(features)[0])
         alike.append(found.labels[own.nearest(features)[1][0]].tolist())
-        strange.append(own.strangeness(features)[0])
+        strange.append(own.novelty_percentile(features)[0])
     return Seen(pictures, errors, np.stack(places), alike, np.array(strange))
 
 

@@ -14,7 +14,7 @@ from mlcv_explore.ideas.hierarchical_representation import ARMS, HierarchicalRep
 from mlcv_explore.ideas.hierarchical_representation.levels import Shape, StackedLevels
 from mlcv_explore.ideas.hierarchical_representation.training import Course, encoded
 from mlcv_explore.metrics import embedding_map, linear_probe
-from mlcv_explore.models.checkpoints import Made, Making, Report
+from mlcv_explore.models.checkpoints import CheckpointSpec, ProgressCallback, TrainedCheckpoint
 
 PREFIX = "hierarchical_representation_"
 KIND = "levels"
@@ -64,9 +64,9 @@ class Shelf(nn.Module):
         for piece, values in pieces.items():
             getattr(self, f"{arm}_{piece}{level}").copy_(torch.from_numpy(np.asarray(values)))
 
-    def components(self, arm: str, level: int) -> linear_probe.Components:
+    def components(self, arm: str, level: int) -> linear_probe.PrincipalComponents:
         """What a level's codes are cut to."""
-        return linear_probe.Components(
+        return linear_probe.PrincipalComponents(
             *(getattr(self, f"{arm}_{piece}{level}").double().numpy() for piece in PIECES[:2])
         )
 
@@ -77,7 +77,9 @@ class Shelf(nn.Module):
         )
 
 
-def make(seed: int, recipe: HierarchicalRepresentationConfig, report: Report | None) -> Made:
+def make(
+    seed: int, recipe: HierarchicalRepresentationConfig, report: ProgressCallback | None
+) -> TrainedCheckpoint:
     """Train what a run trains, with weights as they are stored, then lay out every
     level's training codes.
     """
@@ -111,11 +113,11 @@ def make(seed: int, recipe: HierarchicalRepresentationConfig, report: Report | N
         codes, held_out = (encoded(course.learners[arm], part[None]) for part in (task.train, task.validated))
         for level in range(recipe.levels):
             train, other = (part[level][0].flatten(1).numpy() for part in (codes, held_out))
-            components = linear_probe.leading(train)
-            features, own = (components.of(values).astype(np.float32) for values in (train, other))
+            components = linear_probe.principal_components(train)
+            features, own = (components.transform(values).astype(np.float32) for values in (train, other))
             fitted, transformed = embedding_map.fit(features, own, seed)
             errors.append(
-                float(np.median(embedding_map.errors(fitted.place(own), transformed, fitted.width)))
+                float(np.median(embedding_map.errors(fitted.transform(own), transformed, fitted.width)))
             )
             shelf.put(
                 arm,
@@ -137,7 +139,9 @@ def make(seed: int, recipe: HierarchicalRepresentationConfig, report: Report | N
             | {"map_error": round(float(np.median(errors)), 4), "test_size": len(task.tested)}
         ),
     }
-    return Made(shelf, about)
+    return TrainedCheckpoint(shelf, about)
 
 
-MAKINGS: Mapping[str, Making] = {f"{PREFIX}digits": Making(HierarchicalRepresentationConfig(), make)}
+CHECKPOINTS: Mapping[str, CheckpointSpec] = {
+    f"{PREFIX}digits": CheckpointSpec(HierarchicalRepresentationConfig(), make)
+}

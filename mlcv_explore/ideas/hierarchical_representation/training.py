@@ -231,7 +231,7 @@ class Course:
             codes = each.encode(torch.stack([task.validated[:PLACED] for task in self.every]))
             for level, code in enumerate(codes):
                 own = code[0].flatten(1).numpy()
-                places[0, place, level] = linear_probe.leading(own, 2).of(own)
+                places[0, place, level] = linear_probe.principal_components(own, 2).transform(own)
                 decoded = each.decode(level, code[:, :SHOWN])
                 if decoded is not None:
                     shown[0, place, level] = (
@@ -325,7 +325,7 @@ class Reading:
         """Components are those of training codes; the labelled, the validated and the
         tested are only projected.
         """
-        components = linear_probe.leading(fitted)
+        components = linear_probe.principal_components(fitted)
         return cls(*map(components.of, parts))
 
     def accuracy(self, task: Task) -> float:

@@ -57,7 +57,7 @@ from mlcv_explore.ideas.inverted_unet.ladder import EDGES, RUNGS
 from mlcv_explore.statistics import Claim
 
 if TYPE_CHECKING:
-    from mlcv_explore.models.checkpoints import Making
+    from mlcv_explore.models.checkpoints import CheckpointSpec
 
 FREE = ("mean", "region", "nearest", "nearest5", "webp", "truth")  # arms that train nothing
 TRAINED = {"one": ("l2",), "two": ("l2", "shuffled"), "all": ("l2", "l1", "sampled", "cvae", "shuffled")}
@@ -430,11 +430,11 @@ def _full(seeds: int) -> Study:
     )
 
 
-def shipped() -> "Mapping[str, Making]":
+def shipped() -> "Mapping[str, CheckpointSpec]":
     """The networks that the page paints with, one a rung and one that samples."""
     from mlcv_explore.ideas.inverted_unet import shipping  # torch comes with it
 
-    return shipping.MAKINGS
+    return shipping.CHECKPOINTS
 
 
 DONE_BEFORE = (

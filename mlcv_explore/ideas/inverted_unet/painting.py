@@ -12,7 +12,7 @@ import torch
 from mlcv_explore.ideas.inverted_unet import SHOWN, InvertedUnetConfig, rivals
 from mlcv_explore.ideas.inverted_unet.ladder import Told, sides_of_edges, thumbnails_of
 from mlcv_explore.ideas.inverted_unet.networks import CODES, Inverter
-from mlcv_explore.ideas.inverted_unet.shipping import MAKINGS, PREFIX, SAMPLED
+from mlcv_explore.ideas.inverted_unet.shipping import CHECKPOINTS, PREFIX, SAMPLED
 from mlcv_explore.ideas.inverted_unet.training import as_bytes, paint
 from mlcv_explore.ideas.inverted_unet.worlds import SCENES, Pictures, of_scenes
 from mlcv_explore.metrics.overlap import intersection_over_union
@@ -28,7 +28,7 @@ def network(name: str) -> tuple[Inverter, dict[str, Any]]:
     """A network that ships, by its rung or as "sampled", and its card. Raises
     CheckpointError.
     """
-    found, card = checkpoints.network_of(f"{PREFIX}{name}/0", lambda card: Inverter(**card["arguments"]))
+    found, card = checkpoints.load_network(f"{PREFIX}{name}/0", lambda card: Inverter(**card["arguments"]))
     return found, card
 
 
@@ -72,7 +72,7 @@ def presets() -> Pictures:
 
 @cache
 def _taught() -> tuple[Pictures, rivals.Masks]:
-    recipe = MAKINGS[f"{PREFIX}class"].recipe
+    recipe = CHECKPOINTS[f"{PREFIX}class"].hyperparameters
     pictures = of_scenes(recipe.dependence, recipe.scenes, 0, "taught")
     return pictures, rivals.Masks(pictures.regions, SCENES.objects)
 

@@ -9,7 +9,7 @@ from mlcv_explore.ideas.inverted_unet.ladder import RUNGS, channels
 from mlcv_explore.ideas.inverted_unet.networks import CODES
 from mlcv_explore.ideas.inverted_unet.training import Student
 from mlcv_explore.ideas.inverted_unet.worlds import Pictures
-from mlcv_explore.models.checkpoints import Made, Making, Report
+from mlcv_explore.models.checkpoints import CheckpointSpec, ProgressCallback, TrainedCheckpoint
 
 PREFIX = "inverted_unet_"
 SAMPLED = "sampled"
@@ -17,7 +17,9 @@ KIND = "inverter"
 SAID = ("explained", "background", "psnr", "ssim", "energy")  # of a network, on its card
 
 
-def make(arm: str, seed: int, recipe: InvertedUnetConfig, report: Report | None) -> Made:
+def make(
+    arm: str, seed: int, recipe: InvertedUnetConfig, report: ProgressCallback | None
+) -> TrainedCheckpoint:
     """Train one arm as a run does, and measure its weights as they are stored."""
     student = Student(recipe, seed, only=(arm,))
     for step in frame_steps(recipe):
@@ -50,7 +52,7 @@ def make(arm: str, seed: int, recipe: InvertedUnetConfig, report: Report | None)
         "steps": recipe.updates,
         "metrics": said | {"test_size": len(student.tested)},
     }
-    return Made(network, about)
+    return TrainedCheckpoint(network, about)
 
 
 def _images(pictures: Pictures) -> Images:
@@ -61,7 +63,7 @@ def _recipe(rung: str, arms: str = "one") -> InvertedUnetConfig:
     return InvertedUnetConfig(detail=rung, arms=arms, scenes=6000, updates=2000)
 
 
-MAKINGS: Mapping[str, Making] = {
-    **{f"{PREFIX}{rung}": Making(_recipe(rung), partial(make, "l2")) for rung in RUNGS},
-    f"{PREFIX}{SAMPLED}": Making(_recipe("class", "all"), partial(make, SAMPLED)),
+CHECKPOINTS: Mapping[str, CheckpointSpec] = {
+    **{f"{PREFIX}{rung}": CheckpointSpec(_recipe(rung), partial(make, "l2")) for rung in RUNGS},
+    f"{PREFIX}{SAMPLED}": CheckpointSpec(_recipe("class", "all"), partial(make, SAMPLED)),
 }

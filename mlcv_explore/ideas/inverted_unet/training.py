@@ -36,7 +36,7 @@ from mlcv_explore.ideas.inverted_unet.rivals import NEAREST, mean_picture, neare
 from mlcv_explore.ideas.inverted_unet.worlds import Pictures, parts
 from mlcv_explore.metrics.overlap import intersection_over_union
 from mlcv_explore.models import classifiers
-from mlcv_explore.models.stacked import descend
+from mlcv_explore.models.stacked import gradient_step
 from mlcv_explore.seeds import numpy_stream, seeded, stream, stream_seed
 
 TRIES = NEAREST  # codes an arm that samples may try
@@ -138,7 +138,7 @@ class Learner:
         """The painter's, after one step of the critic on the same batch."""
         made = self.network(given)
         doubt, belief = self.critic(given, pictures), self.critic(given, made.detach())
-        descend(
+        gradient_step(
             self.critic_optimiser, functional.softplus(-doubt).mean() + functional.softplus(belief).mean()
         )
         self.critic_schedule.step()
@@ -377,7 +377,7 @@ def teach(
     for _ in range(updates):
         places = chance.integers(len(images), size=min(JUDGE_BATCH, len(images)))
         batch = torch.from_numpy(as_shares(images[places])).contiguous(memory_format=torch.channels_last)
-        descend(optimiser, loss(judge(batch), answers[places]))
+        gradient_step(optimiser, loss(judge(batch), answers[places]))
         schedule.step()
     judge.eval()
 

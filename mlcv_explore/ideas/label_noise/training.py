@@ -10,7 +10,7 @@ from mlcv_explore import data
 from mlcv_explore.ideas.label_noise import ARMS, BINS, LAST, Frame, LabelNoiseConfig, held_out
 from mlcv_explore.ideas.label_noise.noise import noisy_targets
 from mlcv_explore.models.resnet import small_resnet
-from mlcv_explore.models.stacked import OneByOne, StackedDense, descend, evaluate
+from mlcv_explore.models.stacked import SeparateModels, StackedDense, evaluate, gradient_step
 from mlcv_explore.seeds import numpy_stream, stream
 
 MOST_FRAMES = 200
@@ -181,7 +181,7 @@ class _Arm:
             self.stack = StackedDense((inputs, config.width, config.width, classes), seeds)
         else:
             channels = data.entry(config.dataset).shape[0]
-            self.stack = OneByOne(lambda: small_resnet(channels, config.width, classes), seeds)
+            self.stack = SeparateModels(lambda: small_resnet(channels, config.width, classes), seeds)
         if config.optimiser == "adam":
             self.optimiser = torch.optim.Adam(self.stack.parameters(), lr=config.learning_rate, fused=True)
         else:
@@ -198,7 +198,7 @@ class _Arm:
         if one_hot is not None:
             target = one_hot + (target - one_hot) * equal_trace_scale(probability)
         # no seed feels another's gradient
-        descend(self.optimiser, logits, logit_gradient(probability, target) / batch.shape[1])
+        gradient_step(self.optimiser, logits, logit_gradient(probability, target) / batch.shape[1])
         self.last = seen, target
         self.passed.append(probability)
 

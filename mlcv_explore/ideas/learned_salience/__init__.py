@@ -578,7 +578,7 @@ DONE_BEFORE = (
 
 def _checkpoints() -> Mapping[str, Any]:
     # by name, so that what ships is no part of what computes a film: its fingerprint does not change with it
-    return importlib.import_module("mlcv_explore.ideas.learned_salience.shipped").MAKINGS
+    return importlib.import_module("mlcv_explore.ideas.learned_salience.shipped").CHECKPOINTS
 
 
 idea = Idea(

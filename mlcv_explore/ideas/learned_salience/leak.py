@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mlcv_explore.models.stacked import descend
+from mlcv_explore.models.stacked import gradient_step
 from mlcv_explore.seeds import seeded, stream
 
 EPOCHS, BATCH, RATE = 12, 32, 0.005
@@ -31,7 +31,7 @@ def leak(masks: torch.Tensor, labels: torch.Tensor, classes: int, seed: int) -> 
         for group in optimiser.param_groups:
             group["lr"] = RATE * (1 - epoch / EPOCHS)
         for chosen in torch.randperm(count, generator=chance).split(BATCH):
-            descend(optimiser, functional.cross_entropy(network(values[chosen]), labels[chosen]))
+            gradient_step(optimiser, functional.cross_entropy(network(values[chosen]), labels[chosen]))
     network.eval()
     with torch.no_grad():
         told = network(values[count:]).argmax(1)

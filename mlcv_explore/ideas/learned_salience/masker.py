@@ -17,8 +17,8 @@ from torch import nn
 from torch.nn import functional
 
 from mlcv_explore.ideas.learned_salience import FORMS
-from mlcv_explore.models.stacked import descend
-from mlcv_explore.models.unet import Decoder, trunk, trunk_channels
+from mlcv_explore.models.stacked import gradient_step
+from mlcv_explore.models.unet import Decoder, backbone_channels, backbone_features
 from mlcv_explore.seeds import seeded, stream
 
 OBJECTIVES = ("both", "preserve", "destroy")
@@ -79,7 +79,7 @@ class Masker(nn.Module):
         classifier's answer and the mask of it.
         """
         with torch.no_grad():
-            features, logits = trunk(classifier, pictures)
+            features, logits = backbone_features(classifier, pictures)
         weight = area.log1p()[:, None, None, None].expand(-1, 1, *features[-1].shape[-2:])
         features[-1] = torch.cat([features[-1], weight], dim=1)
         if self.form == "image":
@@ -97,7 +97,7 @@ def masker(classifier: nn.Sequential, side: int, settings: MaskerSettings, seed:
     """An untrained masker for this classifier's pictures of that side, with this seed's
     weights.
     """
-    channels = trunk_channels(classifier, side)
+    channels = backbone_channels(classifier, side)
     built = seeded(
         seed,
         lambda: Masker(channels, settings.form, settings.widest),
@@ -177,7 +177,7 @@ def training(
         found = network(classifier, batch, area)
         value = loss(classifier, batch, found.masks, fill, area, settings, found.logits.argmax(1))
         value = value + settings.toll * (area * found.gates.mean((1, 2))).mean()
-        descend(optimiser, value)
+        gradient_step(optimiser, value)
         yield float(value.detach())
     network.eval()
 
@@ -207,7 +207,7 @@ def optimised(
     for _ in range(steps):
         masks = _enlarged(logits, pictures).sigmoid()[:, 0]
         # the loss is a mean over pictures; each mask is to move as if it were alone
-        descend(
+        gradient_step(
             optimiser,
             len(pictures)
             * loss(classifier, pictures, masks, random_fill(pictures, fills), area, settings, answers),

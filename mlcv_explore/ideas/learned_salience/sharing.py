@@ -15,9 +15,9 @@ from mlcv_explore.ideas.learned_salience import LearnedSalienceConfig
 from mlcv_explore.ideas.learned_salience.masker import batches
 from mlcv_explore.metrics import overlap
 from mlcv_explore.models import classifiers
-from mlcv_explore.models.classifiers import Recipe
-from mlcv_explore.models.stacked import descend
-from mlcv_explore.models.unet import Decoder, trunk, trunk_channels
+from mlcv_explore.models.classifiers import Hyperparameters
+from mlcv_explore.models.stacked import gradient_step
+from mlcv_explore.models.unet import Decoder, backbone_channels, backbone_features
 from mlcv_explore.seeds import seeded, stream
 
 MEAN, STD = (0.45, 0.45, 0.42), (0.25, 0.25, 0.27)  # of the scenes' pixels, over all settings
@@ -107,7 +107,7 @@ class Learner:
         side = material.pictures.shape[-1]
         build = lambda: classifiers.residual_classifier(config.width, classes, MEAN, STD)  # noqa: E731
         self.network = seeded(seed, build, f"{purpose}classifier").to(memory_format=torch.channels_last)
-        channels = trunk_channels(self.network.eval(), side)
+        channels = backbone_channels(self.network.eval(), side)
         self.heads = nn.ModuleDict({
             "classify": self.network.linear,
             "segment": seeded(seed, lambda: Decoder(channels, 1, widest=WIDEST), "segmenter").to(memory_format=torch.channels_last),
@@ -134,7 +134,7 @@ class Learner:
         ]
         learned = [parameter for task in phase.tasks for parameter in self.heads[task].parameters()]
         learned += [] if phase.frozen else encoder
-        recipe = Recipe(peak_rate=RATE)
+        recipe = Hyperparameters(peak_rate=RATE)
         optimiser = torch.optim.SGD(
             learned, lr=RATE, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay, fused=True
         )
@@ -146,14 +146,14 @@ class Learner:
                 parameter.requires_grad_(not phase.frozen)
             for group in optimiser.param_groups:
                 group["lr"] = classifiers.rate(recipe, step, phase.updates)
-            descend(optimiser, self._loss(next(chosen), phase.tasks))
+            gradient_step(optimiser, self._loss(next(chosen), phase.tasks))
             yield
 
     def _loss(self, chosen: torch.Tensor, tasks: Sequence[str]) -> torch.Tensor:
         """The classifier's cross-entropy plus the weighted loss of the second task;
         alone, a task has weight 1.
         """
-        features, logits = trunk(
+        features, logits = backbone_features(
             self.network, self.material.pictures[chosen].contiguous(memory_format=torch.channels_last)
         )
         weight = self.config.weight if len(tasks) > 1 else 1.0
@@ -193,7 +193,10 @@ class Learner:
             found["iou"] = float(overlap.intersection_over_union(*pair).mean())
         if "detect" in tasks:
             covered = overlap.box_overlap(self.boxes(tested.pictures), tested.boxes.numpy())
-            found |= {"overlap": float(covered.mean()), "found": float((covered >= overlap.FOUND).mean())}
+            found |= {
+                "overlap": float(covered.mean()),
+                "found": float((covered >= overlap.DETECTION_IOU).mean()),
+            }
         return found
 
     @property
@@ -206,7 +209,10 @@ class Learner:
         """The segmenter's logits (n, h, w)."""
         self._evaluating()
         return torch.cat(
-            [self.heads["segment"](trunk(self.network, part)[0])[:, 0] for part in pictures.split(250)]
+            [
+                self.heads["segment"](backbone_features(self.network, part)[0])[:, 0]
+                for part in pictures.split(250)
+            ]
         ).numpy()
 
     @torch.no_grad()
@@ -214,7 +220,10 @@ class Learner:
         """The box head's boxes (n, 4), in sides."""
         self._evaluating()
         return torch.cat(
-            [self.heads["detect"](trunk(self.network, part)[0][-1]) for part in pictures.split(250)]
+            [
+                self.heads["detect"](backbone_features(self.network, part)[0][-1])
+                for part in pictures.split(250)
+            ]
         ).numpy()
 
     @torch.no_grad()

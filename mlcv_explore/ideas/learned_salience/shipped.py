@@ -29,9 +29,15 @@ from mlcv_explore.ideas.learned_salience.masker import (
 )
 from mlcv_explore.metrics import overlap
 from mlcv_explore.models import checkpoints
-from mlcv_explore.models.checkpoints import CheckpointError, Classifier, Made, Making, Report
-from mlcv_explore.models.stacked import descend
-from mlcv_explore.models.unet import UNet, trunk_channels
+from mlcv_explore.models.checkpoints import (
+    CheckpointError,
+    CheckpointSpec,
+    Classifier,
+    ProgressCallback,
+    TrainedCheckpoint,
+)
+from mlcv_explore.models.stacked import gradient_step
+from mlcv_explore.models.unet import UNet, backbone_channels
 from mlcv_explore.saliency.measures import Fill, filled
 from mlcv_explore.seeds import seeded, stream
 
@@ -112,7 +118,7 @@ def load(classifier: str) -> tuple[Masker, Classifier]:
         raise CheckpointError(
             f"No masker was taught by {classifier!r:.80}; there are maskers of {', '.join(MASKED.values())}."
         )
-    network, card = checkpoints.network_of(f"{name}/0", _built)
+    network, card = checkpoints.load_network(f"{name}/0", _built)
     model = checkpoints.load(classifier)
     if card["classifier_sha256"] != model.card["sha256"]:
         raise CheckpointError(
@@ -144,7 +150,7 @@ def segmenter() -> UNet:
     """The segmenter of scenes: pictures (B, 3, h, w) in [0, 1] → logits (B, 1, h, w) of
     the object.
     """
-    return checkpoints.network_of("scenes_unet/0", _built)[0]
+    return checkpoints.load_network("scenes_unet/0", _built)[0]
 
 
 def segmented(picture: np.ndarray) -> np.ndarray:
@@ -195,7 +201,9 @@ def _pictures(name: str, seed: int) -> tuple[data.Dataset, str]:
     )
 
 
-def _make_masker(name: str, seed: int, recipe: MaskerRecipe, report: Report | None) -> Made:
+def _make_masker(
+    name: str, seed: int, recipe: MaskerRecipe, report: ProgressCallback | None
+) -> TrainedCheckpoint:
     dataset, classifier = _pictures(name, seed)
     model = checkpoints.load(classifier)
     settings = MaskerSettings(**recipe.model_dump())
@@ -210,7 +218,7 @@ def _make_masker(name: str, seed: int, recipe: MaskerRecipe, report: Report | No
         "kind": "masker",
         "architecture": "masker",
         "arguments": {
-            "channels": list(trunk_channels(model.network, model.side)),
+            "channels": list(backbone_channels(model.network, model.side)),
             "form": recipe.form,
             "widest": recipe.widest,
         },
@@ -220,7 +228,7 @@ def _make_masker(name: str, seed: int, recipe: MaskerRecipe, report: Report | No
         "steps": recipe.updates,
         "metrics": _worth(network, model, tested.as_float(), seed),
     }
-    return Made(network, about)
+    return TrainedCheckpoint(network, about)
 
 
 @torch.no_grad()
@@ -240,7 +248,7 @@ def _worth(network: Masker, model: Classifier, pictures: torch.Tensor, seed: int
     return shares | {"area": float(found.masks.mean()), "area_weight": AREA, "test_size": len(pictures)}
 
 
-def _make_segmenter(seed: int, recipe: SegmenterRecipe, report: Report | None) -> Made:
+def _make_segmenter(seed: int, recipe: SegmenterRecipe, report: ProgressCallback | None) -> TrainedCheckpoint:
     """Half of the scenes look as their masks say, half do not: it serves both ideas
     that read it.
     """
@@ -267,7 +275,7 @@ def _make_segmenter(seed: int, recipe: SegmenterRecipe, report: Report | None) -
         batch = next(chosen)
         found = network(pictures[batch].contiguous(memory_format=torch.channels_last))[:, 0]
         value = functional.binary_cross_entropy_with_logits(found, wanted[batch])
-        descend(optimiser, value)
+        gradient_step(optimiser, value)
         if report is not None:
             report(step + 1, recipe.updates, float(value.detach()), 0.0)
     network.eval()
@@ -287,9 +295,9 @@ def _make_segmenter(seed: int, recipe: SegmenterRecipe, report: Report | None) -
         "steps": recipe.updates,
         "metrics": {"test_iou": covered, "test_size": TESTED},
     }
-    return Made(network, about)
+    return TrainedCheckpoint(network, about)
 
 
-MAKINGS = {name: Making(MaskerRecipe(), partial(_make_masker, name)) for name in MASKED} | {
-    "scenes_unet": Making(SegmenterRecipe(), _make_segmenter)
+CHECKPOINTS = {name: CheckpointSpec(MaskerRecipe(), partial(_make_masker, name)) for name in MASKED} | {
+    "scenes_unet": CheckpointSpec(SegmenterRecipe(), _make_segmenter)
 }

@@ -37,7 +37,7 @@ from mlcv_explore.ideas.learned_salience.masker import (
 )
 from mlcv_explore.ideas.learned_salience.masker import training as masker_training
 from mlcv_explore.ideas.learned_salience.sharing import Learner, Material, ticks
-from mlcv_explore.metrics.overlap import FOUND, box_overlap, largest_box
+from mlcv_explore.metrics.overlap import DETECTION_IOU, box_overlap, largest_box
 from mlcv_explore.saliency import controls, measures, methods
 from mlcv_explore.seeds import stream, stream_seed
 
@@ -378,7 +378,7 @@ def _boxes_of_maps(
     }
     for arm, found in drawn.items():
         overlap = box_overlap(found, few.boxes.numpy())
-        state.measure(arm, overlap=float(overlap.mean()), found=float((overlap >= FOUND).mean()))
+        state.measure(arm, overlap=float(overlap.mean()), found=float((overlap >= DETECTION_IOU).mean()))
         _show_box(state, arm, found[0])
     state.scene = (few.pictures[0] * 255).round().to(torch.uint8).numpy()
 

@@ -12,7 +12,7 @@ from mlcv_explore.data import scenes
 from mlcv_explore.data.scenes import Scenes, ScenesConfig
 from mlcv_explore.ideas.saliency import ARMS, MEASURES, Frame, SaliencyConfig, arms
 from mlcv_explore.models import classifiers
-from mlcv_explore.models.classifiers import Recipe
+from mlcv_explore.models.classifiers import Hyperparameters
 from mlcv_explore.models.layers import layers, randomised
 from mlcv_explore.saliency import generation, measures
 from mlcv_explore.saliency.attribution import METHODS, attribute_all
@@ -62,7 +62,7 @@ class Student:
         self.tested = scenes_of(config, config.rho, TESTED, seed, "tested")
         self.swapped = scenes_of(config, 0.25, TESTED, seed, "tested with tags that tell nothing")
         self.explained = explained(config, seed)
-        self.course = classifiers.course(
+        self.course = classifiers.trainer(
             self.recipe, len(taught.classes), MEAN, STD, stream_seed(seed, "classifier")
         )
         self.lessons = classifiers.epochs(self.recipe, self.course, taught.images, taught.labels, seed)
@@ -154,10 +154,10 @@ class Student:
         return float((self._predicted(self.swapped)[apart] == self.swapped.tags[apart]).mean())
 
     def _predicted(self, tested: Scenes) -> np.ndarray:
-        return classifiers.logits_of(self.network, tested.images).argmax(1).numpy()
+        return classifiers.predict_logits(self.network, tested.images).argmax(1).numpy()
 
 
-def recipe(config: SaliencyConfig) -> Recipe:
+def recipe(config: SaliencyConfig) -> Hyperparameters:
     """How a classifier of scenes is trained; in full precision, so that any processor
     is fast at it.
     """
@@ -169,7 +169,7 @@ def recipe(config: SaliencyConfig) -> Recipe:
         "peak_rate": 0.02,
     }
     # a tag is told by its colour: moved or mirrored it names the same class
-    return Recipe(**small, shift=2, smoothing=0.0, brain_float=False)
+    return Hyperparameters(**small, shift=2, smoothing=0.0, bfloat16=False)
 
 
 def scenes_of(config: SaliencyConfig, rho: float, count: int, seed: int, purpose: str) -> Scenes:
@@ -184,12 +184,12 @@ def explained(config: SaliencyConfig, seed: int) -> Scenes:
     return scenes_of(config, 0.25, config.pictures, seed, "explained")
 
 
-def taught_guide(config: SaliencyConfig, how: Recipe, seed: int) -> tuple[nn.Module, int, nn.Module]:
+def taught_guide(config: SaliencyConfig, how: Hyperparameters, seed: int) -> tuple[nn.Module, int, nn.Module]:
     """The network that generates maps, taught on a classifier that uses the object; the
     best single input; the control that sees pictures alone.
     """
     taught = scenes_of(config, 0.25, config.scenes, seed, "taught to the classifier that uses the object")
-    course = classifiers.course(
+    course = classifiers.trainer(
         how, len(taught.classes), MEAN, STD, stream_seed(seed, "classifier that uses the object")
     )
     for _ in classifiers.epochs(
