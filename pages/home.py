@@ -5,7 +5,7 @@ run, verdict with n.
 import streamlit as st
 
 from mlcv_explore import idea
-from mlcv_explore.ui import evidence, inputs, page
+from mlcv_explore.ui import evidence, figures, inputs
 
 st.title("Twenty ideas, played with, trained and answered", anchor=False)
 st.markdown(
@@ -22,14 +22,13 @@ for card in idea.cards():
         st.subheader(section, anchor=False)
         tiles = st.grid(min_column_width=320, gap="medium")
     with tiles, st.container(border=True, key=f"card-{card.slug}"):
-        evidence.thumbnail(card.slug, page.scheme())
+        pass
         st.markdown(f"**{card.question}**")
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            evidence.chip(card.slug)
+            figures.badge(*evidence.chip(card))
             st.page_link(
                 f"{card.slug}.py",
                 label=f"Idea {card.number}: {card.title}",
                 icon=":material/arrow_forward:",
                 icon_position="right",
             )
-evidence.matrix()

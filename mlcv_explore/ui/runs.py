@@ -9,7 +9,7 @@ from mlcv_explore import charts, idea, statistics
 from mlcv_explore.experiment import film, runs
 from mlcv_explore.experiment.runs import Run
 from mlcv_explore.idea import Picture
-from mlcv_explore.ui import page
+from mlcv_explore.ui import figures, theme
 
 
 def search() -> list[Run]:
@@ -17,7 +17,7 @@ def search() -> list[Run]:
     kept and what is damaged.
     """
     kept, damaged = runs.all_runs()
-    if page.public():
+    if theme.public():
         kept = [run for run in kept if run.id in st.session_state.get("own-runs", set())]
     shipped = [run for card in idea.cards() if (run := runs.recorded(card.slug))]
     everything = [*kept, *shipped]
@@ -31,7 +31,7 @@ def search() -> list[Run]:
     limit = runs.limit_megabytes()
     size = f"{runs.total_bytes() / 1e6:.1f} MB of at most {limit:g} MB kept; the oldest go first."
     st.caption(f"{len(found)} of {len(everything)} runs · {len(shipped)} shipped · {size}")
-    for folder in damaged if not page.public() else ():
+    for folder in damaged if not theme.public() else ():
         st.warning(f"Skipped {folder.folder.name}: {folder.reason}", icon=":material/broken_image:")
     if not kept:
         st.info(
@@ -82,13 +82,12 @@ def replay(run: Run) -> None:
     picture = subject.picture(frames)
     place = round(at * (len(picture.x) - 1) / max(1, last))  # a picture need not have a point for every frame
     chart = _curves({"": picture}, {"now": float(picture.x[place])})
-    page.figure(
-        chart, "runs-film", f"Step {frames[at].step} of {frames[at].steps}.", _cost(run), _command(run)
-    )
+    notice = f"Step {frames[at].step} of {frames[at].steps}. {_cost(run)}."
+    figures.figure(chart, "runs-film", notice, command=_command(run))
     _metrics({_name(run): run})
     for verdict in run.verdicts:
         with st.container(border=True):
-            page.verdict_badge(verdict["status"])
+            figures.badge(verdict["status"])
             st.markdown(verdict["sentence"])
 
 
@@ -118,20 +117,18 @@ def compare(first: Run, second: Run) -> None:
         ),
         hide_index=True,
     )
-    page.figure(
+    figures.figure(
         _curves({name: subject.picture(frames) for name, frames in films.items()}, {}),
         "runs-compare",
-        "A is drawn as on its page; B in the other colours.",
-        _cost(first),
+        f"A is drawn as on its page; B in the other colours. {_cost(first)}.",
     )
     shared = [seed for seed in first.seeds if seed in second.seeds]
     rows = [row for name in first.metrics if (row := _paired(name, first, second, shared))]
     if rows:
-        page.figure(
-            charts.paired_differences(rows, page.palette()),
+        figures.figure(
+            charts.paired_differences(rows, theme.palette()),
             "runs-paired",
-            "B minus A, seed by seed; right of zero B is higher.",
-            f"n = {len(shared)} seeds both have",
+            f"B minus A, seed by seed; right of zero B is higher. n = {len(shared)} shared seeds.",
         )
     else:
         st.info(
@@ -181,7 +178,7 @@ def _actions(run: Run) -> None:
             icon=":material/folder_zip:",
             key="runs-zip",
         )
-        if not shipped and not page.public():
+        if not shipped and not theme.public():
             with st.popover("Delete", icon=":material/delete:"):
                 st.markdown("The run, its film and its numbers are removed from this machine.")
                 st.button("Delete this run", key="runs-delete", on_click=_delete, args=(run,), type="primary")
@@ -213,7 +210,7 @@ def _curves(pictures: dict[str, Picture], marks: dict[str, float]) -> charts.Cha
             label = " ".join(filter(None, (name, picture.labels.get(role, role))))
             lines[label] = charts.Line(others.get(role, role) if position else role, np.asarray(values))
     first = next(iter(pictures.values()))
-    return charts.curves(first.x, lines, first.x_title, first.y_title, marks=marks, palette=page.palette())
+    return charts.curves(first.x, lines, first.x_title, first.y_title, marks=marks, palette=theme.palette())
 
 
 def _metrics(columns: dict[str, Run]) -> None:
@@ -279,4 +276,4 @@ def _cost(run: Run) -> str:
 
 
 def _command(run: Run) -> str:
-    return page.command(run.slug, idea.load(run.slug).config(**run.config), run.seeds)
+    return figures.command(run.slug, idea.load(run.slug).config(**run.config), run.seeds)

@@ -3,7 +3,7 @@ it.
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -13,7 +13,7 @@ from mlcv_explore.experiment import film as films
 from mlcv_explore.experiment import runs
 from mlcv_explore.experiment.jobs import Busy, RunState
 from mlcv_explore.idea import Card, Film, Idea
-from mlcv_explore.ui import page, server
+from mlcv_explore.ui import figures, server, settings, theme
 
 REFRESH = 0.25  # seconds between two looks at a run under way
 # how often a verdict on a page may be looked at while seeds are added; each look has its share of
@@ -48,11 +48,28 @@ def visitor() -> Visitor:
     return Visitor()
 
 
-def live(
-    card: Card, idea: Idea, config: Config, seeds: tuple[int, ...], draw: Callable[[Film, str], None]
+def show(
+    card: Card, subject: Idea, draw: "Callable[[Film, Config, Sequence[int]], None]", seeds: int | None = None
 ) -> None:
-    """Train, follow, cancel: `draw(film, cost)` is called with the frames so far, at
-    most four times a second.
+    """The Train act: settings beside the run they start. `seeds` is how many a page
+    begins with, where the usual ten would take too long.
+    """
+    image, controls = st.columns([3, 1], gap="medium")
+    with controls:
+        config, asked = settings.ask(card.slug, subject.config, seeds)
+    with image:
+        live(card, subject, config, asked, draw)
+
+
+def live(
+    card: Card,
+    subject: Idea,
+    config: Config,
+    seeds: tuple[int, ...],
+    draw: "Callable[[Film, Config, Sequence[int]], None]",
+) -> None:
+    """Train, follow, cancel: `draw(film, config, seeds)` is called with the frames so far
+    and what they were run with, at most four times a second.
     """
     key = f"{card.slug}-shown"
     shown: Shown | None = st.session_state.get(key)
@@ -116,9 +133,12 @@ def live(
         _progress(now, len(shown.seeds[-1]))
         frames = _frames(shown, now)
         if frames:
-            draw(frames, _cost(shown, now))
+            finished = now.status == "finished"
+            drawn = tuple(seed for part in shown.seeds for seed in part) if finished else shown.seeds[-1]
+            draw(frames, shown.config, drawn)
+            st.caption(_cost(shown, now))
         if now.status == "finished":
-            _verdict(card, idea, shown, frames)
+            _results(card, subject, shown, frames)
 
     panel()
 
@@ -127,7 +147,7 @@ def _known(slug: str, config: Config, seeds: tuple[int, ...]) -> str | None:
     """The run this link describes, when it is under way or was kept; on a public server
     only Train asks for it.
     """
-    if page.public():
+    if theme.public():
         return None
     identity = runs.identity(slug, config, seeds)
     if identity in st.session_state.get(f"{slug}-left", ()):
@@ -183,7 +203,7 @@ def _progress(state: RunState, seeds: int) -> None:
             ),
         )
     elif state.status == "running" and not state.steps:
-        st.progress(0.0, text=f"Started: the first frame is on its way · {seeds} seeds")
+        st.progress(0.0, text=f"Starting… · {seeds} seeds")
     elif state.status == "running":
         left = f" · about {_duration(state.seconds_left)} left" if state.seconds_left is not None else ""
         st.progress(
@@ -213,30 +233,32 @@ def _cost(shown: Shown, state: RunState) -> str:
     return f"n = {count} seed{'s' * (count != 1)} · {_duration(state.elapsed)}"
 
 
-def _verdict(card: Card, idea: Idea, shown: Shown, frames: Film) -> None:
-    """Every claim a single run can decide, at the level of this look."""
+def _results(card: Card, subject: Idea, shown: Shown, frames: Film) -> None:
+    """Every arm's measures with intervals, then every claim this run speaks of, at the
+    level of this look.
+    """
     look = len(shown.runs)
-    st.subheader("What these seeds say", anchor=False)
-    if changed := shown.config.changed():
-        st.caption(
-            "Asked at your settings: "
-            + ", ".join(f"{name} {value}" for name, value in changed.items()).replace("_", " ")
-            + "."
-        )
-    for verdict in runs.decided(idea, shown.config, idea.metrics(shown.config, frames), look, LOOKS):
+    columns = subject.metrics(shown.config, frames)
+    st.subheader("Results", anchor=False)
+    figures.results(subject, columns, f"{card.slug}-results", subject.split_sizes(shown.config))
+    for verdict in runs.decided(subject, shown.config, columns, look, LOOKS):
         with st.container(border=True):
-            page.verdict_badge(verdict.status)
+            figures.badge(verdict.status, f"this run: {verdict.status}")
             st.markdown(f"**{verdict.claim.sentence}**")
             st.markdown(verdict.sentence)
+    skipped = {claim.sentence: runs.unjudged(claim, shown.config, columns) for claim in subject.claims}
+    skipped = {sentence: reason for sentence, reason in skipped.items() if reason}
+    if skipped:
+        with st.expander(f"Claims this run does not test ({len(skipped)})"):
+            st.markdown(
+                "\n".join(f"- {sentence} Not tested: {reason}." for sentence, reason in skipped.items())
+            )
     st.caption(
-        f"Look {look} of {LOOKS}: because seeds can be added, each look is judged at level {0.05 / LOOKS:g}."
-        " The evidence under Answer had one look."
+        f"Interim analysis {look} of {LOOKS}: seeds can be added, so each is tested at level"
+        f" {0.05 / LOOKS:g}. The evidence under Answer has its own level."
     )
-    st.code(
-        page.command(card.slug, shown.config, tuple(seed for seeds in shown.seeds for seed in seeds)),
-        language="bash",
-        wrap_lines=True,
-    )
+    seeds = tuple(seed for part in shown.seeds for seed in part)
+    st.code(figures.command(card.slug, shown.config, seeds), language="bash", wrap_lines=True)
 
 
 def _difference(shown: Config, asked: Config) -> str:

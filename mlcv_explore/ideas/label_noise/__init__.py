@@ -1,39 +1,46 @@
 """Idea: 4
 Section: Noise
 Title: Stochastic label noise
-Question: When labels are wrong, does adding fresh noise to them at every step keep a network from learning them by heart?
+Question: Does noise on the labels stop a network from memorising wrong labels?
+Try: 40 % of the training labels are wrong. Move the epoch and compare the curves.
+Answer: Label noise stops memorisation and adds 22 points over plain training with Adam;
+  early stopping gains more.
+But: Early stopping on noisy validation labels ends 3.3 points [2.6, 4.0] higher; with SGD
+  at 0.1, label noise falls 54.7 points below plain training.
+Holds when: 40 % of labels are wrong, Adam (learning rate 0.003), σ = 1: +22.3 points
+  [21.0, 23.6] over plain training, n = 20.
+Fails when: SGD replaces Adam: −3.2 points [−4.0, −2.4] at learning rate 0.01, −54.7
+  [−55.9, −53.5] at 0.1, n = 20 each; without wrong labels −7.6 [−8.5, −6.6].
+Verdict: depends on the optimiser
+Data: handwritten digits
 
 A share of the training labels is wrong and stays wrong. *Plain* cross-entropy first
-learns the digits, then the wrong labels by heart, and its test accuracy falls.
-*Stochastic label noise* (SLN) adds σ·N(0, 1) to every entry of the one-hot target,
-drawn anew for every sample at every step. In the mean nothing changes; but a confident
-prediction receives a noisier gradient, so that no label is ever fitted closely.
+learns the digits, then memorises the wrong labels, and its test accuracy falls.
+*Stochastic label noise* (SLN) adds σ·N(0, 1) to every entry of the one-hot target, drawn
+anew for every sample at every step (σ: standard deviation of the noise). The expected
+gradient is unchanged, but a confident prediction receives a noisier gradient, so no label
+is fitted closely.
 
-**What to watch.** The two memorisation curves: the share of mislabelled training digits
-that a network gives their *wrong* label. Then the gap between the solid curves of test
-accuracy, and how near early stopping comes with no noise at all.
+**What to watch.** The memorisation curves: the share of mislabelled training digits that
+are predicted as their *wrong* label. Then the gap between the test accuracy curves, and
+how close early stopping comes without any noise.
 
-**What it does not show.** That the noise is the best remedy. Plain training stopped
-early, even on noisy validation labels, ends *above* the noisy arm here: what the noise
-avoids is late memorisation, and stopping avoids it too. Nor that the optimiser does not
-matter: with a smaller learning rate the gain shrinks, with SGD 0.01 the noise costs
-points, and with SGD 0.1 and momentum the noisy arm falls to chance. The Answer act has
-both tables. And it is a small network on 1,000 small digits; the full study, on
-photographs, is declared but does not ship.
+**What it does not show.** That noise is the best remedy: early stopping on noisy
+validation labels ends above it. Nor that the optimiser does not matter: with a smaller
+learning rate the gain shrinks, and with SGD it reverses. It is a small network on 1,000
+small digits.
 
-**Traps avoided.** The wrong labels are fixed for the whole run and exact in number.
-Validation labels are corrupted too, and early stopping sees only them; test accuracy is
-the mean of the last ten epochs, never the best one. Memorisation is scored against the
-given label, not against the perturbed one. All arms of a seed share split, initial
-weights and batches; all shapes push the same Gaussian draws through their own quantile
-function.
+**Controls.** The wrong labels are fixed for the whole run and exact in number. Validation
+labels are corrupted too, and early stopping uses only them. Test accuracy is the mean of
+the last ten epochs, never the best one. All arms of a seed share split, initial weights
+and batches; all shapes transform the same Gaussian draws by their own quantile function.
 
-**Shapes.** Laplace, uniform, Rademacher and Student-t noise have the Gaussian's mean
-and covariance, and cross-entropy is linear in its target: they should tie. Zero-sum
-noise loses the confidence dependence (its gradient noise has trace 9σ² whatever the
-prediction; the Gaussian's grows from 9σ² to 18σ²), at equal σ or scaled to equal trace.
-Static smoothing, fresh Dirichlet smoothing, fresh strength and fresh flips share their
-mean target, (1 − ε) y + ε/K with ε = σ/2.
+**Noise types.** Laplace, uniform, Rademacher and Student-t noise have the Gaussian's mean
+and covariance, and cross-entropy is linear in its target: they should tie. Zero-sum noise
+removes the dependence on confidence: its gradient noise has trace 9σ² for every
+prediction, the Gaussian's grows from 9σ² to 18σ². Static label smoothing, resampled
+smoothing, resampled strength and resampled flips share their mean target,
+(1 − ε) y + ε/K with ε = σ/2 (y: one-hot label, K: number of classes).
 
 Source: Chen, Wang, Lian, Zhang, Tao, Noise against Noise: Stochastic Label Noise Helps
 Combat Inherent Label Noise, ICLR 2021, https://openreview.net/forum?id=80FMcTSZ6J0
@@ -54,7 +61,7 @@ from pydantic import model_validator
 from mlcv_explore import data
 from mlcv_explore.config import Config, setting
 from mlcv_explore.experiment.film import series
-from mlcv_explore.idea import Cell, Film, Idea, Picture, Prior, Study
+from mlcv_explore.idea import Arm, Cell, Film, Idea, Measure, Picture, Prior, Provenance, Study
 from mlcv_explore.ideas.label_noise.noise import SHAPES
 from mlcv_explore.statistics import Claim, Split
 
@@ -87,16 +94,16 @@ class LabelNoiseConfig(Config):
         low=0,
         high=2,
         step=0.05,
-        help="Standard deviation of what is added to every entry of the target, drawn anew at every step.",
+        help="Standard deviation of what is added to every entry of the target, resampled at every step.",
     )
     shape: str = setting(
-        "gaussian", "Shape of the noise", choices=SHAPES, help="Smoothing and flips use the strength ε = σ/2."
+        "gaussian", "Noise type", choices=SHAPES, help="Smoothing and flips use the strength ε = σ/2."
     )
     kind: str = setting(
         "symmetric",
-        "Kind of wrong label",
+        "Wrong labels are",
         choices=("symmetric", "pair"),
-        help="Any other class alike, or always the next class.",
+        help="Uniform over the other classes, or always the next class.",
     )
     epochs: int = setting(
         100,
@@ -108,7 +115,7 @@ class LabelNoiseConfig(Config):
         help="Above 190, accuracy is read, and early stopping chooses, at 190 of them and the last ten.",
     )
     train_size: int = setting(
-        1000, "Training pictures", low=50, high=50_000, step=50, more=True, help="At most 1,000 on digits."
+        1000, "Training images", low=50, high=50_000, step=50, more=True, help="At most 1,000 on digits."
     )
     width: int = setting(
         128,
@@ -129,7 +136,7 @@ class LabelNoiseConfig(Config):
         "Data",
         choices=tuple(data.CATALOGUE),
         more=True,
-        help="All but digits must be on this machine: see Runs on the command line, download.",
+        help="All but digits must be on this machine; `download NAME` fetches one.",
     )
     network: str = setting("mlp", "Network", choices=("mlp", "resnet"), more=True)
     split: str = setting(
@@ -207,12 +214,14 @@ def picture(film: Film) -> Picture:
     )
 
 
+STUDIED = (("corruption", 0.4), ("sigma", 1.0), ("kind", "symmetric"), ("dataset", "digits"))
+
+
 def _claim(name: str, sentence: str, direction: str, margin: float, *contrasts: tuple[str, str]) -> Claim:
-    return Claim(name, sentence, "accuracy", "points", direction, margin, contrasts)
+    return Claim(name, sentence, "accuracy", "points", direction, margin, contrasts, STUDIED)
 
 
-CLAIMS = (  # written down before anything was run; each can fail
-    # contradicted when the interval of noisy − plain lies below two points
+CLAIMS = (
     _claim(
         "gain",
         "With 40 % wrong labels, label noise (σ = 1) ends more than 2 points above plain training.",
@@ -220,34 +229,27 @@ CLAIMS = (  # written down before anything was run; each can fail
         0.02,
         ("noisy", "plain"),
     ),
-    # contradicted when stopping plain training on noisy validation labels does as well, or better
     _claim(
         "beats_early_stopping",
-        "With 40 % wrong labels, label noise (σ = 1) ends more than 1 point above plain training stopped"
-        " early on noisy validation labels.",
+        "With 40 % wrong labels, label noise (σ = 1) ends more than 1 point above early stopping.",
         "greater",
         0.01,
         ("noisy", "early_stopped"),
     ),
-    # contradicted when redrawing the smoothing's direction moves accuracy by more than a point
     _claim(
         "fresh_is_static",
-        "Label smoothing redrawn at every step (ε = 0.5) ties with static smoothing within 1 point.",
+        "Label smoothing resampled at every step (ε = 0.5) ties with static smoothing within 1 point.",
         "equal",
         0.01,
         ("fresh_smoothing", "static_smoothing"),
     ),
-    # contradicted when one shape differs from the Gaussian by more than a point
     _claim(
         "shapes_tie",
-        "Laplace, uniform, Rademacher and Student-t noise of equal variance each tie with Gaussian noise"
-        " within 1 point.",
+        "Laplace, uniform, Rademacher and Student-t noise of equal variance tie with Gaussian (1 point).",
         "equal",
         0.01,
         *((shape, "gaussian") for shape in ("laplace", "uniform", "rademacher", "student_t")),
     ),
-    # contradicted when zero-sum noise ties with the Gaussian: then the confidence dependence is not
-    # what helps
     _claim(
         "zero_sum_differs",
         "Zero-sum noise of equal σ differs from Gaussian noise by more than 1 point.",
@@ -257,12 +259,30 @@ CLAIMS = (  # written down before anything was run; each can fail
     ),
     _claim(
         "zero_sum_differs_at_equal_trace",
-        "Zero-sum noise scaled to equal gradient-noise trace differs from Gaussian noise by more than 1"
-        " point.",
+        "Zero-sum noise of equal gradient-noise trace differs from Gaussian noise by more than 1 point.",
         "different",
         0.01,
         ("zero_sum_equal_trace", "gaussian"),
     ),
+)
+
+ARM_TABLE = (
+    Arm("plain", "Plain", "baseline", "Cross-entropy on the given labels, mean of the last ten epochs."),
+    Arm("noisy", "Label noise", "idea", "Noise on every target entry, resampled at every step."),
+    Arm("clean", "Clean labels", "oracle", "Plain training on the correct labels."),
+    Arm("early_stopped", "Early stopping", "other", "Plain, best epoch on noisy validation labels."),
+    Arm("noisy_early_stopped", "Label noise, early stopped", "variant", "Label noise, chosen alike."),
+    Arm("gaussian", "Gaussian noise", "idea"),
+    Arm("laplace", "Laplace noise", "variant"),
+    Arm("uniform", "Uniform noise", "variant"),
+    Arm("rademacher", "Rademacher noise", "variant", "Plus or minus σ with equal probability."),
+    Arm("student_t", "Student-t noise", "variant", "5 degrees of freedom."),
+    Arm("zero_sum", "Zero-sum noise", "variant", "Gaussian noise minus its mean over the classes."),
+    Arm("zero_sum_equal_trace", "Zero-sum, equal trace", "variant"),
+    Arm("static_smoothing", "Label smoothing", "other", "Static label smoothing, ε = σ/2."),
+    Arm("fresh_smoothing", "Resampled label smoothing", "variant", "Its direction is drawn at every step."),
+    Arm("fresh_strength", "Resampled smoothing strength", "variant", "ε is drawn at every step."),
+    Arm("fresh_flips", "Resampled label flips", "variant", "A random class with probability ε."),
 )
 
 SIGMAS = (0.25, 0.5, 1.0, 1.5, 2.0)
@@ -316,7 +336,7 @@ def _study(
     )
 
 
-def resampled(config: LabelNoiseConfig) -> Split | None:
+def split_sizes(config: LabelNoiseConfig) -> Split | None:
     """Sizes of the parts when every seed has a split of its own, None when all share
     one.
     """
@@ -333,7 +353,7 @@ FULL = LabelNoiseConfig(
     learning_rate=0.001,
 )
 
-DONE_BEFORE = (
+PRIOR_WORK = (
     Prior(
         "Stochastic label noise (Chen et al., ICLR 2021)",
         "https://openreview.net/forum?id=80FMcTSZ6J0",
@@ -372,10 +392,27 @@ idea = Idea(
     claims=CLAIMS,
     quick=LabelNoiseConfig(epochs=12, train_size=200, width=16),
     picture=picture,
+    arms=ARM_TABLE,
+    measures=(
+        Measure("accuracy", "Test accuracy", "%"),
+        Measure("memorised", "Memorised wrong labels", "%", "lower"),
+    ),
+    provenance=Provenance(
+        "2026-11-24",
+        False,
+        1,
+        (
+            "A recorded run of ten seeds with the study's settings existed when the claims were committed.",
+            "Claims, margins and settings did not change afterwards.",
+        ),
+    ),
+    limits=(
+        "1,000 training images of 8×8 digits and a two-layer perceptron; one fixed split; no photographs.",
+    ),
     studies=(
         _study("live", 20, LabelNoiseConfig(), SIGMAS, CORRUPTIONS, OPTIMISERS),
         _study("full", 5, FULL, (0.2, 0.5, 1.0, 1.5), (0.2, 0.4), (("adam", 0.001), ("sgd", 0.01))),
     ),
-    prior_work=DONE_BEFORE,
-    split_sizes=resampled,
+    prior_work=PRIOR_WORK,
+    split_sizes=split_sizes,
 )

@@ -1,0 +1,172 @@
+"""The Answer act: the answer, what speaks against it, the numbers, and where they come from."""
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from mlcv_explore import idea as ideas
+from mlcv_explore import statistics
+from mlcv_explore.experiment import fingerprint
+from mlcv_explore.idea import Card, Idea, Prior, Provenance
+from mlcv_explore.statistics import Interval
+from mlcv_explore.ui import evidence, figures
+
+if TYPE_CHECKING:
+    from mlcv_explore.experiment.studies import Table
+
+
+def show(
+    card: Card,
+    subject: Idea,
+    details: "Callable[[Table], None] | None" = None,
+    example: Callable[[], None] | None = None,
+) -> None:
+    """The whole act. `example` draws one real image of the idea at work; `details` draws
+    sweeps and tables beyond the claims, folded.
+    """
+    found = evidence.study(card.slug)
+    if found is None:
+        st.info(
+            f"No evidence ships yet. `python -m mlcv_explore evidence {card.slug}` computes it in minutes"
+            " on two cores.",
+            icon=":material/science:",
+        )
+        return
+    _summary(card, subject, found)
+    _headline(card, subject, found, example)
+    _claims(card, subject, found)
+    if details is not None:
+        with st.expander(
+            "More results: sweeps and comparisons", key=f"{card.slug}-details", on_change="rerun"
+        ) as more:
+            if more.open:
+                details(evidence.table(card.slug))
+    _limits(card, subject, found)
+    _reproduce(card, subject, found)
+
+
+def interval_of(estimate: dict[str, Any]) -> Interval:
+    """A contrast of a shipped verdict as an interval; undefined bounds are NaN."""
+    low, mean, high = (
+        float("nan") if estimate[name] is None else estimate[name] for name in ("low", "mean", "high")
+    )
+    return Interval(low, mean, high, 0.95, estimate["n"], "t")
+
+
+def _summary(card: Card, subject: Idea, found: dict[str, Any]) -> None:
+    status, text = evidence.chip(card)
+    figures.badge(status, text)
+    st.markdown(f"### {card.answer or subject.claims[0].sentence}")
+    if card.but:
+        st.markdown(f"**But:** {card.but}")
+    if card.holds_when or card.fails_when:
+        st.markdown(f"- **Holds when** {card.holds_when}\n- **Fails when** {card.fails_when}")
+
+
+def _headline(card: Card, subject: Idea, found: dict[str, Any], example: Callable[[], None] | None) -> None:
+    claim, verdict = subject.claims[0], found["verdicts"][0]
+    first = verdict["estimates"][0]
+    left, right = st.columns([3, 2], gap="medium") if example else (st.container(), None)
+    with left:
+        rows = evidence.table(card.slug)
+        values = {}
+        for arm in rows.arms(claim.name):
+            try:
+                values[arm] = rows.values(claim.name, arm, claim.measure)
+            except (KeyError, ValueError):  # an arm without this measure, or one of several settings
+                continue
+        labels = " − ".join(first.get("labels", first["contrast"]))
+        notice = (
+            f"{labels}: **{interval_of(first).text(verdict['unit'], signed=True)}**, 95 % interval,"
+            f" n = {first['n']} seeds; margin {_amount(verdict['margin'], verdict['unit'])}."
+        )
+        figures.bars(
+            subject, values, claim.measure, f"{card.slug}-headline", notice, command=found["command"]
+        )
+    if example and right is not None:
+        with right:
+            example()
+
+
+def _claims(card: Card, subject: Idea, found: dict[str, Any]) -> None:
+    st.subheader("All claims", anchor=False)
+    sentences = {claim.name: claim.sentence for claim in subject.claims}
+    rows = [
+        (verdict, item)
+        for verdict in found["verdicts"]
+        for item in verdict["estimates"]
+        if verdict["claim"] in sentences
+    ]
+    table = {
+        "Claim": [sentences[verdict["claim"]] for verdict, _ in rows],
+        "Status": [item["status"] for _, item in rows],
+        "Difference": [" − ".join(item.get("labels", item["contrast"])) for _, item in rows],
+        "Effect": [interval_of(item).text(verdict["unit"], signed=True) for verdict, item in rows],
+        "Margin": [_amount(verdict["margin"], verdict["unit"]) for verdict, _ in rows],
+        "n": [item["n"] for _, item in rows],
+    }
+    st.dataframe(
+        table,
+        hide_index=True,
+        height=min(35 * (len(rows) + 1) + 3, 460),
+        key=f"{card.slug}-claims",
+        column_config={"Claim": st.column_config.TextColumn(width="large")},
+        alt=f"Table of {len(found['verdicts'])} claims with status, effect, 95 % interval and n",
+    )
+    st.caption("Click a head to sort. Several differences of one claim are Holm-corrected together.")
+
+
+def _amount(margin: float, unit: str) -> str:
+    return f"{statistics.in_unit(margin, unit):.4g} {unit}".strip()
+
+
+def _limits(card: Card, subject: Idea, found: dict[str, Any]) -> None:
+    st.subheader("Limits and provenance", anchor=False)
+    lines = [f"- {limit}" for limit in subject.limits]
+    lines.append(f"- Estimand: {found['verdicts'][0]['estimand']}.")
+    lines.append(f"- Cost: {found['seconds'] / 60:.0f} core-minutes, {len(found['seeds'])} seeds, CPU.")
+    lines += [f"- {line}" for line in provenance(subject.provenance)]
+    if found["fingerprint"] != fingerprint.fingerprint(card.slug):
+        lines.append("- Computed by an earlier version of the code; the command below computes it again.")
+    st.markdown("\n".join(lines))
+
+
+def provenance(about: Provenance | None) -> list[str]:
+    """How claims and evidence came about, one sentence each."""
+    if about is None:
+        return ["Provenance is not recorded."]
+    order = "before" if about.before_evidence else "not before"
+    times = {1: "once", 2: "twice"}.get(about.evidence_made, f"{about.evidence_made} times")
+    fixed = f"Claims fixed on {about.claims_fixed}, {order} the first results; evidence computed {times}."
+    return [fixed, *about.changed]
+
+
+def _reproduce(card: Card, subject: Idea, found: dict[str, Any]) -> None:
+    st.subheader("Reproduce", anchor=False)
+    st.code(found["command"], language="bash", wrap_lines=True)
+    folder = ideas.ASSETS / card.slug
+    with st.container(horizontal=True):
+        for label, content, name, kind in (
+            ("All rows (CSV)", lambda: (folder / "live.csv").read_bytes(), f"{card.slug}.csv", "text/csv"),
+            (
+                "Verdicts (JSON)",
+                lambda: (folder / "live.json").read_bytes(),
+                f"{card.slug}.json",
+                "application/json",
+            ),
+            ("Sources (BibTeX)", lambda: bibtex(subject.prior_work), f"{card.slug}.bib", "text/plain"),
+        ):
+            st.download_button(label, content, name, kind, key=f"{card.slug}-{name}", on_click="ignore")
+
+
+def bibtex(works: tuple[Prior, ...]) -> str:
+    """Prior work as BibTeX entries with title and link."""
+    entries = []
+    for work in works:
+        key = re.sub(r"[^a-z0-9]+", "", work.title.lower())[:24]
+        year = re.search(r"\b(19|20)\d\d\b", work.title)
+        dated = f",\n  year = {{{year[0]}}}" if year else ""
+        entries.append(f"@misc{{{key},\n  title = {{{work.title}}},\n  url = {{{work.link}}}{dated}\n}}\n")
+    return "\n".join(entries)
