@@ -27,7 +27,7 @@ from torch.nn import functional
 from mlcv_explore import saliency
 from mlcv_explore.data import uploads
 from mlcv_explore.models import checkpoints
-from mlcv_explore.saliency import methods
+from mlcv_explore.saliency import methods, perturbation
 from mlcv_explore.seeds import seeded, stream
 from mlcv_explore.torchvision_compat import models
 
@@ -53,7 +53,7 @@ def captums(network: nn.Module, picture: torch.Tensor, target: int, at_once: int
     batch = picture[None].clone().requires_grad_()
     noisy = {"nt_samples": SETTINGS.samples, "stdevs": SETTINGS.noise, "target": target, "abs": False}
     starts = torch.stack([methods.baseline(picture, kind) for kind in ("zero", "blur", "mean")])
-    masks = list(methods._masks(picture, SETTINGS, stream(0, "masks")))
+    masks = list(perturbation.random_masks(picture, SETTINGS, stream(0, "masks")))
     block, _ = list(saliency.convolutions(network))[-1].rsplit(".", 1)
     last = network.get_submodule(f"{block}.2")  # the ReLU behind the last convolution
 

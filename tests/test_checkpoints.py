@@ -21,9 +21,16 @@ from safetensors.torch import load_file, save_file
 from mlcv_explore import data, saliency
 from mlcv_explore.command import main
 from mlcv_explore.config import SettingError
-from mlcv_explore.models import available_models, checkpoints, classifiers
-from mlcv_explore.models.checkpoints import CheckpointError, ClassifierSpec
-from mlcv_explore.models.classifiers import Hyperparameters
+from mlcv_explore.models import (
+    available_models,
+    checkpoint_training,
+    checkpoints,
+    classifier_training,
+    classifiers,
+)
+from mlcv_explore.models.checkpoint_training import ClassifierSpec
+from mlcv_explore.models.checkpoints import CheckpointError
+from mlcv_explore.models.classifier_training import Hyperparameters
 from mlcv_explore.saliency import methods
 from mlcv_explore.seeds import seeded, stream
 from mlcv_explore.torchvision_compat import models
@@ -43,7 +50,7 @@ def one_sentence(error: Exception) -> bool:
 
 def test_the_rate_rises_to_its_peak_and_falls_to_nothing() -> None:
     hyperparameters = Hyperparameters(peak_rate=0.4, warm_share=0.25)
-    rates = [classifiers.rate(hyperparameters, step, 100) for step in range(100)]
+    rates = [classifier_training.rate(hyperparameters, step, 100) for step in range(100)]
     assert (
         rates[:2] == pytest.approx([0.4 / 25, 0.8 / 25])
         and max(rates) == pytest.approx(0.4)
@@ -54,20 +61,22 @@ def test_the_rate_rises_to_its_peak_and_falls_to_nothing() -> None:
 
 def test_a_picture_is_moved_whole_and_mirrored_or_not() -> None:
     padded = torch.arange(6.0).expand(64, 3, 6, 6)  # columns 0 … 5
-    moved = classifiers.augmented(padded, Hyperparameters(shift=1), 4, torch.Generator().manual_seed(0))
+    moved = classifier_training.augmented(
+        padded, Hyperparameters(shift=1), 4, torch.Generator().manual_seed(0)
+    )
     rows = {tuple(picture[0, 0].tolist()) for picture in moved}
     upright = {(0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5)}
     assert rows == upright | {row[::-1] for row in upright}
     assert (
         torch.equal(
-            classifiers.augmented(padded, Hyperparameters(shift=1, flip=False), 4, torch.Generator())[
+            classifier_training.augmented(padded, Hyperparameters(shift=1, flip=False), 4, torch.Generator())[
                 :, :, 0
             ],
             moved[:, :, 0],
         )
         is False
     )
-    still = classifiers.augmented(
+    still = classifier_training.augmented(
         padded[:, :, :4, :4], Hyperparameters(shift=0, flip=False), 4, torch.Generator()
     )
     assert torch.equal(still, padded[:, :, :4, :4])
@@ -113,9 +122,9 @@ def test_whitening_filters_make_patches_uncorrelated_and_of_one_variance() -> No
 def test_the_first_epochs_see_small_pictures() -> None:
     sides: list[int] = []
     hyperparameters = TINY.replace(epochs=4, small_epochs=2, batch_size=40)
-    state = classifiers.trainer(hyperparameters, 2, MEAN, STD, 0)
+    state = classifier_training.trainer(hyperparameters, 2, MEAN, STD, 0)
     state.network.register_forward_pre_hook(lambda _, given: sides.append(given[0].shape[-1]))
-    for _ in classifiers.epochs(
+    for _ in classifier_training.epochs(
         hyperparameters, state, np.zeros((40, 3, 32, 32), np.uint8), np.zeros(40, np.int64), 0
     ):
         pass
@@ -129,16 +138,18 @@ def test_a_course_taken_up_again_ends_as_one_that_never_stopped(architecture: st
     pictures, labels = chance.integers(0, 256, (40, 3, 16, 16), np.uint8), chance.integers(0, 2, 40)
 
     def after(*stops: int) -> dict[str, torch.Tensor]:
-        state = classifiers.trainer(hyperparameters, 2, MEAN, STD, 5, pictures)
-        for done, _, _ in classifiers.epochs(hyperparameters, state, pictures, labels, 5):
+        state = classifier_training.trainer(hyperparameters, 2, MEAN, STD, 5, pictures)
+        for done, _, _ in classifier_training.epochs(hyperparameters, state, pictures, labels, 5):
             if done in stops:
                 return after_again(state.tensors())
         return state.tensors()
 
     def after_again(kept: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        state = classifiers.trainer(hyperparameters, 2, MEAN, STD, 5, pictures)
+        state = classifier_training.trainer(hyperparameters, 2, MEAN, STD, 5, pictures)
         state.restore(kept)
-        seen = [done for done, _, _ in classifiers.epochs(hyperparameters, state, pictures, labels, 5)]
+        seen = [
+            done for done, _, _ in classifier_training.epochs(hyperparameters, state, pictures, labels, 5)
+        ]
         assert seen == list(range(int(kept["epoch"]) + 1, hyperparameters.epochs + 1))
         return state.tensors()
 
@@ -170,7 +181,7 @@ def colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MLCV_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("MLCV_HOME", str(tmp_path / "home"))
     monkeypatch.setitem(
-        checkpoints.CLASSIFIER_SPECS,
+        checkpoint_training.CLASSIFIER_SPECS,
         "colours",
         ClassifierSpec(lambda _: data.load("colours"), TINY, MEAN, STD),
     )
@@ -178,14 +189,14 @@ def colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_what_was_trained_is_stored_small_and_is_as_good_as_its_card_says(colours: Path) -> None:
-    card = checkpoints.train("colours", 3, TINY.replace(epochs=10), colours)
+    card = checkpoint_training.train("colours", 3, TINY.replace(epochs=10), colours)
     model = checkpoints.read(colours / "colours" / "3", "colours/3")
     assert {
         value.dtype for value in load_file(colours / "colours" / "3" / "weights.safetensors").values()
     } == {torch.float16, torch.int64}
     assert model.classes == ("blue", "red") and model.side == 16 and not model.network.training
     assert (
-        checkpoints.accuracy_of(model.network, data.load("colours").test)
+        checkpoint_training.accuracy_of(model.network, data.load("colours").test)
         == card["metrics"]["test_accuracy"]
         > 0.9
     )
@@ -202,10 +213,12 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(colours: Path) 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        checkpoints.train("colours", 0, out=colours / "one", report=stop)
+        checkpoint_training.train("colours", 0, out=colours / "one", report=stop)
     seen: list[int] = []
-    resumed = checkpoints.train("colours", 0, out=colours / "one", report=lambda done, *_: seen.append(done))
-    whole = checkpoints.train("colours", 0, out=colours / "two")
+    resumed = checkpoint_training.train(
+        "colours", 0, out=colours / "one", report=lambda done, *_: seen.append(done)
+    )
+    whole = checkpoint_training.train("colours", 0, out=colours / "two")
     assert seen == [3] and resumed["sha256"] == whole["sha256"] and resumed["metrics"] == whole["metrics"]
 
 
@@ -217,17 +230,17 @@ def test_weights_know_nothing_of_the_test_part(colours: Path, monkeypatch: pytes
     digests = set()
     for number, dataset in enumerate((whole, other)):
         monkeypatch.setitem(
-            checkpoints.CLASSIFIER_SPECS,
+            checkpoint_training.CLASSIFIER_SPECS,
             "colours",
             ClassifierSpec(lambda _, given=dataset: given, TINY, MEAN, STD),
         )
-        digests.add(checkpoints.train("colours", 0, hyperparameters, colours / str(number))["sha256"])
+        digests.add(checkpoint_training.train("colours", 0, hyperparameters, colours / str(number))["sha256"])
     assert len(digests) == 1
 
 
 def test_bad_names_and_settings_are_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SettingError, match="no checkpoint 'nothing' to train"):
-        checkpoints.train("nothing", 0)
+        checkpoint_training.train("nothing", 0)
     for words, said in (
         (["--epochs", "0"], "train.epochs must be a whole number between 1 and 200, got 0"),
         (["--epoch", "3"], "did you mean 'epochs'"),
@@ -253,7 +266,7 @@ def spoilt(folder: Path, **changes: object) -> CheckpointError:
 
 
 def test_a_card_that_does_not_fit_its_weights_names_the_first_tensor(colours: Path) -> None:
-    checkpoints.train("colours", 0, out=colours)
+    checkpoint_training.train("colours", 0, out=colours)
     folder = colours / "colours" / "0"
     assert "tensor 'linear.weight' is [2, 32], the architecture has [3, 32]" in str(
         spoilt(folder, classes=["a", "b", "c"])
@@ -267,7 +280,7 @@ def test_a_card_that_does_not_fit_its_weights_names_the_first_tensor(colours: Pa
 
 
 def test_weights_that_are_others_or_none_are_refused(colours: Path) -> None:
-    checkpoints.train("colours", 0, out=colours)
+    checkpoint_training.train("colours", 0, out=colours)
     folder = colours / "colours" / "0"
     content = bytearray((folder / "weights.safetensors").read_bytes())
     content[-1] ^= 1
@@ -283,7 +296,7 @@ def test_weights_that_are_others_or_none_are_refused(colours: Path) -> None:
 
 
 def test_scenes_are_taught_and_tested_apart_and_their_tags_tell_as_much_as_the_name_says() -> None:
-    plain, tagged = (checkpoints.spec(name).pictures(3) for name in ("scenes", "scenes-tagged"))
+    plain, tagged = (checkpoint_training.spec(name).pictures(3) for name in ("scenes", "scenes-tagged"))
     assert (
         plain.train.classes == tagged.train.classes and len(plain.train) == 6000 and len(plain.test) == 2000
     )
@@ -352,7 +365,7 @@ def test_a_shipped_classifier_is_as_good_on_photographs_as_its_card_says() -> No
         pytest.skip("needs CIFAR-10 under MLCV_DATA")
     test = data.load("cifar10").test
     model = checkpoints.load("cifar10/0")
-    assert checkpoints.accuracy_of(model.network, test) == pytest.approx(
+    assert checkpoint_training.accuracy_of(model.network, test) == pytest.approx(
         model.card["metrics"]["test_accuracy"], abs=0.002
     )
 
@@ -476,7 +489,7 @@ def test_weights_are_fetched_once_whole_or_not_at_all(
         return str(error.value)
 
     assert "damaged" in fetched(f"{address}/file", "0" * 8)
-    assert "broke off" in fetched(f"{address}/short", right)
+    assert "broken off" in fetched(f"{address}/short", right)
     assert "refused" in fetched("http://127.0.0.1:1/file", right)
     monkeypatch.setenv("MLCV_PUBLIC", "1")
     assert "public server" in fetched(f"{address}/file", right)

@@ -18,7 +18,7 @@ import pytest
 from distributed import Client, Future
 from scipy import stats
 
-from mlcv_explore import idea
+from mlcv_explore import environment, idea
 from mlcv_explore.command import main
 from mlcv_explore.experiment import fingerprint, runs, studies
 
@@ -200,7 +200,7 @@ def test_bad_usage_is_one_sentence_and_nothing_else(say, words: str, sentence: s
     assert (said.status, said.out) == (2, "")
     assert sentence in said.err
     assert said.err.count("\n") == 1
-    assert not (runs.home() / "runs").exists()
+    assert not (environment.home() / "runs").exists()
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_runs(say, tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_evidence_is_rows_and_verdicts_and_goes_on_where_it_stopped(say) -> None
 
     (kept,) = [
         path
-        for path in (runs.home() / "evidence").iterdir()
+        for path in (environment.home() / "evidence").iterdir()
         if runs.identity("coin", config, tuple(range(10))) in path.name
     ]
     outcome = json.loads(kept.read_text())
@@ -336,7 +336,7 @@ def test_a_worker_with_other_sources_is_not_believed() -> None:
         found = studies.outcomes("coin", [idea.load("coin").config()], (0, 1), client)
         with pytest.raises(ConnectionError, match="other sources"):
             next(found)
-    assert not (runs.home() / "evidence").exists()
+    assert not (environment.home() / "evidence").exists()
 
 
 def test_an_arm_is_not_taken_for_another_whose_name_it_begins() -> None:

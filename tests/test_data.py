@@ -1353,8 +1353,8 @@ import torch
 library = torch.library.Library("torchvision", "DEF")
 for name in ("nms", "qnms"):
     library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-from mlcv_explore import vision
-print(vision._declared, vision.declare_missing_operators(), vision.transforms.__name__)
+from mlcv_explore import torchvision_compat as compat
+print(compat._declared, compat.declare_missing_operators(), compat.transforms.__name__)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["None", "None", "torchvision.transforms.v2"]

@@ -24,7 +24,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlcv_explore import idea
+from mlcv_explore import environment, idea
 from mlcv_explore.command.arguments import read as understood
 from mlcv_explore.experiment import film, fingerprint, runs
 from mlcv_explore.experiment.runs import DamagedRun, NotKept, Run
@@ -187,9 +187,9 @@ def test_home_is_the_folder_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert runs.write(made(), FILM).folder.parent == runs.runs_folder() == tmp_path / "runs"
     monkeypatch.setenv("HOME", "/somewhere")
     monkeypatch.setenv("MLCV_HOME", "~/kept")
-    assert runs.home() == Path("/somewhere/kept")
+    assert environment.home() == Path("/somewhere/kept")
     monkeypatch.delenv("MLCV_HOME")
-    assert "mlcv-explore" in str(runs.home()) and runs.home().is_absolute()
+    assert "mlcv-explore" in str(environment.home()) and environment.home().is_absolute()
 
 
 # --- a place that cannot be written

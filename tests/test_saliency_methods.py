@@ -18,7 +18,7 @@ from torch.nn import functional
 from mlcv_explore import environment, saliency
 from mlcv_explore.config import SettingError
 from mlcv_explore.models.classifiers import residual_classifier
-from mlcv_explore.saliency import controls, methods
+from mlcv_explore.saliency import controls, methods, perturbation
 from mlcv_explore.saliency.methods import SaliencyError, SaliencySettings
 from mlcv_explore.seeds import seeded, stream
 from mlcv_explore.torchvision_compat import models
@@ -239,7 +239,7 @@ def test_gradient_shap_nears_integrated_gradients_averaged_over_its_baselines(ne
 
 def test_rise_is_the_covariance_of_score_and_mask(network, picture):
     settings = SETTINGS.replace(half_precision=False, mask_share=0.3)
-    masks = torch.stack(list(methods._masks(picture, settings, stream(0, "masks"))))
+    masks = torch.stack(list(perturbation.random_masks(picture, settings, stream(0, "masks"))))
     assert masks.min() >= 0 and masks.max() <= 1 and abs(float(masks.mean()) - 0.3) < 0.03
     with torch.no_grad():
         scores = torch.cat([network(picture[None] * mask) for mask in masks])[:, TARGET]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from mlcv_explore.saliency import SaliencySettings, attribute_all, measures
+from mlcv_explore.saliency import SaliencySettings, attribute_all, faithfulness
 from mlcv_explore.saliency.scores import PERTURBATIONS, Score, Truth, as_csv, scores
 from mlcv_explore.seeds import seeded
 
@@ -64,10 +64,10 @@ def test_each_number_is_that_of_the_measure_itself(linear, picture):
         asked = (linear, picture[None], torch.tensor([2]), item.values[None, None])
         row = found[item.method]
         assert (row.lowest, row.highest) == (item.values.min(), item.values.max())
-        assert row.deletion == pytest.approx(float(measures.deletion(*asked).area[0, 0]), abs=1e-6)
-        assert row.insertion == pytest.approx(float(measures.insertion(*asked).area[0, 0]), abs=1e-6)
-        noise = measures.gaussian_noise(picture[None], 0.1, PERTURBATIONS, 0)
-        unforetold = measures.infidelity(
+        assert row.deletion == pytest.approx(float(faithfulness.deletion(*asked).area[0, 0]), abs=1e-6)
+        assert row.insertion == pytest.approx(float(faithfulness.insertion(*asked).area[0, 0]), abs=1e-6)
+        noise = faithfulness.gaussian_noise(picture[None], 0.1, PERTURBATIONS, 0)
+        unforetold = faithfulness.infidelity(
             linear,
             picture[None],
             torch.tensor([2]),

@@ -13,8 +13,9 @@ from scipy import stats
 from sklearn.datasets import load_sample_images
 
 from mlcv_explore.config import SettingError
-from mlcv_explore.data import scenes
+from mlcv_explore.data import backgrounds, scenes
 from mlcv_explore.data.scenes import ScenesConfig, generate
+from mlcv_explore.data.shapes import fill_boxes
 
 UNLIKELY = 0.001  # a p-value below it fails; the seeds are fixed, so a test that passes keeps passing
 
@@ -115,7 +116,7 @@ def test_another_seed_and_another_purpose_give_other_scenes() -> None:
 def test_scenes_that_differ_in_rho_alone_differ_in_the_tag_alone() -> None:
     never, always = arrays(made(200, rho=0.25)), arrays(made(200, rho=1))
     assert {name for name in never if not np.array_equal(never[name], always[name])} == {"images", "tags"}
-    inside = scenes._filled(never["tag_boxes"], 32)
+    inside = fill_boxes(never["tag_boxes"], 32)
     assert np.array_equal(
         never["images"].transpose(0, 2, 3, 1)[~inside], always["images"].transpose(0, 2, 3, 1)[~inside]
     )
@@ -259,7 +260,7 @@ def test_backgrounds_are_swapped_exactly(side: int) -> None:
     assert np.array_equal(scenes.on_background(some, some.plates), some.images)
     others = np.roll(some.plates, 1, axis=0)
     swapped = scenes.on_background(some, others)
-    inside = (some.masks + some.distractor_masks).astype(bool) | scenes._filled(some.tag_boxes, side)
+    inside = (some.masks + some.distractor_masks).astype(bool) | fill_boxes(some.tag_boxes, side)
     for channel in range(3):
         assert np.array_equal(swapped[:, channel][inside], some.images[:, channel][inside])
         assert np.array_equal(swapped[:, channel][~inside], others[:, channel][~inside])
@@ -377,7 +378,7 @@ def holds(view: np.ndarray, plate: np.ndarray) -> bool:
 
 def test_the_photographs_are_credited_with_the_addresses_that_come_with_them() -> None:
     bundled = load_sample_images()
-    for photograph in scenes.PHOTOGRAPHS:
+    for photograph in backgrounds.PHOTOGRAPHS:
         assert any(name.endswith(photograph.file) for name in bundled.filenames)
         assert (
             photograph.address in bundled.DESCR

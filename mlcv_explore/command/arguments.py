@@ -274,15 +274,15 @@ def _own_settings(words: Sequence[str]) -> type[Config]:
     checkpoint is trained by settings of its own kind.
     """
     if words[0] == "train":
-        from mlcv_explore.models import checkpoints
+        from mlcv_explore.models import checkpoint_training, classifier_training
 
         with suppress(SettingError):  # an unknown one is named when it is asked for
             return type(
-                checkpoints.spec(
+                checkpoint_training.spec(
                     next((word for word in words[1:] if not word.startswith("-")), "")
                 ).hyperparameters
             )
-        return checkpoints.Hyperparameters
+        return classifier_training.Hyperparameters
     from mlcv_explore.saliency import SaliencySettings
 
     return SaliencySettings

@@ -51,10 +51,10 @@ def train(options: argparse.Namespace) -> None:
     """Train one seed of a checkpoint that ships; one that was stopped goes on."""
     use_threads(options.threads or 1)
     from mlcv_explore.data import DataError
-    from mlcv_explore.models import checkpoints
+    from mlcv_explore.models import checkpoint_training, checkpoints
 
     seed = options.seed or 0
-    hyperparameters = checkpoints.spec(options.checkpoint).hyperparameters.replace(**options.changes)
+    hyperparameters = checkpoint_training.spec(options.checkpoint).hyperparameters.replace(**options.changes)
     with bar(options, f"{options.checkpoint}/{seed}", "epoch") as progress:
 
         def report(done: int, epochs: int, loss: float, accuracy: float) -> None:
@@ -63,7 +63,7 @@ def train(options: argparse.Namespace) -> None:
             progress.update(done - progress.n)
 
         try:
-            card = checkpoints.train(options.checkpoint, seed, hyperparameters, options.out, report)
+            card = checkpoint_training.train(options.checkpoint, seed, hyperparameters, options.out, report)
         except (DataError, checkpoints.CheckpointError) as error:
             raise SettingError(str(error)) from None
     if options.json:

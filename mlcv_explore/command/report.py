@@ -9,7 +9,7 @@ import shutil
 from dataclasses import asdict
 from typing import Any
 
-from mlcv_explore import idea
+from mlcv_explore import environment, idea
 from mlcv_explore.command.progress import bar
 from mlcv_explore.command.tables import table
 from mlcv_explore.config import SettingError
@@ -53,7 +53,7 @@ def findings() -> dict[str, Any]:
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in LIBRARIES},
     }
-    memory, home = psutil.virtual_memory(), runs.home()
+    memory, home = psutil.virtual_memory(), environment.home()
     standing = next(folder for folder in (home, *home.parents) if folder.exists())
     accelerator = (
         "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"

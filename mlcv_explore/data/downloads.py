@@ -1,26 +1,24 @@
 """Downloading a published set when somebody asks for it."""
 
-import http.client
 import os
 import shutil
 import tarfile
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlcv_explore import files
 from mlcv_explore.data.catalogue import CATALOGUE, Entry
 from mlcv_explore.data.dataset import DataError
 from mlcv_explore.data.locations import available, downloads, find, own_root, unknown
 from mlcv_explore.data.published_formats import IDX_FOLDERS, PETS_FOLDER
+from mlcv_explore.files import TransferError
 
 Progress = Callable[[int, int], None]  # (bytes had, bytes in all); what it raises stops the download
 
-CHUNK_BYTES = 256 * 1024
-TIMEOUT_SECONDS = 30  # without a byte
 STALE_SECONDS = 24 * 3600
 
 
@@ -74,8 +72,8 @@ def fetch(wanted: RemoteFile, folder: Path, report: Callable[[int], None]) -> st
     path.parent.mkdir(parents=True, exist_ok=True)
     for address in wanted.addresses:
         try:
-            _copy(address, path, report)
-        except _NoAnswer as error:
+            files.fetch(address, path, lambda had, _: report(had))
+        except TransferError as error:
             reason = str(error)
             continue
         if datasets.utils.check_integrity(path, wanted.md5):
@@ -83,10 +81,6 @@ def fetch(wanted: RemoteFile, folder: Path, report: Callable[[int], None]) -> st
         reason = "the file is not the published one"
     path.unlink(missing_ok=True)
     return reason
-
-
-class _NoAnswer(Exception):
-    """The other side could not be reached or broke off; the text says why."""
 
 
 def _downloadable(name: str) -> Entry:
@@ -150,34 +144,6 @@ def _remove_stale(name: str) -> None:
         with suppress(FileNotFoundError):
             if time.time() - left.stat().st_mtime > STALE_SECONDS:
                 shutil.rmtree(left, ignore_errors=True)
-
-
-def _copy(address: str, path: Path, report: Callable[[int], None]) -> None:
-    """Write what `address` gives. Raises _NoAnswer when the network fails; what the
-    disk raises is passed on.
-    """
-    from mlcv_explore.torchvision_compat import datasets
-
-    try:
-        answer = urllib.request.urlopen(
-            urllib.request.Request(address, headers={"User-Agent": datasets.utils.USER_AGENT}),
-            timeout=TIMEOUT_SECONDS,
-        )
-    except (OSError, http.client.HTTPException) as error:
-        raise _NoAnswer(str(getattr(error, "reason", None) or error)) from error
-    with answer, path.open("wb") as file:
-        while chunk := _chunk(answer):
-            file.write(chunk)
-            report(file.tell())
-        if answer.length:  # http.client reads a connection closed too soon as an end
-            raise _NoAnswer(f"broken off {answer.length:,} bytes before the end")
-
-
-def _chunk(answer: http.client.HTTPResponse) -> bytes:
-    try:
-        return answer.read(CHUNK_BYTES)
-    except (OSError, http.client.HTTPException) as error:
-        raise _NoAnswer(f"broken off: {error}") from error
 
 
 def _unpack(archive: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mlcv_explore import environment
 from mlcv_explore.data import folder, locations, published_formats
 from mlcv_explore.data.cache import open_cached, save
 from mlcv_explore.data.catalogue import CATALOGUE, Entry
@@ -108,7 +109,7 @@ def _load_folder(name: str, root: Path) -> Dataset:
 
 def _open_or_read(name: str, fingerprint: str, read: Callable[[], tuple[Images, Images | None]]) -> Dataset:
     """The kept set of these files, or what `read()` makes of them, which is then kept."""
-    kept = locations.home() / "cache" / name / fingerprint
+    kept = environment.home() / "cache" / name / fingerprint
     dataset = open_cached(name, kept)
     if dataset is None:
         try:

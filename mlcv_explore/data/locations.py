@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from mlcv_explore import environment
 from mlcv_explore.data.catalogue import CATALOGUE
 from mlcv_explore.data.dataset import DataError
 from mlcv_explore.data.folder import is_image_folder
@@ -30,15 +31,6 @@ class Location:
     sentence: str  # in words, without the path: visitors of a public server read it
 
 
-def home() -> Path:
-    """The folder in which runs, downloads and kept arrays lie."""
-    import platformdirs
-
-    return Path(
-        os.environ.get("MLCV_HOME") or platformdirs.user_data_dir("mlcv-explore", appauthor=False)
-    ).expanduser()
-
-
 def own_root() -> Path | None:
     """The folder that `MLCV_DATA` names, None when it is not set."""
     return Path(os.environ["MLCV_DATA"]).expanduser() if os.environ.get("MLCV_DATA") else None
@@ -46,7 +38,7 @@ def own_root() -> Path | None:
 
 def downloads() -> Path:
     """The folder of downloaded sets."""
-    return home() / "data"
+    return environment.home() / "data"
 
 
 def own_names() -> list[str]:

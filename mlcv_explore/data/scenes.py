@@ -7,12 +7,21 @@ differ in `rho` alone differ in the tag alone.
 """
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
 from mlcv_explore.config import Config, SettingError, setting
+from mlcv_explore.data import backgrounds
 from mlcv_explore.data.dataset import Images
+from mlcv_explore.data.shapes import (
+    centred_coordinates,
+    corner_boxes,
+    fill_boxes,
+    pick,
+    place_boxes,
+    ring_masks,
+    silhouette_masks,
+)
 from mlcv_explore.seeds import numpy_stream
 
 SILHOUETTES = ("circle", "square", "triangle", "cross")
@@ -30,31 +39,6 @@ BRIGHTNESS, COLOUR, CONTRAST = 24, 52, 50  # drawn, whatever the mask
 BY_SIZE, BY_LIGHT = 61, 28  # determined by the mask, at full dependence
 # how much of what is drawn is gone at full dependence; textures stay to be told apart
 COLOUR_FADED, CONTRAST_FADED = 0.85, 0.5
-
-PLATE_ZOOMS = (1, 2, 3)  # the photographs as they are, and at a half and a third of their size
-PLATE_DEVIATION = 20  # grey levels; where a cutting deviates less it is sky or blur, no texture
-
-
-@dataclass(frozen=True)
-class Photograph:
-    """One of the photographs that backgrounds are cut from, to be named where scenes
-    are shown.
-    """
-
-    file: str
-    author: str
-    address: str
-    licence: str = "CC BY 2.0"
-
-
-# scikit-learn's README repeats the first author's name above the second photograph, but gives the
-# address of its true author.
-PHOTOGRAPHS = (
-    Photograph(
-        "china.jpg", "danielbuechele (Flickr)", "https://www.flickr.com/photos/danielbuechele/6061409035/"
-    ),
-    Photograph("flower.jpg", "vultilion (Flickr)", "https://www.flickr.com/photos/vultilion/6056698931/"),
-)
 
 
 class ScenesConfig(Config):
@@ -165,7 +149,7 @@ def on_background(scenes: Scenes, plates: np.ndarray) -> np.ndarray:
     in_front = (
         scenes.masks.astype(bool)
         | scenes.distractor_masks.astype(bool)
-        | _filled(scenes.tag_boxes, scenes.config.side)
+        | fill_boxes(scenes.tag_boxes, scenes.config.side)
     )
     return np.where(in_front[:, None], scenes.images, plates)
 
@@ -221,30 +205,30 @@ _DRAWS: dict[str, tuple[int, ...]] = {
 def _block(config: ScenesConfig, draws: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The arrays of a few scenes, by the names of the fields of Scenes."""
     silhouettes, textures = (
-        _pick(draws["silhouette"], len(SILHOUETTES)),
-        _pick(draws["texture"], len(TEXTURES)),
+        pick(draws["silhouette"], len(SILHOUETTES)),
+        pick(draws["texture"], len(TEXTURES)),
     )
     named = textures if config.label == "texture" else silhouettes
     others = len(TAG_COLOURS) - 1
     tags = np.where(
         draws["tag agrees"] < config.rho,
         named,
-        (named + 1 + _pick(draws["other tag"], others)) % len(TAG_COLOURS),
+        (named + 1 + pick(draws["other tag"], others)) % len(TAG_COLOURS),
     )
     smallest, largest = config.sizes
-    sizes = smallest + _pick(draws["size"], largest - smallest + 1)
-    tag_boxes = _corner_boxes(_pick(draws["corner"], 4), config.side)
-    boxes = _placed(draws["place"], sizes, config.side, tag_boxes)
+    sizes = smallest + pick(draws["size"], largest - smallest + 1)
+    tag_boxes = corner_boxes(pick(draws["corner"], 4), TAG_SIDE, config.side)
+    boxes = place_boxes(draws["place"], sizes, config.side, tag_boxes)
     distractor_sizes = np.full_like(sizes, 3 * config.side // 16)
-    distractor_boxes = _placed(draws["distractor place"], distractor_sizes, config.side, tag_boxes, boxes)
-    masks = _silhouette_masks(silhouettes, boxes, config.side)
-    distractor_masks = _ring_masks(distractor_boxes, config.side)
-    plates = _plates(config.side, draws)
+    distractor_boxes = place_boxes(draws["distractor place"], distractor_sizes, config.side, tag_boxes, boxes)
+    masks = silhouette_masks(silhouettes, boxes, config.side)
+    distractor_masks = ring_masks(distractor_boxes, config.side)
+    plates = backgrounds.plates(config.side, draws)
     images = plates.transpose(0, 2, 3, 1).copy()  # (n, h, w, 3)
     images[masks] = _object_pixels(config, textures, masks, boxes, draws)
     for inside, colours in (
         (distractor_masks, draws["distractor colour"] * 255),
-        (_filled(tag_boxes, config.side), TAG_COLOURS[tags]),
+        (fill_boxes(tag_boxes, config.side), TAG_COLOURS[tags]),
     ):
         images[inside] = colours.astype(np.uint8)[np.nonzero(inside)[0]]
     return {
@@ -265,78 +249,11 @@ def _block(config: ScenesConfig, draws: dict[str, np.ndarray]) -> dict[str, np.n
     }
 
 
-def _pick(draws: np.ndarray, count: int | np.ndarray) -> np.ndarray:
-    """Uniform draws as whole numbers below count."""
-    return (draws * count).astype(np.int64)
-
-
-def _boxes(tops: np.ndarray, lefts: np.ndarray, sizes: np.ndarray | int) -> np.ndarray:
-    return np.stack([tops, lefts, tops + sizes, lefts + sizes], axis=1)
-
-
-def _corner_boxes(corners: np.ndarray, side: int) -> np.ndarray:
-    far = side - TAG_SIDE
-    return _boxes(corners // 2 * far, corners % 2 * far, TAG_SIDE)
-
-
-def _placed(draws: np.ndarray, sizes: np.ndarray, side: int, *avoided: np.ndarray) -> np.ndarray:
-    """Square boxes of these sizes, uniform over the places where they are a pixel or
-    more clear of all the avoided boxes.
-    """
-    first = np.arange(side)
-    last = first + sizes[:, None]  # (n, side), exclusive
-    free = (last <= side)[:, :, None] & (last <= side)[:, None, :]  # (n, top, left)
-    for box in avoided:
-        top, left, bottom, right = (edge[:, None] for edge in box.T)
-        free &= ~(
-            ((first <= bottom) & (last >= top))[:, :, None] & ((first <= right) & (last >= left))[:, None, :]
-        )
-    passed = np.cumsum(free.reshape(len(sizes), -1), axis=1, dtype=np.int16)
-    places = np.argmax(passed > _pick(draws, passed[:, -1])[:, None], axis=1)
-    return _boxes(places // side, places % side, sizes)
-
-
-def _filled(boxes: np.ndarray, side: int) -> np.ndarray:
-    """bool (n, side, side), true inside the boxes."""
-    pixel = np.arange(side)
-    top, left, bottom, right = (edge[:, None] for edge in boxes.T)
-    return ((pixel >= top) & (pixel < bottom))[:, :, None] & ((pixel >= left) & (pixel < right))[:, None, :]
-
-
-def _from_middle(boxes: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows (n, side, 1), columns (n, 1, side) and sizes (n, 1, 1) of boxes in half
-    pixels from their middle: whole numbers, ±size at the edges.
-    """
-    pixel = 2 * np.arange(side, dtype=np.int32) + 1
-    top, left, bottom, right = boxes.T.astype(np.int32)
-    return (
-        (pixel - (top + bottom)[:, None])[:, :, None],
-        (pixel - (left + right)[:, None])[:, None, :],
-        (bottom - top)[:, None, None],
-    )
-
-
-def _silhouette_masks(silhouettes: np.ndarray, boxes: np.ndarray, side: int) -> np.ndarray:
-    """bool (n, side, side); every silhouette touches all four edges of its box."""
-    row, column, size = _from_middle(boxes, side)
-    circle = row**2 + column**2 <= size**2
-    square = np.ones_like(circle)
-    triangle = 2 * np.abs(column) <= row + size + 1
-    cross = (3 * np.abs(row) <= size) | (3 * np.abs(column) <= size)
-    return np.choose(silhouettes[:, None, None], [circle, square, triangle, cross]) & _filled(boxes, side)
-
-
-def _ring_masks(boxes: np.ndarray, side: int) -> np.ndarray:
-    row, column, size = _from_middle(boxes, side)
-    squared = row**2 + column**2
-    return (squared <= size**2) & (4 * squared >= size**2)
-
-
 def _determined_rows(config: ScenesConfig, boxes: np.ndarray) -> np.ndarray:
     """What size and light make of the rows of the objects: float64 (n, side) in grey
     levels, extrapolated outside the box.
     """
-    row, _, size = _from_middle(boxes, config.side)
+    row, _, size = centred_coordinates(boxes, config.side)
     smallest, largest = config.sizes
     # −1 for the smallest, 1 for the largest
     grown = (2 * size - smallest - largest) / max(largest - smallest, 1)
@@ -393,54 +310,3 @@ def _pattern(
     checks = 4 * np.sin(along / 1.4) * np.sin(across / 1.4)
     dots = 3 * (np.cos(along) + np.cos(across) - 0.6)
     return np.choose(textures[scene], [plain, stripes, checks, dots]).clip(-1, 1)
-
-
-def _plates(side: int, draws: dict[str, np.ndarray]) -> np.ndarray:
-    """Cuttings of the photographs, uint8 (n, 3, side, side): either photograph and
-    every zoom equally often, half of them mirrored.
-    """
-    pixels, cuttings = _quarry(side)
-    chosen = _pick(draws["cutting"], len(cuttings))
-    widths = np.array([width for width, _ in cuttings])[chosen]
-    counts = np.array([len(places) for _, places in cuttings])
-    firsts = (np.cumsum(counts) - counts)[chosen] + _pick(draws["plate place"], counts[chosen])
-    corners = np.concatenate([places for _, places in cuttings])[firsts]
-    columns = np.where(draws["mirrored"][:, None] < 0.5, np.arange(side), np.arange(side)[::-1])  # (n, side)
-    rows = corners[:, None] + np.arange(side) * widths[:, None]
-    return np.ascontiguousarray(pixels[rows[:, :, None] + columns[:, None, :]].transpose(0, 3, 1, 2))
-
-
-@cache
-def _quarry(side: int) -> tuple[np.ndarray, tuple[tuple[int, np.ndarray], ...]]:
-    """All pixels of the photographs at all zooms, uint8 (pixels, 3), and for each its
-    width and the pixels that a cutting can begin with.
-    """
-    from sklearn.datasets import load_sample_image
-
-    pixels, cuttings, before = [], [], 0
-    for photograph in PHOTOGRAPHS:
-        whole = load_sample_image(photograph.file)
-        for zoom in PLATE_ZOOMS:
-            height, width = (length // zoom for length in whole.shape[:2])
-            parts = whole[: height * zoom, : width * zoom].reshape(height, zoom, width, zoom, 3)
-            view = np.rint(parts.mean(axis=(1, 3))).astype(np.uint8)
-            tops, lefts = np.nonzero(_deviations(view.mean(axis=2), side) >= PLATE_DEVIATION)
-            cuttings.append((width, before + tops * width + lefts))
-            pixels.append(view.reshape(-1, 3))
-            before += height * width
-    return np.concatenate(pixels), tuple(cuttings)
-
-
-def _deviations(grey: np.ndarray, side: int) -> np.ndarray:
-    """The standard deviation of every side × side window of a picture, by its top left
-    corner.
-    """
-    sums = []
-    for values in (grey, grey**2):
-        total = np.pad(values.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
-        sums.append(
-            (total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side])
-            / side**2
-        )
-    mean, mean_of_squares = sums
-    return np.sqrt(np.maximum(mean_of_squares - mean**2, 0))

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlcv_explore import idea, statistics
 from mlcv_explore.config import Config
+from mlcv_explore.environment import home
 from mlcv_explore.experiment import fingerprint
 from mlcv_explore.idea import Film, Idea
 
@@ -82,17 +83,6 @@ class Damaged:
 
     folder: Path
     reason: str
-
-
-def home() -> Path:
-    """The folder in which runs, downloads and kept arrays lie: MLCV_HOME, or the
-    platform's user data folder.
-    """
-    import platformdirs
-
-    return Path(
-        os.environ.get("MLCV_HOME") or platformdirs.user_data_dir("mlcv-explore", appauthor=False)
-    ).expanduser()
 
 
 def runs_folder() -> Path:

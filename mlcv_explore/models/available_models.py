@@ -2,6 +2,7 @@
 (fetched once, on request), and the reader's own.
 """
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 
 import torch
 
-from mlcv_explore.experiment import runs
+from mlcv_explore import environment, files
 from mlcv_explore.models import checkpoints, classifiers
 from mlcv_explore.models.checkpoints import CheckpointError, Classifier
 
@@ -80,7 +81,7 @@ def own_names() -> list[str]:
 
 def weights_file(name: str) -> Path:
     """Where torchvision's weights of that name are kept."""
-    return runs.home() / "weights" / f"{name}.pth"
+    return environment.home() / "weights" / f"{name}.pth"
 
 
 def fetch(name: str, progress: Callable[[int, int], None] | None = None) -> None:
@@ -97,14 +98,12 @@ def fetch(name: str, progress: Callable[[int, int], None] | None = None) -> None
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        digest = _copy(address, part, progress)
-        if not digest.startswith(beginning):
+        files.fetch(address, part, progress or (lambda *_: None))
+        if not _sha256(part).startswith(beginning):
             raise CheckpointError(f"The weights of {name} came damaged (another SHA-256): {CURE}.")
         part.replace(path)
-    except OSError as error:  # URLError and the disk's own
-        raise CheckpointError(
-            f"The weights of {name} could not be fetched ({getattr(error, 'reason', None) or error}): {CURE}."
-        ) from error
+    except OSError as error:  # the network's and the disk's
+        raise CheckpointError(f"The weights of {name} could not be fetched ({error}): {CURE}.") from error
     finally:
         part.unlink(missing_ok=True)
 
@@ -172,20 +171,6 @@ def _weights(name: str) -> Any:
     return models.get_model_weights(name).DEFAULT
 
 
-def _copy(address: str, part: Path, progress: Callable[[int, int], None] | None) -> str:
-    """Copy what lies at an address to a file; returns its SHA-256."""
-    import hashlib
-    import urllib.request
-
-    digest, had = hashlib.sha256(), 0
-    with urllib.request.urlopen(address, timeout=30) as answer, part.open("wb") as file:
-        total = int(answer.headers.get("Content-Length") or 0)
-        while chunk := answer.read(256 * 1024):
-            file.write(chunk)
-            digest.update(chunk)
-            had += len(chunk)
-            if progress is not None:
-                progress(had, total)
-    if total and had != total:
-        raise OSError("the connection broke off")
-    return digest.hexdigest()
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

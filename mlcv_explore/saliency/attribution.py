@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mlcv_explore.saliency import controls, methods
+from mlcv_explore.saliency import controls, methods, perturbation
 from mlcv_explore.saliency.methods import Attribution, SaliencyError, SaliencySettings, Target
 from mlcv_explore.saliency.rules import FunctionCounter
 
@@ -94,8 +94,8 @@ GROUPS: dict[tuple[str, ...], Callable[[AttributionRequest], tuple[Attribution, 
     ("integrated_gradients",): lambda request: (
         methods.integrated_gradients(*request.arguments, request.settings),
     ),
-    ("rise",): lambda request: (methods.rise(*request.arguments, request.settings, request.seed),),
-    ("occlusion",): lambda request: (methods.occlusion(*request.arguments, request.settings),),
+    ("rise",): lambda request: (perturbation.rise(*request.arguments, request.settings, request.seed),),
+    ("occlusion",): lambda request: (perturbation.occlusion(*request.arguments, request.settings),),
 }
 
 

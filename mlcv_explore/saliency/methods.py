@@ -15,7 +15,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mlcv_explore import environment
 from mlcv_explore.config import Config, setting
 from mlcv_explore.models.layers import convolutions
 from mlcv_explore.saliency.rules import ConvolutionOutput, GuidedReLU, RescaleRule
@@ -116,7 +115,7 @@ def gradients(network: nn.Module, picture: torch.Tensor, targets: Sequence[Targe
     """The gradients of several targets, (len(targets), 3, h, w), each batch of them in
     one backward pass.
     """
-    found, room = [], _room(picture)
+    found, room = [], _batch_size(picture)
     for start in range(0, len(targets), room):
         part = targets[start : start + room]
         points = _points(picture.expand(len(part), *picture.shape))
@@ -199,7 +198,7 @@ def integrated_gradients(
     picture every maximum is a tie.
     """
     start = baseline(picture, settings.baseline)
-    ends = _scores(network, [torch.stack([picture, start])], target)
+    ends = scores_without_gradients(network, [torch.stack([picture, start])], target)
     change = float(ends[0] - ends[1])
     steps, passes = settings.steps, 0
     while True:
@@ -273,56 +272,6 @@ def named_convolution(network: nn.Module, layer: str | None) -> nn.Conv2d:
     return found[layer] if layer is not None else next(reversed(found.values()))
 
 
-def occlusion(
-    network: nn.Module, picture: torch.Tensor, target: Target, settings: SaliencySettings
-) -> Attribution:
-    """How far the score falls when a square is covered with the baseline (Zeiler and
-    Fergus, 1311.2901): a pixel's mean over the squares on it.
-
-    Square and stride are given for 32 pixels and grow with the shorter side.
-    """
-    height, width = picture.shape[1:]
-    side, stride = (
-        max(1, round(size * min(height, width) / 32)) for size in (settings.window, settings.stride)
-    )
-    cover = baseline(picture, settings.baseline)
-    places = [(top, left) for top in _starts(height, side, stride) for left in _starts(width, side, stride)]
-
-    def covered(top: int, left: int) -> torch.Tensor:
-        changed = picture.clone()
-        changed[:, top : top + side, left : left + side] = cover[:, top : top + side, left : left + side]
-        return changed
-
-    whole = _scores(network, [picture[None]], target)[0]
-    falls = whole - _scores(network, _stacked(covered(*place) for place in places), target)
-    total, times = torch.zeros_like(picture[0]), torch.zeros_like(picture[0])
-    for (top, left), fall in zip(places, falls, strict=True):
-        total[top : top + side, left : left + side] += fall
-        times[top : top + side, left : left + side] += 1
-    # a stride beyond the square leaves pixels that are never covered
-    return Attribution(total / times.clamp(min=1), len(places) + 1, 0)
-
-
-def rise(
-    network: nn.Module, picture: torch.Tensor, target: Target, settings: SaliencySettings, seed: int
-) -> Attribution:
-    """RISE (Petsiuk et al., 1806.07421): scores of the picture behind random masks,
-    (score − mean score) · mask summed over N masks, over N·p.
-
-    The mean is taken off because logits have no zero: with it a constant added to all
-    of them would change the map.
-    """
-    half = settings.half_precision and (picture.device.type != "cpu" or environment.has_bfloat16())
-    total, seen, sum_of_scores = torch.zeros_like(picture[0]), torch.zeros_like(picture[0]), 0.0
-    for masks in _stacked(_masks(picture, settings, stream(seed, "masks"))):
-        scores = _scores(network, [picture * masks], target, half)
-        total += torch.einsum("n,nhw->hw", scores, masks[:, 0])
-        seen += masks.sum((0, 1))
-        sum_of_scores += float(scores.sum())
-    values = (total - sum_of_scores / settings.masks * seen) / (settings.masks * settings.mask_share)
-    return Attribution(values, settings.masks, 0)
-
-
 def baseline(picture: torch.Tensor, kind: str) -> torch.Tensor:
     """A picture (3, h, w) of nothing: black, blurred until no shape is left, or its own
     mean colour.
@@ -347,35 +296,18 @@ def completeness_gap(values: torch.Tensor, change: float) -> float:
     return missing / abs(change) if change else (float("inf") if missing else 0.0)
 
 
-def _masks(
-    picture: torch.Tensor, settings: SaliencySettings, chance: torch.Generator
-) -> Iterator[torch.Tensor]:
-    """Masks (1, h, w) in [0, 1]: a coarse grid of seen and hidden cells, enlarged
-    smoothly and moved by less than a cell.
-    """
-    cells, height, width = settings.mask_cells, *picture.shape[1:]
-    tall, wide = -(-height // cells), -(-width // cells)
-    for _ in range(settings.masks):
-        grid = (torch.rand(1, 1, cells, cells, generator=chance) < settings.mask_share).float()
-        top, left = (int(torch.randint(size, (), generator=chance)) for size in (tall, wide))
-        large = functional.interpolate(
-            grid, ((cells + 1) * tall, (cells + 1) * wide), mode="bilinear", align_corners=False
-        )[0]
-        yield large[:, top : top + height, left : left + width].to(picture.device)
-
-
 def _gradients_along(
     network: nn.Module, pictures: Iterable[torch.Tensor], target: Target
 ) -> Iterator[torch.Tensor]:
     """Gradients (n, 3, h, w) of batches of pictures."""
-    for batch in _stacked(pictures):
+    for batch in batches(pictures):
         points = _points(batch)
         with torch.enable_grad():
             total = score(network(points), target).sum()
         yield torch.autograd.grad(total, points)[0]
 
 
-def _scores(
+def scores_without_gradients(
     network: nn.Module, batches: Iterable[torch.Tensor], target: Target, half: bool = False
 ) -> torch.Tensor:
     """Scores (n,) float32, without gradients."""
@@ -386,19 +318,19 @@ def _scores(
     return torch.cat(found)
 
 
-def _stacked(pictures: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+def batches(pictures: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
     """Batches as large as memory and cache like them."""
     batch: list[torch.Tensor] = []
     for picture in pictures:
         batch.append(picture)
-        if len(batch) == _room(picture):
+        if len(batch) == _batch_size(picture):
             yield torch.stack(batch)
             batch = []
     if batch:
         yield torch.stack(batch)
 
 
-def _room(picture: torch.Tensor) -> int:
+def _batch_size(picture: torch.Tensor) -> int:
     return max(1, BATCH_PIXELS // picture[0].numel())
 
 
@@ -407,10 +339,3 @@ def _points(batch: torch.Tensor) -> torch.Tensor:
     are fastest with.
     """
     return batch.detach().clone(memory_format=torch.channels_last).requires_grad_()
-
-
-def _starts(length: int, side: int, stride: int) -> range:
-    """Where squares start; the last one may reach over the border, so that every pixel
-    is covered.
-    """
-    return range(0, max(length - side, 0) + stride, stride)

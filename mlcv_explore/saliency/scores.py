@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from mlcv_explore.models.layers import layers, randomised
-from mlcv_explore.saliency import measures, methods
+from mlcv_explore.saliency import faithfulness, measures, methods
 from mlcv_explore.saliency.attribution import Map, attribute_all
 from mlcv_explore.saliency.methods import SaliencySettings, Target
 
@@ -88,10 +88,10 @@ def scores(
     first = torch.tensor([target[0] if isinstance(target, tuple) else target])
     asked = (network, picture[None], first, values[None])
     deletion, insertion = (
-        walk(*asked, seed=seed).area[0] for walk in (measures.deletion, measures.insertion)
+        walk(*asked, seed=seed).area[0] for walk in (faithfulness.deletion, faithfulness.insertion)
     )
-    noise = measures.gaussian_noise(picture[None], DEVIATION, PERTURBATIONS, seed)
-    unforetold = measures.infidelity(
+    noise = faithfulness.gaussian_noise(picture[None], DEVIATION, PERTURBATIONS, seed)
+    unforetold = faithfulness.infidelity(
         _OneScore(network, target),
         picture[None],
         torch.zeros(1, dtype=torch.int64),
@@ -108,8 +108,8 @@ def scores(
         return np.stack([found[name] for name in names])
 
     same = picture.expand(len(maps), *picture.shape)  # one for each method: all are asked in one panel
-    near = measures.uniform_noise(picture[None], RADIUS, NEIGHBOURS, seed).expand(-1, *same.shape)
-    sensitivity = measures.max_sensitivity(
+    near = faithfulness.uniform_noise(picture[None], RADIUS, NEIGHBOURS, seed).expand(-1, *same.shape)
+    sensitivity = faithfulness.max_sensitivity(
         lambda pictures: explained(network, pictures[0].clamp(0, 1)), same, near
     )
     other = explained(randomised(network, len(layers(network)), seed), picture)

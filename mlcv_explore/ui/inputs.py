@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mlcv_explore.data.scenes import Scenes
     from mlcv_explore.models.checkpoints import Classifier
     from mlcv_explore.saliency import Map, SaliencySettings, Target
-    from mlcv_explore.saliency.measures import Fill
+    from mlcv_explore.saliency.faithfulness import Fill
     from mlcv_explore.saliency.scores import Score, Truth
     from mlcv_explore.saliency.uncertainty import AttributionStats
 
@@ -370,10 +370,12 @@ def curve(
     """
     import torch
 
-    from mlcv_explore.saliency import measures
+    from mlcv_explore.saliency import faithfulness
 
     asked = (_network, torch.from_numpy(_seen)[None], torch.tensor([target]), _map[None, None], fill)
-    return np.stack([walk(*asked).probabilities[0, 0] for walk in (measures.deletion, measures.insertion)])
+    return np.stack(
+        [walk(*asked).probabilities[0, 0] for walk in (faithfulness.deletion, faithfulness.insertion)]
+    )
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
@@ -433,6 +435,6 @@ def without(seen: np.ndarray, values: np.ndarray, share: float, fill: "Fill") ->
     """The picture (3, h, w) without this share of its most salient pixels."""
     import torch
 
-    from mlcv_explore.saliency import measures
+    from mlcv_explore.saliency import faithfulness
 
-    return measures.at_share(torch.from_numpy(seen), values, share, fill).numpy()
+    return faithfulness.at_share(torch.from_numpy(seen), values, share, fill).numpy()

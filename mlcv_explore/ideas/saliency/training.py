@@ -11,10 +11,10 @@ from torch import nn
 from mlcv_explore.data import scenes
 from mlcv_explore.data.scenes import Scenes, ScenesConfig
 from mlcv_explore.ideas.saliency import ARMS, MEASURES, Frame, SaliencyConfig, arms
-from mlcv_explore.models import classifiers
-from mlcv_explore.models.classifiers import Hyperparameters
+from mlcv_explore.models import classifier_training, classifiers
+from mlcv_explore.models.classifier_training import Hyperparameters
 from mlcv_explore.models.layers import layers, randomised
-from mlcv_explore.saliency import generation, measures
+from mlcv_explore.saliency import faithfulness, generation, measures
 from mlcv_explore.saliency.attribution import METHODS, attribute_all
 from mlcv_explore.saliency.methods import SaliencySettings
 from mlcv_explore.seeds import stream_seed
@@ -62,10 +62,12 @@ class Student:
         self.tested = scenes_of(config, config.rho, TESTED, seed, "tested")
         self.swapped = scenes_of(config, 0.25, TESTED, seed, "tested with tags that tell nothing")
         self.explained = explained(config, seed)
-        self.course = classifiers.trainer(
+        self.course = classifier_training.trainer(
             self.recipe, len(taught.classes), MEAN, STD, stream_seed(seed, "classifier")
         )
-        self.lessons = classifiers.epochs(self.recipe, self.course, taught.images, taught.labels, seed)
+        self.lessons = classifier_training.epochs(
+            self.recipe, self.course, taught.images, taught.labels, seed
+        )
         self.shares = np.zeros(3)
         self.sums = np.zeros((len(self.arms), len(MEASURES)))
         self.counts = np.zeros(len(MEASURES))
@@ -102,8 +104,8 @@ class Student:
             "pointing": measures.pointing(values[0], mask),
         }
         asked = (network, scene[None], torch.tensor([target]), values, "mean", CURVE_STEPS)
-        about["deletion"] = measures.deletion(*asked, seed=self.seed).area[0]
-        about["insertion"] = measures.insertion(*asked, seed=self.seed).area[0]
+        about["deletion"] = faithfulness.deletion(*asked, seed=self.seed).area[0]
+        about["insertion"] = faithfulness.insertion(*asked, seed=self.seed).area[0]
         if index % MOVED_EVERY == 0:
             others = self._maps(self.random, scene, target, index)
             about["moved"] = 1 - np.abs(
@@ -189,10 +191,10 @@ def taught_guide(config: SaliencyConfig, how: Hyperparameters, seed: int) -> tup
     best single input; the control that sees pictures alone.
     """
     taught = scenes_of(config, 0.25, config.scenes, seed, "taught to the classifier that uses the object")
-    course = classifiers.trainer(
+    course = classifier_training.trainer(
         how, len(taught.classes), MEAN, STD, stream_seed(seed, "classifier that uses the object")
     )
-    for _ in classifiers.epochs(
+    for _ in classifier_training.epochs(
         how,
         course,
         taught.images,
