@@ -260,7 +260,13 @@ def show_maps(sights: list[Sight], model: object, methods: tuple[str, ...]) -> N
             ):
                 with tiles[found.method, place].container():
                     tile(
-                        each.chosen, found, model, uncertainty.density(found.values), PROVISIONAL, view, None
+                        each.chosen,
+                        found,
+                        model,
+                        uncertainty.scale_to_mean(found.values),
+                        PROVISIONAL,
+                        view,
+                        None,
                     )
         kinds = (view["doubt"], model)
         opinions = [
@@ -289,7 +295,10 @@ def show_maps(sights: list[Sight], model: object, methods: tuple[str, ...]) -> N
         for said, found in zip(opinions, maps, strict=True)
     ]
     shown = [
-        {name: uncertainty.density(each) if view["scale"] == "common" else each for name, each in one.items()}
+        {
+            name: uncertainty.scale_to_mean(each) if view["scale"] == "common" else each
+            for name, each in one.items()
+        }
         for one in values
     ]
     limit = max(float(np.quantile(np.abs(each), 0.99)) for one in shown for each in one.values()) or 1.0

@@ -7,8 +7,8 @@ import numpy as np
 
 from mlcv_explore.data.shapes import pick
 
-PLATE_ZOOMS = (1, 2, 3)  # the photographs as they are, and at a half and a third of their size
-PLATE_DEVIATION = 20  # grey levels; where a crop deviates less it is sky or blur, no texture
+ZOOMS = (1, 2, 3)  # the photographs as they are, and at a half and a third of their size
+MIN_DEVIATION = 20  # grey levels; where a crop deviates less it is sky or blur, no texture
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ PHOTOGRAPHS = (
 )
 
 
-def plates(side: int, draws: dict[str, np.ndarray]) -> np.ndarray:
+def crop_photographs(side: int, draws: dict[str, np.ndarray]) -> np.ndarray:
     """Crops of the photographs, uint8 (n, 3, side, side): either photograph and
     every zoom equally often, half of them mirrored.
     """
@@ -58,11 +58,11 @@ def _photograph_pixels(side: int) -> tuple[np.ndarray, tuple[tuple[int, np.ndarr
     pixels, crops, before = [], [], 0
     for photograph in PHOTOGRAPHS:
         whole = load_sample_image(photograph.file)
-        for zoom in PLATE_ZOOMS:
+        for zoom in ZOOMS:
             height, width = (length // zoom for length in whole.shape[:2])
             parts = whole[: height * zoom, : width * zoom].reshape(height, zoom, width, zoom, 3)
             view = np.rint(parts.mean(axis=(1, 3))).astype(np.uint8)
-            tops, lefts = np.nonzero(_deviations(view.mean(axis=2), side) >= PLATE_DEVIATION)
+            tops, lefts = np.nonzero(_deviations(view.mean(axis=2), side) >= MIN_DEVIATION)
             crops.append((width, before + tops * width + lefts))
             pixels.append(view.reshape(-1, 3))
             before += height * width

@@ -1,5 +1,5 @@
 """Generated scenes: a patterned shape on a photographed texture, with the mask, boxes
-and plate that say what is where.
+and background that say what is where.
 
 For every question of what a model looks at, or what a mask determines: the true cause
 is known to the pixel. Each quantity has a stream of its own, so scenes of one seed that
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlcv_explore.config import Config, SettingError, setting
-from mlcv_explore.data import backgrounds
+from mlcv_explore.data.backgrounds import crop_photographs
 from mlcv_explore.data.dataset import Images
 from mlcv_explore.data.shapes import (
     centred_coordinates,
@@ -99,7 +99,7 @@ class Scenes:
     # (n,) int64, index into TAG_COLOURS; the class it names is the texture where that is the label,
     # else the silhouette
     tags: np.ndarray
-    plates: np.ndarray  # (n, 3, h, w) uint8, the background before anything was put on it
+    backgrounds: np.ndarray  # (n, 3, h, w) uint8, the background before anything was put on it
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -138,20 +138,22 @@ def generate(config: ScenesConfig, count: int, seed: int, purpose: str = "scenes
     return Scenes(config, **{name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]})
 
 
-def on_background(scenes: Scenes, plates: np.ndarray) -> np.ndarray:
-    """The images with these plates, uint8 (n, 3, h, w), behind object, distractor and
-    tag; their own plates give the images back.
+def on_background(scenes: Scenes, backgrounds: np.ndarray) -> np.ndarray:
+    """The images with these backgrounds, uint8 (n, 3, h, w), behind object, distractor and
+    tag; their own backgrounds give the images back.
 
-    Raises ValueError when there is not one plate a scene, of its size.
+    Raises ValueError when there is not one background a scene, of its size.
     """
-    if plates.shape != scenes.plates.shape or plates.dtype != np.uint8:
-        raise ValueError(f"plates must be uint8 {scenes.plates.shape}, got {plates.dtype} {plates.shape}.")
+    if backgrounds.shape != scenes.backgrounds.shape or backgrounds.dtype != np.uint8:
+        raise ValueError(
+            f"backgrounds must be uint8 {scenes.backgrounds.shape}, got {backgrounds.dtype} {backgrounds.shape}."
+        )
     in_front = (
         scenes.masks.astype(bool)
         | scenes.distractor_masks.astype(bool)
         | fill_boxes(scenes.tag_boxes, scenes.config.side)
     )
-    return np.where(in_front[:, None], scenes.images, plates)
+    return np.where(in_front[:, None], scenes.images, backgrounds)
 
 
 def determined_part(scenes: Scenes) -> np.ndarray:
@@ -223,8 +225,8 @@ def _block(config: ScenesConfig, draws: dict[str, np.ndarray]) -> dict[str, np.n
     distractor_boxes = place_boxes(draws["distractor place"], distractor_sizes, config.side, tag_boxes, boxes)
     masks = silhouette_masks(silhouettes, boxes, config.side)
     distractor_masks = ring_masks(distractor_boxes, config.side)
-    plates = backgrounds.plates(config.side, draws)
-    images = plates.transpose(0, 2, 3, 1).copy()  # (n, h, w, 3)
+    backgrounds = crop_photographs(config.side, draws)
+    images = backgrounds.transpose(0, 2, 3, 1).copy()  # (n, h, w, 3)
     images[masks] = _object_pixels(config, textures, masks, boxes, draws)
     for inside, colours in (
         (distractor_masks, draws["distractor colour"] * 255),
@@ -245,7 +247,7 @@ def _block(config: ScenesConfig, draws: dict[str, np.ndarray]) -> dict[str, np.n
         "boxes": boxes,
         "tag_boxes": tag_boxes,
         "tags": tags,
-        "plates": plates,
+        "backgrounds": backgrounds,
     }
 
 

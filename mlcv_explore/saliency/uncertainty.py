@@ -73,7 +73,7 @@ def over_models(
     )
 
 
-def density(values: np.ndarray) -> np.ndarray:
+def scale_to_mean(values: np.ndarray) -> np.ndarray:
     """A map as multiples of its own mean absolute value, (…, h, w): the one scale on
     which maps of different units can stand side by side.
     """

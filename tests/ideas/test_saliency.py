@@ -92,10 +92,10 @@ def test_the_scenes_explained_carry_tags_that_tell_nothing() -> None:
 
 def test_density_makes_units_comparable() -> None:
     values = np.array([[1.0, -3.0], [0.0, 0.0]])
-    np.testing.assert_allclose(uncertainty.density(1000 * values), uncertainty.density(values))
+    np.testing.assert_allclose(uncertainty.scale_to_mean(1000 * values), uncertainty.scale_to_mean(values))
     assert (
-        np.abs(uncertainty.density(values)).mean() == pytest.approx(1)
-        and not uncertainty.density(np.zeros((2, 2))).any()
+        np.abs(uncertainty.scale_to_mean(values)).mean() == pytest.approx(1)
+        and not uncertainty.scale_to_mean(np.zeros((2, 2))).any()
     )
 
 
