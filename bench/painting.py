@@ -19,7 +19,7 @@ import numpy as np
 
 from bench._session import Session
 from bench.serving import ROOT, first_session, percentile, serving, wait_ready
-from mlcv_explore.ideas.inverted_unet import brought, painting
+from mlcv_explore.ideas.inverted_unet import painting
 from mlcv_explore.ideas.inverted_unet.worlds import REGIONS
 
 PAGE = "inverted_unet"
@@ -37,7 +37,7 @@ def strokes(count: int) -> list[str]:
         row, column = 16 + 12 * np.sin(step / 3), 16 + 12 * np.cos(step / 5)
         regions = painting.presets().regions[0].copy()
         regions[(rows - row) ** 2 + (columns - column) ** 2 <= (4 + step % 5) ** 2] = REGIONS.index("circle")
-        sent.append(f"scene 1:{brought.as_text(regions)}")
+        sent.append("scene 1:" + "".join(map(str, regions.ravel())))
     return sent
 
 

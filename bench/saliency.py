@@ -26,6 +26,7 @@ from torch.nn import functional
 
 from mlcv_explore import saliency
 from mlcv_explore.data import uploads
+from mlcv_explore.data.gallery import photographs
 from mlcv_explore.models import checkpoints
 from mlcv_explore.saliency import methods, perturbation
 from mlcv_explore.seeds import seeded, stream
@@ -113,8 +114,8 @@ def medians(ways: dict[str, Way], turns: int = TURNS) -> dict[str, float]:
 def example(layout: torch.memory_format = torch.contiguous_format) -> tuple[nn.Module, torch.Tensor, int]:
     """The flagship classifier, a photograph as it sees it, and what it says."""
     model = checkpoints.load("cifar10/0")
-    pixels = next(iter(uploads.gallery().values())).read().pixels
-    picture = torch.from_numpy(uploads.squeezed(pixels, model.side))
+    pixels = next(iter(photographs().values())).read().pixels
+    picture = torch.from_numpy(uploads.resized_to_square(pixels, model.side))
     return model.network.to(memory_format=layout), picture, int(model.network(picture[None]).argmax())
 
 

@@ -11,7 +11,7 @@ import streamlit as st
 from mlcv_explore import charts, idea
 from mlcv_explore.charts import Bar, Line, images, percent
 from mlcv_explore.config import Config, setting
-from mlcv_explore.data import uploads
+from mlcv_explore.data.gallery import photographs
 from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.feature_mixing import (
@@ -191,25 +191,18 @@ def choose(shown: desk.Shelf, which: str) -> desk.Side | None:
     elif source == SOURCES[1]:
         name = st.selectbox(
             "Photograph",
-            list(uploads.gallery()),
+            list(photographs()),
             key=f"{card.slug}-{which}-photograph",
             bind="query-params",
             filter_mode=None,
         )
-        chosen = inputs.from_gallery(name)
-        side, words = seen(shown.name, chosen.digest, chosen.pixels), f"{chosen.words}. "
+        chosen = inputs.gallery_image(name)
+        side, words = seen(shown.name, chosen.digest, chosen.pixels), f"{chosen.description}. "
     else:
-        given = st.file_uploader(
-            f"{title} picture of your own: JPEG, PNG, WebP or GIF, at most 8 MB",
-            inputs.UPLOADS,
-            key=f"{card.slug}-{which}-upload",
-            max_upload_size=uploads.MOST_BYTES >> 20,
-        )
-        st.caption("It is never written to disk and not in the link.")
-        chosen = inputs.taken(given) if given is not None else None
+        chosen = inputs.upload(f"{card.slug}-{which}-upload", f"{title} image of your own")
         if chosen is None:
             return None
-        side, words = seen(shown.name, chosen.digest, chosen.pixels), f"{chosen.words}. "
+        side, words = seen(shown.name, chosen.digest, chosen.pixels), f"{chosen.description}. "
     st.image(tile(side.picture, TILE), width=TILE, alt=f"{title} picture. {words}", output_format="PNG")
     known = (
         f"It is: {shown.classes[side.label]}."
@@ -661,8 +654,8 @@ link = {
     "mixing": MODES,
     "first-source": SOURCES,
     "second-source": SOURCES,
-    "first-photograph": list(uploads.gallery()),
-    "second-photograph": list(uploads.gallery()),
+    "first-photograph": list(photographs()),
+    "second-photograph": list(photographs()),
 }
 act = page.intro(card, what_to_do, FeatureMixingConfig, FeatureMixingView, choices=link)
 if act == "Play":

@@ -13,7 +13,7 @@ import streamlit as st
 from mlcv_explore import charts, idea
 from mlcv_explore.charts import Bar, Line, images, percent
 from mlcv_explore.config import Config, setting
-from mlcv_explore.data import uploads
+from mlcv_explore.data.gallery import photographs
 from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.hierarchical_explanation import (
@@ -37,13 +37,10 @@ from mlcv_explore.ideas.hierarchical_explanation.checking import Rules
 from mlcv_explore.ideas.hierarchical_explanation.explaining import Explanation, Mind, Piece
 from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.statistics import t_interval
-from mlcv_explore.ui import evidence, inputs, page, settings, training
-from mlcv_explore.ui.canvas import canvas
+from mlcv_explore.ui import attributions, evidence, inputs, page, settings, training
 from mlcv_explore.ui.tree import Node, tree
 
 SOURCES = ("Digit", "Glyph", "Draw", "Table", "Photograph")  # as the link names them
-BITMAP = 32  # pixels a side of what is drawn: the digits were bitmaps of this size
-INK = 4  # pixels of the pen
 SCALE = 6  # a pixel of a node's picture
 MOST_JOINED = 12  # explanations of a visitor that become atoms
 ROW = 15  # columns of a table side by side
@@ -182,46 +179,17 @@ def drawn() -> np.ndarray | None:
     """What the reader draws, as the digits were made; None, and what to do, while there
     is nothing.
     """
-    looks = {
-        "names": ("paper", "ink"),
-        "palette": ((252, 250, 246), (30, 34, 40)),
-        "stamps": (("circle", 0), ("circle", 0)),
-    }
-    sent = canvas(
-        f"{card.slug}-canvas", "0" * BITMAP**2, "drawing", BITMAP, **looks, region=1, size=INK,
-        words="Canvas to draw a digit on. Arrow keys move the pen, space draws.",
-    )  # fmt: skip
-    if not isinstance(sent, str) or len(sent) != BITMAP**2 or set(sent) - {"0", "1"}:
-        st.warning("What the canvas sent is no drawing; it is taken as empty.", icon=":material/error:")
-        sent = "0" * BITMAP**2
-    values = explaining.from_drawing(np.array(list(sent)).reshape(BITMAP, BITMAP) == "1")
-    if not values.any():
-        st.info(
-            "Draw a digit with mouse, finger or keys: its tree appears while you draw. Of nothing there is no"
-            " explanation: f(X, ∅) is False."
-        )
-        return None
-    st.caption(
-        "Cut to its ink and counted in blocks, as the handwritten digits were. The drawing is not in the"
-        " link."
-    )
-    return values
+    digit = inputs.draw_digit(f"{card.slug}-canvas")
+    return None if digit is None else explaining.from_digit(digit)
 
 
-def brought() -> inputs.Chosen | None:
+def brought() -> inputs.ChosenImage | None:
     """A photograph of the gallery, or the reader's own."""
-    names = list(uploads.gallery())
+    names = list(photographs())
     name = st.selectbox(
         "Photograph", names, key=f"{card.slug}-photograph", bind="query-params", filter_mode=None
     )
-    given = st.file_uploader(
-        "Or one of your own: JPEG, PNG, WebP or GIF, at most 8 MB",
-        inputs.UPLOADS,
-        key=f"{card.slug}-upload",
-        max_upload_size=uploads.MOST_BYTES >> 20,
-    )
-    st.caption("It is never written to disk and not in the link.")
-    return inputs.taken(given) if given is not None else inputs.from_gallery(name)
+    return inputs.upload(f"{card.slug}-upload", "Or one of your own") or inputs.gallery_image(name)
 
 
 def photograph() -> np.ndarray | None:
@@ -235,9 +203,9 @@ def seen(mind: Mind, values: np.ndarray, found: Explanation, source: str) -> Non
     """The item, and what the judge makes of it."""
     if source == "Photograph":
         chosen = st.session_state[f"{card.slug}-square"]
-        st.image(chosen.shown, width="stretch", alt=chosen.words)
+        st.image(chosen.enlarged, width="stretch", alt=chosen.description)
         st.caption(
-            f"{chosen.words}. In strokes it is 16 × 16 grey pixels around their mean, and f asks for energy"
+            f"{chosen.description}. In strokes it is 16 × 16 grey pixels around their mean, and f asks for energy"
             " alone: the judge knows digits."
         )
         return
@@ -428,7 +396,7 @@ def forks() -> None:
     st.caption(f"{words} :gray[{took:.0f} ms.]")
 
 
-@st.cache_data(max_entries=inputs.KEPT, show_spinner=False)
+@st.cache_data(max_entries=attributions.CACHE_ENTRIES, show_spinner=False)
 def forked(digest: str, _pixels: np.ndarray, scheme: str) -> tuple[list[Node], str, float]:
     """The tree of forks for one photograph as nodes, what was found in words, and
     milliseconds; kept under the photograph's digest.
@@ -648,7 +616,7 @@ choices = {
     "source": SOURCES,
     "g": explaining.EXPLAINERS,
     "table": worlds.TABLES,
-    "photograph": list(uploads.gallery()),
+    "photograph": list(photographs()),
 }
 act = page.intro(
     card, what_to_do, HierarchicalExplanationConfig, HierarchicalExplanationView, choices=choices

@@ -13,7 +13,7 @@ st.markdown(
     " paired runs over seeds: *supported*, *contradicted* or *undecided*. Pick a question."
 )
 if any(card.slug == "saliency" for card in idea.cards()):
-    inputs.drop("saliency.py", "saliency")
+    inputs.upload_and_open("saliency.py", "saliency")
 st.caption(f"{len(idea.cards())} of the twenty stand so far.")
 section = ""
 for card in idea.cards():

@@ -11,8 +11,6 @@ import streamlit as st
 from mlcv_explore import charts, idea
 from mlcv_explore.charts import Bar, Line, images, percent
 from mlcv_explore.config import Config, setting
-from mlcv_explore.data import uploads
-from mlcv_explore.data.uploads import BadPicture
 from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.inverted_unet import (
@@ -31,8 +29,8 @@ from mlcv_explore.ideas.inverted_unet.ladder import RUNGS, has, sides_of_edges
 from mlcv_explore.ideas.inverted_unet.worlds import REGIONS, SCENES
 from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.statistics import t_interval
-from mlcv_explore.ui import evidence, page, settings, training
-from mlcv_explore.ui.canvas import canvas
+from mlcv_explore.ui import evidence, inputs, page, settings, training
+from mlcv_explore.ui.canvas import draw_on_grid
 
 BEGINS = ("Scene", "Empty", "Upload")  # as the link names them
 TEXTURES = SCENES.labels
@@ -116,12 +114,7 @@ def mask(source: str, scene: int) -> Start:
     empty = Start(np.zeros((painting.SIDE, painting.SIDE), np.uint8), "empty")
     if source == "Empty":
         return empty
-    given = st.file_uploader(
-        "A mask of your own: PNG, WebP, GIF or JPEG, at most 8 MB",
-        UPLOADS,
-        key=f"{card.slug}-upload",
-        max_upload_size=uploads.MOST_BYTES >> 20,
-    )
+    slot = st.container()
     shape = st.selectbox(
         "White on black is a",
         brought.OBJECTS,
@@ -129,19 +122,19 @@ def mask(source: str, scene: int) -> Start:
         bind="query-params",
         filter_mode=None,
     )
-    st.caption(
-        "In the palette's colours, or white on black. It is never written to disk and not in the link."
-    )
-    if given is None:
-        return empty
-    try:
-        taken = brought.from_picture(given.getvalue(), given.name, painting.SIDE, shape)
-    except BadPicture as error:
-        st.error(str(error), icon=":material/error:", title="This mask was not taken")
+    with slot:
+        taken = inputs.upload(
+            f"{card.slug}-upload",
+            "Your own mask, in the palette's colours or white on black",
+            parse=brought.from_picture,
+            args=(painting.SIDE, shape),
+            rejected="Mask rejected",
+        )
+    if taken is None:
         return empty
     for note in taken.notes:
         st.info(note, icon=":material/info:")
-    return Start(taken.regions, f"upload {given.file_id} {shape}")
+    return Start(taken.regions, f"upload {inputs.array_digest(taken.regions)}")
 
 
 @st.fragment
@@ -153,17 +146,17 @@ def play() -> None:
     with origin:
         scene, start = begin()
     with easel:
-        shapes = {"start": brought.as_text(start.regions), "token": start.token, "side": painting.SIDE}
-        looks = {"names": REGIONS, "palette": brought.COLOURS.tolist(), "stamps": STAMPS}
-        sent = canvas(
-            f"{card.slug}-canvas", **shapes, **looks, region=REGIONS.index("circle"), size=FIRST_SIZE
+        regions = draw_on_grid(
+            f"{card.slug}-canvas",
+            start.regions,
+            start.token,
+            REGIONS,
+            brought.COLOURS,
+            STAMPS,
+            brush=REGIONS.index("circle"),
+            size=FIRST_SIZE,
+            label="Mask to paint. Arrow keys move the stamp, space paints.",
         )
-        regions = brought.from_text(sent, painting.SIDE)
-        if regions is None:
-            st.warning(
-                "What the canvas sent is no mask; the one it began with is used.", icon=":material/error:"
-            )
-            regions = start.regions
     own = start.token.startswith("scene") and np.array_equal(regions, start.regions)
     with right:
         rung = st.segmented_control(

@@ -14,6 +14,7 @@ from mlcv_explore import charts, idea
 from mlcv_explore.charts import Bar, Line, images
 from mlcv_explore.config import Config, setting
 from mlcv_explore.data import uploads
+from mlcv_explore.data.gallery import photographs
 from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.saliency import ARMS, MEASURES, RHOS, ROLES, SaliencyConfig
@@ -30,7 +31,7 @@ from mlcv_explore.saliency import (
 )
 from mlcv_explore.saliency import methods as recipes
 from mlcv_explore.saliency.scores import as_csv
-from mlcv_explore.ui import evidence, inputs, page, settings, training
+from mlcv_explore.ui import attributions, evidence, inputs, page, settings, training
 
 TILE = 220  # pixels of a map on the page, about
 STUBBORN = 0.9  # rank correlation with the map of the trained network, above which a map has hardly changed
@@ -108,7 +109,7 @@ def label(arm: str) -> str:
 class Sight:
     """A picture as the model meets it, and what it is to explain there."""
 
-    chosen: inputs.Chosen
+    chosen: inputs.ChosenImage
     seen: np.ndarray  # float32 (3, side, side)
     shares: np.ndarray  # (classes,)
     target: "int | tuple[int, int]"
@@ -118,12 +119,12 @@ def play() -> None:
     """A picture or two, what a model says of them, and what many maps say of that."""
     left, right = st.columns([1, 3], gap="medium")
     with left:
-        chosen = inputs.picture(card.slug)
+        chosen = inputs.choose_image(card.slug)
         if chosen is None:
             return
-        model = inputs.model(card.slug)
+        model = inputs.choose_model(card.slug)
         show_picture(chosen, model)
-        second = inputs.beside(card.slug)
+        second = inputs.compare_image(card.slug)
         if second is not None:
             show_picture(second, model)
     with right:
@@ -140,7 +141,7 @@ def play() -> None:
         methods = st.multiselect(
             "Methods",
             list(METHODS),
-            list(inputs.FIRST),
+            list(attributions.DEFAULT_METHODS),
             key=f"{card.slug}-methods",
             bind="query-params",
             max_selections=15,
@@ -165,23 +166,23 @@ def play() -> None:
         show_maps(sights, model, tuple(methods))
 
 
-def show_picture(chosen: inputs.Chosen, model: object) -> None:
+def show_picture(chosen: inputs.ChosenImage, model: object) -> None:
     """The picture as it came."""
-    st.image(images.png(chosen.shown), width="stretch", alt=chosen.words)
+    st.image(images.png(chosen.enlarged), width="stretch", alt=chosen.description)
     squeezed = (
         ""
         if chosen.pixels.shape[:2] == (model.side, model.side)
         else f" The model sees it squeezed to {model.side} × {model.side} pixels."
     )
-    st.caption(f"{chosen.words}.{squeezed}")
+    st.caption(f"{chosen.description}.{squeezed}")
 
 
-def sight(chosen: inputs.Chosen, model: object, first: str, minus: str) -> Sight:
+def sight(chosen: inputs.ChosenImage, model: object, first: str, minus: str) -> Sight:
     """A picture with the class that is explained: the one asked for, else the model's
     answer.
     """
-    seen = inputs.squeezed(chosen.digest, chosen.pixels, model.side)
-    shares = inputs.probabilities(chosen.digest, model.key, model.network, seen)
+    seen = attributions.model_input(chosen.digest, chosen.pixels, model.side)
+    shares = attributions.probabilities(chosen.digest, model.key, model.network, seen)
     one = model.classes.index(first) if first in model.classes else int(shares.argmax())
     return Sight(chosen, seen, shares, (one, model.classes.index(minus)) if minus in model.classes else one)
 
@@ -250,12 +251,12 @@ def show_maps(sights: list[Sight], model: object, methods: tuple[str, ...]) -> N
             for tile, column in zip(named_tiles[row : row + across], st.columns(across), strict=False)
         }
     maps = [
-        inputs.maps(each.chosen.digest, model.key, each.target, how.key(), layer, randomised)
+        attributions.maps(each.chosen.digest, model.key, each.target, how.key(), layer, randomised)
         for each in sights
     ]
     try:
         for place, each in enumerate(sights):
-            for found in inputs.arriving(
+            for found in attributions.compute_missing(
                 maps[place], model.network, each.seen, each.target, methods, how, layer, randomised
             ):
                 with tiles[found.method, place].container():
@@ -271,7 +272,7 @@ def show_maps(sights: list[Sight], model: object, methods: tuple[str, ...]) -> N
         kinds = (view["doubt"], model)
         opinions = [
             (
-                inputs.opinions(
+                attributions.uncertainty(
                     each.chosen.digest,
                     model.key,
                     each.target,
@@ -352,8 +353,10 @@ def show_likeness(
     """
     likeness = {}
     for each, now in zip(sights, maps, strict=True):
-        trained = inputs.maps(each.chosen.digest, model.key, each.target, how.key(), layer, 0)
-        for _ in inputs.arriving(trained, model.network, each.seen, each.target, methods, how, layer, 0):
+        trained = attributions.maps(each.chosen.digest, model.key, each.target, how.key(), layer, 0)
+        for _ in attributions.compute_missing(
+            trained, model.network, each.seen, each.target, methods, how, layer, 0
+        ):
             pass
         pairs = [np.stack([found[name].values for name in methods]) for found in (now, trained)]
         likeness[each.chosen.name] = [measures.similarity(*pairs, signed).rank for signed in (True, False)]
@@ -403,7 +406,7 @@ def command(
 
 
 def tile(
-    chosen: inputs.Chosen,
+    chosen: inputs.ChosenImage,
     found: object,
     model: object,
     values: np.ndarray,
@@ -416,15 +419,15 @@ def tile(
     """One map with its cost; with its downloads, under the key `slot`, once there is a
     command.
     """
-    shape = chosen.within(TILE)
-    spread = uploads.spread(values, shape)
+    shape = chosen.size_within(TILE)
+    spread = uploads.upsampled(values, shape)
     palette = page.palette()
     drawn = images.attribution(spread, found.signed and view["signs"] == "signed", palette, top)
     if view["overlay"] < 1:  # at 1 the map alone
-        under = inputs.small(chosen.digest, chosen.pixels, shape)
+        under = attributions.resized(chosen.digest, chosen.pixels, shape)
         drawn = images.overlaid(under, drawn, np.abs(spread) / top, view["overlay"])
     if unsure is not None:
-        drawn = images.hatched(drawn, uploads.spread(unsure.astype(np.float32), shape) > 0.5, palette)
+        drawn = images.hatched(drawn, uploads.upsampled(unsure.astype(np.float32), shape) > 0.5, palette)
     st.image(
         images.png(drawn),
         width="stretch",
@@ -456,7 +459,9 @@ def tile(
                 st.download_button(
                     "Heat map (PNG, the picture's size)",
                     lambda: images.png(
-                        images.attribution(uploads.spread(found.values, chosen.size), found.signed, palette)
+                        images.attribution(
+                            uploads.upsampled(found.values, chosen.size), found.signed, palette
+                        )
                     ),
                     f"{chosen.name}-{found.method}.png",
                     "image/png",
@@ -465,7 +470,7 @@ def tile(
                 )
                 st.download_button(
                     "The map itself (NPY)",
-                    lambda: inputs.raw(found.values),
+                    lambda: attributions.npy(found.values),
                     f"{chosen.name}-{found.method}.npy",
                     key=f"{slot}-npy",
                     on_click="ignore",
@@ -500,18 +505,20 @@ def remove(sight: Sight, model: object, values: dict[str, np.ndarray]) -> None:
     with slide:
         share = settings.control(card.slug, SaliencyView.setting("removed"))
     seen, wanted = sight.seen, sight.target[0] if isinstance(sight.target, tuple) else sight.target
-    known = inputs.curve(
+    known = attributions.deletion_insertion(
         sight.chosen.digest,
         model.key,
         wanted,
-        inputs.digest_of(values[method]),
+        inputs.array_digest(values[method]),
         fill,
         model.network,
         seen,
         values[method],
     )
-    changed = inputs.without(seen, values[method], share, fill)
-    now = float(inputs.probabilities(inputs.digest_of(changed), model.key, model.network, changed)[wanted])
+    changed = attributions.without_top(seen, values[method], share, fill)
+    now = float(
+        attributions.probabilities(inputs.array_digest(changed), model.key, model.network, changed)[wanted]
+    )
     picture, plot = st.columns([1, 2], gap="medium")
     with picture:
         scale = max(1, TILE // model.side)
@@ -567,13 +574,13 @@ def judge(
         judged = {}
         with st.spinner("Asking every method about pictures nearby, and about random weights"):
             for each in sights:
-                found = inputs.maps(each.chosen.digest, model.key, each.target, how.key(), layer, 0)
-                for _ in inputs.arriving(
+                found = attributions.maps(each.chosen.digest, model.key, each.target, how.key(), layer, 0)
+                for _ in attributions.compute_missing(
                     found, model.network, each.seen, each.target, methods, how, layer, 0
                 ):
                     pass
                 given = (model.network, each.seen, [found[name] for name in methods], how, each.chosen.truth)
-                judged[each.chosen.name] = inputs.scores(
+                judged[each.chosen.name] = attributions.scores(
                     each.chosen.digest, model.key, each.target, methods, how.key(), layer, *given
                 )
         heads = {
@@ -794,13 +801,13 @@ what_to_do = (
 )
 choices = {
     "source": inputs.SOURCES,
-    "photograph": tuple(uploads.gallery()),
+    "photograph": tuple(photographs()),
     "scene": tuple(str(number) for number in range(1, inputs.SCENES + 1)),
-    "beside": inputs.besides(),
+    "compare": inputs.compare_choices(),
     "scores": ("true", "false"),
     "methods": tuple(METHODS),
     "by": tuple(METHODS),
-    "model": inputs.models(),
+    "model": inputs.model_names(),
     **dict.fromkeys(("target", "minus", "layer")),  # they hang on the model
 }
 act = page.intro(card, what_to_do, SaliencyConfig, SaliencyView, SaliencySettings, choices=choices)

@@ -60,7 +60,7 @@ def told(capsys: pytest.CaptureFixture[str], *words: str) -> dict:
 def test_predict_gives_the_models_own_probabilities(capsys: pytest.CaptureFixture[str]) -> None:
     rows = told(capsys, "predict", "noise.png", "red.jpg", "--model", "tiny")["images"]
     assert [row["image"] for row in rows] == ["noise.png", "red.jpg"]
-    pixels = uploads.squeezed(uploads.read(Path("noise.png").read_bytes()).pixels, SIDE)
+    pixels = uploads.resized_to_square(uploads.read(Path("noise.png").read_bytes()).pixels, SIDE)
     with torch.no_grad():
         shares = available_models.load("tiny").network(torch.from_numpy(pixels)[None]).softmax(1)[0]
     assert {each["label"]: each["probability"] for each in rows[0]["top"]} == pytest.approx(
@@ -105,7 +105,9 @@ def test_integrated_gradients_add_up_and_the_files_have_their_sizes(
     assert about["map"] == {"shape": [SIDE, SIDE], "min": float(values.min()), "max": float(values.max())}
     assert Image.open("heat.png").size == (50, 30) and values.dtype == np.float32
     assert about["checks"]["completeness_gap"] <= 0.02 and about["checks"]["steps"] >= 50
-    picture = torch.from_numpy(uploads.squeezed(uploads.read(Path("noise.png").read_bytes()).pixels, SIDE))
+    picture = torch.from_numpy(
+        uploads.resized_to_square(uploads.read(Path("noise.png").read_bytes()).pixels, SIDE)
+    )
     with torch.no_grad():
         change = available_models.load("tiny").network(torch.stack([picture, torch.zeros_like(picture)]))[
             :, 1

@@ -27,7 +27,7 @@ def explain(options: argparse.Namespace) -> None:
     import torch
 
     from mlcv_explore.data import uploads
-    from mlcv_explore.data.uploads import BadPicture
+    from mlcv_explore.data.uploads import BadImage
     from mlcv_explore.models import available_models
     from mlcv_explore.models.checkpoints import CheckpointError
     from mlcv_explore.saliency import METHODS, SaliencyError, SaliencySettings, attribute_all
@@ -40,7 +40,7 @@ def explain(options: argparse.Namespace) -> None:
     try:
         model = available_models.load(options.model)
         photograph = read_photograph(options.image)
-        picture = torch.from_numpy(uploads.squeezed(photograph.pixels, model.side))
+        picture = torch.from_numpy(uploads.resized_to_square(photograph.pixels, model.side))
         target = _target(model, picture, options.target)
         (found,) = attribute_all(
             model.network,
@@ -51,7 +51,7 @@ def explain(options: argparse.Namespace) -> None:
             options.seed or 0,
             options.layer,
         )
-    except (BadPicture, CheckpointError, SaliencyError) as error:
+    except (BadImage, CheckpointError, SaliencyError) as error:
         raise SettingError(str(error)) from None
     seconds = time.perf_counter() - started
     if options.raw:
@@ -91,7 +91,9 @@ def heat_map(found: "Map", size: tuple[int, int]) -> bytes:
     from mlcv_explore.charts import PALETTES, images
     from mlcv_explore.data import uploads
 
-    return images.png(images.attribution(uploads.spread(found.values, size), found.signed, PALETTES["light"]))
+    return images.png(
+        images.attribution(uploads.upsampled(found.values, size), found.signed, PALETTES["light"])
+    )
 
 
 def _target(model: "Classifier", picture: Any, asked: str | None) -> "Target":

@@ -98,8 +98,8 @@ def predict(options: argparse.Namespace) -> None:
             for path in options.images[start : start + BATCH]:
                 row: dict[str, Any] = {"image": path}
                 try:
-                    pixels.append(uploads.squeezed(read_photograph(path).pixels, model.side))
-                except uploads.BadPicture as error:
+                    pixels.append(uploads.resized_to_square(read_photograph(path).pixels, model.side))
+                except uploads.BadImage as error:
                     row["error"] = str(error)
                 rows.append(row)
             if pixels:
@@ -129,13 +129,13 @@ def predict(options: argparse.Namespace) -> None:
 
 
 def read_photograph(path: str) -> Any:
-    """A photograph from a file. Raises BadPicture."""
+    """A photograph from a file. Raises BadImage."""
     from mlcv_explore.data import uploads
 
     try:
         content = Path(path).read_bytes()
     except OSError as error:
-        raise uploads.BadPicture(f"{uploads.shown_name(path)} cannot be read: {error.strerror}.") from error
+        raise uploads.BadImage(f"{uploads.shown_name(path)} cannot be read: {error.strerror}.") from error
     return uploads.read(content, path)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mlcv_explore.data.dataset import DataError, Images
-from mlcv_explore.data.image_files import SUFFIXES, read_picture
+from mlcv_explore.data.uploads import DATASET_SUFFIXES, read_dataset_image
 
 PARTS = ("train", "test")
 # pictures too: leaving them out in silence would be wrong
@@ -47,7 +47,7 @@ def is_image_folder(root: Path) -> bool:
     if len(classes) < 2:
         return False
     with os.scandir(classes[0].path) as files:
-        return any(file.name.lower().endswith(SUFFIXES) for file in files)
+        return any(file.name.lower().endswith(DATASET_SUFFIXES) for file in files)
 
 
 def list_folder(name: str, root: Path) -> Listing:
@@ -91,7 +91,7 @@ def read_part(listing: Listing, part: str, classes: tuple[str, ...], height: int
     images = np.empty((len(paths), 3, height, width), np.uint8)
     grey = True
     for place, path in enumerate(paths):
-        picture = read_picture(listing.root / path, f"{listing.name}/{path}")
+        picture = read_dataset_image(listing.root / path, f"{listing.name}/{path}")
         if picture.shape[1:] != (height, width):
             raise DataError(
                 f"{listing.name}/{path} is {picture.shape[2]}×{picture.shape[1]} pixels and the first picture"
@@ -107,7 +107,7 @@ def read_part(listing: Listing, part: str, classes: tuple[str, ...], height: int
 def first_image_shape(listing: Listing) -> tuple[int, int, int]:
     """Shape (channels, height, width) of the set's first picture."""
     path = listing.files["train"][listing.classes[0]][0]
-    return read_picture(listing.root / path, f"{listing.name}/{path}").shape
+    return read_dataset_image(listing.root / path, f"{listing.name}/{path}").shape
 
 
 def _has_parts(root: Path) -> bool:
@@ -137,7 +137,7 @@ def _list_part(name: str, root: Path, part: str, digest: "hashlib.blake2b") -> d
         if (
             entry.is_file()
             and not entry.name.startswith(".")
-            and entry.name.lower().endswith(SUFFIXES + UNREAD_SUFFIXES)
+            and entry.name.lower().endswith(DATASET_SUFFIXES + UNREAD_SUFFIXES)
         ):
             raise DataError(
                 f"{called}/{entry.name} lies outside a class folder: move it into {called}/<class>/."
@@ -166,7 +166,7 @@ def _list_class(called: str, part: str, folder: os.DirEntry, digest: "hashlib.bl
                 f"{called}/{folder.name}/{entry.name} is a {suffix} file: only JPEG and PNG are read, convert"
                 " it or take it away."
             )
-        if suffix in SUFFIXES:
+        if suffix in DATASET_SUFFIXES:
             paths.append(path)
             stat = entry.stat()
             digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode(errors="surrogateescape"))

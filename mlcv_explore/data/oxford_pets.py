@@ -9,7 +9,7 @@ import numpy as np
 
 from mlcv_explore.data.catalogue import Entry
 from mlcv_explore.data.dataset import OUTLINE, DataError, Images
-from mlcv_explore.data.image_files import read_numbers, read_picture
+from mlcv_explore.data.uploads import read_dataset_image, read_index_image
 
 LISTS = {"train": "annotations/trainval.txt", "test": "annotations/test.txt"}
 PHOTOGRAPHS, TRIMAPS = "images", "annotations/trimaps"
@@ -84,8 +84,8 @@ def _read_pair(name: str, files: dict[str, Path]) -> tuple[np.ndarray, np.ndarra
     """
     file, trimap_file = f"{PHOTOGRAPHS}/{name}.jpg", f"{TRIMAPS}/{name}.png"
     # trimaps were drawn on the pixels as they are stored
-    photograph = read_picture(files[file], f"oxford_pets/{file}", upright=False)
-    trimap = read_numbers(files[trimap_file], f"oxford_pets/{trimap_file}")
+    photograph = read_dataset_image(files[file], f"oxford_pets/{file}", upright=False)
+    trimap = read_index_image(files[trimap_file], f"oxford_pets/{trimap_file}")
     if trimap.shape != photograph.shape[1:]:
         sizes = (
             f"{trimap.shape[1]}×{trimap.shape[0]} pixels and its photograph"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mlcv_explore.data import uploads
+from mlcv_explore.data.gallery import photographs
 from mlcv_explore.ideas.inverted_unet import RUNGS, brought, painting
 from mlcv_explore.ideas.inverted_unet.worlds import REGIONS
 from tests import opening
@@ -56,7 +56,7 @@ def test_an_uploaded_mask_is_painted_and_what_was_done_to_it_is_said():
         (b"", "is empty"),
         (b"<svg onload='alert(1)'/>", "only JPEG, PNG, WebP and GIF"),
         (b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "mask.png"),
-        (next(iter(uploads.gallery().values())).path.read_bytes(), "is a photograph, not a mask"),
+        (next(iter(photographs().values())).path.read_bytes(), "is a photograph, not a mask"),
     ],
 )
 def test_a_bad_upload_is_refused_in_a_sentence_and_the_page_goes_on(content, sentence):
@@ -82,16 +82,16 @@ def test_a_bad_upload_is_refused_in_a_sentence_and_the_page_goes_on(content, sen
 def test_garbage_from_the_canvas_is_told_and_the_scenes_mask_used(value, monkeypatch):
     monkeypatch.setattr("mlcv_explore.ui.canvas._canvas", lambda **_: type("Sent", (), {"painted": value})())
     app = opened()
-    assert not app.exception and "is no mask" in words(app) and "**Truth**" in words(app)
+    assert not app.exception and "invalid drawing" in words(app) and "**Truth**" in words(app)
 
 
 def test_a_painted_mask_is_used_and_an_old_one_is_not(monkeypatch):
-    full = brought.as_text(np.full((32, 32), REGIONS.index("circle"), np.uint8))
+    full = str(REGIONS.index("circle")) * 32 * 32
     sent = {"painted": f"scene 1:{full}"}
     monkeypatch.setattr("mlcv_explore.ui.canvas._canvas", lambda **_: type("Sent", (), sent)())
     assert "**Truth**" not in words(opened())
     app = opened(scene="2")  # what was painted belongs to another scene
-    assert "**Truth**" in words(app) and "is no mask" not in words(app)
+    assert "**Truth**" in words(app) and "invalid drawing" not in words(app)
 
 
 def test_a_link_that_names_what_is_not_offered_is_told():

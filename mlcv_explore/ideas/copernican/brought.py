@@ -22,7 +22,7 @@ _reading = threading.BoundedSemaphore(2)  # a file at the limit takes a quarter 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf(inity)?)", re.IGNORECASE)
 
 
-class BadCurve(ValueError):
+class BadCurve(uploads.BadUpload):
     """A file that is refused. The text is one sentence: the file, which rule it breaks,
     and the value.
     """

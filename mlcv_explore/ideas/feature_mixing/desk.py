@@ -143,7 +143,7 @@ def of_photograph(shown: Shelf, pixels: np.ndarray) -> Side:
     Its object is guessed: what is unlike the picture's edge.
     """
     side = shown.card["arguments"]["side"]
-    picture = uploads.squeezed(pixels, side)
+    picture = uploads.resized_to_square(pixels, side)
     if shown.card["arguments"]["channels"] == 1:
         grey = picture.mean(0)
         edge = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])

@@ -426,24 +426,11 @@ def from_photograph(pixels: np.ndarray) -> np.ndarray:
     return around if np.abs(around).max() > 1 / 255 else np.zeros_like(around)
 
 
-def from_drawing(bitmap: np.ndarray) -> np.ndarray:
-    """A drawing, bool (32, 32), as the digits were made of bitmaps: cut to its ink, as
-    large as fits, ink counted in blocks of 4 × 4; (256,).
+def from_digit(digit: np.ndarray) -> np.ndarray:
+    """A drawn digit (8, 8) in [0, 1], the share of ink in each pixel, as a vector
+    (256,) like those of the handwritten digits.
     """
-    from PIL import Image
-
-    if not bitmap.any():
-        return np.zeros(strokes.SIDE**2, np.float32)
-    rows, columns = (np.flatnonzero(bitmap.any(axis)) for axis in (1, 0))
-    ink = bitmap[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    scale = bitmap.shape[0] / max(ink.shape)
-    height, width = (max(1, round(length * scale)) for length in ink.shape)
-    resized = np.asarray(Image.fromarray(ink).resize((width, height), Image.Resampling.NEAREST))
-    canvas = np.zeros(bitmap.shape, bool)
-    top, left = (bitmap.shape[0] - height) // 2, (bitmap.shape[1] - width) // 2
-    canvas[top : top + height, left : left + width] = resized
-    counts = canvas.reshape(8, 4, 8, 4).sum((1, 3))  # inked dots, 0…16
-    return worlds.as_vectors(np.rint(counts * 255 / 16).astype(np.uint8)[None, None])[0]
+    return worlds.as_vectors(np.rint(digit * 255).astype(np.uint8)[None, None])[0]
 
 
 def answers(mind: Mind, values: np.ndarray, count: int = 3) -> list[tuple[str, float]]:

@@ -32,7 +32,7 @@ def way(pixels: np.ndarray) -> Way:
     """
     classifier = checkpoints.load(NETWORK)
     tree, features_of = of_classifier(classifier)
-    square = torch.from_numpy(uploads.squeezed(pixels, classifier.side))
+    square = torch.from_numpy(uploads.resized_to_square(pixels, classifier.side))
     with torch.inference_mode():
         features = features_of(square[None]).numpy()
         network = torch.softmax(classifier.network(square[None]), 1)[0].numpy()

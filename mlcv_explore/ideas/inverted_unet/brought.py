@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlcv_explore.data import uploads
-from mlcv_explore.data.uploads import BadPicture
+from mlcv_explore.data.uploads import BadImage
 from mlcv_explore.ideas.inverted_unet.worlds import REGIONS
 
 COLOURS = np.array(  # of the regions, told apart in any colour vision by brightness as well
@@ -23,7 +23,6 @@ COLOURS = np.array(  # of the regions, told apart in any colour vision by bright
     ],
     np.uint8,
 )
-ALPHABET = "".join(map(str, range(len(REGIONS))))  # a mask as text: one digit a pixel, row by row
 # how far from a colour of the palette, in grey levels, a pixel may lie and still be one that was
 # meant
 NEAR = 60.0
@@ -43,22 +42,6 @@ class Mask:
     notes: tuple[str, ...] = ()  # sentences for the reader
 
 
-def as_text(regions: np.ndarray) -> str:
-    """A mask (h, w) as h·w digits."""
-    return "".join(ALPHABET[code] for code in regions.ravel())
-
-
-def from_text(text: object, side: int) -> np.ndarray | None:
-    """The mask (side, side) uint8 in a text of side² digits; None when it is anything
-    else.
-    """
-    if not isinstance(text, str) or len(text) != side**2 or not text.isascii():
-        return None
-    # what is below "0" wraps round to large numbers
-    codes = np.frombuffer(text.encode(), np.uint8) - ord("0")
-    return codes.reshape(side, side).copy() if codes.max() < len(REGIONS) else None
-
-
 def coloured(regions: np.ndarray) -> np.ndarray:
     """A mask (…, h, w) as a picture uint8 (…, h, w, 3)."""
     return COLOURS[regions]
@@ -69,7 +52,7 @@ def from_picture(content: bytes, name: str, side: int, shape: str = OBJECTS[0]) 
     the white object is.
 
     Sizes are met by taking the nearest pixel, colours by the nearest of the palette;
-    both are said. Raises BadPicture where the file is none that is read, and where it
+    both are said. Raises BadImage where the file is none that is read, and where it
     is a photograph.
     """
     called = uploads.shown_name(name)
@@ -93,7 +76,7 @@ def from_picture(content: bytes, name: str, side: int, shape: str = OBJECTS[0]) 
         else len(np.unique(small[..., 0] >> 2))
     )
     if count > (MOST_COLOURS if not grey else MOST_COLOURS // 2) and strange.mean() > MOST_STRANGE:
-        raise BadPicture(
+        raise BadImage(
             f"{called} is a photograph, not a mask: {strange.mean():.0%} of its pixels are near no colour of"
             " the palette. Paint its regions in the palette's colours, or mark its object in white on black."
         )

@@ -1,4 +1,4 @@
-"""Photographs: every kind of file is decoded to the right pixels or refused in one
+"""Uploads: every kind of file is decoded to the right pixels or rejected in one
 sentence, and maps find their way back.
 """
 
@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mlcv_explore.charts import images
-from mlcv_explore.data import uploads
-from mlcv_explore.data.uploads import BadPicture, read, shown_name, spread, squeezed
+from mlcv_explore.data import gallery, uploads
+from mlcv_explore.data.drawings import digit_from_image, digit_from_ink
+from mlcv_explore.data.uploads import BadImage, read, resized_to_square, shown_name, upsampled
 from mlcv_explore.seeds import numpy_stream
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
@@ -32,14 +33,14 @@ def colours(height: int = 6, width: int = 9) -> np.ndarray:
 
 
 def smooth(height: int, width: int) -> np.ndarray:
-    """A picture that JPEG keeps to a few grey levels: slow slopes in each channel."""
+    """A image that JPEG keeps to a few grey levels: slow slopes in each channel."""
     down, across = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     return np.rint(255 * np.stack([down, across, (down + across) / 2], axis=-1)).astype(np.uint8)
 
 
-def saved(picture: Image.Image | np.ndarray, kind: str, **options: object) -> bytes:
+def saved(image: Image.Image | np.ndarray, kind: str, **options: object) -> bytes:
     file = io.BytesIO()
-    (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(file, kind, **options)
+    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(file, kind, **options)
     return file.getvalue()
 
 
@@ -100,10 +101,10 @@ def moving(kind: str) -> bytes:
 
 
 def palette_with_hole() -> bytes:
-    picture = Image.new("P", (4, 2), 0)
-    picture.putpalette([*RED, *BLUE])
-    picture.putpixel((1, 0), 1)
-    return saved(picture, "PNG", transparency=0)  # all that is red
+    image = Image.new("P", (4, 2), 0)
+    image.putpalette([*RED, *BLUE])
+    image.putpixel((1, 0), 1)
+    return saved(image, "PNG", transparency=0)  # all that is red
 
 
 def svg(*_: object) -> bytes:
@@ -173,11 +174,11 @@ GOOD: dict[str, tuple[Callable[[], bytes], Callable[[], np.ndarray]]] = {
     "moving gif": (lambda: moving("GIF"), lambda: np.full((6, 8, 3), RED)),
     "moving webp": (lambda: moving("WEBP"), lambda: np.full((6, 8, 3), RED)),
     "moving png": (lambda: moving("PNG"), lambda: np.full((6, 8, 3), RED)),
-    "web page after the picture": (
+    "web page after the image": (
         lambda: saved(colours(), "PNG") + b"<html><script>alert(1)</script>",
         colours,
     ),
-    "web page inside the picture": (
+    "web page inside the image": (
         lambda: (
             saved(colours(), "PNG").replace(b"IDAT", b"IDAT", 1)[:33]
             + chunk(b"tEXt", b"Comment\0<script>alert(1)</script>")
@@ -193,7 +194,7 @@ GOOD: dict[str, tuple[Callable[[], bytes], Callable[[], np.ndarray]]] = {
 
 
 @pytest.mark.parametrize("case", GOOD)
-def test_every_kind_of_picture_gives_its_pixels(case: str) -> None:
+def test_every_kind_of_image_gives_its_pixels(case: str) -> None:
     content, expected = (build() for build in GOOD[case])
     photograph = read(content, side=None)
     assert photograph.pixels.dtype == np.uint8
@@ -204,11 +205,11 @@ def test_every_kind_of_picture_gives_its_pixels(case: str) -> None:
 @pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize(("mode", "quality"), [("RGB", 95), ("CMYK", 95), ("L", 95)])
 def test_a_jpeg_gives_nearly_its_pixels(mode: str, quality: int, progressive: bool) -> None:
-    picture = Image.fromarray(smooth(40, 70)).convert(mode)
+    image = Image.fromarray(smooth(40, 70)).convert(mode)
     photograph = read(
-        saved(picture, "JPEG", quality=quality, subsampling=0, progressive=progressive), side=None
+        saved(image, "JPEG", quality=quality, subsampling=0, progressive=progressive), side=None
     )
-    difference = photograph.pixels.astype(int) - np.asarray(picture.convert("RGB"))
+    difference = photograph.pixels.astype(int) - np.asarray(image.convert("RGB"))
     assert np.abs(difference).mean() < 2 and np.abs(difference).max() < 12
 
 
@@ -230,7 +231,7 @@ def oriented(upright: np.ndarray, orientation: int) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_turned_picture_comes_upright(orientation: int, kind: str) -> None:
+def test_a_turned_image_comes_upright(orientation: int, kind: str) -> None:
     scene = smooth(24, 40) if kind == "JPEG" else colours(5, 8)
     options = {"PNG": {}, "WEBP": {"lossless": True}, "JPEG": {"quality": 98, "subsampling": 0}}[kind]
     photograph = read(
@@ -246,7 +247,7 @@ def test_an_orientation_that_does_not_exist_turns_nothing(orientation: int) -> N
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_a_large_turned_picture_is_shrunk_upright_and_knows_its_size(kind: str) -> None:
+def test_a_large_turned_image_is_shrunk_upright_and_knows_its_size(kind: str) -> None:
     scene = smooth(1600, 1000)
     photograph = read(saved(np.ascontiguousarray(oriented(scene, 6)), kind, exif=exif(6)), side=400)
     assert photograph.size == (1000, 1600) and photograph.pixels.shape == (400, 250, 3)
@@ -276,50 +277,50 @@ LARGE = saved(colours(), "PNG")
 BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "is empty"),
     "a byte too much": (
-        lambda: LARGE + bytes(uploads.MOST_BYTES + 1 - len(LARGE)),
+        lambda: LARGE + bytes(uploads.MAX_BYTES + 1 - len(LARGE)),
         r"has 8\.1 MB, at most 8 MB",
     ),
-    "random bytes": (lambda: numpy_stream(0, "noise").bytes(5000), "no picture of a known kind"),
-    "text": (lambda: b"hello", "no picture of a known kind"),
+    "random bytes": (lambda: numpy_stream(0, "noise").bytes(5000), "not an image of a known format"),
+    "text": (lambda: b"hello", "not an image of a known format"),
     "svg": (svg, "is an SVG drawing, only"),
     "svg with a byte order mark": (lambda: b"\xef\xbb\xbf  <svg/>", "is an SVG drawing, only"),
     "web page": (lambda: b"<!DOCTYPE html><html><svg></svg></html>", "is a web page"),
-    "svg behind a PNG signature": (lambda: b"\x89PNG\r\n\x1a\n" + svg(), "begins like a PNG picture but"),
-    "svg behind a WebP signature": (lambda: b"RIFF\xff\0\0\0WEBP" + svg(), "begins like a WEBP picture but"),
+    "svg behind a PNG signature": (lambda: b"\x89PNG\r\n\x1a\n" + svg(), "begins like a PNG image but"),
+    "svg behind a WebP signature": (lambda: b"RIFF\xff\0\0\0WEBP" + svg(), "begins like a WEBP image but"),
     "web page behind a JPEG signature": (
         lambda: b"\xff\xd8\xff\xe0<html><script>alert(1)</script></html>",
-        "begins like a JPEG picture but",
+        "begins like a JPEG image but",
     ),
     "web page behind a GIF signature": (
         lambda: b"GIF89a/*<html><script>alert(1)</script></html>",
-        "begins like a GIF picture but|pixels",
+        "begins like a GIF image but|pixels",
     ),
-    "tiff": (lambda: saved(colours(), "TIFF"), "is a TIFF picture"),
-    "big-endian tiff": (lambda: b"MM\0*" + bytes(20), "is a TIFF picture"),
+    "tiff": (lambda: saved(colours(), "TIFF"), "is a TIFF image"),
+    "big-endian tiff": (lambda: b"MM\0*" + bytes(20), "is a TIFF image"),
     "psd": (lambda: b"8BPS\0\1" + bytes(40), "is a Photoshop document"),
     "eps": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n", "is an EPS drawing"),
     "pdf": (lambda: b"%PDF-1.7\n", "is a PDF document"),
-    "bmp": (lambda: saved(colours(), "BMP"), "is a BMP picture"),
-    "heic": (heic, "is a HEIC picture, only .*: save it as JPEG"),
-    "heif of several": (lambda: heic(b"mif1", b"miaf", b"heic"), "is a HEIC picture"),
-    "avif": (lambda: heic(b"mif1", b"avif"), "is an AVIF picture"),
-    "film": (lambda: heic(b"isom", b"mp42"), "is a film"),
-    "header only": (lambda: LARGE[:33], "PNG picture but is cut off"),
-    "png in half": (lambda: LARGE[: len(LARGE) // 2], "PNG picture but is cut off"),
+    "bmp": (lambda: saved(colours(), "BMP"), "is a BMP image"),
+    "heic": (heic, "is a HEIC image, only .*: save it as JPEG"),
+    "heif of several": (lambda: heic(b"mif1", b"miaf", b"heic"), "is a HEIC image"),
+    "avif": (lambda: heic(b"mif1", b"avif"), "is an AVIF image"),
+    "video": (lambda: heic(b"isom", b"mp42"), "is a video"),
+    "header only": (lambda: LARGE[:33], "PNG image but is cut off"),
+    "png in half": (lambda: LARGE[: len(LARGE) // 2], "PNG image but is cut off"),
     "jpeg in half": (
         lambda: (whole := saved(smooth(200, 200), "JPEG"))[: len(whole) // 2],
-        "JPEG picture but is cut off",
+        "JPEG image but is cut off",
     ),
     "gif in half": (
         lambda: (whole := saved(colours(60, 60), "GIF"))[: len(whole) // 2],
-        "GIF picture but is cut off",
+        "GIF image but is cut off",
     ),
     "webp in half": (
         lambda: (whole := saved(colours(60, 60), "WEBP"))[: len(whole) // 2],
-        "WEBP picture but is cut off",
+        "WEBP image but is cut off",
     ),
-    "jpeg without a frame": (lambda: b"\xff\xd8\xff\xd9", "JPEG picture but is cut off"),
-    "no width": (lambda: png(0, 5, 8, 0, b"\0" * 5), "PNG picture but is cut off"),
+    "jpeg without a frame": (lambda: b"\xff\xd8\xff\xd9", "JPEG image but is cut off"),
+    "no width": (lambda: png(0, 5, 8, 0, b"\0" * 5), "PNG image but is cut off"),
     "bomb of 40,000 a side": (
         lambda: png(40_000, 40_000, 8, 0, bytes(100_000)),
         "has 40,000 × 40,000 pixels, at most 12,000 a side",
@@ -334,7 +335,7 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: png(
             2, 2, 8, 0, bytes(6), chunk(b"IHDR", struct.pack(">IIBBBBB", 12_000, 12_000, 8, 0, 0, 0, 0))
         ),
-        "144.0 megapixels|PNG picture but",
+        "144.0 megapixels|PNG image but",
     ),
     "jpeg that states 65,500 a side": (
         lambda: (
@@ -376,7 +377,7 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
 @pytest.mark.parametrize("case", BAD)
 def test_every_other_file_is_refused_in_one_sentence(case: str) -> None:
     build, sentence = BAD[case]
-    with pytest.raises(BadPicture, match=sentence) as refusal:
+    with pytest.raises(BadImage, match=sentence) as refusal:
         read(build(), "holiday.jpg")
     text = str(refusal.value)
     assert text.startswith("holiday.jpg ") and text.endswith(".") and text.isprintable()
@@ -390,7 +391,7 @@ def test_what_lies_on_the_limit_is_read(case: str) -> None:
     build = {
         "an honest 5,000 × 5,000": lambda: flat_png(5000),
         "a side of 12,000": lambda: png(12_000, 1, 8, 0, bytes(12_001)),
-        "eight megabytes": lambda: LARGE + bytes(uploads.MOST_BYTES - len(LARGE)),
+        "eight megabytes": lambda: LARGE + bytes(uploads.MAX_BYTES - len(LARGE)),
         "a hundred scans": lambda: many_scans(
             100 - saved(smooth(16, 16), "JPEG", progressive=True).count(b"\xff\xda") + 1
         ),
@@ -399,8 +400,8 @@ def test_what_lies_on_the_limit_is_read(case: str) -> None:
 
 
 @pytest.mark.parametrize("where", ["inside", "behind"])
-def test_other_pictures_in_a_jpeg_are_neither_its_size_nor_its_scans(where: str) -> None:
-    """Thumbnails lie in an application segment; phones hang a film behind the end."""
+def test_other_examplesin_a_jpeg_are_neither_its_size_nor_its_scans(where: str) -> None:
+    """Thumbnails lie in an application segment; phones hang a video behind the end."""
     frame_and_scans = b"\xff\xc0\0\x08\x08\xff\xdc\xff\xdc\x03" + b"\xff\xda\0\2" * 200
     segment = b"\xff\xe1" + struct.pack(">H", 2 + len(frame_and_scans)) + frame_and_scans
     whole = saved(smooth(30, 50), "JPEG", restart_marker_blocks=1)
@@ -425,7 +426,7 @@ def test_refusals_do_not_wait_for_a_decoder_and_decoding_does() -> None:
     ]
 
     def refused(content: bytes) -> bool:
-        with pytest.raises(BadPicture):
+        with pytest.raises(BadImage):
             read(content)
         return True
 
@@ -440,15 +441,15 @@ def test_refusals_do_not_wait_for_a_decoder_and_decoding_does() -> None:
 
 def test_a_refusal_gives_its_place_to_the_next() -> None:
     for _ in range(5):
-        with pytest.raises(BadPicture):
+        with pytest.raises(BadImage):
             read(LARGE[: len(LARGE) // 2])
     np.testing.assert_array_equal(read(LARGE).pixels, colours())
 
 
 def test_threads_get_their_own_pictures() -> None:
-    pictures = [np.full((50, 40 + number, 3), number, np.uint8) for number in range(24)]
+    examples = [np.full((50, 40 + number, 3), number, np.uint8) for number in range(24)]
     contents = [
-        saved(picture, ("PNG", "WEBP")[number % 2], lossless=True) for number, picture in enumerate(pictures)
+        saved(image, ("PNG", "WEBP")[number % 2], lossless=True) for number, image in enumerate(examples)
     ]
     start = threading.Barrier(6)
 
@@ -458,14 +459,14 @@ def test_threads_get_their_own_pictures() -> None:
 
     with ThreadPoolExecutor(6) as threads:
         for first, results in enumerate(threads.map(all_of, range(6))):
-            for result, picture in zip(results, pictures[first::6], strict=True):
-                np.testing.assert_array_equal(result, picture)
+            for result, image in zip(results, examples[first::6], strict=True):
+                np.testing.assert_array_equal(result, image)
 
 
 MEMORY = """
 import resource, sys
 from pathlib import Path
-from mlcv_explore.photographs import BadPicture, read
+from mlcv_explore.data.uploads import BadImage, read
 
 def peak():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 1024
@@ -477,7 +478,7 @@ before = peak()
 for bomb in sorted(folder.glob("bomb*")):
     try:
         read(bomb.read_bytes())
-    except BadPicture:
+    except BadImage:
         continue
     raise SystemExit(f"{bomb.name} was read")
 bombs = peak() - before
@@ -491,7 +492,7 @@ resource.setrlimit(resource.RLIMIT_AS, (size + (10 << 20), hard))
 try:
     read((folder / "limit.png").read_bytes(), side=None)
     sentence = "read"
-except BadPicture as refusal:
+except BadImage as refusal:
     sentence = str(refusal)
 print(bombs, photograph, limit, sentence, sep="|")
 """
@@ -518,7 +519,7 @@ def test_bombs_cost_no_memory_and_a_large_photograph_little(tmp_path: Path) -> N
     assert float(bombs) < 8, "megabytes"
     assert float(photograph) < 40, "12 megapixels of three bytes are 36 MB; half the side is decoded"
     assert float(limit) < 80
-    assert sentence == "the picture needs more memory than is free now: make it smaller, or try again later."
+    assert sentence == "the image needs more memory than is free now: make it smaller, or try again later."
 
 
 def test_nothing_is_written_and_nothing_but_pixels_is_kept(
@@ -528,7 +529,7 @@ def test_nothing_is_written_and_nothing_but_pixels_is_kept(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     secret = saved(colours(), "JPEG", exif=exif(1), comment=b"home address", icc_profile=b"profile of mine")
     photograph = read(secret, str(tmp_path / "secret.jpg"))
-    with pytest.raises(BadPicture, match=r"^passwd is empty"):
+    with pytest.raises(BadImage, match=r"^passwd is empty"):
         read(b"", "../../etc/passwd")
     assert not list(tmp_path.iterdir())
     assert set(vars(photograph)) == {"pixels", "size"} and not photograph.pixels.flags.writeable
@@ -562,7 +563,7 @@ def survives(content: bytes) -> None:
     """Pixels within the limits, or one sentence."""
     try:
         photograph = read(content, "upload.png", side=32)
-    except BadPicture as refusal:
+    except BadImage as refusal:
         assert str(refusal).startswith("upload.png ") and str(refusal).isprintable()
     else:
         assert (
@@ -602,15 +603,15 @@ def test_cut_and_flipped_files_never_break_the_reader(content: bytes, data: st.D
         ("cat.jpg", "cat.jpg"),
         ("Mum's kätzchen (1).JPG", "Mum's kätzchen (1).JPG"),
         ("../../etc/passwd", "passwd"),
-        ("C:\\pictures\\cat.png", "cat.png"),
+        ("C:\\examples\\cat.png", "cat.png"),
         ("../<b>cat</b>.png", "b_.png"),
         ("<img src=x onerror=alert(1)>.png", "_img src=x onerror=alert(1)_.png"),
         ("[click](javascript:x) `$\\alpha$` **b** :smile:.png", "alpha__ __b__ _smile_.png"),
         ("a\nb\tc\0d\x1b[31m.png", "a b cd_31m.png"),
         ("exe\u202egnp.cat", "exegnp.cat"),
-        ("..", "the picture"),
-        ("", "the picture"),
-        ("\ud800\u200b", "the picture"),
+        ("..", "the image"),
+        ("", "the image"),
+        ("\ud800\u200b", "the image"),
         ("x" * 300 + ".jpeg", "x" * 40 + "…" + "x" * 14 + ".jpeg"),
     ],
 )
@@ -622,7 +623,7 @@ def test_a_name_is_shown_without_what_could_harm(name: str, shown: str) -> None:
 @example("\ud800")
 def test_a_shown_name_is_one_short_plain_line_and_shown_again_as_it_is(name: str) -> None:
     shown = shown_name(name)
-    assert 1 <= len(shown) <= uploads.LONGEST_NAME and shown.isprintable()
+    assert 1 <= len(shown) <= uploads.MAX_NAME and shown.isprintable()
     assert not set(shown) & set('<>&[]{}`"$*~|\\/:#^@')
     assert shown_name(shown) == shown and shown.encode()
 
@@ -640,9 +641,9 @@ def triangle(pixels: np.ndarray, side: int) -> np.ndarray:
 @pytest.mark.parametrize(
     ("height", "width", "side"), [(300, 451, 32), (64, 32, 32), (20, 333, 64), (7, 5, 32), (32, 32, 32)]
 )
-def test_the_whole_picture_is_squeezed_by_a_triangle_filter(height: int, width: int, side: int) -> None:
+def test_the_whole_image_is_resized_by_a_triangle_filter(height: int, width: int, side: int) -> None:
     pixels = colours(height, width)
-    square = squeezed(pixels, side)
+    square = resized_to_square(pixels, side)
     assert square.dtype == np.float32 and square.shape == (3, side, side) and square.flags.c_contiguous
     slow = triangle(triangle(pixels / 255, side).swapaxes(0, 1), side).swapaxes(0, 1)
     assert np.abs(square.transpose(1, 2, 0) - slow).max() <= 1.01 / 255, "rounded once an axis"
@@ -650,49 +651,49 @@ def test_the_whole_picture_is_squeezed_by_a_triangle_filter(height: int, width: 
         np.testing.assert_array_equal(square, (pixels.astype(np.float32) / 255).transpose(2, 0, 1))
 
 
-def test_every_pixel_of_the_picture_counts_in_the_square() -> None:
-    """What is drawn at the far edge of a wide picture shows at the square's edge:
+def test_every_pixel_of_the_image_counts_in_the_square() -> None:
+    """What is drawn at the far edge of a wide image shows at the square's edge:
     nothing is cropped.
     """
     pixels = np.zeros((40, 400, 3), np.uint8)
     pixels[:, -20:] = RED
-    square = squeezed(pixels, 20)
+    square = resized_to_square(pixels, 20)
     assert (square[0, :, -1] > 0.8).all() and (square[0, :, :-2] == 0).all() and (square[1:] == 0).all()
 
 
 @pytest.mark.parametrize(
     "pixels", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((3, 4, 4), np.uint8)]
 )
-def test_only_pictures_are_squeezed(pixels: np.ndarray) -> None:
+def test_only_examplesare_resized_to_square(pixels: np.ndarray) -> None:
     with pytest.raises(ValueError, match="uint8"):
-        squeezed(pixels, 2)
+        resized_to_square(pixels, 2)
 
 
 def test_a_map_is_spread_straight_between_the_centres_of_its_cells() -> None:
-    wide = spread(np.array([[0.0, 4.0]]), (8, 3))
+    wide = upsampled(np.array([[0.0, 4.0]]), (8, 3))
     assert wide.dtype == np.float32 and wide.shape == (3, 8)
     np.testing.assert_allclose(wide, np.tile([0, 0, 0.5, 1.5, 2.5, 3.5, 4, 4], (3, 1)), atol=1e-6)
     values = numpy_stream(0, "map").normal(size=(7, 7)).astype(np.float32)
-    np.testing.assert_array_equal(spread(values, (7, 7)), values)
+    np.testing.assert_array_equal(upsampled(values, (7, 7)), values)
 
 
 @given(st.integers(1, 9), st.integers(1, 40), st.integers(1, 40), st.integers(0, 50))
 def test_a_spread_map_keeps_its_range_and_is_linear(side: int, width: int, height: int, seed: int) -> None:
     one, other = numpy_stream(seed, "maps").normal(size=(2, side, side))
-    large = spread(one, (width, height))
+    large = upsampled(one, (width, height))
     assert large.shape == (height, width)
     assert one.min() - 1e-6 <= large.min() and large.max() <= one.max() + 1e-6
     np.testing.assert_allclose(
-        spread(2 * one - other, (width, height)), 2 * large - spread(other, (width, height)), atol=1e-5
+        upsampled(2 * one - other, (width, height)), 2 * large - upsampled(other, (width, height)), atol=1e-5
     )
-    np.testing.assert_allclose(spread(np.full((side, side), 0.3), (width, height)), 0.3, rtol=1e-6)
+    np.testing.assert_allclose(upsampled(np.full((side, side), 0.3), (width, height)), 0.3, rtol=1e-6)
 
 
 def test_a_map_lies_where_its_cause_lies_in_the_picture() -> None:
-    """Squeezed and spread back, the brightest place of a picture is where it was."""
+    """Resized and upsampled back, the brightest place of a image is where it was."""
     pixels = np.zeros((300, 480, 3), np.uint8)
     pixels[205:215, 365:380] = 255
-    back = spread(squeezed(pixels, 32).mean(0), (480, 300))
+    back = upsampled(resized_to_square(pixels, 32).mean(0), (480, 300))
     down, across = np.unravel_index(back.argmax(), back.shape)
     assert 200 <= down < 220 and 360 <= across < 390
 
@@ -700,27 +701,53 @@ def test_a_map_lies_where_its_cause_lies_in_the_picture() -> None:
 @pytest.mark.parametrize("values", [np.zeros(4), np.zeros((1, 4, 4)), np.zeros((0, 4))])
 def test_only_maps_are_spread(values: np.ndarray) -> None:
     with pytest.raises(ValueError, match="map"):
-        spread(values, (4, 4))
+        upsampled(values, (4, 4))
 
 
 def test_the_gallery_reads_what_is_installed_and_names_its_makers() -> None:
-    pictures = uploads.gallery()
-    assert {"cat", "flower", "pagoda"} <= set(pictures)
-    sizes = {name: picture.read(None).size for name, picture in pictures.items()}
+    examples = gallery.photographs()
+    assert {"cat", "flower", "pagoda"} <= set(examples)
+    sizes = {name: image.read(None).size for name, image in examples.items()}
     assert sizes["cat"] == (451, 300) and sizes["flower"] == sizes["pagoda"] == (640, 427)
     assert min(side for size in sizes.values() for side in size) > 250
-    for picture in pictures.values():
-        assert picture.origin and picture.licence in (
+    for image in examples.values():
+        assert image.author and image.licence in (
             "CC0",
             "CC BY 2.0",
             "public domain",
             "no known copyright restrictions",
         )
-    assert max(pictures["retina"].read().pixels.shape) == uploads.PAGE_SIDE, "of 1,411 a side"
-    assert "flickr.com/photos/vultilion" in pictures["flower"].path.with_name("README.txt").read_text()
+    assert max(examples["retina"].read().pixels.shape) == uploads.PAGE_SIDE, "of 1,411 a side"
+    assert "flickr.com/photos/vultilion" in examples["flower"].path.with_name("README.txt").read_text()
 
 
 def test_a_gallery_without_its_library_is_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(uploads.CARRIED, "lost", ("skimage/data/no such file.png", "", "", ""))
-    monkeypatch.setitem(uploads.CARRIED, "gone", ("no_such_library/cat.png", "", "", ""))
-    assert not {"lost", "gone"} & set(uploads.gallery())
+    monkeypatch.setitem(gallery.FILES, "lost", ("skimage/data/no such file.png", "", "", ""))
+    monkeypatch.setitem(gallery.FILES, "gone", ("no_such_library/cat.png", "", "", ""))
+    assert not {"lost", "gone"} & set(gallery.photographs())
+
+
+SHAPES = np.zeros((30, 20), bool)
+SHAPES[3:27, 4:7] = SHAPES[20:24, 4:16] = True
+
+
+def test_a_drawing_becomes_a_digit_wherever_it_stands() -> None:
+    digit = digit_from_ink(SHAPES)
+    assert digit.shape == (8, 8) and digit.min() == 0 and digit.max() == 1 and digit.dtype == np.float64
+    np.testing.assert_array_equal(digit_from_ink(np.pad(SHAPES, 13)), digit)
+    assert digit_from_ink(np.zeros((5, 5), bool)) is None
+    assert digit_from_ink(np.ones((1, 1), bool)).min() == 1
+    assert digit_from_ink(SHAPES, 16).shape == (16, 16)
+    quarter = np.zeros((32, 32), bool)
+    quarter[::2, ::2] = quarter[-1, -1] = True  # the corner keeps the crop at 32 × 32
+    np.testing.assert_array_equal(digit_from_ink(quarter)[:7, :7], 0.25)
+
+
+def test_a_photographed_digit_is_read_dark_on_light_and_light_on_dark() -> None:
+    ink = np.repeat(SHAPES[..., None], 3, axis=2)
+    dark, light = (
+        digit_from_image(np.where(ink, one, other).astype(np.uint8)) for one, other in ((20, 230), (240, 15))
+    )
+    np.testing.assert_array_equal(dark, light)
+    np.testing.assert_array_equal(dark, digit_from_ink(SHAPES))
+    assert digit_from_image(np.full((6, 6, 3), 90, np.uint8)) is None
