@@ -248,6 +248,40 @@ def test_the_recorded_run_is_a_run_folder_with_two_pictures(say) -> None:
     assert pictures[0] != pictures[1]
 
 
+def test_verify_stamps_only_what_comes_out_equal(say) -> None:
+    say("record", "coin", "--seeds", "3", "--json").json()
+    say("evidence", "coin", "--json").json()
+    folder = idea.ASSETS / "coin"
+    files = folder / "live.json", folder / "default" / "run.json"
+    for words in (("evidence", "coin", "--verify", "--json"), ("record", "coin", "--verify", "--json")):
+        assert say(*words).status == 0  # the code is the one stamped: a reference is written
+    assert len(json.loads((folder / "check.json").read_text())[environment_key()]["live"]) == 2
+
+    current = fingerprint.fingerprint("coin")
+    for file in files:
+        file.write_text(file.read_text().replace(current, "0" * 12))
+    assert not runs.recorded("coin").current
+    for words in (("evidence", "coin", "--verify", "--json"), ("record", "coin", "--verify", "--json")):
+        assert say(*words).status == 0
+    assert all(current in file.read_text() for file in files) and runs.recorded("coin").current
+
+    check = json.loads((folder / "check.json").read_text())
+    check[environment_key()]["live"][0]["bent_heads"] += 0.001
+    (folder / "check.json").write_text(json.dumps(check))
+    files[0].write_text(files[0].read_text().replace(current, "0" * 12))
+    said = say("evidence", "coin", "--verify")
+    assert said.status == 1 and "1 of 4 numbers differ, the first bent_heads" in said.err
+    assert current not in files[0].read_text()
+    (folder / "check.json").unlink()
+    said = say("evidence", "coin", "--verify")
+    assert said.status == 1 and "no reference for this processor" in said.err
+    assert say("evidence", "coin", "--verify", "--seeds", "2").status == 2
+
+
+def environment_key() -> str:
+    return runs.versions()["processor"]
+
+
 def test_evidence_is_rows_and_verdicts_and_goes_on_where_it_stopped(say) -> None:
     (told,) = say("evidence", "coin", "--json").json()["studies"]
     folder = idea.ASSETS / "coin"

@@ -16,6 +16,7 @@ from mlcv_explore.command import evidence, explain, models, report, run
 from mlcv_explore.config import Config, SettingError, setting
 
 SETTING = "setting of the idea: "  # keeps a setting's value apart from the command's own options
+VERIFY = "run one seed again; stamp today's fingerprint on what ships if all numbers are equal"
 
 
 class UsageError(ValueError):
@@ -98,7 +99,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         "progress",
         "json",
     )
-    add(
+    recording = add(
         "record",
         run.record,
         "record the default run that ships with an idea",
@@ -108,6 +109,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         "progress",
         "json",
     )
+    recording.add_argument("--verify", action="store_true", help=VERIFY)
     study = add(
         "evidence",
         evidence.evidence,
@@ -119,6 +121,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         "progress",
         "json",
     )
+    study.add_argument("--verify", action="store_true", help=VERIFY)
     study.add_argument(
         "--study",
         default="live",

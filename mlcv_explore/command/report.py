@@ -21,7 +21,8 @@ TIMEOUT_SECONDS = 3  # seconds a scheduler is given to answer
 
 def ideas(options: argparse.Namespace) -> None:
     """List the ideas in the order of the menu."""
-    found = [{name: value for name, value in asdict(card).items() if name != "text"} for card in idea.cards()]
+    names = ("slug", "number", "section", "title", "question")
+    found = [{name: getattr(card, name) for name in names} for card in idea.cards()]
     if options.json:
         print(json.dumps({"ideas": found}))
         return

@@ -15,8 +15,8 @@ from typing import Any
 from mlcv_explore import idea
 from mlcv_explore.command.progress import bar
 from mlcv_explore.command.tables import estimate, number, table
-from mlcv_explore.config import Config
-from mlcv_explore.experiment import film, runs
+from mlcv_explore.config import Config, SettingError
+from mlcv_explore.experiment import film, runs, verification
 from mlcv_explore.experiment.runs import NotKept, Run
 
 SEEDS = 10
@@ -41,6 +41,9 @@ def record(options: argparse.Namespace) -> None:
     `assets/<slug>/default`.
     """
     slug = options.slugs[0]
+    if options.verify:
+        _verify(slug, options)
+        return
     frames, done = perform(slug, idea.load(slug).config(), range(options.seeds or SEEDS), options)
     shelf = idea.ASSETS / slug
     shelf.mkdir(parents=True, exist_ok=True)
@@ -50,6 +53,23 @@ def record(options: argparse.Namespace) -> None:
         shutil.rmtree(shelf / "default", ignore_errors=True)
         folder.rename(shelf / "default")
     tell(done, options.json)
+
+
+def _verify(slug: str, options: argparse.Namespace) -> None:
+    """The recorded run's first seed again; today's fingerprint on it if all numbers are
+    equal. Raises verification.Unequal.
+    """
+    recorded = runs.recorded(slug)
+    if recorded is None:
+        raise SettingError(f"{slug} has no recorded run: make one with `record {slug}`.")
+    config = idea.load(slug).config(**recorded.config)
+    _, again = perform(slug, config, recorded.seeds[:1], options)
+    computed = {name: value["per_seed"][0] for name, value in again.metrics.items()}
+    equal = verification.check(slug, "default", recorded.seeds[0], [computed], recorded.fingerprint)
+    stamped = verification.restamp_run(slug)
+    result = {"slug": slug, "equal": equal, "fingerprint": stamped.fingerprint, "id": stamped.id}
+    told = f"{slug}, recorded run: {equal} numbers equal, stamped {stamped.fingerprint}"
+    print(json.dumps(result) if options.json else told)
 
 
 def perform(
