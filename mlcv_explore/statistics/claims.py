@@ -1,29 +1,45 @@
-"""Paired differences, intervals and verdicts: how a claim is decided.
+"""How a claim is decided.
 
-The rules: superiority is judged against a declared margin, equality by two one-sided
-tests, several contrasts by Holm's correction, and a verdict that may be looked at again
-while seeds are added has its share of the level for each look.
+Superiority is tested against a declared margin, equality by two one-sided tests,
+several contrasts by Holm's correction; a verdict that is one of several interim analyses
+has its share of the level.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any, Literal
 
 import numpy as np
 
+from mlcv_explore.statistics.intervals import (
+    LEVEL,
+    UNITS,
+    Interval,
+    Split,
+    finite_or_none,
+    holm,
+    in_unit,
+    p_above,
+    p_outside,
+    t_interval_with,
+    t_quantile,
+)
+from mlcv_explore.statistics.power import (
+    NEAREST,
+    POWER,
+    fewest_seeds,
+    power,
+    seeds_needed,
+    smallest_detectable_effect,
+)
+
 Direction = Literal["greater", "less", "equal", "different"]
+
 Status = Literal["supported", "contradicted", "undecided"]
 
-LEVEL = 0.05  # of a verdict that is looked at once
-POWER = 0.8  # with which a smallest detectable effect and a number of seeds are stated
-MOST_SEEDS = 10_000  # more would settle nothing worth settling
-NEAREST = 1e-9  # a mean nearer to the margin lies on it, and no number of seeds settles that
-FARTHEST = 1e9  # noncentrality beyond which SciPy knows no power, and it is 1
-# unit → factor from the measure's own unit to the shown one
-UNITS = {"points": 100.0, "%": 100.0}
 ONE_SPLIT = "mean paired difference over training seeds (initial weights, order, noise) on one fixed split"
+
 MANY_SPLITS = "mean paired difference over re-drawn splits of one data set (Nadeau–Bengio corrected)"
 
 
@@ -51,48 +67,6 @@ class Claim:
     def arms(self) -> tuple[str, ...]:
         """Every arm its contrasts name, once."""
         return tuple(dict.fromkeys(arm for pair in self.contrasts for arm in pair))
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean with bounds; infinite where n seeds cannot bound it."""
-
-    low: float
-    mean: float
-    high: float
-    level: float
-    n: int
-    method: str
-
-    def text(self, unit: str = "", signed: bool = False) -> str:
-        """The one way an interval is written: "+22.3 points [21.0, 23.6]", in the unit
-        shown; the mean alone where it has no bounds, a dash where it is undefined.
-        """
-        mean, low, high = (in_unit(value, unit) for value in (self.mean, self.low, self.high))
-        if not math.isfinite(mean):
-            return "–"
-        bounded = math.isfinite(low) and math.isfinite(high)
-        # rounding is no width
-        width = high - low if bounded and high - low > 1e-6 * abs(mean) else abs(mean) or 1.0
-        # so that the bounds differ in what is shown
-        places = min(6, max(1, math.ceil(-math.log10(width / 2))))
-        shown = f"{mean:{'+' if signed else ''}z.{places}f}".replace("-", "−")
-        bounds = f" [{low:z.{places}f}, {high:z.{places}f}]".replace("-", "−") if bounded else ""
-        return f"{shown}{unit and f' {unit}'}{bounds}"
-
-    def as_json(self) -> dict[str, float | int | None]:
-        """Plain numbers; what is undefined or infinite is None."""
-        return {"mean": _plain(self.mean), "low": _plain(self.low), "high": _plain(self.high), "n": self.n}
-
-
-@dataclass(frozen=True)
-class Split:
-    """Sizes of training and test part of splits that are re-drawn from one finite data
-    set, and therefore overlap.
-    """
-
-    train: int
-    test: int
 
 
 @dataclass(frozen=True)
@@ -135,9 +109,9 @@ class Verdict:
                 "labels": list(labels),
                 **item.interval.as_json(),
                 "status": item.status,
-                "p": _plain(min(item.p_supported, item.p_contradicted)),
+                "p": finite_or_none(min(item.p_supported, item.p_contradicted)),
                 "agree": item.agree,
-                "per_seed": [_plain(value) for value in item.per_seed],
+                "per_seed": [finite_or_none(value) for value in item.per_seed],
             }
             for item, labels in zip(self.estimates, self.labels, strict=True)
         ]
@@ -154,135 +128,10 @@ class Verdict:
             "look": self.look,
             "looks": self.looks,
             "agree": self.estimates[0].agree,
-            "smallest_effect": _plain(self.smallest_effect),
+            "smallest_effect": finite_or_none(self.smallest_effect),
             "seeds_needed": self.seeds_needed,
             "estimand": self.estimand,
         }
-
-
-def in_unit(value: float, unit: str) -> float:
-    """A value of the measure's own unit in the unit it is shown in."""
-    return value * UNITS.get(unit, 1.0)
-
-
-def t_interval(values: Sequence[float] | np.ndarray, level: float = 0.95) -> Interval:
-    """Student's interval for the mean of (S,) values; one value has a mean and no
-    bounds.
-    """
-    return _interval(np.asarray(values, dtype=float), level, 0.0, "t")
-
-
-def resampled_interval(
-    values: Sequence[float] | np.ndarray, train: int, test: int, level: float = 0.95
-) -> Interval:
-    """The same for values over re-drawn splits of one data set, with the variance
-    factor 1/n + test/train.
-
-    Source: Nadeau and Bengio, Inference for the Generalization Error, Machine Learning
-    52, 2003.
-    """
-    return _interval(np.asarray(values, dtype=float), level, test / train, "t, Nadeau–Bengio corrected")
-
-
-def interval(
-    values: Sequence[float] | np.ndarray, split: Split | None = None, level: float = 0.95
-) -> Interval:
-    """The t-interval of (S,) values, corrected where every seed has a split of its own."""
-    if split is None:
-        return t_interval(values, level)
-    return resampled_interval(values, split.train, split.test, level)
-
-
-def bootstrap_interval(values: Sequence[float] | np.ndarray, level: float = 0.95, seed: int = 0) -> Interval:
-    """SciPy's BCa bootstrap interval for the mean of (S,) values."""
-    from scipy.stats import bootstrap
-
-    from mlcv_explore.seeds import numpy_stream
-
-    values = np.asarray(values, dtype=float)
-    if len(values) < 2 or not np.isfinite(values).all() or np.ptp(values) == 0:
-        return _interval(values, level, 0.0, "bootstrap")  # without bounds, or a point
-    found = bootstrap(
-        (values,), np.mean, confidence_level=level, rng=numpy_stream(seed, "bootstrap")
-    ).confidence_interval
-    return Interval(
-        float(found.low), float(values.mean()), float(found.high), level, len(values), "bootstrap"
-    )
-
-
-def ratio_interval(
-    numerators: Sequence[float] | np.ndarray, denominators: Sequence[float] | np.ndarray, level: float = 0.95
-) -> Interval:
-    """Fieller's interval for mean(numerators)/mean(denominators), paired (S,).
-
-    Unbounded when the denominator is not clearly nonzero. Source: Fieller, Some
-    Problems in Interval Estimation, JRSS B 16, 1954.
-    """
-    above, below = np.asarray(numerators, dtype=float), np.asarray(denominators, dtype=float)
-    n = len(above)
-    ratio = float(above.mean() / below.mean()) if n and below.mean() else math.nan
-    if n < 2 or not math.isfinite(ratio):
-        return Interval(-math.inf, ratio, math.inf, level, n, "Fieller")
-    covariance = np.cov(above, below) / n
-    quantile = _quantile(1 - (1 - level) / 2, n - 1) ** 2
-    # the ratios r for which mean(above) − r·mean(below) is not significantly different from zero: a
-    # r² − 2 b r + c ≤ 0
-    a = below.mean() ** 2 - quantile * covariance[1, 1]
-    b = above.mean() * below.mean() - quantile * covariance[0, 1]
-    c = above.mean() ** 2 - quantile * covariance[0, 0]
-    if a <= 0:
-        return Interval(-math.inf, ratio, math.inf, level, n, "Fieller")
-    root = math.sqrt(max(0.0, b * b - a * c))
-    return Interval(float((b - root) / a), ratio, float((b + root) / a), level, n, "Fieller")
-
-
-def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Holm's step-down adjusted p-values, at most 1, in the order given. Source: Holm,
-    Scandinavian Journal of Statistics 6, 1979.
-    """
-    p = np.asarray(p_values, dtype=float)
-    order = np.argsort(p, kind="stable")
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
-    return adjusted
-
-
-def power(effect: float, deviation: float, n: int, level: float = 0.95, overlap: float = 0.0) -> float:
-    """Probability that n seeds put the whole interval on the effect's side of the
-    margin, `effect` being the distance beyond it.
-
-    `deviation` is of one paired difference; `overlap` is test/train of re-drawn splits.
-    Noncentral t.
-    """
-    from scipy.special import nctdtr
-
-    if n < 2:
-        return 0.0
-    error = deviation * math.sqrt(1 / n + overlap)
-    if error * FARTHEST <= abs(effect):  # no variance to speak of: the point decides
-        return float(effect > 0)
-    centre, critical = effect / error, _quantile(1 - (1 - level) / 2, n - 1)
-    missed = float(nctdtr(n - 1, centre, critical))
-    # SciPy gives up far out, where this is right to every digit
-    return float(centre > critical) if math.isnan(missed) else 1 - missed
-
-
-def smallest_detectable_effect(
-    deviation: float, n: int, level: float = 0.95, power: float = POWER, overlap: float = 0.0
-) -> float:
-    """The distance beyond the margin that n seeds show with this power; infinite below
-    two seeds.
-    """
-    return math.inf if n < 2 else _noncentrality(n, level, power) * deviation * math.sqrt(1 / n + overlap)
-
-
-def seeds_needed(
-    distance: float, deviation: float, level: float = 0.95, wanted: float = POWER, overlap: float = 0.0
-) -> int | None:
-    """How many seeds show a mean this far from the margin with this power; None when
-    10,000 would not do.
-    """
-    return _fewest(lambda n: distance > NEAREST and power(distance, deviation, n, level, overlap) >= wanted)
 
 
 def decide(
@@ -317,7 +166,7 @@ def decide(
     estimates = tuple(
         Estimate(
             contrast,
-            _interval(values, 1 - level, overlap, "t"),
+            t_interval_with(values, 1 - level, overlap, "t"),
             _status(supported[index] < level, contradicted[index] < level),
             float(supported[index]),
             float(contradicted[index]),
@@ -354,38 +203,6 @@ def decide(
     return replace(verdict, sentence=_sentence(verdict))
 
 
-def significant_cells(
-    differences: np.ndarray, margin: float = 0.0, level: float = LEVEL
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """A heat map's cells (…, S) as mean, 95 % bounds and whether |mean| is beyond the
-    margin, Holm-corrected over all cells.
-
-    A cell with an undefined value, or one seed, is never significant.
-    """
-    flat = differences.reshape(-1, differences.shape[-1]).astype(float)
-    intervals = [_interval(values, 1 - level, 0.0, "t") for values in flat]
-    p = np.array(
-        [
-            _outside(values, margin, 0.0) if len(values) > 1 and np.isfinite(values).all() else 1.0
-            for values in flat
-        ]
-    )
-    shape = differences.shape[:-1]
-    bounds = [
-        np.array([getattr(item, name) for item in intervals]).reshape(shape)
-        for name in ("mean", "low", "high")
-    ]
-    return bounds[0], bounds[1], bounds[2], (holm(p) < level).reshape(shape)
-
-
-def _interval(values: np.ndarray, level: float, overlap: float, method: str) -> Interval:
-    n, mean = len(values), float(values.mean()) if len(values) else math.nan
-    if n < 2 or not math.isfinite(mean):
-        return Interval(-math.inf, mean, math.inf, level, n, method)
-    half = _quantile(1 - (1 - level) / 2, n - 1) * values.std(ddof=1) * math.sqrt(1 / n + overlap)
-    return Interval(float(mean - half), mean, float(mean + half), level, n, method)
-
-
 def _p_values(claim: Claim, differences: np.ndarray, overlap: float) -> tuple[float, float]:
     """Of the test that would support the claim and of the one that would contradict it,
     each to be held against the level.
@@ -394,28 +211,11 @@ def _p_values(claim: Claim, differences: np.ndarray, overlap: float) -> tuple[fl
         return 1.0, 1.0
     if claim.direction in ("greater", "less"):
         side = differences if claim.direction == "greater" else -differences
-        above = _above(side, claim.margin, overlap)
-        return min(1.0, 2 * above), min(1.0, 2 * _above(-side, -claim.margin, overlap))
-    inside = max(_above(differences, -claim.margin, overlap), _above(-differences, -claim.margin, overlap))
-    outside = _outside(differences, claim.margin, overlap)
+        above = p_above(side, claim.margin, overlap)
+        return min(1.0, 2 * above), min(1.0, 2 * p_above(-side, -claim.margin, overlap))
+    inside = max(p_above(differences, -claim.margin, overlap), p_above(-differences, -claim.margin, overlap))
+    outside = p_outside(differences, claim.margin, overlap)
     return (inside, outside) if claim.direction == "equal" else (outside, inside)
-
-
-def _outside(differences: np.ndarray, margin: float, overlap: float) -> float:
-    """Two-sided p-value of the mean lying beyond ±margin."""
-    return min(1.0, 2 * min(_above(differences, margin, overlap), _above(-differences, margin, overlap)))
-
-
-def _above(differences: np.ndarray, bound: float, overlap: float) -> float:
-    """One-sided p-value of the mean lying above the bound."""
-    from scipy.special import stdtr
-
-    distance = float(differences.mean()) - bound
-    error = float(differences.std(ddof=1)) * math.sqrt(1 / len(differences) + overlap)
-    # all seeds alike: the point decides, and on the bound nothing is decided
-    if error <= 1e-12 * max(1.0, abs(bound)):
-        return 0.0 if distance > 1e-12 else 1.0
-    return float(stdtr(len(differences) - 1, -distance / error))
 
 
 def _status(supported: bool, contradicted: bool) -> Status:
@@ -468,18 +268,7 @@ def _seeds_for_tie(mean: float, deviation: float, margin: float, tail: float, ov
         ]
         return margin - mean > NEAREST and sum(sides) - 1 >= POWER
 
-    return _fewest(enough)
-
-
-def _fewest(enough: Callable[[int], bool]) -> int | None:
-    """The smallest number of seeds from which on it is enough; None beyond MOST_SEEDS."""
-    if not enough(MOST_SEEDS):
-        return None
-    low, high = 1, MOST_SEEDS
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
+    return fewest_seeds(enough)
 
 
 def _sentence(verdict: Verdict) -> str:
@@ -521,7 +310,7 @@ def _within(verdict: Verdict) -> str:
     if verdict.status != tie:
         return ""
     level = 2 * verdict.level - 1
-    narrower = _quantile((1 + level) / 2, verdict.n - 1) / _quantile((1 + verdict.level) / 2, verdict.n - 1)
+    narrower = t_quantile((1 + level) / 2, verdict.n - 1) / t_quantile((1 + verdict.level) / 2, verdict.n - 1)
     shown = []
     for interval in (item.interval for item in verdict.estimates if item.status == tie):
         half = narrower * (interval.high - interval.mean)
@@ -541,24 +330,3 @@ def _amount(value: float, unit: str, digits: int = 6) -> str:
     text = f"{shown:.{places}f}"
     text = text.rstrip("0").rstrip(".") if places else text
     return f"{text} {unit.removesuffix('s') if text == '1' and unit in UNITS else unit}".strip()
-
-
-def _plain(value: float | None) -> float | None:
-    return float(value) if value is not None and math.isfinite(value) else None
-
-
-@cache
-def _quantile(probability: float, freedom: int) -> float:
-    """Student's quantile."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, probability))
-
-
-@cache
-def _noncentrality(n: int, level: float, wanted: float) -> float:
-    """Effect over standard error at which a t-test of n seeds has this power."""
-    from scipy.optimize import brentq
-
-    farthest = 10 * _quantile(1 - (1 - level) / 2, n - 1) + 10
-    return float(brentq(lambda effect: power(effect, math.sqrt(n), n, level) - wanted, 0.0, farthest))
