@@ -7,7 +7,7 @@ One UMAP of digits' pixels, one of their leading components. Cold, each time in 
 process of its own: what is imported and loaded, and the first call; UMAP once with the
 pickled model, as an app would have it, and once right after it was fitted there, with
 its compiler warm. Warm: both in one process take turns, every call with other points.
-Distances are shares of the map's width, over pictures that were held out.
+Distances are shares of the map's width, over images that were held out.
 """
 
 import json
@@ -81,7 +81,7 @@ SCRIPTS = {"ours": (OURS, 3), "UMAP, pickled": (PICKLED, 3), "UMAP, fitted there
 
 
 def codes() -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Features of the map (n, d) and of the pictures held out (m, d), float32."""
+    """Features of the map (n, d) and of the images held out (m, d), float32."""
     parts = data.split(data.load("digits"), TRAIN, 0, HELD_OUT, 0)
     fitted, held = (part.as_float().flatten(1).numpy() for part in (parts.train, parts.test))
     components = principal_components(fitted, COMPONENTS)

@@ -2,13 +2,13 @@
 Captum, its rivals and the forward pass alone.
 
 `python -m bench.saliency`. The gallery's first photograph as `cifar10/0` sees it,
-32×32, and the class it names; one thread: 50 steps, 25 noisy pictures, squares of 5
-every 2 pixels, 300 masks; Captum as it comes (one picture at a time where it perturbs)
+32×32, and the class it names; one thread: 50 steps, 25 noisy images, squares of 5
+every 2 pixels, 300 masks; Captum as it comes (one image at a time where it perturbs)
 and with 64 perturbations a batch, its noise and masks alike. Both get the same network,
 once in torch's own layout, which is what a caller has, and once with channels last,
 which is what makes half of our lead. RISE is not in Captum: there it is the loop over
 masks in batches of 64 in single precision, or one by one. Then ten targets at once, and
-Grad-CAM of a 224-px picture on ResNet-18 (`grad-cam` and `torchcam` too where they are
+Grad-CAM of a 224-px image on ResNet-18 (`grad-cam` and `torchcam` too where they are
 installed). All take turns; printed are medians of the thread's own time.
 """
 
@@ -49,12 +49,12 @@ CHEAP = (
 Way = Callable[[], object]
 
 
-def captums(network: nn.Module, picture: torch.Tensor, target: int, at_once: int) -> dict[str, Way]:
-    """Captum's call of every method, with `at_once` perturbed pictures in a batch."""
-    batch = picture[None].clone().requires_grad_()
+def captums(network: nn.Module, image: torch.Tensor, target: int, at_once: int) -> dict[str, Way]:
+    """Captum's call of every method, with `at_once` perturbed images in a batch."""
+    batch = image[None].clone().requires_grad_()
     noisy = {"nt_samples": SETTINGS.samples, "stdevs": SETTINGS.noise, "target": target, "abs": False}
-    starts = torch.stack([methods.baseline(picture, kind) for kind in ("zero", "blur", "mean")])
-    masks = list(perturbation.random_masks(picture, SETTINGS, stream(0, "masks")))
+    starts = torch.stack([methods.baseline(image, kind) for kind in ("zero", "blur", "mean")])
+    masks = list(perturbation.random_masks(image, SETTINGS, stream(0, "masks")))
     block, _ = list(saliency.convolutions(network))[-1].rsplit(".", 1)
     last = network.get_submodule(f"{block}.2")  # the ReLU behind the last convolution
 
@@ -63,12 +63,12 @@ def captums(network: nn.Module, picture: torch.Tensor, target: int, at_once: int
 
     def cam() -> torch.Tensor:
         found = attr.LayerGradCam(network, last).attribute(batch, target, relu_attributions=True)
-        return attr.LayerAttribution.interpolate(found, picture.shape[1:], "bilinear")
+        return attr.LayerAttribution.interpolate(found, image.shape[1:], "bilinear")
 
     @torch.no_grad()
     def masked() -> torch.Tensor:
         parts = [torch.stack(masks[start : start + at_once]) for start in range(0, len(masks), at_once)]
-        scores = torch.cat([network(picture * part)[:, target] for part in parts])
+        scores = torch.cat([network(image * part)[:, target] for part in parts])
         return torch.einsum("n,nhw->hw", scores, torch.cat(masks)) / (len(masks) * SETTINGS.mask_share)
 
     return {
@@ -115,25 +115,23 @@ def example(layout: torch.memory_format = torch.contiguous_format) -> tuple[nn.M
     """The flagship classifier, a photograph as it sees it, and what it says."""
     model = checkpoints.load("cifar10/0")
     pixels = next(iter(photographs().values())).read().pixels
-    picture = torch.from_numpy(uploads.resized_to_square(pixels, model.side))
-    return model.network.to(memory_format=layout), picture, int(model.network(picture[None]).argmax())
+    image = torch.from_numpy(uploads.resized_to_square(pixels, model.side))
+    return model.network.to(memory_format=layout), image, int(model.network(image[None]).argmax())
 
 
 def panel_against_captum(layout: torch.memory_format) -> None:
     """Method by method, and the sums the targets are about."""
-    network, picture, target = example(layout)
+    network, image, target = example(layout)
     # 50 steps for both: what doubling them costs is not the question here
     methods.SMALLEST_GAP = float("inf")
-    ways: dict[str, Way] = {
-        "panel": lambda: list(saliency.panel(network, picture, target, MAPS, SETTINGS, 0))
-    }
-    ways["cheap"] = lambda: list(saliency.panel(network, picture, target, CHEAP, SETTINGS, 0))
+    ways: dict[str, Way] = {"panel": lambda: list(saliency.panel(network, image, target, MAPS, SETTINGS, 0))}
+    ways["cheap"] = lambda: list(saliency.panel(network, image, target, CHEAP, SETTINGS, 0))
     for name in MAPS:
-        ways[name] = lambda name=name: list(saliency.panel(network, picture, target, [name], SETTINGS, 0))
+        ways[name] = lambda name=name: list(saliency.panel(network, image, target, [name], SETTINGS, 0))
     for label, at_once in (("defaults", 1), ("fast", 64)):
         ways |= {
             f"{label} {name}": way
-            for name, way in captums(network, picture, target, at_once).items()
+            for name, way in captums(network, image, target, at_once).items()
             if at_once == 1 or name in ("rise", "occlusion")
         }
     found = medians(ways)
@@ -153,11 +151,11 @@ def panel_against_captum(layout: torch.memory_format) -> None:
 
 def ten_targets() -> None:
     """The gradient of every class."""
-    network, picture, _ = example()
-    batch = picture[None].clone().requires_grad_()
+    network, image, _ = example()
+    batch = image[None].clone().requires_grad_()
     found = medians(
         {
-            "ours": lambda: saliency.gradients(network, picture, range(10)),
+            "ours": lambda: saliency.gradients(network, image, range(10)),
             "captum": lambda: [
                 attr.Saliency(network).attribute(batch, each, abs=False) for each in range(10)
             ],
@@ -173,21 +171,21 @@ def ten_targets() -> None:
 
 
 def grad_cam_at_224() -> None:
-    """End to end: picture to upsampled map."""
+    """End to end: image to upsampled map."""
     network = seeded(0, models.resnet18).eval()
-    picture = torch.rand(3, 224, 224, generator=stream(0, "a large picture"))
-    batch = picture[None].clone().requires_grad_()
+    image = torch.rand(3, 224, 224, generator=stream(0, "a large picture"))
+    batch = image[None].clone().requires_grad_()
 
     @torch.no_grad()
     def forward() -> torch.Tensor:
-        return network(picture[None])
+        return network(image[None])
 
     def captum() -> torch.Tensor:
         found = attr.LayerGradCam(network, network.layer4).attribute(batch, TARGET, relu_attributions=True)
         return attr.LayerAttribution.interpolate(found, (224, 224), "bilinear")
 
     ways: dict[str, Way] = {
-        "ours": lambda: methods.grad_cam(network, picture, TARGET, SETTINGS),
+        "ours": lambda: methods.grad_cam(network, image, TARGET, SETTINGS),
         "forward": forward,
         "captum": captum,
     }
@@ -196,7 +194,7 @@ def grad_cam_at_224() -> None:
         from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
         kept = GradCAM(network, [network.layer4])
-        ways["grad-cam"] = lambda: kept(picture[None], [ClassifierOutputTarget(TARGET)])
+        ways["grad-cam"] = lambda: kept(image[None], [ClassifierOutputTarget(TARGET)])
     if importlib.util.find_spec("torchcam"):
         from torchcam.methods import GradCAM as TorchCam
 

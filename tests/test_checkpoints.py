@@ -59,12 +59,12 @@ def test_the_rate_rises_to_its_peak_and_falls_to_nothing() -> None:
     assert rates[-1] == pytest.approx(0.4 / 76) and np.diff(rates[24:]) == pytest.approx(-0.4 / 76)
 
 
-def test_a_picture_is_moved_whole_and_mirrored_or_not() -> None:
+def test_a_image_is_moved_whole_and_mirrored_or_not() -> None:
     padded = torch.arange(6.0).expand(64, 3, 6, 6)  # columns 0 … 5
     moved = classifier_training.augmented(
         padded, Hyperparameters(shift=1), 4, torch.Generator().manual_seed(0)
     )
-    rows = {tuple(picture[0, 0].tolist()) for picture in moved}
+    rows = {tuple(image[0, 0].tolist()) for image in moved}
     upright = {(0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5)}
     assert rows == upright | {row[::-1] for row in upright}
     assert (
@@ -82,7 +82,7 @@ def test_a_picture_is_moved_whole_and_mirrored_or_not() -> None:
     assert torch.equal(still, padded[:, :, :4, :4])
 
 
-def test_the_network_sees_normalised_pictures() -> None:
+def test_the_network_sees_normalised_images() -> None:
     layer = classifiers.Normalise(MEAN, STD)
     seen = layer(torch.tensor(MEAN).view(1, 3, 1, 1) + 2 * torch.tensor(STD).view(1, 3, 1, 1))
     assert seen.flatten().tolist() == pytest.approx([2, 2, 2], abs=1e-5)
@@ -119,7 +119,7 @@ def test_whitening_filters_make_patches_uncorrelated_and_of_one_variance() -> No
     assert np.abs(moments - np.eye(half)).max() < 0.05 and torch.equal(values[half:], -values[:half])
 
 
-def test_the_first_epochs_see_small_pictures() -> None:
+def test_the_first_epochs_see_small_images() -> None:
     sides: list[int] = []
     hyperparameters = TINY.replace(epochs=4, small_epochs=2, batch_size=40)
     state = classifier_training.trainer(hyperparameters, 2, MEAN, STD, 0)
@@ -135,21 +135,19 @@ def test_the_first_epochs_see_small_pictures() -> None:
 def test_a_course_taken_up_again_ends_as_one_that_never_stopped(architecture: str) -> None:
     hyperparameters = TINY.replace(architecture=architecture, bias_rate=4)
     chance = np.random.default_rng(0)
-    pictures, labels = chance.integers(0, 256, (40, 3, 16, 16), np.uint8), chance.integers(0, 2, 40)
+    images, labels = chance.integers(0, 256, (40, 3, 16, 16), np.uint8), chance.integers(0, 2, 40)
 
     def after(*stops: int) -> dict[str, torch.Tensor]:
-        state = classifier_training.trainer(hyperparameters, 2, MEAN, STD, 5, pictures)
-        for done, _, _ in classifier_training.epochs(hyperparameters, state, pictures, labels, 5):
+        state = classifier_training.trainer(hyperparameters, 2, MEAN, STD, 5, images)
+        for done, _, _ in classifier_training.epochs(hyperparameters, state, images, labels, 5):
             if done in stops:
                 return after_again(state.tensors())
         return state.tensors()
 
     def after_again(kept: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        state = classifier_training.trainer(hyperparameters, 2, MEAN, STD, 5, pictures)
+        state = classifier_training.trainer(hyperparameters, 2, MEAN, STD, 5, images)
         state.restore(kept)
-        seen = [
-            done for done, _, _ in classifier_training.epochs(hyperparameters, state, pictures, labels, 5)
-        ]
+        seen = [done for done, _, _ in classifier_training.epochs(hyperparameters, state, images, labels, 5)]
         assert seen == list(range(int(kept["epoch"]) + 1, hyperparameters.epochs + 1))
         return state.tensors()
 
@@ -166,7 +164,7 @@ def test_a_course_taken_up_again_ends_as_one_that_never_stopped(architecture: st
 
 @pytest.fixture
 def colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Reddish and bluish pictures as an own folder, and a plan to train on them;
+    """Reddish and bluish images as an own folder, and a plan to train on them;
     returns where checkpoints may go.
     """
     chance = np.random.default_rng(1)
@@ -296,7 +294,7 @@ def test_weights_that_are_others_or_none_are_refused(colours: Path) -> None:
 
 
 def test_scenes_are_taught_and_tested_apart_and_their_tags_tell_as_much_as_the_name_says() -> None:
-    plain, tagged = (checkpoint_training.spec(name).pictures(3) for name in ("scenes", "scenes-tagged"))
+    plain, tagged = (checkpoint_training.spec(name).images(3) for name in ("scenes", "scenes-tagged"))
     assert (
         plain.train.classes == tagged.train.classes and len(plain.train) == 6000 and len(plain.test) == 2000
     )
@@ -323,11 +321,9 @@ def test_a_shipped_checkpoint_is_whole_and_small(name: str) -> None:
 
 def test_an_average_is_the_mean_of_its_seeds_logits() -> None:
     members = checkpoints.members("cifar10")
-    pictures = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    mean = sum(member.network(pictures) for member in members) / len(members)
-    assert len(members) == 5 and torch.allclose(
-        checkpoints.load("cifar10").network(pictures), mean, atol=1e-5
-    )
+    images = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    mean = sum(member.network(images) for member in members) / len(members)
+    assert len(members) == 5 and torch.allclose(checkpoints.load("cifar10").network(images), mean, atol=1e-5)
     assert all(member.card["metrics"]["test_accuracy"] >= 0.88 for member in members)
     assert checkpoints.load("cifar10/0") is checkpoints.load("cifar10/0")
 
@@ -343,14 +339,14 @@ def test_networks_side_by_side_are_the_mean_of_them_layer_by_layer(architecture:
             classifiers.whiten(network, np.random.default_rng(0).integers(0, 256, (20, 3, 16, 16), np.uint8))
         network(torch.rand(32, 3, 16, 16, generator=chance))  # running statistics of its own
         network.eval().requires_grad_(False)
-    whole, picture = checkpoints.average(networks), torch.rand(3, 16, 16, generator=chance)
+    whole, image = checkpoints.average(networks), torch.rand(3, 16, 16, generator=chance)
     assert torch.allclose(
-        whole(picture[None]), sum(network(picture[None]) for network in networks) / 3, atol=1e-5
+        whole(image[None]), sum(network(image[None]) for network in networks) / 3, atol=1e-5
     )
     assert list(saliency.layers(whole)) == list(saliency.layers(networks[0]))
     both_signs = saliency.SaliencySettings(cam_positive=False)
-    cams = [methods.grad_cam(network, picture, 1, both_signs).values for network in networks]
-    assert torch.allclose(methods.grad_cam(whole, picture, 1, both_signs).values, sum(cams) / 3, atol=1e-6)
+    cams = [methods.grad_cam(network, image, 1, both_signs).values for network in networks]
+    assert torch.allclose(methods.grad_cam(whole, image, 1, both_signs).values, sum(cams) / 3, atol=1e-6)
     anew = saliency.randomised(whole, 2, 0)
     kept, last = dict(whole.named_parameters()), list(saliency.layers(whole))[-2]
     lost = anew.get_submodule(last).weight != kept[f"{last}.weight"]
@@ -398,9 +394,9 @@ def test_an_own_model_is_offered_and_normalises_as_its_card_says(own: Path) -> N
     model = available_models.load("mine")
     alone = models.get_model("resnet18", weights=None, num_classes=3).eval()
     alone.load_state_dict(load_file(own / "weights.safetensors"))
-    pictures = torch.rand(2, 3, 64, 64)
-    wanted = alone((pictures - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1))
-    assert model.side == 64 and torch.allclose(model.network(pictures), wanted, atol=1e-5)
+    images = torch.rand(2, 3, 64, 64)
+    wanted = alone((images - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1))
+    assert model.side == 64 and torch.allclose(model.network(images), wanted, atol=1e-5)
 
 
 def test_own_weights_replaced_under_the_same_name_are_another_model(own: Path) -> None:
@@ -435,14 +431,14 @@ def test_torchvisions_weights_are_read_with_its_own_normalisation(
     available_models.weights_file("mobilenet_v3_large").parent.mkdir()
     torch.save(alone.state_dict(), available_models.weights_file("mobilenet_v3_large"))
     model = available_models.load("mobilenet_v3_large")
-    pictures = torch.rand(1, 3, 224, 224)
-    seen = (pictures - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor(
+    images = torch.rand(1, 3, 224, 224)
+    seen = (images - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor(
         [0.229, 0.224, 0.225]
     ).view(3, 1, 1)
     assert (
         model.side == 224
         and len(model.classes) == 1000
-        and torch.allclose(model.network(pictures), alone(seen), atol=1e-5)
+        and torch.allclose(model.network(images), alone(seen), atol=1e-5)
     )
     available_models.weights_file("mobilenet_v3_large").write_bytes(b"damaged, and of another length")
     with pytest.raises(CheckpointError, match="are damaged") as error:

@@ -55,7 +55,7 @@ def colours(seed: int, height: int = 5, width: int = 4) -> np.ndarray:
 
 
 def pets(root: Path, parts: tuple[str, ...] = ("train", "test")) -> Path:
-    """A set `pets` of two classes with three PNG a class and part; the picture's seed
+    """A set `pets` of two classes with three PNG a class and part; the image's seed
     is 100 part + 10 class + number.
     """
     for p, part in enumerate(parts):
@@ -276,7 +276,7 @@ def test_the_fingerprint_is_of_the_content_not_of_the_files(root: Path) -> None:
 
 
 def numbered(labels: np.ndarray, first: int = 0) -> data.Images:
-    """Pictures whose two pixels spell their number."""
+    """Images whose two pixels spell their number."""
     numbers = np.arange(first, first + len(labels), dtype="<u2").view(np.uint8).reshape(-1, 1, 1, 2)
     return data.Images(numbers, labels.astype(np.int64), tuple("abcdefgh"))
 
@@ -318,7 +318,7 @@ def test_a_split_that_uses_everything_up_is_still_in_proportion(
 
 
 def test_no_class_is_favoured_when_shares_are_rounded() -> None:
-    """Two pictures of four equal classes: each class is drawn in half of all splits,
+    """Two images of four equal classes: each class is drawn in half of all splits,
     within four binomial standard deviations.
     """
     rounds = 400
@@ -343,7 +343,7 @@ def test_a_split_depends_on_the_seed_alone(seed: int) -> None:
     assert numbers(smaller.test) == parts[2] and numbers(smaller.validation) == parts[1]
 
 
-def test_every_picture_keeps_its_label_and_mask() -> None:
+def test_every_image_keeps_its_label_and_mask() -> None:
     labels = np.random.default_rng(0).integers(0, 8, 300)
     everything = numbered(labels)
     everything = replace(everything, masks=everything.images[:, 0])
@@ -494,14 +494,14 @@ BROKEN = {
     ),
     "another size": (
         lambda pets: paint(pets / "test/cat/1.png", colours(1, 6, 7)),
-        "pets/test/cat/1.png is 7×6 pixels and the first picture of the set 4×5",
+        "pets/test/cat/1.png is 7×6 pixels and the first image of the set 4×5",
     ),
     "another width": (
         lambda pets: paint(pets / "test/dog/1.png", colours(1, 5, 1)),
-        "pets/test/dog/1.png is 1×5 pixels and the first picture",
+        "pets/test/dog/1.png is 1×5 pixels and the first image",
     ),
-    "no picture": (
-        lambda pets: (pets / "train/dog/1.png").write_text("not a picture"),
+    "no image": (
+        lambda pets: (pets / "train/dog/1.png").write_text("not an image"),
         "pets/train/dog/1.png cannot be read",
     ),
     "nothing in it": (
@@ -548,7 +548,7 @@ def test_a_bomb_below_pillows_own_limit_is_refused_before_it_is_decoded() -> Non
         data.read_picture(BytesIO(buffer.getvalue()), "upload")
 
 
-def test_what_is_no_picture_is_left_alone(root: Path) -> None:
+def test_what_is_no_image_is_left_alone(root: Path) -> None:
     folder = pets(root)
     for name in ("train/cat/notes.txt", "train/.DS_Store", "train/cat/.hidden.png", "README.md"):
         (folder / name).write_text("words")
@@ -628,7 +628,7 @@ def small_photographs(
     classes: tuple[str, ...] = data.CATALOGUE["cifar10"].classes,
     side: int = 32,
 ) -> None:
-    """A folder cifar10 with that many hard links a class to one picture."""
+    """A folder cifar10 with that many hard links a class to one image."""
     paint(root / "one.png", colours(0, side, side))
     for part, count in (("train", train), ("test", test)):
         for kind in classes:
@@ -640,7 +640,7 @@ def small_photographs(
 def test_half_of_a_known_set_is_not_taken_for_it(root: Path) -> None:
     small_photographs(root, 2, 1)
     with pytest.raises(
-        data.DataError, match="cifar10 is incomplete: its train part holds 20 of 50,000 pictures"
+        data.DataError, match="cifar10 is incomplete: its train part holds 20 of 50,000 images"
     ) as error:
         data.load("cifar10")
     assert "download cifar10" in sentence(error)
@@ -664,7 +664,7 @@ def write_idx(path: Path, array: np.ndarray) -> bytes:
 
 
 def handwriting(folder: Path, suffix: str = ".gz") -> None:
-    """MNIST's four files at full size; picture n is filled with n % 251 and labelled n
+    """MNIST's four files at full size; image n is filled with n % 251 and labelled n
     % 10.
     """
     for prefix, size in (("train", 60_000), ("t10k", 10_000)):
@@ -773,7 +773,7 @@ def test_cifar_batches_become_channels_first(tmp_path: Path) -> None:
     sums = {name: write_pickle(folder / name, batch) for name, batch in batches.items()}
 
     class Small(datasets.CIFAR10):
-        """Two training batches of two pictures, one test batch."""
+        """Two training batches of two images, one test batch."""
 
         train_list = [["first", sums["first"]], ["second", sums["second"]]]  # noqa: RUF012  as in the class it stands for
         test_list = [["last", sums["last"]]]  # noqa: RUF012
@@ -993,7 +993,7 @@ def test_a_download_does_not_hide_behind_a_broken_set_of_ones_own(root: Path) ->
     (root / "mnist").mkdir()
     with pytest.raises(
         data.DataError,
-        match="mnist is incomplete: it holds neither class folders of pictures nor the published files",
+        match="mnist is incomplete: it holds neither class folders of images nor the published files",
     ) as error:
         data.download("mnist")
     assert "take it away and run `python -m mlcv_explore download mnist`" in sentence(error)
@@ -1094,11 +1094,11 @@ def test_pets_are_read_as_torchvision_lists_them(oxford: Path) -> None:
         assert [part.classes[label].replace("_", " ").title() for label in part.labels] == [
             " ".join(word.title() for word in name.split("_")[:-1]) for name, _ in LISTS[split]
         ]
-        for place, (picture, (label, trimap)) in enumerate(published):
+        for place, (image, (label, trimap)) in enumerate(published):
             assert part.labels[place] == label
             assert np.array_equal(
                 part.images[place].transpose(1, 2, 0),
-                np.asarray(picture.resize((64, 64), Image.Resampling.BILINEAR)),
+                np.asarray(image.resize((64, 64), Image.Resampling.BILINEAR)),
             )
             assert np.array_equal(part.masks[place], nearest(np.asarray(trimap)))
 
@@ -1329,15 +1329,15 @@ def test_torchvision_imports_and_works_here() -> None:
 
     from mlcv_explore import torchvision_compat
 
-    picture = torch.arange(2 * 3 * 8 * 8, dtype=torch.uint8).reshape(2, 3, 8, 8)
+    image = torch.arange(2 * 3 * 8 * 8, dtype=torch.uint8).reshape(2, 3, 8, 8)
     resize = torchvision_compat.transforms.Compose(
         [
             torchvision_compat.transforms.Resize(4),
             torchvision_compat.transforms.ToDtype(torch.float32, scale=True),
         ]
     )
-    assert resize(picture).shape == (2, 3, 4, 4)
-    assert torch.equal(torchvision_compat.transforms.RandomHorizontalFlip(p=1)(picture), picture.flip(-1))
+    assert resize(image).shape == (2, 3, 4, 4)
+    assert torch.equal(torchvision_compat.transforms.RandomHorizontalFlip(p=1)(image), image.flip(-1))
     with torch.no_grad():
         assert torchvision_compat.models.mobilenet_v3_small(num_classes=7).eval()(
             torch.zeros(1, 3, 32, 32)

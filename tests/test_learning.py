@@ -109,26 +109,26 @@ def test_one_by_one_keeps_batch_statistics_of_training_out_of_evaluation():
     assert not torch.equal(stack.networks[0][0].weight, stack.networks[1][0].weight)
 
 
-def test_a_picture_is_evaluated_by_itself():
-    """Batch normalisation uses its running statistics: the pictures beside one do not
+def test_a_image_is_evaluated_by_itself():
+    """Batch normalisation uses its running statistics: the images beside one do not
     matter.
     """
-    stack, pictures = (
+    stack, images = (
         SeparateModels(lambda: small_resnet(3, 4, 10), (0,)),
         torch.randn(12, 3, 8, 8, generator=stream(2, "a test")),
     )
-    stack(pictures[None])  # running statistics away from their start
-    together, single = (evaluate(stack, [part], shared=True) for part in (pictures, pictures[:1]))
+    stack(images[None])  # running statistics away from their start
+    together, single = (evaluate(stack, [part], shared=True) for part in (images, images[:1]))
     assert torch.allclose(together[:, :1], single, atol=1e-5)
-    assert not torch.allclose(together, stack(pictures[None]), atol=0.01)
+    assert not torch.allclose(together, stack(images[None]), atol=0.01)
 
 
 def test_the_residual_network_halves_twice_and_learns_with_every_layer():
-    network, pictures = (
+    network, images = (
         seeded(0, lambda: small_resnet(1, 4, 3)),
         torch.randn(6, 1, 16, 16, generator=stream(3, "a test")),
     )
-    passed = itertools.accumulate(network[:4], lambda values, layer: layer(values), initial=pictures)
+    passed = itertools.accumulate(network[:4], lambda values, layer: layer(values), initial=images)
     assert [tuple(values.shape[1:]) for values in passed] == [
         (1, 16, 16),
         (4, 16, 16),
@@ -136,5 +136,5 @@ def test_the_residual_network_halves_twice_and_learns_with_every_layer():
         (8, 8, 8),
         (16, 4, 4),
     ]
-    nn.functional.cross_entropy(network(pictures), torch.arange(6) % 3).backward()
+    nn.functional.cross_entropy(network(images), torch.arange(6) % 3).backward()
     assert all(weight.grad.abs().sum() > 0 for weight in network.parameters())

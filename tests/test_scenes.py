@@ -225,9 +225,9 @@ def test_labels_are_what_they_are_said_to_be_and_balanced(label: str) -> None:
     assert [some.classes[index] for index in some.labels] == named
     assert len(set(some.classes)) == (16 if label == "both" else 4)
     assert stats.chisquare(np.bincount(some.labels, minlength=len(some.classes))).pvalue > UNLIKELY
-    pictures = some.as_images()
-    assert pictures.images is some.images and pictures.labels is some.labels and pictures.masks is some.masks
-    assert pictures.classes == some.classes
+    images = some.as_images()
+    assert images.images is some.images and images.labels is some.labels and images.masks is some.masks
+    assert images.classes == some.classes
 
 
 @pytest.mark.parametrize("label", ["silhouette", "texture", "both"])

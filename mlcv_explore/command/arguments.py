@@ -148,7 +148,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     train.add_argument("checkpoint", metavar="CHECKPOINT", help="such as cifar10")
     add("checkpoints", models.checkpoints, "list the trained networks and how good they are", 0, "json")
     predict = add(
-        "predict", models.predict, "say what a model sees in pictures", 0, "threads", "progress", "json"
+        "predict", models.predict, "say what a model sees in images", 0, "threads", "progress", "json"
     )
     predict.add_argument("images", metavar="IMAGE", nargs="+", help="JPEG, PNG, WebP or GIF")
     predict.add_argument(
@@ -182,7 +182,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         "--layer", metavar="NAME", help="the convolution Grad-CAM reads (default: the last)"
     )
     explained.add_argument(
-        "--out", dest="heat", type=Path, metavar="FILE.png", help="a heat map of the picture's size"
+        "--out", dest="heat", type=Path, metavar="FILE.png", help="a heat map of the image's size"
     )
     explained.add_argument(
         "--raw", type=Path, metavar="FILE.npy", help="the map itself, float32, of the size the model saw"

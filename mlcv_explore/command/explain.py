@@ -1,4 +1,4 @@
-"""`explain`: which pixels of a picture a model's answer rests on, as a heat map, as
+"""`explain`: which pixels of an image a model's answer rests on, as a heat map, as
 numbers, and how far to trust it.
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def explain(options: argparse.Namespace) -> None:
-    """One map of one picture; the heat map has the picture's own size, the raw one that
+    """One map of one image; the heat map has the image's own size, the raw one that
     of what the model saw.
     """
     use_threads(options.threads or 1)
@@ -40,11 +40,11 @@ def explain(options: argparse.Namespace) -> None:
     try:
         model = available_models.load(options.model)
         photograph = read_photograph(options.image)
-        picture = torch.from_numpy(uploads.resized_to_square(photograph.pixels, model.side))
-        target = _target(model, picture, options.target)
+        image = torch.from_numpy(uploads.resized_to_square(photograph.pixels, model.side))
+        target = _target(model, image, options.target)
         (found,) = attribute_all(
             model.network,
-            picture,
+            image,
             target,
             [options.method],
             SaliencySettings(**options.changes),
@@ -96,13 +96,13 @@ def heat_map(found: "Map", size: tuple[int, int]) -> bytes:
     )
 
 
-def _target(model: "Classifier", picture: Any, asked: str | None) -> "Target":
+def _target(model: "Classifier", image: Any, asked: str | None) -> "Target":
     """The class asked for, two of them as a difference, or the one the model names."""
     import torch
 
     if asked is None:
         with torch.no_grad():
-            return int(model.network(picture[None]).argmax())
+            return int(model.network(image[None]).argmax())
     labels = [asked] if asked in model.classes else [label.strip() for label in asked.split(",")]
     for label in labels:
         if label not in model.classes:

@@ -1,5 +1,5 @@
 """`checkpoints`, `train` and `predict`: the networks that ship, how good they are, and
-what the classifiers say of a picture.
+what the classifiers say of an image.
 """
 
 import argparse
@@ -16,8 +16,8 @@ from mlcv_explore.config import SettingError
 if TYPE_CHECKING:
     import numpy as np
 
-TOP = 5  # labels told of a picture
-BATCH = 64  # pictures asked about at once: what they become in a network fits the processor's cache
+TOP = 5  # labels told of an image
+BATCH = 64  # images asked about at once: what they become in a network fits the processor's cache
 
 
 def checkpoints(options: argparse.Namespace) -> None:
@@ -79,7 +79,7 @@ def _result(card: dict[str, Any]) -> str:
 
 
 def predict(options: argparse.Namespace) -> None:
-    """What a model says of pictures; those that cannot be read are told, and the others
+    """What a model says of images; those that cannot be read are told, and the others
     are done all the same.
     """
     use_threads(options.threads or _cores())
@@ -92,7 +92,7 @@ def predict(options: argparse.Namespace) -> None:
     except CheckpointError as error:
         raise SettingError(str(error)) from None
     told: list[dict[str, Any]] = []
-    with bar(options, "predict", "picture", len(options.images)) as progress:
+    with bar(options, "predict", "image", len(options.images)) as progress:
         for start in range(0, len(options.images), BATCH):
             rows, pixels = [], []
             for path in options.images[start : start + BATCH]:
@@ -124,7 +124,7 @@ def predict(options: argparse.Namespace) -> None:
         raise SettingError(
             refused[0]["error"]
             if count == 1
-            else f"{count} pictures were refused; the first: {refused[0]['error']}"
+            else f"{count} images were refused; the first: {refused[0]['error']}"
         )
 
 

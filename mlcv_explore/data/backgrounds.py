@@ -70,7 +70,7 @@ def _photograph_pixels(side: int) -> tuple[np.ndarray, tuple[tuple[int, np.ndarr
 
 
 def _deviations(grey: np.ndarray, side: int) -> np.ndarray:
-    """The standard deviation of every side × side window of a picture, by its top left
+    """The standard deviation of every side × side window of an image, by its top left
     corner.
     """
     sums = []

@@ -47,7 +47,7 @@ class Entry:
     licence: str  # with the attribution
     origin: Literal["bundled", "torchvision", "folder"]
     download_bytes: int = 0
-    masks: bool = False  # whether every picture has one
+    masks: bool = False  # whether every image has one
     content: str = ""  # fingerprint of a bundled set's arrays: numbers rest on it
 
 
@@ -86,7 +86,7 @@ CATALOGUE = {
             (1, 28, 28),
             60_000,
             10_000,
-            "Fashion-MNIST, Zalando's article pictures",
+            "Fashion-MNIST, Zalando's article images",
             "H. Xiao, K. Rasul and R. Vollgraf (Zalando), 2017; MIT.",
             "torchvision",
             30_878_645,

@@ -1,4 +1,4 @@
-"""What a data set is once it is read: arrays of pictures, labels and class names."""
+"""What a data set is once it is read: arrays of images, labels and class names."""
 
 import hashlib
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class DataError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Labelled pictures. Raises ValueError when the arrays do not fit together.
+    """Labelled images. Raises ValueError when the arrays do not fit together.
 
     A mask is 1 on the object, 0 on the background and OUTLINE where it is open which of
     the two: those pixels are to be left out of what is trained on and of what is
@@ -59,12 +59,12 @@ class Images:
         return len(self.labels)
 
     def take(self, indices: np.ndarray) -> "Images":
-        """Copies of the pictures at these places, in this order."""
+        """Copies of the images at these places, in this order."""
         masks = None if self.masks is None else np.asarray(self.masks[indices])
         return Images(np.asarray(self.images[indices]), np.asarray(self.labels[indices]), self.classes, masks)
 
     def as_float(self) -> "torch.Tensor":
-        """The pictures as torch float32 (n, channels, height, width) in [0, 1]."""
+        """The images as torch float32 (n, channels, height, width) in [0, 1]."""
         import torch
 
         return torch.from_numpy(np.array(self.images)).float().div_(255)
@@ -79,7 +79,7 @@ class Dataset:
     name: str
     train: Images
     test: Images | None
-    # of the content: the same pictures, labels and masks give the same text on every machine
+    # of the content: the same images, labels and masks give the same text on every machine
     fingerprint: str
 
 

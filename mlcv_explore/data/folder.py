@@ -1,4 +1,4 @@
-"""A folder of pictures as a data set: `<root>/{train,test}/<class>/*.{jpg,jpeg,png}` or
+"""A folder of images as a data set: `<root>/{train,test}/<class>/*.{jpg,jpeg,png}` or
 `<root>/<class>/…`.
 """
 
@@ -13,7 +13,7 @@ from mlcv_explore.data.dataset import DataError, Images
 from mlcv_explore.data.uploads import DATASET_SUFFIXES, read_dataset_image
 
 PARTS = ("train", "test")
-# pictures too: leaving them out in silence would be wrong
+# images too: leaving them out in silence would be wrong
 UNREAD_SUFFIXES = (".gif", ".bmp", ".webp", ".tif", ".tiff", ".avif", ".heic")
 LARGEST_GIGABYTES = 4  # of one part, decoded: it has to fit into memory
 
@@ -33,12 +33,12 @@ class Listing:
         return tuple(self.files["train"])
 
     def size(self, part: str) -> int:
-        """How many pictures a part holds; 0 when there is no such part."""
+        """How many images a part holds; 0 when there is no such part."""
         return sum(map(len, self.files.get(part, {}).values()))
 
 
 def is_image_folder(root: Path) -> bool:
-    """Whether this is a folder of class folders with pictures in them: a look at a few
+    """Whether this is a folder of class folders with images in them: a look at a few
     names, nothing is read.
     """
     if not root.is_dir():
@@ -51,11 +51,11 @@ def is_image_folder(root: Path) -> bool:
 
 
 def list_folder(name: str, root: Path) -> Listing:
-    """Every picture below `root`. Raises DataError when the folder is not laid out as a
+    """Every image below `root`. Raises DataError when the folder is not laid out as a
     set.
 
     Without a test folder all of it is the train part. Folders beside train and test,
-    hidden files and files that are no pictures are left alone.
+    hidden files and files that are no images are left alone.
     """
     if not root.is_dir():
         raise DataError(f"{name} is a file where a folder of class folders should be.")
@@ -77,8 +77,8 @@ def list_folder(name: str, root: Path) -> Listing:
 
 
 def read_part(listing: Listing, part: str, classes: tuple[str, ...], height: int, width: int) -> Images:
-    """All pictures of one part, decoded; `height` and `width` are those of the set's
-    first picture. One channel when every picture is grey.
+    """All images of one part, decoded; `height` and `width` are those of the set's
+    first image. One channel when every image is grey.
 
     One after the other: threads and processes were no quicker here on files of 1 kB.
     """
@@ -86,26 +86,26 @@ def read_part(listing: Listing, part: str, classes: tuple[str, ...], height: int
     paths = [path for kind in classes for path in listing.files[part][kind]]
     gigabytes = len(paths) * 3 * height * width / 2**30
     if gigabytes > LARGEST_GIGABYTES:
-        rule = f"at most {LARGEST_GIGABYTES} GB are read: make the pictures smaller or fewer"
+        rule = f"at most {LARGEST_GIGABYTES} GB are read: make the images smaller or fewer"
         raise DataError(f"{listing.name}/{part} would take {gigabytes:.1f} GB in memory, {rule}.")
     images = np.empty((len(paths), 3, height, width), np.uint8)
     grey = True
     for place, path in enumerate(paths):
-        picture = read_dataset_image(listing.root / path, f"{listing.name}/{path}")
-        if picture.shape[1:] != (height, width):
+        image = read_dataset_image(listing.root / path, f"{listing.name}/{path}")
+        if image.shape[1:] != (height, width):
             raise DataError(
-                f"{listing.name}/{path} is {picture.shape[2]}×{picture.shape[1]} pixels and the first picture"
-                f" of the set {width}×{height}: all pictures of a set need one size."
+                f"{listing.name}/{path} is {image.shape[2]}×{image.shape[1]} pixels and the first image"
+                f" of the set {width}×{height}: all images of a set need one size."
             )
-        images[place] = picture
-        grey = grey and len(picture) == 1
+        images[place] = image
+        grey = grey and len(image) == 1
     return Images(
         np.ascontiguousarray(images[:, :1]) if grey else images, np.array(labels, np.int64), classes
     )
 
 
 def first_image_shape(listing: Listing) -> tuple[int, int, int]:
-    """Shape (channels, height, width) of the set's first picture."""
+    """Shape (channels, height, width) of the set's first image."""
     path = listing.files["train"][listing.classes[0]][0]
     return read_dataset_image(listing.root / path, f"{listing.name}/{path}").shape
 
@@ -158,7 +158,7 @@ def _list_class(called: str, part: str, folder: os.DirEntry, digest: "hashlib.bl
             continue
         if entry.is_dir():
             raise DataError(
-                f"{called}/{folder.name} holds a folder {entry.name!r}: pictures lie directly in their class"
+                f"{called}/{folder.name} holds a folder {entry.name!r}: images lie directly in their class"
                 " folder."
             )
         if suffix in UNREAD_SUFFIXES:
@@ -172,6 +172,6 @@ def _list_class(called: str, part: str, folder: os.DirEntry, digest: "hashlib.bl
             digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode(errors="surrogateescape"))
     if not paths:
         raise DataError(
-            f"{called}/{folder.name} is empty: every class folder needs at least one JPEG or PNG picture."
+            f"{called}/{folder.name} is empty: every class folder needs at least one JPEG or PNG image."
         )
     return tuple(paths)

@@ -19,7 +19,7 @@ from mlcv_explore.data.splits import check_sizes
 def load(name: str) -> Dataset:
     """The data set of that name, its arrays read-only.
 
-    The first reading of a folder or of Oxford-IIIT Pet decodes every picture, later
+    The first reading of a folder or of Oxford-IIIT Pet decodes every image, later
     ones open the kept arrays. Raises DataError, one sentence, when the set is absent,
     incomplete, damaged or of the wrong shape.
     """
@@ -31,8 +31,8 @@ def load(name: str) -> Dataset:
 
 
 def entry(name: str) -> Entry:
-    """What is known of a set before its pictures are read; of an own folder, names and
-    the first picture are looked at.
+    """What is known of a set before its images are read; of an own folder, names and
+    the first image are looked at.
 
     Raises DataError when there is no such set.
     """
@@ -55,8 +55,8 @@ def entry(name: str) -> Entry:
 
 
 def largest_train_size(name: str, validation_size: int = 0, test_size: int = 0) -> int:
-    """How many training pictures a split of this set can have beside such a validation
-    and test part; no picture is read.
+    """How many training images a split of this set can have beside such a validation
+    and test part; no image is read.
     """
     known = entry(name)
     return max(0, known.train_size - validation_size - (0 if known.test_size else test_size))
@@ -64,7 +64,7 @@ def largest_train_size(name: str, validation_size: int = 0, test_size: int = 0) 
 
 def check_split(name: str, train_size: int, validation_size: int, test_size: int) -> None:
     """Raise SettingError, one sentence naming setting, rule and value, when this set
-    cannot be split so; no picture is read.
+    cannot be split so; no image is read.
     """
     known = entry(name)
     check_sizes(name, known.train_size, known.test_size, train_size, validation_size, test_size)
@@ -128,13 +128,13 @@ def _open_or_read(name: str, fingerprint: str, read: Callable[[], tuple[Images, 
 
 
 def _read_folder(listing: folder.Listing) -> tuple[Images, Images | None]:
-    """Every picture of the folder; grey ones are given three channels when the other
+    """Every image of the folder; grey ones are given three channels when the other
     part has colour.
     """
     known = CATALOGUE.get(listing.name)
     height, width = folder.first_image_shape(listing)[1:]
     if known is not None and (height, width) != known.shape[1:]:
-        rule = f"must have pictures of {known.shape[2]}×{known.shape[1]} pixels"
+        rule = f"must have images of {known.shape[2]}×{known.shape[1]} pixels"
         raise DataError(f"{listing.name} {rule}, the first has {width}×{height}: put the right set there.")
     classes = known.classes if known is not None else listing.classes
     train, test = (
@@ -162,7 +162,7 @@ def _check_listing(listing: folder.Listing, known: Entry) -> None:
         if listing.size(part) != size:
             raise DataError(
                 locations.incomplete(
-                    known.name, f"its {part} part holds {listing.size(part):,} of {size:,} pictures"
+                    known.name, f"its {part} part holds {listing.size(part):,} of {size:,} images"
                 )
             )
 

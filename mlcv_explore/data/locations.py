@@ -43,7 +43,7 @@ def downloads() -> Path:
 
 def own_names() -> list[str]:
     """Sets found in `MLCV_DATA` that the catalogue does not know: folders of class
-    folders with pictures.
+    folders with images.
     """
     root = own_root()
     if root is None or not root.is_dir():
@@ -70,7 +70,7 @@ def find(name: str) -> Location:
 
 def available() -> dict[str, Availability]:
     """Every set of the catalogue and every own folder. Cheap: a look at folders, no
-    picture is opened.
+    image is opened.
     """
     return {name: _availability(name) for name in (*CATALOGUE, *own_names())}
 
@@ -116,7 +116,7 @@ def _availability(name: str) -> Availability:
         return Availability(False, incomplete(name, NO_MASKS))
     if not _is_image_folder(place.root):
         return Availability(
-            False, incomplete(name, "it holds neither class folders of pictures nor the published files")
+            False, incomplete(name, "it holds neither class folders of images nor the published files")
         )
     return Availability(True, place.sentence)
 

@@ -110,7 +110,7 @@ class Scenes:
         return len(self.labels)
 
     def as_images(self) -> Images:
-        """The same pictures, labels and object masks as labelled pictures."""
+        """The same images, labels and object masks as labelled images."""
         return Images(self.images, self.labels, self.classes, self.masks)
 
 

@@ -32,7 +32,7 @@ class PrincipalComponents:
 
 def principal_components(codes: np.ndarray, count: int = COMPONENTS) -> PrincipalComponents:
     """Of codes (n, d): at most `count` components, fewer where the codes have fewer
-    dimensions or pictures. Signs make the largest entry positive.
+    dimensions or images. Signs make the largest entry positive.
     """
     mean = codes.mean(0, dtype=float)
     centred = codes - mean

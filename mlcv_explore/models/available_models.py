@@ -123,7 +123,7 @@ def _said(name: str) -> str:
         if len(cards) > 1
         else f"{right:.1%} right"
     )
-    return f"{cards[0]['data']['name']}, {len(cards[0]['classes'])} classes, {mean} on test pictures"
+    return f"{cards[0]['data']['name']}, {len(cards[0]['classes'])} classes, {mean} on test images"
 
 
 def _own_root() -> Path | None:

@@ -41,7 +41,7 @@ from mlcv_explore.models.classifier_training import Hyperparameters
 class ClassifierSpec:
     """What one checkpoint that ships is trained on."""
 
-    pictures: Callable[[int], data.Dataset]  # of a seed; raises DataError
+    images: Callable[[int], data.Dataset]  # of a seed; raises DataError
     hyperparameters: Hyperparameters
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -145,7 +145,7 @@ def _train_classifier(
 
     The card's accuracy is that of the stored weights.
     """
-    dataset = chosen.pictures(seed)
+    dataset = chosen.images(seed)
     if dataset.test is None:
         raise SettingError(f"{dataset.name} has no official test part.")
     classes = dataset.train.classes
@@ -230,10 +230,10 @@ def _written(
     return card
 
 
-def accuracy_of(network: nn.Module, pictures: data.Images) -> float:
-    """Share of the pictures given their own label, in [0, 1]."""
-    predicted = classifiers.predict_logits(network, pictures.images).argmax(1).numpy()
-    return float((predicted == pictures.labels).mean())
+def accuracy_of(network: nn.Module, images: data.Images) -> float:
+    """Share of the images given their own label, in [0, 1]."""
+    predicted = classifiers.predict_logits(network, images.images).argmax(1).numpy()
+    return float((predicted == images.labels).mean())
 
 
 def _command(name: str, seed: int, hyperparameters: Config) -> str:

@@ -28,7 +28,7 @@ FOLDER = Path(__file__).parent.parent.parent / "checkpoints"
 WEIGHTS, CARD = "weights.safetensors", "card.json"
 CLASSIFIER_KEYS = ("architecture", "classes", "input")  # what must stand on the card of a classifier
 CLASSIFIER = "classifier"  # the kind of a card that names none
-# (epochs or steps done, all of them, loss, accuracy or another score of the training pictures)
+# (epochs or steps done, all of them, loss, accuracy or another score of the training images)
 ProgressCallback = Callable[[int, int, float, float], None]
 
 
@@ -40,7 +40,7 @@ class CheckpointError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """A trained network with what is needed to ask it: pictures (B, 3, side, side) in
+    """A trained network with what is needed to ask it: images (B, 3, side, side) in
     [0, 1] → logits (B, classes).
     """
 
@@ -154,7 +154,7 @@ def average(networks: Sequence[nn.Module]) -> nn.Module:
     other. For networks of `ARCHITECTURES`: a linear layer is taken as the last one.
     """
     whole, count = copy.deepcopy(networks[0]), len(networks)
-    first = next(iter(convolutions(whole)))  # all of them see the one picture
+    first = next(iter(convolutions(whole)))  # all of them see the one image
     for name, module in whole.named_modules():
         own = [network.get_submodule(name) for network in networks]
         if isinstance(module, nn.Conv2d | nn.BatchNorm2d):

@@ -32,7 +32,7 @@ class Hyperparameters(Config):
     )
     epochs: int = setting(12, "Epochs", low=1, high=200)
     small_epochs: int = setting(
-        0, "Epochs on small pictures", low=0, high=200, help="The first ones, at three quarters of the side."
+        0, "Epochs on small images", low=0, high=200, help="The first ones, at three quarters of the side."
     )
     batch_size: int = setting(128, "Batch size", low=8, high=1024)
     peak_rate: float = setting(0.2, "Peak learning rate", low=0.0001, high=2)
@@ -47,14 +47,9 @@ class Hyperparameters(Config):
     weight_decay: float = setting(0.0005, "Weight decay", low=0, high=0.1)
     smoothing: float = setting(0.1, "Label smoothing", low=0, high=0.9)
     shift: int = setting(
-        4,
-        "Shift",
-        low=0,
-        high=16,
-        unit="pixels",
-        help="Pictures are moved by up to so much, each by its own.",
+        4, "Shift", low=0, high=16, unit="pixels", help="Images are moved by up to so much, each by its own."
     )
-    flip: bool = setting(True, "Mirror half of the pictures")
+    flip: bool = setting(True, "Mirror half of the images")
     bfloat16: bool = setting(
         True,
         "Half precision",
@@ -104,16 +99,16 @@ def trainer(
     mean: Sequence[float],
     std: Sequence[float],
     seed: int,
-    pictures: np.ndarray | None = None,
+    images: np.ndarray | None = None,
 ) -> ClassifierTrainer:
     """A network with this seed's weights, before its first step; one that whitens takes
-    its filters from the `pictures` (uint8) it is to learn.
+    its filters from the `images` (uint8) it is to learn.
     """
     network = seeded(
         seed, lambda: ARCHITECTURES[hyperparameters.architecture](hyperparameters.width, classes, mean, std)
     ).to(memory_format=torch.channels_last)
     if hyperparameters.architecture == "whitened_classifier":
-        whiten(network, pictures)
+        whiten(network, images)
     learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
     decayed = {
         "params": [parameter for parameter in learned if parameter.ndim > 1],
@@ -135,22 +130,22 @@ def trainer(
 def epochs(
     hyperparameters: Hyperparameters,
     state: ClassifierTrainer,
-    pictures: np.ndarray,
+    images: np.ndarray,
     labels: np.ndarray,
     seed: int,
 ) -> Iterator[tuple[int, float, float]]:
-    """Train on: (epochs done, mean loss, accuracy on the training pictures as they
+    """Train on: (epochs done, mean loss, accuracy on the training images as they
     passed) after each epoch.
 
-    `pictures` are uint8 (n, 3, h, w). Every epoch draws from streams of its own, so
+    `images` are uint8 (n, 3, h, w). Every epoch draws from streams of its own, so
     that one that is taken up again ends as one that never stopped.
     """
     steps = math.ceil(len(labels) / hyperparameters.batch_size)
-    given, wanted = torch.from_numpy(np.array(pictures)), torch.from_numpy(np.array(labels))
+    given, wanted = torch.from_numpy(np.array(images)), torch.from_numpy(np.array(labels))
     given = (
         functional.pad(given, [hyperparameters.shift] * 4, mode="reflect") if hyperparameters.shift else given
     )
-    side = pictures.shape[-1]
+    side = images.shape[-1]
     for epoch in range(state.epoch, hyperparameters.epochs):
         state.network.train()
         order = torch.randperm(len(labels), generator=stream(seed, f"order {epoch}"))
@@ -190,7 +185,7 @@ def rate(hyperparameters: Hyperparameters, step: int, steps: int) -> float:
 def augmented(
     padded: torch.Tensor, hyperparameters: Hyperparameters, side: int, chance: torch.Generator
 ) -> torch.Tensor:
-    """Each picture cut out at its own place, and mirrored or not: (B, 3, side +
+    """Each image cut out at its own place, and mirrored or not: (B, 3, side +
     2·shift, …) → (B, 3, side, side).
     """
     count, room = len(padded), 2 * hyperparameters.shift + 1

@@ -1,5 +1,5 @@
 """The convolutional classifiers that ship, and how they are trained: one-cycle Nesterov
-SGD, small pictures first.
+SGD, small images first.
 """
 
 from collections import OrderedDict
@@ -12,11 +12,11 @@ from torch.nn import functional
 
 PATCH = 2  # side of the patches that are whitened
 FILTERS = 2 * 3 * PATCH**2  # every direction of a patch, and its negative
-WHITENED = 5000  # pictures whose patches are looked at
+WHITENED = 5000  # images whose patches are looked at
 
 
 class Normalise(nn.Module):
-    """Pictures in [0, 1] to zero mean and unit deviation a channel, as the first layer,
+    """Images in [0, 1] to zero mean and unit deviation a channel, as the first layer,
     so that a gradient is one of the pixels.
     """
 
@@ -25,9 +25,9 @@ class Normalise(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(B, channels, h, w) → the same shape."""
-        return (pictures - self.mean) / self.std
+        return (images - self.mean) / self.std
 
 
 class TwoConvResidual(nn.Module):
@@ -127,11 +127,11 @@ def whitened_classifier(
     return nn.Sequential(layers)
 
 
-def whiten(network: nn.Sequential, pictures: np.ndarray) -> None:
-    """Fill the first filters with those that make patches of these pictures (uint8)
+def whiten(network: nn.Sequential, images: np.ndarray) -> None:
+    """Fill the first filters with those that make patches of these images (uint8)
     uncorrelated and of one variance, and their negatives.
     """
-    normalised = network.normalise(torch.from_numpy(pictures[:WHITENED].copy()).float().div_(255))
+    normalised = network.normalise(torch.from_numpy(images[:WHITENED].copy()).float().div_(255))
     patches = functional.unfold(normalised, PATCH).transpose(1, 2).flatten(0, 1)  # (n, 3·PATCH²)
     variances, directions = torch.linalg.eigh(patches.T @ patches / len(patches))
     found = (directions / (variances + 5e-4).sqrt()).T.reshape(FILTERS // 2, 3, PATCH, PATCH)
@@ -150,16 +150,16 @@ ARCHITECTURES = {"residual_classifier": residual_classifier, "whitened_classifie
 
 
 @torch.no_grad()
-def predict_logits(network: nn.Module, pictures: np.ndarray, batch: int = 250) -> torch.Tensor:
-    """Logits (n, classes) of uint8 pictures (n, 3, h, w), in evaluation mode."""
+def predict_logits(network: nn.Module, images: np.ndarray, batch: int = 250) -> torch.Tensor:
+    """Logits (n, classes) of uint8 images (n, 3, h, w), in evaluation mode."""
     network.eval()
     return torch.cat(
-        [network(part.float().div_(255)) for part in torch.from_numpy(np.array(pictures)).split(batch)]
+        [network(part.float().div_(255)) for part in torch.from_numpy(np.array(images)).split(batch)]
     )
 
 
-def predict_probabilities(network: nn.Module, pictures: Sequence[np.ndarray]) -> np.ndarray:
-    """Probabilities (n, classes) of float32 pictures (3, h, w) in [0, 1]."""
+def predict_probabilities(network: nn.Module, images: Sequence[np.ndarray]) -> np.ndarray:
+    """Probabilities (n, classes) of float32 images (3, h, w) in [0, 1]."""
     with torch.inference_mode():
-        parts = torch.from_numpy(np.stack(pictures)).split(250)
+        parts = torch.from_numpy(np.stack(images)).split(250)
         return torch.cat([network(part).softmax(1) for part in parts]).numpy()

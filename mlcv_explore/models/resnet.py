@@ -23,9 +23,9 @@ class ResidualBlock(nn.Module):
         )
         self.relu = nn.ReLU()  # a module of its own, not in place: attribution hooks need that
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(B, inputs, h, w) → (B, outputs, h/stride, w/stride)."""
-        return self.relu(self.second(self.first(pictures)) + self.skip(pictures))
+        return self.relu(self.second(self.first(images)) + self.skip(images))
 
 
 def small_resnet(channels: int, width: int, classes: int) -> nn.Sequential:

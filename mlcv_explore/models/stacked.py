@@ -78,7 +78,7 @@ def evaluate(
     mode; `shared` when all seeds have the same one.
     """
     stack.eval()
-    parts = zip(*(picture.split(batch) for picture in (inputs[:1] if shared else inputs)), strict=True)
+    parts = zip(*(image.split(batch) for image in (inputs[:1] if shared else inputs)), strict=True)
     batches = (torch.stack(part) for part in parts)
     logits = torch.cat([stack(part.expand(len(inputs), *part.shape[1:])) for part in batches], dim=1)
     stack.train()

@@ -35,7 +35,7 @@ def unnormalised_convolution(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class Encoder(nn.Module):
-    """Pictures (B, inputs, h, w) → features of `levels` sides, the finest first: (B,
+    """Images (B, inputs, h, w) → features of `levels` sides, the finest first: (B,
     width, h, w), (B, 2·width, h/2, w/2), …
     """
 
@@ -49,11 +49,11 @@ class Encoder(nn.Module):
             for given, own in zip(before, self.channels, strict=True)
         )
 
-    def forward(self, pictures: torch.Tensor) -> list[torch.Tensor]:
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         """One tensor a level; every level but the first halves the side of the one
         before.
         """
-        features = [self.blocks[0](pictures)]
+        features = [self.blocks[0](images)]
         for block in self.blocks[1:]:
             features.append(block(functional.max_pool2d(features[-1], 2)))
         return features
@@ -114,7 +114,7 @@ class Decoder(nn.Module):
 
 
 class UNet(nn.Module):
-    """Pictures (B, inputs, h, w) → (B, outputs, h, w); without normalisation where its
+    """Images (B, inputs, h, w) → (B, outputs, h, w); without normalisation where its
     inputs are masks.
     """
 
@@ -131,13 +131,13 @@ class UNet(nn.Module):
         self.encoder = Encoder(inputs, width, levels, normalise)
         self.decoder = Decoder(self.encoder.channels, outputs, skips, normalise=normalise)
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits, or whatever it is taught."""
-        return self.decoder(self.encoder(pictures))
+        return self.decoder(self.encoder(images))
 
 
 def backbone_features(
-    network: nn.Sequential, pictures: torch.Tensor
+    network: nn.Sequential, images: torch.Tensor
 ) -> tuple[list[torch.Tensor], torch.Tensor]:
     """A classifier as an encoder: the last features of every side, the finest first,
     and the logits (B, classes), in one pass.
@@ -151,7 +151,7 @@ def backbone_features(
     ):
         raise ValueError("The network must be layers in a row with a global pooling after its last features.")
     features: list[torch.Tensor] = []
-    values, pooled = pictures, False
+    values, pooled = images, False
     for layer in network:
         values = layer(values)
         pooled = pooled or isinstance(layer, nn.AdaptiveAvgPool2d)

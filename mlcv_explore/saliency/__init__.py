@@ -1,4 +1,4 @@
-"""Attribution maps: what a network's answer rests on, all methods on one picture, with
+"""Attribution maps: what a network's answer rests on, all methods on one image, with
 their costs and doubts.
 """
 

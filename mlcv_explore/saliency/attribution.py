@@ -1,4 +1,4 @@
-"""All maps of one picture: one by one, the cheap ones first, those that rest on the
+"""All maps of one image: one by one, the cheap ones first, those that rest on the
 same passes together.
 """
 
@@ -54,7 +54,7 @@ class Map:
     values: np.ndarray  # (h, w) float32; positive speaks for the target, the colour channels are summed
     signed: bool  # False: nowhere negative by nature
     milliseconds: float  # of all it rests on, also of passes another map shares
-    forwards: int  # pictures through the network, counted likewise
+    forwards: int  # images through the network, counted likewise
     backwards: int
     checks: dict[str, float] = field(default_factory=dict)  # completeness_gap, steps
 
@@ -64,7 +64,7 @@ class AttributionRequest:
     """What the maps are to answer."""
 
     network: nn.Module
-    picture: torch.Tensor  # (3, h, w)
+    image: torch.Tensor  # (3, h, w)
     target: Target
     settings: SaliencySettings
     seed: int
@@ -73,14 +73,14 @@ class AttributionRequest:
     @property
     def arguments(self) -> tuple[nn.Module, torch.Tensor, Target]:
         """The arguments every method starts with."""
-        return self.network, self.picture, self.target
+        return self.network, self.image, self.target
 
 
 # Methods that share passes → their maps in the same order; cheap ones first
 GROUPS: dict[tuple[str, ...], Callable[[AttributionRequest], tuple[Attribution, ...]]] = {
-    ("random",): lambda request: (Attribution(controls.random_map(request.picture, request.seed), 0, 0),),
-    ("centre",): lambda request: (Attribution(controls.centre(request.picture), 0, 0),),
-    ("edges",): lambda request: (Attribution(controls.edges(request.picture), 0, 0),),
+    ("random",): lambda request: (Attribution(controls.random_map(request.image, request.seed), 0, 0),),
+    ("centre",): lambda request: (Attribution(controls.centre(request.image), 0, 0),),
+    ("edges",): lambda request: (Attribution(controls.edges(request.image), 0, 0),),
     ("gradient", "input_x_gradient"): lambda request: methods.gradient_maps(*request.arguments),
     ("gradcam",): lambda request: (methods.grad_cam(*request.arguments, request.settings, request.layer),),
     ("guided_backprop",): lambda request: (methods.guided_backprop(*request.arguments),),
@@ -101,24 +101,23 @@ GROUPS: dict[tuple[str, ...], Callable[[AttributionRequest], tuple[Attribution, 
 
 def attribute_all(
     network: nn.Module,
-    picture: torch.Tensor,
+    image: torch.Tensor,
     target: Target,
     names: Sequence[str],
     settings: SaliencySettings,
     seed: int,
     layer: str | None = None,
 ) -> Iterator[Map]:
-    """The maps of these methods for a picture (3, h, w) float32 in [0, 1]; `layer` is
+    """The maps of these methods for an image (3, h, w) float32 in [0, 1]; `layer` is
     the convolution Grad-CAM reads, the last one by default.
 
-    Raises SaliencyError at once for a picture, method or layer that cannot be used, and
+    Raises SaliencyError at once for an image, method or layer that cannot be used, and
     with the first map for a class that does not exist.
     """
-    _check_picture(picture)
+    _check_image(image)
     if network.training:
         raise SaliencyError(
-            "The network must be in evaluation mode: in training mode a map depends on the pictures"
-            " beside it."
+            "The network must be in evaluation mode: in training mode a map depends on the images beside it."
         )
     for name in names:
         if name not in METHODS:
@@ -127,12 +126,12 @@ def attribute_all(
             raise SaliencyError(f"There is no method {name!r}; {hint}")
     if "gradcam" in names:
         methods.named_convolution(network, layer)
-    device = next((parameter.device for parameter in network.parameters()), picture.device)
-    request = AttributionRequest(network, picture.to(device), target, settings, seed, layer)
+    device = next((parameter.device for parameter in network.parameters()), image.device)
+    request = AttributionRequest(network, image.to(device), target, settings, seed, layer)
     if {"guided_backprop", "deeplift"} & set(names):
         refused = [
             sentence
-            for name, sentence in unsupported_methods(network, request.picture).items()
+            for name, sentence in unsupported_methods(network, request.image).items()
             if name in names
         ]
         if refused:
@@ -140,12 +139,12 @@ def attribute_all(
     return _maps(request, set(names))
 
 
-def unsupported_methods(network: nn.Module, picture: torch.Tensor) -> dict[str, str]:
+def unsupported_methods(network: nn.Module, image: torch.Tensor) -> dict[str, str]:
     """The methods that would say nothing of this network, each with the reason in one
     sentence; one forward pass.
     """
     with torch.no_grad(), FunctionCounter() as seen:
-        network(picture[None])
+        network(image[None])
     found = {}
     if not methods.convolutions(network):
         found["gradcam"] = "Grad-CAM needs a convolution, and this network has none."
@@ -176,12 +175,12 @@ def _maps(request: AttributionRequest, wanted: set[str]) -> Iterator[Map]:
                 yield Map(name, request.target, values, signed, *cost, attribution.checks)
 
 
-def _check_picture(picture: torch.Tensor) -> None:
-    if picture.dtype != torch.float32 or picture.ndim != 3 or picture.shape[0] != 3 or not picture.numel():
+def _check_image(image: torch.Tensor) -> None:
+    if image.dtype != torch.float32 or image.ndim != 3 or image.shape[0] != 3 or not image.numel():
         raise SaliencyError(
-            f"The picture must be float32 (3, h, w), got {str(picture.dtype).removeprefix('torch.')}"
-            f" {tuple(picture.shape)}."
+            f"The image must be float32 (3, h, w), got {str(image.dtype).removeprefix('torch.')}"
+            f" {tuple(image.shape)}."
         )
-    low, high = float(picture.min()), float(picture.max())
+    low, high = float(image.min()), float(image.max())
     if not (low >= 0 and high <= 1):  # also where a pixel is not a number
-        raise SaliencyError(f"The picture must lie in [0, 1], got values from {low:.4g} to {high:.4g}.")
+        raise SaliencyError(f"The image must lie in [0, 1], got values from {low:.4g} to {high:.4g}.")

@@ -26,12 +26,12 @@ BATCH = 64  # images in one pass: more of them leave the cache
 
 @dataclass(frozen=True)
 class Curve:
-    """The probability of the target while more and more of a picture is removed or
+    """The probability of the target while more and more of an image is removed or
     shown.
     """
 
     shares: np.ndarray  # (T,) of the pixels, 0…1 in equal steps
-    probabilities: np.ndarray  # (B, M, T) in [0, 1], for B pictures with M maps each
+    probabilities: np.ndarray  # (B, M, T) in [0, 1], for B images with M maps each
 
     @property
     def area(self) -> np.ndarray:
@@ -43,7 +43,7 @@ class Curve:
 
 def deletion(
     network: nn.Module,
-    pictures: torch.Tensor,
+    images: torch.Tensor,
     targets: torch.Tensor,
     maps: np.ndarray,
     fill: Fill = "mean",
@@ -52,21 +52,21 @@ def deletion(
     signed: bool = False,
     seed: int = 0,
 ) -> Curve:
-    """The curve as the most salient pixels of every picture are replaced by the fill
+    """The curve as the most salient pixels of every image are replaced by the fill
     (Petsiuk et al., 1806.07421).
 
-    `targets` are int64 (B,), `maps` (B, M, h, w); all maps of a picture share both ends
+    `targets` are int64 (B,), `maps` (B, M, h, w); all maps of an image share both ends
     to the last bit, its fill and its luck among ties. Raises ValueError on maps of
     another size or not finite, fewer than one step, and an unknown fill.
     """
     return _curve(
-        network, pictures, filled(pictures, fill, seed), targets, saliency_ranks(maps, signed, seed), steps
+        network, images, filled(images, fill, seed), targets, saliency_ranks(maps, signed, seed), steps
     )
 
 
 def insertion(
     network: nn.Module,
-    pictures: torch.Tensor,
+    images: torch.Tensor,
     targets: torch.Tensor,
     maps: np.ndarray,
     fill: Fill = "mean",
@@ -75,16 +75,16 @@ def insertion(
     signed: bool = False,
     seed: int = 0,
 ) -> Curve:
-    """The curve as the most salient pixels are shown on a picture that is all fill;
+    """The curve as the most salient pixels are shown on an image that is all fill;
     arguments and errors as for `deletion`.
     """
     return _curve(
-        network, filled(pictures, fill, seed), pictures, targets, saliency_ranks(maps, signed, seed), steps
+        network, filled(images, fill, seed), images, targets, saliency_ranks(maps, signed, seed), steps
     )
 
 
 def at_share(
-    picture: torch.Tensor,
+    image: torch.Tensor,
     saliency: np.ndarray,
     share: float,
     fill: Fill = "mean",
@@ -93,52 +93,50 @@ def at_share(
     seed: int = 0,
     insert: bool = False,
 ) -> torch.Tensor:
-    """One picture (channels, h, w) without this share of its most salient pixels, or
+    """One image (channels, h, w) without this share of its most salient pixels, or
     with only them where `insert` is true.
 
-    The very picture that the curves of that picture alone evaluate. `saliency` is a map
+    The very image that the curves of that image alone evaluate. `saliency` is a map
     (h, w). Raises ValueError on a share outside 0…1.
     """
     if not 0 <= share <= 1:
         raise ValueError(f"The share of pixels must be between 0 and 1, got {share}.")
     ranks = saliency_ranks(np.asarray(saliency)[None, None], signed, seed)[0, 0]
-    first, last = picture, filled(picture[None], fill, seed)[0]
+    first, last = image, filled(image[None], fill, seed)[0]
     if insert:
         first, last = last, first
-    return torch.where(torch.from_numpy(ranks < round(share * ranks.size)).to(picture.device), last, first)
+    return torch.where(torch.from_numpy(ranks < round(share * ranks.size)).to(image.device), last, first)
 
 
-def filled(pictures: torch.Tensor, fill: Fill, seed: int = 0) -> torch.Tensor:
-    """What stands in the place of removed pixels, (B, channels, h, w): every picture's
+def filled(images: torch.Tensor, fill: Fill, seed: int = 0) -> torch.Tensor:
+    """What stands in the place of removed pixels, (B, channels, h, w): every image's
     mean colour, its blur, or noise.
 
-    Noise is normal with the mean and deviation of each of the picture's channels, cut
+    Noise is normal with the mean and deviation of each of the image's channels, cut
     to [0, 1]. Raises ValueError on another fill.
     """
-    mean = pictures.mean((2, 3), keepdim=True).expand_as(pictures)
+    mean = images.mean((2, 3), keepdim=True).expand_as(images)
     if fill == "mean":
         return mean
     if fill == "blur":
-        deviation = BLUR * max(pictures.shape[-2:])
-        blurred = gaussian_filter(
-            pictures.detach().cpu().numpy(), (0, 0, deviation, deviation), mode="nearest"
-        )
-        return torch.from_numpy(blurred).to(pictures)
+        deviation = BLUR * max(images.shape[-2:])
+        blurred = gaussian_filter(images.detach().cpu().numpy(), (0, 0, deviation, deviation), mode="nearest")
+        return torch.from_numpy(blurred).to(images)
     if fill == "noise":
-        draws = torch.randn(pictures.shape, generator=stream(seed, "noise that fills")).to(pictures)
-        return (mean + pictures.std((2, 3), correction=0, keepdim=True) * draws).clamp(0, 1)
+        draws = torch.randn(images.shape, generator=stream(seed, "noise that fills")).to(images)
+        return (mean + images.std((2, 3), correction=0, keepdim=True) * draws).clamp(0, 1)
     raise ValueError(f"The fill must be one of {', '.join(get_args(Fill))}, got {fill!r}.")
 
 
 def saliency_ranks(maps: np.ndarray, signed: bool = False, seed: int = 0) -> np.ndarray:
     """Each pixel's place, int64 (B, M, h, w), 0 the most salient: ties in random order,
-    the same one for all maps of a picture.
+    the same one for all maps of an image.
 
     Raises ValueError where maps are not (B, M, h, w) or not finite.
     """
     values = pixel_saliency(maps, signed)
     if values.ndim != 4:
-        raise ValueError(f"Maps must be (pictures, maps, height, width), got shape {values.shape}.")
+        raise ValueError(f"Maps must be (images, maps, height, width), got shape {values.shape}.")
     flat = values.reshape(*values.shape[:2], -1)
     luck = numpy_stream(seed, "ties").random((len(flat), 1, flat.shape[-1]))
     order = np.lexsort((np.broadcast_to(luck, flat.shape), -flat))
@@ -148,27 +146,27 @@ def saliency_ranks(maps: np.ndarray, signed: bool = False, seed: int = 0) -> np.
 
 
 def gaussian_noise(
-    pictures: torch.Tensor, deviation: float, count: int, seed: int, grey: bool = True
+    images: torch.Tensor, deviation: float, count: int, seed: int, grey: bool = True
 ) -> torch.Tensor:
     """Perturbations (count, B, 1 or channels, h, w) for `infidelity`; grey ones move
     all channels of a pixel together.
     """
-    shape = (count, len(pictures), 1 if grey else pictures.shape[1], *pictures.shape[2:])
-    return deviation * torch.randn(shape, generator=stream(seed, "noise of infidelity")).to(pictures)
+    shape = (count, len(images), 1 if grey else images.shape[1], *images.shape[2:])
+    return deviation * torch.randn(shape, generator=stream(seed, "noise of infidelity")).to(images)
 
 
-def uniform_noise(pictures: torch.Tensor, radius: float, count: int, seed: int) -> torch.Tensor:
+def uniform_noise(images: torch.Tensor, radius: float, count: int, seed: int) -> torch.Tensor:
     """Perturbations (count, B, channels, h, w) for `max_sensitivity`: even in ±radius,
     the ball in which no pixel moves further.
     """
-    draws = torch.rand((count, *pictures.shape), generator=stream(seed, "noise of sensitivity"))
-    return radius * (2 * draws - 1).to(pictures)
+    draws = torch.rand((count, *images.shape), generator=stream(seed, "noise of sensitivity"))
+    return radius * (2 * draws - 1).to(images)
 
 
 @torch.no_grad()
 def infidelity(
     network: nn.Module,
-    pictures: torch.Tensor,
+    images: torch.Tensor,
     targets: torch.Tensor,
     attributions: torch.Tensor,
     perturbations: torch.Tensor,
@@ -183,8 +181,8 @@ def infidelity(
     direction of Φ counts then.
     """
     count, size = perturbations.shape[:2]
-    changed = (pictures - perturbations).flatten(0, 1)
-    logits = _logits(network, torch.cat([pictures, changed]), torch.cat([targets, targets.repeat(count)]))
+    changed = (images - perturbations).flatten(0, 1)
+    logits = _logits(network, torch.cat([images, changed]), torch.cat([targets, targets.repeat(count)]))
     seen = logits[:size] - logits[size:].view(count, size)  # (P, B)
     foretold = torch.einsum("bmchw,pbchw->pbm", attributions.to(perturbations), perturbations)
     if normalise:
@@ -194,19 +192,19 @@ def infidelity(
 
 
 def max_sensitivity(
-    explain: Callable[[torch.Tensor], np.ndarray], pictures: torch.Tensor, perturbations: torch.Tensor
+    explain: Callable[[torch.Tensor], np.ndarray], images: torch.Tensor, perturbations: torch.Tensor
 ) -> np.ndarray:
     """(B,) the largest ‖Φ(x + I) − Φ(x)‖ / ‖Φ(x)‖ over perturbations I (P, B, channels,
     h, w) (Yeh et al., 1901.09392).
 
-    `explain` gives maps (B, …) of pictures; it is called once for each perturbation, so
+    `explain` gives maps (B, …) of images; it is called once for each perturbation, so
     that a method that draws can draw alike. Where Φ(x) is zero the change itself is
     taken.
     """
-    own = np.asarray(explain(pictures)).reshape(len(pictures), -1)
+    own = np.asarray(explain(images)).reshape(len(images), -1)
     length = np.linalg.norm(own, axis=1)
     changes = [
-        np.linalg.norm(np.asarray(explain(pictures + noise)).reshape(own.shape) - own, axis=1)
+        np.linalg.norm(np.asarray(explain(images + noise)).reshape(own.shape) - own, axis=1)
         for noise in perturbations
     ]
     return np.max(changes, axis=0) / np.where(length > 0, length, 1.0)
@@ -228,12 +226,12 @@ def _curve(
         raise ValueError(f"A curve needs at least one step, got {steps}.")
     size, count = ranks.shape[:2]
     if len(starts) != size or starts.shape[-2:] != ranks.shape[-2:]:
-        raise ValueError(f"Maps of shape {ranks.shape} do not fit pictures of shape {tuple(starts.shape)}.")
+        raise ValueError(f"Maps of shape {ranks.shape} do not fit images of shape {tuple(starts.shape)}.")
     shares = np.linspace(0, 1, steps + 1)
     changed = torch.from_numpy(np.rint(shares[1:-1] * ranks[0, 0].size))[:, None, None].to(starts.device)
     probabilities = np.empty((size, count, steps + 1), dtype=np.float32)
-    for end, pictures in ((0, starts), (-1, ends)):
-        probabilities[:, :, end] = _probabilities(network, pictures, targets).cpu().numpy()[:, None]
+    for end, images in ((0, starts), (-1, ends)):
+        probabilities[:, :, end] = _probabilities(network, images, targets).cpu().numpy()[:, None]
     for index, (start, end, target) in enumerate(zip(starts, ends, targets, strict=True)):
         # (M·(T − 2), 1, h, w)
         masks = (torch.from_numpy(ranks[index]).to(starts.device)[:, None] < changed).flatten(0, 1)[:, None]
@@ -246,21 +244,21 @@ def _curve(
     return Curve(shares, probabilities)
 
 
-def _probabilities(network: nn.Module, pictures: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """(B,) of each picture's target."""
-    return _outputs(network, pictures).softmax(1).gather(1, targets[:, None])[:, 0]
+def _probabilities(network: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """(B,) of each image's target."""
+    return _outputs(network, images).softmax(1).gather(1, targets[:, None])[:, 0]
 
 
-def _logits(network: nn.Module, pictures: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """(B,) of each picture's target."""
-    return _outputs(network, pictures).gather(1, targets[:, None])[:, 0]
+def _logits(network: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """(B,) of each image's target."""
+    return _outputs(network, images).gather(1, targets[:, None])[:, 0]
 
 
-def _outputs(network: nn.Module, pictures: torch.Tensor) -> torch.Tensor:
-    """Logits (B, K) in evaluation mode; pictures with the channels last take a third
+def _outputs(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Logits (B, K) in evaluation mode; images with the channels last take a third
     less time, whatever the weights' layout.
     """
     network.eval()
     return torch.cat(
-        [network(part.contiguous(memory_format=torch.channels_last)) for part in pictures.split(BATCH)]
+        [network(part.contiguous(memory_format=torch.channels_last)) for part in images.split(BATCH)]
     )

@@ -3,7 +3,7 @@ model's weights, and are they the same when drawn again?
 
 Maps are NumPy arrays (…, h, w). Where `signed` is false (the default) a pixel's
 saliency is |map|; where it is true it is the map itself, and evidence against the class
-comes last and has no mass. Pictures are tensors (B, channels, h, w) in [0, 1] on the
+comes last and has no mass. Images are tensors (B, channels, h, w) in [0, 1] on the
 network's device.
 """
 

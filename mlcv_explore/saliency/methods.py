@@ -1,9 +1,9 @@
-"""Attribution maps of one picture: which pixels a logit, or the difference of two
+"""Attribution maps of one image: which pixels a logit, or the difference of two
 logits, rests on.
 
 Logits and not probabilities: a softmax that is sure of itself has no gradient left.
-Every function takes a network in evaluation mode that maps pictures (B, 3, h, w) to
-logits (B, classes), one picture (3, h, w) in [0, 1], and a target. None changes the
+Every function takes a network in evaluation mode that maps images (B, 3, h, w) to
+logits (B, classes), one image (3, h, w) in [0, 1], and a target. None changes the
 network, none holds a lock: threads may share it.
 """
 
@@ -22,7 +22,7 @@ from mlcv_explore.seeds import stream
 
 Target = int | tuple[int, int]  # a class, or (a, b) for logit a minus logit b
 
-BATCH_PIXELS = 2**15  # in one batch: 32 pictures of 32×32; more are no faster on a CPU, and memory grows
+BATCH_PIXELS = 2**15  # in one batch: 32 images of 32×32; more are no faster on a CPU, and memory grows
 MOST_STEPS = 1024  # along a path
 SMALLEST_GAP = 0.02  # of completeness, at which the steps are enough
 # standard deviation of the blurred baseline, in sides: shapes are gone, light and colour stay
@@ -42,7 +42,7 @@ class SaliencySettings(Config):
         "zero",
         "Baseline",
         choices=("zero", "blur", "mean"),
-        help="What nothing looks like: black, the blurred picture, or its mean colour.",
+        help="What nothing looks like: black, the blurred image, or its mean colour.",
     )
     steps: int = setting(
         50,
@@ -52,8 +52,8 @@ class SaliencySettings(Config):
         help="Doubled up to 1,024 until the map's sum is the logit's change within 2 %.",
     )
     complete: bool = setting(True, "Double the steps until complete", more=True)
-    samples: int = setting(25, "Noisy pictures", low=2, high=500)
-    # Smilkov et al. advise 10 to 20 % of the range; Captum's 1.0 leaves nothing of a picture in [0,
+    samples: int = setting(25, "Noisy images", low=2, high=500)
+    # Smilkov et al. advise 10 to 20 % of the range; Captum's 1.0 leaves nothing of an image in [0,
     # 1]
     noise: float = setting(
         0.1,
@@ -90,7 +90,7 @@ class Attribution:
     """A map and what it cost."""
 
     values: torch.Tensor  # (h, w) float32
-    forwards: int  # pictures passed through the network
+    forwards: int  # images passed through the network
     backwards: int  # and back, whole or in part
     checks: dict[str, float] = field(default_factory=dict)
 
@@ -111,14 +111,14 @@ def score(logits: torch.Tensor, target: Target) -> torch.Tensor:
     return logits[:, chosen[0]] - logits[:, chosen[1]] if len(chosen) > 1 else logits[:, chosen[0]]
 
 
-def gradients(network: nn.Module, picture: torch.Tensor, targets: Sequence[Target]) -> torch.Tensor:
+def gradients(network: nn.Module, image: torch.Tensor, targets: Sequence[Target]) -> torch.Tensor:
     """The gradients of several targets, (len(targets), 3, h, w), each batch of them in
     one backward pass.
     """
-    found, room = [], _batch_size(picture)
+    found, room = [], _batch_size(image)
     for start in range(0, len(targets), room):
         part = targets[start : start + room]
-        points = _points(picture.expand(len(part), *picture.shape))
+        points = _points(image.expand(len(part), *image.shape))
         with torch.enable_grad():
             logits = network(points)
             total = torch.stack(
@@ -128,34 +128,32 @@ def gradients(network: nn.Module, picture: torch.Tensor, targets: Sequence[Targe
     return torch.cat(found)
 
 
-def gradient_maps(
-    network: nn.Module, picture: torch.Tensor, target: Target
-) -> tuple[Attribution, Attribution]:
+def gradient_maps(network: nn.Module, image: torch.Tensor, target: Target) -> tuple[Attribution, Attribution]:
     """Gradient, and input × gradient, from one pass; the channels are summed with their
     signs.
     """
-    (found,) = gradients(network, picture, [target])
-    return Attribution(found.sum(0), 1, 1), Attribution((found * picture).sum(0), 1, 1)
+    (found,) = gradients(network, image, [target])
+    return Attribution(found.sum(0), 1, 1), Attribution((found * image).sum(0), 1, 1)
 
 
 def noise_maps(
-    network: nn.Module, picture: torch.Tensor, target: Target, settings: SaliencySettings, seed: int
+    network: nn.Module, image: torch.Tensor, target: Target, settings: SaliencySettings, seed: int
 ) -> tuple[Attribution, Attribution, Attribution]:
     """SmoothGrad (Smilkov et al., 1706.03825), SmoothGrad² and VarGrad from the same
-    noisy pictures: mean, mean square and variance of the gradient.
+    noisy images: mean, mean square and variance of the gradient.
 
     The last two are never negative.
     """
     chance = stream(seed, "noise of the picture")
-    pictures = (
-        picture + settings.noise * torch.randn(picture.shape, generator=chance).to(picture.device)
+    images = (
+        image + settings.noise * torch.randn(image.shape, generator=chance).to(image.device)
         for _ in range(settings.samples)
     )
     total, squares = (
-        torch.zeros_like(picture, dtype=torch.float64),
-        torch.zeros_like(picture, dtype=torch.float64),
+        torch.zeros_like(image, dtype=torch.float64),
+        torch.zeros_like(image, dtype=torch.float64),
     )
-    for found in _gradients_along(network, pictures, target):
+    for found in _gradients_along(network, images, target):
         total += found.sum(0)
         squares += found.square().sum(0)
     mean, square = total / settings.samples, squares / settings.samples
@@ -163,25 +161,25 @@ def noise_maps(
     return tuple(Attribution(value.sum(0).float(), settings.samples, settings.samples) for value in values)
 
 
-def guided_backprop(network: nn.Module, picture: torch.Tensor, target: Target) -> Attribution:
+def guided_backprop(network: nn.Module, image: torch.Tensor, target: Target) -> Attribution:
     """The gradient with every ReLU handing back only what is positive."""
     with GuidedReLU():
-        (found,) = gradients(network, picture, [target])
+        (found,) = gradients(network, image, [target])
     return Attribution(found.sum(0), 1, 1)
 
 
 def deeplift(
-    network: nn.Module, picture: torch.Tensor, target: Target, settings: SaliencySettings
+    network: nn.Module, image: torch.Tensor, target: Target, settings: SaliencySettings
 ) -> Attribution:
     """DeepLift by its rescale rule. The completeness gap is rounding, unless the
     network has functions no rule is known for (softmax, products).
     """
-    start = baseline(picture, settings.baseline)
-    points = _points(torch.stack([picture, start]))
+    start = baseline(image, settings.baseline)
+    points = _points(torch.stack([image, start]))
     with torch.enable_grad(), RescaleRule():
         scores = score(network(points), target)
         found = torch.autograd.grad(scores[0], points)[0][0]
-    values = (found * (picture - start)).sum(0)
+    values = (found * (image - start)).sum(0)
     scores = scores.detach()
     return Attribution(
         values, 2, 1, {"completeness_gap": completeness_gap(values, float(scores[0] - scores[1]))}
@@ -189,22 +187,22 @@ def deeplift(
 
 
 def integrated_gradients(
-    network: nn.Module, picture: torch.Tensor, target: Target, settings: SaliencySettings
+    network: nn.Module, image: torch.Tensor, target: Target, settings: SaliencySettings
 ) -> Attribution:
     """Integrated gradients (Sundararajan et al., 1703.01365): midpoints of equal steps,
     doubled until the map is complete, if so set.
 
     Midpoints, because at the baseline itself the gradient is arbitrary: on a flat
-    picture every maximum is a tie.
+    image every maximum is a tie.
     """
-    start = baseline(picture, settings.baseline)
-    ends = scores_without_gradients(network, [torch.stack([picture, start])], target)
+    start = baseline(image, settings.baseline)
+    ends = scores_without_gradients(network, [torch.stack([image, start])], target)
     change = float(ends[0] - ends[1])
     steps, passes = settings.steps, 0
     while True:
-        points = (torch.lerp(start, picture, (step + 0.5) / steps) for step in range(steps))
+        points = (torch.lerp(start, image, (step + 0.5) / steps) for step in range(steps))
         mean = sum(found.sum(0) for found in _gradients_along(network, points, target)) / steps
-        values, passes = (mean * (picture - start)).sum(0), passes + steps
+        values, passes = (mean * (image - start)).sum(0), passes + steps
         gap = completeness_gap(values, change)
         if gap <= SMALLEST_GAP or 2 * steps > MOST_STEPS or not settings.complete:
             return Attribution(values, passes + 2, passes, {"completeness_gap": gap, "steps": steps})
@@ -212,26 +210,26 @@ def integrated_gradients(
 
 
 def gradient_shap(
-    network: nn.Module, picture: torch.Tensor, target: Target, settings: SaliencySettings, seed: int
+    network: nn.Module, image: torch.Tensor, target: Target, settings: SaliencySettings, seed: int
 ) -> Attribution:
     """Expected gradients (Erion et al., 1906.10670): each point lies somewhere between
-    the picture and one of its three baselines.
+    the image and one of its three baselines.
     """
     chance = stream(seed, "points of GradientShap")
-    starts = torch.stack([baseline(picture, kind) for kind in ("zero", "blur", "mean")])
-    chosen = torch.randint(len(starts), (settings.shap_samples,), generator=chance).to(picture.device)
-    shares = torch.rand(settings.shap_samples, generator=chance).to(picture.device)
-    points = (torch.lerp(starts[index], picture, share) for index, share in zip(chosen, shares, strict=True))
-    values, done = torch.zeros_like(picture), 0
+    starts = torch.stack([baseline(image, kind) for kind in ("zero", "blur", "mean")])
+    chosen = torch.randint(len(starts), (settings.shap_samples,), generator=chance).to(image.device)
+    shares = torch.rand(settings.shap_samples, generator=chance).to(image.device)
+    points = (torch.lerp(starts[index], image, share) for index, share in zip(chosen, shares, strict=True))
+    values, done = torch.zeros_like(image), 0
     for found in _gradients_along(network, points, target):
-        values += (found * (picture - starts[chosen[done : done + len(found)]])).sum(0)
+        values += (found * (image - starts[chosen[done : done + len(found)]])).sum(0)
         done += len(found)
     return Attribution(values.sum(0) / settings.shap_samples, settings.shap_samples, settings.shap_samples)
 
 
 def grad_cam(
     network: nn.Module,
-    picture: torch.Tensor,
+    image: torch.Tensor,
     target: Target,
     settings: SaliencySettings,
     layer: str | None = None,
@@ -244,17 +242,17 @@ def grad_cam(
     """
     features = ConvolutionOutput(named_convolution(network, layer), settings.cam_rectified)
     with torch.no_grad(), features:
-        total = score(network(picture[None]), target).sum()
+        total = score(network(image[None]), target).sum()
     if features.values is None:
         raise SaliencyError(
-            f"The picture does not pass through the convolution {layer or 'named last'}, so Grad-CAM has"
+            f"The image does not pass through the convolution {layer or 'named last'}, so Grad-CAM has"
             " nothing to show."
         )
     (found,) = torch.autograd.grad(total, features.values)
     with torch.no_grad():
         values = (found.mean((2, 3), keepdim=True) * features.values).sum(1, keepdim=True)
         values = values.relu() if settings.cam_positive else values
-        values = functional.interpolate(values, picture.shape[1:], mode="bilinear", align_corners=False)
+        values = functional.interpolate(values, image.shape[1:], mode="bilinear", align_corners=False)
     return Attribution(values[0, 0], 1, 1)
 
 
@@ -272,17 +270,17 @@ def named_convolution(network: nn.Module, layer: str | None) -> nn.Conv2d:
     return found[layer] if layer is not None else next(reversed(found.values()))
 
 
-def baseline(picture: torch.Tensor, kind: str) -> torch.Tensor:
-    """A picture (3, h, w) of nothing: black, blurred until no shape is left, or its own
+def baseline(image: torch.Tensor, kind: str) -> torch.Tensor:
+    """An image (3, h, w) of nothing: black, blurred until no shape is left, or its own
     mean colour.
     """
     if kind == "zero":
-        return torch.zeros_like(picture)
+        return torch.zeros_like(image)
     if kind == "mean":
-        return picture.mean((1, 2), keepdim=True).expand_as(picture)
-    blurred = picture
+        return image.mean((1, 2), keepdim=True).expand_as(image)
+    blurred = image
     for axis in (1, 2):
-        places = torch.arange(picture.shape[axis], device=picture.device, dtype=torch.float32)
+        places = torch.arange(image.shape[axis], device=image.device, dtype=torch.float32)
         weights = torch.exp(-((places[:, None] - places) ** 2) / (2 * (BLUR_SPREAD * len(places)) ** 2))
         blurred = torch.movedim(
             torch.movedim(blurred, axis, -1) @ (weights / weights.sum(1, keepdim=True)).T, -1, axis
@@ -297,10 +295,10 @@ def completeness_gap(values: torch.Tensor, change: float) -> float:
 
 
 def _gradients_along(
-    network: nn.Module, pictures: Iterable[torch.Tensor], target: Target
+    network: nn.Module, images: Iterable[torch.Tensor], target: Target
 ) -> Iterator[torch.Tensor]:
-    """Gradients (n, 3, h, w) of batches of pictures."""
-    for batch in batches(pictures):
+    """Gradients (n, 3, h, w) of batches of images."""
+    for batch in batches(images):
         points = _points(batch)
         with torch.enable_grad():
             total = score(network(points), target).sum()
@@ -318,20 +316,20 @@ def scores_without_gradients(
     return torch.cat(found)
 
 
-def batches(pictures: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+def batches(images: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
     """Batches as large as memory and cache like them."""
     batch: list[torch.Tensor] = []
-    for picture in pictures:
-        batch.append(picture)
-        if len(batch) == _batch_size(picture):
+    for image in images:
+        batch.append(image)
+        if len(batch) == _batch_size(image):
             yield torch.stack(batch)
             batch = []
     if batch:
         yield torch.stack(batch)
 
 
-def _batch_size(picture: torch.Tensor) -> int:
-    return max(1, BATCH_PIXELS // picture[0].numel())
+def _batch_size(image: torch.Tensor) -> int:
+    return max(1, BATCH_PIXELS // image[0].numel())
 
 
 def _points(batch: torch.Tensor) -> torch.Tensor:

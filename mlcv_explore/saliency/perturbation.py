@@ -19,28 +19,28 @@ from mlcv_explore.seeds import stream
 
 
 def occlusion(
-    network: nn.Module, picture: torch.Tensor, target: Target, settings: SaliencySettings
+    network: nn.Module, image: torch.Tensor, target: Target, settings: SaliencySettings
 ) -> Attribution:
     """How far the score falls when a square is covered with the baseline (Zeiler and
     Fergus, 1311.2901): a pixel's mean over the squares on it.
 
     Square and stride are given for 32 pixels and grow with the shorter side.
     """
-    height, width = picture.shape[1:]
+    height, width = image.shape[1:]
     side, stride = (
         max(1, round(size * min(height, width) / 32)) for size in (settings.window, settings.stride)
     )
-    cover = baseline(picture, settings.baseline)
+    cover = baseline(image, settings.baseline)
     places = [(top, left) for top in _starts(height, side, stride) for left in _starts(width, side, stride)]
 
     def covered(top: int, left: int) -> torch.Tensor:
-        changed = picture.clone()
+        changed = image.clone()
         changed[:, top : top + side, left : left + side] = cover[:, top : top + side, left : left + side]
         return changed
 
-    whole = scores_without_gradients(network, [picture[None]], target)[0]
+    whole = scores_without_gradients(network, [image[None]], target)[0]
     falls = whole - scores_without_gradients(network, batches(covered(*place) for place in places), target)
-    total, times = torch.zeros_like(picture[0]), torch.zeros_like(picture[0])
+    total, times = torch.zeros_like(image[0]), torch.zeros_like(image[0])
     for (top, left), fall in zip(places, falls, strict=True):
         total[top : top + side, left : left + side] += fall
         times[top : top + side, left : left + side] += 1
@@ -49,18 +49,18 @@ def occlusion(
 
 
 def rise(
-    network: nn.Module, picture: torch.Tensor, target: Target, settings: SaliencySettings, seed: int
+    network: nn.Module, image: torch.Tensor, target: Target, settings: SaliencySettings, seed: int
 ) -> Attribution:
-    """RISE (Petsiuk et al., 1806.07421): scores of the picture behind random masks,
+    """RISE (Petsiuk et al., 1806.07421): scores of the image behind random masks,
     (score − mean score) · mask summed over N masks, over N·p.
 
     The mean is taken off because logits have no zero: with it a constant added to all
     of them would change the map.
     """
-    half = settings.half_precision and (picture.device.type != "cpu" or environment.has_bfloat16())
-    total, seen, sum_of_scores = torch.zeros_like(picture[0]), torch.zeros_like(picture[0]), 0.0
-    for masks in batches(random_masks(picture, settings, stream(seed, "masks"))):
-        scores = scores_without_gradients(network, [picture * masks], target, half)
+    half = settings.half_precision and (image.device.type != "cpu" or environment.has_bfloat16())
+    total, seen, sum_of_scores = torch.zeros_like(image[0]), torch.zeros_like(image[0]), 0.0
+    for masks in batches(random_masks(image, settings, stream(seed, "masks"))):
+        scores = scores_without_gradients(network, [image * masks], target, half)
         total += torch.einsum("n,nhw->hw", scores, masks[:, 0])
         seen += masks.sum((0, 1))
         sum_of_scores += float(scores.sum())
@@ -69,12 +69,12 @@ def rise(
 
 
 def random_masks(
-    picture: torch.Tensor, settings: SaliencySettings, chance: torch.Generator
+    image: torch.Tensor, settings: SaliencySettings, chance: torch.Generator
 ) -> Iterator[torch.Tensor]:
     """Masks (1, h, w) in [0, 1]: a coarse grid of seen and hidden cells, enlarged
     smoothly and moved by less than a cell.
     """
-    cells, height, width = settings.mask_cells, *picture.shape[1:]
+    cells, height, width = settings.mask_cells, *image.shape[1:]
     tall, wide = -(-height // cells), -(-width // cells)
     for _ in range(settings.masks):
         grid = (torch.rand(1, 1, cells, cells, generator=chance) < settings.mask_share).float()
@@ -82,7 +82,7 @@ def random_masks(
         large = functional.interpolate(
             grid, ((cells + 1) * tall, (cells + 1) * wide), mode="bilinear", align_corners=False
         )[0]
-        yield large[:, top : top + height, left : left + width].to(picture.device)
+        yield large[:, top : top + height, left : left + width].to(image.device)
 
 
 def _starts(length: int, side: int, stride: int) -> range:

@@ -66,7 +66,7 @@ class GuidedReLU(TorchFunctionMode):
 
 
 class RescaleRule(TorchFunctionMode):
-    """DeepLift's rescale rule (Shrikumar et al., 1704.02685) for a batch of pictures,
+    """DeepLift's rescale rule (Shrikumar et al., 1704.02685) for a batch of images,
     followed by as many baselines.
 
     Activations and max pooling hand back differences of outputs over differences of
@@ -141,23 +141,23 @@ def _rescaled_maximum(
     **_: Any,
 ) -> torch.Tensor:
     """The change of a maximum is split at max(output, baseline's output): one share for
-    the picture's largest pixel, one for the baseline's.
+    the image's largest pixel, one for the baseline's.
     """
     outputs, places = functional.max_pool2d_with_indices(
         inputs.detach(), kernel_size, stride, padding, dilation, ceil_mode
     )
-    picture, baseline = outputs.chunk(2)
-    larger = torch.maximum(picture, baseline)
+    image, baseline = outputs.chunk(2)
+    larger = torch.maximum(image, baseline)
     change = _difference(inputs.detach()).chunk(2)[0]
     still = change.abs() < SMALLEST_DIFFERENCE
     straight = _straight(inputs).chunk(2)[0]
     shares = torch.where(still, 0.0, straight / torch.where(still, 1.0, change)).flatten(2)
     own, other = (part.flatten(2) for part in places.chunk(2))
-    passed = (larger - baseline).flatten(2) * shares.gather(2, own) + (picture - larger).flatten(
+    passed = (larger - baseline).flatten(2) * shares.gather(2, own) + (image - larger).flatten(
         2
     ) * shares.gather(2, other)
     passed = passed + torch.where(still, straight, 0.0).flatten(2).gather(2, own)
-    return torch.cat([picture + passed.view_as(picture), baseline])
+    return torch.cat([image + passed.view_as(image), baseline])
 
 
 def _straight(inputs: torch.Tensor) -> torch.Tensor:
@@ -166,6 +166,6 @@ def _straight(inputs: torch.Tensor) -> torch.Tensor:
 
 
 def _difference(values: torch.Tensor) -> torch.Tensor:
-    """Pictures minus baselines, for both halves of the batch."""
-    picture, baseline = values.chunk(2)
-    return (picture - baseline).repeat(2, *[1] * (values.ndim - 1))
+    """Images minus baselines, for both halves of the batch."""
+    image, baseline = values.chunk(2)
+    return (image - baseline).repeat(2, *[1] * (values.ndim - 1))

@@ -1,4 +1,4 @@
-"""What the maps of one picture are worth, method by method: their cost, every measure,
+"""What the maps of one image are worth, method by method: their cost, every measure,
 and on generated scenes the true cause.
 """
 
@@ -16,8 +16,8 @@ from mlcv_explore.saliency import faithfulness, measures, methods
 from mlcv_explore.saliency.attribution import Map, attribute_all
 from mlcv_explore.saliency.methods import SaliencySettings, Target
 
-PERTURBATIONS, DEVIATION = 50, 0.1  # of infidelity: pictures, and the noise's share of the range
-NEIGHBOURS, RADIUS = 3, 0.02  # of max-sensitivity: pictures, and how far a pixel may move
+PERTURBATIONS, DEVIATION = 50, 0.1  # of infidelity: images, and the noise's share of the range
+NEIGHBOURS, RADIUS = 3, 0.02  # of max-sensitivity: images, and how far a pixel may move
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Score:
 
     method: str
     milliseconds: float
-    passes: int  # pictures through the network, forward and back
+    passes: int  # images through the network, forward and back
     lowest: float
     highest: float
     # area under the target's probability while the most salient pixels are removed; low is faithful
@@ -61,45 +61,45 @@ class _OneScore(nn.Module):
         super().__init__()
         self.network, self.target = network, target
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(B, 3, h, w) → (B, 1)."""
-        return methods.score(self.network(pictures), self.target)[:, None]
+        return methods.score(self.network(images), self.target)[:, None]
 
 
 def scores(
     network: nn.Module,
-    picture: torch.Tensor,
+    image: torch.Tensor,
     maps: Sequence[Map],
     settings: SaliencySettings,
     seed: int,
     layer: str | None = None,
     truth: Truth | None = None,
 ) -> list[Score]:
-    """Every measure of these maps of a picture (3, h, w), which have one target; in
+    """Every measure of these maps of an image (3, h, w), which have one target; in
     their order.
 
     The probability that deletion and insertion follow is that of the target, of a
     difference that of its first class. All methods are asked again with the same draws
-    on pictures nearby and on a randomised copy of the network, so this costs several
+    on images nearby and on a randomised copy of the network, so this costs several
     times what the maps did.
     """
     target, names = maps[0].target, [found.method for found in maps]
     values = np.stack([found.values for found in maps]).astype(np.float64)  # (M, h, w)
     first = torch.tensor([target[0] if isinstance(target, tuple) else target])
-    asked = (network, picture[None], first, values[None])
+    asked = (network, image[None], first, values[None])
     deletion, insertion = (
         walk(*asked, seed=seed).area[0] for walk in (faithfulness.deletion, faithfulness.insertion)
     )
-    noise = faithfulness.gaussian_noise(picture[None], DEVIATION, PERTURBATIONS, seed)
+    noise = faithfulness.gaussian_noise(image[None], DEVIATION, PERTURBATIONS, seed)
     unforetold = faithfulness.infidelity(
         _OneScore(network, target),
-        picture[None],
+        image[None],
         torch.zeros(1, dtype=torch.int64),
         torch.from_numpy(values)[None, :, None].float(),
         noise,
         True,
     )[0]
-    again = settings.replace(complete=False)  # a nearby picture is not asked with other steps
+    again = settings.replace(complete=False)  # a nearby image is not asked with other steps
 
     def explained(whose: nn.Module, what: torch.Tensor) -> np.ndarray:
         found = {
@@ -107,12 +107,12 @@ def scores(
         }
         return np.stack([found[name] for name in names])
 
-    same = picture.expand(len(maps), *picture.shape)  # one for each method: all are asked in one panel
-    near = faithfulness.uniform_noise(picture[None], RADIUS, NEIGHBOURS, seed).expand(-1, *same.shape)
+    same = image.expand(len(maps), *image.shape)  # one for each method: all are asked in one panel
+    near = faithfulness.uniform_noise(image[None], RADIUS, NEIGHBOURS, seed).expand(-1, *same.shape)
     sensitivity = faithfulness.max_sensitivity(
-        lambda pictures: explained(network, pictures[0].clamp(0, 1)), same, near
+        lambda images: explained(network, images[0].clamp(0, 1)), same, near
     )
-    other = explained(randomised(network, len(layers(network)), seed), picture)
+    other = explained(randomised(network, len(layers(network)), seed), image)
     moved = 1 - np.abs(measures.similarity(values, other).rank)
     on_object = on_tag = points = [None] * len(maps)
     if truth is not None:
@@ -144,12 +144,12 @@ def scores(
     return found
 
 
-def as_csv(picture_scores: dict[str, Sequence[Score]]) -> str:
-    """A row for every picture and method; what does not apply is left empty."""
+def as_csv(image_scores: dict[str, Sequence[Score]]) -> str:
+    """A row for every image and method; what does not apply is left empty."""
     file = io.StringIO()
     table = csv.writer(file, lineterminator="\n")
     table.writerow(["picture", *(each.name for each in fields(Score))])
-    for name, rows in picture_scores.items():
+    for name, rows in image_scores.items():
         table.writerows(
             [name, *("" if value is None else value for value in asdict(row).values())] for row in rows
         )

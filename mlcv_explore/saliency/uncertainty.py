@@ -30,7 +30,7 @@ class AttributionStats:
 
 def over_draws(
     network: nn.Module,
-    picture: torch.Tensor,
+    image: torch.Tensor,
     target: Target,
     names: Sequence[str],
     settings: SaliencySettings,
@@ -42,7 +42,7 @@ def over_draws(
     """
     drawn = [name for name in names if METHODS[name].stochastic]
     return _opinions(
-        lambda seed: attribute_all(network, picture, target, drawn, settings, seed, layer),
+        lambda seed: attribute_all(network, image, target, drawn, settings, seed, layer),
         seeds,
         drawn,
         equal=False,
@@ -51,7 +51,7 @@ def over_draws(
 
 def over_models(
     networks: Sequence[nn.Module],
-    picture: torch.Tensor,
+    image: torch.Tensor,
     target: Target,
     names: Sequence[str],
     settings: SaliencySettings,
@@ -64,9 +64,9 @@ def over_models(
     `layer` is the convolution Grad-CAM reads in each of them.
     """
     with torch.no_grad():
-        agreed = [network for network in networks if _names(network(picture[None])[0], target)]
+        agreed = [network for network in networks if _names(network(image[None])[0], target)]
     return _opinions(
-        lambda network: attribute_all(network, picture, target, names, settings, seed, layer),
+        lambda network: attribute_all(network, image, target, names, settings, seed, layer),
         agreed,
         names,
         equal=True,
