@@ -116,18 +116,19 @@ def example_strip(
     `examples` are uint8 images (h, w) or (h, w, 3) of at most some 200 pixels a side;
     their names are shown beneath them. The first is chosen unless `default` names one.
     """
-    names = list(examples)
-    thumbnails = [_thumbnail(array_digest(image), image) for image in examples.values()]
-    rules = "".join(
-        f".st-key-{key} button:nth-of-type({place})::before{{background-image:url({address})}}"
-        for place, address in enumerate(thumbnails, start=1)
-    )
-    st.html(
-        f"<style>.st-key-{key} button{{height:auto;flex-direction:column;padding:0.3rem}}"
-        f".st-key-{key} button::before{{content:'';display:block;width:5rem;height:{THUMBNAIL}px;"
-        "background:center/contain no-repeat;image-rendering:pixelated}"
-        f"{rules}</style>"
-    )
+    names, button = list(examples), f".st-key-{key} button"
+    rules = [
+        f"{button}{{height:auto;flex:none;flex-direction:column;padding:0.3rem}}",
+        f"{button}::before{{content:'';display:block;width:5rem;height:{THUMBNAIL}px;"
+        "background:center/contain no-repeat}",
+        f"@media(max-width:640px){{.st-key-{key} [role=radiogroup]"
+        "{flex-wrap:nowrap;overflow-x:auto;max-width:calc(100vw - 2rem)}}",
+    ]
+    for place, image in enumerate(examples.values(), start=1):
+        pixelated = ";image-rendering:pixelated" if max(image.shape[:2]) < THUMBNAIL else ""
+        address = _thumbnail(array_digest(image), image)
+        rules.append(f"{button}:nth-of-type({place})::before{{background-image:url({address}){pixelated}}}")
+    st.html(f"<style>{''.join(rules)}</style>")
     return st.segmented_control(
         label, names, default=default or names[0], required=True, key=key, bind="query-params", wrap=True
     )
@@ -331,8 +332,8 @@ def _scenes() -> "Scenes":
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def _gallery_thumbnails() -> dict[str, np.ndarray]:
-    """The photographs of the gallery, THUMBNAIL pixels high or 80 wide."""
-    return {name: image.read(80).pixels for name, image in gallery.photographs().items()}
+    """The photographs of the gallery, twice as large as shown for dense screens."""
+    return {name: image.read(160).pixels for name, image in gallery.photographs().items()}
 
 
 @st.cache_resource(max_entries=200, show_spinner=False)

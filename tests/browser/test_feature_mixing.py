@@ -24,7 +24,7 @@ def test_two_uploads_are_mixed_and_the_map_moves_with_the_weight(server, new_tab
     choosers = tab.page.locator('[data-testid="stFileUploaderDropzoneInput"]')
     expect(choosers).to_have_count(2, timeout=30_000)
     choosers.nth(0).set_input_files(tmp_path / "bad.png")
-    expect(tab.page.get_by_text("This picture was not taken")).to_be_visible(timeout=30_000)
+    expect(tab.page.get_by_text("Image rejected")).to_be_visible(timeout=30_000)
     choosers.nth(0).set_input_files(tmp_path / "red.png")
     choosers.nth(1).set_input_files(tmp_path / "blue.jpg")
     expect(tab.page.get_by_text(TOLD)).to_be_visible(timeout=30_000)
