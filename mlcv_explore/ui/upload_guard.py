@@ -22,7 +22,8 @@ class UploadGuard:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.admitted: OrderedDict[str, tuple[float, str, int]] = OrderedDict()  # path → (when, session, bytes)
+        # path → (when, session, bytes)
+        self.admitted: OrderedDict[str, tuple[float, str, int]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 411 or 429 in one sentence."""
