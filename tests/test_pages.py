@@ -188,7 +188,7 @@ def test_a_picture_that_cannot_stand_beside_is_told():
 
 def test_without_a_picture_the_page_says_what_will_appear():
     app = opened("saliency.py", **{"saliency-source": "Upload"})
-    assert not app.exception and "A picture appears here once it is chosen" in words(app)
+    assert not app.exception and "Choose an image to start" in words(app)
 
 
 def kept_runs() -> tuple[AppTest, str, str]:
