@@ -123,7 +123,7 @@ def panel_against_captum(layout: torch.memory_format) -> None:
     """Method by method, and the sums the targets are about."""
     network, image, target = example(layout)
     # 50 steps for both: what doubling them costs is not the question here
-    methods.SMALLEST_GAP = float("inf")
+    methods.MAX_GAP = float("inf")
     ways: dict[str, Way] = {"panel": lambda: list(saliency.panel(network, image, target, MAPS, SETTINGS, 0))}
     ways["cheap"] = lambda: list(saliency.panel(network, image, target, CHEAP, SETTINGS, 0))
     for name in MAPS:

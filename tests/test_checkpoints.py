@@ -294,7 +294,7 @@ def test_weights_that_are_others_or_none_are_refused(colours: Path) -> None:
 
 
 def test_scenes_are_taught_and_tested_apart_and_their_tags_tell_as_much_as_the_name_says() -> None:
-    plain, tagged = (checkpoint_training.spec(name).images(3) for name in ("scenes", "scenes-tagged"))
+    plain, tagged = (checkpoint_training.spec(name).dataset(3) for name in ("scenes", "scenes-tagged"))
     assert (
         plain.train.classes == tagged.train.classes and len(plain.train) == 6000 and len(plain.test) == 2000
     )
@@ -478,7 +478,7 @@ def test_weights_are_fetched_once_whole_or_not_at_all(
     path = available_models.weights_file("resnet18")
 
     def fetched(where: str, beginning: str) -> str:
-        monkeypatch.setattr(available_models, "published", lambda _: (where, beginning))
+        monkeypatch.setattr(available_models, "remote_file", lambda _: (where, beginning))
         with pytest.raises(CheckpointError) as error:
             available_models.fetch("resnet18")
         assert one_sentence(error.value) and not path.exists() and not list(path.parent.glob(".*"))
@@ -490,7 +490,7 @@ def test_weights_are_fetched_once_whole_or_not_at_all(
     monkeypatch.setenv("MLCV_PUBLIC", "1")
     assert "public server" in fetched(f"{address}/file", right)
     monkeypatch.delenv("MLCV_PUBLIC")
-    monkeypatch.setattr(available_models, "published", lambda _: (f"{address}/file", right))
+    monkeypatch.setattr(available_models, "remote_file", lambda _: (f"{address}/file", right))
     told: list[tuple[int, int]] = []
     available_models.fetch("resnet18", lambda had, total: told.append((had, total)))
     assert path.read_bytes() == content and told[-1] == (len(content), len(content)) and len(told) > 2

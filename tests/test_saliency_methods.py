@@ -132,8 +132,8 @@ def test_integrated_gradients_are_captums_of_as_many_steps(network, image, basel
     """Steps are doubled while the gap is too large, but never beyond the most."""
     start = methods.baseline(image, baseline)
     for most, expected in ((8, 8), (39, 32), (64, 64)):
-        monkeypatch.setattr(methods, "SMALLEST_GAP", 0.0)
-        monkeypatch.setattr(methods, "MOST_STEPS", most)
+        monkeypatch.setattr(methods, "MAX_GAP", 0.0)
+        monkeypatch.setattr(methods, "MAX_STEPS", most)
         (found,) = saliency.attribute_all(
             network, image, TARGET, ["integrated_gradients"], SETTINGS.replace(baseline=baseline, steps=8), 0
         )
@@ -150,12 +150,12 @@ def test_steps_are_doubled_until_the_map_is_complete(network, image):
         for target in range(CLASSES)
     ]
     gaps, steps = ([one.checks[name] for one in found] for name in ("completeness_gap", "steps"))
-    assert min(gaps) <= methods.SMALLEST_GAP and 2 < min(steps) < 1024
-    assert all(gap <= methods.SMALLEST_GAP or count == 1024 for gap, count in zip(gaps, steps, strict=True))
+    assert min(gaps) <= methods.MAX_GAP and 2 < min(steps) < 1024
+    assert all(gap <= methods.MAX_GAP or count == 1024 for gap, count in zip(gaps, steps, strict=True))
 
 
 def test_the_completeness_gap_shrinks_with_the_steps_and_is_what_it_says(network, image, monkeypatch):
-    monkeypatch.setattr(methods, "SMALLEST_GAP", float("inf"))
+    monkeypatch.setattr(methods, "MAX_GAP", float("inf"))
     gaps = [
         methods.integrated_gradients(network, image, TARGET, SETTINGS.replace(steps=steps)).checks[
             "completeness_gap"

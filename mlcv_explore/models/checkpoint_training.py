@@ -1,6 +1,7 @@
-"""The checkpoints that ship: what each is trained on and how, and training them again.
+"""Training the checkpoints that ship: specifications of the classifiers, and writing
+weights and cards.
 
-An idea declares the specifications of its own networks.
+The networks of ideas are specified by the ideas.
 """
 
 import hashlib
@@ -39,27 +40,27 @@ from mlcv_explore.models.classifier_training import Hyperparameters
 
 @dataclass(frozen=True)
 class ClassifierSpec:
-    """What one checkpoint that ships is trained on."""
+    """Data set, hyperparameters and normalisation of a classifier that ships."""
 
-    images: Callable[[int], data.Dataset]  # of a seed; raises DataError
+    dataset: Callable[[int], data.Dataset]  # of a seed; raises DataError
     hyperparameters: Hyperparameters
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
 
 def _scenes(rho: float, label: str, seed: int) -> data.Dataset:
-    """Scenes whose corner tag agrees with the class as often as `rho` says; those of
-    the test part carry tags that tell as much.
+    """Scenes whose corner tag agrees with the class with probability `rho`, in training
+    and test part alike.
     """
     config = ScenesConfig(rho=rho, label=label)
-    taught, tested = (
+    train, test = (
         scenes.generate(config, count, seed, part).as_images()
-        for part, count in (("taught", 6000), ("tested", 2000))
+        for part, count in (("taught", 6000), ("tested", 2000))  # names of streams
     )
-    return data.Dataset(f"scenes, ρ = {rho:g}", taught, tested, content_fingerprint(taught, tested))
+    return data.Dataset(f"scenes, ρ = {rho:g}", train, test, content_fingerprint(train, test))
 
 
-PHOTOGRAPHS = Hyperparameters(
+CIFAR10_HYPERPARAMETERS = Hyperparameters(
     architecture="whitened_classifier",
     width=48,
     epochs=28,
@@ -70,37 +71,47 @@ PHOTOGRAPHS = Hyperparameters(
     shift=4,
 )
 # as idea 15 trains
-SCENES = Hyperparameters(
+SCENES_HYPERPARAMETERS = Hyperparameters(
     width=8, epochs=10, small_epochs=0, batch_size=32, peak_rate=0.02, shift=2, smoothing=0.0, bfloat16=False
 )
-OF_SCENES = (0.45, 0.45, 0.42), (0.25, 0.25, 0.27)
+SCENES_MEAN_STD = (0.45, 0.45, 0.42), (0.25, 0.25, 0.27)
 CLASSIFIER_SPECS = {
     "cifar10": ClassifierSpec(
-        lambda _: data.load("cifar10"), PHOTOGRAPHS, (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)
+        lambda _: data.load("cifar10"),
+        CIFAR10_HYPERPARAMETERS,
+        (0.4914, 0.4822, 0.4465),
+        (0.247, 0.2435, 0.2616),
     ),
-    # the tag tells nothing: it uses the object
-    "scenes": ClassifierSpec(partial(_scenes, 0.25, "silhouette"), SCENES, *OF_SCENES),
-    # the tag always names the class: it reads the tag
-    "scenes-tagged": ClassifierSpec(partial(_scenes, 1.0, "silhouette"), SCENES, *OF_SCENES),
-    # the class is the texture, the silhouette tells nothing
-    "scenes-texture": ClassifierSpec(partial(_scenes, 0.25, "texture"), SCENES, *OF_SCENES),
+    # uninformative tag: the classifier uses the object
+    "scenes": ClassifierSpec(partial(_scenes, 0.25, "silhouette"), SCENES_HYPERPARAMETERS, *SCENES_MEAN_STD),
+    # the tag always agrees with the class: the classifier uses the tag
+    "scenes-tagged": ClassifierSpec(
+        partial(_scenes, 1.0, "silhouette"), SCENES_HYPERPARAMETERS, *SCENES_MEAN_STD
+    ),
+    # the class is the texture, the silhouette is uninformative
+    "scenes-texture": ClassifierSpec(
+        partial(_scenes, 0.25, "texture"), SCENES_HYPERPARAMETERS, *SCENES_MEAN_STD
+    ),
 }
 
 
 def spec(name: str) -> ClassifierSpec | CheckpointSpec:
-    """How a checkpoint that ships is made. Raises SettingError when there is none of
-    that name.
+    """The specification of a checkpoint that ships. Raises SettingError when there is
+    none of that name.
     """
     if name in CLASSIFIER_SPECS:
         return CLASSIFIER_SPECS[name]
-    made = {
-        each: making for card in idea.cards() for each, making in idea.load(card.slug).checkpoints().items()
+    of_ideas = {
+        own: specification
+        for card in idea.cards()
+        for own, specification in idea.load(card.slug).checkpoints().items()
     }
-    if name not in made:
+    if name not in of_ideas:
         raise SettingError(
-            f"There is no checkpoint {name!r} to train; there are {', '.join([*CLASSIFIER_SPECS, *made])}."
+            f"There is no checkpoint {name!r} to train; there are "
+            f"{', '.join([*CLASSIFIER_SPECS, *of_ideas])}."
         )
-    return made[name]
+    return of_ideas[name]
 
 
 def train(
@@ -120,15 +131,15 @@ def train(
     started = time.perf_counter()
     if isinstance(chosen, ClassifierSpec):
         return _train_classifier(chosen, name, seed, hyperparameters, out, report)
-    made = chosen.make(seed, hyperparameters, report)
-    content = save({key: value.contiguous() for key, value in _half(made.network).items()})
-    return _written(
+    trained = chosen.make(seed, hyperparameters, report)
+    content = save({key: value.contiguous() for key, value in _half(trained.network).items()})
+    return _write(
         name,
         seed,
         hyperparameters,
         out,
         content,
-        made.about | _counted(made.network, time.perf_counter() - started),
+        trained.about | _cost(trained.network, time.perf_counter() - started),
     )
 
 
@@ -140,36 +151,35 @@ def _train_classifier(
     out: Path | None,
     report: ProgressCallback | None,
 ) -> dict[str, Any]:
-    """Every epoch is kept under MLCV_HOME until the end, so that a training that was
-    stopped goes on.
+    """Train with a resumable state under MLCV_HOME, written after every epoch.
 
     The card's accuracy is that of the stored weights.
     """
-    dataset = chosen.images(seed)
+    dataset = chosen.dataset(seed)
     if dataset.test is None:
         raise SettingError(f"{dataset.name} has no official test part.")
     classes = dataset.train.classes
-    state = classifier_training.trainer(
+    trainer = classifier_training.trainer(
         hyperparameters, len(classes), chosen.mean, chosen.std, seed, dataset.train.images
     )
-    kept = (
+    state_file = (
         environment.home()
         / "training"
         / f"{name}-{seed}-{hyperparameters.key()}-{dataset.fingerprint}.safetensors"
     )
-    seconds = _resumed(state, kept)
+    seconds = _resume(trainer, state_file)
     started = time.perf_counter() - seconds
     for done, loss, accuracy in classifier_training.epochs(
-        hyperparameters, state, dataset.train.images, dataset.train.labels, seed
+        hyperparameters, trainer, dataset.train.images, dataset.train.labels, seed
     ):
         write_atomically(
-            kept, save({**state.tensors(), "seconds": torch.tensor(time.perf_counter() - started)})
+            state_file, save({**trainer.tensors(), "seconds": torch.tensor(time.perf_counter() - started)})
         )
         if report is not None:
             report(done, hyperparameters.epochs, loss, accuracy)
-    stored = _half(state.network)
+    stored = _half(trainer.network)
     content = save({key: value.contiguous() for key, value in stored.items()})
-    load_weights(state.network, stored, f"{name}/{seed}")
+    load_weights(trainer.network, stored, f"{name}/{seed}")
     about = {
         "architecture": hyperparameters.architecture,
         "arguments": {"width": hyperparameters.width},
@@ -179,19 +189,19 @@ def _train_classifier(
         "steps": hyperparameters.epochs * math.ceil(len(dataset.train) / hyperparameters.batch_size),
         "products": "bfloat16" if hyperparameters.bfloat16 and environment.has_bfloat16() else "float32",
         "metrics": {
-            "test_accuracy": accuracy_of(state.network, dataset.test),
+            "test_accuracy": accuracy_of(trainer.network, dataset.test),
             "test_size": len(dataset.test),
         },
     }
-    card = _written(
+    card = _write(
         name,
         seed,
         hyperparameters,
         out,
         content,
-        about | _counted(state.network, time.perf_counter() - started),
+        about | _cost(trainer.network, time.perf_counter() - started),
     )
-    kept.unlink(missing_ok=True)
+    state_file.unlink(missing_ok=True)
     return card
 
 
@@ -202,18 +212,18 @@ def _half(network: nn.Module) -> dict[str, torch.Tensor]:
     }
 
 
-def _counted(network: nn.Module, seconds: float) -> dict[str, Any]:
+def _cost(network: nn.Module, seconds: float) -> dict[str, Any]:
     return {
         "seconds": round(seconds, 1),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
     }
 
 
-def _written(
+def _write(
     name: str, seed: int, hyperparameters: Config, out: Path | None, content: bytes, about: dict[str, Any]
 ) -> dict[str, Any]:
-    """Weights and card into their folder, each whole or not at all; returns the card."""
-    made = {
+    """Write weights and card into their folder; returns the card."""
+    provenance = {
         "recipe": hyperparameters.model_dump(),
         "versions": runs.versions(),
         "sha256": hashlib.sha256(content).hexdigest(),
@@ -221,7 +231,7 @@ def _written(
     card = (
         {"name": f"{name}/{seed}", "seed": seed}
         | about
-        | made
+        | provenance
         | {"command": _command(name, seed, hyperparameters)}
     )
     folder = (FOLDER if out is None else out) / name / str(seed)
@@ -230,30 +240,28 @@ def _written(
     return card
 
 
-def accuracy_of(network: nn.Module, images: data.Images) -> float:
-    """Share of the images given their own label, in [0, 1]."""
-    predicted = classifiers.predict_logits(network, images.images).argmax(1).numpy()
-    return float((predicted == images.labels).mean())
+def accuracy_of(network: nn.Module, dataset: data.Images) -> float:
+    """Accuracy on labelled images, in [0, 1]."""
+    predicted = classifiers.predict_logits(network, dataset.images).argmax(1).numpy()
+    return float((predicted == dataset.labels).mean())
 
 
 def _command(name: str, seed: int, hyperparameters: Config) -> str:
-    planned = spec(name).hyperparameters.model_dump()
+    defaults = spec(name).hyperparameters.model_dump()
     changes = [
-        f"--{key} {value}" for key, value in hyperparameters.model_dump().items() if value != planned[key]
+        f"--{key} {value}" for key, value in hyperparameters.model_dump().items() if value != defaults[key]
     ]
     return " ".join([f"python -m mlcv_explore train {name} --seed {seed}", *changes])
 
 
-def _resumed(state: classifier_training.ClassifierTrainer, kept: Path) -> float:
-    """Go on where a training was left; returns the seconds it had taken, 0 when there
-    is nothing to go on with.
-    """
-    if not kept.is_file():
+def _resume(trainer: classifier_training.ClassifierTrainer, state_file: Path) -> float:
+    """Restore a stopped training; returns its seconds so far, 0 when there is none."""
+    if not state_file.is_file():
         return 0.0
     try:
-        tensors = load_file(kept)
+        tensors = load_file(state_file)
     except SafetensorError:
         return 0.0
     seconds = float(tensors.pop("seconds"))
-    state.restore(tensors)
+    trainer.restore(tensors)
     return seconds

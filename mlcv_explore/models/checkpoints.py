@@ -1,9 +1,8 @@
-"""Trained weights: where they lie, how a network is made of them, and how those that
-ship were made.
+"""Reading checkpoints: cards, verified weights, and the networks built from them.
 
 A checkpoint is a folder of `weights.safetensors` and `card.json`. `cifar10/0` is one
-seed, `cifar10` all of them, averaged. Most are classifiers. An idea may ship networks
-of other kinds: it says how each is made, and builds it again from its card.
+seed, `cifar10` the average of all. Most are classifiers. An idea may ship networks of
+other kinds: it declares a CheckpointSpec for each and builds it from its card.
 """
 
 import copy
@@ -26,54 +25,49 @@ from mlcv_explore.models.layers import convolutions
 
 FOLDER = Path(__file__).parent.parent.parent / "checkpoints"
 WEIGHTS, CARD = "weights.safetensors", "card.json"
-CLASSIFIER_KEYS = ("architecture", "classes", "input")  # what must stand on the card of a classifier
-CLASSIFIER = "classifier"  # the kind of a card that names none
-# (epochs or steps done, all of them, loss, accuracy or another score of the training images)
+CLASSIFIER_KEYS = ("architecture", "classes", "input")  # required on the card of a classifier
+CLASSIFIER = "classifier"  # the kind where a card states none
+# (epochs or steps done, in all, training loss, training accuracy or another score)
 ProgressCallback = Callable[[int, int, float, float], None]
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be used. The text is one sentence that says what is
-    wrong and what to do.
+    """A checkpoint that cannot be used. The text is one sentence: what is wrong and
+    what to do.
     """
 
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """A trained network with what is needed to ask it: images (B, 3, side, side) in
-    [0, 1] → logits (B, classes).
+    """A trained network with classes and input size: images (B, 3, side, side) in [0,
+    1] → logits (B, classes).
     """
 
     name: str
-    network: nn.Module  # in evaluation mode; shared by all who ask for it
+    network: nn.Module  # in evaluation mode, shared by all callers
     classes: tuple[str, ...]
     side: int
     card: dict[str, Any]
 
     @property
     def key(self) -> str:
-        """What identifies it: weights that are replaced under the same name have
-        another.
-        """
+        """Cache key of name and weights: replaced weights have another."""
         return f"{self.name} {self.card.get('sha256', '')}"
 
 
 @dataclass(frozen=True, eq=False)
 class TrainedCheckpoint:
-    """A trained network of another kind than a classifier, and what its card is to say
-    of it.
-    """
+    """A trained network of another kind than a classifier, and the entries of its card."""
 
     network: nn.Module
-    # kind, architecture, arguments, data {name, fingerprint}, steps, metrics, and whatever building
-    # it again needs
+    # kind, architecture, arguments, data {name, fingerprint}, steps, metrics, and what building needs
     about: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class CheckpointSpec:
-    """How an idea makes a network that it ships: `make(seed, hyperparameters, report)`; may
-    raise SettingError, DataError, CheckpointError.
+    """How an idea trains a network that it ships: `make(seed, hyperparameters,
+    report)`. May raise SettingError, DataError, CheckpointError.
     """
 
     hyperparameters: Config
@@ -81,11 +75,9 @@ class CheckpointSpec:
 
 
 def names(kind: str | None = CLASSIFIER) -> list[str]:
-    """Every checkpoint of that kind that ships, seed by seed; of every kind where it is
-    None.
-    """
-    found = ((path, path.parent.relative_to(FOLDER).as_posix()) for path in FOLDER.glob(f"**/{CARD}"))
-    return sorted(name for path, name in found if kind is None or _kind(path, path.stat().st_mtime) == kind)
+    """The shipped checkpoints of a kind, seed by seed; of every kind where it is None."""
+    paths = ((path, path.parent.relative_to(FOLDER).as_posix()) for path in FOLDER.glob(f"**/{CARD}"))
+    return sorted(name for path, name in paths if kind is None or _kind(path, path.stat().st_mtime) == kind)
 
 
 @cache
@@ -115,15 +107,15 @@ def load(name: str) -> Classifier:
     """
     if name in names():
         return _read(name)
-    members = [each for each in names() if each.startswith(f"{name}/")]
+    members = [member for member in names() if member.startswith(f"{name}/")]
     if not members:
-        raise CheckpointError(f"There is no model {name!r}; there are {', '.join(_offered()) or 'none'}.")
+        raise CheckpointError(f"There is no model {name!r}; there are {', '.join(_listed()) or 'none'}.")
     return _averaged(name, tuple(members))
 
 
 def members(name: str) -> list[Classifier]:
-    """The classifiers behind a name: the seeds of `cifar10`, or the one that is named."""
-    return [load(each) for each in names() if each == name or each.startswith(f"{name}/")]
+    """The classifiers of a name: the seeds of `cifar10`, or the one that is named."""
+    return [load(member) for member in names() if member == name or member.startswith(f"{name}/")]
 
 
 @cache
@@ -133,15 +125,15 @@ def _read(name: str) -> Classifier:
 
 @cache
 def _averaged(name: str, members: tuple[str, ...]) -> Classifier:
-    each = [_read(member) for member in members]
-    first = each[0]
+    loaded = [_read(member) for member in members]
+    first = loaded[0]
     shared = {key: first.card[key] for key in ("architecture", "arguments", "classes", "input")}
-    if any(other.card[key] != value for other in each for key, value in shared.items()):
+    if any(other.card[key] != value for other in loaded for key, value in shared.items()):
         raise CheckpointError(
             f"The seeds of {name} do not have the same architecture, classes and input: train them again."
         )
     card = shared | {"data": first.card["data"], "members": list(members)}
-    return Classifier(name, average([other.network for other in each]), first.classes, first.side, card)
+    return Classifier(name, average([other.network for other in loaded]), first.classes, first.side, card)
 
 
 @torch.no_grad()
@@ -154,12 +146,12 @@ def average(networks: Sequence[nn.Module]) -> nn.Module:
     other. For networks of `ARCHITECTURES`: a linear layer is taken as the last one.
     """
     whole, count = copy.deepcopy(networks[0]), len(networks)
-    first = next(iter(convolutions(whole)))  # all of them see the one image
+    first = next(iter(convolutions(whole)))  # all members read the same image
     for name, module in whole.named_modules():
         own = [network.get_submodule(name) for network in networks]
         if isinstance(module, nn.Conv2d | nn.BatchNorm2d):
             for key in (key for key, value in module.state_dict().items() if value.ndim):
-                getattr(module, key).data = torch.cat([getattr(each, key) for each in own])
+                getattr(module, key).data = torch.cat([getattr(part, key) for part in own])
         if isinstance(module, nn.Conv2d):
             module.out_channels *= count
             if name != first:
@@ -168,8 +160,8 @@ def average(networks: Sequence[nn.Module]) -> nn.Module:
             module.num_features *= count
         elif isinstance(module, nn.Linear):
             module.in_features *= count
-            module.weight.data = torch.cat([each.weight for each in own], dim=1) / count
-            module.bias.data = torch.stack([each.bias for each in own]).mean(0)
+            module.weight.data = torch.cat([part.weight for part in own], dim=1) / count
+            module.bias.data = torch.stack([part.bias for part in own]).mean(0)
     return whole.eval()
 
 
@@ -178,18 +170,18 @@ def read(folder: Path, name: str) -> Classifier:
     what does not fit.
     """
     card, content = _card_and_weights(folder, name, CLASSIFIER_KEYS)
-    network = build(card, name).to(memory_format=torch.channels_last)  # half the time on a processor
+    network = build(card, name).to(memory_format=torch.channels_last)  # half the time on a CPU
     load_weights(network, _tensors(content, name), name)
     return Classifier(
         name, network.eval().requires_grad_(False), tuple(card["classes"]), int(card["input"]["size"]), card
     )
 
 
-def _card_and_weights(folder: Path, name: str, wanted: Sequence[str]) -> tuple[dict[str, Any], bytes]:
-    """What lies in a folder, its checksum verified, or entered into the card where it
-    has none.
+def _card_and_weights(folder: Path, name: str, required: Sequence[str]) -> tuple[dict[str, Any], bytes]:
+    """Card and weights of a folder, the checksum verified, or added to the card where
+    it has none.
     """
-    card, weights = read_card(folder, name, wanted), folder / WEIGHTS
+    card, weights = read_card(folder, name, required), folder / WEIGHTS
     try:
         content = weights.read_bytes()
     except OSError as error:
@@ -214,9 +206,9 @@ def _tensors(content: bytes, name: str) -> dict[str, torch.Tensor]:
         ) from error
 
 
-def read_card(folder: Path, name: str, wanted: Sequence[str] = CLASSIFIER_KEYS) -> dict[str, Any]:
-    """What is written about a checkpoint. Raises CheckpointError when something that is
-    wanted is missing.
+def read_card(folder: Path, name: str, required: Sequence[str] = CLASSIFIER_KEYS) -> dict[str, Any]:
+    """The card of a checkpoint. Raises CheckpointError when a required entry is
+    missing.
     """
     try:
         card = json.loads((folder / CARD).read_text(encoding="utf-8"))
@@ -224,28 +216,28 @@ def read_card(folder: Path, name: str, wanted: Sequence[str] = CLASSIFIER_KEYS) 
         raise CheckpointError(
             f"The card of {name} cannot be read ({type(error).__name__}): it must be a JSON object in {CARD}."
         ) from error
-    missing = [key for key in wanted if not isinstance(card, dict) or key not in card]
+    missing = [key for key in required if not isinstance(card, dict) or key not in card]
     if missing:
         raise CheckpointError(
-            f"The card of {name} lacks {', '.join(missing)}: it must say {', '.join(wanted)}."
+            f"The card of {name} lacks {', '.join(missing)}: it must state {', '.join(required)}."
         )
-    if "input" not in wanted:
+    if "input" not in required:
         return card
-    inner = [
+    missing = [
         key
         for key in ("size", "mean", "std")
         if not isinstance(card["input"], dict) or key not in card["input"]
     ]
-    if inner:
+    if missing:
         raise CheckpointError(
-            f"The card of {name} lacks input.{inner[0]}: input must say size, mean and std."
+            f"The card of {name} lacks input.{missing[0]}: input must state size, mean and std."
         )
     return card
 
 
 def build(card: dict[str, Any], name: str) -> nn.Module:
-    """The network a card names, with no trained weights yet: this project's own or one
-    of torchvision's.
+    """The untrained network of a card's architecture, of this project or of
+    torchvision.
     """
     mean, std, count = card["input"]["mean"], card["input"]["std"], len(card["classes"])
     if card["architecture"] in classifiers.ARCHITECTURES:
@@ -256,7 +248,7 @@ def build(card: dict[str, Any], name: str) -> nn.Module:
 
     if card["architecture"] not in models.list_models(module=models):
         raise CheckpointError(
-            f"The card of {name} names the architecture {card['architecture']!r:.80}, which neither"
+            f"The card of {name} states the architecture {card['architecture']!r:.80}, which neither"
             " torchvision nor this project has."
         )
     with torch.random.fork_rng(devices=[]):
@@ -267,11 +259,11 @@ def build(card: dict[str, Any], name: str) -> nn.Module:
 
 
 def load_weights(network: nn.Module, tensors: dict[str, torch.Tensor], name: str) -> None:
-    """Put tensors into a network, in place. Raises CheckpointError naming the first
-    that differs.
+    """Load tensors into a network, in place. Raises CheckpointError naming the first
+    that does not fit.
 
-    Those of a network that is wrapped behind its normalisation may be named as the
-    network itself names them.
+    Of a network wrapped behind its normalisation they may have the names of the network
+    alone.
     """
     own = network.state_dict()
     if own and all(key.startswith("1.") for key in own) and not any(key.startswith("1.") for key in tensors):
@@ -281,26 +273,26 @@ def load_weights(network: nn.Module, tensors: dict[str, torch.Tensor], name: str
         and len(network) == 2
         and isinstance(network[0], classifiers.Normalise)
     )
-    shown = (lambda key: key.removeprefix("1.")) if wrapped else str
+    label = (lambda key: key.removeprefix("1.")) if wrapped else str
     for key, value in own.items():
         if key not in tensors:
             raise CheckpointError(
-                f"The weights of {name} do not fit its card: the tensor {shown(key)!r} {list(value.shape)} is"
+                f"The weights of {name} do not fit its card: the tensor {label(key)!r} {list(value.shape)} is"
                 " missing."
             )
         if tensors[key].shape != value.shape:
             there, here = list(tensors[key].shape), list(value.shape)
             raise CheckpointError(
-                f"The weights of {name} do not fit its card: the tensor {shown(key)!r} is {there}, the"
+                f"The weights of {name} do not fit its card: the tensor {label(key)!r} is {there}, the"
                 f" architecture has {here}."
             )
     extra = next((key for key in tensors if key not in own), None)
     if extra is not None:
         raise CheckpointError(
-            f"The weights of {name} do not fit its card: the architecture has no tensor {shown(extra)!r}."
+            f"The weights of {name} do not fit its card: the architecture has no tensor {label(extra)!r}."
         )
     network.load_state_dict({key: value.to(own[key].dtype) for key, value in tensors.items()})
 
 
-def _offered() -> list[str]:
+def _listed() -> list[str]:
     return sorted({name.split("/")[0] for name in names()} | set(names()))

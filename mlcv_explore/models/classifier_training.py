@@ -1,5 +1,5 @@
-"""How the classifiers of this project are trained: one-cycle Nesterov SGD, small
-images first.
+"""How the classifiers of this project are trained: one-cycle Nesterov SGD, small images
+first.
 """
 
 import math
@@ -38,16 +38,16 @@ class Hyperparameters(Config):
     peak_rate: float = setting(0.2, "Peak learning rate", low=0.0001, high=2)
     bias_rate: float = setting(
         1,
-        "Rate of offsets",
+        "Bias rate factor",
         low=0.1,
         high=100,
-        help="As a multiple of the rate of the weights; for biases and what normalises.",
+        help="Learning rate of biases and normalisation, as a multiple of that of weights.",
     )
-    warm_share: float = setting(0.25, "Share of steps before the peak", low=0.01, high=0.9)
+    warm_share: float = setting(0.25, "Warm-up share", low=0.01, high=0.9)
     weight_decay: float = setting(0.0005, "Weight decay", low=0, high=0.1)
     smoothing: float = setting(0.1, "Label smoothing", low=0, high=0.9)
     shift: int = setting(
-        4, "Shift", low=0, high=16, unit="pixels", help="Images are moved by up to so much, each by its own."
+        4, "Shift", low=0, high=16, unit="pixels", help="Largest random translation of a training image."
     )
     flip: bool = setting(True, "Mirror half of the images")
     bfloat16: bool = setting(
@@ -59,9 +59,7 @@ class Hyperparameters(Config):
 
 @dataclass
 class ClassifierTrainer:
-    """A training under way: all that the next epoch needs, and all that is kept to go
-    on with it later.
-    """
+    """State of a training: network, optimiser and epoch, as needed to resume it."""
 
     network: nn.Sequential
     optimiser: torch.optim.Optimizer
@@ -69,16 +67,16 @@ class ClassifierTrainer:
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Weights, buffers and momenta by name."""
-        found = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         for name, parameter in self.network.named_parameters():
             if "momentum_buffer" in self.optimiser.state[parameter]:
-                found[f"momentum.{name}"] = self.optimiser.state[parameter]["momentum_buffer"]
-        return {name: value.clone(memory_format=torch.contiguous_format) for name, value in found.items()} | {
-            "epoch": torch.tensor(self.epoch)
-        }
+                tensors[f"momentum.{name}"] = self.optimiser.state[parameter]["momentum_buffer"]
+        return {
+            name: value.clone(memory_format=torch.contiguous_format) for name, value in tensors.items()
+        } | {"epoch": torch.tensor(self.epoch)}
 
     def restore(self, tensors: dict[str, torch.Tensor]) -> None:
-        """Stand where `tensors()` was called."""
+        """Restore the state that `tensors()` returned."""
         own = {
             name.removeprefix("network."): value
             for name, value in tensors.items()
@@ -109,14 +107,14 @@ def trainer(
     ).to(memory_format=torch.channels_last)
     if hyperparameters.architecture == "whitened_classifier":
         whiten(network, images)
-    learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
     decayed = {
-        "params": [parameter for parameter in learned if parameter.ndim > 1],
+        "params": [parameter for parameter in trainable if parameter.ndim > 1],
         "weight_decay": hyperparameters.weight_decay,
         "share": 1.0,
     }
     free = {
-        "params": [parameter for parameter in learned if parameter.ndim <= 1],
+        "params": [parameter for parameter in trainable if parameter.ndim <= 1],
         "weight_decay": 0.0,
         "share": hyperparameters.bias_rate,
     }
@@ -137,27 +135,29 @@ def epochs(
     """Train on: (epochs done, mean loss, accuracy on the training images as they
     passed) after each epoch.
 
-    `images` are uint8 (n, 3, h, w). Every epoch draws from streams of its own, so
-    that one that is taken up again ends as one that never stopped.
+    `images` are uint8 (n, 3, h, w). Every epoch draws from streams of its own, so that
+    one that is taken up again ends as one that never stopped.
     """
     steps = math.ceil(len(labels) / hyperparameters.batch_size)
-    given, wanted = torch.from_numpy(np.array(images)), torch.from_numpy(np.array(labels))
-    given = (
-        functional.pad(given, [hyperparameters.shift] * 4, mode="reflect") if hyperparameters.shift else given
+    padded, targets = torch.from_numpy(np.array(images)), torch.from_numpy(np.array(labels))
+    padded = (
+        functional.pad(padded, [hyperparameters.shift] * 4, mode="reflect")
+        if hyperparameters.shift
+        else padded
     )
     side = images.shape[-1]
     for epoch in range(state.epoch, hyperparameters.epochs):
         state.network.train()
         order = torch.randperm(len(labels), generator=stream(seed, f"order {epoch}"))
-        chance = stream(seed, f"shifts and mirrors {epoch}")
+        generator = stream(seed, f"shifts and mirrors {epoch}")
         small = round(side * 0.75) if epoch < hyperparameters.small_epochs else side
-        loss_sum, right = 0.0, 0
+        loss_sum, correct = 0.0, 0
         for step, chosen in enumerate(order.split(hyperparameters.batch_size)):
             for group in state.optimiser.param_groups:
                 group["lr"] = group["share"] * rate(
                     hyperparameters, epoch * steps + step, hyperparameters.epochs * steps
                 )
-            batch = augmented(given[chosen].float().div_(255), hyperparameters, side, chance)
+            batch = augmented(padded[chosen].float().div_(255), hyperparameters, side, generator)
             if small != side:
                 batch = functional.interpolate(batch, (small, small), mode="bilinear", antialias=True)
             with torch.autocast(
@@ -165,17 +165,17 @@ def epochs(
             ):
                 logits = state.network(batch.contiguous(memory_format=torch.channels_last))
             loss = functional.cross_entropy(
-                logits.float(), wanted[chosen], label_smoothing=hyperparameters.smoothing
+                logits.float(), targets[chosen], label_smoothing=hyperparameters.smoothing
             )
             gradient_step(state.optimiser, loss)
             loss_sum += float(loss.detach()) * len(chosen)
-            right += int((logits.argmax(1) == wanted[chosen]).sum())
+            correct += int((logits.argmax(1) == targets[chosen]).sum())
         state.epoch = epoch + 1
-        yield state.epoch, loss_sum / len(labels), right / len(labels)
+        yield state.epoch, loss_sum / len(labels), correct / len(labels)
 
 
 def rate(hyperparameters: Hyperparameters, step: int, steps: int) -> float:
-    """The learning rate of a step: linearly up to the peak, linearly down to nothing
+    """The learning rate of a step: linear warm-up to the peak, linear decay to 0
     (Smith, 1708.07120).
     """
     warm = max(1.0, hyperparameters.warm_share * steps)
@@ -183,16 +183,16 @@ def rate(hyperparameters: Hyperparameters, step: int, steps: int) -> float:
 
 
 def augmented(
-    padded: torch.Tensor, hyperparameters: Hyperparameters, side: int, chance: torch.Generator
+    padded: torch.Tensor, hyperparameters: Hyperparameters, side: int, generator: torch.Generator
 ) -> torch.Tensor:
-    """Each image cut out at its own place, and mirrored or not: (B, 3, side +
+    """Each image cropped at a random offset, and mirrored or not: (B, 3, side +
     2·shift, …) → (B, 3, side, side).
     """
     count, room = len(padded), 2 * hyperparameters.shift + 1
-    places = torch.randint(room, (2, count), generator=chance)
-    mirrored = torch.rand(count, generator=chance) < (0.5 if hyperparameters.flip else 0.0)
-    rows = places[0, :, None] + torch.arange(side)
-    columns = places[1, :, None] + torch.arange(side)
+    corners = torch.randint(room, (2, count), generator=generator)
+    mirrored = torch.rand(count, generator=generator) < (0.5 if hyperparameters.flip else 0.0)
+    rows = corners[0, :, None] + torch.arange(side)
+    columns = corners[1, :, None] + torch.arange(side)
     columns = torch.where(mirrored[:, None], columns.flip(1), columns)
     return padded.permute(0, 2, 3, 1)[
         torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]

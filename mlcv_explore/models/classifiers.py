@@ -12,12 +12,12 @@ from torch.nn import functional
 
 PATCH = 2  # side of the patches that are whitened
 FILTERS = 2 * 3 * PATCH**2  # every direction of a patch, and its negative
-WHITENED = 5000  # images whose patches are looked at
+WHITENED = 5000  # images whose patches are analysed
 
 
 class Normalise(nn.Module):
-    """Images in [0, 1] to zero mean and unit deviation a channel, as the first layer,
-    so that a gradient is one of the pixels.
+    """Normalises images in [0, 1] per channel, as the first layer, so that gradients
+    are with respect to the pixels.
     """
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
@@ -31,7 +31,7 @@ class Normalise(nn.Module):
 
 
 class TwoConvResidual(nn.Module):
-    """Two convolutions whose result is added to what went in."""
+    """Residual block of two convolutions."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ def convolution(inputs: int, outputs: int, pool: bool = False) -> nn.Sequential:
 
 
 class OneConvResidual(nn.Module):
-    """One convolution whose result is added to what went in."""
+    """Residual block of one convolution."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -134,16 +134,15 @@ def whiten(network: nn.Sequential, images: np.ndarray) -> None:
     normalised = network.normalise(torch.from_numpy(images[:WHITENED].copy()).float().div_(255))
     patches = functional.unfold(normalised, PATCH).transpose(1, 2).flatten(0, 1)  # (n, 3·PATCH²)
     variances, directions = torch.linalg.eigh(patches.T @ patches / len(patches))
-    found = (directions / (variances + 5e-4).sqrt()).T.reshape(FILTERS // 2, 3, PATCH, PATCH)
-    network.whiten[0].weight.data.copy_(torch.cat([found, -found]))
+    filters = (directions / (variances + 5e-4).sqrt()).T.reshape(FILTERS // 2, 3, PATCH, PATCH)
+    network.whiten[0].weight.data.copy_(torch.cat([filters, -filters]))
 
 
 def initialise_identity(layer: nn.Conv2d) -> None:
-    """Let the first channels that come out be those that go in; the others start at
-    random.
+    """Initialise the first output channels as the identity of the input channels; the
+    others stay random.
     """
-    handed = layer.weight.data[: layer.in_channels]
-    nn.init.dirac_(handed)
+    nn.init.dirac_(layer.weight.data[: layer.in_channels])
 
 
 ARCHITECTURES = {"residual_classifier": residual_classifier, "whitened_classifier": whitened_classifier}

@@ -1,12 +1,12 @@
-"""The few networks that are more than a stack of dense layers."""
+"""A small residual network (He et al., 1512.03385)."""
 
 import torch
 from torch import nn
 
 
 class ResidualBlock(nn.Module):
-    """Two 3×3 convolutions round a skip; a 1×1 convolution carries the skip where the
-    size changes (He et al., 1512.03385).
+    """Two 3×3 convolutions with a skip connection, a 1×1 convolution where the size
+    changes (He et al., 1512.03385).
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:

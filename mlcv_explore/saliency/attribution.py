@@ -1,5 +1,5 @@
-"""All maps of one image: one by one, the cheap ones first, those that rest on the
-same passes together.
+"""Attribution maps of one image: method by method, the cheapest first; methods that
+share passes are computed together.
 """
 
 import difflib
@@ -18,12 +18,12 @@ from mlcv_explore.saliency.rules import FunctionCounter
 
 @dataclass(frozen=True)
 class Method:
-    """What a reader and a chart need to know of a method."""
+    """Label and properties of a method, for pages and charts."""
 
     label: str
-    signed: bool  # False: nowhere negative by nature
+    signed: bool  # False: never negative
     stochastic: bool = False  # another seed gives another map
-    control: bool = False  # the network has no part in it
+    control: bool = False  # independent of the network
 
 
 METHODS = {
@@ -47,21 +47,21 @@ METHODS = {
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """One map, and how far to trust it."""
+    """One map with its cost and checks."""
 
     method: str
     target: Target
-    values: np.ndarray  # (h, w) float32; positive speaks for the target, the colour channels are summed
-    signed: bool  # False: nowhere negative by nature
-    milliseconds: float  # of all it rests on, also of passes another map shares
-    forwards: int  # images through the network, counted likewise
+    values: np.ndarray  # (h, w) float32; positive: evidence for the target; colour channels summed
+    signed: bool  # False: never negative
+    milliseconds: float  # of all its passes, also those shared with another map
+    forwards: int  # images passed through the network, counted likewise
     backwards: int
     checks: dict[str, float] = field(default_factory=dict)  # completeness_gap, steps
 
 
 @dataclass(frozen=True, eq=False)
 class AttributionRequest:
-    """What the maps are to answer."""
+    """What is explained, and how."""
 
     network: nn.Module
     image: torch.Tensor  # (3, h, w)
@@ -72,11 +72,11 @@ class AttributionRequest:
 
     @property
     def arguments(self) -> tuple[nn.Module, torch.Tensor, Target]:
-        """The arguments every method starts with."""
+        """The arguments that every method takes first."""
         return self.network, self.image, self.target
 
 
-# Methods that share passes → their maps in the same order; cheap ones first
+# Methods that share passes → their maps in the same order; the cheapest first
 GROUPS: dict[tuple[str, ...], Callable[[AttributionRequest], tuple[Attribution, ...]]] = {
     ("random",): lambda request: (Attribution(controls.random_map(request.image, request.seed), 0, 0),),
     ("centre",): lambda request: (Attribution(controls.centre(request.image), 0, 0),),
@@ -117,7 +117,8 @@ def attribute_all(
     _check_image(image)
     if network.training:
         raise SaliencyError(
-            "The network must be in evaluation mode: in training mode a map depends on the images beside it."
+            "The network must be in evaluation mode: in training mode a map depends on the other images of"
+            " its batch."
         )
     for name in names:
         if name not in METHODS:
@@ -129,46 +130,46 @@ def attribute_all(
     device = next((parameter.device for parameter in network.parameters()), image.device)
     request = AttributionRequest(network, image.to(device), target, settings, seed, layer)
     if {"guided_backprop", "deeplift"} & set(names):
-        refused = [
+        reasons = [
             sentence
             for name, sentence in unsupported_methods(network, request.image).items()
             if name in names
         ]
-        if refused:
-            raise SaliencyError(refused[0])
+        if reasons:
+            raise SaliencyError(reasons[0])
     return _maps(request, set(names))
 
 
 def unsupported_methods(network: nn.Module, image: torch.Tensor) -> dict[str, str]:
-    """The methods that would say nothing of this network, each with the reason in one
-    sentence; one forward pass.
+    """Methods that do not apply to this network, each with the reason in one sentence;
+    one forward pass.
     """
-    with torch.no_grad(), FunctionCounter() as seen:
+    with torch.no_grad(), FunctionCounter() as counter:
         network(image[None])
-    found = {}
+    reasons = {}
     if not methods.convolutions(network):
-        found["gradcam"] = "Grad-CAM needs a convolution, and this network has none."
-    if not seen.relus:
-        found["guided_backprop"] = (
+        reasons["gradcam"] = "Grad-CAM needs a convolution, and this network has none."
+    if not counter.relus:
+        reasons["guided_backprop"] = (
             "Guided Backprop changes ReLUs, and this network has none: its map would be the plain gradient."
         )
-    if not seen.nonlinear:
-        found["deeplift"] = (
+    if not counter.nonlinear:
+        reasons["deeplift"] = (
             "DeepLift changes activations and max pooling, and this network has none: its map would be input"
             " × gradient."
         )
-    return found
+    return reasons
 
 
-def _maps(request: AttributionRequest, wanted: set[str]) -> Iterator[Map]:
+def _maps(request: AttributionRequest, names: set[str]) -> Iterator[Map]:
     for group, attribute in GROUPS.items():
-        if not wanted & set(group):
+        if not names & set(group):
             continue
         start = time.perf_counter()
-        found = attribute(request)
+        attributions = attribute(request)
         milliseconds = (time.perf_counter() - start) * 1000
-        for name, attribution in zip(group, found, strict=True):
-            if name in wanted:
+        for name, attribution in zip(group, attributions, strict=True):
+            if name in names:
                 values = attribution.values.detach().float().cpu().numpy()
                 signed = METHODS[name].signed or (name == "gradcam" and not request.settings.cam_positive)
                 cost = (milliseconds, attribution.forwards, attribution.backwards)

@@ -1,5 +1,5 @@
-"""Maps that know nothing of the network: what a method has to beat. All are (h, w)
-float32 and nowhere negative.
+"""Control maps that do not use the network, as baselines of every method. All are (h,
+w) float32 and never negative.
 """
 
 import torch
@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from mlcv_explore.seeds import stream
 
-CENTRE_SPREAD = 0.25  # standard deviation of the blob, in sides
+CENTRE_STD = 0.25  # standard deviation of the blob, in sides
 
 
 def random_map(image: torch.Tensor, seed: int) -> torch.Tensor:
@@ -26,7 +26,7 @@ def edges(image: torch.Tensor) -> torch.Tensor:
 def centre(image: torch.Tensor) -> torch.Tensor:
     """A Gaussian blob of height 1 in the middle, as wide and high as the image is."""
     down, across = (
-        torch.exp(-(((torch.arange(side) + 0.5) / side - 0.5) ** 2) / (2 * CENTRE_SPREAD**2))
+        torch.exp(-(((torch.arange(side) + 0.5) / side - 0.5) ** 2) / (2 * CENTRE_STD**2))
         for side in image.shape[1:]
     )
     return torch.outer(down, across)

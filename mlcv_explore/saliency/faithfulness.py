@@ -56,7 +56,7 @@ def deletion(
     (Petsiuk et al., 1806.07421).
 
     `targets` are int64 (B,), `maps` (B, M, h, w); all maps of an image share both ends
-    to the last bit, its fill and its luck among ties. Raises ValueError on maps of
+    to the last bit, its fill and its order among ties. Raises ValueError on maps of
     another size or not finite, fewer than one step, and an unknown fill.
     """
     return _curve(
@@ -93,11 +93,11 @@ def at_share(
     seed: int = 0,
     insert: bool = False,
 ) -> torch.Tensor:
-    """One image (channels, h, w) without this share of its most salient pixels, or
-    with only them where `insert` is true.
+    """One image (channels, h, w) without this share of its most salient pixels, or with
+    only them where `insert` is true.
 
-    The very image that the curves of that image alone evaluate. `saliency` is a map
-    (h, w). Raises ValueError on a share outside 0…1.
+    The very image that the curves of that image alone evaluate. `saliency` is a map (h,
+    w). Raises ValueError on a share outside 0…1.
     """
     if not 0 <= share <= 1:
         raise ValueError(f"The share of pixels must be between 0 and 1, got {share}.")
@@ -109,11 +109,11 @@ def at_share(
 
 
 def filled(images: torch.Tensor, fill: Fill, seed: int = 0) -> torch.Tensor:
-    """What stands in the place of removed pixels, (B, channels, h, w): every image's
-    mean colour, its blur, or noise.
+    """Replacement of removed pixels, (B, channels, h, w): every image's mean colour,
+    its blur, or noise.
 
-    Noise is normal with the mean and deviation of each of the image's channels, cut
-    to [0, 1]. Raises ValueError on another fill.
+    Noise is normal with the mean and deviation of each of the image's channels, cut to
+    [0, 1]. Raises ValueError on another fill.
     """
     mean = images.mean((2, 3), keepdim=True).expand_as(images)
     if fill == "mean":
@@ -129,7 +129,7 @@ def filled(images: torch.Tensor, fill: Fill, seed: int = 0) -> torch.Tensor:
 
 
 def saliency_ranks(maps: np.ndarray, signed: bool = False, seed: int = 0) -> np.ndarray:
-    """Each pixel's place, int64 (B, M, h, w), 0 the most salient: ties in random order,
+    """Each pixel's rank, int64 (B, M, h, w), 0 the most salient: ties in random order,
     the same one for all maps of an image.
 
     Raises ValueError where maps are not (B, M, h, w) or not finite.
@@ -138,8 +138,8 @@ def saliency_ranks(maps: np.ndarray, signed: bool = False, seed: int = 0) -> np.
     if values.ndim != 4:
         raise ValueError(f"Maps must be (images, maps, height, width), got shape {values.shape}.")
     flat = values.reshape(*values.shape[:2], -1)
-    luck = numpy_stream(seed, "ties").random((len(flat), 1, flat.shape[-1]))
-    order = np.lexsort((np.broadcast_to(luck, flat.shape), -flat))
+    tie_break = numpy_stream(seed, "ties").random((len(flat), 1, flat.shape[-1]))
+    order = np.lexsort((np.broadcast_to(tie_break, flat.shape), -flat))
     ranks = np.empty_like(order)
     np.put_along_axis(ranks, order, np.broadcast_to(np.arange(flat.shape[-1]), flat.shape), axis=-1)
     return ranks.reshape(values.shape)
@@ -183,12 +183,12 @@ def infidelity(
     count, size = perturbations.shape[:2]
     changed = (images - perturbations).flatten(0, 1)
     logits = _logits(network, torch.cat([images, changed]), torch.cat([targets, targets.repeat(count)]))
-    seen = logits[:size] - logits[size:].view(count, size)  # (P, B)
-    foretold = torch.einsum("bmchw,pbchw->pbm", attributions.to(perturbations), perturbations)
+    changes = logits[:size] - logits[size:].view(count, size)  # (P, B)
+    predicted = torch.einsum("bmchw,pbchw->pbm", attributions.to(perturbations), perturbations)
     if normalise:
-        scale = (foretold * seen[..., None]).mean(0) / foretold.square().mean(0)
-        foretold = foretold * scale.nan_to_num(0.0)  # a map of zeros foretells nothing at any scale
-    return (foretold - seen[..., None]).square().mean(0).cpu().numpy()
+        scale = (predicted * changes[..., None]).mean(0) / predicted.square().mean(0)
+        predicted = predicted * scale.nan_to_num(0.0)  # a map of zeros predicts no change at any scale
+    return (predicted - changes[..., None]).square().mean(0).cpu().numpy()
 
 
 def max_sensitivity(
@@ -255,8 +255,8 @@ def _logits(network: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> 
 
 
 def _outputs(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Logits (B, K) in evaluation mode; images with the channels last take a third
-    less time, whatever the weights' layout.
+    """Logits (B, K) in evaluation mode; images with the channels last take a third less
+    time, whatever the weights' layout.
     """
     network.eval()
     return torch.cat(

@@ -1,10 +1,10 @@
-"""One map out of the gradients of all layers: a small network that is shown what flows
-through a classifier and answers where its reasons lie.
+"""Attribution by a learned network: activations and gradients of all layers of a
+classifier in, a map out.
 
-It is taught on classifiers that use the object, with the object's mask as the answer.
-What it is worth shows on classifiers that do not: a map that still lies on the object
-was found in the image, not in the model. The controls are the best single input and
-the same network fed images alone.
+It is trained on classifiers that use the object, with the object's mask as target. The
+test is on classifiers that do not: a map that still covers the object was derived from
+the image, not from the model. The controls are the best single input and the same
+network trained on images alone.
 """
 
 from collections.abc import Iterator
@@ -51,8 +51,8 @@ class MapNetwork(nn.Module):
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Conv2d(channels, width, 1), nn.ReLU()]
-        for reach in (1, 2, 4):
-            layers += [nn.Conv2d(width, width, 3, padding=reach, dilation=reach), nn.ReLU()]
+        for dilation in (1, 2, 4):
+            layers += [nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.Conv2d(width, 1, 1))
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -62,18 +62,18 @@ class MapNetwork(nn.Module):
 
 
 def layer_inputs(network: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """What the map is made of, float32 (B, C, h, w): of the image and of every ReLU's
-    output six channels, resized to the image's side.
+    """Inputs of the map network, float32 (B, C, h, w): six channels of the image and of
+    every ReLU's output, resized to the image's side.
 
-    Images are (B, channels, h, w) in [0, 1], targets int64 (B,); gradients are those
-    of the target's logit. Three summaries over a layer's channels of the gradient come
+    Images are (B, channels, h, w) in [0, 1], targets int64 (B,); gradients are those of
+    the target's logit. Three summaries over a layer's channels of the gradient come
     first, then three of gradient × activation, layers from the image on, as
-    `input_names` says. One pass forward and one back. Raises ValueError when the
+    `input_names` lists. One pass forward and one back. Raises ValueError when the
     network has no ReLU module whose output is an image.
     """
     network.eval()
     parts = zip(images.split(BATCH), targets.split(BATCH), strict=True)
-    return torch.cat([_inputs(network, some, wanted) for some, wanted in parts])
+    return torch.cat([_inputs(network, *part) for part in parts])
 
 
 def input_names(network: nn.Module, images: torch.Tensor) -> tuple[str, ...]:
@@ -92,14 +92,15 @@ def input_names(network: nn.Module, images: torch.Tensor) -> tuple[str, ...]:
 
 
 def train(inputs: torch.Tensor, masks: np.ndarray, config: GenerationConfig, seed: int) -> MapNetwork:
-    """The network with this seed's weights, taught that inputs (n, C, h, w) mean masks
-    (n, h, w) of 0 and 1, by the cross-entropy of every pixel.
+    """A network with this seed's weights, trained to predict masks (n, h, w) of 0 and 1
+    from inputs (n, C, h, w), by the cross-entropy of every pixel.
 
-    Fed the images themselves instead, it is the control that never saw the model.
+    Trained on the images themselves instead, it is the control without access to the
+    model.
     """
     network = seeded(seed, lambda: MapNetwork(inputs.shape[1], config.width), "weights of the map network")
     optimiser = torch.optim.Adam(network.parameters(), lr=config.rate, fused=True)
-    wanted, order = torch.from_numpy(np.asarray(masks)).float(), stream(seed, "order of the map network")
+    targets, order = torch.from_numpy(np.asarray(masks)).float(), stream(seed, "order of the map network")
     inputs = inputs.contiguous(memory_format=torch.channels_last)  # a third less time
     batches = -(-len(inputs) // config.batch_size)
     rates = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, config.epochs * batches)
@@ -107,7 +108,7 @@ def train(inputs: torch.Tensor, masks: np.ndarray, config: GenerationConfig, see
         for chosen in torch.randperm(len(inputs), generator=order).split(config.batch_size):
             gradient_step(
                 optimiser,
-                functional.binary_cross_entropy_with_logits(network(inputs[chosen]), wanted[chosen]),
+                functional.binary_cross_entropy_with_logits(network(inputs[chosen]), targets[chosen]),
             )
             rates.step()
     return network.eval()

@@ -96,11 +96,11 @@ def kendall(
     (models, methods), more is better. Where a property ranks all methods of a model the
     same, its τ is 0.
     """
-    found = {}
+    intervals = {}
     for one, other in itertools.combinations(scores, 2):
         agreement = [_tau(first, second) for first, second in zip(scores[one], scores[other], strict=True)]
-        found[one, other] = bootstrap_interval(agreement, level, seed)
-    return found
+        intervals[one, other] = bootstrap_interval(agreement, level, seed)
+    return intervals
 
 
 def stable(

@@ -1,10 +1,10 @@
-"""Attribution maps of one image: which pixels a logit, or the difference of two
-logits, rests on.
+"""Gradient-based attribution maps of one image, for a logit or the difference of two
+logits.
 
-Logits and not probabilities: a softmax that is sure of itself has no gradient left.
-Every function takes a network in evaluation mode that maps images (B, 3, h, w) to
-logits (B, classes), one image (3, h, w) in [0, 1], and a target. None changes the
-network, none holds a lock: threads may share it.
+Logits and not probabilities: a saturated softmax has no gradient. Every function takes
+a network in evaluation mode that maps images (B, 3, h, w) to logits (B, classes), one
+image (3, h, w) in [0, 1], and a target. None changes the network, none holds a lock:
+threads may share it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,26 +23,24 @@ from mlcv_explore.seeds import stream
 Target = int | tuple[int, int]  # a class, or (a, b) for logit a minus logit b
 
 BATCH_PIXELS = 2**15  # in one batch: 32 images of 32×32; more are no faster on a CPU, and memory grows
-MOST_STEPS = 1024  # along a path
-SMALLEST_GAP = 0.02  # of completeness, at which the steps are enough
+MAX_STEPS = 1024  # along a path
+MAX_GAP = 0.02  # of completeness, at which the steps are enough
 # standard deviation of the blurred baseline, in sides: shapes are gone, light and colour stay
-BLUR_SPREAD = 0.15
+BLUR_STD = 0.15
 
 
 class SaliencyError(ValueError):
-    """A map that cannot be made. The text is one sentence that says why."""
+    """A map that cannot be computed. The text is one sentence with the reason."""
 
 
 class SaliencySettings(Config):
-    """What the methods leave open, with the customary values corrected where they
-    mislead.
-    """
+    """Settings of the methods, at their customary values except where those mislead."""
 
     baseline: Literal["zero", "blur", "mean"] = setting(
         "zero",
         "Baseline",
         choices=("zero", "blur", "mean"),
-        help="What nothing looks like: black, the blurred image, or its mean colour.",
+        help="Reference without evidence: black, the blurred image, or its mean colour.",
     )
     steps: int = setting(
         50,
@@ -65,7 +63,7 @@ class SaliencySettings(Config):
     )
     shap_samples: int = setting(25, "Points of GradientShap", low=2, high=500)
     cam_positive: bool = setting(
-        True, "Grad-CAM keeps what speaks for the class", help="The published ReLU, which Captum leaves out."
+        True, "Positive Grad-CAM only", help="The published ReLU, which Captum leaves out."
     )
     cam_rectified: bool = setting(
         True,
@@ -77,9 +75,9 @@ class SaliencySettings(Config):
     stride: int = setting(2, "Stride of the square", low=1, high=16, unit="1/32 of the side")
     masks: int = setting(300, "Masks of RISE", low=2, high=8000)
     mask_cells: int = setting(
-        8, "Cells of a mask", low=2, high=16, help="A side; each is seen or hidden.", more=True
+        8, "Cells of a mask", low=2, high=16, help="A side; each is visible or hidden.", more=True
     )
-    mask_share: float = setting(0.5, "Share that is seen", low=0.1, high=0.9, more=True)
+    mask_share: float = setting(0.5, "Visible share", low=0.1, high=0.9, more=True)
     half_precision: bool = setting(
         True, "RISE in half precision", help="Products in bfloat16, where the processor has them.", more=True
     )
@@ -115,25 +113,25 @@ def gradients(network: nn.Module, image: torch.Tensor, targets: Sequence[Target]
     """The gradients of several targets, (len(targets), 3, h, w), each batch of them in
     one backward pass.
     """
-    found, room = [], _batch_size(image)
-    for start in range(0, len(targets), room):
-        part = targets[start : start + room]
+    gradients_of, size = [], _batch_size(image)
+    for start in range(0, len(targets), size):
+        part = targets[start : start + size]
         points = _points(image.expand(len(part), *image.shape))
         with torch.enable_grad():
             logits = network(points)
             total = torch.stack(
                 [score(row[None], target) for row, target in zip(logits, part, strict=True)]
             ).sum()
-        found.append(torch.autograd.grad(total, points)[0])
-    return torch.cat(found)
+        gradients_of.append(torch.autograd.grad(total, points)[0])
+    return torch.cat(gradients_of)
 
 
 def gradient_maps(network: nn.Module, image: torch.Tensor, target: Target) -> tuple[Attribution, Attribution]:
     """Gradient, and input × gradient, from one pass; the channels are summed with their
     signs.
     """
-    (found,) = gradients(network, image, [target])
-    return Attribution(found.sum(0), 1, 1), Attribution((found * image).sum(0), 1, 1)
+    (gradient,) = gradients(network, image, [target])
+    return Attribution(gradient.sum(0), 1, 1), Attribution((gradient * image).sum(0), 1, 1)
 
 
 def noise_maps(
@@ -144,28 +142,28 @@ def noise_maps(
 
     The last two are never negative.
     """
-    chance = stream(seed, "noise of the picture")
+    generator = stream(seed, "noise of the picture")
     images = (
-        image + settings.noise * torch.randn(image.shape, generator=chance).to(image.device)
+        image + settings.noise * torch.randn(image.shape, generator=generator).to(image.device)
         for _ in range(settings.samples)
     )
     total, squares = (
         torch.zeros_like(image, dtype=torch.float64),
         torch.zeros_like(image, dtype=torch.float64),
     )
-    for found in _gradients_along(network, images, target):
-        total += found.sum(0)
-        squares += found.square().sum(0)
+    for gradient in _gradients_along(network, images, target):
+        total += gradient.sum(0)
+        squares += gradient.square().sum(0)
     mean, square = total / settings.samples, squares / settings.samples
     values = (mean, square, (square - mean.square()).clamp(min=0))
     return tuple(Attribution(value.sum(0).float(), settings.samples, settings.samples) for value in values)
 
 
 def guided_backprop(network: nn.Module, image: torch.Tensor, target: Target) -> Attribution:
-    """The gradient with every ReLU handing back only what is positive."""
+    """The gradient in which every ReLU propagates positive values only."""
     with GuidedReLU():
-        (found,) = gradients(network, image, [target])
-    return Attribution(found.sum(0), 1, 1)
+        (gradient,) = gradients(network, image, [target])
+    return Attribution(gradient.sum(0), 1, 1)
 
 
 def deeplift(
@@ -178,8 +176,8 @@ def deeplift(
     points = _points(torch.stack([image, start]))
     with torch.enable_grad(), RescaleRule():
         scores = score(network(points), target)
-        found = torch.autograd.grad(scores[0], points)[0][0]
-    values = (found * (image - start)).sum(0)
+        multipliers = torch.autograd.grad(scores[0], points)[0][0]
+    values = (multipliers * (image - start)).sum(0)
     scores = scores.detach()
     return Attribution(
         values, 2, 1, {"completeness_gap": completeness_gap(values, float(scores[0] - scores[1]))}
@@ -192,8 +190,8 @@ def integrated_gradients(
     """Integrated gradients (Sundararajan et al., 1703.01365): midpoints of equal steps,
     doubled until the map is complete, if so set.
 
-    Midpoints, because at the baseline itself the gradient is arbitrary: on a flat
-    image every maximum is a tie.
+    Midpoints, because at the baseline itself the gradient is arbitrary: on a flat image
+    every maximum is a tie.
     """
     start = baseline(image, settings.baseline)
     ends = scores_without_gradients(network, [torch.stack([image, start])], target)
@@ -201,10 +199,10 @@ def integrated_gradients(
     steps, passes = settings.steps, 0
     while True:
         points = (torch.lerp(start, image, (step + 0.5) / steps) for step in range(steps))
-        mean = sum(found.sum(0) for found in _gradients_along(network, points, target)) / steps
+        mean = sum(gradient.sum(0) for gradient in _gradients_along(network, points, target)) / steps
         values, passes = (mean * (image - start)).sum(0), passes + steps
         gap = completeness_gap(values, change)
-        if gap <= SMALLEST_GAP or 2 * steps > MOST_STEPS or not settings.complete:
+        if gap <= MAX_GAP or 2 * steps > MAX_STEPS or not settings.complete:
             return Attribution(values, passes + 2, passes, {"completeness_gap": gap, "steps": steps})
         steps *= 2
 
@@ -215,15 +213,15 @@ def gradient_shap(
     """Expected gradients (Erion et al., 1906.10670): each point lies somewhere between
     the image and one of its three baselines.
     """
-    chance = stream(seed, "points of GradientShap")
+    generator = stream(seed, "points of GradientShap")
     starts = torch.stack([baseline(image, kind) for kind in ("zero", "blur", "mean")])
-    chosen = torch.randint(len(starts), (settings.shap_samples,), generator=chance).to(image.device)
-    shares = torch.rand(settings.shap_samples, generator=chance).to(image.device)
+    chosen = torch.randint(len(starts), (settings.shap_samples,), generator=generator).to(image.device)
+    shares = torch.rand(settings.shap_samples, generator=generator).to(image.device)
     points = (torch.lerp(starts[index], image, share) for index, share in zip(chosen, shares, strict=True))
     values, done = torch.zeros_like(image), 0
-    for found in _gradients_along(network, points, target):
-        values += (found * (image - starts[chosen[done : done + len(found)]])).sum(0)
-        done += len(found)
+    for gradient in _gradients_along(network, points, target):
+        values += (gradient * (image - starts[chosen[done : done + len(gradient)]])).sum(0)
+        done += len(gradient)
     return Attribution(values.sum(0) / settings.shap_samples, settings.shap_samples, settings.shap_samples)
 
 
@@ -237,8 +235,8 @@ def grad_cam(
     """Grad-CAM (Selvaraju et al., 1610.02391) at a convolution, the last one by
     default; never negative with `cam_positive`.
 
-    Gradients are kept from that layer on only, so a late layer costs little more than
-    the forward pass. Raises SaliencyError for an unknown layer.
+    Gradients are tracked from that layer on only, so a late layer costs little more
+    than the forward pass. Raises SaliencyError for an unknown layer.
     """
     features = ConvolutionOutput(named_convolution(network, layer), settings.cam_rectified)
     with torch.no_grad(), features:
@@ -248,9 +246,9 @@ def grad_cam(
             f"The image does not pass through the convolution {layer or 'named last'}, so Grad-CAM has"
             " nothing to show."
         )
-    (found,) = torch.autograd.grad(total, features.values)
+    (gradient,) = torch.autograd.grad(total, features.values)
     with torch.no_grad():
-        values = (found.mean((2, 3), keepdim=True) * features.values).sum(1, keepdim=True)
+        values = (gradient.mean((2, 3), keepdim=True) * features.values).sum(1, keepdim=True)
         values = values.relu() if settings.cam_positive else values
         values = functional.interpolate(values, image.shape[1:], mode="bilinear", align_corners=False)
     return Attribution(values[0, 0], 1, 1)
@@ -260,19 +258,19 @@ def named_convolution(network: nn.Module, layer: str | None) -> nn.Conv2d:
     """The convolution of that name, or the last one; raises SaliencyError where there
     is none.
     """
-    found = convolutions(network)
-    if not found:
+    named = convolutions(network)
+    if not named:
         raise SaliencyError("Grad-CAM needs a convolution, and this network has none.")
-    if layer is not None and layer not in found:
+    if layer is not None and layer not in named:
         raise SaliencyError(
-            f"The layer must be a convolution of this network ({', '.join(found)}), got {layer!r}."
+            f"The layer must be a convolution of this network ({', '.join(named)}), got {layer!r}."
         )
-    return found[layer] if layer is not None else next(reversed(found.values()))
+    return named[layer] if layer is not None else next(reversed(named.values()))
 
 
 def baseline(image: torch.Tensor, kind: str) -> torch.Tensor:
-    """An image (3, h, w) of nothing: black, blurred until no shape is left, or its own
-    mean colour.
+    """The reference image (3, h, w): black, blurred until no shape is left, or the mean
+    colour.
     """
     if kind == "zero":
         return torch.zeros_like(image)
@@ -281,7 +279,7 @@ def baseline(image: torch.Tensor, kind: str) -> torch.Tensor:
     blurred = image
     for axis in (1, 2):
         places = torch.arange(image.shape[axis], device=image.device, dtype=torch.float32)
-        weights = torch.exp(-((places[:, None] - places) ** 2) / (2 * (BLUR_SPREAD * len(places)) ** 2))
+        weights = torch.exp(-((places[:, None] - places) ** 2) / (2 * (BLUR_STD * len(places)) ** 2))
         blurred = torch.movedim(
             torch.movedim(blurred, axis, -1) @ (weights / weights.sum(1, keepdim=True)).T, -1, axis
         )
@@ -289,7 +287,9 @@ def baseline(image: torch.Tensor, kind: str) -> torch.Tensor:
 
 
 def completeness_gap(values: torch.Tensor, change: float) -> float:
-    """|sum of the map − change of the score| / |change of the score|; infinite where the score does not change but the map is not empty."""
+    """|sum of the map − change of the score| / |change of the score|; infinite where
+    the score does not change but the map is not empty.
+    """
     missing = abs(float(values.sum(dtype=torch.float64)) - change)
     return missing / abs(change) if change else (float("inf") if missing else 0.0)
 
@@ -309,15 +309,15 @@ def scores_without_gradients(
     network: nn.Module, batches: Iterable[torch.Tensor], target: Target, half: bool = False
 ) -> torch.Tensor:
     """Scores (n,) float32, without gradients."""
-    found = []
+    scores = []
     for batch in batches:
         with torch.no_grad(), torch.autocast(batch.device.type, torch.bfloat16, enabled=half):
-            found.append(score(network(batch.contiguous(memory_format=torch.channels_last)).float(), target))
-    return torch.cat(found)
+            scores.append(score(network(batch.contiguous(memory_format=torch.channels_last)).float(), target))
+    return torch.cat(scores)
 
 
 def batches(images: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-    """Batches as large as memory and cache like them."""
+    """Batches of a size that fits the cache."""
     batch: list[torch.Tensor] = []
     for image in images:
         batch.append(image)

@@ -21,7 +21,7 @@ from mlcv_explore.seeds import stream
 def occlusion(
     network: nn.Module, image: torch.Tensor, target: Target, settings: SaliencySettings
 ) -> Attribution:
-    """How far the score falls when a square is covered with the baseline (Zeiler and
+    """The drop of the score when a square is covered with the baseline (Zeiler and
     Fergus, 1311.2901): a pixel's mean over the squares on it.
 
     Square and stride are given for 32 pixels and grow with the shorter side.
@@ -58,27 +58,27 @@ def rise(
     of them would change the map.
     """
     half = settings.half_precision and (image.device.type != "cpu" or environment.has_bfloat16())
-    total, seen, sum_of_scores = torch.zeros_like(image[0]), torch.zeros_like(image[0]), 0.0
+    total, coverage, sum_of_scores = torch.zeros_like(image[0]), torch.zeros_like(image[0]), 0.0
     for masks in batches(random_masks(image, settings, stream(seed, "masks"))):
         scores = scores_without_gradients(network, [image * masks], target, half)
         total += torch.einsum("n,nhw->hw", scores, masks[:, 0])
-        seen += masks.sum((0, 1))
+        coverage += masks.sum((0, 1))
         sum_of_scores += float(scores.sum())
-    values = (total - sum_of_scores / settings.masks * seen) / (settings.masks * settings.mask_share)
+    values = (total - sum_of_scores / settings.masks * coverage) / (settings.masks * settings.mask_share)
     return Attribution(values, settings.masks, 0)
 
 
 def random_masks(
-    image: torch.Tensor, settings: SaliencySettings, chance: torch.Generator
+    image: torch.Tensor, settings: SaliencySettings, generator: torch.Generator
 ) -> Iterator[torch.Tensor]:
-    """Masks (1, h, w) in [0, 1]: a coarse grid of seen and hidden cells, enlarged
+    """Masks (1, h, w) in [0, 1]: a coarse grid of visible and hidden cells, enlarged
     smoothly and moved by less than a cell.
     """
     cells, height, width = settings.mask_cells, *image.shape[1:]
     tall, wide = -(-height // cells), -(-width // cells)
     for _ in range(settings.masks):
-        grid = (torch.rand(1, 1, cells, cells, generator=chance) < settings.mask_share).float()
-        top, left = (int(torch.randint(size, (), generator=chance)) for size in (tall, wide))
+        grid = (torch.rand(1, 1, cells, cells, generator=generator) < settings.mask_share).float()
+        top, left = (int(torch.randint(size, (), generator=generator)) for size in (tall, wide))
         large = functional.interpolate(
             grid, ((cells + 1) * tall, (cells + 1) * wide), mode="bilinear", align_corners=False
         )[0]
