@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mlcv_explore.experiment.studies import Table
-from mlcv_explore.ideas.saliency import ATTRIBUTIONS, CONTROLS, GENERATED, MEASURES, RHOS
+from mlcv_explore.ideas.saliency import ARMS, ATTRIBUTIONS, CONTROLS, GENERATED, MEASURES, RHOS, SHARES
 from mlcv_explore.statistics import Interval
 
 PROPERTIES = ("model-dependent", "faithful", "on the true cause")
@@ -49,21 +49,18 @@ def agreement(table: Table, rho: float) -> dict[tuple[str, str], Interval]:
     return kendall(scores(table, rho))
 
 
-def measured(table: Table, rho: float) -> dict[str, dict[str, Interval]]:
-    """Every measure of every map, those with most mass on the object first."""
-    arms = [arm for arm in table.arms("tags") if arm != "classifier"]
-    intervals = {
-        arm: {measure: table.interval("tags", arm, measure, rho=rho) for measure in MEASURES} for arm in arms
-    }
-    return dict(sorted(intervals.items(), key=lambda item: -item[1]["mass"].mean))
+def measured(table: Table, rho: float) -> dict[str, np.ndarray]:
+    """Every measure of every arm, {"<arm>_<measure>": (S,)} for S classifiers."""
+    names = [(arm, name) for arm in ARMS for name in MEASURES] + [("classifier", name) for name in SHARES]
+    return {f"{arm}_{name}": table.values("tags", arm, name, rho=rho) for arm, name in names}
 
 
-def learned(table: Table) -> dict[str, tuple[Interval, Interval]]:
-    """Of the learned map and its baselines: mass on the object where that is the cause,
-    on the tag where that is.
+def learned(table: Table) -> dict[str, list[Interval]]:
+    """Mass of the learned map and its baselines on the cause: on the object where the tag
+    is uninformative, on the tag where it always agrees with the class.
     """
-    causes = (("mass", RHOS[0]), ("tag", RHOS[1]))
+    heads = {"mass": "On the object, where it is the cause", "tag": "On the tag, where it is the cause"}
     return {
-        arm: tuple(table.interval("tags", arm, measure, rho=rho) for measure, rho in causes)
-        for arm in GENERATED
+        head: [table.interval("tags", arm, name, rho=rho) for arm in GENERATED]
+        for (name, head), rho in zip(heads.items(), RHOS, strict=True)
     }
