@@ -1,5 +1,5 @@
-"""The panel of maps against Captum called method by method, and Grad-CAM against
-Captum, its rivals and the forward pass alone.
+"""All maps against Captum called method by method, and Grad-CAM against
+Captum, its alternatives and the forward pass alone.
 
 `python -m bench.saliency`. The gallery's first photograph as `cifar10/0` sees it,
 32×32, and the class it names; one thread: 50 steps, 25 noisy images, squares of 5
@@ -62,8 +62,8 @@ def captums(network: nn.Module, image: torch.Tensor, target: int, at_once: int) 
         return lambda: attr.NoiseTunnel(attr.Saliency(network)).attribute(batch, nt_type=kind, **noisy)
 
     def cam() -> torch.Tensor:
-        found = attr.LayerGradCam(network, last).attribute(batch, target, relu_attributions=True)
-        return attr.LayerAttribution.interpolate(found, image.shape[1:], "bilinear")
+        gradcam = attr.LayerGradCam(network, last).attribute(batch, target, relu_attributions=True)
+        return attr.LayerAttribution.interpolate(gradcam, image.shape[1:], "bilinear")
 
     @torch.no_grad()
     def masked() -> torch.Tensor:
@@ -102,13 +102,13 @@ def medians(ways: dict[str, Way], turns: int = TURNS) -> dict[str, float]:
     Of this thread, which does all the work: on an idle machine those of the clock, on a
     busy one not those of the others too.
     """
-    found: dict[str, list[float]] = {name: [] for name in ways}
+    timings: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(turns + 1):
         for name, way in ways.items():
             start = time.thread_time()
             way()
-            found[name].append((time.thread_time() - start) * 1000)
-    return {name: statistics.median(values[1:]) for name, values in found.items()}
+            timings[name].append((time.thread_time() - start) * 1000)
+    return {name: statistics.median(values[1:]) for name, values in timings.items()}
 
 
 def example(layout: torch.memory_format = torch.contiguous_format) -> tuple[nn.Module, torch.Tensor, int]:
@@ -134,26 +134,26 @@ def panel_against_captum(layout: torch.memory_format) -> None:
             for name, way in captums(network, image, target, at_once).items()
             if at_once == 1 or name in ("rise", "occlusion")
         }
-    found = medians(ways)
+    timings = medians(ways)
     print(f"{'ms':22s} {'ours alone':>11} {'Captum':>9} {'Captum fast':>12}")
     sums = {"defaults": 0.0, "fast": 0.0}
     for name in MAPS:
-        theirs = found[f"defaults {name}"], found.get(f"fast {name}", found[f"defaults {name}"])
+        theirs = timings[f"defaults {name}"], timings.get(f"fast {name}", timings[f"defaults {name}"])
         sums["defaults"] += theirs[0]
         sums["fast"] += theirs[1]
-        print(f"{name:22s} {found[name]:11.1f} {theirs[0]:9.1f} {theirs[1]:12.1f}")
-    print(f"{'all':22s} {found['panel']:11.1f} {sums['defaults']:9.1f} {sums['fast']:12.1f}")
-    verdict("cheap maps", found["cheap"], 300, "ms")
-    verdict("all twelve", found["panel"], 1200, "ms")
-    verdict("against Captum's defaults", found["panel"] / sums["defaults"], 0.45, "×")
-    verdict("against Captum's fast settings", found["panel"] / sums["fast"], 0.6, "×")
+        print(f"{name:22s} {timings[name]:11.1f} {theirs[0]:9.1f} {theirs[1]:12.1f}")
+    print(f"{'all':22s} {timings['panel']:11.1f} {sums['defaults']:9.1f} {sums['fast']:12.1f}")
+    verdict("cheap maps", timings["cheap"], 300, "ms")
+    verdict("all twelve", timings["panel"], 1200, "ms")
+    verdict("against Captum's defaults", timings["panel"] / sums["defaults"], 0.45, "×")
+    verdict("against Captum's fast settings", timings["panel"] / sums["fast"], 0.6, "×")
 
 
 def ten_targets() -> None:
     """The gradient of every class."""
     network, image, _ = example()
     batch = image[None].clone().requires_grad_()
-    found = medians(
+    timings = medians(
         {
             "ours": lambda: saliency.gradients(network, image, range(10)),
             "captum": lambda: [
@@ -163,8 +163,8 @@ def ten_targets() -> None:
         3 * TURNS,
     )
     verdict(
-        f"ten targets, {found['ours']:.1f} against {found['captum']:.1f} ms",
-        found["ours"] / found["captum"],
+        f"ten targets, {timings['ours']:.1f} against {timings['captum']:.1f} ms",
+        timings["ours"] / timings["captum"],
         0.7,
         "×",
     )
@@ -181,8 +181,8 @@ def grad_cam_at_224() -> None:
         return network(image[None])
 
     def captum() -> torch.Tensor:
-        found = attr.LayerGradCam(network, network.layer4).attribute(batch, TARGET, relu_attributions=True)
-        return attr.LayerAttribution.interpolate(found, (224, 224), "bilinear")
+        gradcam = attr.LayerGradCam(network, network.layer4).attribute(batch, TARGET, relu_attributions=True)
+        return attr.LayerAttribution.interpolate(gradcam, (224, 224), "bilinear")
 
     ways: dict[str, Way] = {
         "ours": lambda: methods.grad_cam(network, image, TARGET, SETTINGS),
@@ -193,25 +193,25 @@ def grad_cam_at_224() -> None:
         from pytorch_grad_cam import GradCAM
         from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-        kept = GradCAM(network, [network.layer4])
-        ways["grad-cam"] = lambda: kept(image[None], [ClassifierOutputTarget(TARGET)])
+        explainer = GradCAM(network, [network.layer4])
+        ways["grad-cam"] = lambda: explainer(image[None], [ClassifierOutputTarget(TARGET)])
     if importlib.util.find_spec("torchcam"):
         from torchcam.methods import GradCAM as TorchCam
 
         def torchcam() -> torch.Tensor:
             with TorchCam(network, "layer4") as extractor:
-                (found,) = extractor(TARGET, network(batch))
-            return functional.interpolate(found[None], (224, 224), mode="bilinear")
+                (gradcam,) = extractor(TARGET, network(batch))
+            return functional.interpolate(gradcam[None], (224, 224), mode="bilinear")
 
         ways["torchcam"] = torchcam
     missing = [name for name in ("grad-cam", "torchcam") if name not in ways]
-    found = medians(ways, 3 * TURNS)
-    print("Grad-CAM of 224 px, ms: " + ", ".join(f"{name} {value:.1f}" for name, value in found.items()))
+    timings = medians(ways, 3 * TURNS)
+    print("Grad-CAM of 224 px, ms: " + ", ".join(f"{name} {value:.1f}" for name, value in timings.items()))
     if missing:
         print(f"not installed, so not measured: {', '.join(missing)}")
-    rivals = min(value for name, value in found.items() if name not in ("ours", "forward"))
-    verdict("against the fastest rival here", found["ours"] / rivals, 1.0, "×")
-    verdict("against the forward pass", found["ours"] / found["forward"], 1.05, "×")
+    alternatives = min(value for name, value in timings.items() if name not in ("ours", "forward"))
+    verdict("against the fastest alternative here", timings["ours"] / alternatives, 1.0, "×")
+    verdict("against the forward pass", timings["ours"] / timings["forward"], 1.05, "×")
 
 
 def verdict(what: str, value: float, target: float, unit: str) -> None:

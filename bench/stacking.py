@@ -130,9 +130,9 @@ def main() -> None:
         f" {'target ×':>9}"
     )
     for width, target in TARGETS.items():
-        found = measure(width)
-        ratio = {name: found["loop"] / value for name, value in found.items()}
-        row = " ".join(f"{found[name] * 1000:11.1f}" for name in ("loop", "stacked", "mapped"))
+        seconds = measure(width)
+        ratio = {name: seconds["loop"] / value for name, value in seconds.items()}
+        row = " ".join(f"{seconds[name] * 1000:11.1f}" for name in ("loop", "stacked", "mapped"))
         verdict = "met" if ratio["stacked"] >= target else "MISSED"
         print(f"{width:6d} {row} {ratio['stacked']:10.2f} {ratio['mapped']:7.2f} {target:9.1f} {verdict}")
     print(f"load {os.getloadavg()[0]:.1f}")

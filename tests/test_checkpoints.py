@@ -1,5 +1,5 @@
-"""Classifiers and their checkpoints: the hyperparameters by hand, training taken up again, cards
-that fit and cards that do not, weights from elsewhere.
+"""Classifiers and their checkpoints: the hyperparameters by hand, training taken up
+again, cards that fit and cards that do not, weights from elsewhere.
 """
 
 import hashlib
@@ -164,8 +164,8 @@ def test_a_course_taken_up_again_ends_as_one_that_never_stopped(architecture: st
 
 @pytest.fixture
 def colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Reddish and bluish images as an own folder, and a plan to train on them;
-    returns where checkpoints may go.
+    """Reddish and bluish images as an own folder, and a plan to train on them; returns
+    where checkpoints may go.
     """
     chance = np.random.default_rng(1)
     for part, count in (("train", 40), ("test", 10)):

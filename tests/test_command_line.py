@@ -180,7 +180,7 @@ def test_without_json_the_answer_can_be_read(say) -> None:
             "run coin --first-seed -1",
             "run.first_seed must be a whole number between 0 and 1000000000, got -1.",
         ),
-        ("run coin fair", "run has no use for 'fair'."),
+        ("run coin fair", "run takes no argument 'fair'."),
         ("run coni", "There is no idea 'coni'; did you mean 'coin'?"),
         ("run ../coin", "There is no idea '../coin'"),
         ("run", "the following arguments are required: SLUG"),

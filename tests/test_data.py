@@ -424,8 +424,9 @@ def test_the_groups_of_cifar100_are_its_own_coarse_labels() -> None:
     """Five classes a group; the published archive gives every fine label this coarse
     one, both in alphabetical order.
     """
-    published = """4 1 14 8 0 6 7 7 18 3 3 14 9 18 7 11 3 9 7 11 6 11 5 10 7 6 13 15 3 15 0 11 1 10 12 14 16 9 11 5 5 19 8 8 15 13 14 17 18 10
-        16 4 17 4 2 0 17 4 18 17 10 3 2 12 12 16 12 1 9 19 2 10 0 1 16 12 9 13 15 13 16 19 2 4 6 19 5 5 8 19 18 1 2 15 6 0 17 8 14 13"""
+    published = """4 1 14 8 0 6 7 7 18 3 3 14 9 18 7 11 3 9 7 11 6 11 5 10 7 6 13 15 3 15 0 11 1 10 12 14 16 9 11 5
+        5 19 8 8 15 13 14 17 18 10 16 4 17 4 2 0 17 4 18 17 10 3 2 12 12 16 12 1 9 19 2 10 0 1
+        16 12 9 13 15 13 16 19 2 4 6 19 5 5 8 19 18 1 2 15 6 0 17 8 14 13"""
     groups, places = coarse("cifar100")
     assert len(groups) == 20 and np.bincount(places).tolist() == [5] * 20
     assert places.tolist() == [int(place) for place in published.split()]
@@ -777,11 +778,11 @@ def test_cifar_batches_become_channels_first(tmp_path: Path) -> None:
 
         train_list = [["first", sums["first"]], ["second", sums["second"]]]  # noqa: RUF012  as in the class it stands for
         test_list = [["last", sums["last"]]]  # noqa: RUF012
-        meta = {
+        meta = {  # noqa: RUF012
             "filename": "meta",
             "key": "label_names",
             "md5": write_pickle(folder / "meta", {"label_names": list("abcdef")}),
-        }  # noqa: RUF012
+        }
 
     train, test = published_formats.read_cifar(tmp_path, Small, tuple("abcdef"))
     assert np.array_equal(train.images, pixels[:4]) and train.labels.tolist() == [0, 1, 2, 3]

@@ -81,7 +81,7 @@ def test_pictures_that_are_refused_do_not_hold_up_the_others(capsys: pytest.Capt
         "image",
         "error",
     }
-    assert "2 pictures were refused" in err and err.count("\n") == 1
+    assert "2 images were rejected" in err and err.count("\n") == 1
 
 
 def test_integrated_gradients_add_up_and_the_files_have_their_sizes(

@@ -34,8 +34,8 @@ PHOTOGRAPHS = (
 
 
 def crop_photographs(side: int, draws: dict[str, np.ndarray]) -> np.ndarray:
-    """Crops of the photographs, uint8 (n, 3, side, side): either photograph and
-    every zoom equally often, half of them mirrored.
+    """Crops of the photographs, uint8 (n, 3, side, side): either photograph and every
+    zoom equally often, half of them mirrored.
     """
     pixels, crops = _photograph_pixels(side)
     chosen = pick(draws["cutting"], len(crops))

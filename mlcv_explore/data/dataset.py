@@ -1,4 +1,4 @@
-"""What a data set is once it is read: arrays of images, labels and class names."""
+"""Data sets in memory: arrays of images, labels and class names."""
 
 import hashlib
 from dataclasses import dataclass
@@ -14,8 +14,7 @@ OUTLINE = 255  # in a mask: pixels that belong neither to the object nor to the 
 
 
 class DataError(ValueError):
-    """Data that cannot be used. The text is one sentence that says what is wrong and
-    what to do.
+    """Data that cannot be used. The text is one sentence: what is wrong and what to do.
     """
 
 
@@ -23,9 +22,8 @@ class DataError(ValueError):
 class Images:
     """Labelled images. Raises ValueError when the arrays do not fit together.
 
-    A mask is 1 on the object, 0 on the background and OUTLINE where it is open which of
-    the two: those pixels are to be left out of what is trained on and of what is
-    measured.
+    A mask is 1 on the object, 0 on the background and OUTLINE on pixels of neither,
+    which training and metrics have to ignore.
     """
 
     images: np.ndarray  # (n, channels, height, width) uint8, 0–255
@@ -72,9 +70,7 @@ class Images:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set as it was published: its official test part, where there is one, is
-    kept apart.
-    """
+    """A data set as published; `test` is its official test part, if it has one."""
 
     name: str
     train: Images

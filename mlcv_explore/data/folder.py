@@ -13,14 +13,14 @@ from mlcv_explore.data.dataset import DataError, Images
 from mlcv_explore.data.uploads import DATASET_SUFFIXES, read_dataset_image
 
 PARTS = ("train", "test")
-# images too: leaving them out in silence would be wrong
+# images that are rejected, not skipped silently
 UNREAD_SUFFIXES = (".gif", ".bmp", ".webp", ".tif", ".tiff", ".avif", ".heic")
-LARGEST_GIGABYTES = 4  # of one part, decoded: it has to fit into memory
+MAX_GIGABYTES = 4  # of one part, decoded: it has to fit into memory
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The files of a set, found but not read."""
+    """The files of a set, not yet read."""
 
     name: str
     root: Path
@@ -38,8 +38,8 @@ class Listing:
 
 
 def is_image_folder(root: Path) -> bool:
-    """Whether this is a folder of class folders with images in them: a look at a few
-    names, nothing is read.
+    """Whether this is a folder of class folders with images in them, from a few file
+    names.
     """
     if not root.is_dir():
         return False
@@ -85,8 +85,8 @@ def read_part(listing: Listing, part: str, classes: tuple[str, ...], height: int
     labels = [index for index, kind in enumerate(classes) for _ in listing.files[part][kind]]
     paths = [path for kind in classes for path in listing.files[part][kind]]
     gigabytes = len(paths) * 3 * height * width / 2**30
-    if gigabytes > LARGEST_GIGABYTES:
-        rule = f"at most {LARGEST_GIGABYTES} GB are read: make the images smaller or fewer"
+    if gigabytes > MAX_GIGABYTES:
+        rule = f"at most {MAX_GIGABYTES} GB are read: make the images smaller or fewer"
         raise DataError(f"{listing.name}/{part} would take {gigabytes:.1f} GB in memory, {rule}.")
     images = np.empty((len(paths), 3, height, width), np.uint8)
     grey = True

@@ -1,5 +1,5 @@
 """The files in which MNIST, Fashion-MNIST, CIFAR, SVHN and Oxford-IIIT Pet were
-published, as torchvision keeps them.
+published, as torchvision stores them.
 """
 
 import gzip

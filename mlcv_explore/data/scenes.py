@@ -1,9 +1,9 @@
-"""Generated scenes: a patterned shape on a photographed texture, with the mask, boxes
-and background that say what is where.
+"""Generated scenes: a patterned shape on a photographed texture, with masks, boxes and
+background as ground truth.
 
-For every question of what a model looks at, or what a mask determines: the true cause
-is known to the pixel. Each quantity has a stream of its own, so scenes of one seed that
-differ in `rho` alone differ in the tag alone.
+For experiments on what a model uses, or what a mask determines. Each quantity has a
+stream of its own, so scenes of one seed that differ in `rho` alone differ in the tag
+alone.
 """
 
 from dataclasses import dataclass
@@ -30,19 +30,19 @@ TAG_SIDE = 4
 # apart in brightness too
 TAG_COLOURS = np.array([[255, 255, 0], [0, 190, 0], [255, 0, 255], [0, 0, 255]], np.uint8)
 LARGEST_COUNT = 100_000
-BLOCK = 512  # scenes made at once: their arrays stay small
+BLOCK = 512  # scenes generated at once, to bound memory
 
 # Grey levels an object's pixel can be moved away from the middle one. Both sums are such that
 # nothing is ever cut off at 0 or 255.
 MIDDLE = 127.5
 BRIGHTNESS, COLOUR, CONTRAST = 24, 52, 50  # drawn, whatever the mask
 BY_SIZE, BY_LIGHT = 61, 28  # determined by the mask, at full dependence
-# how much of what is drawn is gone at full dependence; textures stay to be told apart
+# share of the random variation removed at full dependence; textures stay distinguishable
 COLOUR_FADED, CONTRAST_FADED = 0.85, 0.5
 
 
 class ScenesConfig(Config):
-    """What kind of scenes are made."""
+    """Properties of the scenes."""
 
     side: int = setting(32, "Side", choices=(32, 64), unit="pixels")
     label: str = setting("silhouette", "The class is", choices=("silhouette", "texture", "both"))
@@ -52,7 +52,7 @@ class ScenesConfig(Config):
         low=0.25,
         high=1,
         step=0.05,
-        help="How often. At 0.25 the tag tells nothing.",
+        help="Probability. At 0.25 the tag is uninformative.",
     )
     dependence: float = setting(
         0,
@@ -83,8 +83,8 @@ class ScenesConfig(Config):
 
 @dataclass(frozen=True, eq=False)
 class Scenes:
-    """n generated scenes and all that is known of them. Boxes are top, left, bottom,
-    right in pixels, the last two exclusive.
+    """n generated scenes and their ground truth. Boxes are top, left, bottom, right in
+    pixels, the last two exclusive.
     """
 
     config: ScenesConfig
@@ -139,14 +139,15 @@ def generate(config: ScenesConfig, count: int, seed: int, purpose: str = "scenes
 
 
 def on_background(scenes: Scenes, backgrounds: np.ndarray) -> np.ndarray:
-    """The images with these backgrounds, uint8 (n, 3, h, w), behind object, distractor and
-    tag; their own backgrounds give the images back.
+    """The images with these backgrounds, uint8 (n, 3, h, w), behind object, distractor
+    and tag; their own backgrounds give the images back.
 
     Raises ValueError when there is not one background a scene, of its size.
     """
     if backgrounds.shape != scenes.backgrounds.shape or backgrounds.dtype != np.uint8:
         raise ValueError(
-            f"backgrounds must be uint8 {scenes.backgrounds.shape}, got {backgrounds.dtype} {backgrounds.shape}."
+            f"backgrounds must be uint8 {scenes.backgrounds.shape}, got {backgrounds.dtype}"
+            f" {backgrounds.shape}."
         )
     in_front = (
         scenes.masks.astype(bool)

@@ -18,11 +18,11 @@ class Split:
 
 
 def split(dataset: Dataset, train_size: int, validation_size: int, test_size: int, seed: int) -> Split:
-    """Disjoint parts of exactly these sizes, stratified by class; the test images
-    come from the official test part where there is one.
+    """Disjoint parts of exactly these sizes, stratified by class; the test images come
+    from the official test part where there is one.
 
-    Raises SettingError when a size does not fit. While three images of every class
-    are left over, the validation and test images do not depend on `train_size`.
+    Raises SettingError when a size does not fit. While three images of every class are
+    left over, the validation and test images do not depend on `train_size`.
     """
     from mlcv_explore.seeds import numpy_stream  # late: it imports torch
 
