@@ -144,11 +144,11 @@ def test_a_course_taken_up_again_ends_as_one_that_never_stopped(architecture: st
                 return after_again(state.tensors())
         return state.tensors()
 
-    def after_again(kept: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    def after_again(saved: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         state = classifier_training.trainer(hyperparameters, 2, MEAN, STD, 5, images)
-        state.restore(kept)
+        state.restore(saved)
         seen = [done for done, _, _ in classifier_training.epochs(hyperparameters, state, images, labels, 5)]
-        assert seen == list(range(int(kept["epoch"]) + 1, hyperparameters.epochs + 1))
+        assert seen == list(range(int(saved["epoch"]) + 1, hyperparameters.epochs + 1))
         return state.tensors()
 
     through = after()
@@ -239,20 +239,20 @@ def test_weights_know_nothing_of_the_test_part(colours: Path, monkeypatch: pytes
 def test_bad_names_and_settings_are_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SettingError, match="no checkpoint 'nothing' to train"):
         checkpoint_training.train("nothing", 0)
-    for words, said in (
+    for words, expected in (
         (["--epochs", "0"], "train.epochs must be a whole number between 1 and 200, got 0"),
         (["--epoch", "3"], "did you mean 'epochs'"),
     ):
         assert main(["train", "cifar10", *words]) == 2
-        told = capsys.readouterr()
-        assert said in told.err and told.out == ""
+        output = capsys.readouterr()
+        assert expected in output.err and output.out == ""
 
 
 # --- cards and weights that do not fit
 
 
 def spoilt(folder: Path, **changes: object) -> CheckpointError:
-    """What reading says once the card is changed."""
+    """The error of reading once the card is changed."""
     card = json.loads((folder / "card.json").read_text())
     (folder / "card.json").write_text(
         json.dumps({key: value for key, value in {**card, **changes}.items() if value is not None})
@@ -348,8 +348,8 @@ def test_networks_side_by_side_are_the_mean_of_them_layer_by_layer(architecture:
     cams = [methods.grad_cam(network, image, 1, both_signs).values for network in networks]
     assert torch.allclose(methods.grad_cam(whole, image, 1, both_signs).values, sum(cams) / 3, atol=1e-6)
     anew = saliency.randomised(whole, 2, 0)
-    kept, last = dict(whole.named_parameters()), list(saliency.layers(whole))[-2]
-    lost = anew.get_submodule(last).weight != kept[f"{last}.weight"]
+    saved, last = dict(whole.named_parameters()), list(saliency.layers(whole))[-2]
+    lost = anew.get_submodule(last).weight != saved[f"{last}.weight"]
     # in every member, and there alone
     assert lost.flatten(1).any(1).all() and torch.equal(anew.halve1[0].weight, whole.halve1[0].weight)
 
@@ -447,7 +447,7 @@ def test_torchvisions_weights_are_read_with_its_own_normalisation(
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[tuple[str, bytes]]:
+def file_server(tmp_path: Path) -> Iterator[tuple[str, bytes]]:
     """A server on loopback with one file: (its address, its content)."""
     content = bytes(range(256)) * 5000
 
@@ -470,10 +470,10 @@ def shelf(tmp_path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def test_weights_are_fetched_once_whole_or_not_at_all(
-    shelf: tuple[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    file_server: tuple[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLCV_HOME", str(tmp_path))
-    address, content = shelf
+    address, content = file_server
     right = hashlib.sha256(content).hexdigest()[:8]
     path = available_models.weights_file("resnet18")
 
@@ -491,9 +491,9 @@ def test_weights_are_fetched_once_whole_or_not_at_all(
     assert "public server" in fetched(f"{address}/file", right)
     monkeypatch.delenv("MLCV_PUBLIC")
     monkeypatch.setattr(available_models, "remote_file", lambda _: (f"{address}/file", right))
-    told: list[tuple[int, int]] = []
-    available_models.fetch("resnet18", lambda had, total: told.append((had, total)))
-    assert path.read_bytes() == content and told[-1] == (len(content), len(content)) and len(told) > 2
+    progress: list[tuple[int, int]] = []
+    available_models.fetch("resnet18", lambda had, total: progress.append((had, total)))
+    assert path.read_bytes() == content and progress[-1] == (len(content), len(content)) and len(progress) > 2
 
 
 def test_a_checkpoint_is_no_pickle() -> None:

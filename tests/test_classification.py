@@ -40,10 +40,10 @@ def test_even_logits_know_nothing_and_cost_the_logarithm_of_the_classes():
 
 
 def test_certain_and_right_is_perfect_and_certain_and_wrong_is_the_worst():
-    sure, labels = 1000 * np.eye(4), np.arange(4)
-    assert [float(measure(sure, labels)) for measure in MEASURES] == [1, 0, 0]
+    confident, labels = 1000 * np.eye(4), np.arange(4)
+    assert [float(measure(confident, labels)) for measure in MEASURES] == [1, 0, 0]
     wrong = np.roll(labels, 1)
-    assert [float(measure(sure, wrong)) for measure in MEASURES] == [0, 1000, 1]
+    assert [float(measure(confident, wrong)) for measure in MEASURES] == [0, 1000, 1]
 
 
 def drawn_as_said(count: int, sharper: float) -> tuple[np.ndarray, np.ndarray]:

@@ -55,8 +55,8 @@ def colours(seed: int, height: int = 5, width: int = 4) -> np.ndarray:
 
 
 def pets(root: Path, parts: tuple[str, ...] = ("train", "test")) -> Path:
-    """A set `pets` of two classes with three PNG a class and part; the image's seed
-    is 100 part + 10 class + number.
+    """A set `pets` of two classes with three PNG a class and part; the image's seed is
+    100 part + 10 class + number.
     """
     for p, part in enumerate(parts):
         for k, kind in enumerate(("cat", "dog")):
@@ -179,7 +179,7 @@ def test_one_grey_part_gets_the_channels_of_the_other(root: Path) -> None:
 # Kept arrays
 
 
-def kept_file(root: Path, pattern: str) -> Path:
+def cached_file(root: Path, pattern: str) -> Path:
     (found,) = (root.parent / "home" / "cache" / "pets").glob(f"*/{pattern}")
     return found
 
@@ -187,13 +187,13 @@ def kept_file(root: Path, pattern: str) -> Path:
 def test_the_second_reading_opens_the_kept_arrays(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = pets(root)
     first = data.load("pets")
-    kept = kept_file(root, "train_images.npy").stat()
+    cached = cached_file(root, "train_images.npy").stat()
     second = data.load("pets")
     assert isinstance(second.train.images, np.memmap) and second.fingerprint == first.fingerprint
     assert np.array_equal(first.train.images, second.train.images) and np.array_equal(
         first.test.labels, second.test.labels
     )
-    assert kept_file(root, "train_images.npy").stat().st_ino == kept.st_ino
+    assert cached_file(root, "train_images.npy").stat().st_ino == cached.st_ino
 
     paint(folder / "train/cat/0.png", colours(77))
     os.utime(folder / "train/cat/0.png", ns=(0, 1))
@@ -201,7 +201,7 @@ def test_the_second_reading_opens_the_kept_arrays(root: Path, monkeypatch: pytes
     assert third.fingerprint != first.fingerprint and np.array_equal(
         third.train.images[0].transpose(1, 2, 0), colours(77)
     )
-    assert kept_file(root, "train_images.npy").exists()  # one kept copy: the earlier one is gone
+    assert cached_file(root, "train_images.npy").exists()  # one cached copy: the earlier one is gone
 
 
 def flip_a_byte(path: Path) -> None:
@@ -224,7 +224,7 @@ def flip_a_byte(path: Path) -> None:
 def test_a_damaged_kept_copy_is_made_again(root: Path, array: str, damage: Callable[[Path], None]) -> None:
     pets(root)
     first = data.load("pets")
-    damage(kept_file(root, array))
+    damage(cached_file(root, array))
     again = data.load("pets")
     assert np.array_equal(again.train.images, first.train.images) and again.fingerprint == first.fingerprint
     assert isinstance(data.load("pets").train.images, np.memmap)
@@ -364,7 +364,7 @@ def test_the_official_test_part_is_kept_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sizes", "said"),
+    ("sizes", "expected"),
     [
         (
             (1001, 297, 500),
@@ -379,14 +379,16 @@ def test_the_official_test_part_is_kept_apart() -> None:
         ((10, 10, 1797), "test_size must be at most 1,796 on digits (1,797 images), got 1,797."),
     ],
 )
-def test_a_size_that_does_not_fit_is_refused_in_one_sentence(sizes: tuple[int, int, int], said: str) -> None:
+def test_a_size_that_does_not_fit_is_refused_in_one_sentence(
+    sizes: tuple[int, int, int], expected: str
+) -> None:
     for attempt in (
         lambda: data.split(data.load("digits"), *sizes, 0),
         lambda: data.check_split("digits", *sizes),
     ):
         with pytest.raises(SettingError) as error:
             attempt()
-        assert sentence(error) == said
+        assert sentence(error) == expected
 
 
 def test_sizes_on_a_set_with_an_official_test_part() -> None:
@@ -424,9 +426,9 @@ def test_the_groups_of_cifar100_are_its_own_coarse_labels() -> None:
     """Five classes a group; the published archive gives every fine label this coarse
     one, both in alphabetical order.
     """
-    published = """4 1 14 8 0 6 7 7 18 3 3 14 9 18 7 11 3 9 7 11 6 11 5 10 7 6 13 15 3 15 0 11 1 10 12 14 16 9 11 5
-        5 19 8 8 15 13 14 17 18 10 16 4 17 4 2 0 17 4 18 17 10 3 2 12 12 16 12 1 9 19 2 10 0 1
-        16 12 9 13 15 13 16 19 2 4 6 19 5 5 8 19 18 1 2 15 6 0 17 8 14 13"""
+    published = """4 1 14 8 0 6 7 7 18 3 3 14 9 18 7 11 3 9 7 11 6 11 5 10 7 6 13 15 3 15 0 11 1 10 12 14 16
+        9 11 5 5 19 8 8 15 13 14 17 18 10 16 4 17 4 2 0 17 4 18 17 10 3 2 12 12 16 12 1 9
+        19 2 10 0 1 16 12 9 13 15 13 16 19 2 4 6 19 5 5 8 19 18 1 2 15 6 0 17 8 14 13"""
     groups, places = coarse("cifar100")
     assert len(groups) == 20 and np.bincount(places).tolist() == [5] * 20
     assert places.tolist() == [int(place) for place in published.split()]
@@ -524,11 +526,11 @@ BROKEN = {
 
 @pytest.mark.parametrize("fault", BROKEN)
 def test_a_broken_folder_gets_one_sentence(root: Path, fault: str) -> None:
-    spoil, said = BROKEN[fault]
+    spoil, expected = BROKEN[fault]
     spoil(pets(root))
     with pytest.raises(data.DataError) as error:
         data.load("pets")
-    assert sentence(error).startswith(said) and str(root) not in str(error.value)
+    assert sentence(error).startswith(expected) and str(root) not in str(error.value)
 
 
 @pytest.mark.parametrize("target", ["nowhere.png", "link.png"])
@@ -546,7 +548,7 @@ def test_a_bomb_below_pillows_own_limit_is_refused_before_it_is_decoded() -> Non
     with pytest.raises(
         data.DataError, match="upload has 8000×8000 pixels, at most 50,000,000 in all are read"
     ):
-        data.read_picture(BytesIO(buffer.getvalue()), "upload")
+        data.read_dataset_image(BytesIO(buffer.getvalue()), "upload")
 
 
 def test_what_is_no_image_is_left_alone(root: Path) -> None:
@@ -665,8 +667,8 @@ def write_idx(path: Path, array: np.ndarray) -> bytes:
 
 
 def handwriting(folder: Path, suffix: str = ".gz") -> None:
-    """MNIST's four files at full size; image n is filled with n % 251 and labelled n
-    % 10.
+    """MNIST's four files at full size; image n is filled with n % 251 and labelled n %
+    10.
     """
     for prefix, size in (("train", 60_000), ("t10k", 10_000)):
         count = np.arange(size)
@@ -718,10 +720,10 @@ def test_half_downloaded_or_damaged_idx_files(root: Path) -> None:
     assert "is missing" in data.available()["mnist"].sentence and not data.available()["mnist"].present
 
 
-def assert_damaged(said: str) -> None:
+def assert_damaged(expected: str) -> None:
     with pytest.raises(data.DataError) as error:
         data.load("mnist")
-    assert sentence(error).startswith(said)
+    assert sentence(error).startswith(expected)
 
 
 def test_an_uncompressed_idx_file_cut_short_is_named(tmp_path: Path) -> None:
@@ -870,18 +872,21 @@ def test_a_download_is_fetched_checked_and_loaded(
     root: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(mirror, monkeypatch)
-    told = []
+    progress = []
     assert (
-        data.download("mnist", lambda *bytes_had: told.append(bytes_had)) == root.parent / "home/data/mnist"
+        data.download("mnist", lambda *bytes_had: progress.append(bytes_had))
+        == root.parent / "home/data/mnist"
     )
     total = data.CATALOGUE["mnist"].download_bytes
-    assert [had for had, _ in told] == sorted(had for had, _ in told) and {of for _, of in told} == {total}
-    assert told[-1][0] == sum(file.stat().st_size for file in mirror.iterdir())
+    assert [had for had, _ in progress] == sorted(had for had, _ in progress) and {
+        of for _, of in progress
+    } == {total}
+    assert progress[-1][0] == sum(file.stat().st_size for file in mirror.iterdir())
     assert left(root) == ["mnist"] and data.available()["mnist"] == data.Availability(True, "Downloaded.")
     assert np.array_equal(data.load("mnist").test.labels, np.arange(10_000) % 10)
     for file in mirror.iterdir():
         file.unlink()
-    data.download("mnist")  # already here: nothing is asked for
+    data.download("mnist")  # already here: nothing is requested
 
 
 def test_mlcv_data_comes_before_what_was_downloaded(root: Path) -> None:
@@ -1233,11 +1238,11 @@ PETS_BROKEN = {
 
 @pytest.mark.parametrize("fault", PETS_BROKEN)
 def test_broken_pets_get_one_sentence(root: Path, oxford: Path, fault: str) -> None:
-    spoil, said = PETS_BROKEN[fault]
+    spoil, expected = PETS_BROKEN[fault]
     spoil(oxford)
     with pytest.raises(data.DataError) as error:
         data.load("oxford_pets")
-    assert sentence(error).startswith(said) and str(root) not in str(error.value)
+    assert sentence(error).startswith(expected) and str(root) not in str(error.value)
     assert data.available()["oxford_pets"].present == (fault not in ("no list", "no trimaps"))
 
 
@@ -1257,7 +1262,7 @@ def test_class_folders_are_no_pets_with_masks(root: Path) -> None:
     assert data.available()["oxford_pets"] == data.Availability(False, sentence(error))
 
 
-def kept_pets(root: Path, array: str) -> Path:
+def pets_copy(root: Path, array: str) -> Path:
     (found,) = (root.parent / "home/cache/oxford_pets").glob(f"*/{array}.npy")
     return found
 
@@ -1276,7 +1281,7 @@ def test_kept_pets_keep_their_masks(root: Path, oxford: Path) -> None:
         with pytest.raises(ValueError, match="read-only"):
             masks[0] = 0
     for damage in (flip_a_byte, Path.unlink):
-        damage(kept_pets(root, "test_masks"))
+        damage(pets_copy(root, "test_masks"))
         again = data.load("oxford_pets")
         assert np.array_equal(again.test.masks, first.test.masks) and again.fingerprint == first.fingerprint
 

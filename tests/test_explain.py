@@ -1,4 +1,4 @@
-"""`predict`, `explain`, `checkpoints`: what a model says of a picture and why, from the
+"""`predict`, `explain`, `checkpoints`: predictions and their explanations, from the
 command line.
 """
 
@@ -45,20 +45,20 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "tiny"
 
 
-def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
     status = main(list(words))
-    told = capsys.readouterr()
-    return status, told.out, told.err
+    output = capsys.readouterr()
+    return status, output.out, output.err
 
 
-def told(capsys: pytest.CaptureFixture[str], *words: str) -> dict:
-    status, out, err = said(capsys, *words, "--json")
+def json_of(capsys: pytest.CaptureFixture[str], *words: str) -> dict:
+    status, out, err = run(capsys, *words, "--json")
     assert (status, err) == (0, "")
     return json.loads(out)
 
 
 def test_predict_gives_the_models_own_probabilities(capsys: pytest.CaptureFixture[str]) -> None:
-    rows = told(capsys, "predict", "noise.png", "red.jpg", "--model", "tiny")["images"]
+    rows = json_of(capsys, "predict", "noise.png", "red.jpg", "--model", "tiny")["images"]
     assert [row["image"] for row in rows] == ["noise.png", "red.jpg"]
     pixels = uploads.resized_to_square(uploads.read(Path("noise.png").read_bytes()).pixels, SIDE)
     with torch.no_grad():
@@ -72,7 +72,7 @@ def test_predict_gives_the_models_own_probabilities(capsys: pytest.CaptureFixtur
 
 
 def test_pictures_that_are_refused_do_not_hold_up_the_others(capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, err = said(
+    status, out, err = run(
         capsys, "predict", "bad.png", "noise.png", "absent.png", "--model", "tiny", "--json"
     )
     rows = {row["image"]: row for row in json.loads(out)["images"]}
@@ -99,7 +99,7 @@ def test_integrated_gradients_add_up_and_the_files_have_their_sizes(
         "--raw",
         "map.npy",
     ]
-    about = told(capsys, *words, "--target", "dog")
+    about = json_of(capsys, *words, "--target", "dog")
     values = np.load("map.npy")
     assert (about["target"], about["method"], about["image"]) == ("dog", "integrated_gradients", "noise.png")
     assert about["map"] == {"shape": [SIDE, SIDE], "min": float(values.min()), "max": float(values.max())}
@@ -119,11 +119,13 @@ def test_integrated_gradients_add_up_and_the_files_have_their_sizes(
 def test_without_a_target_the_models_answer_is_explained_and_a_pair_is_a_difference(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    best = told(capsys, "predict", "noise.png", "--model", "tiny")["images"][0]["top"][0]["label"]
-    assert told(capsys, "explain", "noise.png", "--model", "tiny", "--method", "gradient")["target"] == best
+    best = json_of(capsys, "predict", "noise.png", "--model", "tiny")["images"][0]["top"][0]["label"]
+    assert (
+        json_of(capsys, "explain", "noise.png", "--model", "tiny", "--method", "gradient")["target"] == best
+    )
     maps = {}
     for target in ("cat", "ship", "cat, ship"):
-        told(
+        json_of(
             capsys,
             "explain",
             "noise.png",
@@ -142,9 +144,9 @@ def test_without_a_target_the_models_answer_is_explained_and_a_pair_is_a_differe
 
 def test_a_methods_settings_are_flags(capsys: pytest.CaptureFixture[str]) -> None:
     passes = [
-        told(capsys, "explain", "red.jpg", "--model", "tiny", "--method", "smoothgrad", "--samples", count)[
-            "passes"
-        ]["backward"]
+        json_of(
+            capsys, "explain", "red.jpg", "--model", "tiny", "--method", "smoothgrad", "--samples", count
+        )["passes"]["backward"]
         for count in ("3", "9")
     ]
     assert passes == [3, 9]
@@ -180,7 +182,7 @@ def test_what_cannot_be_explained_is_told_in_one_sentence(
     capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
 ) -> None:
     own = [] if "--model" in words else ["--model", "tiny"]
-    status, out, err = said(capsys, "explain", *words, *own, "--json")
+    status, out, err = run(capsys, "explain", *words, *own, "--json")
     assert (status, out) == (2, "") and sentence in err and err.count("\n") == 1
 
 

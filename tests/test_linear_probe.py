@@ -1,5 +1,5 @@
 """Linear probes: components against scikit-learn's, a strength chosen on validation
-codes, and no look at what is tested.
+codes, and no look at what is test_codes.
 """
 
 import numpy as np
@@ -24,11 +24,11 @@ def some_codes(count: int = 80, wide: int = 20) -> np.ndarray:
 @pytest.mark.parametrize(("count", "wide"), [(80, 20), (9, 20), (80, 5)])
 def test_components_are_the_principal_ones_with_total_variance_one(count: int, wide: int):
     codes = some_codes(count, wide)
-    kept = min(COMPONENTS, count, wide)
+    size = min(COMPONENTS, count, wide)
     found = principal_components(codes).transform(codes)
-    reference = PCA(kept).fit(codes)
+    reference = PCA(size).fit(codes)
     expected = reference.transform(codes)
-    assert found.shape == (count, kept)
+    assert found.shape == (count, size)
     assert found.var(0).sum() == pytest.approx(1)
     expected /= np.sqrt(expected.var(0).sum())
     np.testing.assert_allclose(np.abs(found), np.abs(expected), atol=1e-9)
@@ -83,7 +83,7 @@ def two_signs() -> tuple[np.ndarray, np.ndarray]:
     return np.stack([0.05 * side, side * np.where(np.arange(200) // 2 % 5 == 0, -1, 1)], axis=1), labels
 
 
-def asked(small: int, large: int) -> tuple[np.ndarray, np.ndarray]:
+def two_classes(small: int, large: int) -> tuple[np.ndarray, np.ndarray]:
     """Codes of both classes whose small and whose large feature tells the class (1), or
     the other (−1).
     """
@@ -97,25 +97,25 @@ def test_a_strong_penalty_is_taken_where_it_validates_best_and_where_all_are_equ
     small: int, large: int, chosen: float
 ):
     codes, labels = two_signs()
-    tested = numpy_stream(1, "tested").normal(size=(9, 2)) * [0.05, 1]
+    test_codes = numpy_stream(1, "test_codes").normal(size=(9, 2)) * [0.05, 1]
     expected = (
-        LogisticRegression(C=chosen, max_iter=MAX_ITERATIONS).fit(codes, labels).predict_log_proba(tested)
+        LogisticRegression(C=chosen, max_iter=MAX_ITERATIONS).fit(codes, labels).predict_log_proba(test_codes)
     )
-    np.testing.assert_allclose(probe(codes, labels, *asked(small, large), tested), expected)
+    np.testing.assert_allclose(probe(codes, labels, *two_classes(small, large), test_codes), expected)
 
 
 def test_a_weak_penalty_is_taken_where_only_it_validates_well():
     codes, labels = two_signs()
-    tested = numpy_stream(1, "tested").normal(size=(9, 2)) * [0.05, 1]
+    test_codes = numpy_stream(1, "test_codes").normal(size=(9, 2)) * [0.05, 1]
     fits = [
         LogisticRegression(C=strength, max_iter=MAX_ITERATIONS).fit(codes, labels) for strength in STRENGTHS
     ]
-    validated, validation_labels = asked(1, -1)  # the large feature misleads
-    right = [fit.score(validated, validation_labels) for fit in fits]
-    assert right[0] == 0 and right[-1] == 1  # so that there is something to choose
-    found = probe(codes, labels, validated, validation_labels, tested)
-    np.testing.assert_allclose(found, fits[right.index(1)].predict_log_proba(tested))
-    assert np.abs(found - fits[0].predict_log_proba(tested)).max() > 0.1
+    validation_codes, validation_labels = two_classes(1, -1)  # the large feature misleads
+    accuracies = [fit.score(validation_codes, validation_labels) for fit in fits]
+    assert accuracies[0] == 0 and accuracies[-1] == 1  # so that there is something to choose
+    found = probe(codes, labels, validation_codes, validation_labels, test_codes)
+    np.testing.assert_allclose(found, fits[accuracies.index(1)].predict_log_proba(test_codes))
+    assert np.abs(found - fits[0].predict_log_proba(test_codes)).max() > 0.1
 
 
 def test_the_tested_codes_are_only_asked():
@@ -125,18 +125,20 @@ def test_the_tested_codes_are_only_asked():
     rng = numpy_stream(2, "probe")
     codes, labels = rng.normal(size=(60, 4)), np.arange(60) % 3
     codes[:, :3] += np.eye(3)[labels]
-    validated, tested = rng.normal(size=(30, 4)), 100 * rng.normal(size=(12, 4))
-    found, order = probe(codes, labels, validated, np.arange(30) % 3, tested), rng.permutation(12)
+    validation_codes, test_codes = rng.normal(size=(30, 4)), 100 * rng.normal(size=(12, 4))
+    found, order = probe(codes, labels, validation_codes, np.arange(30) % 3, test_codes), rng.permutation(12)
     np.testing.assert_allclose(
-        probe(codes, labels, validated, np.arange(30) % 3, tested[order]), found[order]
+        probe(codes, labels, validation_codes, np.arange(30) % 3, test_codes[order]), found[order]
     )
-    for row, one in zip(found, tested, strict=True):
-        np.testing.assert_allclose(probe(codes, labels, validated, np.arange(30) % 3, one[None])[0], row)
+    for row, one in zip(found, test_codes, strict=True):
+        np.testing.assert_allclose(
+            probe(codes, labels, validation_codes, np.arange(30) % 3, one[None])[0], row
+        )
 
 
 def test_rows_are_log_probabilities_and_a_class_without_codes_has_next_to_nothing():
     codes, labels = two_signs()
-    found = probe(codes, 3 * labels, asked(1, 1)[0], 3 * asked(1, 1)[1], codes)
+    found = probe(codes, 3 * labels, two_classes(1, 1)[0], 3 * two_classes(1, 1)[1], codes)
     assert found.shape == (200, 4)
     np.testing.assert_allclose(np.exp(found).sum(1), 1)
     assert (found[:, 1:3] == -50).all() and (found[:, [0, 3]] > -50).all()

@@ -49,8 +49,8 @@ FILLS = ("mean", "blur", "noise")
 
 
 class Weighted(nn.Module):
-    """Logits (weights · image, 0), so that the first class has probability σ(weights
-    · image).
+    """Logits (weights · image, 0), so that the first class has probability σ(weights ·
+    image).
     """
 
     def __init__(self, weights: torch.Tensor) -> None:
@@ -176,8 +176,8 @@ def test_the_image_of_the_slider_is_the_one_that_the_curve_evaluates(fill: str, 
 
 
 def test_many_images_at_once_are_the_same_images_one_by_one():
-    """Without ties and draws, which differ by an image's place, nothing depends on
-    what else is in the batch.
+    """Without ties and draws, which differ by an image's place, nothing depends on what
+    else is in the batch.
     """
     network, images, targets = small_network(), draws(3, 3, 16, 16), torch.tensor([0, 2, 1])
     maps = draws(3, 5, 16, 16, purpose="maps").numpy()
@@ -354,9 +354,9 @@ def test_sensitivity_is_captums_on_the_same_perturbations():
 
     def gradient(given: torch.Tensor) -> torch.Tensor:
         with torch.enable_grad():
-            asked = given.detach().requires_grad_()
-            scores = network(asked).gather(1, targets.repeat_interleave(len(given) // 3)[:, None])
-            return torch.autograd.grad(scores.sum(), asked)[0]
+            leaf = given.detach().requires_grad_()
+            scores = network(leaf).gather(1, targets.repeat_interleave(len(given) // 3)[:, None])
+            return torch.autograd.grad(scores.sum(), leaf)[0]
 
     found = max_sensitivity(lambda given: gradient(given).numpy(), images, noise)
     by_image = noise.transpose(0, 1).flatten(0, 1)
@@ -378,7 +378,7 @@ def test_sensitivity_by_hand():
     assert max_sensitivity(lambda given: given.numpy(), images, noise).tolist() == pytest.approx([0.4, 0.5])
 
 
-# --- likeness, completeness, agreement
+# --- similarity, completeness, agreement
 # --------------------------------------------------------------------------------------
 
 
@@ -401,8 +401,8 @@ def test_similarity_falls_with_noise_and_is_nothing_between_strangers():
     for measure in ("rank", "structure"):
         values = [float(getattr(item, measure)) for item in found]
         assert values == sorted(values, reverse=True) and values[0] > 0.9 and values[-1] < 0.6
-    stranger = similarity(one, other, True)
-    assert abs(stranger.rank) < 0.15 and abs(stranger.structure) < 0.15
+    unrelated = similarity(one, other, True)
+    assert abs(unrelated.rank) < 0.15 and abs(unrelated.structure) < 0.15
 
 
 def test_ranks_that_tie_are_averaged_as_scipy_does():
@@ -440,7 +440,7 @@ def test_kendalls_interval_is_over_models():
     assert unrelated.low < 0 < unrelated.high
 
 
-# --- doubt
+# --- uncertainty
 # --------------------------------------------------------------------------------------
 
 
@@ -632,11 +632,11 @@ def test_generation_follows_the_model_where_its_control_follows_the_image():
             image[colour, top : top + 5, left : left + 5] = 0.9
             mask[top : top + 5, left : left + 5] = 1
     config, targets = GenerationConfig(epochs=12, rate=0.02), torch.arange(150) % 2
-    taught, other = (layer_inputs(reads(colour), images, targets) for colour in (0, 2))
-    guide = train(taught[:100], masks[:100, 0], config, seed=0)
+    train_inputs, other = (layer_inputs(reads(colour), images, targets) for colour in (0, 2))
+    map_network = train(train_inputs[:100], masks[:100, 0], config, seed=0)
     control = train(images[:100], masks[:100, 0], config, seed=0)
-    moved, stayed = generate(guide, other[100:]), generate(control, images[100:])
-    assert mass_in_mask(generate(guide, taught[100:]), masks[100:, 0]).mean() > 0.8
+    moved, stayed = generate(map_network, other[100:]), generate(control, images[100:])
+    assert mass_in_mask(generate(map_network, train_inputs[100:]), masks[100:, 0]).mean() > 0.8
     assert (
         mass_in_mask(moved, masks[100:, 1]).mean() > 0.8 and mass_in_mask(moved, masks[100:, 0]).mean() < 0.1
     )

@@ -1,5 +1,5 @@
 """Attribution maps: equal to Captum's or to a slow reference, exact where a formula is
-known, alone in their thread, the same when asked again.
+known, alone in their thread, the same when run again.
 """
 
 import copy

@@ -31,7 +31,7 @@ def image() -> torch.Tensor:
     return torch.rand(3, 12, 12, generator=torch.Generator().manual_seed(1))
 
 
-def judged(
+def measured(
     network: nn.Module, image: torch.Tensor, target: int | tuple[int, int] = 2, truth: Truth | None = None
 ) -> dict[str, Score]:
     maps = list(attribute_all(network, image, target, NAMES, SETTINGS, 0))
@@ -40,7 +40,7 @@ def judged(
 
 @pytest.mark.parametrize("target", [2, (2, 0)])
 def test_the_gradient_of_a_linear_model_foretells_all_and_never_moves_with_the_image(linear, image, target):
-    found = judged(linear, image, target)
+    found = measured(linear, image, target)
     assert found["gradient"].infidelity < 1e-8 < found["centre"].infidelity
     assert found["gradient"].max_sensitivity == pytest.approx(0, abs=1e-5)
     # the same draws on every image nearby
@@ -49,7 +49,7 @@ def test_the_gradient_of_a_linear_model_foretells_all_and_never_moves_with_the_i
 
 
 def test_only_maps_that_ask_the_model_move_with_its_weights(linear, image):
-    found = judged(linear, image)
+    found = measured(linear, image)
     assert found["centre"].moved == pytest.approx(0, abs=1e-9) and found["edges"].moved == pytest.approx(
         0, abs=1e-9
     )
@@ -57,15 +57,15 @@ def test_only_maps_that_ask_the_model_move_with_its_weights(linear, image):
 
 
 def test_each_number_is_that_of_the_measure_itself(linear, image):
-    found = judged(linear, image)
+    found = measured(linear, image)
     for item in attribute_all(linear, image, 2, NAMES, SETTINGS, 0):
-        asked = (linear, image[None], torch.tensor([2]), item.values[None, None])
+        arguments = (linear, image[None], torch.tensor([2]), item.values[None, None])
         row = found[item.method]
         assert (row.lowest, row.highest) == (item.values.min(), item.values.max())
-        assert row.deletion == pytest.approx(float(faithfulness.deletion(*asked).area[0, 0]), abs=1e-6)
-        assert row.insertion == pytest.approx(float(faithfulness.insertion(*asked).area[0, 0]), abs=1e-6)
+        assert row.deletion == pytest.approx(float(faithfulness.deletion(*arguments).area[0, 0]), abs=1e-6)
+        assert row.insertion == pytest.approx(float(faithfulness.insertion(*arguments).area[0, 0]), abs=1e-6)
         noise = faithfulness.gaussian_noise(image[None], 0.1, PERTURBATIONS, 0)
-        unforetold = faithfulness.infidelity(
+        infidelity = faithfulness.infidelity(
             linear,
             image[None],
             torch.tensor([2]),
@@ -73,19 +73,22 @@ def test_each_number_is_that_of_the_measure_itself(linear, image):
             noise,
             True,
         )
-        assert row.infidelity == pytest.approx(float(unforetold[0, 0]), rel=1e-3, abs=1e-9)
+        assert row.infidelity == pytest.approx(float(infidelity[0, 0]), rel=1e-3, abs=1e-9)
 
 
 def test_the_truth_of_a_scene_is_asked_only_where_it_is_known(linear, image):
     mask = np.zeros((12, 12), np.uint8)
     mask[3:9, 3:9] = 1
-    known, unknown = (judged(linear, image, truth=Truth(mask, np.array([0, 0, 4, 4]))), judged(linear, image))
+    known, unknown = (
+        measured(linear, image, truth=Truth(mask, np.array([0, 0, 4, 4]))),
+        measured(linear, image),
+    )
     assert known["centre"].points_at_object == 1 and known["centre"].on_object > 0.5 > known["centre"].on_tag
     assert all(row.on_object is row.on_tag is row.points_at_object is None for row in unknown.values())
 
 
 def test_the_table_has_a_row_for_every_image_and_method_and_gaps_where_nothing_applies(linear, image):
-    rows = list(judged(linear, image).values())
+    rows = list(measured(linear, image).values())
     read = list(csv.DictReader(io.StringIO(as_csv({"cat": rows, "dog, or <b>": rows[:2]}))))
     assert [(row["picture"], row["method"]) for row in read][-2:] == [
         ("dog, or <b>", "centre"),

@@ -1,5 +1,5 @@
-"""Generated scenes: what is said of a scene is what its pixels show, and what should be
-independent is.
+"""Generated scenes: the ground truth of a scene is what its pixels show, and what
+should be independent is.
 """
 
 import subprocess

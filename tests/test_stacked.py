@@ -31,13 +31,13 @@ def batches(count: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
 def test_a_stack_starts_as_its_networks_alone():
     """Weights bit for bit, logits to rounding; the ReLU in place spares the inputs."""
     (inputs, _), *_ = batches(1)
-    stack, kept = StackedDense(SIZES, SEEDS), inputs.clone()
+    stack, original = StackedDense(SIZES, SEEDS), inputs.clone()
     logits = stack(inputs)
     for index, seed in enumerate(SEEDS):
         for weight, bias, linear in zip(stack.weights, stack.biases, alone(seed)[::2], strict=True):
             assert torch.equal(weight[index], linear.weight) and torch.equal(bias[index, :, 0], linear.bias)
         assert torch.allclose(logits[index], alone(seed)(inputs[index]), atol=1e-6)
-    assert torch.equal(inputs, kept)
+    assert torch.equal(inputs, original)
 
 
 def test_the_global_generator_is_left_alone():

@@ -116,7 +116,7 @@ def predict(options: argparse.Namespace) -> None:
             if "top" in row:
                 print(
                     f"{row['image']}: "
-                    + ", ".join(f"{each['label']} {each['probability']:.3f}" for each in row["top"])
+                    + ", ".join(f"{best['label']} {best['probability']:.3f}" for best in row["top"])
                 )
     if rejected:
         sys.stdout.flush()

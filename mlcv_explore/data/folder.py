@@ -144,8 +144,8 @@ def _list_part(name: str, root: Path, part: str, digest: "hashlib.blake2b") -> d
             )
     folders = _folders(root / part)
     if len(folders) < 2:
-        found = "one class folder" if folders else "no class folders"
-        raise DataError(f"{called} holds {found}: it needs at least two, {called}/<class>/*.jpg or *.png.")
+        count = "one class folder" if folders else "no class folders"
+        raise DataError(f"{called} holds {count}: it needs at least two, {called}/<class>/*.jpg or *.png.")
     return {folder.name: _list_class(called, part, folder, digest) for folder in folders}
 
 

@@ -25,7 +25,7 @@ BATCH = 64  # images in one pass: more of them leave the cache
 
 
 @dataclass(frozen=True)
-class Curve:
+class PerturbationCurve:
     """The probability of the target while more and more of an image is removed or
     shown.
     """
@@ -51,7 +51,7 @@ def deletion(
     *,
     signed: bool = False,
     seed: int = 0,
-) -> Curve:
+) -> PerturbationCurve:
     """The curve as the most salient pixels of every image are replaced by the fill
     (Petsiuk et al., 1806.07421).
 
@@ -74,7 +74,7 @@ def insertion(
     *,
     signed: bool = False,
     seed: int = 0,
-) -> Curve:
+) -> PerturbationCurve:
     """The curve as the most salient pixels are shown on an image that is all fill;
     arguments and errors as for `deletion`.
     """
@@ -218,7 +218,7 @@ def _curve(
     targets: torch.Tensor,
     ranks: np.ndarray,
     steps: int,
-) -> Curve:
+) -> PerturbationCurve:
     """From the starts to the ends, pixel after pixel in the order of ranks (B, M, h,
     w).
     """
@@ -241,7 +241,7 @@ def _curve(
         ]
         if parts:
             probabilities[index, :, 1:-1] = torch.cat(parts).view(count, -1).cpu().numpy()
-    return Curve(shares, probabilities)
+    return PerturbationCurve(shares, probabilities)
 
 
 def _probabilities(network: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
