@@ -16,7 +16,7 @@ from mlcv_explore import idea
 from mlcv_explore.command.progress import bar
 from mlcv_explore.command.tables import estimate, number, table
 from mlcv_explore.config import Config, SettingError
-from mlcv_explore.experiment import film, runs, verification
+from mlcv_explore.experiment import film, runs, verification, worker
 from mlcv_explore.experiment.runs import NotKept, Run
 
 SEEDS = 10
@@ -66,7 +66,7 @@ def _verify(slug: str, options: argparse.Namespace) -> None:
     _, again = perform(slug, config, recorded.seeds[:1], options)
     computed = {name: value["per_seed"][0] for name, value in again.metrics.items()}
     equal = verification.check(slug, "default", recorded.seeds[0], [computed], recorded.fingerprint)
-    stamped = verification.restamp_run(slug)
+    stamped = verification.restamp_run(slug, again.pace)
     result = {"slug": slug, "equal": equal, "fingerprint": stamped.fingerprint, "id": stamped.id}
     told = f"{slug}, recorded run: {equal} numbers equal, stamped {stamped.fingerprint}"
     print(json.dumps(result) if options.json else told)
@@ -81,14 +81,16 @@ def perform(
     import torch
 
     torch.set_num_threads(options.threads or 1)
-    started, frames = time.perf_counter(), []
+    started, frames, times = time.perf_counter(), [], []
     # what an idea prints is no result
     with bar(options, slug, "step") as progress, redirect_stdout(sys.stderr):
         for frame in idea.load(slug).run(config, tuple(seeds)):
             frames.append(frame)
+            times.append(time.perf_counter() - started)
             progress.total = frame.steps
             progress.update(frame.step - progress.n)
-    return frames, runs.of(slug, config, tuple(seeds), frames, time.perf_counter() - started)
+    pace = worker.pace([frame.step for frame in frames], times)
+    return frames, runs.of(slug, config, tuple(seeds), frames, time.perf_counter() - started, pace=pace)
 
 
 def tell(done: Run, as_json: bool) -> None:

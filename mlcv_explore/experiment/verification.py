@@ -77,8 +77,10 @@ def restamp_study(slug: str, study: Study) -> list[dict[str, Any]]:
     return decided
 
 
-def restamp_run(slug: str) -> runs.Run:
-    """Today's fingerprint, identity and words on a recorded run whose numbers are equal."""
+def restamp_run(slug: str, pace: Sequence[float] = ()) -> runs.Run:
+    """Today's fingerprint, identity and words on a recorded run whose numbers are equal,
+    with the pace of the run that showed it.
+    """
     run, subject = runs.recorded(slug), idea.load(slug)
     config = subject.config(**run.config)
     columns = subject.metrics(config, film.unpack(runs.film_bytes(run), subject.frame))
@@ -87,6 +89,7 @@ def restamp_run(slug: str) -> runs.Run:
         id=runs.identity(slug, config, run.seeds),
         key=config.key(),
         fingerprint=fingerprint.fingerprint(slug),
+        pace=tuple(pace) or run.pace,
         verdicts=[verdict.as_json() for verdict in runs.decided(subject, config, columns)],
     )
     record = {name: value for name, value in asdict(stamped).items() if name != "folder"}
