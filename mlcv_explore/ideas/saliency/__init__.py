@@ -261,7 +261,7 @@ idea = Idea(
     run=run,
     metrics=metrics,
     claims=CLAIMS,
-    quick=SaliencyConfig(rho=0.75, scenes=64, epochs=1, width=4, pictures=2),
+    quick=SaliencyConfig(rho=0.75, scenes=50, epochs=1, width=4, generation=True, pictures=1),
     picture=picture,
     arms=ARM_TABLE,
     measures=MEASURE_TABLE,
