@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from mlcv_explore import idea
-from mlcv_explore.experiment import jobs, runs
+from mlcv_explore.experiment import cluster, jobs, runs
 from mlcv_explore.experiment.job import GONE, RunState
 from mlcv_explore.experiment.jobs import Busy, Jobs
 
@@ -381,7 +381,7 @@ def test_memory_is_bounded_over_many_runs(engine: Jobs, monkeypatch: pytest.Monk
 
 
 def test_a_scheduler_that_does_not_answer_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "ANSWER", 0.5)
+    monkeypatch.setattr(cluster, "ANSWER", 0.5)
     lonely = Jobs(scheduler="tcp://127.0.0.1:9")
     with pytest.raises(Busy, match=r"the cluster of tcp://127\.0\.0\.1:9 does not answer"):
         lonely.start("sham", sham(), (0,), "a")

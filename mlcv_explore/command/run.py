@@ -49,7 +49,7 @@ def record(options: argparse.Namespace) -> None:
     shelf.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=shelf, prefix=".recording-") as place:
         folder = runs.write(done, film.pack(frames), root=Path(place)).folder
-        _draw(idea.load(slug).picture(frames), folder)
+        _draw(idea.load(slug), frames, folder)
         shutil.rmtree(shelf / "default", ignore_errors=True)
         folder.rename(shelf / "default")
     tell(done, options.json)
@@ -67,6 +67,8 @@ def _verify(slug: str, options: argparse.Namespace) -> None:
     computed = {name: value["per_seed"][0] for name, value in again.metrics.items()}
     equal = verification.check(slug, "default", recorded.seeds[0], [computed], recorded.fingerprint)
     stamped = verification.restamp_run(slug, again.pace)
+    frames = film.unpack(runs.film_bytes(stamped), idea.load(slug).frame)
+    _draw(idea.load(slug), frames, stamped.folder)
     result = {"slug": slug, "equal": equal, "fingerprint": stamped.fingerprint, "id": stamped.id}
     told = f"{slug}, recorded run: {equal} numbers equal, stamped {stamped.fingerprint}"
     print(json.dumps(result) if options.json else told)
@@ -125,10 +127,21 @@ def tell(done: Run, as_json: bool) -> None:
         print(f"\n{each['claim']}: {each['sentence']}")
 
 
-def _draw(picture: idea.Picture, folder: Path) -> None:
+def _draw(subject: idea.Idea, frames: Sequence[Any], folder: Path) -> None:
+    """Home's pictures of an idea, light and dark, beside its recorded run: the curves as
+    SVG, each tile and the card of them all as WebP.
+    """
     from mlcv_explore import charts
+    from mlcv_explore.charts import images
 
+    picture, tiles = subject.picture(frames), subject.tiles()
+    for old in folder.glob("*.webp"):
+        old.unlink()
     for scheme, palette in charts.PALETTES.items():
-        (folder / f"picture.{scheme}.svg").write_text(
-            charts.thumbnail(picture.x, picture.lines, palette).svg(), encoding="utf-8"
-        )
+        curves = charts.thumbnail(picture.x, picture.lines, palette)
+        (folder / f"picture.{scheme}.svg").write_text(curves.svg(), encoding="utf-8")
+        drawn = [images.tile(tile.values, tile.kind, palette) for tile in tiles]
+        for place, image in enumerate(drawn):
+            (folder / f"tile{place}.{scheme}.webp").write_bytes(images.webp(image))
+        if drawn:
+            (folder / f"card.{scheme}.webp").write_bytes(images.webp(images.card(drawn, palette)))
