@@ -1,5 +1,5 @@
-"""What is to be explained: glyphs whose grammar is known, handwritten digits,
-photographs made small and grey, and rows of tables.
+"""What is explained: glyphs with a known grammar, handwritten digits, photographs as
+small grey images, and rows of tables.
 """
 
 from collections.abc import Sequence
@@ -12,16 +12,15 @@ from mlcv_explore.ideas.hierarchical_explanation.strokes import KINDS, SIDE, str
 from mlcv_explore.seeds import numpy_stream, stream_seed
 
 TABLES = ("wine", "breast_cancer")
-PICTURES = ("glyphs", "digits", "fashion_mnist", "cifar10")
-GLYPHS = tuple("ABCDEFGHIJ")  # what the ten glyphs are called
+GLYPHS = tuple("ABCDEFGHIJ")  # the ten classes of glyphs
 PARTS = 12  # of the grammar
-WINDOW = 8  # pixels a side of what a part fills
+WINDOW = 8  # pixels a side of a part
 CORNERS = ((0, 0), (0, 8), (8, 0), (8, 8))  # where the parts of a glyph stand
 
 
 @dataclass(frozen=True, eq=False)
 class Items:
-    """Things to explain, as vectors."""
+    """Images or rows to explain, as vectors."""
 
     values: np.ndarray  # float32 (n, d): brightness 0…1 of 16 × 16 pixels, or standardised columns of a table
     labels: np.ndarray  # int64 (n,)
@@ -30,27 +29,27 @@ class Items:
         return len(self.labels)
 
     def take(self, places: np.ndarray) -> "Items":
-        """Some of them."""
+        """The items at these places."""
         return Items(self.values[places], self.labels[places])
 
 
 @dataclass(frozen=True, eq=False)
-class World:
+class Dataset:
     """One seed's items, in parts that share none."""
 
     name: str
     classes: tuple[str, ...]
-    taught: Items  # what vocabularies and trees learn from
-    judged: Items  # what the independent classifier learns from
-    validated: Items
-    tested: Items
-    # float32 (PARTS, WINDOW²), unit rows: the true ones, where there is a grammar
+    train: Items  # for dictionaries and trees
+    classifier_train: Items  # for the classifier that judges explanations
+    validation: Items
+    test: Items
+    # float32 (PARTS, WINDOW²), unit rows: the grammar's parts, where there is a grammar
     parts: np.ndarray | None = None
     columns: tuple[str, ...] = ()  # of a table
 
     @property
-    def of_pictures(self) -> bool:
-        """Whether items are pictures, 16 × 16."""
+    def has_images(self) -> bool:
+        """Whether items are images, 16 × 16."""
         return not self.columns
 
 
@@ -62,14 +61,14 @@ class Grammar:
     parts: tuple[tuple[tuple[int, float, float], ...], ...]
     glyphs: np.ndarray  # int64 (10, 4): the part at each corner, −1 for none
 
-    def picture_of(self, part: int) -> np.ndarray:
+    def image_of(self, part: int) -> np.ndarray:
         """A part in the middle of its window, (WINDOW, WINDOW), brightest pixel 1."""
         whole = sum(stroke(kind, row, column, WINDOW) for kind, row, column in self.parts[part])
         return whole / whole.max()
 
 
 def grammar(seed: int) -> Grammar:
-    """Twelve parts of two or three strokes, and ten glyphs of three or four of them;
+    """Twelve parts of two or three strokes, and ten glyphs of three or four parts;
     every seed has its own.
     """
     draw = numpy_stream(seed, "grammar")
@@ -85,32 +84,32 @@ def grammar(seed: int) -> Grammar:
 
 
 def draw_glyphs(rules: Grammar, count: int, seed: int, purpose: str) -> Items:
-    """Fresh glyphs: every part up to a pixel off its corner and fainter by up to a
-    third, one stray stroke, a little noise.
+    """New glyphs: every part up to a pixel off its corner and fainter by up to a third,
+    one stray stroke, a little noise.
     """
     draw = numpy_stream(seed, f"glyphs {purpose}")
     labels = draw.permutation(np.arange(count) % len(GLYPHS))
-    pictures = np.zeros((count, SIDE, SIDE))
-    drawn = [rules.picture_of(part) for part in range(PARTS)]
-    for picture, label in zip(pictures, labels, strict=True):
+    images = np.zeros((count, SIDE, SIDE))
+    drawn = [rules.image_of(part) for part in range(PARTS)]
+    for image, label in zip(images, labels, strict=True):
         for (top, left), part in zip(CORNERS, rules.glyphs[label], strict=True):
             if part >= 0:
                 row, column = np.clip(np.array([top, left]) + draw.integers(-1, 2, size=2), 0, SIDE - WINDOW)
-                picture[row : row + WINDOW, column : column + WINDOW] += draw.uniform(2 / 3, 1) * drawn[part]
+                image[row : row + WINDOW, column : column + WINDOW] += draw.uniform(2 / 3, 1) * drawn[part]
         stray = stroke(draw.integers(KINDS), *draw.uniform(2, SIDE - 2, size=2))
-        picture += 0.5 * stray / stray.max()
-    pictures += 0.03 * draw.standard_normal(pictures.shape)
-    return Items(np.clip(pictures, 0, 1).reshape(count, -1).astype(np.float32), labels.astype(np.int64))
+        image += 0.5 * stray / stray.max()
+    images += 0.03 * draw.standard_normal(images.shape)
+    return Items(np.clip(images, 0, 1).reshape(count, -1).astype(np.float32), labels.astype(np.int64))
 
 
 def true_parts(rules: Grammar) -> np.ndarray:
-    """The parts themselves as unit rows, float32 (PARTS, WINDOW²)."""
-    pictures = np.stack([rules.picture_of(part).ravel() for part in range(PARTS)])
-    return (pictures / np.linalg.norm(pictures, axis=1, keepdims=True)).astype(np.float32)
+    """The grammar's parts as unit rows, float32 (PARTS, WINDOW²)."""
+    images = np.stack([rules.image_of(part).ravel() for part in range(PARTS)])
+    return (images / np.linalg.norm(images, axis=1, keepdims=True)).astype(np.float32)
 
 
-def world(name: str, sizes: Sequence[int], seed: int) -> World:
-    """One seed's world: numbers of items taught, judged, validated, tested. Raises
+def load(name: str, sizes: Sequence[int], seed: int) -> Dataset:
+    """One seed's data set; `sizes` counts the items of its four parts. Raises
     DataError, SettingError.
     """
     if name == "glyphs":
@@ -119,19 +118,19 @@ def world(name: str, sizes: Sequence[int], seed: int) -> World:
             draw_glyphs(rules, size, seed, purpose)
             for size, purpose in zip(sizes, ("taught", "judged", "validated", "tested"), strict=True)
         )
-        return World(name, GLYPHS, *parts, parts=true_parts(rules))
+        return Dataset(name, GLYPHS, *parts, parts=true_parts(rules))
     if name in TABLES:
         return _table(name, sizes, seed)
-    taught, judged, validated, tested = sizes
-    parts = data.split(data.load(name), taught + judged, validated, tested, seed)
-    train = Items(as_vectors(parts.train.images), parts.train.labels)
-    order = numpy_stream(seed, "two halves").permutation(len(train))
+    train, classifier_train, validation, test = sizes
+    parts = data.split(data.load(name), train + classifier_train, validation, test, seed)
+    both = Items(as_vectors(parts.train.images), parts.train.labels)
+    order = numpy_stream(seed, "two halves").permutation(len(both))
     rest = (Items(as_vectors(part.images), part.labels) for part in (parts.validation, parts.test))
-    return World(name, parts.train.classes, train.take(order[:taught]), train.take(order[taught:]), *rest)
+    return Dataset(name, parts.train.classes, both.take(order[:train]), both.take(order[train:]), *rest)
 
 
 def as_vectors(images: np.ndarray) -> np.ndarray:
-    """Pictures uint8 (n, channels, h, w) as float32 (n, 256): grey, 16 × 16, 0…1."""
+    """Images uint8 (n, channels, h, w) as float32 (n, 256): grey, 16 × 16, 0…1."""
     import torch
     from torch.nn import functional
 
@@ -143,26 +142,25 @@ def as_vectors(images: np.ndarray) -> np.ndarray:
     return small.reshape(len(images), -1).numpy()
 
 
-def _table(name: str, sizes: Sequence[int], seed: int) -> World:
-    """A table of scikit-learn's, drawn into four stratified parts in the proportion of
-    `sizes`, columns standardised by what is taught.
+def _table(name: str, sizes: Sequence[int], seed: int) -> Dataset:
+    """A table of scikit-learn's in four stratified parts in the proportion of `sizes`,
+    columns standardised by the first.
     """
     from sklearn import datasets
     from sklearn.model_selection import train_test_split
 
-    found = getattr(datasets, f"load_{name}")()
-    rest, cuts, places = sum(sizes), [], np.arange(len(found.target))
+    table = getattr(datasets, f"load_{name}")()
+    rest, cuts, places = sum(sizes), [], np.arange(len(table.target))
     for order, size in enumerate(sizes[:-1]):
         state = stream_seed(seed, f"part {order} of a table") % 2**32
         one, places = train_test_split(
-            places, train_size=size / rest, stratify=found.target[places], random_state=state
+            places, train_size=size / rest, stratify=table.target[places], random_state=state
         )
         cuts.append(one)
         rest -= size
     cuts.append(places)
-    mean, deviation = found.data[cuts[0]].mean(0), found.data[cuts[0]].std(0)
-    values = ((found.data - mean) / np.maximum(deviation, 1e-9)).astype(np.float32)
-    items = (Items(values[cut], found.target[cut].astype(np.int64)) for cut in cuts)
-    return World(
-        name, tuple(map(str, found.target_names)), *items, columns=tuple(map(str, found.feature_names))
-    )
+    mean, deviation = table.data[cuts[0]].mean(0), table.data[cuts[0]].std(0)
+    values = ((table.data - mean) / np.maximum(deviation, 1e-9)).astype(np.float32)
+    parts = (Items(values[cut], table.target[cut].astype(np.int64)) for cut in cuts)
+    classes, columns = (tuple(map(str, names)) for names in (table.target_names, table.feature_names))
+    return Dataset(name, classes, *parts, columns=columns)
