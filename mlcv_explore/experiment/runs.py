@@ -24,9 +24,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlcv_explore import idea, statistics
+from mlcv_explore import environment, idea, statistics
 from mlcv_explore.config import Config
-from mlcv_explore.environment import home
 from mlcv_explore.experiment import fingerprint
 from mlcv_explore.idea import Film, Idea
 
@@ -89,7 +88,7 @@ class Damaged:
 
 def runs_folder() -> Path:
     """Where finished runs lie."""
-    return home() / "runs"
+    return environment.home() / "runs"
 
 
 def identity(slug: str, config: Config, seeds: Sequence[int], made_by: str | None = None) -> str:

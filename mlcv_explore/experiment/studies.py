@@ -4,9 +4,9 @@ what their rows decide.
 
 import csv
 import dataclasses
+import io
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,10 +14,11 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlcv_explore import idea, statistics
+from mlcv_explore import environment, idea, statistics
 from mlcv_explore.config import Config
 from mlcv_explore.experiment import fingerprint, runs
 from mlcv_explore.experiment.table import Row, Table
+from mlcv_explore.files import write_atomically
 from mlcv_explore.idea import Idea, Study
 from mlcv_explore.statistics import Claim, Split
 
@@ -170,15 +171,13 @@ def write(
     """`<study>.csv` and `<study>.json` into the folder, each whole or not at all;
     returns the verdicts.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f".{study.name}.csv.part"
-    with part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(table[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(
-            {**row, "value": "" if row["value"] is None else f"{row['value']:.10g}"} for row in table
-        )
-    os.replace(part, folder / f"{study.name}.csv")
+    rows = io.StringIO(newline="")
+    writer = csv.DictWriter(rows, list(table[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(
+        {**row, "value": "" if row["value"] is None else f"{row['value']:.10g}"} for row in table
+    )
+    write_atomically(folder / f"{study.name}.csv", rows.getvalue())
     decided = verdicts(subject, study, table)
     write_record(folder, study, subject, decided, about)
     return decided
@@ -196,7 +195,7 @@ def write_record(
         **about,
     }
     text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
-    write_whole(folder / f"{study.name}.json", text)
+    write_atomically(folder / f"{study.name}.json", text)
 
 
 def read(folder: Path, study: Study) -> list[Row]:
@@ -274,7 +273,7 @@ def _number(value: float) -> float | None:
 
 
 def _path(slug: str, config: Config, seeds: Sequence[int]) -> Path:
-    return runs.home() / "evidence" / f"{slug}-{runs.identity(slug, config, tuple(seeds))}.json"
+    return environment.home() / "evidence" / f"{slug}-{runs.identity(slug, config, tuple(seeds))}.json"
 
 
 def _kept(slug: str, config: Config, seeds: Sequence[int]) -> Outcome | None:
@@ -285,13 +284,4 @@ def _kept(slug: str, config: Config, seeds: Sequence[int]) -> Outcome | None:
 
 
 def _keep(slug: str, config: Config, seeds: Sequence[int], outcome: Outcome) -> None:
-    path = _path(slug, config, seeds)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps(outcome, allow_nan=False))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file that is whole or absent."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    write_atomically(_path(slug, config, seeds), json.dumps(outcome, allow_nan=False))

@@ -14,6 +14,7 @@ from typing import Any
 
 from mlcv_explore import idea
 from mlcv_explore.experiment import film, fingerprint, runs, studies
+from mlcv_explore.files import write_atomically
 from mlcv_explore.idea import Study
 
 NUMBERS = 1e-6  # absolute and relative: what the rows of a study keep
@@ -48,7 +49,7 @@ def check(slug: str, part: str, seed: int, computed: Sequence[Metrics], stamped:
             )
         own[part] = [dict(metrics) for metrics in computed]
         text = json.dumps(every, indent=None, separators=(",", ":"), allow_nan=False)
-        studies.write_whole(idea.ASSETS / slug / "check.json", text + "\n")
+        write_atomically(idea.ASSETS / slug / "check.json", text + "\n")
     return _compared(slug, own[part], computed)
 
 
@@ -94,7 +95,7 @@ def restamp_run(slug: str, pace: Sequence[float] = ()) -> runs.Run:
     )
     record = {name: value for name, value in asdict(stamped).items() if name != "folder"}
     text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
-    studies.write_whole(run.folder / "run.json", text)
+    write_atomically(run.folder / "run.json", text)
     return stamped
 
 
