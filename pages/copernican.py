@@ -100,13 +100,12 @@ def cone(shown: inference.PlottedCurve, kind: str, share: float, level: float, k
     chart = charts.cone(*place, theme.palette(), (0.0, top))
     side = "inside" if result.covered else "**below**" if result.future < result.low else "**above**"
     beyond = ", beyond the chart" if result.past + result.high > top else ""
-    past, low, high, future = (
-        f"{value:,.3g}" for value in (result.past, result.low, result.high, result.future)
-    )
+    amounts = result.past, result.low, result.high, result.future
+    past, low, high, future = (f"{value:,.3g}" for value in amounts)
+    where, covered = f"{x_title} {shown.x[step]:.4g}", f"{result.stops_covered} of {result.stops}"
     notice = (
-        f"{description}. At {x_title} {shown.x[step]:.4g}: {past} so far. The {level:.0%} interval is {low} to"
-        f" {high} more{beyond}; actual: {future}, {side}. Covered at {result.stops_covered} of {result.stops}"
-        f" stops up to here."
+        f"{description}. At {where}: {past} so far. {level:.0%} interval: {low} to {high} more{beyond};"
+        f" actual: {future}, {side}. Covered at {covered} stops up to here."
     )
     figures.figure(chart, key, notice, moving=True)
 
@@ -164,13 +163,12 @@ def example() -> None:
 
 def answer(table: Table) -> None:
     """Coverage, scores, learners, and what remains as a reason to use the rule."""
-    half, censored = (
-        table.interval("curves", *arm) for arm in (("curves_time_half", "coverage"), ("epochs", "censored"))
-    )
+    half = table.interval("curves", "curves_time_half", "coverage").text("%")
+    censored = table.interval("curves", "epochs", "censored").text("%")
     note = (
-        f"Coverage of the 95 % interval. At any step the 50 % interval covers {half.text('%')};"
+        f"Coverage of the 95 % interval. At any step the 50 % interval covers {half};"
         f" {tables.overestimated(table):.0%} of the misses overestimate the future. Left out for want of a"
-        f" usable best epoch: {censored.text('%')} of the runs."
+        f" usable best epoch: {censored} of the runs."
     )
     scores = "Interval scores {}, lower is better; Bonferroni over all comparisons."
     learned = "Regret against the best choice at equal fits: explained variance, for the cut accuracy."
