@@ -90,7 +90,7 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
     chart = charts.curves(x, lines, "epoch", "share of new scenes", palette=theme.palette(), **limits)
     command = figures.command(SLUG, config, seeds)
     notice = "Accuracy that falls with randomised tags: the classifier reads the tag. Bands: 95 % over seeds."
-    figures.figure(chart, f"{SLUG}-run-tag", notice, command=command, config=config, moving=True)
+    figures.figure(chart, f"{SLUG}-run-accuracy", notice, command=command, config=config, moving=True)
     arms = [arm for arm in ARMS if last[:, ARMS.index(arm)].any()]
     if not arms:
         return

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mlcv_explore.saliency import Map, SaliencySettings, Target
 
 TILE = 220  # pixels of the longer side of a tile
-COLUMNS = 4
+WIDTH, GAP = 167, 16  # of a tile on the page: two fit a phone, four stand beside the controls
 PROVISIONAL = 5.0  # end of the common scale, in multiples of a map's mean, until all maps are computed
 
 
@@ -244,9 +244,17 @@ def show_maps(
 
     randomised, common, signed = view.randomised, view.scale == "common", view.signs == "signed"
     names = ("", *request.methods)
-    rows = (st.columns(COLUMNS, gap="small") for _ in range(0, len(names) * len(explained), COLUMNS))
-    places = (column.empty() for row in rows for column in row)
-    slots = {(name, index): next(places) for name in names for index in range(len(explained))}
+    count = len(explained)
+    area = st.container(horizontal=True, gap="small")
+    groups = {
+        name: area.container(horizontal=True, gap="small", width=count * (WIDTH + GAP) - GAP)
+        for name in names
+    }
+    slots = {
+        (name, index): group.container(width=WIDTH).empty()
+        for name, group in groups.items()
+        for index in range(count)
+    }
     for index, each in enumerate(explained):
         with slots["", index].container():
             _image_tile(each)
@@ -286,9 +294,9 @@ def show_maps(
     scale = f"one scale, 0 to ±{limit:.1f} times a map's mean" if common else "each map on its own scale"
     note = "" if any(stats) else "; uncertainty: no other draws or seeds with this prediction to compare"
     note = note if known else "; uncertainty needs all layers as trained" if view.doubt != "none" else ""
-    count = f"{randomised} layers randomised" if randomised else "all layers as trained"
+    weights = f"{randomised} layers randomised" if randomised else "all layers as trained"
     target = ", ".join(dict.fromkeys(each.target_name() for each in explained))
-    st.caption(f"Explained: {target}; {scale}; {count}{note}.")
+    st.caption(f"Explained: {target}; {scale}; {weights}{note}.")
     return values
 
 

@@ -1,5 +1,7 @@
 """Saliency's page: links to maps, what is shown of them, and the tests beside them."""
 
+from collections.abc import Callable
+
 from opening import opened, words
 from streamlit.testing.v1 import AppTest
 
@@ -65,9 +67,16 @@ def test_uncertainty_and_a_contrast_of_one_class_are_explained_in_a_sentence() -
 def test_without_an_image_or_a_method_the_page_says_what_to_do() -> None:
     app = opened("saliency", source="Upload")
     assert not app.exception and "Choose an image to start" in words(app)
-    app = opened("saliency")
+    app = opened("saliency", methods="Gradient")
     app.multiselect(key="saliency-methods").set_value([]).run()
     assert not app.exception and "Choose a method" in words(app)
+
+
+def beside_read(script: Callable[[], None]) -> AppTest:
+    """What the script draws beside the act Read, which importing the page opens."""
+    app = AppTest.from_function(script, default_timeout=100)
+    app.query_params["saliency-act"] = "Read"
+    return app.run()
 
 
 def details() -> None:
@@ -78,7 +87,7 @@ def details() -> None:
 
 
 def test_answer_shows_every_map_and_whether_the_rankings_agree() -> None:
-    app = AppTest.from_function(details, default_timeout=60).run()
+    app = beside_read(details)
     assert not app.exception and len(app.get("vega_lite_chart")) >= len(RHOS)
     agreement = next(table.value for table in app.dataframe if "Kendall's τ" in table.value)
     assert agreement["Rankings"][0] == "model-dependent and faithful"
@@ -88,3 +97,16 @@ def test_answer_shows_every_map_and_whether_the_rankings_agree() -> None:
         table.value for table in app.dataframe if "On the tag, where it is the cause" in table.value
     )
     assert list(learned["Map"]) == ["Generated map", "Best single input", "Image-only network"]
+
+
+def run_of_every_arm() -> None:
+    from mlcv_explore.ideas.saliency import idea
+    from pages import saliency
+
+    saliency.draw(list(idea.run(idea.quick, (0, 1))), idea.quick, (0, 1))
+
+
+def test_a_run_is_drawn_with_every_arm_it_has() -> None:
+    app = beside_read(run_of_every_arm)
+    assert not app.exception
+    assert "Maps of one scene, first seed" in words(app) and "Image-only network." in words(app)
