@@ -114,13 +114,14 @@ def extended(base: Explainer, accepted: Sequence[Accepted]) -> Explainer:
     grown, new = Dictionary(whole.first, (*whole.levels[:-1], level), whole.side), sparse.csr_matrix(rows)
     # what is known of the shipped dictionary is carried over: to compute it again would take 0.1 s
     composition = sparse.vstack([whole.composition[-1], new], format="csr")
-    grown.__dict__ |= {
-        "composition": (*whole.composition[:-1], composition),
-        "in_first": sparse.vstack([whole.in_first, new @ whole.in_first[:below]], format="csr"),
-        "atoms": np.concatenate([whole.atoms, rows @ whole.atoms[:below]]),
-    }
+    grown.__dict__.update(
+        composition=(*whole.composition[:-1], composition),
+        in_first=sparse.vstack([whole.in_first, new @ whole.in_first[:below]], format="csr"),
+        atoms=np.concatenate([whole.atoms, rows @ whole.atoms[:below]]),
+    )
     larger = replace(base, dictionary=grown)
-    larger.__dict__ |= {"depths": (*base.depths[:-1], grown), "filters": base.filters, "random": base.random}
+    depths = (*base.depths[:-1], grown)
+    larger.__dict__.update(depths=depths, filters=base.filters, random=base.random)
     return larger
 
 

@@ -38,7 +38,7 @@ def network(request) -> nn.Sequential:
 
 
 @pytest.fixture(scope="module")
-def pictures() -> torch.Tensor:
+def images() -> torch.Tensor:
     return torch.rand(6, 3, 16, 16, generator=stream(1, "a test")).clamp(0.01)
 
 
@@ -47,36 +47,36 @@ def masks() -> torch.Tensor:
     return (torch.rand(6, 1, 16, 16, generator=stream(2, "a test")) < 0.4).float()
 
 
-def test_the_parts_add_up_to_the_logits(network, pictures, masks):
-    relevant, irrelevant = decompose(network, pictures, pictures * masks)
+def test_the_parts_add_up_to_the_logits(network, images, masks):
+    relevant, irrelevant = decompose(network, images, images * masks)
     assert relevant.shape == irrelevant.shape == (6, 5)
-    torch.testing.assert_close(relevant + irrelevant, network(pictures), atol=1e-4, rtol=0)
+    torch.testing.assert_close(relevant + irrelevant, network(images), atol=1e-4, rtol=0)
     assert relevant.abs().min() > 1e-4 and irrelevant.abs().min() > 1e-4
 
 
-def test_everything_relevant_leaves_nothing_and_nothing_relevant_gives_nothing(network, pictures):
-    relevant, irrelevant = decompose(network, pictures, pictures)
-    torch.testing.assert_close(relevant, network(pictures), atol=1e-4, rtol=0)
+def test_everything_relevant_leaves_nothing_and_nothing_relevant_gives_nothing(network, images):
+    relevant, irrelevant = decompose(network, images, images)
+    torch.testing.assert_close(relevant, network(images), atol=1e-4, rtol=0)
     assert irrelevant.abs().max() < 1e-4
-    relevant, irrelevant = decompose(network, pictures, torch.zeros_like(pictures))
+    relevant, irrelevant = decompose(network, images, torch.zeros_like(images))
     assert (relevant == 0).all()
-    torch.testing.assert_close(irrelevant, network(pictures), atol=1e-4, rtol=0)
+    torch.testing.assert_close(irrelevant, network(images), atol=1e-4, rtol=0)
 
 
-def test_a_batch_equals_one_by_one_and_one_picture_may_be_shared(network, pictures, masks):
+def test_a_batch_equals_one_by_one_and_one_image_may_be_shared(network, images, masks):
     for together, alone in zip(
-        decompose(network, pictures, pictures * masks),
+        decompose(network, images, images * masks),
         zip(
-            *(decompose(network, pictures[[row]], pictures[[row]] * masks[[row]]) for row in range(6)),
+            *(decompose(network, images[[row]], images[[row]] * masks[[row]]) for row in range(6)),
             strict=True,
         ),
         strict=True,
     ):
         torch.testing.assert_close(together, torch.cat(alone), atol=1e-5, rtol=1e-4)
-    parts = pictures[:1] * masks
+    parts = images[:1] * masks
     for shared, repeated in zip(
-        decompose(network, pictures[:1], parts),
-        decompose(network, pictures[:1].expand(6, -1, -1, -1), parts),
+        decompose(network, images[:1], parts),
+        decompose(network, images[:1].expand(6, -1, -1, -1), parts),
         strict=True,
     ):
         torch.testing.assert_close(shared, repeated, atol=1e-5, rtol=1e-4)
@@ -147,7 +147,7 @@ def slowly(network, beta, gamma):
     ).T
 
 
-def test_every_rule_is_what_a_loop_over_units_gives(pictures, masks):
+def test_every_rule_is_what_a_loop_over_units_gives(images, masks):
     chance = stream(3, "a test")
     layers = [Normalise(MEAN, STD), nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU()]
     network = nn.Sequential(*layers, nn.MaxPool2d(2), nn.AvgPool2d(4), nn.Flatten(), nn.Linear(4, 3))
@@ -156,15 +156,15 @@ def test_every_rule_is_what_a_loop_over_units_gives(pictures, masks):
             if tensor is not None:
                 nn.init.normal_(tensor, 0.1, 0.5, generator=chance)
     network.eval()
-    whole, relevant = pictures[:2, :, :8, :8], (pictures * masks)[:2, :, :8, :8]
+    whole, relevant = images[:2, :, :8, :8], (images * masks)[:2, :, :8, :8]
     found = torch.stack(decompose(network, whole, relevant)).numpy()
     for row in range(2):
         beta, gamma = relevant[row].double().numpy().copy(), (whole - relevant)[row].double().numpy().copy()
         np.testing.assert_allclose(found[:, row], slowly(network, beta, gamma), atol=1e-4)
 
 
-def test_a_module_without_a_rule_and_a_network_in_training_are_refused(network, pictures):
+def test_a_module_without_a_rule_and_a_network_in_training_are_refused(network, images):
     with pytest.raises(TypeError, match="no rule for GELU"):
-        decompose(nn.Sequential(nn.Flatten(), nn.GELU()).eval(), pictures, pictures)
+        decompose(nn.Sequential(nn.Flatten(), nn.GELU()).eval(), images, images)
     with pytest.raises(ValueError, match="evaluation mode"):
-        decompose(copy.deepcopy(network).train(), pictures, pictures)
+        decompose(copy.deepcopy(network).train(), images, images)
