@@ -19,7 +19,7 @@ from mlcv_explore.data.scenes import ScenesConfig
 from mlcv_explore.ideas.feature_mixing.mixing import soft_cross_entropy
 from mlcv_explore.ideas.feature_mixing.networks import ConvolutionalNetwork
 from mlcv_explore.ideas.feature_mixing.settings import PASTE_ARMS, FeatureMixingConfig
-from mlcv_explore.metrics.overlap import DETECTION_IOU, box_overlap
+from mlcv_explore.metrics.overlap import DETECTION_IOU
 from mlcv_explore.models.stacked import gradient_step
 from mlcv_explore.seeds import numpy_stream, seeded, stream
 
@@ -141,6 +141,14 @@ def decode_boxes(cells: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return best // CELLS**2, torch.stack(sides, dim=1)
 
 
+def box_iou(boxes: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """Intersection over union (B,) of boxes (B, 4), float32 as the evidence was made."""
+    corners = torch.minimum(boxes[:, 2:], others[:, 2:]), torch.maximum(boxes[:, :2], others[:, :2])
+    inner = (corners[0] - corners[1]).clamp_min(0).prod(1)
+    areas = [(each[:, 2:] - each[:, :2]).clamp_min(0).prod(1) for each in (boxes, others)]
+    return inner / (areas[0] + areas[1] - inner).clamp_min(1e-6)
+
+
 def _middles() -> torch.Tensor:
     """(8,) pixels, of the cells along an edge."""
     return (torch.arange(CELLS) + 0.5) * CELL
@@ -203,8 +211,8 @@ class SceneTrainer:
         outputs = [self.network(part) for part in test.images.split(250)]
         logits, cells = (torch.cat(part) for part in zip(*outputs, strict=True))
         kind, boxes = decode_boxes(cells)
-        overlapping = torch.from_numpy(box_overlap(boxes.numpy(), test.boxes.numpy()) >= DETECTION_IOU)
-        correct = logits.argmax(1) == test.labels, (kind == test.labels) & overlapping
+        detected = (kind == test.labels) & (box_iou(boxes, test.boxes) >= DETECTION_IOU)
+        correct = logits.argmax(1) == test.labels, detected
         return [float(part.float().mean()) for part in correct]
 
     def next_batch(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
