@@ -4,7 +4,7 @@ Title: Copernican learner
 Question: Does Gott's rule give calibrated forecasts of learning curves?
 Try: Move the stop along a curve. The bands forecast what is still to come; the dashed line
   is what came.
-Answer: Gott's 95 % interval covers only 62 % of the steps on real learning curves;
+Answer: Gott's 95 % interval covers only 62 % of steps on real learning curves;
   intervals from other curves forecast better.
 But: At steps that still improve it beats exponential fits by 6.2 in interval score, yet
   loses to other curves' quantiles by 4.8.

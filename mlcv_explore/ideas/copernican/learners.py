@@ -99,7 +99,7 @@ class BoostedGroups:
         tree = DecisionTreeRegressor(max_depth=2, random_state=0).fit(
             self.inputs[group][0], self.problem.target[0] - self.outputs[0], check_input=False
         )
-        return [STEP_SIZE * tree.predict(inputs, check_input=False) for inputs in self.inputs[group]]
+        return [STEP_SIZE * tree.tree_.predict(inputs)[:, 0] for inputs in self.inputs[group]]
 
     def loss(self, part: int, added: np.ndarray | float = 0.0) -> float:
         """Mean squared error of a part."""
