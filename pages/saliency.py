@@ -77,7 +77,8 @@ def explain(shown: list[Explained], names: tuple[str, ...]) -> None:
         return
     st.subheader("Remove the most salient pixels", anchor=False)
     attribution_tests.show_deletion(shown[0], values[0], LABELS, SLUG)
-    attribution_tests.show_scores(shown, request, LABELS, SLUG)
+    if not request.captum:
+        attribution_tests.show_scores(shown, request, LABELS, SLUG)
 
 
 def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:

@@ -48,6 +48,12 @@ class MapView(Config):
         help="Signed: orange is evidence for the class, blue against it.",
     )
     overlay: float = setting(1.0, "Overlay opacity", low=0, high=1, step=0.05, help="At 1 the map alone.")
+    implementation: str = setting(
+        "mlcv-explore",
+        "Implementation",
+        choices=("mlcv-explore", "captum"),
+        help="Captum: the same methods and settings, computed by that library on a copy of the network.",
+    )
     removed: float = setting(0.0, "Share of pixels removed", low=0, high=1, step=0.05)
     fill: str = setting(
         "mean",
@@ -99,28 +105,37 @@ class Request:
     methods: tuple[str, ...]
     settings: "SaliencySettings"
     layer: str | None = None  # of Grad-CAM; the last convolution by default
+    captum: bool = False  # whether Captum computes the methods it has
 
     def known(self, explained: Explained, randomised: int = 0) -> "dict[str, Map]":
         """The maps computed so far, by method."""
         image, model = explained.image, explained.model
-        key = self.settings.key()
+        key = self.settings.key() + " captum" * self.captum
         return attributions.maps(image.digest, model.key, explained.target, key, self.layer, randomised)
 
     def compute(self, explained: Explained, randomised: int = 0) -> "Iterator[Map]":
         """Compute those maps that are not known, of a network with this many layers
         randomised from the top, the cheap ones first. Raises SaliencyError.
         """
-        network, target = explained.model.network, explained.target
-        yield from attributions.compute_missing(
-            self.known(explained, randomised),
-            network,
-            explained.array,
-            target,
-            self.methods,
-            self.settings,
-            self.layer,
-            randomised,
-        )
+        known, network, array = self.known(explained, randomised), explained.model.network, explained.array
+        request = self.methods, self.settings, self.layer
+        if not self.captum:
+            yield from attributions.compute_missing(
+                known, network, array, explained.target, *request, randomised
+            )
+            return
+        import torch
+
+        from mlcv_explore.saliency import captum_maps
+        from mlcv_explore.saliency import randomised as with_random_layers
+
+        missing = [name for name in self.methods if name not in known]
+        if missing:
+            network = with_random_layers(network, randomised, 0) if randomised else network
+            given = torch.from_numpy(array), explained.target, missing, self.settings, 0, self.layer
+            for item in captum_maps.attribute_all(network, *given):
+                known[item.method] = item
+                yield item
 
     def maps(self, explained: Explained, randomised: int = 0) -> "dict[str, Map]":
         """All maps, by method. Raises SaliencyError."""
@@ -173,7 +188,7 @@ def controls(slug: str, model: "Classifier", methods: tuple[str, ...]) -> tuple[
     with st.expander("More: display, settings of the methods"):
         columns = st.columns(3, gap="medium")
         with columns[0]:
-            view |= {name: control(name) for name in ("scale", "signs", "overlay")}
+            view |= {name: control(name) for name in ("scale", "signs", "overlay", "implementation")}
             names = list(convolutions(model.network))
             last, key = max(0, len(names) - 1), f"{slug}-layer"
             layer = st.selectbox("Layer of Grad-CAM", names, last, key=key, bind="query-params")
@@ -182,7 +197,8 @@ def controls(slug: str, model: "Classifier", methods: tuple[str, ...]) -> tuple[
         for index, item in enumerate(front):
             with columns[1 + 2 * index // len(front)]:
                 chosen[item.name] = settings.control(slug, item)
-    return MapView(**view), Request(methods, SaliencySettings(**chosen), layer)
+    captum = view["implementation"] == "captum"
+    return MapView(**view), Request(methods, SaliencySettings(**chosen), layer, captum)
 
 
 def tile(
@@ -263,7 +279,7 @@ def show_maps(
                 relative = scale_to_mean(item.values)
                 tile(each.image, labels[item.method], relative, item.signed and signed, (), top=PROVISIONAL)
     maps = [request.maps(each, randomised) for each in explained]
-    known = view.doubt != "none" and not randomised
+    known = view.doubt != "none" and not randomised and not request.captum
     stats = [request.uncertainty(each, view.doubt) if known else {} for each in explained]
     values = [
         {name: stat[name].mean if name in stat else item.values for name, item in each.items()}
@@ -289,12 +305,19 @@ def show_maps(
                 stable=None if stat is None else stat.stable,
                 key=f"{key}-{name}{index or ''}",
                 original=item.values,
-                command=request.command(each, name),
+                command="" if request.captum else request.command(each, name),
             )
     scale = f"one scale, 0 to ±{limit:.1f} times a map's mean" if common else "each map on its own scale"
     note = "" if any(stats) else "; uncertainty: no other draws or seeds with this prediction to compare"
-    note = note if known else "; uncertainty needs all layers as trained" if view.doubt != "none" else ""
+    note = (
+        note
+        if known
+        else "; uncertainty needs all layers as trained, and not Captum"
+        if view.doubt != "none"
+        else ""
+    )
     weights = f"{randomised} layers randomised" if randomised else "all layers as trained"
+    weights += "; by Captum where it has the method" if request.captum else ""
     target = ", ".join(dict.fromkeys(each.target_name() for each in explained))
     st.caption(f"Explained: {target}; {scale}; {weights}{note}.")
     return values
