@@ -1,6 +1,4 @@
-"""Inverted U-Net: paint a mask and see the image it determines; train it; how much of the
-variance it explains at each conditioning level.
-"""
+"""Inverted U-Net: paint a mask and see the image it determines; train it; the answer."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,11 +13,13 @@ from mlcv_explore.config import Config, setting
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.inverted_unet import idea as subject
-from mlcv_explore.ideas.inverted_unet import image_quality, inference, learning_curves, networks, tables
-from mlcv_explore.ideas.inverted_unet.claims import COMPARED, LEVEL_ARMS
+from mlcv_explore.ideas.inverted_unet import inference, learning_curves, tables
+from mlcv_explore.ideas.inverted_unet.claims import LEVEL_ARMS
 from mlcv_explore.ideas.inverted_unet.conditioning import LEVELS, edge_sides, includes
+from mlcv_explore.ideas.inverted_unet.image_quality import explained as explained_variance
 from mlcv_explore.ideas.inverted_unet.mask_upload import COLOURS, OBJECTS, coloured, parse_mask
 from mlcv_explore.ideas.inverted_unet.masked_images import REGIONS, SCENES
+from mlcv_explore.ideas.inverted_unet.networks import best_code
 from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.ui import evidence, figures, inputs, page, settings, theme
 from mlcv_explore.ui.canvas import draw_on_grid
@@ -30,10 +30,9 @@ EXAMPLES = tuple(str(number) for number in range(1, inference.EXAMPLES + 1))
 TEXTURES = ("", *SCENES.labels)  # "": the scene's own
 SHAPES = ("square", "circle", "square", "triangle", "cross", "ring", "square")  # stamps of the regions
 STAMPS = tuple(zip(SHAPES, (0, 0, 0, 0, 0, 6, 4), strict=True))
-STAMP, BRUSH = 13, REGIONS.index("circle")  # 13 pixels: the middle of the training sizes
 PAINT = "Mask to paint. Arrow keys move the stamp, space paints."
-SAMPLES = 5
-SCALE, SMALL, TILE = 12, 6, 150  # screen pixels an image pixel, and a tile's width
+CANVAS = (REGIONS, COLOURS, STAMPS, REGIONS.index("circle"), 13, PAINT)  # 13: the middle training size
+SAMPLES, SCALE, SMALL, TILE = 5, 12, 6, 150  # the last three: screen pixels of an image pixel, of a tile
 
 choose = partial(st.segmented_control, required=True, bind="query-params", wrap=True)
 
@@ -58,18 +57,23 @@ def show(pixels: np.ndarray, alt: str, scale: int = 1, width: str | int = "stret
     st.image(images.png(images.enlarged(pixels, scale)), width=width, alt=alt, output_format="PNG")
 
 
+def show_row(tiles: np.ndarray, text: str, scale: int = SMALL) -> None:
+    """Images uint8 (n, h, w, 3) in a row, with their caption."""
+    show(images.grid(tiles, len(tiles), scale=scale, gap=4, paper=theme.palette().background), text)
+    st.caption(text)
+
+
 def initial_mask(source: str, example: int) -> tuple[np.ndarray, str]:
     """The mask on which painting starts, uint8 (32, 32), and its token."""
     if source == "Scene":
         return inference.examples().regions[example], f"scene {example + 1}"
-    empty = np.zeros((inference.SIDE, inference.SIDE), np.uint8), "empty"
-    if source == "Empty":
-        return empty
-    shape = st.selectbox("White on black is a", OBJECTS, key=f"{SLUG}-shape", bind="query-params")
-    about, called = (inference.SIDE, shape), "Your own mask, in the palette's colours or white on black"
-    mask = inputs.upload(f"{SLUG}-upload", called, parse=parse_mask, args=about, rejected="Mask rejected")
+    mask = None
+    if source == "Upload":
+        shape = st.selectbox("White on black is a", OBJECTS, key=f"{SLUG}-shape", bind="query-params")
+        args, about = (inference.SIDE, shape), "Your own mask, in the palette's colours or white on black"
+        mask = inputs.upload(f"{SLUG}-upload", about, parse=parse_mask, args=args, rejected="Mask rejected")
     if mask is None:
-        return empty
+        return np.zeros((inference.SIDE, inference.SIDE), np.uint8), "empty"
     for note in mask.notes:
         st.info(note, icon=":material/info:")
     return mask.regions, f"upload {inputs.array_digest(mask.regions)}"
@@ -88,25 +92,26 @@ def play() -> None:
     with upload:
         start, token = initial_mask(source, example)
     with canvas:
-        regions = draw_on_grid(f"{SLUG}-canvas", start, token, REGIONS, COLOURS, STAMPS, BRUSH, STAMP, PAINT)
+        regions = draw_on_grid(f"{SLUG}-canvas", start, token, *CANVAS)
     with checkpoint_errors():
         with right:
-            level = choose("Conditioning level", LEVELS, default="class", key=f"{SLUG}-rung")
+            hidden = {"default": "class", "label_visibility": "collapsed"}
+            level = choose("Conditioning level", LEVELS, key=f"{SLUG}-rung", **hidden)
             output = generate(level, regions, example, source)
         compare(regions, output, example, source == "Scene" and np.array_equal(regions, start))
-        below, chart = st.columns([5, 6], gap="large")
-        with below:
-            sample(regions)
-        with chart:
+        left, right = st.columns([5, 6], gap="large")
+        with left:
+            st.subheader("Residual uncertainty", anchor=False)
+            code = settings.control(SLUG, InvertedUnetView.setting("draw"))
+            text = "Five latent codes, one mask, best-of-5 loss. Differences are not determined by the mask."
+            show_row(inference.sample(regions, code, SAMPLES), text)
+        with right:
             explained(level)
 
 
 def generate(level: str, regions: np.ndarray, example: int, source: str) -> np.ndarray:
-    """The level's image of a mask; edges and colours are the example's, or the mask's
-    outline.
-    """
-    label, about = 0, subject.arm(level)
-    text = f"U-Net, {about.label.removeprefix('+ ').lower()}. {about.description}"
+    """Show the level's image of a mask, and return it."""
+    label, text = 0, f"U-Net. Input: {subject.arm(level).description}"
     if includes(level, "label"):
         own = SCENES.labels[inference.examples().labels[example]]
         key, called = f"{SLUG}-texture", lambda name: name or own
@@ -118,11 +123,8 @@ def generate(level: str, regions: np.ndarray, example: int, source: str) -> np.n
         text += f" Colours: scene {example + 1}."
     output = inference.generate(level, regions, label, example, source != "Scene")
     show(output, "Image predicted for this mask", SCALE, inference.SIDE * SCALE)
-    pixels = {"mask": coloured(regions), "image": output}
-    files = {
-        f"{name.capitalize()} (PNG)": (partial(images.png, values), f"{name}.png", "image/png")
-        for name, values in pixels.items()
-    }
+    pixels = {"mask.png": coloured(regions), "image.png": output}
+    files = {name: (partial(images.png, values), name, "image/png") for name, values in pixels.items()}
     figures.caption(text, f"{SLUG}-output", files)
     return output
 
@@ -146,19 +148,8 @@ def compare(regions: np.ndarray, output: np.ndarray, example: int, unchanged: bo
     st.caption(f"Root mean squared error in grey levels, U-Net / region means: {errors}. One image.")
 
 
-def sample(regions: np.ndarray) -> None:
-    """Several images of one mask."""
-    st.subheader("Residual uncertainty", anchor=False)
-    code = settings.control(SLUG, InvertedUnetView.setting("draw"))
-    sheet, paper = inference.sample(regions, code, SAMPLES), theme.palette().background
-    show(images.grid(sheet, SAMPLES, scale=SMALL, gap=SMALL, paper=paper), "Images sampled for this mask")
-    st.caption("Five latent codes, one mask, best-of-5 loss. What differs is not determined by the mask.")
-
-
 def explained(level: str) -> None:
     """Explained variance at a level against its ceiling, from the shipped evidence."""
-    if evidence.study(SLUG) is None:
-        return
     st.subheader("Explained variance", anchor=False)
     values = tables.level_values(evidence.table(SLUG), level)
     ceiling = "" if "ceiling" in values else " Ceiling unknown: the input holds parts of the image."
@@ -173,14 +164,11 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
     limits = {"x_domain": (0.0, float(film[0].steps - 1)), "y_domain": (-1.0, 1.0), "y_format": ".0%"}
     title = subject.measure("explained").label.lower()
     chart = charts.curves(steps, lines, "updates", title, palette=theme.palette(), **limits)
-    command = figures.command(SLUG, config, seeds)
-    notice = "Validation images. Zero: one grey for all objects."
+    notice, command = "Validation images. Zero: one grey for all.", figures.command(SLUG, config, seeds)
     figures.figure(chart, f"{SLUG}-curves", notice, command=command, config=config, moving=True)
-    shown, paper = inference.shown_images(film[-1], config, seeds[0]), theme.palette().background
-    sheet = images.grid(shown, len(shown), scale=max(1, 96 // config.side), gap=4, paper=paper)
     text = "Mask, U-Net, true image" if config.dataset == "scenes" else "U-Net's images"
-    show(sheet, text)
-    st.caption(f"{text}; seed {seeds[0]}.")
+    shown = inference.shown_images(film[-1], config, seeds[0])
+    show_row(shown, f"{text}; seed {seeds[0]}.", max(1, 96 // config.side))
 
 
 def example() -> None:
@@ -188,41 +176,25 @@ def example() -> None:
     with checkpoint_errors():
         mask, truth = inference.examples().regions[0], inference.example_image(0)
         row = np.stack([coloured(mask), inference.generate("class", mask), truth])
-        paper = theme.palette().background
-        show(images.grid(row, 3, scale=SMALL, gap=4, paper=paper), "Mask, U-Net's image and true image")
-        st.caption("Mask, U-Net's image and true image of an unseen scene.")
+        show_row(row, "Mask, U-Net's image and true image of an unseen scene.")
 
 
 def answer(table: Table) -> None:
     """Every conditioning level against its ceiling, and every measure of every arm."""
-    levels = {"Network input": [subject.label(level) for level in LEVEL_ARMS]}
-    levels |= {"Size (bytes)": [f"{item.mean:.0f}" for item in tables.by_level(table, "l2", "bytes")]}
-    levels |= {f"{subject.label(arm)} (%)": tables.by_level(table, arm) for arm in COMPARED}
-    levels |= {"Demo network (%)": [inference.test_explained(level) for level in LEVEL_ARMS]}
-    levels |= {"Background, U-Net (%)": tables.by_level(table, "l2", "background")}
-    figures.intervals(
-        levels,
-        f"{SLUG}-levels",
-        "Explained variance of the object after 800 updates; 95 % intervals, not corrected for their number."
-        " Sizes are after zlib. Demo networks: one seed, 2,000 updates, half as many images again."
-        " Edges explain most of the background and little of the object.",
-    )
+    demo = [inference.test_explained(level) for level in LEVEL_ARMS]
+    levels = tables.levels(table) | {"Demo network (%)": demo}
+    figures.intervals(levels, f"{SLUG}-levels", tables.LEVELS_NOTE)
     figures.results(subject, tables.arm_columns(table), f"{SLUG}-arms")
-    st.caption(
-        "Every arm, given the class mask. Gradient energy below 1 is blur. Segmenter and classifier are"
-        " trained on true images; the true image's row is their bound, chance for the texture is 25 %."
-        " Best-of-5 arms choose by the true image."
-    )
+    st.caption(tables.ARMS_NOTE)
 
 
-FORMULAS = {"Edge sides": edge_sides, "Explained variance": image_quality.explained}
 page.run(
     subject,
     play=play,
     draw=draw,
     answer=answer,
     example=example,
-    formulas=FORMULAS | {"Best of several codes": networks.best_code},
+    formulas={"Edge sides": edge_sides, "Explained variance": explained_variance, "Best of 5": best_code},
     views=(InvertedUnetView,),
     choices={"begin": SOURCES, "rung": LEVELS, "shape": OBJECTS, "texture": TEXTURES, "scene": EXAMPLES},
     seeds=3,

@@ -44,6 +44,7 @@ ARM_TABLE = (
         if arm.name in COMPARED
     ),
 )
+LABELS = {arm.name: arm.label for arm in ARM_TABLE}
 MEASURE_TABLE = (
     Measure("explained", "Explained variance of the object", "%"),
     Measure("background", "Explained variance of the background", "%"),
