@@ -66,19 +66,11 @@ def test_an_uploaded_curve_is_stopped_and_how_it_was_read_is_shown():
     assert forecast(app) != first and "this one curve" in words(app)
 
 
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        (b"", "empty file"),
-        (b"1,2\n1,3\n2,4\n", "repeats 1"),
-        (b"<svg onload='a'/>", "numbers alone: line 1 has _svg"),
-    ],
-)
-def test_a_bad_file_is_rejected_in_a_sentence_and_the_page_goes_on(content, sentence):
+def test_a_bad_file_is_rejected_in_a_sentence_and_the_page_goes_on():
     app = opened(curve="Your own CSV")
-    app.file_uploader[0].upload("curve.csv", content, "text/csv")
+    app.file_uploader[0].upload("curve.csv", b"<svg onload='a'/>", "text/csv")
     app.run()
-    assert not app.exception and sentence in words(app) and "curve.csv" in words(app)
+    assert not app.exception and "curve.csv must hold numbers alone: line 1 has _svg" in words(app)
     app.selectbox(key=f"{SLUG}-curve").set_value("t-SNE loss").run()
     assert "actual: " in forecast(app)
 
@@ -96,9 +88,3 @@ def test_the_details_of_the_answer_mark_what_is_true_by_construction():
     app.run()
     assert not app.exception and "Why use it?" in words(app)
     assert len(app.dataframe) == 6 and "True by construction" in app.dataframe[1].value
-
-
-def test_a_link_to_an_unknown_curve_is_reported():
-    app = opened(curve="PCA varianse", stop="400", act="Read")
-    assert "did you mean 'PCA variance'" in words(app)
-    assert "stop must be a whole number between 1 and 99" in words(app)

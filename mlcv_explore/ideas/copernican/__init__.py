@@ -2,8 +2,8 @@
 Section: Learning
 Title: Copernican learner
 Question: Does Gott's rule give calibrated forecasts of learning curves?
-Try: Move the stop along a curve. The bands forecast what is still to come; the dashed line
-  is what came.
+Try: Move the stop along a curve. The bands forecast its end; the dashed line is the actual
+  curve.
 Answer: Gott's 95 % interval covers only 62 % of steps on real learning curves;
   intervals from other curves forecast better.
 But: At steps that still improve it beats exponential fits by 6.2 in interval score, yet
