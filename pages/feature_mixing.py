@@ -8,14 +8,13 @@ import streamlit as st
 
 from mlcv_explore import charts
 from mlcv_explore.charts import Line, images
-from mlcv_explore.config import Config, setting
+from mlcv_explore.config import Config
 from mlcv_explore.data import compositing, gallery
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.feature_mixing import CORE, inference, mixing, self_supervised, tables
 from mlcv_explore.ideas.feature_mixing import FeatureMixingConfig as Experiment
 from mlcv_explore.ideas.feature_mixing import idea as subject
-from mlcv_explore.ideas.feature_mixing.inference import SOURCES, MixingDemo, MixInput, MixSettings, Mixture
 from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.statistics import Interval
 from mlcv_explore.ui import figures, inputs, page, settings, theme
@@ -24,18 +23,6 @@ SLUG = subject.slug
 DATASETS = {"Scenes": "scenes", "Digits": "digits"}
 TILE = 192  # pixels of an image
 SMALL = 64  # of a neighbour
-
-
-class FeatureMixingView(Config):
-    """Settings of the demo; nothing of it is trained."""
-
-    first: int = setting(1, "First image", low=1, high=inference.TESTED, step=1)
-    second: int = setting(2, "Second image", low=1, high=inference.TESTED, step=1)
-    mixture: int = setting(
-        2, "Images, m", low=1, high=inference.MOST_IMAGES, step=1, help="All but the first share λ."
-    )
-    area: float = setting(0.25, "Rectangle's share of the image", low=0, high=1, step=0.05)
-    place: float = setting(0.5, "Rectangle's place, upper left to lower right", low=0, high=1, step=0.05)
 
 
 def buttons(name: str, label: str, options: Sequence[str]) -> str:
@@ -70,9 +57,9 @@ def play() -> None:
     show_results(shown, mixture, mix_settings.depth)
 
 
-def choose_settings() -> tuple[MixSettings, int]:
+def choose_settings() -> tuple[inference.MixSettings, int]:
     """How to mix, and how many images."""
-    mode, view, count = buttons("mixing", "Mode", inference.ALL_MODES), FeatureMixingView, 2
+    mode, view, count = buttons("mixing", "Mode", inference.ALL_MODES), inference.FeatureMixingView, 2
     asked = [view.setting(name) for name in ("area", "place") if mode == "rectangle"]
     asked += [Experiment.setting("weight")] if mode in mixing.MODES else []
     asked += [Experiment.setting("depth")]
@@ -83,26 +70,27 @@ def choose_settings() -> tuple[MixSettings, int]:
             if values["scaling"] == "softmax":
                 values["temperature"] = settings.control(SLUG, Experiment.setting("temperature"))
             count = settings.control(SLUG, view.setting("mixture"))
-    return MixSettings(mode, **values), count
+    return inference.MixSettings(mode, **values), count
 
 
-def choose_input(shown: MixingDemo, which: str) -> MixInput | None:
+def choose_input(shown: inference.MixingDemo, which: str) -> inference.MixInput | None:
     """One of the two images above the controls that choose it."""
     spot, title, key = st.container(), which.capitalize(), f"{SLUG}-{which}"
-    source, chosen = buttons(f"{which}-source", f"{title} image from", SOURCES[shown.name]), None
+    source, chosen = buttons(f"{which}-source", f"{title} image from", inference.SOURCES[shown.name]), None
     if source == "Test set":
-        number = settings.control(SLUG, FeatureMixingView.setting(which))
+        number = settings.control(SLUG, inference.FeatureMixingView.setting(which))
         chosen = inference.test_input(shown, number - 1)
     elif source == "Gallery":
         names = list(gallery.photographs())
-        name = st.selectbox("Photograph", names, key=f"{key}-photograph", bind="query-params")
-        chosen = gallery_input(shown.name, name)
+        name = st.selectbox(
+            "Photograph", names, key=f"{key}-photograph", bind="query-params", filter_mode=None
+        )
+        chosen = inference.photograph_input(shown, inputs.gallery_image(name).pixels)
     elif source == "Draw":
         drawing = inputs.draw_digit(f"{key}-drawing")
         chosen = None if drawing is None else inference.digit_input(drawing)
-    else:
-        label = f"{title} image of your own"
-        chosen = inputs.upload(f"{key}-upload", label, parse=parse_upload, args=(shown.name,))
+    elif image := inputs.upload(f"{key}-upload", f"{title} image of your own"):
+        chosen = inference.photograph_input(shown, image.pixels)
     if chosen is not None:
         about = "model input" if chosen.label is None else f"class {shown.classes[chosen.label]}"
         with spot:
@@ -110,18 +98,7 @@ def choose_input(shown: MixingDemo, which: str) -> MixInput | None:
     return chosen
 
 
-@st.cache_resource(max_entries=20, show_spinner=False)
-def gallery_input(dataset: str, name: str) -> MixInput:
-    """A photograph of the gallery as a model input."""
-    return inference.photograph_input(inference.demo(dataset), inputs.gallery_image(name).pixels)
-
-
-def parse_upload(content: bytes, name: str, dataset: str) -> MixInput:
-    """An uploaded image as a model input. Raises BadImage."""
-    return inference.photograph_input(inference.demo(dataset), inputs.read_image(content, name).pixels)
-
-
-def caption(shown: MixingDemo, mixture: Mixture, count: int) -> str:
+def caption(shown: inference.MixingDemo, mixture: inference.Mixture, count: int) -> str:
     """What the decoded mixture is, and what was assumed."""
     known = zip(mixture.labels, mixture.guessed, strict=True)
     guessed = [shown.classes[label] for label, guess in known if guess]
@@ -135,7 +112,7 @@ def caption(shown: MixingDemo, mixture: Mixture, count: int) -> str:
     return " ".join(note for note, holds in notes.items() if holds)
 
 
-def show_results(shown: MixingDemo, mixture: Mixture, depth: int) -> None:
+def show_results(shown: inference.MixingDemo, mixture: inference.Mixture, depth: int) -> None:
     """Target and prediction, the map, the nearest training images."""
     bars, plane = st.columns([2, 3], gap="large")
     with bars:
@@ -236,7 +213,7 @@ def example() -> None:
     """Two test scenes and their mixture, decoded."""
     shown = inference.demo("scenes")
     first, second = (inference.test_input(shown, number) for number in range(2))
-    mixture = inference.mix(shown, first, (second,), MixSettings())
+    mixture = inference.mix(shown, first, (second,), inference.MixSettings())
     text = "Two test scenes, and their mixture at depth 2 (λ = 0.5), decoded."
     tiles([each.image for each in (first, second, mixture)], text, text, 128)
 
@@ -252,7 +229,7 @@ FORMULAS = {
 CHOICES = {"world": list(DATASETS), "mixing": inference.ALL_MODES}
 for each in ("first", "second"):
     CHOICES |= {
-        f"{each}-source": sum(SOURCES.values(), ()),
+        f"{each}-source": sum(inference.SOURCES.values(), ()),
         f"{each}-photograph": list(gallery.photographs()),
     }
 page.run(
@@ -262,6 +239,6 @@ page.run(
     answer=answer,
     example=example,
     formulas=FORMULAS,
-    views=(FeatureMixingView,),
+    views=(inference.FeatureMixingView,),
     choices=CHOICES,
 )

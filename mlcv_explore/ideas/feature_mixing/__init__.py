@@ -7,10 +7,11 @@ Answer: Mixing features and labels gains 3.0 points over plain training; soft la
   give the same gain.
 But: Label smoothing alone ends 0.6 points higher than mixing [0.1, 1.2]; mixing wins only
   on likelihood (0.31 nats) and calibration.
-Holds when: Digits, ten labels per class, mixing before the last hidden layer, λ = 0.5:
-  +3.0 points [2.5, 3.6] over plain training, n = 16; λ = 1: +3.9 [3.3, 4.5].
-Fails when: Pixels are mixed: −1.3 points [−2.2, −0.5]; partners have the same class: −0.8
-  [−1.3, −0.3]; frozen autoencoder features: −1.2 [−1.9, −0.5]; n = 16.
+Holds when: digits have ten labels per class and features are mixed before the last hidden
+  layer: +3.0 points [2.5, 3.6] over plain training at λ = 0.5, +3.9 [3.3, 4.5] at λ = 1,
+  n = 16.
+Fails when: pixels are mixed: −1.3 points [−2.2, −0.5]; partners have the same class: −0.8
+  [−1.3, −0.3]; autoencoder features are frozen: −1.2 [−1.9, −0.5]; n = 16.
 Data: handwritten digits
 
 Take the features F_i and F_j of two training images at some depth of a network. Train the
@@ -61,7 +62,7 @@ import numpy as np
 
 from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Cell, Film, Idea, Picture, Study
-from mlcv_explore.ideas.feature_mixing.claims import ARM_TABLE, CLAIMS, MEASURE_TABLE, PRIOR_WORK, PROVENANCE
+from mlcv_explore.ideas.feature_mixing import claims
 from mlcv_explore.ideas.feature_mixing.settings import (
     ARMS,
     COARSE_ARMS,
@@ -180,7 +181,7 @@ def _study(name: str, seeds: int, base: FeatureMixingConfig) -> Study:
             experiments.get(claim.name.partition("_")[0], base),
             {arm: arm for pair in claim.contrasts for arm in pair},
         )
-        for claim in CLAIMS
+        for claim in claims.CLAIMS
         if claim.name not in elsewhere
     ]
     cells += [
@@ -235,7 +236,7 @@ idea = Idea(
     frame=Frame,
     run=run,
     metrics=metrics,
-    claims=CLAIMS,
+    claims=claims.CLAIMS,
     quick=FeatureMixingConfig(
         experiment="all",
         steps=10,
@@ -249,11 +250,11 @@ idea = Idea(
         batch_size=25,
     ),
     picture=picture,
-    arms=ARM_TABLE,
-    measures=MEASURE_TABLE,
+    arms=claims.ARM_TABLE,
+    measures=claims.MEASURE_TABLE,
     studies=(_study("live", 16, FeatureMixingConfig()), _study("full", 5, FULL)),
-    prior_work=PRIOR_WORK,
-    provenance=PROVENANCE,
+    prior_work=claims.PRIOR_WORK,
+    provenance=claims.PROVENANCE,
     limits=(
         "8×8 digits, 100 labelled images, one small dense network; copy-paste on generated scenes.",
         "Nothing on photographs or with many labels.",

@@ -11,23 +11,12 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from mlcv_explore.data import drawings, uploads
-from mlcv_explore.data.compositing import (
-    estimated_mask,
-    labels_by_area,
-    labels_by_visibility,
-    paste,
-    square_masks,
-)
+from mlcv_explore.config import Config, setting
+from mlcv_explore.data import compositing, drawings, uploads
 from mlcv_explore.data.dataset import Images
+from mlcv_explore.ideas.feature_mixing import pretrain
 from mlcv_explore.ideas.feature_mixing.mixing import MODES, mix_features, soft_labels
-from mlcv_explore.ideas.feature_mixing.pretrain import (
-    INK,
-    PREFIX,
-    MixingHyperparameters,
-    MixingModel,
-    demo_images,
-)
+from mlcv_explore.ideas.feature_mixing.pretrain import INK, MixingModel
 from mlcv_explore.metrics.embedding_map import FittedMap
 from mlcv_explore.models import checkpoints
 
@@ -38,6 +27,16 @@ NEAREST = 5
 TRAIL = np.linspace(0, 2, 21)  # values of λ on the trail
 TESTED = 60  # test images to choose from
 MOST_IMAGES = 5
+
+
+class FeatureMixingView(Config):
+    """Settings of the demo; nothing of it is trained."""
+
+    first: int = setting(1, "First image", low=1, high=TESTED, step=1)
+    second: int = setting(2, "Second image", low=1, high=TESTED, step=1)
+    mixture: int = setting(2, "Images, m", low=1, high=MOST_IMAGES, step=1, help="All but the first share λ.")
+    area: float = setting(0.25, "Rectangle's share of the image", low=0, high=1, step=0.05)
+    place: float = setting(0.5, "Rectangle's place, upper left to lower right", low=0, high=1, step=0.05)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,10 +98,12 @@ class Mixture:
 @cache
 def demo(name: str) -> MixingDemo:
     """The pretrained demo "scenes" or "digits", read once. Raises CheckpointError."""
-    model, card = checkpoints.load_network(f"{PREFIX}{name}/0", lambda card: MixingModel(**card["arguments"]))
-    hyperparameters, mapped = MixingHyperparameters(**card["recipe"]), card["arguments"]["mapped"]
+    model, card = checkpoints.load_network(
+        f"{pretrain.PREFIX}{name}/0", lambda card: MixingModel(**card["arguments"])
+    )
+    hyperparameters, mapped = pretrain.MixingHyperparameters(**card["recipe"]), card["arguments"]["mapped"]
     count = hyperparameters.taught if name == "digits" else mapped
-    train, test = demo_images(name, count, hyperparameters.tested, card["seed"])
+    train, test = pretrain.demo_images(name, count, hyperparameters.tested, card["seed"])
     return MixingDemo(name, model, card, train.take(np.arange(mapped)), test)
 
 
@@ -142,7 +143,7 @@ def photograph_input(shown: MixingDemo, pixels: np.ndarray) -> MixInput:
         digit = drawings.digit_from_image(pixels, shown.card["arguments"]["side"])
         return digit_input(np.zeros(shown.test.images.shape[2:]) if digit is None else digit)
     image = uploads.resized_to_square(pixels, shown.card["arguments"]["side"])
-    return MixInput(image, estimated_mask(image), None)
+    return MixInput(image, compositing.estimated_mask(image), None)
 
 
 def digit_input(values: np.ndarray) -> MixInput:
@@ -166,7 +167,10 @@ def mix(shown: MixingDemo, first: MixInput, partners: Sequence[MixInput], settin
     if partners and settings.mode in PASTES:
         mask = _paste_mask(first, partners[0], settings)
         scaled = functional.adaptive_avg_pool2d(mask, features.shape[-1])
-        mixed, target = paste(mixed, features[1:2], scaled), _pasted_label(one_hot, inputs, mask, settings)
+        mixed, target = (
+            compositing.paste(mixed, features[1:2], scaled),
+            _pasted_label(one_hot, inputs, mask, settings),
+        )
     elif settings.mode in MODES:
         # without partners the image itself at weight 0, so that its label is scaled alike
         rest = slice(1, None) if partners else slice(1)
@@ -208,7 +212,7 @@ def _paste_mask(first: MixInput, partner: MixInput, settings: MixSettings) -> to
     if settings.mode == "object":
         return torch.from_numpy(partner.mask)[None, None]
     side, place = first.mask.shape[-1], min(settings.place, 0.999)
-    return square_masks(torch.tensor([settings.area * side**2]), torch.full((1, 2), place), side)
+    return compositing.square_masks(torch.tensor([settings.area * side**2]), torch.full((1, 2), place), side)
 
 
 def _pasted_label(
@@ -216,9 +220,9 @@ def _pasted_label(
 ) -> torch.Tensor:
     """(1, K): by the visible pixels of either object, or by the area of a rectangle."""
     if settings.mode == "rectangle":
-        return labels_by_area(one_hot[:1], one_hot[1:2], mask)
+        return compositing.labels_by_area(one_hot[:1], one_hot[1:2], mask)
     own, other = (torch.from_numpy(each.mask)[None, None] for each in inputs[:2])
-    return labels_by_visibility(one_hot[:1], one_hot[1:2], own, other, mask)
+    return compositing.labels_by_visibility(one_hot[:1], one_hot[1:2], own, other, mask)
 
 
 def pixels(image: np.ndarray) -> np.ndarray:

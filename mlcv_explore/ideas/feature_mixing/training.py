@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from mlcv_explore.ideas.feature_mixing import copy_paste, mixing, networks, self_supervised
+from mlcv_explore.ideas.feature_mixing import settings as names
 from mlcv_explore.ideas.feature_mixing.dataset import (
     Batch,
     BatchSampler,
@@ -17,26 +19,9 @@ from mlcv_explore.ideas.feature_mixing.dataset import (
     load,
     sample_partners,
 )
-from mlcv_explore.ideas.feature_mixing.mixing import (
-    mix_features,
-    own_share,
-    smooth_labels,
-    soft_cross_entropy,
-    soft_labels,
-)
-from mlcv_explore.ideas.feature_mixing.networks import Networks, apply_networks, build_heads, build_networks
-from mlcv_explore.ideas.feature_mixing.self_supervised import pretrain_encoder
-from mlcv_explore.ideas.feature_mixing.settings import (
-    ARMS,
-    COARSE_ARMS,
-    EXAMPLES,
-    MEASURES,
-    PASTE_ARMS,
-    PASTE_MEASURES,
-    PROBE_ARMS,
-    FeatureMixingConfig,
-    Frame,
-)
+from mlcv_explore.ideas.feature_mixing.mixing import mix_features, soft_cross_entropy
+from mlcv_explore.ideas.feature_mixing.networks import Networks, apply_networks
+from mlcv_explore.ideas.feature_mixing.settings import ARMS, COARSE_ARMS, FeatureMixingConfig, Frame
 from mlcv_explore.metrics import classification
 from mlcv_explore.metrics.linear_probe import principal_components
 from mlcv_explore.models.stacked import gradient_step
@@ -52,8 +37,6 @@ def run(config: FeatureMixingConfig, seeds: Sequence[int]) -> Iterator[Frame]:
     """Train all arms of all experiments of the run. Raises SettingError, DataError, and
     FloatingPointError with a sentence when an arm diverges.
     """
-    from mlcv_explore.ideas.feature_mixing import copy_paste, self_supervised
-
     film = _Film(config, len(seeds))
     if "mixing" in config.stages:
         yield from _mixing(config, list(seeds), film)
@@ -72,15 +55,11 @@ class _Film:
 
     def __init__(self, config: FeatureMixingConfig, count: int) -> None:
         self.steps, self.step = config.frames, 0
-        shapes = {
-            "measured": (len(ARMS), len(MEASURES)),
-            "validation": (len(ARMS),),
-            "loss": (len(ARMS),),
-            "coarse": (len(COARSE_ARMS), len(MEASURES)),
-            "pasted": (len(PASTE_ARMS), len(PASTE_MEASURES)),
-            "probes": (len(PROBE_ARMS),),
-            "cloud": (EXAMPLES, 5),
-        }
+        arms, measures, coarse = len(ARMS), len(names.MEASURES), len(COARSE_ARMS)
+        shapes = {"measured": (arms, measures), "validation": (arms,), "loss": (arms,)}
+        shapes |= {"coarse": (coarse, measures), "probes": (len(names.PROBE_ARMS),)}
+        shapes |= {"pasted": (len(names.PASTE_ARMS), len(names.PASTE_MEASURES))}
+        shapes |= {"cloud": (names.EXAMPLES, 5)}
         for name, shape in shapes.items():
             setattr(self, name, np.zeros((count, *shape), np.float32))
 
@@ -135,13 +114,15 @@ class ArmTrainer:
             separate = soft_cross_entropy(
                 self.networks.partial_forward(batch.partners), batch.partner_labels.flatten(1, 2)
             )
-            loss = (loss + weight * separate.unflatten(1, (-1, loss.shape[1])).mean(1)) * own_share(weight)
+            loss = (loss + weight * separate.unflatten(1, (-1, loss.shape[1])).mean(1)) * mixing.own_share(
+                weight
+            )
         return loss
 
     def targets(self, batch: Batch) -> torch.Tensor:
         """(S, B, K), each summing to 1."""
         if self.name == "smoothing":
-            return smooth_labels(batch.labels, self.config.weight)
+            return mixing.smooth_labels(batch.labels, self.config.weight)
         if self.name not in ("soft", "both", "scrambled"):
             return batch.labels
         if self.config.images == 1:  # no partner
@@ -185,13 +166,13 @@ class ArmTrainer:
 def _soft_labels(
     config: FeatureMixingConfig, own: torch.Tensor, partners: torch.Tensor, weight: float
 ) -> torch.Tensor:
-    return soft_labels(own, partners, weight, config.scaling, config.temperature, config.mode)
+    return mixing.soft_labels(own, partners, weight, config.scaling, config.temperature, config.mode)
 
 
 def _mixing(config: FeatureMixingConfig, seeds: list[int], film: _Film) -> Iterator[Frame]:
     dataset = load(config, seeds)
-    start = build_networks(config.network, dataset.shape, config.width, dataset.classes, seeds)
-    pretrain_encoder(config, start, dataset.images, seeds)
+    start = networks.build_networks(config.network, dataset.shape, config.width, dataset.classes, seeds)
+    self_supervised.pretrain_encoder(config, start, dataset.images, seeds)
     arms = {name: ArmTrainer(name, config, start, dataset.shape, seeds) for name in ARMS}
     train = dataset.inputs["train"]
     batches = BatchSampler(config, dataset, seeds, train).batches()
@@ -235,27 +216,24 @@ def _evaluate(film: _Film, arms: Mapping[str, ArmTrainer], dataset: MixingDatase
 
 def measure(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Logits (S, n, K) → (S, len(MEASURES))."""
-    measures = (
-        classification.accuracy,
-        classification.negative_log_likelihood,
-        classification.calibration_error,
-    )
-    return np.stack([function(logits, labels) for function in measures], axis=1)
+    likelihood = classification.negative_log_likelihood(logits, labels)
+    calibration = classification.calibration_error(logits, labels)
+    return np.stack([classification.accuracy(logits, labels), likelihood, calibration], axis=1)
 
 
 @torch.no_grad()
 def _cloud(
-    config: FeatureMixingConfig, networks: Networks, dataset: MixingDataset, seeds: Sequence[int]
+    config: FeatureMixingConfig, encoder: Networks, dataset: MixingDataset, seeds: Sequence[int]
 ) -> np.ndarray:
     """Frame.cloud: some labelled images and their mixtures in the plane of the two
     leading components of all labelled images' features.
     """
     inputs, count = dataset.inputs["train"][torch.from_numpy(dataset.labelled)], config.images - 1
-    features = networks.partial_forward(inputs, 0, config.depth).flatten(2).numpy()
-    cloud = np.zeros((len(seeds), EXAMPLES, 5), np.float32)
+    features = encoder.partial_forward(inputs, 0, config.depth).flatten(2).numpy()
+    cloud = np.zeros((len(seeds), names.EXAMPLES, 5), np.float32)
     for row, (seed, own, labels) in enumerate(zip(seeds, features, dataset.labels, strict=True)):
         plane = principal_components(own, 2)
-        chosen = np.linspace(0, len(own) - 1, EXAMPLES).astype(int)
+        chosen = np.linspace(0, len(own) - 1, names.EXAMPLES).astype(int)
         partners = chosen[:, None]
         if count:
             partners = sample_partners(config.partners, labels, count, numpy_stream(seed, "cloud"))[chosen]
@@ -285,11 +263,11 @@ def train_coarse(
     coarse = torch.from_numpy(dataset.coarse_classes)
     test_labels = dataset.coarse_classes[dataset.split.test.labels]
     shape = features["test"].shape[2:]
-    start = build_heads(tuple(shape), config.width, len(dataset.coarse_names), seeds)
+    start = networks.build_heads(tuple(shape), config.width, len(dataset.coarse_names), seeds)
     results = []
     for name in COARSE_ARMS:
-        networks, arm = copy.deepcopy(start), name.removeprefix("coarse_")
-        optimiser = torch.optim.Adam(networks.parameters(), lr=config.learning_rate, fused=True)
+        heads, arm = copy.deepcopy(start), name.removeprefix("coarse_")
+        optimiser = torch.optim.Adam(heads.parameters(), lr=config.learning_rate, fused=True)
         sampler = BatchSampler(config, dataset, seeds, features["train"].flatten(0, 1))
         first = torch.arange(len(seeds))[:, None] * features["train"].shape[1]
         sampler.labelled = sampler.labelled + first
@@ -304,7 +282,7 @@ def train_coarse(
                 values = mix_features(values, partners, config.weight, config.mode)
             if mixed and arm in ("soft", "both"):
                 labels = _soft_labels(config, labels, batch.mean_partner_labels, config.weight)
-            gradient_step(optimiser, soft_cross_entropy(networks(values), labels).mean(1).sum())
+            gradient_step(optimiser, soft_cross_entropy(heads(values), labels).mean(1).sum())
         with torch.no_grad():
-            results.append(measure(networks(features["test"]).numpy(), test_labels))
+            results.append(measure(heads(features["test"]).numpy(), test_labels))
     return np.stack(results, axis=1)
