@@ -14,8 +14,6 @@ from mlcv_explore.data.coarse import coarse
 from mlcv_explore.ideas.feature_mixing.settings import FeatureMixingConfig, split_sizes
 from mlcv_explore.seeds import numpy_stream
 
-PARTNERS = ("any", "same", "other")  # of any class, of the same, of others that all differ
-
 
 @dataclass(frozen=True, eq=False)
 class MixingDataset:
@@ -91,8 +89,8 @@ def _labelled(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 
 def sample_partners(kind: str, labels: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """(n, count) places of each image's partners, all different and never itself; with
-    "other" of different classes, never its own.
+    """(n, count) places of each image's partners, all different and never itself, of
+    "any" class, the "same", or "other" classes that all differ.
 
     Needs more than `count` images, in each class with "same", and more than `count`
     classes with "other".

@@ -2,14 +2,11 @@
 features and y the labels of m images, and its other modes.
 """
 
-from typing import Literal
-
 import torch
+from torch.nn import functional
 
-Mode = Literal["sum", "convex", "extrapolate"]
-Scaling = Literal["sum_to_one", "softmax", "argmax"]
-MODES: tuple[Mode, ...] = ("sum", "convex", "extrapolate")
-SCALINGS: tuple[Scaling, ...] = ("sum_to_one", "softmax", "argmax")
+MODES = ("sum", "convex", "extrapolate")
+SCALINGS = ("sum_to_one", "softmax", "argmax")
 
 
 def own_share(weight: float) -> float:
@@ -18,7 +15,7 @@ def own_share(weight: float) -> float:
 
 
 def mix_features(
-    features: torch.Tensor, partners: torch.Tensor, weight: float, mode: Mode = "sum"
+    features: torch.Tensor, partners: torch.Tensor, weight: float, mode: str = "sum"
 ) -> torch.Tensor:
     """Features (…) mixed with the mean of their partners' (…); λ = 0 changes no bit.
 
@@ -35,9 +32,9 @@ def soft_labels(
     own: torch.Tensor,
     partners: torch.Tensor,
     weight: float,
-    scaling: Scaling,
+    scaling: str,
     temperature: float = 1.0,
-    mode: Mode = "sum",
+    mode: str = "sum",
 ) -> torch.Tensor:
     """Labels (…, K) of one-hot labels (…, K) and the mean of their partners' (…, K):
     non-negative, each summing to 1.
@@ -52,7 +49,7 @@ def soft_labels(
     if scaling == "softmax":
         return (total / temperature).softmax(-1)
     if scaling == "argmax":
-        return torch.nn.functional.one_hot((total + 1e-6 * own).argmax(-1), total.shape[-1]).to(total.dtype)
+        return functional.one_hot((total + 1e-6 * own).argmax(-1), total.shape[-1]).to(total.dtype)
     return total / total.sum(-1, keepdim=True)
 
 
