@@ -7,13 +7,14 @@ import streamlit as st
 from mlcv_explore import idea
 from mlcv_explore.ui import page, server
 
-# A picture of our own: icons of the menu would be fetched from elsewhere to stand in the browser's tab
-st.set_page_config(page_title="mlcv-explore", page_icon=str(idea.ASSETS / "icon.svg"), layout="wide")
 menu: dict[str, list[st.Page]] = {"": [st.Page("home.py", title="All ideas", default=True)]}
 for card in idea.cards():
     menu.setdefault(card.section, []).append(st.Page(f"{card.slug}.py", title=card.title, url_path=card.slug))
-menu["Kept"] = [st.Page("runs.py", title="Runs", url_path="runs")]
+menu["Saved"] = [st.Page("runs.py", title="Saved runs", url_path="runs")]
 chosen = st.navigation(menu, expanded=True)
+# An icon of our own: those of the menu would be fetched from elsewhere for the browser's tab
+icon = str(idea.ASSETS / "icon.svg")
+st.set_page_config(page_title=f"{chosen.title} · mlcv-explore", page_icon=icon, layout="wide")
 page.machine()
 chosen.run()
 server.painted()

@@ -1,10 +1,10 @@
-"""Every finished run: search, replay, compare two, take along, delete."""
+"""Saved runs: search, replay, compare two, export, delete."""
 
 import streamlit as st
 
 from mlcv_explore.ui import runs
 
-st.title("Runs that were kept", anchor=False)
+st.title("Saved runs", anchor=False)
 st.markdown("Choose a run to replay it step by step; choose a second one to compare the two.")
 found = runs.search()
 opened, other = runs.choose(found)

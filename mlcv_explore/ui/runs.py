@@ -1,4 +1,4 @@
-"""The runs page: what was kept on disk, replayed, compared, taken along or deleted."""
+"""The page of saved runs: search, replay, compare, export, delete."""
 
 from collections.abc import Sequence
 
@@ -9,18 +9,17 @@ from mlcv_explore import charts, idea, statistics
 from mlcv_explore.experiment import film, runs
 from mlcv_explore.experiment.runs import Run
 from mlcv_explore.idea import Picture
-from mlcv_explore.ui import figures, theme
+from mlcv_explore.ui import evidence, figures, theme
 
 
 def search() -> list[Run]:
-    """The runs this visitor may see that hold the words searched for; says how much is
-    kept and what is damaged.
-    """
-    kept, damaged = runs.all_runs()
+    """The runs this visitor may see that match the search; names what is damaged."""
+    saved, damaged = runs.all_runs()
     if theme.public():
-        kept = [run for run in kept if run.id in st.session_state.get("own-runs", set())]
+        saved = [run for run in saved if run.id in st.session_state.get("own-runs", set())]
     shipped = [run for card in idea.cards() if (run := runs.recorded(card.slug))]
-    everything = [*kept, *shipped]
+    same = {run.id for run in shipped}  # an own run equal to a shipped one is listed once
+    everything = [*(run for run in saved if run.id not in same), *shipped]
     words = st.text_input(
         "Search",
         key="runs-search",
@@ -29,13 +28,13 @@ def search() -> list[Run]:
     )
     found = [run for run in everything if all(word in _text(run) for word in words.lower().split())]
     limit = runs.limit_megabytes()
-    size = f"{runs.total_bytes() / 1e6:.1f} MB of at most {limit:g} MB kept; the oldest go first."
+    size = f"{runs.total_bytes() / 1e6:.1f} MB of at most {limit:g} MB; oldest deleted first."
     st.caption(f"{len(found)} of {len(everything)} runs · {len(shipped)} shipped · {size}")
     for folder in damaged if not theme.public() else ():
         st.warning(f"Skipped {folder.folder.name}: {folder.reason}", icon=":material/broken_image:")
-    if not kept:
+    if not saved:
         st.info(
-            "Runs appear here when a Train act is finished. Until then there are the shipped ones.",
+            "Runs appear here once a training has finished. Shipped runs are listed meanwhile.",
             icon=":material/folder_open:",
         )
     _table(found)
@@ -87,7 +86,7 @@ def replay(run: Run) -> None:
     _metrics({_name(run): run})
     for verdict in run.verdicts:
         with st.container(border=True):
-            figures.badge(verdict["status"])
+            figures.badge(verdict["status"], f"this run: {verdict['status']}")
             st.markdown(verdict["sentence"])
 
 
@@ -148,9 +147,8 @@ def _paired(name: str, first: Run, second: Run, shared: list[int]) -> charts.Dif
     if not np.isfinite(difference).all():
         return None
     interval = statistics.t_interval(difference)
-    return charts.Difference(
-        name.replace("_", " "), interval.mean, interval.low, interval.high, difference, "idea", ""
-    )
+    label = _metric_label(idea.load(first.slug), name)
+    return charts.Difference(label, interval.mean, interval.low, interval.high, difference, "idea", "")
 
 
 def _actions(run: Run) -> None:
@@ -198,7 +196,8 @@ def _film(run: Run) -> list | None:
     try:
         return film.unpack(runs.film_bytes(run), idea.load(run.slug).frame)
     except (ValueError, OSError) as error:
-        st.error(f"This run cannot be replayed: {error}", icon=":material/broken_image:")
+        made = "" if run.current else " It was made by an earlier version."
+        st.error(f"This run cannot be replayed.{made} {error}", icon=":material/broken_image:")
         return None
 
 
@@ -214,19 +213,30 @@ def _curves(pictures: dict[str, Picture], marks: dict[str, float]) -> charts.Cha
 
 
 def _metrics(columns: dict[str, Run]) -> None:
+    """One run: arms by measures; two: their measures side by side."""
+    subject = idea.load(next(iter(columns.values())).slug)
+    if len(columns) == 1:
+        (run,) = columns.values()
+        values = {name: np.array(item["per_seed"], dtype=float) for name, item in run.metrics.items()}
+        figures.results(subject, values, "runs-results")
+        return
     names = list(dict.fromkeys(name for run in columns.values() for name in run.metrics))
-    table = {"measure": [name.replace("_", " ") for name in names]}
+    table = {"Arm and measure": [_metric_label(subject, name) for name in names]}
     for label, run in columns.items():
-        table[label] = [_interval(run.metrics.get(name)) for name in names]
-    st.table(table, hide_index=True)
+        table[label] = [_interval(subject, name, run.metrics.get(name)) for name in names]
+    st.dataframe(table, hide_index=True, height="content", alt="Measures of both runs with 95 % intervals")
 
 
-def _interval(metric: dict | None) -> str:
-    if not metric or metric["mean"] is None:
+def _metric_label(subject: idea.Idea, name: str) -> str:
+    arm, _, measure = name.rpartition("_")
+    return f"{subject.label(arm)}: {subject.measure(measure).label.lower()}"
+
+
+def _interval(subject: idea.Idea, name: str, metric: dict | None) -> str:
+    if not metric:
         return "–"
-    if metric["low"] is None:
-        return f"{metric['mean']:.3f}"
-    return f"{metric['mean']:.3f} [{metric['low']:.3f}, {metric['high']:.3f}]"
+    values = np.array(metric["per_seed"], dtype=float)
+    return statistics.t_interval(values).text(subject.measure(name.rpartition("_")[2]).unit)
 
 
 def _table(found: Sequence[Run]) -> None:
@@ -234,29 +244,28 @@ def _table(found: Sequence[Run]) -> None:
         return
     st.dataframe(
         {
-            "idea": [idea.card(run.slug).title for run in found],
-            "settings": [_changed(run) for run in found],
-            "seeds": [len(run.seeds) for run in found],
-            "verdict": [run.verdicts[0]["status"] if run.verdicts else "–" for run in found],
-            "seconds": [round(run.seconds, 1) for run in found],
-            "started": [run.started[:16].replace("T", " ") for run in found],
+            "Idea": [idea.card(run.slug).title for run in found],
+            "Idea's verdict": [evidence.chip(idea.card(run.slug))[1] for run in found],
+            "This run": [run.verdicts[0]["status"] if run.verdicts else "not tested" for run in found],
+            "Settings": [_changed(run) for run in found],
+            "Seeds": [len(run.seeds) for run in found],
+            "Seconds": [round(run.seconds, 1) for run in found],
+            "Started": [run.started[:16].replace("T", " ") for run in found],
         },
         hide_index=True,
         height=min(35 * (len(found) + 1) + 3, 300),
-        alt="Table of the runs that were kept, newest first",
+        alt="Table of the saved runs, newest first",
     )
 
 
 def _changed(run: Run) -> str:
-    return (
-        ", ".join(f"{name} {value}" for name, value in run.config.items() if _differs(run.slug, name, value))
-        or "defaults"
-    )
-
-
-def _differs(slug: str, name: str, value: object) -> bool:
-    fields = idea.load(slug).config.model_fields
-    return name not in fields or fields[name].default != value
+    """The settings that differ from their defaults, by their labels."""
+    config, changed = idea.load(run.slug).config, []
+    for name, value in run.config.items():
+        known = name in config.model_fields
+        if not known or config.model_fields[name].default != value:
+            changed.append(f"{config.setting(name).label if known else name} {value}")
+    return ", ".join(changed) or "defaults"
 
 
 def _name(run: Run) -> str:
@@ -265,14 +274,15 @@ def _name(run: Run) -> str:
 
 
 def _text(run: Run) -> str:
+    """All that the search looks at."""
     settings = " ".join(f"{name} {value}" for name, value in run.config.items())
-    return f"{run.slug} {idea.card(run.slug).title} {settings} {' '.join(verdict['status'] for verdict in run.verdicts)} {run.id}".lower().replace(
-        "_", " "
-    )
+    statuses = " ".join(verdict["status"] for verdict in run.verdicts)
+    about = f"{run.slug} {idea.card(run.slug).title} {settings} {_changed(run)} {statuses} {run.id}"
+    return about.lower().replace("_", " ")
 
 
 def _cost(run: Run) -> str:
-    return f"n = {len(run.seeds)} seeds · {run.seconds:.0f} s · recorded"
+    return f"n = {len(run.seeds)} seeds · {run.seconds:.0f} s "
 
 
 def _command(run: Run) -> str:

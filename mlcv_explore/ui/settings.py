@@ -10,6 +10,7 @@ import streamlit as st
 from mlcv_explore.config import Config, Setting, SettingError, setting
 
 MOST_SEEDS = 50
+RENAMED = {"beside": "compare"}  # names in links of earlier versions → today's
 
 
 class Seeds(Config):
@@ -121,6 +122,12 @@ def check_link(
     until they are closed.
     """
     kept: dict[str, str] = st.session_state.setdefault(f"{slug}-complaints", {})
+    for old, new in RENAMED.items():
+        if (value := st.query_params.get(f"{slug}-{old}")) is not None:
+            del st.query_params[f"{slug}-{old}"]
+            st.session_state.setdefault(f"{slug}-{new}", value)
+            st.query_params[f"{slug}-{new}"] = value
+            kept[f"{slug}-{old}"] = f"{old} is now called {new}; the link's value, {value}, is used."
     names = {item.name: config for config in (*configs, Seeds) for item in config.settings()}
     for key, raw in st.query_params.items():
         name = key.removeprefix(f"{slug}-")
@@ -153,6 +160,6 @@ def check_link(
         st.warning(
             "  \n".join(kept.values()),
             icon=":material/link_off:",
-            title="The link holds settings that cannot be used",
+            title="Some of the link has changed or cannot be used",
         )
-        st.button("Understood", key=f"{slug}-understood", on_click=kept.clear, type="tertiary")
+        st.button("Dismiss", key=f"{slug}-dismiss", on_click=kept.clear, type="tertiary")
