@@ -271,21 +271,30 @@ def test_the_rules_choose_as_documented():
         assert learners.choose(rule, rates, np.full(3, 5.0), 0, rng) == 1
 
 
-def test_selected_features_do_not_depend_on_the_test_part(monkeypatch):
-    problem = learners.draw_problem(numpy_stream(4, "blind"))
+def selected(monkeypatch, problem: learners.Problem) -> dict[str, list[int]]:
+    """Columns kept by each rule; the rules are scored first, then the oracle."""
     kept, score = [], learners.ridge_score
 
     def recording(problem, columns):
         kept.append(columns.tolist())
         return score(problem, columns)
 
-    monkeypatch.setattr(learners, "ridge_score", recording)
-    chosen = []
-    for each in (problem, other_test_part(problem)):
-        kept.clear()
-        learners.feature_selection(each, numpy_stream(4, "turns"))
-        chosen.append(kept[: len(learners.RULES)])  # the rules come first, then the oracle
-    assert chosen[0] == chosen[1]
+    with monkeypatch.context() as patch:
+        patch.setattr(learners, "ridge_score", recording)
+        learners.feature_selection(problem, numpy_stream(4, "turns"))
+    return dict(zip(learners.RULES, kept, strict=False))
+
+
+def test_selected_features_do_not_depend_on_the_test_part(monkeypatch):
+    problem = learners.draw_problem(numpy_stream(4, "blind"))
+    assert selected(monkeypatch, problem) == selected(monkeypatch, other_test_part(problem))
+
+
+def test_the_feature_that_explains_the_target_is_selected_first(monkeypatch):
+    columns = [numpy_stream(part, "columns").standard_normal((60, 12)) for part in range(3)]
+    problem = learners.Problem(tuple(columns), tuple(2 * part[:, 7] + 0.1 * part[:, 3] for part in columns))
+    kept = selected(monkeypatch, problem)
+    assert kept["validated"][0] == kept["copernican"][0] == kept["ageblind"][0] == 7
 
 
 def test_boosted_groups_do_not_depend_on_the_test_part_but_for_the_oracle(monkeypatch):
