@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from mlcv_explore import statistics
-from mlcv_explore.idea import Idea
+from mlcv_explore.idea import Film, Idea
 from mlcv_explore.statistics import Split
 from mlcv_explore.ui import theme
 
@@ -88,6 +88,20 @@ def command(slug: str, config: "Config", seeds: Sequence[int]) -> str:
     flags = [f"--{name} {shlex.quote(str(value))}" for name, value in config.changed().items()]
     first = [f"--first-seed {seeds[0]}"] if seeds and seeds[0] else []
     return " ".join(["python -m mlcv_explore run", slug, *flags, f"--seeds {len(seeds)}", *first])
+
+
+def run_curves(subject: Idea, film: Film, config: "Config", seeds: Sequence[int]) -> None:
+    """A run as the curves of its `picture`, means over seeds with 95 % bands."""
+    from mlcv_explore import charts
+
+    picture = subject.picture(film)
+    lines = {
+        picture.labels.get(role, role): charts.Line(role, values) for role, values in picture.lines.items()
+    }
+    chart = charts.curves(picture.x, lines, picture.x_title, picture.y_title, palette=theme.palette())
+    again = command(subject.slug, config, seeds)
+    notice = f"Means and 95 % bands over {len(seeds)} seeds."
+    figure(chart, f"{subject.slug}-curves", notice, command=again, config=config)
 
 
 def bars(

@@ -3,6 +3,7 @@
 import os
 import platform
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -11,7 +12,7 @@ import streamlit as st
 from mlcv_explore import idea as ideas
 from mlcv_explore.idea import Card, Film, Idea, Prior
 from mlcv_explore.ui import answer as answers
-from mlcv_explore.ui import settings, training
+from mlcv_explore.ui import evidence, figures, settings, training
 
 if TYPE_CHECKING:
     from mlcv_explore.config import Config
@@ -28,8 +29,8 @@ ACTS = {
 def run(
     subject: Idea,
     *,
-    play: Callable[[], None],
-    draw: "Callable[[Film, Config, Sequence[int]], None]",
+    play: Callable[[], None] | None = None,
+    draw: "Callable[[Film, Config, Sequence[int]], None] | None" = None,
     answer: "Callable[[Table], None] | None" = None,
     example: Callable[[], None] | None = None,
     formulas: Mapping[str, Any] | None = None,
@@ -39,22 +40,32 @@ def run(
 ) -> None:
     """The page of an idea.
 
-    `play` is the interactive demo; `draw(film, config, seeds)` draws a run with the
-    settings it was run with; `answer(table)` draws results beyond the claims and
+    `draw(film, config, seeds)` draws a run with the settings it was run with, by default
+    its curves; `play` is the interactive demo, by default the recorded run; `answer(table)` draws results beyond the claims and
     `example()` one image of the idea at work; `formulas` are functions whose code is
     shown. `views` are settings of the demo alone, `choices` other names the link may
     hold with what each may be, `seeds` how many a training begins with.
     """
     card = ideas.card(subject.slug)
+    draw = draw or partial(figures.run_curves, subject)
     act = _intro(card, subject.config, *views, choices=choices)
     if act == "Play":
-        play()
+        play() if play else _recorded(subject, draw)
     elif act == "Train":
         training.show(card, subject, draw, seeds)
     elif act == "Answer":
         answers.show(card, subject, answer, example)
     else:
         _read(card, subject.prior_work, formulas or {})
+
+
+def _recorded(subject: Idea, draw: "Callable[[Film, Config, Sequence[int]], None]") -> None:
+    found = evidence.recorded(subject.slug)
+    if found is None:
+        st.info(f"No run is recorded yet: `python -m mlcv_explore record {subject.slug}`.")
+    else:
+        run, film = found
+        draw(film, subject.config(**run.config), run.seeds)
 
 
 def machine() -> None:
