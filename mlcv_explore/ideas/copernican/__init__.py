@@ -87,33 +87,10 @@ class CopernicanConfig(Config):
     part: str = setting(
         "all", "Parts", choices=PARTS, help="intervals: curves. learners: the three learners. all: both."
     )
-    curves: int = setting(
-        6,
-        "Curves of each kind",
-        low=2,
-        high=30,
-        step=1,
-        help="Six kinds; every curve has its own sub-sample and hyperparameters.",
-    )
+    curves: int = setting(6, "Curves of each kind", low=2, high=30, step=1, help="Of six kinds.")
     problems: int = setting(3, "Problems for each learner", low=1, high=40, step=1, more=True)
-    rounds: int = setting(
-        100,
-        "Rounds, epochs, iterations",
-        low=20,
-        high=LONGEST,
-        step=10,
-        more=True,
-        help="The budget of a curve.",
-    )
-    lives: int = setting(
-        20_000,
-        "Simulated lifetimes",
-        low=100,
-        high=200_000,
-        step=1000,
-        more=True,
-        help="For each law and inspection.",
-    )
+    rounds: int = setting(100, "Budget, rounds or epochs", low=20, high=LONGEST, step=10, more=True)
+    lives: int = setting(20_000, "Lifetimes of each kind", low=100, high=200_000, step=1000, more=True)
 
 
 @dataclass(frozen=True)
@@ -305,15 +282,13 @@ PRIOR_WORK = (
     Prior(
         "Gott's interval (1993)",
         "https://doi.org/10.1038/363315a0",
-        "With 95 % confidence the future lasts 1/39 to 39 times the past; applied to the Berlin Wall,"
-        " Broadway shows, and mankind.",
+        "95 % interval: 1/39 to 39 times the past; applied to the Berlin Wall and Broadway shows.",
         "Importance replaces time, on curves whose end is known: coverage is counted, baselines are scored.",
     ),
     Prior(
         "A critical assessment (Caves, 2000, 2008)",
         "https://arxiv.org/abs/astro-ph/0001414",
-        "The rule is right only where no time scale of the phenomenon is known; bets on the ages of dogs"
-        " would lose.",
+        "Right only where no time scale is known; bets on the ages of dogs would lose.",
         "The same failure in lifetimes inspected at a fixed age, and on curves of a known shape.",
     ),
     Prior(
