@@ -1,5 +1,5 @@
-"""The run of idea 16: each experiment as a course of one seed, all seeds side by side,
-a frame a stage of all of them.
+"""The run: every experiment of one seed as a generator, all seeds side by side, a frame
+for each part of a stage.
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from mlcv_explore.data.scenes import Scenes
 from mlcv_explore.ideas.learned_salience import (
     ARMS,
     CURVES,
@@ -18,41 +17,27 @@ from mlcv_explore.ideas.learned_salience import (
     MASKERS,
     MEASURES,
     STAGES,
-    TICKS,
     Frame,
     LearnedSalienceConfig,
     arms,
     experiments,
+    frames_per_stage,
 )
-from mlcv_explore.ideas.learned_salience import material as materials
-from mlcv_explore.ideas.learned_salience.leak import leak
-from mlcv_explore.ideas.learned_salience.masker import (
-    Masker,
-    MaskerSettings,
-    blended,
-    masked,
-    masker,
-    optimised,
-    random_fill,
-)
-from mlcv_explore.ideas.learned_salience.masker import training as masker_training
-from mlcv_explore.ideas.learned_salience.sharing import Learner, Material, ticks
-from mlcv_explore.metrics.overlap import DETECTION_IOU, box_overlap, largest_box
-from mlcv_explore.saliency import controls, faithfulness, measures, methods
-from mlcv_explore.seeds import stream, stream_seed
+from mlcv_explore.ideas.learned_salience import dataset as datasets
+from mlcv_explore.ideas.learned_salience import map_evaluation as evaluation
+from mlcv_explore.ideas.learned_salience import mask_network as mask_networks
+from mlcv_explore.ideas.learned_salience.dataset import AnnotatedImages
+from mlcv_explore.ideas.learned_salience.mask_network import MaskNetwork
+from mlcv_explore.ideas.learned_salience.multitask import MultitaskTrainer, in_parts
+from mlcv_explore.seeds import stream
 
-VALIDATED = 150  # pictures at most that curves are measured on
-BOXED = 200  # test pictures at most whose maps are turned into boxes
-CURVE_STEPS = 10
-OPTIMISED = 100  # steps of the optimised mask
-JUDGING_FILL = "mean"  # none of those the maskers learned with
-OTHER_FILL = "noise"  # nor is this one, but it is nearer to them
-EIGHTH_BIT = 127
+VALIDATION = 150  # images at most behind the curves
+BYTE = 127  # the largest absolute value of a shown map
 
 
 @dataclass
-class State:
-    """What one seed has come to; arrays are overwritten."""
+class SeedState:
+    """Results of one seed so far; arrays are overwritten."""
 
     side: int
     curves: np.ndarray = field(init=False)  # (A, C)
@@ -79,361 +64,187 @@ class State:
     def show(self, arm: str, values: np.ndarray) -> None:
         """Enter a map (h, w), its largest absolute value at 127."""
         most = np.abs(values).max()
-        self.shown[ARMS.index(arm)] = np.rint(values / most * EIGHTH_BIT) if most else 0
+        self.shown[ARMS.index(arm)] = np.rint(values / most * BYTE) if most else 0
+
+    def show_box(self, arm: str, box: np.ndarray) -> None:
+        """Enter a filled box (4,), in sides."""
+        values = np.zeros((self.side, self.side))
+        top, left, bottom, right = np.rint(box * self.side).astype(int).clip(0, self.side)
+        values[top:bottom, left:right] = 1
+        self.show(arm, values)
+
+    def show_scene(self, images: torch.Tensor) -> None:
+        """Enter the first of these images (n, 3, h, w)."""
+        self.scene = (images[0] * 255).round().to(torch.uint8).numpy()
 
 
 def run(config: LearnedSalienceConfig, seeds: Sequence[int]) -> Iterator[Frame]:
-    """A frame for every tick of every stage of the experiments asked."""
-    courses = [course(config, seed) for seed in seeds]
-    steps = TICKS * sum(STAGES[experiment] for experiment in experiments(config))
-    for step, states in enumerate(zip(*courses, strict=True), 1):
+    """A frame for every part of every stage of the chosen experiments."""
+    generators = [run_seed(config, seed) for seed in seeds]
+    steps = frames_per_stage(config) * sum(STAGES[experiment] for experiment in experiments(config))
+    for step, states in enumerate(zip(*generators, strict=True), 1):
         curves, measured, shown, scene = (
             np.stack([getattr(state, name) for state in states])
             for name in ("curves", "measured", "shown", "scene")
         )
         if step < steps:
             shown, scene = np.zeros_like(shown), np.zeros_like(scene)
-        shown[1:], scene[1:] = 0, 0  # a picture of one seed is enough, and a tenth of the bytes
+        shown[1:], scene[1:] = 0, 0  # one seed's image is enough, and a tenth of the bytes
         yield Frame(step, steps, curves, measured, shown, scene)
 
 
-def course(config: LearnedSalienceConfig, seed: int) -> Iterator[State]:
-    """All experiments asked of one seed, a state a tick."""
-    state = State(32 if config.dataset == "scenes" else 64)
-    kinds: dict[str, Callable[[LearnedSalienceConfig, int, State], Iterator[None]]] = {
-        "salience": salience,
+def run_seed(config: LearnedSalienceConfig, seed: int) -> Iterator[SeedState]:
+    """All chosen experiments of one seed, a state for each frame."""
+    state = SeedState(32 if config.dataset == "scenes" else 64)
+    generators: dict[str, Callable[[LearnedSalienceConfig, int, SeedState], Iterator[None]]] = {
+        "salience": saliency,
         "order": order,
         "boxes": boxes,
     }
     for experiment in experiments(config):
-        for _ in kinds[experiment](config, seed, state):
+        for _ in generators[experiment](config, seed, state):
             yield state
 
 
-def salience(config: LearnedSalienceConfig, seed: int, state: State) -> Iterator[None]:
-    """Two classifiers, then maskers of the first, then what every map of it is worth."""
-    taught, _ = materials.tagged(config, config.rho, config.scenes, seed, "taught")
-    validated, _ = materials.tagged(config, config.rho, min(VALIDATED, config.tested), seed, "validation")
-    tested, _ = materials.tagged(config, config.rho, config.tested, seed, "tested")
-    explained, known = materials.tagged(config, INDEPENDENT, config.pictures, seed, "explained")
-    alone = config.replace(experiment="order")
-    classes = _classes(config)
-    learners = {
-        arm: Learner(alone, "classify_only", taught, classes, seed, "second " * (arm == "second"))
+def saliency(config: LearnedSalienceConfig, seed: int, state: SeedState) -> Iterator[None]:
+    """Train two classifiers, then mask networks of the first, then evaluate all maps of it."""
+    training, validation, test = (
+        datasets.with_tags(config, config.rho, count, seed, purpose)[0] for purpose, count in _parts(config)
+    )
+    explained, scenes = datasets.with_tags(config, INDEPENDENT, config.pictures, seed, "explained")
+    order, classes, count = config.replace(experiment="order"), _classes(config), frames_per_stage(config)
+    trainers = {
+        arm: MultitaskTrainer(order, "classify_only", training, classes, seed, "second " * (arm == "second"))
         for arm in ("classifier", "second")
     }
-    lessons = [ticks(learner.lessons(tested), config.updates, TICKS) for learner in learners.values()]
-    for tick, _ in enumerate(zip(*lessons, strict=True), 1):
-        for arm, learner in learners.items():
-            found = learner.measured(validated, ("classify",))
-            state.curve(arm, accuracy=found["accuracy"], swapped=found["swapped"])
-            if tick == TICKS:
-                found = learner.measured(tested, ("classify",))
-                state.measure(arm, accuracy=found["accuracy"], swapped=found["swapped"])
+    parts = [in_parts(trainer.train(test), config.updates, count) for trainer in trainers.values()]
+    for part, _ in enumerate(zip(*parts, strict=True), 1):
+        for arm, trainer in trainers.items():
+            state.curve(arm, **trainer.evaluate(validation, ("classify",)))
+            if part == count:
+                state.measure(arm, **trainer.evaluate(test, ("classify",)))
         yield
-    classifier, second = (learner.network.eval().requires_grad_(False) for learner in learners.values())
-    maskers = yield from _maskers(config, classifier, taught, validated, seed, state)
-    yield from _judged(config, classifier, second, maskers, explained, known, seed, state)
+    classifier, second = (trainer.network.eval().requires_grad_(False) for trainer in trainers.values())
+    networks = yield from _train_mask_networks(config, classifier, training, validation, seed, state)
+    names = [arm for arm in arms(config) if arm in MAPS]
+    maps = evaluation.maps_of(config, classifier, networks, explained, names, seed)
+    for arm in names:
+        state.show(arm, maps[arm][0])
+    state.show_scene(explained.images)
+    results = evaluation.evaluate(classifier, second, maps, explained, scenes, count, seed)
+    for part, means in enumerate(results, 1):
+        for arm, values in means.items():
+            state.measure(arm, **values)
+        if part == count and config.label == "texture" and scenes is not None:
+            for arm, value in evaluation.leaks(config, classifier, networks, names, seed).items():
+                state.measure(arm, leak=value)
+        yield
 
 
-def _maskers(
+def _train_mask_networks(
     config: LearnedSalienceConfig,
     classifier: nn.Sequential,
-    taught: Material,
-    validated: Material,
+    training: AnnotatedImages,
+    validation: AnnotatedImages,
     seed: int,
-    state: State,
-) -> Generator[None, None, dict[str, Masker]]:
-    """Train the maskers that are asked for; the curves say how often the answer stays
-    with what they keep, and with what they leave.
+    state: SeedState,
+) -> Generator[None, None, dict[str, MaskNetwork]]:
+    """Train the chosen mask networks; the curves are how often the class stays with the
+    kept part, and with the complement.
     """
-    made, lessons = {}, []
+    networks, parts = {}, []
     for arm in (arm for arm in MASKERS if arm in arms(config)):
-        settings = settings_of(config, arm)
-        made[arm] = masker(classifier, state.side, settings, seed)
-        lessons.append(
-            ticks(
-                masker_training(made[arm], classifier, taught.pictures, settings, seed),
-                settings.updates,
-                TICKS,
-            )
-        )
-    fill = random_fill(validated.pictures, stream(seed, "fills of the validation pictures"))
-    for _ in zip(*lessons, strict=True):
-        for arm, network in made.items():
+        settings = evaluation.mask_settings(config, arm)
+        networks[arm] = mask_networks.build(classifier, state.side, settings, seed)
+        updates = mask_networks.train(networks[arm], classifier, training.images, settings, seed)
+        parts.append(in_parts(updates, settings.updates, frames_per_stage(config)))
+    fill = mask_networks.random_fill(validation.images, stream(seed, "fills of the validation pictures"))
+    for _ in zip(*parts, strict=True):
+        for arm, network in networks.items():
             network.eval()
-            found = masked(network, classifier, validated.pictures, config.area)
-            answers = found.logits.argmax(1)
+            output = mask_networks.predict(network, classifier, validation.images, config.area)
+            targets = output.logits.argmax(1)
             kept, left = (
-                _agreeing(classifier, blended(validated.pictures, each, fill), answers)
-                for each in (found.masks, 1 - found.masks)
+                _agreement(classifier, mask_networks.blend(validation.images, masks, fill), targets)
+                for masks in (output.masks, 1 - output.masks)
             )
-            state.curve(arm, accuracy=kept, swapped=left, extent=float(found.masks.mean()))
+            state.curve(arm, accuracy=kept, swapped=left, extent=float(output.masks.mean()))
             network.train()
         yield
-    for network in made.values():
+    for network in networks.values():
         network.eval()
-    return made
+    return networks
 
 
-def _judged(
-    config: LearnedSalienceConfig,
-    classifier: nn.Sequential,
-    second: nn.Sequential,
-    maskers: dict[str, Masker],
-    explained: Material,
-    known: Scenes | None,
-    seed: int,
-    state: State,
-) -> Iterator[None]:
-    """Every map of every picture that is explained; a tick judges a tenth of them, and
-    what stands there are means so far.
+def order(config: LearnedSalienceConfig, seed: int, state: SeedState) -> Iterator[None]:
+    """Classification and segmentation in every order."""
+    yield from _train_multitask(config.replace(experiment="order"), seed, state)
+
+
+def boxes(config: LearnedSalienceConfig, seed: int, state: SeedState) -> Iterator[None]:
+    """Classification and a box head in every order, then a mask network of the plain
+    classifier, with the bounding boxes of its masks and of Grad-CAM.
     """
-    asked = [arm for arm in arms(config) if arm in MAPS]
-    maps = maps_of(config, classifier, maskers, explained, asked, seed)
-    for arm in asked:
-        state.show(arm, maps[arm][0])
-    state.scene = (explained.pictures[0] * 255).round().to(torch.uint8).numpy()
-    stacked = np.stack([maps[arm] for arm in asked], axis=1)  # (n, M, h, w)
-    with torch.no_grad():
-        targets = classifier(explained.pictures).argmax(1)
-    found: dict[str, np.ndarray] = {}
-    for part in np.array_split(np.arange(len(targets)), TICKS):
-        given = (explained.pictures[part], targets[part], stacked[part])
-        luck = stream_seed(seed, f"ties from picture {part[0]} on")
-        kept, removed = _areas(classifier, *given, JUDGING_FILL, luck)
-        new = {"insertion": kept, "deletion": removed, "faithful": kept - removed}
-        for name, network, fill in (("noisy", classifier, OTHER_FILL), ("transfer", second, JUDGING_FILL)):
-            kept, removed = _areas(network, *given, fill, luck)
-            new[name] = kept - removed
-        truth = (explained.masks[part].numpy() == 1)[:, None]
-        new["mass"], new["pointing"] = (
-            measures.mass_in_mask(stacked[part], truth),
-            measures.pointing(stacked[part], truth),
-        )
-        new["tag"] = (
-            measures.mass_on_tag(stacked[part], known.tag_boxes[part][:, None])
-            if known is not None
-            else np.zeros_like(new["mass"])
-        )
-        new["area"] = stacked[part].mean((2, 3))
-        found = {
-            name: np.concatenate([found[name], values]) if name in found else values
-            for name, values in new.items()
-        }
-        means = {name: values.mean(0) for name, values in found.items()}
-        for place, arm in enumerate(asked):
-            state.measure(arm, **{name: float(values[place]) for name, values in means.items()})
-        if part[-1] == len(targets) - 1 and config.label == "texture" and known is not None:
-            leaks(config, classifier, maskers, asked, seed, state)
+    config, count = config.replace(experiment="boxes"), frames_per_stage(config)
+    trainers = yield from _train_multitask(config, seed, state)
+    training, _, test = (datasets.with_backgrounds(config, size, seed, part) for part, size in _parts(config))
+    classifier = trainers["classify_only"].network.eval().requires_grad_(False)
+    settings = evaluation.mask_settings(config, "gated")
+    network = mask_networks.build(classifier, state.side, settings, seed)
+    updates = mask_networks.train(network, classifier, training.images, settings, seed)
+    for part, _ in enumerate(in_parts(updates, settings.updates, count), 1):
+        if part == count:
+            results = evaluation.boxes_of_maps(config, classifier, network.eval(), training, test, seed)
+            for arm, (box, values) in results.items():
+                state.measure(arm, **values)
+                state.show_box(arm, box)
+            state.show_scene(test.images)
         yield
 
 
-def _areas(
-    network: nn.Module,
-    pictures: torch.Tensor,
-    targets: torch.Tensor,
-    maps: np.ndarray,
-    fill: faithfulness.Fill,
-    seed: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Areas (n, M) under the probability of the target while the most salient pixels
-    are shown first, and while they are removed first.
+def _train_multitask(
+    config: LearnedSalienceConfig, seed: int, state: SeedState
+) -> Generator[None, None, dict[str, MultitaskTrainer]]:
+    """Train every arm with a shared encoder, part by part, and measure it on test images
+    at the end.
     """
-    given = (network, pictures, targets, maps, fill, CURVE_STEPS)
-    return faithfulness.insertion(*given, seed=seed).area, faithfulness.deletion(*given, seed=seed).area
-
-
-def leaks(
-    config: LearnedSalienceConfig,
-    classifier: nn.Sequential,
-    maskers: dict[str, Masker],
-    asked: Sequence[str],
-    seed: int,
-    state: State,
-) -> None:
-    """How much better than by chance the class can be told from maps alone, of fresh
-    scenes whose tags tell nothing.
-    """
-    seen, _ = materials.tagged(config, INDEPENDENT, config.tested, seed, "masks to decode")
-    maps = maps_of(config, classifier, maskers, seen, [arm for arm in asked if arm != "optimised"], seed)
-    for arm, values in maps.items():
-        state.measure(arm, leak=leak(torch.from_numpy(values), seen.labels, _classes(config), seed))
-
-
-def maps_of(
-    config: LearnedSalienceConfig,
-    classifier: nn.Sequential,
-    maskers: dict[str, Masker],
-    given: Material,
-    asked: Sequence[str],
-    seed: int,
-) -> dict[str, np.ndarray]:
-    """Maps (n, h, w) float64, nowhere negative, of the classifier's answer to every
-    picture, by arm.
-    """
-    found: dict[str, np.ndarray] = {}
-    for arm, network in maskers.items():
-        made = masked(network, classifier, given.pictures, config.area)
-        found[arm] = made.masks.numpy()
-        if arm == "gated":
-            found["gates"] = made.gates.numpy()
-    if "optimised" in asked:
-        parts = given.pictures.split(50)
-        settings = settings_of(config, "gated")
-        found["optimised"] = torch.cat(
-            [optimised(classifier, part, settings, seed, min(OPTIMISED, config.updates)) for part in parts]
-        ).numpy()
-    if "gradcam" in asked:
-        found["gradcam"] = gradcam_maps(classifier, given.pictures)
-    for name, control in (("centre", controls.centre), ("random", None)):
-        if name in asked:
-            chance = stream(seed, "random maps")
-            found[name] = np.stack(
-                [
-                    (control(one) if control else torch.rand(one.shape[1:], generator=chance)).numpy()
-                    for one in given.pictures
-                ]
-            )
-    found["truth"] = (given.masks.numpy() == 1).astype(float)
-    return {arm: found[arm].astype(np.float64) for arm in asked}
-
-
-def gradcam_maps(classifier: nn.Sequential, pictures: torch.Tensor) -> np.ndarray:
-    """Grad-CAM of the last convolution for the classifier's own answer, (n, h, w)."""
-    with torch.no_grad():
-        targets = torch.cat([classifier(part).argmax(1) for part in pictures.split(250)]).tolist()
-    how = methods.SaliencySettings()
-    return np.stack(
-        [
-            methods.grad_cam(classifier, one, target, how).values.numpy()
-            for one, target in zip(pictures, targets, strict=True)
-        ]
+    training, validation, test = (
+        datasets.with_backgrounds(config, count, seed, part) for part, count in _parts(config)
     )
-
-
-def masker_updates(config: LearnedSalienceConfig) -> int:
-    """Half of the classifier's: each of them takes three passes through it."""
-    return max(TICKS, config.updates // 2)
-
-
-def settings_of(config: LearnedSalienceConfig, arm: str) -> MaskerSettings:
-    """What the masker of that arm is asked for in a run."""
-    return MaskerSettings(
-        *MASKERS[arm], config.area, config.area, config.smoothness, masker_updates(config), config.batch_size
-    )
-
-
-def order(config: LearnedSalienceConfig, seed: int, state: State) -> Iterator[None]:
-    """Classify and segment in every order that is asked for."""
-    yield from _sharing(config.replace(experiment="order"), seed, state)
-
-
-def boxes(config: LearnedSalienceConfig, seed: int, state: State) -> Iterator[None]:
-    """Classify and find boxes in every order, then a masker of the plain classifier,
-    whose masks give boxes too, as Grad-CAM's do.
-    """
-    alone = config.replace(experiment="boxes")
-    learners = yield from _sharing(alone, seed, state)
-    taught, _, tested = (materials.shared(config, count, seed, part) for part, count in _parts(config))
-    classifier = learners["classify_only"].network.eval().requires_grad_(False)
-    only_gated = alone.replace(experiment="salience", arms="two")
-    settings = settings_of(only_gated, "gated")
-    network = masker(classifier, state.side, settings, seed)
-    lessons = ticks(
-        masker_training(network, classifier, taught.pictures, settings, seed), settings.updates, TICKS
-    )
-    for tick, _ in enumerate(lessons, 1):
-        if tick == TICKS:
-            network.eval()
-            _boxes_of_maps(only_gated, classifier, network, taught, tested, seed, state)
+    names, count = [arm for arm in arms(config) if not arm.endswith("_box")], frames_per_stage(config)
+    trainers = {arm: MultitaskTrainer(config, arm, training, _classes(config), seed) for arm in names}
+    parts = [in_parts(trainer.train(test), trainer.updates, count) for trainer in trainers.values()]
+    for part, _ in enumerate(zip(*parts, strict=True), 1):
+        for arm, trainer in trainers.items():
+            scores = trainer.evaluate(validation, trainer.tasks)
+            extent = scores.get("iou", scores.get("overlap", 0.0))
+            shown = {name: scores.get(name, 0.0) for name in ("accuracy", "swapped")}
+            state.curve(arm, **shown, extent=extent)
+            if part == count:
+                _measure(trainer, test, state)
         yield
+    return trainers
 
 
-def _boxes_of_maps(
-    config: LearnedSalienceConfig,
-    classifier: nn.Sequential,
-    network: Masker,
-    taught: Material,
-    tested: Material,
-    seed: int,
-    state: State,
-) -> None:
-    """Boxes round the largest piece of maps, of the first of the pictures that are
-    tested.
-    """
-    few = Material(
-        *(getattr(tested, name)[:BOXED] for name in ("pictures", "swapped", "labels", "masks", "boxes"))
-    )
-    maps = maps_of(config, classifier, {"gated": network}, few, ("gated", "gradcam", "truth"), seed)
-    side = state.side
-    mean_box = np.broadcast_to(taught.boxes.mean(0).numpy(), (len(few.labels), 4))
-    drawn = {
-        f"{name}_box": np.stack([largest_box(one) for one in maps[arm]]) / side
-        for name, arm in (("learned", "gated"), ("gradcam", "gradcam"))
-    }
-    drawn |= {
-        "truth_box": np.stack([largest_box(one) for one in maps["truth"]]) / side,
-        "centre_box": mean_box,
-    }
-    for arm, found in drawn.items():
-        overlap = box_overlap(found, few.boxes.numpy())
-        state.measure(arm, overlap=float(overlap.mean()), found=float((overlap >= DETECTION_IOU).mean()))
-        _show_box(state, arm, found[0])
-    state.scene = (few.pictures[0] * 255).round().to(torch.uint8).numpy()
-
-
-def _sharing(
-    config: LearnedSalienceConfig, seed: int, state: State
-) -> Generator[None, None, dict[str, Learner]]:
-    """Train every arm of shared encoders, tick by tick, and measure them on test
-    pictures at the end. Returns them by name.
-    """
-    taught, validated, tested = (
-        materials.shared(config, count, seed, part) for part, count in _parts(config)
-    )
-    trained = [arm for arm in arms(config) if not arm.endswith("_box")]
-    learners = {arm: Learner(config, arm, taught, _classes(config), seed) for arm in trained}
-    lessons = [
-        ticks(one.lessons(tested), sum(phase.updates for phase in one.phases), TICKS)
-        for one in learners.values()
-    ]
-    for tick, _ in enumerate(zip(*lessons, strict=True), 1):
-        for arm, learner in learners.items():
-            found = learner.measured(validated, learner.tasks)
-            extent = found.get("iou", found.get("overlap", 0.0))
-            state.curve(
-                arm, accuracy=found.get("accuracy", 0.0), swapped=found.get("swapped", 0.0), extent=extent
-            )
-            if tick == TICKS:
-                _measure(learner, tested, state)
-        yield
-    return learners
-
-
-def _measure(learner: Learner, tested: Material, state: State) -> None:
-    found = learner.measured(tested, learner.tasks)
-    if learner.first is not None:
-        first = learner.phases[0].tasks[0]
+def _measure(trainer: MultitaskTrainer, test: AnnotatedImages, state: SeedState) -> None:
+    scores = trainer.evaluate(test, trainer.tasks)
+    if trainer.first_scores is not None:
+        first = trainer.phases[0].tasks[0]
         name = {"classify": "accuracy", "segment": "iou", "detect": "overlap"}[first]
-        found["forgotten"] = learner.first[name] - found[name]
-    state.measure(learner.arm, **found)
-    if "segment" in learner.tasks:
-        state.show(learner.arm, learner.predicted(tested.pictures[:1])[0].clip(0))
-    if "detect" in learner.tasks:
-        _show_box(state, learner.arm, learner.boxes(tested.pictures[:1])[0])
-    state.scene = (tested.pictures[0] * 255).round().to(torch.uint8).numpy()
-
-
-def _show_box(state: State, arm: str, box: np.ndarray) -> None:
-    values = np.zeros((state.side, state.side))
-    top, left, bottom, right = np.rint(box * state.side).astype(int).clip(0, state.side)
-    values[top:bottom, left:right] = 1
-    state.show(arm, values)
+        scores["forgotten"] = trainer.first_scores[name] - scores[name]
+    state.measure(trainer.arm, **scores)
+    output = trainer.predict(test.images[:1], trainer.tasks)
+    if output.masks is not None:
+        state.show(trainer.arm, output.masks[0].numpy().clip(0))
+    if output.boxes is not None:
+        state.show_box(trainer.arm, output.boxes[0].numpy())
+    state.show_scene(test.images)
 
 
 def _parts(config: LearnedSalienceConfig) -> tuple[tuple[str, int], ...]:
-    return ("taught", config.scenes), ("validation", min(VALIDATED, config.tested)), ("tested", config.tested)
+    """Streams and sizes of training, validation and test images."""
+    validation = min(VALIDATION, config.tested)
+    return ("taught", config.scenes), ("validation", validation), ("tested", config.tested)
 
 
 def _classes(config: LearnedSalienceConfig) -> int:
@@ -441,6 +252,6 @@ def _classes(config: LearnedSalienceConfig) -> int:
 
 
 @torch.no_grad()
-def _agreeing(classifier: nn.Module, pictures: torch.Tensor, answers: torch.Tensor) -> float:
-    """Share of the pictures that are given these answers."""
-    return float((classifier(pictures).argmax(1) == answers).float().mean())
+def _agreement(classifier: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> float:
+    """Share of the images that are given these classes."""
+    return float((classifier(images).argmax(1) == targets).float().mean())

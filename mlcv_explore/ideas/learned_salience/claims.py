@@ -1,0 +1,192 @@
+"""Arms, measures, claims and what they take for granted, their provenance, prior work."""
+
+from typing import Any
+
+from mlcv_explore.idea import Arm, Measure, Prior, Provenance
+from mlcv_explore.statistics import Claim, Direction
+
+INDEPENDENT = 0.25  # agreement of a tag or background with one of four classes that is uninformative
+
+ARM_TABLE = (
+    Arm("classifier", "Classifier", "baseline", "The frozen classifier that is explained."),
+    Arm("second", "Second classifier", "baseline", "Another classifier, for the transfer test."),
+    Arm("none", "No skips", "variant", "Mask decoder without skip connections."),
+    Arm("plain", "Plain skips", "variant", "The classifier's features as skip connections."),
+    Arm("image", "Skips + image", "variant", "Plain skip connections and the image itself."),
+    Arm("gated", "Learned mask", "idea", "Mask decoder with one gate per skip connection."),
+    Arm("preserving", "Preservation loss only", "variant", "Gated; the mask only has to keep the class."),
+    Arm("destroying", "Deletion loss only", "variant", "Gated; the complement only has to lose the class."),
+    Arm("gates", "Skip-connection gates", "idea", "The learned mask's gates, read as a saliency map."),
+    Arm("gradcam", "Grad-CAM", "other", "Gradient-weighted activations of the last convolution."),
+    Arm("optimised", "Optimised mask", "other", "A mask optimised by gradient descent for each image."),
+    Arm("centre", "Centre blob", "control", "A Gaussian blob in the middle of every image."),
+    Arm("random", "Random map", "control", "Random numbers."),
+    Arm("truth", "True mask", "oracle", "The object's own mask."),
+    Arm("classify_only", "Classify only", "baseline", "Encoder trained on classification alone."),
+    Arm("segment_only", "Segment only", "baseline", "Encoder trained on segmentation alone."),
+    Arm("classify_first", "Classify first", "variant", "Classification, then segmentation."),
+    Arm("segment_first", "Segment first", "idea", "Segmentation, then classification."),
+    Arm("parallel", "Joint training", "variant", "Both losses at every update."),
+    Arm("classify_first_frozen", "Classify first, frozen", "variant", "Segmenter on the frozen encoder."),
+    Arm("segment_first_frozen", "Segment first, frozen", "variant", "Classifier on the frozen encoder."),
+    Arm("detect_only", "Detect only", "baseline", "Encoder trained on boxes alone."),
+    Arm("classify_then_detect", "Classify, then detect", "variant", "Classification, then box head."),
+    Arm("detect_then_classify", "Detect, then classify", "idea", "Box head, then classification."),
+    Arm("classify_and_detect", "Joint box head", "variant", "Both losses at every update."),
+    Arm("classify_then_detect_frozen", "Box head, frozen encoder", "variant"),
+    Arm("detect_then_classify_frozen", "Classify, frozen encoder", "variant"),
+    Arm("learned_box", "Learned mask's box", "idea", "Bounding box of the largest component."),
+    Arm("gradcam_box", "Grad-CAM's box", "other", "Bounding box of the largest component."),
+    Arm("centre_box", "Mean box", "control", "Mean box of the training scenes."),
+    Arm("truth_box", "True mask's box", "oracle", "Bounding box of the true mask."),
+)
+MEASURE_TABLE = (
+    Measure("accuracy", "Accuracy", "%"),
+    Measure("swapped", "Accuracy, swapped backgrounds", "%"),
+    Measure("iou", "Segmentation IoU", "%"),
+    Measure("forgotten", "Loss of the first task's score", "points", "lower"),
+    Measure("overlap", "Box IoU", "%"),
+    Measure("found", "Objects found (box IoU ≥ 0.5)", "%"),
+    Measure("insertion", "Insertion area"),
+    Measure("deletion", "Deletion area", better="lower"),
+    Measure("faithful", "Faithfulness (insertion − deletion), mean-colour fill"),
+    Measure("noisy", "Faithfulness, noise fill"),
+    Measure("mass", "Share of the map on the object"),
+    Measure("tag", "Share of the map on the tag", better=""),
+    Measure("pointing", "Maximum on the object", "%"),
+    Measure("transfer", "Faithfulness to a second classifier"),
+    Measure("area", "Mean of the map", better=""),
+    Measure("leak", "Class decoded from the map, above chance", "points", "lower"),
+)
+
+MASK = {"label": "silhouette", "rho": INDEPENDENT, "area": 4.0}
+OBJECT = {"dataset": "scenes", **MASK}
+TAG, TEXTURE = OBJECT | {"rho": 1.0}, OBJECT | {"label": "texture"}
+ORDER = {"label": "silhouette", "background": 0.7, "budget": "encoder"}
+SWAPPED = {"dataset": "scenes", **ORDER}
+MASK_BOX = {"label": "silhouette", "background": INDEPENDENT, "area": 4.0}
+HEAD_BOX = {"label": "silhouette", "background": INDEPENDENT, "area": 4.0, "budget": "encoder", "weight": 1.0}
+# measure, direction, margin, contrast, settings taken for granted
+RULES: dict[str, tuple[str, Direction, float, tuple[str, str], dict[str, Any]]] = {
+    "faithful": ("faithful", "greater", 0.02, ("gated", "gradcam"), MASK),
+    "faithful_in_noise": ("noisy", "greater", 0.02, ("gated", "gradcam"), MASK),
+    "cause": ("mass", "greater", 0.05, ("gated", "gradcam"), OBJECT),
+    "cause_tag": ("tag", "greater", 0.05, ("gated", "gradcam"), TAG),
+    "skips_help": ("mass", "greater", 0.05, ("plain", "none"), MASK),
+    "gates_help": ("mass", "greater", 0.02, ("gated", "plain"), MASK),
+    "picture_helps_not": ("faithful", "equal", 0.02, ("image", "plain"), MASK),
+    "as_good_as_optimised": ("faithful", "equal", 0.05, ("gated", "optimised"), MASK),
+    "transfers": ("transfer", "greater", 0.02, ("gated", "gradcam"), MASK),
+    "leaks": ("leak", "greater", 0.05, ("gated", "truth"), TEXTURE),
+    "segment_first_helps": ("swapped", "greater", 0.01, ("segment_first", "classify_only"), SWAPPED),
+    "order_matters": ("swapped", "different", 0.01, ("segment_first", "parallel"), SWAPPED | {"weight": 1.0}),
+    "classify_first_helps": ("iou", "greater", 0.01, ("classify_first", "segment_only"), ORDER),
+    "segment_first_helps_task": (
+        *("swapped", "greater", 0.01, ("segment_first", "classify_only")),
+        SWAPPED | {"budget": "task"},
+    ),
+    "head_beats_salience": ("found", "greater", 0.05, ("classify_and_detect", "learned_box"), HEAD_BOX),
+    "learned_beats_gradient": ("found", "greater", 0.05, ("learned_box", "gradcam_box"), MASK_BOX),
+}
+SENTENCES = {
+    "faithful": "The learned mask is over 0.02 more faithful than Grad-CAM, with mean colour as fill, unseen"
+    " in training.",
+    "faithful_in_noise": "The learned mask is over 0.02 more faithful than Grad-CAM, with noise as fill.",
+    "cause": "The learned mask puts over 0.05 more of its mass on the object than Grad-CAM.",
+    "cause_tag": "The learned mask puts over 0.05 more of its mass on the tag than Grad-CAM, if the"
+    " classifier reads it.",
+    "skips_help": "Skip connections put over 0.05 more of the mask's mass on the object than no skip"
+    " connections.",
+    "gates_help": "Gated skip connections put over 0.02 more of the mask's mass on the object than plain"
+    " ones.",
+    "picture_helps_not": "Adding the image to the decoder's input changes faithfulness by less than 0.02.",
+    "as_good_as_optimised": "One forward pass is as faithful as a mask optimised for each image, within"
+    " 0.05.",
+    "transfers": "The learned mask stays over 0.02 more faithful than Grad-CAM to a second classifier.",
+    "leaks": "The learned mask's shape predicts the texture class over 5 points better than the object's"
+    " silhouette does.",
+    "segment_first_helps": "Segmenting first gains over 1 point with swapped backgrounds over classifying"
+    " alone, at equal encoder updates.",
+    "order_matters": "Accuracy with swapped backgrounds differs by over 1 point between segmenting first and"
+    " joint training.",
+    "classify_first_helps": "Classifying first gains over 1 point of IoU over segmenting alone, at equal"
+    " encoder updates.",
+    "segment_first_helps_task": "Segmenting first gains over 1 point with swapped backgrounds over"
+    " classifying alone, at equal updates per task.",
+    "head_beats_salience": "A box head finds over 5 points more objects than the learned mask's bounding"
+    " box.",
+    "learned_beats_gradient": "The learned mask's bounding box finds over 5 points more objects than"
+    " Grad-CAM's.",
+}
+
+
+def _claim(name: str) -> Claim:
+    measure, direction, margin, pair, when = RULES[name]
+    unit = "points" if measure in ("swapped", "iou", "found", "leak") else ""
+    return Claim(name, SENTENCES[name], measure, unit, direction, margin, (pair,), tuple(when.items()))
+
+
+CLAIMS = tuple(map(_claim, RULES))
+
+PROVENANCE = Provenance(
+    "2026-11-25",
+    False,
+    2,
+    (
+        "Seed 0, a seed of the study, was used for tuning: under the first fill Grad-CAM led by 0.12 on it;"
+        " the fill was then changed.",
+        "Before the evidence, the study was cut from 8 seeds and 800 updates to 6 and 600, for time.",
+        "After the first evidence, the learning rate was halved to 0.015, chosen on validation scenes of"
+        " seeds 100 to 103; all cells were run again.",
+        "After the first evidence, the two box claims moved to uninformative backgrounds; they are post hoc.",
+        "Margins did not change. Seven of 16 verdicts changed; segmenting first against classifying alone"
+        " went from +20.0 points [2.4, 37.6] to undecided.",
+    ),
+)
+LIMITS = (
+    "Generated 32 × 32 scenes and classifiers of width 8; six seeds, one of which stayed near 53 % accuracy.",
+    "Grad-CAM's maps give the class away as well.",
+    "At equal updates per task, segmenting first has twice the encoder updates of classifying alone.",
+)
+PRIOR_WORK = (
+    Prior(
+        "Real-time saliency (Dabkowski and Gal, 2017)",
+        "https://arxiv.org/abs/1705.07857",
+        "A frozen encoder, a U-Net decoder and a class selector; preserve and destroy losses with weights 0.3"
+        " and 1, the area to the power 0.3 with weight 8, random colour with noise or heavy blur as fill.",
+        "The same losses on classifiers whose cause is known, four forms of skip connections, and intervals"
+        " over classifiers.",
+    ),
+    Prior(
+        "Meaningful and extremal perturbations (Fong and Vedaldi, 2017; Fong et al., 2019)",
+        "https://arxiv.org/abs/1910.08485",
+        "A mask optimised for each image; the extremal one at a fixed area with 800 steps, area weight 300"
+        " and 8 levels of blur.",
+        "The baseline that one forward pass has to match, on the same loss.",
+    ),
+    Prior(
+        "Classifier-agnostic saliency (Zolna et al., 2018)",
+        "https://arxiv.org/abs/1805.08249",
+        "A mask network bound to a single classifier gives worse maps.",
+        "One classifier each, and every map is also evaluated by a second classifier.",
+    ),
+    Prior(
+        "Masked-in and masked-out losses (Phang et al., 2020)",
+        "https://arxiv.org/abs/2010.09750",
+        "Both losses together are best; ten images a class cost only 0.7 points.",
+        "Both together, and either alone, as arms.",
+    ),
+    Prior(
+        "Selectors that encode the label (Jethani et al., 2021)",
+        "https://arxiv.org/abs/2103.01890",
+        "Selectors trained jointly with their predictor encode the label in the mask's shape.",
+        "The leak is measured: the class decoded from the mask alone, where the silhouette is independent"
+        " of it.",
+    ),
+    Prior(
+        "Attention U-Net (Oktay et al., 2018)",
+        "https://arxiv.org/abs/1804.03999",
+        "A scalar gate on every skip connection of a U-Net.",
+        "The gates are compared with the mask itself as a saliency map.",
+    ),
+)

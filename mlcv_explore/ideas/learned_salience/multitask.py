@@ -1,0 +1,231 @@
+"""One encoder for two tasks: a classifier, and with it a segmenter or a box head, trained
+in any order.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from mlcv_explore.data.dataset import OUTLINE
+from mlcv_explore.ideas.learned_salience import LearnedSalienceConfig
+from mlcv_explore.ideas.learned_salience.dataset import AnnotatedImages
+from mlcv_explore.ideas.learned_salience.mask_network import batches
+from mlcv_explore.metrics import overlap
+from mlcv_explore.models import classifier_training, classifiers
+from mlcv_explore.models.classifier_training import Hyperparameters
+from mlcv_explore.models.stacked import gradient_step
+from mlcv_explore.models.unet import Decoder, backbone_channels, backbone_features
+from mlcv_explore.seeds import seeded, stream
+
+MEAN, STD = (0.45, 0.45, 0.42), (0.25, 0.25, 0.27)  # of the scenes' pixels, over all settings
+# peak learning rate: of five, the best for the plain classifier on validation scenes
+RATE = 0.015
+WIDEST = 16  # channels of the decoder
+HIDDEN = 64  # units of the box head
+BOX_SCALE = 10.0  # a box's error, in sides, is small beside a cross-entropy
+BATCH = 250  # images of one pass in evaluation
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Some updates of some tasks."""
+
+    tasks: tuple[str, ...]  # of "classify", "segment", "detect"
+    updates: int
+    frozen: bool = False  # the encoder, running statistics too
+
+
+@dataclass(frozen=True, eq=False)
+class MultitaskOutput:
+    """Outputs of all heads for n images, in one pass of the encoder."""
+
+    logits: torch.Tensor  # (n, classes)
+    masks: torch.Tensor | None = None  # (n, h, w) logits of the object
+    boxes: torch.Tensor | None = None  # (n, 4), in sides
+
+
+class BoxHead(nn.Module):
+    """The coarsest features (B, channels, h, w) → a box (B, 4) in [0, 1]: top, left,
+    bottom, right in sides.
+    """
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(inputs, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 4))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(B, channels, h, w) → (B, 4)."""
+        return self.layers(features).sigmoid()
+
+
+def schedule(arm: str, config: LearnedSalienceConfig) -> tuple[Phase, ...]:
+    """The phases of an arm. With the budget "encoder" all arms have equal updates of the
+    shared encoder, with "task" of every head.
+
+    Where the encoder is frozen in the second phase, the first has all its updates.
+    """
+    segments = "segment" in arm or arm in ("classify_first", "classify_first_frozen", "parallel")
+    second = "segment" if segments else "detect"
+    if arm.endswith("_only"):
+        return (Phase((arm.removesuffix("_only"),), config.updates),)
+    if arm in ("parallel", "classify_and_detect"):
+        return (Phase(("classify", second), config.updates),)
+    order = ("classify", second) if arm.startswith("classify") else (second, "classify")
+    frozen, half = arm.endswith("_frozen"), config.updates // 2
+    counts = {("encoder", False): (half, config.updates - half), ("encoder", True): (config.updates, half)}
+    first, last = counts.get((config.budget, frozen), (config.updates, config.updates))
+    return Phase((order[0],), first), Phase((order[1],), last, frozen)
+
+
+class MultitaskTrainer:
+    """One arm of one seed: encoder and heads in training.
+
+    Equal seeds have equal initial weights and batches, whatever the arm; each head's
+    weights have a stream of their own. `prefix` names other streams.
+    """
+
+    def __init__(
+        self,
+        config: LearnedSalienceConfig,
+        arm: str,
+        data: AnnotatedImages,
+        classes: int,
+        seed: int,
+        prefix: str = "",
+    ) -> None:
+        self.config, self.arm, self.data, self.seed, self.prefix = config, arm, data, seed, prefix
+        side, memory = data.images.shape[-1], {"memory_format": torch.channels_last}
+        network = seeded(
+            seed,
+            lambda: classifiers.residual_classifier(config.width, classes, MEAN, STD),
+            f"{prefix}classifier",
+        )
+        self.network = network.to(**memory)
+        channels = backbone_channels(self.network.eval(), side)
+        places = (side // 2 ** (len(channels) - 1)) ** 2
+        segmenter = seeded(seed, lambda: Decoder(channels, 1, widest=WIDEST), "segmenter")
+        box_head = seeded(seed, lambda: BoxHead(channels[-1] * places), "box head")
+        heads = {"classify": self.network.linear, "segment": segmenter.to(**memory), "detect": box_head}
+        self.heads = nn.ModuleDict(heads)
+        self.phases = schedule(arm, config)
+        self.first_scores: dict[str, float] | None = None  # test scores at the end of the first phase
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Every task it is trained on."""
+        return tuple(dict.fromkeys(task for phase in self.phases for task in phase.tasks))
+
+    @property
+    def updates(self) -> int:
+        """Updates of all phases."""
+        return sum(phase.updates for phase in self.phases)
+
+    def train(self, test: AnnotatedImages) -> Iterator[None]:
+        """Train, one update a step; the scores of the first of two phases are measured at
+        its end.
+        """
+        order = stream(self.seed, f"{self.prefix}order")
+        for index, phase in enumerate(self.phases):
+            yield from self._train(phase, order)
+            if index + 1 < len(self.phases):
+                self.first_scores = self.evaluate(test, phase.tasks)
+        self.network.eval()
+
+    def _train(self, phase: Phase, order: torch.Generator) -> Iterator[None]:
+        named = self.network.named_parameters()
+        encoder = [parameter for name, parameter in named if not name.startswith("linear")]
+        trained = [parameter for task in phase.tasks for parameter in self.heads[task].parameters()]
+        trained += [] if phase.frozen else encoder
+        rates = Hyperparameters(peak_rate=RATE)
+        optimiser = torch.optim.SGD(
+            trained, lr=RATE, momentum=0.9, nesterov=True, weight_decay=rates.weight_decay, fused=True
+        )
+        chosen = batches(len(self.data), self.config.batch_size, order)
+        for parameter in encoder:
+            parameter.requires_grad_(not phase.frozen)
+        for step in range(phase.updates):
+            self._set_mode(not phase.frozen, True)
+            for group in optimiser.param_groups:
+                group["lr"] = classifier_training.rate(rates, step, phase.updates)
+            gradient_step(optimiser, self.loss(next(chosen), phase.tasks))
+            yield
+
+    def loss(self, chosen: torch.Tensor, tasks: Sequence[str]) -> torch.Tensor:
+        """The classifier's cross-entropy plus the weighted loss of the second task, on
+        examples int64 (B,); alone, a task has weight 1.
+        """
+        images = self.data.images[chosen].contiguous(memory_format=torch.channels_last)
+        features, logits = backbone_features(self.network, images)
+        weight = self.config.weight if len(tasks) > 1 else 1.0
+        parts = []
+        if "classify" in tasks:
+            parts.append(functional.cross_entropy(logits, self.data.labels[chosen]))
+        if "segment" in tasks:
+            truth = self.data.masks[chosen]
+            known = truth != OUTLINE
+            masks = self.heads["segment"](features)[:, 0]
+            parts.append(
+                weight * functional.binary_cross_entropy_with_logits(masks[known], truth[known].float())
+            )
+        if "detect" in tasks:
+            boxes = self.heads["detect"](features[-1])
+            parts.append(
+                weight * BOX_SCALE * functional.smooth_l1_loss(boxes, self.data.boxes[chosen], beta=0.1)
+            )
+        return sum(parts[1:], parts[0])
+
+    def evaluate(self, data: AnnotatedImages, tasks: Sequence[str]) -> dict[str, float]:
+        """Scores of these tasks: accuracy, with swapped backgrounds too; mean IoU of the
+        masks; mean overlap of the boxes and the share found.
+        """
+        output, scores = self.predict(data.images, tasks), {}
+        if "classify" in tasks:
+            swapped = output if data.swapped is data.images else self.predict(data.swapped, ("classify",))
+            for name, each in (("accuracy", output), ("swapped", swapped)):
+                scores[name] = float((each.logits.argmax(1) == data.labels).float().mean())
+        if output.masks is not None:
+            truth = data.masks.numpy()
+            masks = (
+                np.where(truth == OUTLINE, 0, values) for values in (output.masks.numpy() > 0, truth == 1)
+            )
+            scores["iou"] = float(overlap.intersection_over_union(*masks).mean())
+        if output.boxes is not None:
+            shares = overlap.box_overlap(output.boxes.numpy(), data.boxes.numpy())
+            found = float((shares >= overlap.DETECTION_IOU).mean())
+            scores |= {"overlap": float(shares.mean()), "found": found}
+        return scores
+
+    @torch.no_grad()
+    def predict(self, images: torch.Tensor, tasks: Sequence[str]) -> MultitaskOutput:
+        """Outputs of the heads of these tasks for images (n, 3, h, w)."""
+        self._set_mode(False, False)
+        columns = zip(*(self._outputs(part, tasks) for part in images.split(BATCH)), strict=True)
+        return MultitaskOutput(*(None if parts[0] is None else torch.cat(parts) for parts in columns))
+
+    def _outputs(self, images: torch.Tensor, tasks: Sequence[str]) -> tuple[torch.Tensor | None, ...]:
+        features, logits = backbone_features(self.network, images)
+        masks = self.heads["segment"](features)[:, 0] if "segment" in tasks else None
+        return logits, masks, self.heads["detect"](features[-1]) if "detect" in tasks else None
+
+    def _set_mode(self, encoder: bool, heads: bool) -> None:
+        if self.network.training != encoder:
+            self.network.train(encoder)
+        if self.heads.training != heads:
+            self.heads.train(heads)
+
+
+def in_parts(updates: Iterator[None], total: int, count: int) -> Iterator[None]:
+    """Do `total` updates in `count` parts, as equal as can be; a step a part."""
+    done = 0
+    for part in range(1, count + 1):
+        while done < total * part // count:
+            next(updates)
+            done += 1
+        if part == count:
+            for _ in updates:
+                pass
+        yield
