@@ -13,13 +13,11 @@ from mlcv_explore.config import Config, setting
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.inverted_unet import idea as subject
-from mlcv_explore.ideas.inverted_unet import inference, learning_curves, tables
+from mlcv_explore.ideas.inverted_unet import image_quality, inference, learning_curves, networks, tables
 from mlcv_explore.ideas.inverted_unet.claims import LEVEL_ARMS
 from mlcv_explore.ideas.inverted_unet.conditioning import LEVELS, edge_sides, includes
-from mlcv_explore.ideas.inverted_unet.image_quality import explained as explained_variance
 from mlcv_explore.ideas.inverted_unet.mask_upload import COLOURS, OBJECTS, coloured, parse_mask
 from mlcv_explore.ideas.inverted_unet.masked_images import REGIONS, SCENES
-from mlcv_explore.ideas.inverted_unet.networks import best_code
 from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.ui import evidence, figures, inputs, page, settings, theme
 from mlcv_explore.ui.canvas import draw_on_grid
@@ -98,7 +96,7 @@ def play() -> None:
             hidden = {"default": "class", "label_visibility": "collapsed"}
             level = choose("Conditioning level", LEVELS, key=f"{SLUG}-rung", **hidden)
             output = generate(level, regions, example, source)
-        compare(regions, output, example, source == "Scene" and np.array_equal(regions, start))
+        tiles = st.container()
         left, right = st.columns([5, 6], gap="large")
         with left:
             st.subheader("Residual uncertainty", anchor=False)
@@ -107,6 +105,8 @@ def play() -> None:
             show_row(inference.sample(regions, code, SAMPLES), text)
         with right:
             explained(level)
+        with tiles:  # last, since the first search needs all training images
+            compare(regions, output, example, source == "Scene" and np.array_equal(regions, start))
 
 
 def generate(level: str, regions: np.ndarray, example: int, source: str) -> np.ndarray:
@@ -182,8 +182,7 @@ def example() -> None:
 def answer(table: Table) -> None:
     """Every conditioning level against its ceiling, and every measure of every arm."""
     demo = [inference.test_explained(level) for level in LEVEL_ARMS]
-    levels = tables.levels(table) | {"Demo network (%)": demo}
-    figures.intervals(levels, f"{SLUG}-levels", tables.LEVELS_NOTE)
+    figures.intervals(tables.levels(table) | {"Demo network (%)": demo}, f"{SLUG}-levels", tables.LEVELS_NOTE)
     figures.results(subject, tables.arm_columns(table), f"{SLUG}-arms")
     st.caption(tables.ARMS_NOTE)
 
@@ -194,7 +193,7 @@ page.run(
     draw=draw,
     answer=answer,
     example=example,
-    formulas={"Edge sides": edge_sides, "Explained variance": explained_variance, "Best of 5": best_code},
+    formulas={"Edge sides": edge_sides, "R²": image_quality.explained, "Best of 5": networks.best_code},
     views=(InvertedUnetView,),
     choices={"begin": SOURCES, "rung": LEVELS, "shape": OBJECTS, "texture": TEXTURES, "scene": EXAMPLES},
     seeds=3,

@@ -28,8 +28,8 @@ darker, than the 5 × 5 pixels around them; these come from the image, on purpos
 *Thumbnail*: mean colours of 4 × 4 tiles. Each level keeps those before it.
 
 **What to watch.** The texture's name does not change the mean: stripes are light on dark
-as often as dark on light. A line drawing without the sign of its edges adds nothing
-either.
+as often as dark on light. A line drawing without the sign of its edges does not raise
+it.
 
 **What it does not show.** How realistic an image looks: explained variance rewards blur,
 so gradient energy stands beside it. The background is a crop of a photograph, which no
@@ -97,7 +97,7 @@ class InvertedUnetConfig(Config):
         low=0,
         high=1,
         step=0.05,
-        help="At 1 larger objects are brighter and light comes from above; at 0 neither.",
+        help="At 1 larger objects are brighter, lit from above; at 0 neither.",
     )
     arms: str = setting(
         "two",
@@ -235,60 +235,39 @@ def _level_configs(base: InvertedUnetConfig) -> dict[str, InvertedUnetConfig]:
     }
 
 
-def _cells(
-    base: InvertedUnetConfig, levels: Mapping[str, InvertedUnetConfig], *more: Cell
-) -> tuple[Cell, ...]:
-    """Cells of the claims, pairs of arms from one run and pairs of levels from their own,
-    and of every arm.
+def _cells(base: InvertedUnetConfig, updates: int, *more: Cell) -> list[Cell]:
+    """Cells of the claims: pairs of arms from one run, then `more`, then pairs of levels
+    from runs of their own; at last every arm.
     """
-    pairs = [(claim.name, claim.contrasts[0]) for claim in CLAIMS]
-    return (
-        *(
-            Cell(name, base, {arm: arm for arm in pair})
-            for name, pair in pairs
-            if {*pair} <= {*arms_of(base)}
-        ),
+    pairs, within = [(claim.name, claim.contrasts[0]) for claim in CLAIMS], set(arms_of(base))
+    levels = _level_configs(base.replace(updates=updates))
+    return [
+        *(Cell(name, base, {arm: arm for arm in pair}) for name, pair in pairs if within.issuperset(pair)),
         *more,
         *(Cell(name, levels[arm], {arm: "l2"}) for name, pair in pairs for arm in pair if arm in levels),
         Cell("arms", base, {arm: arm for arm in arms_of(base)}),
-    )
+    ]
 
 
 def _live(seeds: int) -> Study:
     """Every claim, every arm given the class mask, and every conditioning level, with
     more updates.
     """
-    base = InvertedUnetConfig(arms="all")
-    longer = base.replace(updates=800)
-    independent = longer.replace(arms="one", dependence=0)
-    levels = _level_configs(longer)
-    cells = (
-        *_cells(
-            base, levels, Cell("vanishes", independent, {f"independent_{arm}": arm for arm in INDEPENDENT})
-        ),
-        *(
-            Cell("ladder", config, {f"{level}_{arm}": arm for arm in COMPARED if arm in arms_of(config)})
-            for level, config in levels.items()
-        ),
-    )
-    return Study("live", cells, tuple(range(seeds)))
+    base, updates = InvertedUnetConfig(arms="all"), 800
+    independent = base.replace(arms="one", updates=updates, dependence=0)
+    vanishes = Cell("vanishes", independent, {f"independent_{arm}": arm for arm in INDEPENDENT})
+    cells = _cells(base, updates, vanishes)
+    for level, config in _level_configs(base.replace(updates=updates)).items():
+        compared = [arm for arm in COMPARED if arm in arms_of(config)]
+        cells.append(Cell("ladder", config, {f"{level}_{arm}": arm for arm in compared}))
+    return Study("live", tuple(cells), tuple(range(seeds)))
 
 
 def _full(seeds: int) -> Study:
     """Pets: the claims that need no ceiling, with the discriminator."""
-    base = InvertedUnetConfig(
-        arms="all",
-        adversarial=True,
-        dataset="pets",
-        side=PETS_SIDE,
-        scenes=3000,
-        tested=2000,
-        updates=12_000,
-        width=32,
-        batch=32,
-        rate=0.002,
-    )
-    return Study("full", _cells(base, _level_configs(base)), tuple(range(seeds)))
+    pets = InvertedUnetConfig(arms="all", adversarial=True, dataset="pets", side=PETS_SIDE, width=32)
+    base = pets.replace(scenes=3000, tested=2000, updates=12_000, batch=32, rate=0.002)
+    return Study("full", tuple(_cells(base, base.updates)), tuple(range(seeds)))
 
 
 def _checkpoints() -> "Mapping[str, CheckpointSpec]":
@@ -302,37 +281,32 @@ PRIOR_WORK = (
     Prior(
         "pix2pix (Isola et al., 2017)",
         "https://arxiv.org/abs/1611.07004",
-        "A U-Net with an adversarial loss turns label maps into photographs. With L1 alone images blur, and"
-        " input noise is ignored.",
-        "Blur is the subject: what squared error leaves sharp is determined by the mask, up to a known"
-        " ceiling.",
+        "Adversarial U-Net from label maps to photographs; with L1 alone images blur, noise is ignored.",
+        "Blur is the subject: what squared error leaves sharp is determined, up to a known ceiling.",
     ),
     Prior(
         "SPADE (Park et al., 2019)",
         "https://arxiv.org/abs/1903.07291",
-        "Normalisation layers remove information of a semantic mask; modulating them by it restores it.",
-        "The small U-Net has no normalisation; with batch normalisation three seeds explained as much (82.1"
-        " against 81.5 %).",
+        "Normalisation layers remove information of a mask; modulating them by it restores it.",
+        "No normalisation; with batch normalisation three seeds explained as much (82.1 against 81.5 %).",
     ),
     Prior(
         "Cascaded refinement (Chen and Koltun, 2017)",
         "https://arxiv.org/abs/1707.09405",
         "Photographs from semantic layouts by regression alone, without an adversary.",
-        "Regression on the pixels themselves, so that the output has a meaning: the mean given the mask.",
+        "Regression on the pixels themselves: the output is the mean given the mask.",
     ),
     Prior(
         "BicycleGAN (Zhu et al., 2017)",
         "https://arxiv.org/abs/1711.11586",
         "Many images for one map, by a latent code that can be recovered from the output.",
-        "Codes trained with a best-of-5 loss, and a small CVAE; both against the five nearest training"
-        " images.",
+        "Best-of-5 codes and a small CVAE, against the five nearest training images.",
     ),
     Prior(
         "CycleGAN hides information (Chu et al., 2017)",
         "https://arxiv.org/abs/1712.02950",
         "A network trained to reconstruct its image hides it invisibly in the intermediate map.",
-        "Maps are true, hard masks, never a network's output; a network above the ceiling contradicts a"
-        " claim.",
+        "Maps are true, hard masks; a network above the ceiling contradicts a claim.",
     ),
 )
 

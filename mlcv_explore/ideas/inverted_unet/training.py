@@ -19,23 +19,12 @@ from mlcv_explore.ideas.inverted_unet import (
     baselines,
     frame_steps,
     image_quality,
+    networks,
 )
 from mlcv_explore.ideas.inverted_unet.conditioning import Conditioning, channel_count, condition
 from mlcv_explore.ideas.inverted_unet.evaluators import Evaluators
 from mlcv_explore.ideas.inverted_unet.masked_images import MaskedImages, splits, to_bytes, to_float
-from mlcv_explore.ideas.inverted_unet.networks import (
-    CODES,
-    SPREAD,
-    Discriminator,
-    Inverter,
-    Posterior,
-    absolute_error,
-    best_code,
-    kl_divergence,
-    one_cycle,
-    predict,
-    squared_error,
-)
+from mlcv_explore.ideas.inverted_unet.networks import CODES, absolute_error, one_cycle, predict, squared_error
 from mlcv_explore.models.stacked import gradient_step
 from mlcv_explore.seeds import numpy_stream, seeded, stream
 
@@ -79,13 +68,13 @@ class Learner:
         self.arm = arm
         codes = CODES if arm in SAMPLING else 0
         # equal weights in all arms of a seed that have no code
-        self.network = seeded(seed, lambda: Inverter(inputs, config.width, codes))
+        self.network = seeded(seed, lambda: networks.Inverter(inputs, config.width, codes))
         parameters = list(self.network.parameters())
         if arm == "cvae":
-            self.posterior = seeded(seed, lambda: Posterior(inputs, config.width), "posterior")
+            self.posterior = seeded(seed, lambda: networks.Posterior(inputs, config.width), "posterior")
             parameters += self.posterior.parameters()
         if arm == "adversarial":
-            self.critic = seeded(seed, lambda: Discriminator(inputs, 2 * config.width), "critic")
+            self.critic = seeded(seed, lambda: networks.Discriminator(inputs, 2 * config.width), "critic")
             critic_parameters = list(self.critic.parameters())
             self.critic_optimiser, self.critic_schedule = one_cycle(
                 critic_parameters, config.rate, config.updates
@@ -109,14 +98,14 @@ class Learner:
             return absolute_error(self.network(given), images, weights).mean()
         if self.arm == "sampled":
             codes = torch.randn(TRIES, len(given), CODES, generator=self.generator)
-            code = best_code(self.network, given, images, weights, codes)
+            code = networks.best_code(self.network, given, images, weights, codes)
             return squared_error(self.network(given, code), images, weights).mean()
         if self.arm == "cvae":
             mean, log_variance = self.posterior(given, images)
             code = mean + (log_variance / 2).exp() * torch.randn(mean.shape, generator=self.generator)
             errors = squared_error(self.network(given, code), images, weights)
-            errors = errors * images[0].numel() / (2 * SPREAD**2)
-            return (errors + kl_divergence(mean, log_variance)).mean() / images[0].numel()
+            errors = errors * images[0].numel() / (2 * networks.SPREAD**2)
+            return (errors + networks.kl_divergence(mean, log_variance)).mean() / images[0].numel()
         if self.arm == "adversarial":
             return self._adversarial_loss(given, images, weights)
         return squared_error(self.network(given), images, weights).mean()
