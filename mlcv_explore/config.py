@@ -17,6 +17,11 @@ from pydantic_core import PydanticUndefined
 Value = bool | int | float | str
 
 
+def choice_label(choice: Value) -> str:
+    """What a choice is called on a page: its name without underscores."""
+    return str(choice).replace("_", " ")
+
+
 class SettingError(ValueError):
     """A setting that cannot be used. The text is one sentence that names the setting,
     the rule and the value.
@@ -148,9 +153,9 @@ class Config(BaseModel):
             return value
         item = _setting_of(name, cls.model_fields[name])
         if item.kind == "choice":  # checked before any rule between settings is asked
-            value = next(
-                (choice for choice in item.choices if isinstance(value, str) and str(choice) == value), value
-            )
+            spelt = {str(choice): choice for choice in item.choices}
+            spelt |= {choice_label(choice): choice for choice in item.choices}
+            value = spelt.get(value, value) if isinstance(value, str) else value
             if value not in item.choices:
                 raise SettingError(f"{cls.__name__}.{name} must be {item.rule}, got {value!r:.80}.")
             return value

@@ -41,10 +41,11 @@ def run(
     """The page of an idea.
 
     `draw(film, config, seeds)` draws a run with the settings it was run with, by default
-    its curves; `play` is the interactive demo, by default the recorded run; `answer(table)` draws results beyond the claims and
-    `example()` one image of the idea at work; `formulas` are functions whose code is
-    shown. `views` are settings of the demo alone, `choices` other names the link may
-    hold with what each may be, `seeds` how many a training begins with.
+    its curves; `play` is the interactive demo, by default the recorded run;
+    `answer(table)` draws results beyond the claims and `example()` one image of the idea
+    at work; `formulas` are functions whose code is shown. `views` are settings of the demo
+    alone, `choices` other names the link may hold with what each may be, `seeds` how many
+    a training begins with.
     """
     card = ideas.card(subject.slug)
     draw = draw or partial(figures.run_curves, subject)

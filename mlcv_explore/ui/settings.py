@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from mlcv_explore.config import Config, Setting, SettingError, setting
+from mlcv_explore.config import Config, Setting, SettingError, choice_label, setting
 
 MOST_SEEDS = 50
 RENAMED = {"beside": "compare"}  # names in links of earlier versions → today's
@@ -75,11 +75,9 @@ def control(slug: str, item: Setting) -> Any:
     if item.kind == "bool":
         return st.toggle(label, item.default, key=key, help=text, bind="query-params")
     if item.kind == "choice":
-        # the choices as they are: with labels of their own the link would hold those, and no longer
-        # what the command line takes
-        return st.selectbox(
-            label, item.choices, item.choices.index(item.default), key=key, help=text, bind="query-params"
-        )
+        # the link holds what is shown; `Config` takes that and the choice itself alike
+        options = {"format_func": choice_label, "key": key, "help": text, "bind": "query-params"}
+        return st.selectbox(label, item.choices, item.choices.index(item.default), **options)
     number = int if item.kind == "int" else float
     bounds = {"min_value": number(item.low), "max_value": number(item.high), "value": number(item.default)}
     if item.more:  # exact values matter more than sliding
@@ -129,7 +127,7 @@ def check_link(
             st.query_params[f"{slug}-{new}"] = value
             kept[f"{slug}-{old}"] = f"{old} is now called {new}; the link's value, {value}, is used."
     names = {item.name: config for config in (*configs, Seeds) for item in config.settings()}
-    for key, raw in st.query_params.items():
+    for key, raw in list(st.query_params.items()):
         name = key.removeprefix(f"{slug}-")
         if name == key or name == "act" or f"{slug}-" not in key:
             continue
@@ -149,7 +147,10 @@ def check_link(
                 )
             continue
         try:
-            names.get(name, configs[0]).checked(name, raw)
+            value = names.get(name, configs[0]).checked(name, raw)
+            if isinstance(value, str) and raw != choice_label(value):
+                del st.query_params[key]  # written as on the command line: the control's own value
+                st.session_state[key] = value
         except SettingError as error:
             kept[key] = f"{error} " + (
                 f"The default, {names[name].setting(name).default}, is used."
