@@ -274,12 +274,14 @@ def _bound(statement: ast.stmt) -> list[str]:
 
 
 def _is_wording(node: ast.AST) -> bool:
-    """Docstrings, imports, and blocks for type checkers and for scripts."""
+    """Docstrings, imports, exports, and blocks for type checkers and for scripts."""
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant)
     if isinstance(node, ast.If):
         names = {each.id for each in ast.walk(node.test) if isinstance(each, ast.Name)}
         return bool(names & {"TYPE_CHECKING", "__name__"})
+    if isinstance(node, ast.Assign):  # what a package exports
+        return any(isinstance(target, ast.Name) and target.id == "__all__" for target in node.targets)
     return isinstance(node, (ast.Import, ast.ImportFrom))
 
 
