@@ -341,6 +341,19 @@ def test_a_cut_does_not_depend_on_the_test_part():
     assert cuts[0] == cuts[1]
 
 
+@pytest.mark.parametrize("name", ["digits", "breast_cancer"])
+def test_discriminant_analysis_is_scikit_learns(name):
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    problem = learners.draw_problem(numpy_stream(6, name), (name,), classes=True)
+    (train, test, _), (labels, truth, _) = problem.columns, problem.target
+    model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.01).fit(train, labels)
+    places = np.searchsorted(model.classes_, truth)
+    own = model.predict_proba(test)[np.arange(len(truth)), places]
+    expected = np.log(np.maximum(own, 1e-6)).mean(), model.score(test, truth)
+    assert learners.discriminant_scores(train, labels, test, truth) == pytest.approx(expected, rel=1e-12)
+
+
 def cut_regrets(monkeypatch, *scores: tuple[np.ndarray, np.ndarray]) -> dict[str, float]:
     """Regret by rule of a cut of problems with these validation and test scores."""
     monkeypatch.setattr(learners, "cut_scores", lambda problem: scores[problem])
