@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 from mlcv_explore import environment, idea
 from mlcv_explore.command.arguments import read as understood
 from mlcv_explore.experiment import film, fingerprint, runs
-from mlcv_explore.experiment.runs import DamagedRun, NotKept, Run
+from mlcv_explore.experiment.runs import DamagedRun, NotSaved, Run
 
 ROOT = Path(__file__).parent.parent
 FILM = bytes(range(256)) * 40
@@ -197,7 +197,7 @@ def test_home_is_the_folder_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 def refused(root: Path) -> str:
     """What is said of a run that could not be kept."""
-    with pytest.raises(NotKept) as error:
+    with pytest.raises(NotSaved) as error:
         runs.write(made(), FILM, root=root)
     return str(error.value)
 
@@ -219,7 +219,7 @@ WRITE_LARGE = """
 root = Path(sys.argv[1])
 try:
     runs.write(made(), b"?" * 1_000_000, root=root)
-except runs.NotKept as error:
+except runs.NotSaved as error:
     print(error, len(list(root.iterdir())), sep="|")
     runs.write(made(), b"!", root=root)
     print(runs.film_bytes(runs.find("0" * 20, root)) == b"!")

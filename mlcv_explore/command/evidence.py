@@ -28,14 +28,14 @@ def evidence(options: argparse.Namespace) -> None:
     was stopped goes on.
     """
     chosen = {slug: _study(slug, options) for slug in options.slugs}
-    told = []
+    reports = []
     with _workers(options.scheduler) as client:
         for slug, study in chosen.items():
-            told.append((_verified if options.verify else _answer)(slug, study, options, client))
+            reports.append((_verified if options.verify else _answer)(slug, study, options, client))
             if not options.json:
-                _tell(told[-1])
+                _print(reports[-1])
     if options.json:
-        print(json.dumps({"studies": told}, allow_nan=False))
+        print(json.dumps({"studies": reports}, allow_nan=False))
 
 
 def _study(slug: str, options: argparse.Namespace) -> Study:
@@ -101,7 +101,7 @@ def _answer(slug: str, study: Study, options: argparse.Namespace, client: "Clien
         "fingerprint": fingerprint.fingerprint(slug),
     }
     verdicts = studies.write(folder, study, idea.load(slug), table, about)
-    told = {
+    report = {
         "slug": slug,
         "study": study.name,
         "file": str(folder / f"{study.name}.csv"),
@@ -109,7 +109,7 @@ def _answer(slug: str, study: Study, options: argparse.Namespace, client: "Clien
         "cells": len(study.cells),
     }
     return {
-        **told,
+        **report,
         "runs": len(configs),
         "seeds": list(study.seeds),
         "seconds": round(time.perf_counter() - started, 1),
@@ -117,18 +117,18 @@ def _answer(slug: str, study: Study, options: argparse.Namespace, client: "Clien
     }
 
 
-def _tell(told: dict[str, Any]) -> None:
-    if "equal" in told:
+def _print(report: dict[str, Any]) -> None:
+    if "equal" in report:
         print(
-            f"{told['slug']}, study {told['study']}: {told['equal']} numbers equal, stamped"
-            f" {told['fingerprint']}, {told['seconds']} s"
+            f"{report['slug']}, study {report['study']}: {report['equal']} numbers equal, stamped"
+            f" {report['fingerprint']}, {report['seconds']} s"
         )
         return
     print(
-        f"{told['slug']}, study {told['study']}: {told['runs']} runs of {len(told['seeds'])} seeds,"
-        f" {told['rows']} rows in {told['file']}"
+        f"{report['slug']}, study {report['study']}: {report['runs']} runs of {len(report['seeds'])} seeds,"
+        f" {report['rows']} rows in {report['file']}"
     )
-    for verdict in told["verdicts"]:
+    for verdict in report["verdicts"]:
         print(f"\n{verdict['claim']}: {verdict['sentence']}")
 
 

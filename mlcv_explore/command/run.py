@@ -17,7 +17,7 @@ from mlcv_explore.command.progress import bar
 from mlcv_explore.command.tables import estimate, number, table
 from mlcv_explore.config import Config, SettingError
 from mlcv_explore.experiment import film, runs, verification, worker
-from mlcv_explore.experiment.runs import NotKept, Run
+from mlcv_explore.experiment.runs import NotSaved, Run
 
 SEEDS = 10
 SHOWN_APART = 5  # more seeds than that make a line too long to read; --json has them all
@@ -31,9 +31,9 @@ def run(options: argparse.Namespace) -> None:
     frames, done = perform(slug, config, range(first, first + (options.seeds or SEEDS)), options)
     try:
         runs.write(done, film.pack(frames), root=options.out)
-    except NotKept as error:  # the result is here all the same
+    except NotSaved as error:  # the result is here all the same
         print(error, file=sys.stderr)
-    tell(done, options.json)
+    print_run(done, options.json)
 
 
 def record(options: argparse.Namespace) -> None:
@@ -52,7 +52,7 @@ def record(options: argparse.Namespace) -> None:
         _draw(idea.load(slug), frames, folder)
         shutil.rmtree(shelf / "default", ignore_errors=True)
         folder.rename(shelf / "default")
-    tell(done, options.json)
+    print_run(done, options.json)
 
 
 def _verify(slug: str, options: argparse.Namespace) -> None:
@@ -70,8 +70,8 @@ def _verify(slug: str, options: argparse.Namespace) -> None:
     frames = film.unpack(runs.film_bytes(stamped), idea.load(slug).frame)
     _draw(idea.load(slug), frames, stamped.folder)
     result = {"slug": slug, "equal": equal, "fingerprint": stamped.fingerprint, "id": stamped.id}
-    told = f"{slug}, recorded run: {equal} numbers equal, stamped {stamped.fingerprint}"
-    print(json.dumps(result) if options.json else told)
+    message = f"{slug}, recorded run: {equal} numbers equal, stamped {stamped.fingerprint}"
+    print(json.dumps(result) if options.json else message)
 
 
 def perform(
@@ -95,7 +95,7 @@ def perform(
     return frames, runs.of(slug, config, tuple(seeds), frames, time.perf_counter() - started, pace=pace)
 
 
-def tell(done: Run, as_json: bool) -> None:
+def print_run(done: Run, as_json: bool) -> None:
     """The record of a run on stdout."""
     headline = idea.load(done.slug).claims[0].name
     verdict = next((verdict for verdict in done.verdicts if verdict["claim"] == headline), None)

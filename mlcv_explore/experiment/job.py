@@ -1,4 +1,4 @@
-"""What is known of one run under way or ended, and how it is told to its reader."""
+"""What is known of one run under way or ended, and how it is reported."""
 
 import os
 from dataclasses import dataclass, field
@@ -119,7 +119,7 @@ def film_bytes(frames: list[Any]) -> int:
 
 
 def sentence_of(error: BaseException | None) -> str:
-    """What a reader is told of an error: an idea's own sentence, or its type."""
+    """The reader's sentence for an error: an idea's own sentence, or its type."""
     from distributed.scheduler import KilledWorker
 
     if error is None or isinstance(error, KilledWorker):

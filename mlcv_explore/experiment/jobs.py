@@ -33,7 +33,7 @@ from mlcv_explore.experiment.job import (
     sentence_of,
     since_it_went_back,
 )
-from mlcv_explore.experiment.runs import NotKept
+from mlcv_explore.experiment.runs import NotSaved
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -44,7 +44,7 @@ GRACE = 60.0  # seconds a run goes on after its last watcher left
 PATIENCE = 5.0  # seconds a cancelled run has to end by itself before its worker is restarted
 FILMS = 64e6  # bytes of ended films kept unpacked, the newest always
 RETURNS = 3  # times a run that never began goes back to the queue when its worker is lost
-ENDED = 200  # ended runs whose state is still told
+ENDED = 200  # ended runs whose state is remembered
 log = logging.getLogger(__name__)
 
 
@@ -125,7 +125,7 @@ class Jobs:
             for part in parts:
                 if part.folder.name and not part.folder.is_relative_to(idea.ASSETS):
                     runs.delete(part)
-        except NotKept as error:
+        except NotSaved as error:
             message = str(error)
         last = frames[-1]
         steps = {"step": last.step, "steps": last.steps}
@@ -339,7 +339,7 @@ class Jobs:
             threading.Thread(target=connection.close, daemon=True).start()
 
     def _heard(self, event: tuple[float, dict[str, Any]]) -> None:
-        """A worker told of frames; called by the client's own thread."""
+        """Frames from a worker; called by the client's own thread."""
         news = event[1]
         with self._lock:
             job = self._jobs.get(news["run"])
@@ -411,7 +411,7 @@ class Jobs:
         run, message = runs.of(job.slug, job.config, job.seeds, frames, **about), ""
         try:
             run = runs.write(run, outcome["film"], root=self._root)
-        except NotKept as error:
+        except NotSaved as error:
             message = str(error)
         with self._lock:
             if job.live:
@@ -445,7 +445,7 @@ class Jobs:
         connection, attempt = self._connection, job.attempt
         future = job.future if job.status == "waiting" else None
 
-        def tell() -> None:
+        def cancel() -> None:
             try:
                 if future is not None:
                     connection.client.cancel([future], force=True)
@@ -453,7 +453,7 @@ class Jobs:
             except Exception:  # the cluster is going, and the run with it
                 log.info("Cancelling %s: the cluster did not answer", job.id)
 
-        threading.Thread(target=tell, name="cancel", daemon=True).start()
+        threading.Thread(target=cancel, name="cancel", daemon=True).start()
 
     def _tend(self) -> None:
         """Twice a second: runs nobody follows, runs that will not end, a cluster that

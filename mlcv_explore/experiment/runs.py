@@ -41,7 +41,7 @@ UNFINISHED = ".part-"  # how the name of a folder begins that is being written o
 ABANDONED = 3600.0  # seconds after which a folder that was never finished is removed
 
 
-class NotKept(OSError):
+class NotSaved(OSError):
     """A run that could not be written. The text is one sentence."""
 
 
@@ -160,7 +160,7 @@ def versions() -> dict[str, str]:
     its last bits.
 
     The processor's vector instructions are named, and all that is known of it (caches
-    and cores too) is told apart by 8 hexadecimal digits: one set of instructions was
+    and cores too) is identified by 8 hexadecimal digits: one set of instructions was
     seen to train classifiers that are 3 points apart on two machines.
     """
     import torch
@@ -184,7 +184,7 @@ def write(
     """Keep a run; returns it with its folder. If an equal one is there already, that
     whole copy stays and is returned.
 
-    Raises NotKept, one sentence, when it cannot be written; nothing half-written stays.
+    Raises NotSaved, one sentence, when it cannot be written; nothing half-written stays.
     """
     root = runs_folder() if root is None else Path(root)
     folder = root / f"{run.slug}-{run.id}"
@@ -204,7 +204,7 @@ def write(
         _sync_folder(root)
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
-        raise NotKept(
+        raise NotSaved(
             f"The run could not be kept in {root.name}: {error.strerror or error}; free some space or set"
             " MLCV_HOME to a folder that can be written."
         ) from error

@@ -1,4 +1,4 @@
-"""The worker side of a run, and `python -m mlcv_explore.compute`: a cluster of this
+"""The worker side of a run, and `python -m mlcv_explore.experiment.worker`: a cluster of this
 machine's own, as one process beside the server.
 
 Never imports Streamlit: its workers would run the page again.
@@ -38,7 +38,7 @@ SETTINGS = {
     "distributed.worker.memory.pause": False,
     # events of 64 kB each would otherwise be kept by the thousand
     "distributed.admin.low-level-log-length": 100,
-    # dask would have every freed tensor given back to the system at once, and its pages cleared
+    # dask would have every freed tensor returned to the system at once, and its pages cleared
     # anew for the next
     "distributed.nanny.pre-spawn-environ": {
         "MALLOC_TRIM_THRESHOLD_": None,
@@ -56,7 +56,7 @@ log = logging.getLogger(__name__)
 def work(
     run_id: str, attempt: str, slug: str, values: dict[str, Any], seeds: Sequence[int]
 ) -> dict[str, Any]:
-    """Pull a run to its end in a worker, telling its frames on the way; returns the
+    """Pull a run to its end in a worker, sending its frames on the way; returns the
     film as npz bytes.
 
     A cancelled one returns {"cancelled": True}: the generator is closed between two
@@ -76,11 +76,11 @@ def work(
             import torch  # waits where the warm-up of a new worker is still importing it
 
             torch.set_num_threads(1)
-        with _Teller(lambda news: worker.log_event(TOPIC, {**about, **news})) as teller:
+        with _EventSender(lambda news: worker.log_event(TOPIC, {**about, **news})) as sender:
             for frame in stage:
                 frames.append(frame)
                 times.append(time.time() - started)
-                teller.tell(frame)
+                sender.send_soon(frame)
                 if attempt in _stopped:
                     stage.close()
                     return {"cancelled": True}
@@ -130,7 +130,7 @@ def stop(attempt: str) -> None:
         _stopped.popitem(last=False)
 
 
-class _Teller:
+class _EventSender:
     """Sends frames in bundles at most four times a second, from a thread, so that a
     slow next frame does not hold back the last.
     """
@@ -141,9 +141,9 @@ class _Teller:
         self.count = 0
         self.changed = threading.Condition()
         self.ended = False
-        self.thread = threading.Thread(target=self._run, name="teller", daemon=True)
+        self.thread = threading.Thread(target=self._run, name="event sender", daemon=True)
 
-    def __enter__(self) -> "_Teller":
+    def __enter__(self) -> "_EventSender":
         self.thread.start()
         return self
 
@@ -153,8 +153,8 @@ class _Teller:
             self.changed.notify()
         self.thread.join()
 
-    def tell(self, frame: Any) -> None:
-        """Have a frame sent soon."""
+    def send_soon(self, frame: Any) -> None:
+        """Have a frame sent within a quarter of a second."""
         with self.changed:
             self.waiting.append((self.count, frame, time.time()))
             self.count += 1
@@ -220,7 +220,7 @@ def main() -> None:
     from distributed import LocalCluster
 
     ask = argparse.ArgumentParser(
-        prog="python -m mlcv_explore.compute", description=main.__doc__, allow_abbrev=False
+        prog="python -m mlcv_explore.experiment.worker", description=main.__doc__, allow_abbrev=False
     )
     ask.add_argument(
         "--workers", type=int, default=max(1, len(_cores()) - 1), help="processes of one thread each"

@@ -40,7 +40,7 @@ class Shown:
 
 
 class Visitor:
-    """One browser session; the job engine is told when it is gone."""
+    """One browser session; the job engine learns when it is gone."""
 
     def __init__(self) -> None:
         self.name = uuid.uuid4().hex
