@@ -310,7 +310,7 @@ def test_arms_stay_within_their_bits() -> None:
 
 
 def test_nothing_is_trained_or_chosen_on_test_items() -> None:
-    exchanged = trained(test=others(20))
+    exchanged = trained(test=others(10))
     assert equal(own().classifier, exchanged.classifier)
     for name, arm in own().arms.items():
         np.testing.assert_array_equal(arm.atoms, exchanged.arms[name].atoms, err_msg=name)
@@ -320,8 +320,8 @@ def test_nothing_is_trained_or_chosen_on_test_items() -> None:
 
 
 def test_classifier_and_dictionaries_are_trained_on_different_items() -> None:
-    assert equal(own().classifier, trained(train=others(80)).classifier)
-    exchanged = trained(classifier_train=others(60))
+    assert equal(own().classifier, trained(train=others(20)).classifier)
+    exchanged = trained(classifier_train=others(20))
     assert not torch.equal(own().classifier[-1].weight, exchanged.classifier[-1].weight)
     assert equal(own().teacher, exchanged.teacher)
     np.testing.assert_array_equal(own().filters.atoms, exchanged.filters.atoms)
@@ -349,7 +349,7 @@ def test_every_arm_pays_for_its_dictionary() -> None:
 
 def test_strangers_are_other_items() -> None:
     """Where all test items are the same, a different item has the same strokes."""
-    overlaps = trained(test=glyphs().test.take(np.zeros(20, np.int64)))._overlaps()
+    overlaps = trained(test=glyphs().test.take(np.zeros(10, np.int64)))._overlaps()
     assert overlaps["strangers"] == pytest.approx(overlaps["directions"], abs=1e-6)
     overlaps = own()._overlaps()
     assert abs(overlaps["strangers"] - overlaps["directions"]) > 1e-3

@@ -98,10 +98,10 @@ class HierarchicalExplanationConfig(Config):
     label_test: bool = setting(True, "Label test", more=True)
     removal_test: bool = setting(True, "Removal test", more=True)
     coefficient_bits: int = setting(5, "Bits per coefficient", low=3, high=10, step=1, more=True)
-    taught: int = setting(600, "Training items", low=40, high=20_000, step=100, more=True)
-    judged: int = setting(600, "Items for the classifier", low=40, high=20_000, step=100, more=True)
-    validated: int = setting(150, "Validation items", low=20, high=5000, step=50, more=True)
-    tested: int = setting(200, "Test items", low=20, high=5000, step=50, more=True)
+    taught: int = setting(600, "Training items", low=20, high=20_000, step=100, more=True)
+    judged: int = setting(600, "Items for the classifier", low=20, high=20_000, step=100, more=True)
+    validated: int = setting(150, "Validation items", low=10, high=5000, step=50, more=True)
+    tested: int = setting(200, "Test items", low=10, high=5000, step=50, more=True)
     epochs: int = setting(15, "Epochs of the networks", low=1, high=200, step=5, more=True)
 
     @property
@@ -329,7 +329,7 @@ idea = Idea(
     run=run,
     metrics=metrics,
     claims=CLAIMS,
-    quick=HierarchicalExplanationConfig(taught=80, judged=60, validated=20, tested=20, epochs=2),
+    quick=HierarchicalExplanationConfig(taught=20, judged=20, validated=10, tested=10, epochs=1),
     picture=picture,
     arms=ARM_TABLE,
     measures=(

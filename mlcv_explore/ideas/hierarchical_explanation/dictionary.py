@@ -76,27 +76,44 @@ class Dictionary:
         return tuple(int(end) for end in np.cumsum((0, *self.sizes)))
 
     @cached_property
+    def below(self) -> "Dictionary":
+        """The dictionary without its last level."""
+        return Dictionary(self.first, self.levels[:-1], self.side)
+
+    def with_level(self, level: Level) -> "Dictionary":
+        """The dictionary with one level more; what is known of this one is shared."""
+        higher = Dictionary(self.first, (*self.levels, level), self.side)
+        higher.__dict__["below"] = self
+        return higher
+
+    def up_to(self, level: int) -> "Dictionary":
+        """The levels 0…level."""
+        return self if level >= len(self.levels) else self.below.up_to(level)
+
+    @cached_property
     def composition(self) -> tuple[sparse.csr_matrix, ...]:
         """For each learned level C: (its placed atoms, all placed atoms below), so that
         a level's atoms are C times those below.
         """
-        return tuple(self._composed(number, level) for number, level in enumerate(self.levels, start=1))
+        return (*self.below.composition, self._composed()) if self.levels else ()
 
     @cached_property
     def in_first(self) -> sparse.csr_matrix:
         """Every placed atom in strokes (or columns), (placed atoms, n₀): atoms are
         in_first · first.
         """
-        matrix = sparse.identity(len(self.first), dtype=np.float32, format="csr")
-        for level in self.composition:
-            matrix = sparse.vstack([matrix, level @ matrix], format="csr")
-        return matrix
+        if not self.levels:
+            return sparse.identity(len(self.first), dtype=np.float32, format="csr")
+        below = self.below.in_first
+        return sparse.vstack([below, self.composition[-1] @ below], format="csr")
 
     @cached_property
     def atoms(self) -> np.ndarray:
         """Every placed atom, float32 (placed atoms, d), unit rows."""
-        learned = np.asarray(self.in_first[len(self.first) :] @ self.first)
-        return np.concatenate([self.first, learned]).astype(np.float32)
+        if not self.levels:
+            return self.first
+        own = np.asarray(self.in_first[self.starts[-2] :] @ self.first)
+        return np.concatenate([self.below.atoms, own]).astype(np.float32)
 
     def level_of(self, atom: int) -> int:
         """The level of a placed atom."""
@@ -116,10 +133,6 @@ class Dictionary:
             return []
         row = self.composition[level - 1][atom - self.starts[level]]
         return [(int(piece), float(weight)) for piece, weight in zip(row.indices, row.data, strict=True)]
-
-    def up_to(self, level: int) -> "Dictionary":
-        """The levels 0…level."""
-        return Dictionary(self.first, self.levels[:level], self.side)
 
     def bits(self, coefficient_bits: int) -> float:
         """To store all learned atoms: for every piece its index among the atoms below,
@@ -146,8 +159,9 @@ class Dictionary:
         """The atoms of a level at their first place, float32 (K, d)."""
         return np.asarray(self._first_places(number) @ self.first, dtype=np.float32)
 
-    def _composed(self, number: int, level: Level) -> sparse.csr_matrix:
-        below = Dictionary(self.first, self.levels[: number - 1], self.side)
+    def _composed(self) -> sparse.csr_matrix:
+        """The composition of the last level."""
+        below, level = self.below, self.levels[-1]
         present = level.pieces >= 0
         kinds, _ = np.nonzero(present)
         pieces, weights, count = level.pieces[present], level.weights[present], len(level)
@@ -202,7 +216,7 @@ def learn(
             chosen = matching_pursuit(centres, atoms, PIECES[number])
             weights = quantise(coefficients(centres, atoms, chosen), coefficient_bits)
             level = Level(np.where(chosen >= 0, allowed[chosen], -1), weights, placed)
-            dictionary = Dictionary(dictionary.first, (*dictionary.levels, level), dictionary.side)
+            dictionary = dictionary.with_level(level)
         learned.append(dictionary)
     return learned
 
@@ -235,15 +249,14 @@ def shuffled(dictionary: Dictionary, seed: int) -> Dictionary:
     atoms that any whole is made of.
     """
     draw = numpy_stream(seed, "shuffled hierarchy")
-    control = Dictionary(dictionary.first, (), dictionary.side)
+    control = dictionary.up_to(0)
     for level in dictionary.levels:
         used = np.unique(level.pieces[level.pieces >= 0])
         pool = _allowed(control, True) if level.placed else used
         pieces = np.where(level.pieces >= 0, draw.choice(pool, size=level.pieces.shape), -1)
         for row in pieces:  # a piece twice would be one
             row[row >= 0] = draw.choice(pool, size=(row >= 0).sum(), replace=False)
-        levels = (*control.levels, Level(pieces, level.weights, level.placed))
-        control = Dictionary(control.first, levels, control.side)
+        control = control.with_level(Level(pieces, level.weights, level.placed))
     return control
 
 

@@ -60,16 +60,6 @@ class Explainer:
         """Random sets that removals are compared with, (draws, 1, d)."""
         return unit_random_sets(self.dictionary.first, 1, 0, "page")
 
-    @cached_property
-    def depths(self) -> tuple[Dictionary, ...]:
-        """The dictionary up to each of its levels, with atoms and compositions computed
-        once, so that the first explanation need not wait.
-        """
-        depths = tuple(self.dictionary.up_to(level) for level in range(len(self.dictionary.levels) + 1))
-        for each in depths:
-            each.in_first, each.atoms  # noqa: B018
-        return depths
-
 
 @cache
 def explainer(name: str) -> Explainer:
@@ -83,6 +73,7 @@ def explainer(name: str) -> Explainer:
     names = tuple(card["arguments"]["classes"]), tuple(card["columns"])
     classifier = weights.judge.to(memory_format=torch.contiguous_format)
     dictionary = Dictionary(first, weights.levels(), side)
+    dictionary.atoms  # noqa: B018  computed here, so that the first explanation need not wait
     return Explainer(dictionary, classifier, weights.tree, *arrays, *names, card["limit"], card)
 
 
@@ -93,7 +84,7 @@ def extended(base: Explainer, accepted: Sequence[Accepted]) -> Explainer:
     An atom of that level in an explanation is replaced by its pieces, since a level is
     made of those below.
     """
-    whole = base.depths[-1]
+    whole = base.dictionary
     if not accepted or not whole.levels:
         return base
     below, last = whole.starts[-2], whole.levels[-1]
@@ -111,7 +102,7 @@ def extended(base: Explainer, accepted: Sequence[Accepted]) -> Explainer:
         indexes[place, : len(used)], weights[place, : len(used)] = used, row[used]
     old = np.hstack([last.pieces, np.full(size, -1)]), np.hstack([last.weights, np.zeros(size, np.float32)])
     level = Level(np.concatenate([old[0], indexes]), np.concatenate([old[1], weights]), last.placed)
-    grown, new = Dictionary(whole.first, (*whole.levels[:-1], level), whole.side), sparse.csr_matrix(rows)
+    grown, new = whole.below.with_level(level), sparse.csr_matrix(rows)
     # what is known of the shipped dictionary is carried over: to compute it again would take 0.1 s
     composition = sparse.vstack([whole.composition[-1], new], format="csr")
     grown.__dict__.update(
@@ -120,8 +111,7 @@ def extended(base: Explainer, accepted: Sequence[Accepted]) -> Explainer:
         atoms=np.concatenate([whole.atoms, rows @ whole.atoms[:below]]),
     )
     larger = replace(base, dictionary=grown)
-    depths = (*base.depths[:-1], grown)
-    larger.__dict__.update(depths=depths, filters=base.filters, random=base.random)
+    larger.__dict__.update(filters=base.filters, random=base.random)
     return larger
 
 
@@ -183,7 +173,7 @@ def explain(
     An item of zeros has no explanation, and f is false. A `foreign` one is from another
     data set: its coefficients are stored up to its own length, without logits.
     """
-    dictionary = base.depths[min(depth, len(base.depths) - 1)]
+    dictionary = base.dictionary.up_to(depth)
     item = values[None].astype(np.float32)
     atoms = base.prototypes if method == "prototypes" else dictionary.atoms
     chosen = _chosen(base, item, method, atoms, most) if item.any() else np.full((1, 1), -1)
@@ -254,7 +244,9 @@ def _parts(
     if not known:
         return []
     if method == "path":
-        return pieces.of_path(base.depths[0], base.tree, base.filters, item, known, towards, base.columns)
+        return pieces.of_path(
+            base.dictionary.up_to(0), base.tree, base.filters, item, known, towards, base.columns
+        )
     if method == "prototypes":
         return [
             pieces.of_prototype(
