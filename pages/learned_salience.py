@@ -1,9 +1,8 @@
-"""Learned saliency: class and mask of an image in one forward pass, beside Grad-CAM; two
-tasks in every order; what many seeds show.
-"""
+"""Learned saliency: one forward pass gives class and mask; runs; what many seeds show."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -29,25 +28,16 @@ DESCRIPTIONS = {
     "scenes-texture/0": "Texture of the object in a scene.",
     "cifar10/0": "Ten classes of photographs, 32 × 32 pixels.",
 }
-BARS = ("faithful", "mass", "tag", "leak", "found")
-NOTICE = "Mean and 95 % interval over seeds."
 GRADCAM = Request(("gradcam",), SaliencySettings())
-EXAMPLE_AREA = 8.0
 
 
 class LearnedSalienceView(Config):
     """Settings of the demo; nothing of it is trained."""
 
-    wanted: float = setting(
-        4.0, "Area weight", low=0.5, high=20, step=0.5, help="The larger, the smaller the mask."
-    )
-    fill: str = setting(
-        "mean", "Fill", choices=("mean", "blur", "noise"), help="What replaces the hidden pixels."
-    )
+    wanted: float = setting(2.0, "Area weight", low=0.5, high=20, step=0.5, help="Larger: smaller mask.")
+    fill: str = setting("noise", "Fill", choices=("mean", "blur", "noise"), help="Of the hidden pixels.")
     overlay: float = setting(0.7, "Overlay opacity", low=0, high=1, step=0.05, help="At 1 the map alone.")
-    share: float = setting(
-        0.5, "Box threshold", low=0.1, high=0.9, step=0.05, help="Share of a map's maximum."
-    )
+    share: float = setting(0.5, "Box threshold", low=0.1, high=0.9, step=0.05, help="Share of the maximum.")
 
 
 @contextmanager
@@ -71,130 +61,114 @@ def play() -> None:
         bound = {"key": f"{SLUG}-model", "bind": "query-params", "filter_mode": None}
         name = st.selectbox("Classifier", names, names.index(default), **bound)
         st.caption(DESCRIPTIONS[name])
-    with panel, errors():
+    with panel:
         explain(image, name)
 
 
 @st.fragment
 def explain(image: inputs.ChosenImage, name: str) -> None:
-    """Maps, boxes, and the classifier's prediction for kept part and complement."""
-    panel, view = st.container(), {}
-    columns = st.columns(4, gap="medium", vertical_alignment="bottom")
-    for column, item in zip(columns, LearnedSalienceView.settings(), strict=True):
+    """Image, mask, kept part and complement; then Grad-CAM, gates, boxes and segmenter."""
+    panel, values = st.container(), {}
+    items = LearnedSalienceView.settings()
+    for column, item in zip(st.columns(4, gap="medium", vertical_alignment="bottom"), items, strict=True):
         with column:
-            view[item.name] = settings.control(SLUG, item)
+            values[item.name] = settings.control(SLUG, item)
+    view = LearnedSalienceView(**values)
     with panel, errors():
         network, model = inference.load(name)
         explained = attribution_panel.explain(image, model)
-        result = inference.explain(network, model, explained.array, view["wanted"])
+        result = inference.explain(network, model, explained.array, view.wanted)
         gradcam = GRADCAM.maps(explained)["gradcam"].values
-        show_maps(explained, result, gradcam, view)
+        tiles = iter([*st.columns(4, gap="small"), *st.columns(4, gap="small")])
+        with next(tiles):
+            st.image(images.png(image.enlarged), width="stretch", alt=image.description)
+            st.caption(f"{explained.prediction()}  \n{image.description}.")
+        show_map(next(tiles), explained, "gated", result.mask, view, top=1.0, key=f"{SLUG}-mask")
+        for title, mask in (("Kept", result.mask), ("Complement", 1 - result.mask)):
+            with next(tiles):
+                show_part(model, title, inference.keep(explained.array, mask, view.fill), result.target)
+        show_map(next(tiles), explained, "gradcam", gradcam, view)
+        show_map(next(tiles), explained, "gates", result.gates, view)
+        with next(tiles):
+            boxes = [overlap.largest_box(each, view.share) for each in (result.mask, gradcam)]
+            show_boxes(image, model.side, boxes)
+        if image.truth is not None:
+            show_map(next(tiles), explained, "truth", inference.segment(explained.array), view, top=1.0)
         if result.uninformative:
             text = f"The mask covers {result.mask.mean():.1%} of the image: it is uninformative."
             st.info(text, icon=":material/info:")
 
 
-def show_maps(
-    explained: Explained, result: inference.Explanation, gradcam: np.ndarray, view: dict[str, object]
-) -> None:
-    """Eight tiles at most: image, maps, boxes, kept part and complement."""
-    image, model = explained.image, explained.model
-    tiles = iter([*st.columns(4, gap="small"), *st.columns(4, gap="small")])
-    with next(tiles):
-        st.image(images.png(image.enlarged), width="stretch", alt=image.description)
-        st.caption(f"{explained.prediction()}  \n{image.description}.")
-    show_map(next(tiles), explained, "gated", result.mask, view, top=1.0, key=f"{SLUG}-mask")
-    for title, mask in (("Kept", result.mask), ("Complement", 1 - result.mask)):
-        with next(tiles):
-            show_part(model, title, inference.keep(explained.array, mask, view["fill"]), result.target)
-    show_map(next(tiles), explained, "gradcam", gradcam, view)
-    show_map(next(tiles), explained, "gates", result.gates, view)
-    with next(tiles):
-        show_boxes(image, model.side, result.mask, gradcam, view["share"])
-    if image.truth is not None:
-        show_map(next(tiles), explained, "truth", inference.segment(explained.array), view, top=1.0)
-
-
 def show_map(
-    place: object,
-    explained: Explained,
-    arm: str,
-    values: np.ndarray,
-    view: dict[str, object],
-    **shown: object,
+    place: Any, explained: Explained, arm: str, values: np.ndarray, view: LearnedSalienceView, **shown: Any
 ) -> None:
     """A map with its mean and, in a scene, its shares on object and tag."""
-    truth, facts = explained.image.truth, [f"mean {values.mean():.0%}"]
+    truth, facts = explained.image.truth, [f"mean {values.mean():.1%}"]
     if truth is not None:
         facts.append(f"{measures.mass_in_mask(values, truth.mask):.0%} on the object")
         facts.append(f"{measures.mass_on_tag(values, truth.tag_box):.0%} on the tag")
     title = "Segmenter, trained with masks" if arm == "truth" else subject.label(arm)
     with place:
-        attribution_panel.tile(explained.image, title, values, False, facts, overlay=view["overlay"], **shown)
+        attribution_panel.tile(explained.image, title, values, False, facts, overlay=view.overlay, **shown)
 
 
 def show_part(model: Classifier, title: str, array: np.ndarray, target: int) -> None:
     """A part of the image as the classifier's input, and the predicted class's probability."""
-    probability = attribution_panel.predict(model, inputs.array_digest(array), array)[target]
-    pixels = np.rint(255 * array.transpose(1, 2, 0)).astype(np.uint8)
+    probability = float(attribution_panel.predict(model, inputs.array_digest(array), array)[target])
+    pixels = images.enlarged(np.rint(255 * array.transpose(1, 2, 0)).astype(np.uint8), TILE // model.side)
     text = f"{title}: {model.classes[target]} {probability:.0%}"
-    drawn = images.png(images.enlarged(pixels, max(1, TILE // model.side)))
-    st.image(drawn, width="stretch", alt=text, output_format="PNG")
-    st.progress(float(probability), text)
+    st.image(images.png(pixels), width="stretch", alt=text, output_format="PNG")
+    st.progress(probability, text)
 
 
-def show_boxes(
-    image: inputs.ChosenImage, side: int, mask: np.ndarray, gradcam: np.ndarray, threshold: float
-) -> None:
-    """The bounding boxes of the largest components of mask and Grad-CAM."""
+def show_boxes(image: inputs.ChosenImage, side: int, boxes: list[np.ndarray]) -> None:
+    """Boxes of mask and Grad-CAM, in pixels of the classifier's input, on the image."""
     width, height = image.size_within(TILE)
-    boxes = {"other": overlap.largest_box(gradcam, threshold), "idea": overlap.largest_box(mask, threshold)}
-    scale = np.array([height, width, height, width]) / side
     under = attributions.resized(image.digest, image.pixels, (width, height))
-    drawn = images.boxed(under, {role: box * scale for role, box in boxes.items()}, theme.palette())
-    alt = "Bounding boxes: learned mask blue, Grad-CAM orange"
-    st.image(images.png(drawn), width="stretch", alt=alt, output_format="PNG")
-    shared = float(overlap.box_overlap(boxes["idea"], boxes["other"]))
-    st.caption(f"**Boxes**  \nBlue: learned mask, orange: Grad-CAM; IoU {shared:.0%}")
+    learned, gradcam = (box * np.array([height, width, height, width]) / side for box in boxes)
+    drawn = images.boxed(under, {"other": gradcam, "idea": learned}, theme.palette())
+    text = "Blue: learned mask, orange: Grad-CAM"
+    st.image(images.png(drawn), width="stretch", alt=f"Bounding boxes. {text}", output_format="PNG")
+    st.caption(f"**Boxes**  \n{text}; IoU {overlap.box_overlap(*boxes):.0%}")
 
 
 def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
     """Curves of each experiment's latest training, then bars and maps of what is measured."""
-    command, palette = figures.command(SLUG, config, seeds), theme.palette()
+    command, palette, last = figures.command(SLUG, config, seeds), theme.palette(), film[-1]
     limits = {"palette": palette, "x_domain": (0.0, 1.0), "y_domain": (0.0, 1.0), "y_format": ".0%"}
     columns = st.columns(3, gap="small")
     for place, ((experiment, title), curves) in enumerate(tables.training_curves(config, film).items()):
         lines = {subject.label(arm): Line(subject.arm(arm).role, values) for arm, values in curves.items()}
-        done = next(iter(curves.values())).shape[1]
-        chart = charts.curves(
-            np.arange(1, done + 1) / frames_per_stage(config), lines, "share of the updates", title, **limits
-        )
+        x = np.arange(1, next(iter(curves.values())).shape[1] + 1) / frames_per_stage(config)
+        chart = charts.curves(x, lines, "share of the updates", title, **limits)
         key = f"{SLUG}-{experiment}-{title.replace(' ', '-')}"
         with columns[place % 3]:
             figures.figure(chart, key, "Validation images.", command=command, config=config, moving=True)
     columns = st.columns(2, gap="medium")
-    for place, name in enumerate(BARS):
-        if values := tables.measured(config, film[-1], name):
+    for place, name in enumerate(("faithful", "mass", "tag", "leak", "found")):
+        if values := tables.measured(config, last, name):
             with columns[place % 2]:
-                figures.bars(subject, values, name, f"{SLUG}-run-{name}", NOTICE)
-    if maps := tables.shown_maps(film[-1]):
+                figures.bars(subject, values, name, f"{SLUG}-run-{name}", "Mean over seeds, 95 % interval.")
+    if maps := tables.shown_maps(last):
         drawn = [images.attribution(values, False, palette, 127.0) for values in maps.values()]
-        sheet = np.stack([film[-1].scene[0].transpose(1, 2, 0), *drawn])
+        sheet = images.grid(
+            np.stack([last.scene[0].transpose(1, 2, 0), *drawn]), 6, scale=3, gap=8, paper=palette.background
+        )
         text = f"One scene, seed {seeds[0]}; {', '.join(map(subject.label, maps))}."
-        st.image(images.png(images.grid(sheet, 6, scale=3, gap=8, paper=palette.background)), alt=text)
-        st.caption(text)
+        st.image(images.png(sheet), caption=text, alt=text)
 
 
 def example() -> None:
     """One scene explained by a classifier that uses the object and one that reads the tag."""
+    view = LearnedSalienceView(wanted=8.0)
     with errors():
         for name in ("scenes/0", "scenes-tagged/0"):
             network, model = inference.load(name)
             explained = attribution_panel.explain(inputs.scene(1), model)
-            mask = inference.explain(network, model, explained.array, EXAMPLE_AREA).mask
+            mask = inference.explain(network, model, explained.array, view.wanted).mask
             left, right = st.columns(2, gap="small")
-            show_map(left, explained, "gated", mask, {"overlay": 0.7}, top=1.0)
-            show_map(right, explained, "gradcam", GRADCAM.maps(explained)["gradcam"].values, {"overlay": 0.7})
+            show_map(left, explained, "gated", mask, view, top=1.0)
+            show_map(right, explained, "gradcam", GRADCAM.maps(explained)["gradcam"].values, view)
             st.caption(f"Classifier: {DESCRIPTIONS[name]}")
 
 
@@ -204,9 +178,8 @@ def answer(table: Table) -> None:
         st.subheader(title, anchor=False)
         figures.results(subject, tables.cell_columns(table, cell), f"{SLUG}-{cell}")
     st.caption(
-        "95 % intervals over seeds, not corrected for their number; exploratory. The order of tasks depends"
-        " on the learning rate. At twice the rate classifiers often fail; there segmenting first gained 20.0"
-        " points [2.4, 37.6] over classifying alone at equal encoder updates, n = 6."
+        "95 % intervals over seeds, not corrected; exploratory. Order depends on the learning rate: at twice"
+        " the rate segmenting first gained 20.0 points [2.4, 37.6] over classifying alone, n = 6."
     )
 
 
@@ -216,11 +189,7 @@ page.run(
     draw=draw,
     answer=answer,
     example=example,
-    formulas={
-        "Loss of a mask": mask_network.mask_loss,
-        "One forward pass": mask_network.MaskNetwork.forward,
-        "Baseline: a mask optimised for each image": mask_network.optimise_masks,
-    },
+    formulas={"Loss of a mask": mask_network.mask_loss, "Optimised mask": mask_network.optimise_masks},
     views=(LearnedSalienceView,),
     choices={
         "source": inputs.SOURCES,
