@@ -5,7 +5,7 @@ about this machine.
 import streamlit as st
 
 from mlcv_explore import idea
-from mlcv_explore.ui import page, server
+from mlcv_explore.ui import page, server, theme
 
 menu: dict[str, list[st.Page]] = {"": [st.Page("home.py", title="All ideas", default=True)]}
 for card in idea.cards():
@@ -15,6 +15,7 @@ chosen = st.navigation(menu, expanded=True)
 # An icon of our own: those of the menu would be fetched from elsewhere for the browser's tab
 icon = str(idea.ASSETS / "icon.svg")
 st.set_page_config(page_title=f"{chosen.title} · mlcv-explore", page_icon=icon, layout="wide")
+theme.style()
 page.machine()
 chosen.run()
 server.painted()

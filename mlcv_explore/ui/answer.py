@@ -82,9 +82,8 @@ def _headline(card: Card, subject: Idea, found: dict[str, Any], example: Callabl
             f"{labels}: **{interval_of(first).text(verdict['unit'], signed=True)}**, 95 % interval,"
             f" n = {first['n']} seeds; margin {_amount(verdict['margin'], verdict['unit'])}."
         )
-        figures.bars(
-            subject, values, claim.measure, f"{card.slug}-headline", notice, command=found["command"]
-        )
+        options = {"split": rows.splits.get(claim.name), "command": found["command"]}
+        figures.bars(subject, values, claim.measure, f"{card.slug}-headline", notice, **options)
     if example and right is not None:
         with right:
             example()
@@ -145,7 +144,7 @@ def provenance(about: Provenance | None) -> list[str]:
 
 def _reproduce(card: Card, subject: Idea, found: dict[str, Any]) -> None:
     st.subheader("Reproduce", anchor=False)
-    st.code(found["command"], language="bash", wrap_lines=True)
+    st.code(found["command"], language=None, wrap_lines=True)
     folder = ideas.ASSETS / card.slug
     with st.container(horizontal=True):
         for label, content, name, kind in (

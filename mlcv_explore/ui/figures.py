@@ -80,7 +80,7 @@ def downloads(key: str, files: Files, command: str = "") -> None:
             )
         if command:
             st.caption("The same from the command line")
-            st.code(command, language="bash", wrap_lines=True)
+            st.code(command, language=None, wrap_lines=True)
 
 
 def command(slug: str, config: "Config", seeds: Sequence[int]) -> str:
@@ -124,8 +124,10 @@ def bars(
     shown = []
     for name, column in values.items():
         arm, interval = subject.arm(name), statistics.interval(column, split)
-        label = (labels or {}).get(name, arm.label)
-        shown.append(charts.Bar(label, interval.mean, interval.low, interval.high, arm.role))
+        low, high = interval.low, interval.high
+        if about.unit == "%" and len(column) > 1 and column.min() >= 0 and column.max() <= 1:
+            low, high = max(low, 0.0), min(high, 1.0)  # a share's interval ends where shares end
+        shown.append(charts.Bar((labels or {}).get(name, arm.label), interval.mean, low, high, arm.role))
     title = about.label if about.unit in ("", "%", "points") else f"{about.label}, {about.unit}"
     form = ".1%" if about.unit in ("%", "points") else ".3g"
     chart = charts.bars_with_intervals(shown, title, theme.palette(), x_format=form)
@@ -151,7 +153,7 @@ def results(subject: Idea, columns: Mapping[str, "np.ndarray"], key: str, split:
     st.dataframe(
         table,
         hide_index=True,
-        height="content",
+        height=min(35 * (len(arms) + 1) + 3, 460),
         key=key,
         alt=f"Results of {len(arms)} arms with 95 % intervals",
     )

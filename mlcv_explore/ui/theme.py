@@ -1,6 +1,8 @@
 """The visitor's theme, and whether strangers are served."""
 
 import os
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -26,3 +28,19 @@ def palette() -> "Palette":
     from mlcv_explore.charts import PALETTES
 
     return PALETTES[scheme()]
+
+
+# muted text, focus ring and the chosen act, each at least 4.5 : 1 on its background
+COLOURS = {"light": ("#565A61", "#036E8B", "#02566D"), "dark": ("#A9ADB3", "#5CB4EF", "#9DDAFE")}
+
+
+def style() -> None:
+    """The house's style sheet, in the visitor's colours."""
+    muted, focus, active = COLOURS[scheme()]
+    names = f":root {{ --mlcv-muted: {muted}; --mlcv-focus: {focus}; --mlcv-active: {active}; }}"
+    st.html(f"<style>{names}{_sheet()}</style>")
+
+
+@cache
+def _sheet() -> str:
+    return (Path(__file__).parent / "components" / "house.css").read_text(encoding="utf-8")

@@ -278,7 +278,7 @@ def _results(card: Card, subject: Idea, shown: Shown, frames: Film) -> None:
         f" {0.05 / LOOKS:g}. The evidence under Answer has its own level."
     )
     command = figures.command(card.slug, shown.config, shown.seeds)
-    st.code(command, language="bash", wrap_lines=True)
+    st.code(command, language=None, wrap_lines=True)
 
 
 def _difference(shown: Config, asked: Config) -> str:
