@@ -4,11 +4,15 @@ import io
 import itertools
 import json
 import math
+import re
+import subprocess
+import sys
 
 import altair
 import numpy as np
 import pandas
 import pytest
+import vl_convert
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -16,7 +20,7 @@ from scipy import stats
 
 from mlcv_explore import charts
 from mlcv_explore.charts import PALETTES, ROLES, Band, Bar, Chart, Difference, Line
-from mlcv_explore.charts.chart import NUMBERS, percent, with_interval
+from mlcv_explore.charts.chart import NUMBERS, _specification, percent, with_interval
 from mlcv_explore.charts.curves import spread
 from mlcv_explore.charts.palette import contrast, rgb, shades, signed_shades
 from mlcv_explore.seeds import numpy_stream
@@ -118,6 +122,41 @@ def test_new_numbers_leave_the_specification_as_it_is() -> None:
     assert first.description != second.description and not first.data.equals(second.data)
 
 
+def test_altair_is_imported_by_the_first_chart_and_not_before() -> None:
+    code = (
+        "import sys, numpy as np\nfrom mlcv_explore import charts\nassert 'altair' not in sys.modules\n"
+        "charts.effects([charts.Difference('a', 1.0, 0.5, 1.5)], charts.PALETTES['light'])\nassert 'altair' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_kind_is_built_once_and_every_chart_has_its_own_copy() -> None:
+    def drawn(title: str, rows: int) -> Chart:
+        return charts.paired_differences([Difference(title, 1.0, 0.5, 1.5, unit=title)] * rows, LIGHT)
+
+    first = drawn("points", 1)
+    built = _specification.cache_info().misses
+    second = drawn("bits", 3)
+    assert _specification.cache_info().misses == built and second.spec["height"] > first.spec["height"]
+    assert second.spec["encoding"]["x"]["axis"]["title"] == "difference, bits"
+    second.spec["encoding"]["x"]["axis"]["tickMinStep"] = 1
+    assert drawn("bits", 3).spec == {**second.spec, "encoding": drawn("bits", 3).spec["encoding"]} != second.spec
+
+
+@pytest.mark.parametrize("name", every_chart("light"))
+def test_every_placeholder_is_filled(name: str) -> None:
+    assert '"$' not in json.dumps({key: value for key, value in every_chart("light")[name].spec.items() if key != "$schema"}).replace('"$schema"', "")
+
+
+@pytest.mark.parametrize("name", every_chart("light"))
+def test_no_axis_is_fitted_to_the_rows_of_a_layer(name: str) -> None:
+    """A browser logs "Infinite extent" for a column without numbers, and for every one of them before the data arrive."""
+    scales = vl_convert.vegalite_to_vega(every_chart("light")[name].spec)["scales"]
+    for scale in scales:
+        if scale["type"] not in ("ordinal", "band", "point"):
+            assert isinstance(scale["domain"], list) or set(scale["domain"]) == {"signal"}, scale
+
+
 def test_the_numbers_to_take_along_are_tidy_and_hold_no_furniture() -> None:
     for name, chart in every_chart("light").items():
         table = pandas.read_csv(io.StringIO(chart.csv()))
@@ -185,7 +224,7 @@ def test_labels_stay_at_the_edge_of_a_fixed_axis_while_the_lines_grow() -> None:
 def test_the_axis_holds_every_band_and_every_seed_without_wasting_half_of_it(at: float, wide: float, seeds: bool) -> None:
     values = at + wide * np.array([[0.0, 0.3], [0.1, 1.0], [0.2, 0.6]])
     chart = charts.curves(np.array([0.0, 1.0]), {"a": Line("idea", values)}, "x", "y", palette=LIGHT, seeds=seeds)
-    low, high = part(chart, "frame")["mean"]
+    low, high = part(chart, "frame")["y_end"]
     shown = part(chart, "value")[["mean", "low", "high"]].to_numpy()
     reached = np.concatenate([shown.ravel(), values.ravel()]) if seeds else shown.ravel()
     slack = 1e-6 * max(abs(at), wide)
@@ -254,7 +293,7 @@ def test_units_are_never_mixed_on_one_scale() -> None:
 
 def test_zero_is_always_on_the_axis() -> None:
     far = [Difference("far", 22.9, 21.5, 24.3, unit="points")]
-    reach = part(charts.paired_differences(far, LIGHT), "frame")["x"]
+    reach = part(charts.paired_differences(far, LIGHT), "frame")["x_end"]
     assert reach.min() < 0 < 24.3 < reach.max()
 
 
@@ -294,10 +333,15 @@ def test_bars_start_at_zero() -> None:
 def test_zero_has_the_colour_of_the_paper_and_the_limits_are_symmetric(scheme: str) -> None:
     palette = PALETTES[scheme]
     chart = charts.heat_map(np.array([[-5.0, 0.0, 1.0]]), ["r"], ["a", "b", "c"], ("row", "column", "points"), palette)
-    scale = chart.spec["layer"][0]["encoding"]["color"]["scale"]
+    scale = chart.spec["encoding"]["color"]["scale"]
     assert scale["domain"][0] == -5.0 and scale["domain"][-1] == 5.0 and scale["domain"][5] == 0.0
     assert scale["range"][5] == palette.background and scale["range"][0] == palette.signed[0] and scale["range"][-1] == palette.signed[9]
     assert list(part(chart, "value")["fill"])[:2] == [palette.signed[0], palette.background]
+
+
+def squares(drawn: str, fill: str, more: str = "") -> list[str]:
+    """The outlines of the rectangles of an SVG with such a fill."""
+    return re.findall(rf'<path d="(M[^"]*h[^"]*v[^"]*h[^"]*Z)" fill="{fill}"{more}', drawn)
 
 
 def test_exactly_the_cells_that_are_not_significant_are_hatched() -> None:
@@ -305,10 +349,12 @@ def test_exactly_the_cells_that_are_not_significant_are_hatched() -> None:
     values, sure = generator.normal(size=(4, 5)), generator.random((4, 5)) < 0.5
     values[2, 3], sure[2, 3] = np.nan, False  # an empty cell is not a doubtful one
     chart = charts.heat_map(values, list("abcd"), list("vwxyz"), ("row", "column", "points"), LIGHT, significant=sure)
-    stripes = part(chart, "hatch")
-    where = {(math.floor((row["y"] + row["y2"]) / 2), math.floor((row["x"] + row["x2"]) / 2)) for _, row in stripes.iterrows()}
+    hatched, cells = part(chart, "hatch"), part(chart, "value")
+    where = {(int(row["y"]), int(row["x"])) for _, row in hatched.iterrows()}
     assert where == {(int(row), int(column)) for row, column in zip(*np.nonzero(~sure & np.isfinite(values)), strict=True)}
-    assert ((stripes["x"] >= np.floor(stripes["x"])) & (stripes["x2"] <= np.floor(stripes["x"]) + 1)).all(), "a stripe leaves its cell"
+    assert len(hatched) == len(where) and {(row["row"], row["y"]) for _, row in cells.iterrows()} == {(name, at) for at, name in enumerate("abcd")}
+    covered, drawn = squares(chart.svg(), r"url\(#\w+\)", ' opacity="0.45"'), squares(chart.svg(), r"rgb\([^)]*\)")
+    assert len(covered) == len(where) and set(covered) <= set(drawn), "a stripe leaves its cell"
     assert f"{len(where)} of 19 cells are hatched" in chart.description
 
 
@@ -316,7 +362,9 @@ def test_rows_keep_the_order_they_were_given_in() -> None:
     chart = charts.heat_map(np.arange(3.0)[:, None], ["0.2", "10", "9"], ["a"], ("σ", "c", "v"), LIGHT, signed=False)
     cells = part(chart, "value")
     assert list(cells["row"]) == ["0.2", "10", "9"] and list(cells["y"]) == [0, 1, 2]
-    assert chart.spec["layer"][0]["encoding"]["y"]["scale"]["reverse"] is True
+    drawn = chart.svg()
+    heights = [float(re.search(rf'translate\([^,]*,([^)]*)\)[^>]*>{re.escape(name)}<', drawn)[1]) for name in ("0.2", "10", "9")]
+    assert heights == sorted(heights)
     assert list(cells["fill"]) == [LIGHT.amounts[0], f"#{bytes(shades(np.array(0.5), LIGHT.amounts)).hex().upper()}", LIGHT.amounts[9]]
 
 
@@ -466,7 +514,8 @@ def test_a_marker_that_moves_redraws_in_place_and_a_map_keeps_its_limits() -> No
     early, late = some_map(went=1, at=(0.5, 0.1)), some_map(went=5, at=(3.9, 1.9))
     assert early.spec == late.spec and early.subject == late.subject and early.description != late.description
     for side, ends in (("x", [-0.2, 4.2]), ("y", [-0.1, 2.1])):  # 5 % beyond 0…4 and 0…2
-        assert early.spec["encoding"][side]["scale"]["domain"] == pytest.approx(ends) and early.spec["encoding"][side]["axis"] is None
+        for chart in (early, late):
+            assert list(part(chart, "frame")[f"{side}_end"]) == pytest.approx(ends) and chart.spec["encoding"][side]["axis"] is None
     bare = charts.points(np.array([[0.0, 0.0], [4.0, 2.0]]), ["0", "7"], ["", ""], LIGHT)
     assert bare.spec == early.spec and not len(part(bare, "seed")) and not len(part(bare, "here"))
 
