@@ -40,10 +40,8 @@ def heat_map(
     sure = np.ones(values.shape, bool) if significant is None else np.asarray(significant, dtype=bool)
     shape = (len(row_labels), len(column_labels))
     if values.shape != shape or sure.shape != shape:
-        raise ValueError(
-            f"Values {values.shape} and significant {sure.shape} must be {shape[0]} rows by"
-            f" {shape[1]} columns."
-        )
+        needed = f"{shape[0]} rows by {shape[1]} columns"
+        raise ValueError(f"Values {values.shape} and significant {sure.shape} must be {needed}.")
     low, high = _bounds(values, signed, limit)
     stops = palette.signed_stops if signed else palette.amounts
     spec = specification(
@@ -56,31 +54,27 @@ def heat_map(
     flat, known = values.ravel(), np.isfinite(values.ravel())
     fill = signed_shades(flat, high, palette) if signed else shades((flat - low) / (high - low), stops)
     whiter = contrast(fill, np.array(rgb(INKS[1]))) > contrast(fill, np.array(rgb(INKS[0])))
+    texts = [f"{value:{value_format}}".replace("-", "−") if math.isfinite(value) else "–" for value in flat]
     cells = {
-        "part": "value",
-        "row": [row_labels[index] for index in down],
-        "column": [column_labels[index] for index in across],
-        "x": across.astype(float),
-        "y": down.astype(float),
-        "value": flat,
-        "significant": sure.ravel(),
-        "text": [
-            f"{value:{value_format}}".replace("-", "−") if math.isfinite(value) else "–" for value in flat
-        ],
+        "part": "value", "x": across.astype(float), "y": down.astype(float),
+        "row": [row_labels[index] for index in down], "column": [column_labels[index] for index in across],
+        "value": flat, "significant": sure.ravel(), "text": texts,
         "fill": [f"#{red:02X}{green:02X}{blue:02X}" for red, green, blue in fill],
         "ink": np.where(known, np.where(whiter, INKS[1], INKS[0]), palette.muted),
-    }
+    }  # fmt: skip
     doubtful = ~sure.ravel() & known
     hatch = {"part": "hatch", "x": cells["x"][doubtful], "y": cells["y"][doubtful]}
     subject = f"{titles[2]} by {titles[0]} (rows) and {titles[1]} (columns)."
-    words = "No values yet."
-    if known.any():
-        extremes = [
-            f"{name} {flat[cell]:{value_format}} at {cells['row'][cell]}, {cells['column'][cell]}"
-            for name, cell in (("Largest", np.nanargmax(flat)), ("smallest", np.nanargmin(flat)))
-        ]
-        hatched = f"{doubtful.sum()} of {known.sum()} cells are hatched: not significant."
-        words = f"{'; '.join(extremes)}. {hatched}"
+    words = (
+        f"{doubtful.sum()} of {known.sum()} cells are hatched: not significant."
+        if known.any()
+        else "No values yet."
+    )
+    for name, best in (("Smallest", np.nanargmin), ("Largest", np.nanargmax)) if known.any() else ():
+        cell = best(flat)
+        words = (
+            f"{name} {flat[cell]:{value_format}} at {cells['row'][cell]}, {cells['column'][cell]}. {words}"
+        )
     table = rows([cells, hatch])
     return Chart(spec, table, subject, f"{subject} {words}", HEAT_COLUMNS, palette.background)
 
@@ -128,9 +122,8 @@ def histograms(
         parts.append(f"{label} ({n_seeds(count)}) peaks at {left:g}–{right:g} with {share} of its values")
     spec = specification("histograms", palette, height=PANEL * len(groups) + 46, x_title=x_title)
     subject = f"Histograms of {x_title}: {', '.join(groups)}."
-    return Chart(
-        spec, rows(blocks), subject, f"{subject} {'; '.join(parts)}.", BIN_COLUMNS, palette.background
-    )
+    description = f"{subject} {'; '.join(parts)}."
+    return Chart(spec, rows(blocks), subject, description, BIN_COLUMNS, palette.background)
 
 
 def _shares(label: str, counts: np.ndarray, bins: int) -> np.ndarray:

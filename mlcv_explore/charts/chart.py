@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
@@ -41,14 +41,9 @@ class Chart:
 
     def to_dict(self, width: int = EXPORT_WIDTH) -> dict[str, Any]:
         """The whole specification with its data, `width` pixels wide."""
-        return {
-            "width": width,
-            **self.spec,
-            "background": self.paper,
-            "description": self.description,
-            "layer": [item for item in self.spec["layer"] if item.get("name") != HOVER],
-            "data": {"name": DATA, "values": self.data.to_pylist()},
-        }
+        layers = [item for item in self.spec["layer"] if item.get("name") != HOVER]
+        words = {"background": self.paper, "description": self.description, "layer": layers}
+        return {"width": width, **self.spec, **words, "data": {"name": DATA, "values": self.data.to_pylist()}}
 
     def png(self, scale: float = 2) -> bytes:
         """The chart as PNG, `scale` device pixels per pixel."""
@@ -69,9 +64,7 @@ class Chart:
         return numbers.to_csv(index=False, float_format="%.10g")
 
 
-def specification(
-    kind: str, palette: Palette, *options: Hashable, height: int, **values: Any
-) -> dict[str, Any]:
+def specification(kind: str, palette: Palette, *options: Any, height: int, **values: Any) -> dict[str, Any]:
     """A function of `specifications` as Vega-Lite, `height` pixels high with its axes;
     `values` take the places of "$name".
     """
@@ -83,7 +76,7 @@ def specification(
 
 
 @lru_cache(maxsize=128)  # kinds × palettes × a few options
-def _specification(kind: str, *arguments: Hashable) -> str:
+def _specification(kind: str, *arguments: Any) -> str:
     from mlcv_explore.charts import specifications  # Altair: 0.3 s, and 0.1 s a kind
 
     return getattr(specifications, kind)(*arguments).to_json(indent=None, validate=False)
@@ -103,7 +96,8 @@ def rows(blocks: Sequence[Mapping[str, Any]]) -> "pyarrow.Table":
     """
     import pyarrow
 
-    stops = list(accumulate(map(_length, blocks)))
+    arrays = [[item for item in block.values() if isinstance(item, (np.ndarray, list))] for block in blocks]
+    stops = list(accumulate(max(map(len, items), default=1) for items in arrays))
     columns = {}
     for name in dict.fromkeys(name for block in blocks for name in block):
         blank = _blank(next(block[name] for block in blocks if name in block))
@@ -114,11 +108,6 @@ def rows(blocks: Sequence[Mapping[str, Any]]) -> "pyarrow.Table":
         stored = pyarrow.string() if blank == "" else None
         columns[name] = pyarrow.array(column, stored, from_pandas=True)  # NaN becomes null
     return pyarrow.table(columns)
-
-
-def _length(block: Mapping[str, Any]) -> int:
-    columns = (value for value in block.values() if isinstance(value, (np.ndarray, list)))
-    return max(map(len, columns), default=1)
 
 
 def _blank(value: Any) -> str | bool | float:
@@ -133,9 +122,7 @@ def n_seeds(count: int) -> str:
 
 
 def with_interval(mean: float, low: float, high: float) -> str:
-    """A mean and its interval with sensible digits: "22.9 [21.5, 24.3]"; without bounds
-    the mean alone.
-    """
+    """A mean with its interval, "22.9 [21.5, 24.3]"; without bounds the mean alone."""
     if not all(map(math.isfinite, (mean, low, high))):
         return f"{mean:.3g}".replace("-", "−") if math.isfinite(mean) else "undefined"
     places = _places((high - low) / 2, mean)
@@ -144,9 +131,7 @@ def with_interval(mean: float, low: float, high: float) -> str:
 
 
 def percent(interval: Any) -> str:
-    """A fraction, or a difference of fractions, with `mean`, `low` and `high`, in per cent;
-    without bounds where they are equal.
-    """
+    """The interval of a fraction in per cent; without bounds where they are equal."""
     if interval.low == interval.high:
         return f"{100 * interval.mean:g}".replace("-", "−")
     return with_interval(*(100 * value for value in (interval.mean, interval.low, interval.high)))

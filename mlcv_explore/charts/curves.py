@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,7 @@ def curves(
     marks = marks or {}
     drawn = [_measured(label, line, x) for label, line in lines.items()]
     across = np.concatenate([np.asarray(x, dtype=float), *(item.x for item in drawn), list(marks.values())])
+    across = across[np.isfinite(across)]
     x_ends = x_domain or ((across.min(), across.max()) if len(across) else (0.0, 1.0))
     y_ends = y_domain or _limits(drawn, seeds)
     blocks = [_mean_rows(item, (place + 0.5) / len(drawn)) for place, item in enumerate(drawn)]
@@ -73,10 +74,9 @@ def thumbnail(x: np.ndarray, lines: Mapping[Role, np.ndarray], palette: Palette)
     (T,), the lines (S, T) or (T,).
     """
     keep = np.unique(np.linspace(0, len(x) - 1, min(len(x), THUMBNAIL_POINTS)).round().astype(int))
-    drawn = [
-        _measured(role, Line(role, np.atleast_2d(values)[:, keep]), x[keep]) for role, values in lines.items()
-    ]
-    drawn.sort(key=lambda item: item.role == "idea")
+    kept = {role: Line(role, np.atleast_2d(values)[:, keep]) for role, values in lines.items()}
+    drawn = [_measured(role, line, x[keep]) for role, line in kept.items()]
+    drawn.sort(key=lambda item: item.label == "idea")
     blocks = [*(_mean_rows(item, 0) for item in drawn), ends(x[[0, -1]], _limits(drawn, False))]
     spec = specification("thumbnail", palette, height=96) | {"width": 240}
     subject = f"Sparkline of {', '.join(lines)}."
@@ -88,32 +88,33 @@ class _Measured:
     """A line with its mean and its 95 % band, (T,) each."""
 
     label: str
-    role: Role
-    style: str
-    source: str
+    line: Line
     x: np.ndarray
     values: np.ndarray  # (S, T)
     mean: np.ndarray
     low: np.ndarray  # NaN with one seed
     high: np.ndarray
 
-    def block(self, kind: str, **columns: Any) -> dict[str, Any]:
+    @property
+    def end(self) -> int | None:
+        """The index of the last value; None without any."""
+        finite = np.flatnonzero(np.isfinite(self.mean))
+        return int(finite[-1]) if len(finite) else None
+
+    def block(self, part: str, **columns: Any) -> dict[str, Any]:
         """Rows of a part of this line."""
-        return {"part": kind, "line": self.label, "role": self.role, "stroke": self.style, **columns}
+        role, style = self.line.role, PUBLISHED if self.line.published else self.line.role
+        return {"part": part, "line": self.label, "role": role, "stroke": style, **columns}
 
 
 def _measured(label: str, line: Line, shared: np.ndarray) -> _Measured:
     values = np.atleast_2d(np.asarray(line.values, dtype=float))
     x = np.asarray(shared if line.x is None else line.x, dtype=float)
     if values.ndim != 2 or values.shape[1] != len(x):
-        raise ValueError(
-            f"The line {label!r} must have {len(x)} values a seed, one for each x, got shape {values.shape}."
-        )
-    if line.published:
-        return _Measured(
-            f"published: {label}", line.role, PUBLISHED, line.published, x, values, *t_band(values)
-        )
-    return _Measured(label, line.role, line.role, "", x, values, *t_band(values))
+        needed = f"{len(x)} values a seed, one for each x, got shape {values.shape}."
+        raise ValueError(f"The line {label!r} must have {needed}")
+    label = f"published: {label}" if line.published else label
+    return _Measured(label, line, x, values, *t_band(values))
 
 
 def t_band(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -167,24 +168,17 @@ def _label_rows(
     """One label per line at the right edge, level with the line's end as far as the others
     leave room; with an `edge` it stays there while lines grow.
     """
-    ended = [(item, np.flatnonzero(np.isfinite(item.mean))) for item in drawn]
-    ended = [(item, finite[-1]) for item, finite in ended if len(finite)]
+    ended = [item for item in drawn if item.end is not None]
     if not ended:
         return []
-    edge = max(item.x[end] for item, end in ended) if edge is None else edge
-    texts = [_broken(item.label, format(item.mean[end], y_format)) for item, end in ended]
+    edge = max(item.x[item.end] for item in ended) if edge is None else edge
+    numbers = [f"{item.mean[item.end]:{y_format}}".replace("-", "−") for item in ended]
+    wrapped = partial(textwrap.fill, width=LABEL_WIDTH, break_on_hyphens=False)
+    texts = [wrapped(f"{item.label}: {number}") for item, number in zip(ended, numbers, strict=True)]
     lines = np.array([text.count("\n") + 1.0 for text in texts])
-    places = label_places([item.mean[end] for item, end in ended], y_ends, PLOTTED, lines)
-    return [
-        item.block("label", x=edge, mean=at, text=text)
-        for (item, _), at, text in zip(ended, places, texts, strict=True)
-    ]
-
-
-def _broken(label: str, value: str) -> str:
-    return "\n".join(
-        textwrap.wrap(f"{label}: {value.replace('-', '−')}", LABEL_WIDTH, break_on_hyphens=False)
-    )
+    places = label_places([item.mean[item.end] for item in ended], y_ends, PLOTTED, lines)
+    labels = zip(ended, places, texts, strict=True)
+    return [item.block("label", x=edge, mean=at, text=text) for item, at, text in labels]
 
 
 def label_places(
@@ -206,14 +200,11 @@ def spread(wanted: np.ndarray, heights: np.ndarray, room: float) -> np.ndarray:
     """
     order = np.argsort(wanted, kind="stable")
     tall = heights[order]
-    offsets = np.concatenate(
-        [[0.0], np.cumsum((tall[1:] + tall[:-1]) / 2)]
-    )  # centres of a stack without gaps
+    offsets = np.append(0.0, np.cumsum((tall[1:] + tall[:-1]) / 2))  # centres of a stack without gaps
     free = wanted[order] - offsets  # boxes do not overlap where this does not fall
     raised, lowered = np.maximum.accumulate(free), np.minimum.accumulate(free[::-1])[::-1]
-    settled = np.clip(
-        (raised + lowered) / 2, tall[0] / 2, max(tall[0] / 2, room - tall[-1] / 2 - offsets[-1])
-    )
+    lowest = tall[0] / 2
+    settled = np.clip((raised + lowered) / 2, lowest, max(lowest, room - tall[-1] / 2 - offsets[-1]))
     placed = np.empty_like(settled)
     placed[order] = settled + offsets
     return placed
@@ -223,17 +214,13 @@ def _words(drawn: Sequence[_Measured], x_title: str, y_format: str, marks: Mappi
     """n and the last values, as text."""
     parts = []
     for item in drawn:
-        finite = np.flatnonzero(np.isfinite(item.mean))
-        if not len(finite):
+        if item.end is None:
             parts.append(f"{item.label} has no values yet")
             continue
-        end = finite[-1]
-        bounded = np.isfinite(item.low[end])
-        interval = f" [{item.low[end]:{y_format}}, {item.high[end]:{y_format}}]" if bounded else ""
-        source = item.source or n_seeds(len(item.values))
-        parts.append(
-            f"{item.label} {item.mean[end]:{y_format}}{interval} ({source}) at {x_title} {item.x[end]:g}"
-        )
+        mean, low, high, x = (array[item.end] for array in (item.mean, item.low, item.high, item.x))
+        interval = f" [{low:{y_format}}, {high:{y_format}}]" if np.isfinite(low) else ""
+        source = item.line.published or n_seeds(len(item.values))
+        parts.append(f"{item.label} {mean:{y_format}}{interval} ({source}) at {x_title} {x:g}")
     band = " Bands are 95 % t-intervals over seeds." if any(len(item.values) > 1 for item in drawn) else ""
     marked = f" Marked: {', '.join(f'{name} at {at:g}' for name, at in marks.items())}." if marks else ""
     return f"Last values: {'; '.join(parts)}.{band}{marked}"

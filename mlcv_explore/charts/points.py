@@ -38,10 +38,8 @@ def points(
     places, texts = np.asarray(coordinates, dtype=float), np.asarray(labels, dtype=object)
     roles = np.asarray(groups, dtype=object)
     if places.shape != (len(texts), 2) or len(roles) != len(texts):
-        raise ValueError(
-            f"Points {places.shape} with {len(texts)} labels and {len(roles)} groups: one (x, y), one label"
-            " and one group each."
-        )
+        given = f"Points {places.shape} with {len(texts)} labels and {len(roles)} groups"
+        raise ValueError(f"{given}: one (x, y), one label and one group each.")
     if unknown := set(roles) - {"", *ROLES}:
         wrong = ", ".join(map(repr, sorted(unknown)))
         raise ValueError(f"A group must be '' or one of {', '.join(ROLES)}, got {wrong}.")
@@ -85,13 +83,7 @@ def _limits(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return low - margin, high + margin
 
 
-def _words(
-    texts: np.ndarray,
-    roles: np.ndarray,
-    names: Mapping[Role, str],
-    steps: int,
-    at: Mapping[str, tuple[float, ...]],
-) -> str:
+def _words(texts: np.ndarray, roles: np.ndarray, names: Mapping, steps: int, at: Mapping) -> str:
     """How many points, how many of them in which group, and where markers are, as text."""
     parts = [f"{len(texts)} points with {len(set(texts))} different labels."]
     for role in ROLES:

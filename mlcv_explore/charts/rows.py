@@ -60,6 +60,10 @@ class _Layout:
     reserved: int  # pixels for numbers at the right of the name; 0: on a line of their own
     needed: int  # pixels of width below which the name has the line alone
 
+    def specification(self, kind: str, palette: Palette, count: int, **titles: str) -> dict[str, Any]:
+        height = count * self.height + AXIS
+        return specification(kind, palette, self.reserved, self.needed, height=height, **titles)
+
     def row(self, item: Difference, place: int, text: str, scale: float) -> list[dict[str, Any]]:
         """Interval, numbers and name of the row `place`."""
         bounded = math.isfinite(item.low) and math.isfinite(item.high)
@@ -110,17 +114,14 @@ def bars_with_intervals(
     texts = [_level(bar, x_format) for bar in bars]
     for place, (bar, text) in enumerate(zip(bars, texts, strict=True)):
         middle, names = place + LEVELS.dot, {"name": bar.label, "role": bar.role}
-        blocks += LEVELS.row(
-            Difference(bar.label, bar.mean, bar.low, bar.high, role=bar.role), place, text, 1.0
-        )
+        row = Difference(bar.label, bar.mean, bar.low, bar.high, role=bar.role)
+        blocks += LEVELS.row(row, place, text, 1.0)
         sides = {"top": middle - 0.14, "bottom": middle + 0.14, "x": 0.0, "x_high": bar.mean}
         blocks.append({"part": "bar", **names, **sides})
-    reached = [*(x_domain or (0.0,)), *(bar.mean for bar in bars), *(bar.high for bar in bars)]
-    finite = [value for value in reached if math.isfinite(value)]
-    blocks.append(ends((min(finite), max(finite) or 1.0), (0, max(len(bars), 1))))
-    height = len(bars) * LEVELS.height + AXIS
-    options = (LEVELS.reserved, LEVELS.needed)
-    spec = specification("bars", palette, *options, height=height, x_title=x_title, x_format=x_format)
+    reached = [value for bar in bars for value in (bar.mean, bar.low, bar.high) if math.isfinite(value)]
+    reached += x_domain or (0.0,)
+    blocks.append(ends((min(0.0, *reached), max(reached) or 1.0), (0, max(len(bars), 1))))
+    spec = LEVELS.specification("bars", palette, len(bars), x_title=x_title, x_format=x_format)
     subject = f"{x_title}: {', '.join(bar.label for bar in bars)}."
     words = "; ".join(f"{bar.label} {text}" for bar, text in zip(bars, texts, strict=True))
     description = f"{subject} {words}. Whiskers are intervals."
@@ -156,15 +157,14 @@ def _differences(differences: Sequence[Difference], palette: Palette, layout: _L
     blocks.append({"part": "separator", "at": np.arange(1.0, len(differences))})
     blocks.append(ends(_reached(blocks), (0, max(len(differences), 1))))
     title = f"difference, {units[0]}" if units and units[0] else "difference"
-    spec = specification(
-        "differences", palette, layout.reserved, layout.needed,
-        height=len(differences) * layout.height + AXIS,
-        x_title=title if len(units) < 2 else "difference, each unit to its own scale",
-    )  # fmt: skip
+    title = title if len(units) < 2 else "difference, each unit to its own scale"
+    spec = layout.specification("differences", palette, len(differences), x_title=title)
     if len(units) > 1:
         spec["encoding"]["x"]["axis"] |= {"labels": False, "ticks": False, "grid": False}
     subject = f"Paired differences: {', '.join(item.name for item in differences)}."
-    words = "; ".join(f"{item.name} {_numbers(item, bare=False)}{_count(item)}" for item in differences)
+    counts = [f" ({n_seeds(len(item.per_seed))})" if len(item.per_seed) else "" for item in differences]
+    spoken = [f"{item.name} {_numbers(item, bare=False)}" for item in differences]
+    words = "; ".join(map("".join, zip(spoken, counts, strict=True)))
     description = f"{subject} {words}. Bars are intervals; zero is no difference."
     return Chart(spec, rows(blocks), subject, description, COLUMNS, palette.background)
 
@@ -188,7 +188,3 @@ def _numbers(item: Difference, bare: bool) -> str:
     unit = f" {item.unit}" if item.unit else ""
     status = f" · {item.status}" if item.status and not bare else ""
     return f"{with_interval(item.mean, item.low, item.high)}{unit}{status}"
-
-
-def _count(item: Difference) -> str:
-    return f" ({n_seeds(len(item.per_seed))})" if len(item.per_seed) else ""

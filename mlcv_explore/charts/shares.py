@@ -22,9 +22,8 @@ def shares(names: Sequence[str], series: Mapping[str, tuple[Role, np.ndarray]], 
     for place, (title, (role, values)) in enumerate(series.items()):
         values = np.asarray(values, dtype=float)
         if values.shape != (len(names),):
-            raise ValueError(
-                f"{title!r} must have one share for each of {len(names)} classes, got shape {values.shape}."
-            )
+            needed = f"one share for each of {len(names)} classes"
+            raise ValueError(f"{title!r} must have {needed}, got shape {values.shape}.")
         top, numbers = (
             np.arange(len(names)) + 0.5 - BAR + place * height,
             [f"{value:.3f}" for value in values],

@@ -4,7 +4,7 @@ Each function is called once for a palette and its options (`chart.specification
 that start with "$" stand for titles and formats, filled in for each chart.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,41 +15,34 @@ from mlcv_explore.charts.palette import Palette, Style
 
 FONT = '"Source Sans", "Source Sans Pro", system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 ABOVE = dict(titleAngle=0, titleX=0, titleAlign="left", titleAnchor="start", titleBaseline="bottom")
-TOP = {"y": alt.value(0)}
-FULL_HEIGHT = {**TOP, "y2": alt.value("height")}
-LEFT = {"x": alt.value(0)}
+FULL_HEIGHT = {"y": alt.value(0), "y2": alt.value("height")}
 TEXT = alt.Text("text", type="nominal")
 
 
 def curves(palette: Palette, clip: bool, marked: bool) -> alt.LayerChart:
     """Bands, means, single seeds, markers, rules with their names, labels."""
-    published = replace(palette.roles["other"], dash=(2, 3), filled=False)
-    styles = {**palette.roles, PUBLISHED: published}
+    styles = {**palette.roles, PUBLISHED: replace(palette.roles["other"], dash=(2, 3), filled=False)}
     value, mark, label = _part("value"), _part("mark"), _part("label")
-    line, symbol, dash = (
-        alt.Detail("line:N"),
-        _symbol(palette, styles, "stroke"),
-        _by("StrokeDash", styles, "dash", "stroke"),
-    )
+    symbol, dash = _symbol(palette, styles, "stroke"), _by("StrokeDash", styles, "dash", "stroke")
     muted, ink = alt.value(palette.muted), alt.value(palette.text)
+    point, thin = {"strokeWidth": 1.5, "opacity": 1}, {"strokeWidth": 0.8, "opacity": 0.45}
+    words = {"align": "left", "baseline": "middle", "dx": 21, "lineBreak": "\n", "lineHeight": LABEL_LINE}
     numbers = {"x": "", "mean": "$y_format", "low": "$y_format", "high": "$y_format", "n": ""}
-    outline, thin = {"strokeWidth": 1.5, "opacity": 1}, {"strokeWidth": 0.8, "opacity": 0.45, "clip": clip}
+    seeds = [alt.Detail("line:N"), alt.Detail("seed:N")]
+    hover = value.mark_point(size=180, opacity=0, clip=clip)
     layers = [
         *_bands(styles, "stroke", clip),
-        _part("seed").mark_line(**thin).encode(detail=[line, alt.Detail("seed:N")], strokeDash=dash),
-        value.transform_filter("datum.marker").mark_point(**outline, size=46, clip=clip).encode(**symbol),
+        _part("seed").mark_line(**thin, clip=clip).encode(detail=seeds, strokeDash=dash),
+        value.transform_filter("datum.marker").mark_point(**point, size=46, clip=clip).encode(**symbol),
         mark.mark_rule(strokeDash=[2, 2]).encode(**FULL_HEIGHT, color=muted),
-        mark.mark_text(baseline="bottom", dy=-4).encode(**TOP, text=TEXT, color=muted),
-        label.mark_point(**outline, size=60, xOffset=12).encode(**symbol),
-        label.mark_text(align="left", baseline="middle", dx=21, lineBreak="\n", lineHeight=LABEL_LINE).encode(
-            text=TEXT, color=ink
-        ),
-        _hover(value, 180, ["line"], numbers, clip=clip),
+        mark.mark_text(baseline="bottom", dy=-4).encode(y=alt.value(0), text=TEXT, color=muted),
+        label.mark_point(**point, size=60, xOffset=12).encode(**symbol),
+        label.mark_text(**words).encode(text=TEXT, color=ink),
+        hover.encode(tooltip=_tooltip(["line"], numbers)).properties(name=HOVER),
     ]
-    y_axis = {"title": "$y_title", "format": "$y_format", **ABOVE, "titleY": -24 if marked else -8}
-    return _layered(
-        palette, layers, _axis("x", "x", title="$x_title", tickCount=6), _axis("y", "mean", **y_axis)
-    )
+    x = _axis("x", "x", title="$x_title", tickCount=6)
+    y = _axis("y", "mean", title="$y_title", format="$y_format", **ABOVE, titleY=-24 if marked else -8)
+    return _layered(palette, layers, x, y)
 
 
 def thumbnail(palette: Palette) -> alt.LayerChart:
@@ -91,6 +84,7 @@ def points(palette: Palette, glyphs: bool) -> alt.LayerChart:
         grouped = grouped.mark_point(size=36, strokeWidth=1.2, opacity=0.9).encode(**symbol)
     beside = {"align": alt.expr("datum.side"), "dx": alt.expr("datum.side === 'left' ? 13 : -13")}
     shown = alt.Chart().transform_filter(alt.FieldOneOfPredicate("part", ["value", "seed", "here"]))
+    hover = shown.mark_point(size=120, opacity=0)
     layers = [
         neutral.encode(color=alt.value(palette.muted)),
         grouped,
@@ -100,7 +94,7 @@ def points(palette: Palette, glyphs: bool) -> alt.LayerChart:
         here.mark_point(size=190, strokeWidth=5, opacity=1).encode(shape=symbol["shape"], color=paper),
         here.mark_point(size=190, strokeWidth=2, opacity=1).encode(**symbol),
         *_words(palette, _part("label"), ink, fontWeight="bold", **beside),
-        _hover(shown, 120, ["label"], {"step": ""}),
+        hover.encode(tooltip=_tooltip(["label"], {"step": ""})).properties(name=HOVER),
     ]
     return _layered(palette, layers, _axis("x", "x"), _axis("y", "y"))
 
@@ -118,7 +112,7 @@ def shares(palette: Palette) -> alt.LayerChart:
     return _layered(palette, layers, _axis("x", "x"), _axis("y", "top", reverse=True))
 
 
-def differences(palette: Palette, reserved: int, needed: int) -> alt.LayerChart:
+def differences(palette: Palette, *layout: int) -> alt.LayerChart:
     """Margins, zero line, intervals with their dots, single seeds."""
     value, symbol = _part("value"), _symbol(palette, palette.roles)
     muted, ink, border = alt.value(palette.muted), alt.value(palette.text), alt.value(palette.border)
@@ -128,17 +122,17 @@ def differences(palette: Palette, reserved: int, needed: int) -> alt.LayerChart:
     zero = _part("zero").mark_rule(strokeWidth=1.5)
     layers = [
         _part("shade").mark_rect(opacity=0.16).encode(**block, x2=alt.X2("x_high"), color=muted),
-        _part("separator").mark_rule().encode(**LEFT, x2=alt.value("width"), color=border),
+        _part("separator").mark_rule().encode(x=alt.value(0), x2=alt.value("width"), color=border),
         _part("origin").mark_rule(strokeWidth=1.5).encode(**FULL_HEIGHT, color=border),
         zero.encode(**block, color=ink),
         value.mark_rule(strokeWidth=3, strokeCap="round").encode(x=alt.X("x_low:Q"), x2=alt.X2("x_high")),
         value.mark_point(size=90, strokeWidth=2, opacity=1).encode(**dot),
         _part("seed").mark_point(filled=True, size=22, opacity=0.55),
     ]
-    return _named_rows(palette, layers, reserved, needed, grid=True, gridOpacity=0.4)
+    return _named_rows(palette, layers, *layout, grid=True, gridOpacity=0.4)
 
 
-def bars(palette: Palette, reserved: int, needed: int) -> alt.LayerChart:
+def bars(palette: Palette, *layout: int) -> alt.LayerChart:
     """Bars from zero with whiskers."""
     whisker = {"x": alt.X("x_low:Q"), "x2": alt.X2("x_high"), "color": alt.value(palette.text)}
     block = {"y": alt.Y("top:Q"), "y2": alt.Y2("bottom"), "x2": alt.X2("x_high")}
@@ -146,13 +140,13 @@ def bars(palette: Palette, reserved: int, needed: int) -> alt.LayerChart:
         _part("bar").mark_rect(opacity=0.85).encode(**block),
         _part("value").mark_rule(strokeWidth=2.5).encode(**whisker),
     ]
-    return _named_rows(palette, layers, reserved, needed, format="$x_format")
+    return _named_rows(palette, layers, *layout, format="$x_format")
 
 
-def _named_rows(
-    palette: Palette, layers: list[alt.Chart], reserved: int, needed: int, **axis: Any
-) -> alt.LayerChart:
-    """Rows with names at the left and numbers at the right, or under the names."""
+def _named_rows(palette: Palette, layers: list, reserved: int, needed: int, **axis: Any) -> alt.LayerChart:
+    """Rows with names at the left and numbers at the right, or under the names where
+    nothing is reserved; narrower than `needed` pixels without numbers.
+    """
     y, narrow = alt.Y("text_at:Q"), f"width < {needed}"
     name, number = _part("label").encode(x=alt.value(0), y=y), _part("value").encode(y=y)
     number = number.encode(x=alt.value("width" if reserved else 0))
@@ -171,6 +165,7 @@ def histograms(palette: Palette) -> alt.LayerChart:
     """Bars with whiskers over a line for each panel, its name and its highest share."""
     value, middle = _part("value"), "(datum.start + datum.end) / 2"
     ink, muted, border = alt.value(palette.text), alt.value(palette.muted), alt.value(palette.border)
+    label = _part("label").mark_text(align="left", baseline="middle")
     shown = _tooltip(["group"], {"start": ".3g", "end": ".3g", "share": ".1%", "n": "d"})
     bar = {"x2": alt.X2("end"), "y2": alt.Y2("y2"), "tooltip": shown}
     whisker = {"x": alt.X("middle:Q"), "y": alt.Y("y_low:Q"), "y2": alt.Y2("y_high"), "color": ink}
@@ -178,7 +173,7 @@ def histograms(palette: Palette) -> alt.LayerChart:
         value.mark_rect(stroke=palette.background, strokeWidth=1).encode(**bar),
         value.transform_calculate(middle=middle).mark_rule(strokeWidth=1, opacity=0.7).encode(**whisker),
         _part("base").mark_rule().encode(x=alt.value(0), x2=alt.value("width"), color=border),
-        _part("label").mark_text(align="left", baseline="middle").encode(**LEFT, text=TEXT, color=ink),
+        label.encode(x=alt.value(0), text=TEXT, color=ink),
         _part("mark").mark_text(baseline="bottom", dy=-3, fontSize=12).encode(text=TEXT, color=muted),
     ]
     x = _axis("x", "start", title="$x_title", tickCount=6)
@@ -199,10 +194,9 @@ def heat_map(palette: Palette, signed: bool) -> alt.LayerChart:
     halo = value.transform_filter("!datum.significant").mark_text(strokeWidth=5, strokeJoin="round", **text)
     hatch, own = alt.value(_stripes(palette.text)), alt.Stroke("fill", type="nominal", scale=None)
     ink = alt.Fill("ink", type="nominal", scale=None)
+    shown = _tooltip(["row", "column", "text", "significant"], {})
     layers = [
-        value.mark_rect(stroke=palette.border, strokeWidth=1).encode(
-            tooltip=_tooltip(["row", "column", "text", "significant"], {})
-        ),
+        value.mark_rect(stroke=palette.border, strokeWidth=1).encode(tooltip=shown),
         _part("hatch").mark_rect(opacity=0.45).encode(color=hatch),
         halo.encode(text=TEXT, stroke=own),  # the stripes leave room for the number
         value.mark_text(**text).encode(text=TEXT, fill=ink),
@@ -221,12 +215,8 @@ def _cells(channel: Any, side: str, **axis: Any) -> alt.X | alt.Y:
     return channel({"row": "y", "column": "x"}[side], type="ordinal", axis=axis)
 
 
-def _layered(
-    palette: Palette, layers: Sequence[alt.Chart], x: alt.X, y: alt.Y, colour: alt.Color | None = None
-) -> alt.LayerChart:
-    """Layers over shared encodings, coloured by role where nothing else is said, themed so
-    that Streamlit has nothing to add.
-    """
+def _layered(palette: Palette, layers: list, x: alt.X, y: alt.Y, colour: Any = None) -> alt.LayerChart:
+    """Layers over shared encodings, by default coloured by role, with the whole theme."""
     colour = colour or _by("Color", palette.roles, "colour")
     titles = {"titleColor": palette.text, "titleFontSize": 14, "titleFontWeight": "normal"}
     labels = {"labelColor": palette.muted, "labelFontSize": 13}
@@ -275,49 +265,34 @@ def _by(channel: str, styles: Mapping[str, Style], name: str, field: str = "role
 
 def _symbol(palette: Palette, styles: Mapping[str, Style], field: str = "role") -> dict[str, Any]:
     """Shape and fill of a point."""
-    hollow = {role for role, style in styles.items() if not style.filled}
-    inks = {
-        role: replace(style, colour=palette.background) if role in hollow else style
-        for role, style in styles.items()
-    }
-    return {"shape": _by("Shape", styles, "marker", field), "fill": _by("Fill", inks, "colour", field)}
+    paper = replace(palette.roles["baseline"], colour=palette.background)
+    fills = {role: style if style.filled else paper for role, style in styles.items()}
+    return {"shape": _by("Shape", styles, "marker", field), "fill": _by("Fill", fills, "colour", field)}
 
 
 def _bands(styles: Mapping[str, Style], field: str, clip: bool) -> list[alt.Chart]:
     """Bands under means."""
-    value, line = _part("value"), alt.Detail("line:N")
+    value, line, dash = _part("value"), alt.Detail("line:N"), _by("StrokeDash", styles, "dash", field)
     wide, usual = (alt.value(styles[role].width) for role in ("idea", "baseline"))
     width = alt.when("datum.role === 'idea'").then(wide).otherwise(usual)
     return [
         value.mark_area(opacity=0.2, clip=clip).encode(y=alt.Y("low:Q"), y2=alt.Y2("high"), detail=line),
-        value.mark_line(clip=clip).encode(
-            detail=line, strokeDash=_by("StrokeDash", styles, "dash", field), strokeWidth=width
-        ),
+        value.mark_line(clip=clip).encode(detail=line, strokeDash=dash, strokeWidth=width),
     ]
 
 
 def _words(palette: Palette, layer: alt.Chart, ink: str = "", **mark: Any) -> list[alt.Chart]:
     """Texts on an outline of background colour, which keeps lines out of them."""
-    words = layer.mark_text(baseline="middle", **mark).encode(text=TEXT)
-    halo = layer.mark_text(
-        baseline="middle", stroke=palette.background, strokeWidth=5, strokeJoin="round", **mark
-    )
-    return [halo.encode(text=TEXT), words.encode(color=alt.value(ink)) if ink else words]
+    layer, outline = layer.encode(text=TEXT), {"stroke": palette.background, "strokeWidth": 5}
+    words = layer.mark_text(baseline="middle", **mark)
+    outlined = layer.mark_text(baseline="middle", **outline, strokeJoin="round", **mark)
+    return [outlined, words.encode(color=alt.value(ink)) if ink else words]
 
 
-def _hover(
-    layer: alt.Chart, size: int, names: list[str], numbers: Mapping[str, str], **mark: Any
-) -> alt.Chart:
-    """Invisible targets of the pointer; exports leave them out."""
-    target = layer.mark_point(size=size, opacity=0, **mark).properties(name=HOVER)
-    return target.encode(tooltip=_tooltip(names, numbers))
-
-
-def _tooltip(names: Sequence[str], numbers: Mapping[str, str]) -> list[alt.Tooltip]:
-    """Columns of a tooltip: names, then numbers with their formats ("" for any)."""
+def _tooltip(names: list[str], numbers: Mapping[str, str]) -> list[alt.Tooltip]:
+    """Columns of a tooltip: names, then numbers with their formats."""
     words = [alt.Tooltip(name, type="nominal") for name in names]
-    formats = {name: {"format": form} if form else {} for name, form in numbers.items()}
-    return words + [alt.Tooltip(name, type="quantitative", **form) for name, form in formats.items()]
+    return words + [alt.Tooltip(name, type="quantitative", format=form) for name, form in numbers.items()]
 
 
 def _stripes(ink: str, count: int = 6, thick: float = 0.02) -> alt.Gradient:
