@@ -2,10 +2,10 @@
 
     python -m bench.charts ../former
 
-The other checkout is the root of the code to compare with. A redraw is the arrays' way to
-what Streamlit sends: the chart, its specification as JSON and its rows as Arrow. Each
-checkout draws in its own process; the two take turns, and the medians over the rounds are
-compared. The first chart of a kind is measured alone, in a fresh process.
+The other checkout is the root of the code to compare with. A redraw is the arrays' way
+to what Streamlit sends: the chart, its specification as JSON and its rows as Arrow.
+Each checkout draws in its own process; the two take turns, and the medians over the
+rounds are compared. The first chart of a kind is measured alone, in a fresh process.
 """
 
 import argparse
@@ -131,7 +131,9 @@ class Checkout:
 
 
 def code_lines(root: Path) -> int:
-    """Lines of the charts without images, formatted with the line length of this project."""
+    """Lines of the charts without images, formatted with the line length of this
+    project.
+    """
     paths = [path for path in (root / "mlcv_explore/charts").glob("*.py") if path.name != "images.py"]
     formatted = [
         subprocess.run(

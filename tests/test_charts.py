@@ -238,9 +238,18 @@ def test_every_placeholder_is_filled(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", every_chart("light"))
+def test_only_points_have_both_a_colour_and_a_fill(name: str) -> None:
+    """Elsewhere a browser logs that it drops the colour."""
+    spec = every_chart("light")[name].spec
+    for layer in spec["layer"]:
+        encoding = {**spec["encoding"], **layer.get("encoding", {})}
+        assert layer["mark"]["type"] == "point" or not {"color", "fill"} <= set(encoding)
+
+
+@pytest.mark.parametrize("name", every_chart("light"))
 def test_no_axis_is_fitted_to_the_rows_of_a_layer(name: str) -> None:
-    """A browser logs "Infinite extent" for a column without numbers, and for every one of
-    them before the data arrive.
+    """A browser logs "Infinite extent" for a column without numbers, and for every one
+    of them before the data arrive.
     """
     for scale in vl_convert.vegalite_to_vega(every_chart("light")[name].spec)["scales"]:
         if scale["type"] not in ("ordinal", "band", "point"):
@@ -484,7 +493,7 @@ def test_zero_has_the_colour_of_the_paper_and_the_limits_are_symmetric(scheme: s
     chart = charts.heat_map(
         np.array([[-5.0, 0.0, 1.0]]), ["r"], ["a", "b", "c"], ("row", "column", "points"), palette
     )
-    scale = chart.spec["encoding"]["color"]["scale"]
+    scale = chart.spec["layer"][0]["encoding"]["color"]["scale"]
     assert scale["domain"][0] == -5.0 and scale["domain"][-1] == 5.0 and scale["domain"][5] == 0.0
     assert (
         scale["range"][5] == palette.background
@@ -735,8 +744,8 @@ def test_a_marker_that_moves_redraws_in_place_and_a_map_keeps_its_limits() -> No
 
 
 def test_a_layer_of_a_map_that_has_a_name_has_it_alone() -> None:
-    """A browser refuses the whole chart when two layers share one; an exported chart has no
-    layer for the pointer, and would not show it.
+    """A browser refuses the whole chart when two layers share one; an exported chart
+    has no layer for the pointer, and would not show it.
     """
     spec = charts.points(np.array([[0.0, 0.0], [4.0, 2.0]]), ["0", "7"], ["", ""], LIGHT).spec
     named = [layer["name"] for layer in spec["layer"] if "name" in layer]

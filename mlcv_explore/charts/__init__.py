@@ -10,7 +10,7 @@ from mlcv_explore.charts.rows import Bar, Difference, bars_with_intervals, effec
 from mlcv_explore.charts.shares import shares
 
 __all__ = [
-    "PALETTES", "ROLES", "Band", "Bar", "Chart", "Difference", "Line", "Palette", "Role", "bars_with_intervals",
-    "cone", "curves", "effects", "heat_map", "histograms", "paired_differences", "percent", "points", "shares",
-    "thumbnail", "with_interval",
+    "PALETTES", "ROLES", "Band", "Bar", "Chart", "Difference", "Line", "Palette", "Role",
+    "bars_with_intervals", "cone", "curves", "effects", "heat_map", "histograms", "paired_differences",
+    "percent", "points", "shares", "thumbnail", "with_interval",
 ]  # fmt: skip

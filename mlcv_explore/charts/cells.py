@@ -31,10 +31,11 @@ def heat_map(
 ) -> Chart:
     """A table of numbers as colours, (R, C), row 0 at the top; NaN cells stay empty.
 
-    `titles` name rows, columns and the value with its unit. Signed values are blue below and
-    orange above zero, which has the background's colour, with equal limits on both sides
-    (`limit`, or the largest absolute value). Cells that are not `significant`, (R, C) bool,
-    are hatched. Raises ValueError when shapes and labels disagree.
+    `titles` name rows, columns and the value with its unit. Signed values are blue
+    below and orange above zero, which has the background's colour, with equal limits on
+    both sides (`limit`, or the largest absolute value). Cells that are not
+    `significant`, (R, C) bool, are hatched. Raises ValueError when shapes and labels
+    disagree.
     """
     values = np.asarray(values, dtype=float)
     sure = np.ones(values.shape, bool) if significant is None else np.asarray(significant, dtype=bool)
@@ -91,8 +92,8 @@ def _bounds(values: np.ndarray, signed: bool, limit: float | None) -> tuple[floa
 def histograms(
     edges: np.ndarray, groups: Mapping[str, tuple[Role, np.ndarray]], x_title: str, palette: Palette
 ) -> Chart:
-    """One panel per group under one another, equal scales: the share of the group in each
-    bin, mean over seeds with its 95 % t-interval.
+    """One panel per group under one another, equal scales: the share of the group in
+    each bin, mean over seeds with its 95 % t-interval.
 
     `edges` is (B+1,), rising; a group's counts are (S, B) or (B,), not negative. Raises
     ValueError on a length that does not fit.

@@ -25,11 +25,12 @@ PUBLISHED = "published"  # style of numbers from the literature
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart. `spec` is Vega-Lite without data, equal for equal titles and sizes, so that
-    new numbers redraw in place; every chart has its own copy.
+    """A chart. `spec` is Vega-Lite without data, equal for equal titles and sizes, so
+    that new numbers redraw in place; every chart has its own copy.
 
-    `subject` is as constant as `spec`; `description` adds the numbers. On a page a changed
-    `alt` rebuilds the chart: moving charts take `subject`, the others `description`.
+    `subject` is as constant as `spec`; `description` adds the numbers. On a page a
+    changed `alt` rebuilds the chart: moving charts take `subject`, the others
+    `description`.
     """
 
     spec: dict[str, Any]
@@ -88,11 +89,11 @@ def ends(x: Sequence[float], y: Sequence[float]) -> dict[str, Any]:
 
 
 def rows(blocks: Sequence[Mapping[str, Any]]) -> "pyarrow.Table":
-    """Blocks of rows as one table. A block gives columns of one length, or single values
-    for all its rows; elsewhere texts are "", booleans false and numbers null.
+    """Blocks of rows as one table. A block gives columns of one length, or single
+    values for all its rows; elsewhere texts are "", booleans false and numbers null.
 
-    Arrow, because that is what travels to the browser: through pandas a chart costs three
-    times as much.
+    Arrow, because that is what travels to the browser: through pandas a chart costs
+    three times as much.
     """
     import pyarrow
 
@@ -138,8 +139,8 @@ def percent(interval: Any) -> str:
 
 
 def _places(half: float, mean: float) -> int:
-    """Decimals that leave half an interval one significant digit, two when they lie between
-    10 and 35, as the Particle Data Group rounds.
+    """Decimals that leave half an interval one significant digit, two when they lie
+    between 10 and 35, as the Particle Data Group rounds.
     """
     if half <= 0:
         return 3 if abs(mean) < 10 else 1

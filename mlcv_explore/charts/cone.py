@@ -36,11 +36,11 @@ def cone(
     palette: Palette,
     y_domain: tuple[float, float],
 ) -> Chart:
-    """The curve (T,) over x (T,): solid until the point `stop`, dashed after it. From the
-    stop to the last x a wide and a narrow band open.
+    """The curve (T,) over x (T,): solid until the point `stop`, dashed after it. From
+    the stop to the last x a wide and a narrow band open.
 
-    `middle` is the median of the value at the end. What leaves `y_domain` is cut off; the
-    page has to say so.
+    `middle` is the median of the value at the end. What leaves `y_domain` is cut off;
+    the page has to say so.
     """
     span, cut = x[[stop, -1]], 1e6 * y_domain[1]
     blocks: list[dict[str, Any]] = [

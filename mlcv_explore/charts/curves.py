@@ -46,9 +46,9 @@ def curves(
     """Means over seeds on their 95 % t-intervals, labelled at the line's end.
 
     `x` is (T,), shared by every line that has none of its own; `lines` maps labels to
-    numbers. `y_format` is understood by Python and by d3 (".2f", ".0%"). `marks` are named
-    vertical rules. `seeds` adds every seed as a thin line. Raises ValueError on a line whose
-    length differs from its axis.
+    numbers. `y_format` is understood by Python and by d3 (".2f", ".0%"). `marks` are
+    named vertical rules. `seeds` adds every seed as a thin line. Raises ValueError on a
+    line whose length differs from its axis.
     """
     marks = marks or {}
     drawn = [_measured(label, line, x) for label, line in lines.items()]
@@ -70,8 +70,8 @@ def curves(
 
 
 def thumbnail(x: np.ndarray, lines: Mapping[Role, np.ndarray], palette: Palette) -> Chart:
-    """Bands and means in 240 × 96 pixels, without axes, on a transparent background. `x` is
-    (T,), the lines (S, T) or (T,).
+    """Bands and means in 240 × 96 pixels, without axes, on a transparent background.
+    `x` is (T,), the lines (S, T) or (T,).
     """
     keep = np.unique(np.linspace(0, len(x) - 1, min(len(x), THUMBNAIL_POINTS)).round().astype(int))
     kept = {role: Line(role, np.atleast_2d(values)[:, keep]) for role, values in lines.items()}
@@ -165,8 +165,8 @@ def _seed_rows(item: _Measured) -> dict[str, Any]:
 def _label_rows(
     drawn: Sequence[_Measured], y_ends: tuple[float, float], y_format: str, edge: float | None
 ) -> list[dict[str, Any]]:
-    """One label per line at the right edge, level with the line's end as far as the others
-    leave room; with an `edge` it stays there while lines grow.
+    """One label per line at the right edge, level with the line's end as far as the
+    others leave room; with an `edge` it stays there while lines grow.
     """
     ended = [item for item in drawn if item.end is not None]
     if not ended:
@@ -184,8 +184,9 @@ def _label_rows(
 def label_places(
     values: Sequence[float], limits: tuple[float, float], pixels: float, lines: np.ndarray | float = 1.0
 ) -> list[float]:
-    """Where the first lines of labels stand, (n,) in the values' unit: near their values on
-    an axis `pixels` high, without overlap. `lines` is how many lines a label has.
+    """Where the first lines of labels stand, (n,) in the values' unit: near their
+    values on an axis `pixels` high, without overlap. `lines` is how many lines a label
+    has.
     """
     per_pixel = (limits[1] - limits[0]) / pixels
     wanted = (np.asarray(values) - limits[0]) / per_pixel
@@ -195,8 +196,8 @@ def label_places(
 
 
 def spread(wanted: np.ndarray, heights: np.ndarray, room: float) -> np.ndarray:
-    """Centres (n,) near `wanted` such that boxes of these heights do not overlap and, where
-    they fit, stay within 0…room.
+    """Centres (n,) near `wanted` such that boxes of these heights do not overlap and,
+    where they fit, stay within 0…room.
     """
     order = np.argsort(wanted, kind="stable")
     tall = heights[order]

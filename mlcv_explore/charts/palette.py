@@ -12,8 +12,8 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 @dataclass(frozen=True)
 class Style:
-    """How a role is drawn. Dash and marker repeat the colour's meaning, for readers who do
-    not see it.
+    """How a role is drawn. Dash and marker repeat the colour's meaning, for readers who
+    do not see it.
     """
 
     colour: str  # "#RRGGBB"
@@ -40,7 +40,9 @@ class Palette:
 
     @property
     def signed_stops(self) -> tuple[str, ...]:
-        """Eleven stops from −limit to +limit: the signed scale with the background at zero."""
+        """Eleven stops from −limit to +limit: the signed scale with the background at
+        zero.
+        """
         return (*self.signed[:5], self.background, *self.signed[5:])
 
 
@@ -95,8 +97,8 @@ def rgb(colour: str) -> tuple[int, int, int]:
 
 
 def shades(positions: np.ndarray, stops: Sequence[str]) -> np.ndarray:
-    """Colours at positions 0–1 along evenly spaced stops, clipped to the ends: (…) → uint8
-    (…, 3). NaN takes the middle stop.
+    """Colours at positions 0–1 along evenly spaced stops, clipped to the ends: (…) →
+    uint8 (…, 3). NaN takes the middle stop.
     """
     channels = np.array([rgb(stop) for stop in stops], dtype=float)  # (stops, 3)
     where = np.nan_to_num(np.asarray(positions, dtype=float), nan=0.5)

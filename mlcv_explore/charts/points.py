@@ -29,11 +29,11 @@ def points(
 ) -> Chart:
     """Points (n, 2) with a label each, without axes, within the limits of these points.
 
-    Labels of at most two characters are drawn in place of dots. `groups` gives each point
-    its role, "" for none: grey, small, in the back; `names` maps a role to the text over its
-    points. `trail` (T, 2) is a line; `here` maps names to large markers: x, y, role. What
-    leaves the map is drawn at its edge. `height` in pixels. Raises ValueError when the
-    lengths disagree.
+    Labels of at most two characters are drawn in place of dots. `groups` gives each
+    point its role, "" for none: grey, small, in the back; `names` maps a role to the
+    text over its points. `trail` (T, 2) is a line; `here` maps names to large markers:
+    x, y, role. What leaves the map is drawn at its edge. `height` in pixels. Raises
+    ValueError when the lengths disagree.
     """
     places, texts = np.asarray(coordinates, dtype=float), np.asarray(labels, dtype=object)
     roles = np.asarray(groups, dtype=object)
@@ -72,8 +72,8 @@ def points(
 
 
 def _limits(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The lower and the upper corner, (2,) each, of the points with their margin; a unit
-    square around what has no width.
+    """The lower and the upper corner, (2,) each, of the points with their margin; a
+    unit square around what has no width.
     """
     finite = places[np.isfinite(places).all(axis=1)]
     if not len(finite):

@@ -20,8 +20,8 @@ BAR_COLUMNS = ("name", "role", "mean", "low", "high")
 
 @dataclass(frozen=True)
 class Difference:
-    """A paired difference of two arms with its interval, every number in the unit shown.
-    Without bounds low and high are infinite or NaN.
+    """A paired difference of two arms with its interval, every number in the unit
+    shown. Without bounds low and high are infinite or NaN.
     """
 
     name: str  # "noisy − plain, test accuracy"
@@ -38,8 +38,8 @@ class Difference:
 
 @dataclass(frozen=True)
 class Bar:
-    """The level of one arm with its interval. Without bounds low and high are infinite or
-    NaN.
+    """The level of one arm with its interval. Without bounds low and high are infinite
+    or NaN.
     """
 
     label: str
@@ -84,17 +84,18 @@ LEVELS = _Layout(50, 0.27, 0.27, 0.70, 130, 0)
 
 
 def paired_differences(differences: Sequence[Difference], palette: Palette) -> Chart:
-    """Rows of a dot and its interval, single seeds under it, zero line, margin shaded: a
-    claim is supported when its interval clears the shade.
+    """Rows of a dot and its interval, single seeds under it, zero line, margin shaded:
+    a claim is supported when its interval clears the shade.
 
-    Greater: up to the margin is shaded; less: mirrored; equal and different: both sides.
+    Greater: up to the margin is shaded; less: mirrored; equal and different: both
+    sides.
     """
     return _differences(differences, palette, ROOMY)
 
 
 def effects(differences: Sequence[Difference], palette: Palette) -> Chart:
-    """Many claims, one per row, with one zero line. With several units each is scaled to
-    its own largest effect and the axis has no numbers.
+    """Many claims, one per row, with one zero line. With several units each is scaled
+    to its own largest effect and the axis has no numbers.
     """
     return _differences(differences, palette, COMPACT)
 
@@ -107,8 +108,8 @@ def bars_with_intervals(
     x_format: str = ".2f",
     x_domain: tuple[float, float] | None = None,
 ) -> Chart:
-    """Levels of arms as bars from zero with their intervals; `x_format` is understood by
-    Python and by d3.
+    """Levels of arms as bars from zero with their intervals; `x_format` is understood
+    by Python and by d3.
     """
     blocks: list[dict[str, Any]] = []
     texts = [_level(bar, x_format) for bar in bars]

@@ -14,8 +14,8 @@ COLUMNS = ("name", "series", "share")
 
 
 def shares(names: Sequence[str], series: Mapping[str, tuple[Role, np.ndarray]], palette: Palette) -> Chart:
-    """For every class one bar a series from 0 to 1, with its number. A series has one share
-    for each class, (C,). Raises ValueError when the lengths disagree.
+    """For every class one bar a series from 0 to 1, with its number. A series has one
+    share for each class, (C,). Raises ValueError when the lengths disagree.
     """
     blocks: list[dict[str, Any]] = []
     height, spoken = 2 * BAR / max(len(series), 1), []

@@ -1,7 +1,7 @@
 """What each kind of chart looks like, in Altair: layers of the parts of one table.
 
-Each function is called once for a palette and its options (`chart.specification`). Strings
-that start with "$" stand for titles and formats, filled in for each chart.
+Each function is called once for a palette and its options (`chart.specification`).
+Strings that start with "$" stand for titles and formats, filled in for each chart.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from mlcv_explore.charts.palette import Palette, Style
 
 FONT = '"Source Sans", "Source Sans Pro", system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 ABOVE = dict(titleAngle=0, titleX=0, titleAlign="left", titleAnchor="start", titleBaseline="bottom")
-FULL_HEIGHT = {"y": alt.value(0), "y2": alt.value("height")}
+FULL_HEIGHT = {"y": alt.YValue(0), "y2": alt.Y2Value("height")}
 TEXT = alt.Text("text", type="nominal")
 
 
@@ -24,7 +24,7 @@ def curves(palette: Palette, clip: bool, marked: bool) -> alt.LayerChart:
     styles = {**palette.roles, PUBLISHED: replace(palette.roles["other"], dash=(2, 3), filled=False)}
     value, mark, label = _part("value"), _part("mark"), _part("label")
     symbol, dash = _symbol(palette, styles, "stroke"), _by("StrokeDash", styles, "dash", "stroke")
-    muted, ink = alt.value(palette.muted), alt.value(palette.text)
+    muted, ink = alt.ColorValue(palette.muted), alt.ColorValue(palette.text)
     point, thin = {"strokeWidth": 1.5, "opacity": 1}, {"strokeWidth": 0.8, "opacity": 0.45}
     words = {"align": "left", "baseline": "middle", "dx": 21, "lineBreak": "\n", "lineHeight": LABEL_LINE}
     numbers = {"x": "", "mean": "$y_format", "low": "$y_format", "high": "$y_format", "n": ""}
@@ -35,7 +35,7 @@ def curves(palette: Palette, clip: bool, marked: bool) -> alt.LayerChart:
         _part("seed").mark_line(**thin, clip=clip).encode(detail=seeds, strokeDash=dash),
         value.transform_filter("datum.marker").mark_point(**point, size=46, clip=clip).encode(**symbol),
         mark.mark_rule(strokeDash=[2, 2]).encode(**FULL_HEIGHT, color=muted),
-        mark.mark_text(baseline="bottom", dy=-4).encode(y=alt.value(0), text=TEXT, color=muted),
+        mark.mark_text(baseline="bottom", dy=-4).encode(y=alt.YValue(0), text=TEXT, color=muted),
         label.mark_point(**point, size=60, xOffset=12).encode(**symbol),
         label.mark_text(**words).encode(text=TEXT, color=ink),
         hover.encode(tooltip=_tooltip(["line"], numbers)).properties(name=HOVER),
@@ -53,7 +53,7 @@ def thumbnail(palette: Palette) -> alt.LayerChart:
 
 def cone(palette: Palette) -> alt.LayerChart:
     """Two bands, the median, the curve before and after the stop, names at the edge."""
-    idea, oracle, ink = palette.roles["idea"], palette.roles["oracle"], alt.value(palette.text)
+    idea, oracle, ink = palette.roles["idea"], palette.roles["oracle"], alt.ColorValue(palette.text)
     fan = {"y": alt.Y("low:Q"), "y2": alt.Y2("high")}
     shown = {"tooltip": _tooltip(["line"], {"x": ".4g", "y": ".4g"})}
     layers = [
@@ -62,7 +62,7 @@ def cone(palette: Palette) -> alt.LayerChart:
         _part("middle").mark_line(clip=True, strokeWidth=idea.width),
         _part("seed").mark_line(clip=True, strokeWidth=2.5, strokeDash=list(oracle.dash)).encode(**shown),
         _part("value").mark_line(clip=True, strokeWidth=3).encode(color=ink, **shown),
-        _part("stop").mark_rule(strokeWidth=1.5).encode(**FULL_HEIGHT, color=alt.value(palette.muted)),
+        _part("stop").mark_rule(strokeWidth=1.5).encode(**FULL_HEIGHT, color=alt.ColorValue(palette.muted)),
         _part("stop").mark_point(filled=True, size=110, opacity=1).encode(color=ink),
         *_words(palette, _part("label"), align="right", dx=-4),
     ]
@@ -73,7 +73,7 @@ def cone(palette: Palette) -> alt.LayerChart:
 def points(palette: Palette, glyphs: bool) -> alt.LayerChart:
     """Points without a group, those with one, the trail, markers, names."""
     value, seed, here = _part("value"), _part("seed"), _part("here")
-    symbol, ink, paper = _symbol(palette, palette.roles), palette.text, alt.value(palette.background)
+    symbol, ink, paper = _symbol(palette, palette.roles), palette.text, alt.ColorValue(palette.background)
     neutral, grouped = value.transform_filter("!datum.role"), value.transform_filter("datum.role")
     if glyphs:
         glyph = alt.Text("label:N")
@@ -86,7 +86,7 @@ def points(palette: Palette, glyphs: bool) -> alt.LayerChart:
     shown = alt.Chart().transform_filter(alt.FieldOneOfPredicate("part", ["value", "seed", "here"]))
     hover = shown.mark_point(size=120, opacity=0)
     layers = [
-        neutral.encode(color=alt.value(palette.muted)),
+        neutral.encode(color=alt.ColorValue(palette.muted)),
         grouped,
         *_words(palette, _part("name"), ink, fontWeight="bold"),
         seed.mark_line(strokeWidth=2, opacity=0.9).encode(order=alt.Order("step:Q")),
@@ -102,7 +102,7 @@ def points(palette: Palette, glyphs: bool) -> alt.LayerChart:
 def shares(palette: Palette) -> alt.LayerChart:
     """A bar for each class and series, with its number; names at the left."""
     value, shown = _part("value"), _tooltip(["name", "series"], {"share": ".3f"})
-    words = {"y": alt.Y("at:Q"), "text": TEXT, "color": alt.value(palette.text)}
+    words = {"y": alt.Y("at:Q"), "text": TEXT, "color": alt.ColorValue(palette.text)}
     bar, number = value.mark_rect(cornerRadius=1), value.mark_text(align="left", dx=5, fontSize=12)
     layers = [
         bar.encode(x2=alt.X2("share"), y2=alt.Y2("bottom"), tooltip=shown),
@@ -115,14 +115,14 @@ def shares(palette: Palette) -> alt.LayerChart:
 def differences(palette: Palette, *layout: int) -> alt.LayerChart:
     """Margins, zero line, intervals with their dots, single seeds."""
     value, symbol = _part("value"), _symbol(palette, palette.roles)
-    muted, ink, border = alt.value(palette.muted), alt.value(palette.text), alt.value(palette.border)
+    muted, ink, border = map(alt.ColorValue, (palette.muted, palette.text, palette.border))
     block = {"y": alt.Y("top:Q"), "y2": alt.Y2("bottom")}
     names, numbers = ["name", "unit", "status"], ("mean", "low", "high", "margin", "n")
     dot = {**symbol, "tooltip": _tooltip(names, dict.fromkeys(numbers, ".4g"))}
     zero = _part("zero").mark_rule(strokeWidth=1.5)
     layers = [
         _part("shade").mark_rect(opacity=0.16).encode(**block, x2=alt.X2("x_high"), color=muted),
-        _part("separator").mark_rule().encode(x=alt.value(0), x2=alt.value("width"), color=border),
+        _part("separator").mark_rule().encode(x=alt.XValue(0), x2=alt.X2Value("width"), color=border),
         _part("origin").mark_rule(strokeWidth=1.5).encode(**FULL_HEIGHT, color=border),
         zero.encode(**block, color=ink),
         value.mark_rule(strokeWidth=3, strokeCap="round").encode(x=alt.X("x_low:Q"), x2=alt.X2("x_high")),
@@ -134,7 +134,7 @@ def differences(palette: Palette, *layout: int) -> alt.LayerChart:
 
 def bars(palette: Palette, *layout: int) -> alt.LayerChart:
     """Bars from zero with whiskers."""
-    whisker = {"x": alt.X("x_low:Q"), "x2": alt.X2("x_high"), "color": alt.value(palette.text)}
+    whisker = {"x": alt.X("x_low:Q"), "x2": alt.X2("x_high"), "color": alt.ColorValue(palette.text)}
     block = {"y": alt.Y("top:Q"), "y2": alt.Y2("bottom"), "x2": alt.X2("x_high")}
     layers = [
         _part("bar").mark_rect(opacity=0.85).encode(**block),
@@ -148,8 +148,8 @@ def _named_rows(palette: Palette, layers: list, reserved: int, needed: int, **ax
     nothing is reserved; narrower than `needed` pixels without numbers.
     """
     y, narrow = alt.Y("text_at:Q"), f"width < {needed}"
-    name, number = _part("label").encode(x=alt.value(0), y=y), _part("value").encode(y=y)
-    number = number.encode(x=alt.value("width" if reserved else 0))
+    name, number = _part("label").encode(x=alt.XValue(0), y=y), _part("value").encode(y=y)
+    number = number.encode(x=alt.XValue("width" if reserved else 0))
     align, room = "right" if reserved else "left", alt.expr(f"{narrow} ? 0 : 1")
     limit = alt.expr(f"{narrow} ? width : width - {reserved}")
     layers = [
@@ -164,7 +164,7 @@ def _named_rows(palette: Palette, layers: list, reserved: int, needed: int, **ax
 def histograms(palette: Palette) -> alt.LayerChart:
     """Bars with whiskers over a line for each panel, its name and its highest share."""
     value, middle = _part("value"), "(datum.start + datum.end) / 2"
-    ink, muted, border = alt.value(palette.text), alt.value(palette.muted), alt.value(palette.border)
+    muted, ink, border = map(alt.ColorValue, (palette.muted, palette.text, palette.border))
     label = _part("label").mark_text(align="left", baseline="middle")
     shown = _tooltip(["group"], {"start": ".3g", "end": ".3g", "share": ".1%", "n": "d"})
     bar = {"x2": alt.X2("end"), "y2": alt.Y2("y2"), "tooltip": shown}
@@ -172,8 +172,8 @@ def histograms(palette: Palette) -> alt.LayerChart:
     layers = [
         value.mark_rect(stroke=palette.background, strokeWidth=1).encode(**bar),
         value.transform_calculate(middle=middle).mark_rule(strokeWidth=1, opacity=0.7).encode(**whisker),
-        _part("base").mark_rule().encode(x=alt.value(0), x2=alt.value("width"), color=border),
-        label.encode(x=alt.value(0), text=TEXT, color=ink),
+        _part("base").mark_rule().encode(x=alt.XValue(0), x2=alt.X2Value("width"), color=border),
+        label.encode(x=alt.XValue(0), text=TEXT, color=ink),
         _part("mark").mark_text(baseline="bottom", dy=-3, fontSize=12).encode(text=TEXT, color=muted),
     ]
     x = _axis("x", "start", title="$x_title", tickCount=6)
@@ -192,19 +192,19 @@ def heat_map(palette: Palette, signed: bool) -> alt.LayerChart:
         orient="top", gradientLength=180, gradientThickness=10,
     )  # fmt: skip
     halo = value.transform_filter("!datum.significant").mark_text(strokeWidth=5, strokeJoin="round", **text)
-    hatch, own = alt.value(_stripes(palette.text)), alt.Stroke("fill", type="nominal", scale=None)
+    hatch, own = alt.ColorValue(_stripes(palette.text)), alt.Stroke("fill", type="nominal", scale=None)
     ink = alt.Fill("ink", type="nominal", scale=None)
+    colour = alt.Color("value", type="quantitative", scale=scale, legend=legend)
     shown = _tooltip(["row", "column", "text", "significant"], {})
     layers = [
-        value.mark_rect(stroke=palette.border, strokeWidth=1).encode(tooltip=shown),
+        value.mark_rect(stroke=palette.border, strokeWidth=1).encode(color=colour, tooltip=shown),
         _part("hatch").mark_rect(opacity=0.45).encode(color=hatch),
         halo.encode(text=TEXT, stroke=own),  # the stripes leave room for the number
         value.mark_text(**text).encode(text=TEXT, fill=ink),
     ]
     x, y = _cells(alt.X, "column", orient="bottom", labelAngle=0), _cells(alt.Y, "row")
-    colour = alt.Color("value", type="quantitative", scale=scale, legend=legend)
     labels = [alt.param(name=f"{side}_labels", value=[f"${side}_labels"]) for side in ("row", "column")]
-    return _layered(palette, layers, x, y, colour).properties(params=[label.param for label in labels])
+    return _layered(palette, layers, x, y, roles=False).properties(params=[label.param for label in labels])
 
 
 def _cells(channel: Any, side: str, **axis: Any) -> alt.X | alt.Y:
@@ -215,28 +215,30 @@ def _cells(channel: Any, side: str, **axis: Any) -> alt.X | alt.Y:
     return channel({"row": "y", "column": "x"}[side], type="ordinal", axis=axis)
 
 
-def _layered(palette: Palette, layers: list, x: alt.X, y: alt.Y, colour: Any = None) -> alt.LayerChart:
-    """Layers over shared encodings, by default coloured by role, with the whole theme."""
-    colour = colour or _by("Color", palette.roles, "colour")
+def _layered(palette: Palette, layers: list, x: alt.X, y: alt.Y, roles: bool = True) -> alt.LayerChart:
+    """Layers over shared encodings, coloured by role where there are roles, themed."""
+    colour = _by("Color", palette.roles, "colour") if roles else alt.Undefined
     titles = {"titleColor": palette.text, "titleFontSize": 14, "titleFontWeight": "normal"}
     labels = {"labelColor": palette.muted, "labelFontSize": 13}
     lines = dict.fromkeys(("domainColor", "tickColor", "gridColor"), palette.border)
-    return (
-        alt.LayerChart(
-            data=alt.NamedData(DATA),
-            layer=layers,
-            encoding=alt.SharedEncoding(x=x, y=y, color=colour),
-            background="transparent",
-            padding={"left": 2, "right": 6, "top": 4, "bottom": 2},  # Streamlit would add 20 pixels
-            autosize=alt.AutoSizeParams(type="fit", contains="padding"),
-        )
-        .configure(font=FONT, aria=False)  # one description, not a label for each mark
-        .configure_view(stroke=None)
-        .configure_axis(**titles, **labels, **lines, gridOpacity=0.55, labelFlush=False)
-        .configure_axisX(grid=False, titlePadding=6)
-        .configure_axisY(domain=False, ticks=False, labelPadding=6, tickCount=5)
-        .configure_text(color=palette.text, fontSize=14)
-        .configure_legend(**titles, **labels)
+    config = alt.Config(
+        font=FONT,
+        aria=False,  # one description, not a label for each mark
+        view=alt.ViewConfig(stroke=None),
+        axis=alt.AxisConfig(**titles, **labels, **lines, gridOpacity=0.55, labelFlush=False),
+        axisX=alt.AxisConfig(grid=False, titlePadding=6),
+        axisY=alt.AxisConfig(domain=False, ticks=False, labelPadding=6, tickCount=5),
+        text=alt.MarkConfig(color=palette.text, fontSize=14),
+        legend=alt.LegendConfig(**titles, **labels),
+    )
+    return alt.LayerChart(
+        data=alt.NamedData(DATA),
+        layer=layers,
+        encoding=alt.SharedEncoding(x=x, y=y, color=colour),
+        background="transparent",
+        padding={"left": 2, "right": 6, "top": 4, "bottom": 2},  # Streamlit would add 20 pixels
+        autosize=alt.AutoSizeParams(type="fit", contains="padding"),
+        config=config,
     )
 
 
@@ -248,8 +250,8 @@ def _part(name: str) -> alt.Chart:
 def _axis(channel: str, field: str, *, reverse: bool = False, **axis: Any) -> alt.X | alt.Y:
     """A column on a linear scale within the table's "x_end" or "y_end" (`chart.ends`).
 
-    The limits are data, for a scale that Vega fits to the layers logs "Infinite extent" for
-    every layer without numbers, and for all of them before the data arrive.
+    The limits are data, for a scale that Vega fits to the layers logs "Infinite extent"
+    for every layer without numbers, and for all of them before the data arrive.
     """
     limits = alt.ExprRef(f"extent(pluck(data('{DATA}'), '{channel}_end'))")
     scale = alt.Scale(domain=limits, nice=False, zero=False, reverse=reverse)
@@ -258,7 +260,9 @@ def _axis(channel: str, field: str, *, reverse: bool = False, **axis: Any) -> al
 
 
 def _by(channel: str, styles: Mapping[str, Style], name: str, field: str = "role") -> Any:
-    """A channel by a property of the style that the column `field` names, without legend."""
+    """A channel by a property of the style that the column `field` names, without
+    legend.
+    """
     scale = alt.Scale(domain=list(styles), range=[getattr(style, name) for style in styles.values()])
     return getattr(alt, channel)(field, type="nominal", scale=scale, legend=None)
 
@@ -286,7 +290,7 @@ def _words(palette: Palette, layer: alt.Chart, ink: str = "", **mark: Any) -> li
     layer, outline = layer.encode(text=TEXT), {"stroke": palette.background, "strokeWidth": 5}
     words = layer.mark_text(baseline="middle", **mark)
     outlined = layer.mark_text(baseline="middle", **outline, strokeJoin="round", **mark)
-    return [outlined, words.encode(color=alt.value(ink)) if ink else words]
+    return [outlined, words.encode(color=alt.ColorValue(ink)) if ink else words]
 
 
 def _tooltip(names: list[str], numbers: Mapping[str, str]) -> list[alt.Tooltip]:
