@@ -9,7 +9,7 @@ ARGS ?=
 install = $(python) -m pip install --disable-pip-version-check -r $(1) | \
 	awk -v live="$$([ -t 1 ] && echo yes)" 'live && /^(Collecting|Downloading|Installing)/ {printf "\r\033[K%.70s", $$0; fflush()} END {if (live) printf "\r\033[K"}'
 
-.PHONY: app test check bench record evidence clean
+.PHONY: app test check verify bench record evidence clean
 
 app: $(VENV)/app.stamp
 	@$(python) -m streamlit run app.py $(ARGS)
@@ -22,6 +22,11 @@ test: check
 check: $(VENV)/test.stamp
 	@$(python) -m ruff check .
 	@$(python) -m ruff format --check .
+
+# One seed of every cell and recorded run again; what ships is stamped when all numbers are equal
+verify: $(VENV)/app.stamp
+	@for idea in $(or $(IDEA),$$($(python) -m mlcv_explore ideas --json | $(python) -c 'import json, sys; print(*(each["slug"] for each in json.load(sys.stdin)["ideas"]))')); do \
+		$(python) -m mlcv_explore record $$idea --verify && $(python) -m mlcv_explore evidence $$idea --verify || exit 1; done
 
 bench: $(VENV)/test.stamp
 	@for measurement in bench/[a-z]*.py; do echo "== $$measurement"; OMP_NUM_THREADS=1 $(python) -m bench.$$(basename $$measurement .py) || exit 1; done

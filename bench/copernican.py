@@ -1,8 +1,8 @@
-"""Coverage of 100,000 simulated lives, and a slider's move on the cone.
+"""Coverage of 100,000 simulated lifetimes, and a slider's move on the forecast.
 
     python -m bench.copernican
 
-Coverage: this package's arrays against a plain loop over lives and against SciPy's
+Coverage: this package's arrays against a plain loop and against SciPy's
 frozen distributions, medians of the thread's own time. The slider is measured from
 outside over the websocket, move → the script's end, every move to another stop, so that
 nothing is kept from before.
@@ -19,38 +19,42 @@ from scipy import stats
 
 from bench._session import Session
 from bench.serving import ROOT, first_session, percentile, serving, wait_ready
-from mlcv_explore.ideas.copernican import intervals, lives
+from mlcv_explore.ideas.copernican import intervals, lifetimes
 from mlcv_explore.seeds import numpy_stream
 
-LIVES, LEVEL, TURNS = 100_000, 0.95, 9
+COUNT, LEVEL, TURNS = 100_000, 0.95, 9
 PAGE = "copernican"
 MOVES, FIRST, PAUSE = 80, 5, 0.1  # moves that count, those before, seconds between two
 COVERAGE_TARGET, MOVE_TARGET = 0.2, 0.05  # seconds
 
 
 def ours() -> float:
-    """Share covered of log-normal lives, by arrays."""
-    return float(lives.coverage("lognormal", "time", np.array([LEVEL]), LIVES, numpy_stream(0, "bench"))[0])
+    """Coverage of log-normal lifetimes, by arrays."""
+    return float(
+        lifetimes.coverage("lognormal", "time", np.array([LEVEL]), COUNT, numpy_stream(0, "bench"))[0]
+    )
 
 
 def looped() -> float:
-    """The same life by life, in plain Python."""
+    """The same one by one, in plain Python."""
     import random
 
-    luck, held = random.Random(0), 0
+    rng, covered = random.Random(0), 0
     low, high = 1 / intervals.factor(LEVEL), intervals.factor(LEVEL)
-    for _ in range(LIVES):
-        life = luck.lognormvariate(-(lives.SPREAD**2) / 2, lives.SPREAD)
-        past = luck.random() * life
-        held += low * past <= life - past <= high * past
-    return held / LIVES
+    for _ in range(COUNT):
+        life = rng.lognormvariate(-(lifetimes.LOG_STD**2) / 2, lifetimes.LOG_STD)
+        past = rng.random() * life
+        covered += low * past <= life - past <= high * past
+    return covered / COUNT
 
 
 def by_scipy() -> float:
     """The same with SciPy's distributions in place of NumPy's generator."""
-    luck = np.random.default_rng(0)
-    life = stats.lognorm(lives.SPREAD, scale=np.exp(-(lives.SPREAD**2) / 2)).rvs(LIVES, random_state=luck)
-    past = stats.uniform(0, life).rvs(LIVES, random_state=luck)
+    rng = np.random.default_rng(0)
+    life = stats.lognorm(lifetimes.LOG_STD, scale=np.exp(-(lifetimes.LOG_STD**2) / 2)).rvs(
+        COUNT, random_state=rng
+    )
+    past = stats.uniform(0, life).rvs(COUNT, random_state=rng)
     return float(intervals.covers(past, life - past, LEVEL).mean())
 
 
@@ -72,20 +76,20 @@ def main() -> None:
         "SciPy's distributions": by_scipy,
         "a loop in Python": looped,
     }
-    found: dict[str, list[float]] = {name: [] for name in measured}
+    seconds_of: dict[str, list[float]] = {name: [] for name in measured}
     shares: dict[str, float] = {}
     for _ in range(TURNS):
         for name, make in measured.items():
             started = time.thread_time()
             shares[name] = make()
-            found[name].append(time.thread_time() - started)
-    medians = {name: statistics.median(values) for name, values in found.items()}
+            seconds_of[name].append(time.thread_time() - started)
+    medians = {name: statistics.median(values) for name, values in seconds_of.items()}
     for name, seconds in medians.items():
         print(f"{name:28}{1000 * seconds:9.2f} ms   covers {shares[name]:.4f}")
     own = medians["arrays, this package"]
     for name, seconds in medians.items():
         print(f"{name} ÷ arrays: {seconds / own:.1f}")
-    print(f"100,000 lives: {1000 * own:.1f} ms (target ≤ {1000 * COVERAGE_TARGET:.0f} ms)")
+    print(f"100,000 lifetimes: {1000 * own:.1f} ms (target ≤ {1000 * COVERAGE_TARGET:.0f} ms)")
     with tempfile.TemporaryDirectory() as home, serving(ROOT / "app.py", home) as (port, _, _):
         first_session(port).close()
         wait_ready(port)
@@ -93,7 +97,7 @@ def main() -> None:
         took = drag(session)
         session.close()
     p50, p95 = (1000 * value for value in (statistics.median(took), percentile(took, 0.95)))
-    print(f"a move on the cone: p50 {p50:.1f} ms, p95 {p95:.1f} ms (target ≤ {1000 * MOVE_TARGET:.0f} ms)")
+    print(f"a move of the stop: p50 {p50:.1f} ms, p95 {p95:.1f} ms (target ≤ {1000 * MOVE_TARGET:.0f} ms)")
     print(f"load {os.getloadavg()[0]:.2f}, {len(os.sched_getaffinity(0))} cores")
 
 

@@ -7,7 +7,7 @@ One UMAP of digits' pixels, one of their leading components. Cold, each time in 
 process of its own: what is imported and loaded, and the first call; UMAP once with the
 pickled model, as an app would have it, and once right after it was fitted there, with
 its compiler warm. Warm: both in one process take turns, every call with other points.
-Distances are shares of the map's width, over pictures that were held out.
+Distances are shares of the map's width, over images that were held out.
 """
 
 import json
@@ -81,7 +81,7 @@ SCRIPTS = {"ours": (OURS, 3), "UMAP, pickled": (PICKLED, 3), "UMAP, fitted there
 
 
 def codes() -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Features of the map (n, d) and of the pictures held out (m, d), float32."""
+    """Features of the map (n, d) and of the images held out (m, d), float32."""
     parts = data.split(data.load("digits"), TRAIN, 0, HELD_OUT, 0)
     fitted, held = (part.as_float().flatten(1).numpy() for part in (parts.train, parts.test))
     components = principal_components(fitted, COMPONENTS)
@@ -97,7 +97,7 @@ def cold(folder: str, count: int) -> dict[str, dict[str, float]]:
     """Seconds of the first call in a process of its own, alone and with what has to be
     imported and loaded before; medians.
     """
-    found = {name: [] for name in SCRIPTS}
+    timings = {name: [] for name in SCRIPTS}
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     for turn in range(max(turns for _, turns in SCRIPTS.values())):
         for name, script in [(name, script) for name, (script, turns) in SCRIPTS.items() if turn < turns]:
@@ -108,13 +108,13 @@ def cold(folder: str, count: int) -> dict[str, dict[str, float]]:
                 capture_output=True,
                 check=True,
             )
-            found[name].append(json.loads(done.stdout))
+            timings[name].append(json.loads(done.stdout))
     return {
         name: {
             "first call, s": statistics.median(call for _, call in times),
             "with import, s": statistics.median(map(sum, times)),
         }
-        for name, times in found.items()
+        for name, times in timings.items()
     }
 
 
@@ -132,9 +132,9 @@ def warm(
     return {name: statistics.median(values[1:]) for name, values in seconds.items()}
 
 
-def spread(found: np.ndarray) -> dict[str, float]:
+def quantiles(distances: np.ndarray) -> dict[str, float]:
     """Median and 90th percentile."""
-    return {"median": float(np.median(found)), "90th percentile": float(np.quantile(found, 0.9))}
+    return {"median": float(np.median(distances)), "90th percentile": float(np.quantile(distances, 0.9))}
 
 
 def measure(features: np.ndarray, held: np.ndarray) -> dict[str, object]:
@@ -148,8 +148,8 @@ def measure(features: np.ndarray, held: np.ndarray) -> dict[str, object]:
     reference = reducer.transform(held)
     alone = np.concatenate([reducer.transform(one[None]) for one in held[:50]])
     apart = {
-        "ours and transform": spread(errors(fitted.transform(held), reference, fitted.width)),
-        "transform of a point alone and in company": spread(errors(alone, reference[:50], fitted.width)),
+        "ours and transform": quantiles(errors(fitted.transform(held), reference, fitted.width)),
+        "transform of a point alone and in company": quantiles(errors(alone, reference[:50], fitted.width)),
     }
     ways = {"ours": fitted.place, "UMAP": reducer.transform}
     report: dict[str, object] = {"distance, share of the map's width": apart}

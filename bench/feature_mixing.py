@@ -1,13 +1,13 @@
-"""A training step with features mixed against one with pictures mixed, at equal batch;
-and one move of the mixing desk.
+"""A training step with features mixed against one with pixels mixed, at equal batch;
+and one move of the demo's λ.
 
     python -m bench.feature_mixing
 
 Steps: the arm "both" at every depth and manifold mixup against input mixup by
 torchvision, one seed and ten, medians of the thread's own time, taking turns. Mixing at
-a depth encodes the partners too, which input mixup need not. The desk is measured from
+a depth encodes the partners too, which input mixup need not. The demo is measured from
 outside over the websocket, move → the script's end, every move to another λ, on both
-desks.
+data sets.
 """
 
 import os
@@ -20,9 +20,9 @@ import torch
 from bench._session import Session
 from bench.serving import ROOT, first_session, percentile, serving, wait_ready
 from mlcv_explore.ideas.feature_mixing import FeatureMixingConfig
-from mlcv_explore.ideas.feature_mixing.material import material
-from mlcv_explore.ideas.feature_mixing.networks import networks
-from mlcv_explore.ideas.feature_mixing.training import Arm, Deck
+from mlcv_explore.ideas.feature_mixing.dataset import BatchSampler, load
+from mlcv_explore.ideas.feature_mixing.networks import build_networks
+from mlcv_explore.ideas.feature_mixing.training import ArmTrainer
 
 TURNS = 60
 PAGE = "feature_mixing"
@@ -33,29 +33,27 @@ TARGET = 0.1  # seconds
 def steps(seeds: range) -> None:
     """Print the median of a step of every arm, and its ratio to input mixup."""
     config = FeatureMixingConfig()
-    stuff = material(config, list(seeds))
-    shape = tuple(stuff.pictures.shape[1:])
-    asked = {
+    dataset = load(config, seeds)
+    chosen = {
         "input mixup": ("input_mixup", config),
         "manifold mixup": ("manifold", config),
         "plain": ("plain", config),
     }
-    asked |= {f"both, depth {depth}": ("both", config.replace(depth=depth)) for depth in range(4)}
-    asked |= {"both, five images": ("both", config.replace(images=5))}
-    arms, decks = {}, {}
-    for name, (arm, settings) in asked.items():
-        arms[name] = Arm(
-            arm, settings, networks("dense", shape, config.width, stuff.classes, seeds), shape, seeds
-        )
-        decks[name] = Deck(settings, stuff, seeds, stuff.pictures.flatten(1)).batches()
-    found: dict[str, list[float]] = {name: [] for name in arms}
+    chosen |= {f"both, depth {depth}": ("both", config.replace(depth=depth)) for depth in range(4)}
+    chosen |= {"both, five images": ("both", config.replace(images=5))}
+    arms, batches = {}, {}
+    for name, (arm, settings) in chosen.items():
+        networks = build_networks("dense", dataset.shape, config.width, dataset.classes, seeds)
+        arms[name] = ArmTrainer(arm, settings, networks, dataset.shape, seeds)
+        batches[name] = BatchSampler(settings, dataset, seeds, dataset.inputs["train"]).batches()
+    seconds: dict[str, list[float]] = {name: [] for name in arms}
     for _ in range(TURNS):
         for name, arm in arms.items():
-            batch = next(decks[name])
+            batch = next(batches[name])
             started = time.thread_time()
             arm.step(batch)
-            found[name].append(time.thread_time() - started)
-    medians = {name: 1000 * statistics.median(values) for name, values in found.items()}
+            seconds[name].append(time.thread_time() - started)
+    medians = {name: 1000 * statistics.median(values) for name, values in seconds.items()}
     for name, milliseconds in medians.items():
         print(
             f"{len(seeds):3} seeds  {name:20}{milliseconds:8.2f} ms a step  "
@@ -88,7 +86,7 @@ def main() -> None:
             session.close()
             p50, p95 = (1000 * value for value in (statistics.median(took), percentile(took, 0.95)))
             print(
-                f"a move of the desk, {world.lower()}: p50 {p50:.1f} ms, p95 {p95:.1f} ms (target ≤"
+                f"a move of λ, {world.lower()}: p50 {p50:.1f} ms, p95 {p95:.1f} ms (target ≤"
                 f" {1000 * TARGET:.0f} ms)"
             )
     print(f"load {os.getloadavg()[0]:.2f}, {len(os.sched_getaffinity(0))} cores")

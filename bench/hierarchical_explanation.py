@@ -24,10 +24,10 @@ import torch
 from bench._session import Session
 from bench.serving import ROOT, first_session, percentile, serving, wait_ready
 from mlcv_explore import data
-from mlcv_explore.ideas.hierarchical_explanation import explaining
-from mlcv_explore.ideas.hierarchical_explanation.backed_tree import BackedTree, of_classifier, shuffled_merges
-from mlcv_explore.ideas.hierarchical_explanation.pursuit import coefficients, pictured, pursue
+from mlcv_explore.ideas.hierarchical_explanation import inference
 from mlcv_explore.models import checkpoints
+from mlcv_explore.models.decision_trees import NeuralBackedTree, backed_by, shuffled_merges
+from mlcv_explore.models.sparse_coding import coefficients, matching_pursuit, reconstruct
 from mlcv_explore.statistics import t_interval
 
 PAGE = "hierarchical_explanation"
@@ -36,7 +36,7 @@ PAUSE = 0.1  # seconds between two messages of a canvas
 TARGET = 0.1  # seconds, 95th percentile
 ATOMS, ITEMS = 6, 400  # of a pursuit
 ROUNDS = 5
-DEALS = 10  # controls of the tree
+DRAWS = 10  # controls of the tree
 
 
 def drawings(count: int) -> list[str]:
@@ -79,8 +79,8 @@ def pursuits(name: str, atoms: np.ndarray, items: np.ndarray) -> dict[str, objec
     from sklearn.linear_model import orthogonal_mp
 
     def own() -> np.ndarray:
-        chosen = pursue(items, atoms, ATOMS)
-        return pictured(atoms, chosen, coefficients(items, atoms, chosen))
+        chosen = matching_pursuit(items, atoms, ATOMS)
+        return reconstruct(atoms, chosen, coefficients(items, atoms, chosen))
 
     def theirs(precompute: bool) -> np.ndarray:
         return (
@@ -108,28 +108,28 @@ def pursuits(name: str, atoms: np.ndarray, items: np.ndarray) -> dict[str, objec
 
 def backed() -> dict[str, object]:
     """Accuracy of the network, of its last layer read as a tree, and of trees of the
-    same shape with the classes dealt at random.
+    same shape with the classes at random.
     """
     pictures = data.load("cifar10").test
     classifier = checkpoints.load("cifar10/0")
-    tree, features_of = of_classifier(classifier)
+    tree, features_of = backed_by(classifier)
     with torch.inference_mode():
         batches = torch.from_numpy(np.array(pictures.images)).split(500)
         features = torch.cat([features_of(batch.float() / 255) for batch in batches]).numpy()
     logits = features @ tree.weight.T + tree.bias
     controls = [
-        BackedTree(tree.weight, tree.bias, tree.classes, shuffled_merges(tree.merges, seed))
+        NeuralBackedTree(tree.weight, tree.bias, tree.classes, shuffled_merges(tree.merges, seed))
         .leaf_probabilities(features)
         .argmax(1)
-        for seed in range(DEALS)
+        for seed in range(DRAWS)
     ]
-    dealt = t_interval([float((each == pictures.labels).mean()) for each in controls])
+    accuracies = t_interval([float((each == pictures.labels).mean()) for each in controls])
     return {
         "pictures": len(pictures),
         "network": float((logits.argmax(1) == pictures.labels).mean()),
         "tree, soft": float((tree.leaf_probabilities(features).argmax(1) == pictures.labels).mean()),
         "tree, hard": float((tree.hard_leaves(features) == pictures.labels).mean()),
-        "same shape, classes dealt at random": dealt.as_json(),
+        "same shape, classes at random": accuracies.as_json(),
     }
 
 
@@ -145,14 +145,14 @@ def main() -> None:
         report["drawn digit → its tree, s"] = times
         report[f"ratio to the target of {TARGET:g} s"] = times["p95"] / TARGET
         session.close()
-    mind = explaining.mind("digits")
-    items = np.resize(mind.items, (ITEMS, mind.items.shape[1])) + 0.01 * np.random.default_rng(
+    base = inference.explainer("digits")
+    items = np.resize(base.items, (ITEMS, base.items.shape[1])) + 0.01 * np.random.default_rng(
         0
     ).standard_normal((ITEMS, 256)).astype(np.float32)
     report["pursuits"] = [
-        pursuits("three levels", mind.vocabulary.atoms, items),
-        pursuits("strokes", mind.vocabulary.first, items),
-        pursuits("prototypes", mind.prototypes, items),
+        pursuits("three levels", base.dictionary.atoms, items),
+        pursuits("strokes", base.dictionary.first, items),
+        pursuits("prototypes", base.prototypes, items),
     ]
     try:
         report["neural-backed tree of cifar10/0"] = backed()

@@ -15,6 +15,7 @@ from collections.abc import Callable
 import torch
 
 from mlcv_explore.data import uploads
+from mlcv_explore.data.gallery import photographs
 from mlcv_explore.ideas.learned_salience import shipped
 from mlcv_explore.ideas.learned_salience.masker import MaskerSettings, optimised
 from mlcv_explore.saliency import SaliencySettings, methods
@@ -26,7 +27,7 @@ def main() -> None:
     """Print every median and the ratios."""
     torch.set_num_threads(1)
     network, model = shipped.load(CLASSIFIER)
-    seen = uploads.squeezed(next(iter(uploads.gallery().values())).read().pixels, model.side)
+    seen = uploads.resized_to_square(next(iter(photographs().values())).read().pixels, model.side)
     picture, how = torch.from_numpy(seen), SaliencySettings()
     settings = MaskerSettings()
 

@@ -1,14 +1,14 @@
-"""The panel of maps against Captum called method by method, and Grad-CAM against
-Captum, its rivals and the forward pass alone.
+"""All maps against Captum called method by method, and Grad-CAM against
+Captum, its alternatives and the forward pass alone.
 
 `python -m bench.saliency`. The gallery's first photograph as `cifar10/0` sees it,
-32×32, and the class it names; one thread: 50 steps, 25 noisy pictures, squares of 5
-every 2 pixels, 300 masks; Captum as it comes (one picture at a time where it perturbs)
+32×32, and the class it names; one thread: 50 steps, 25 noisy images, squares of 5
+every 2 pixels, 300 masks; Captum as it comes (one image at a time where it perturbs)
 and with 64 perturbations a batch, its noise and masks alike. Both get the same network,
 once in torch's own layout, which is what a caller has, and once with channels last,
 which is what makes half of our lead. RISE is not in Captum: there it is the loop over
 masks in batches of 64 in single precision, or one by one. Then ten targets at once, and
-Grad-CAM of a 224-px picture on ResNet-18 (`grad-cam` and `torchcam` too where they are
+Grad-CAM of a 224-px image on ResNet-18 (`grad-cam` and `torchcam` too where they are
 installed). All take turns; printed are medians of the thread's own time.
 """
 
@@ -26,8 +26,9 @@ from torch.nn import functional
 
 from mlcv_explore import saliency
 from mlcv_explore.data import uploads
+from mlcv_explore.data.gallery import photographs
 from mlcv_explore.models import checkpoints
-from mlcv_explore.saliency import methods
+from mlcv_explore.saliency import methods, perturbation
 from mlcv_explore.seeds import seeded, stream
 from mlcv_explore.torchvision_compat import models
 
@@ -48,12 +49,12 @@ CHEAP = (
 Way = Callable[[], object]
 
 
-def captums(network: nn.Module, picture: torch.Tensor, target: int, at_once: int) -> dict[str, Way]:
-    """Captum's call of every method, with `at_once` perturbed pictures in a batch."""
-    batch = picture[None].clone().requires_grad_()
+def captums(network: nn.Module, image: torch.Tensor, target: int, at_once: int) -> dict[str, Way]:
+    """Captum's call of every method, with `at_once` perturbed images in a batch."""
+    batch = image[None].clone().requires_grad_()
     noisy = {"nt_samples": SETTINGS.samples, "stdevs": SETTINGS.noise, "target": target, "abs": False}
-    starts = torch.stack([methods.baseline(picture, kind) for kind in ("zero", "blur", "mean")])
-    masks = list(methods._masks(picture, SETTINGS, stream(0, "masks")))
+    starts = torch.stack([methods.baseline(image, kind) for kind in ("zero", "blur", "mean")])
+    masks = list(perturbation.random_masks(image, SETTINGS, stream(0, "masks")))
     block, _ = list(saliency.convolutions(network))[-1].rsplit(".", 1)
     last = network.get_submodule(f"{block}.2")  # the ReLU behind the last convolution
 
@@ -61,13 +62,13 @@ def captums(network: nn.Module, picture: torch.Tensor, target: int, at_once: int
         return lambda: attr.NoiseTunnel(attr.Saliency(network)).attribute(batch, nt_type=kind, **noisy)
 
     def cam() -> torch.Tensor:
-        found = attr.LayerGradCam(network, last).attribute(batch, target, relu_attributions=True)
-        return attr.LayerAttribution.interpolate(found, picture.shape[1:], "bilinear")
+        gradcam = attr.LayerGradCam(network, last).attribute(batch, target, relu_attributions=True)
+        return attr.LayerAttribution.interpolate(gradcam, image.shape[1:], "bilinear")
 
     @torch.no_grad()
     def masked() -> torch.Tensor:
         parts = [torch.stack(masks[start : start + at_once]) for start in range(0, len(masks), at_once)]
-        scores = torch.cat([network(picture * part)[:, target] for part in parts])
+        scores = torch.cat([network(image * part)[:, target] for part in parts])
         return torch.einsum("n,nhw->hw", scores, torch.cat(masks)) / (len(masks) * SETTINGS.mask_share)
 
     return {
@@ -101,62 +102,60 @@ def medians(ways: dict[str, Way], turns: int = TURNS) -> dict[str, float]:
     Of this thread, which does all the work: on an idle machine those of the clock, on a
     busy one not those of the others too.
     """
-    found: dict[str, list[float]] = {name: [] for name in ways}
+    timings: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(turns + 1):
         for name, way in ways.items():
             start = time.thread_time()
             way()
-            found[name].append((time.thread_time() - start) * 1000)
-    return {name: statistics.median(values[1:]) for name, values in found.items()}
+            timings[name].append((time.thread_time() - start) * 1000)
+    return {name: statistics.median(values[1:]) for name, values in timings.items()}
 
 
 def example(layout: torch.memory_format = torch.contiguous_format) -> tuple[nn.Module, torch.Tensor, int]:
     """The flagship classifier, a photograph as it sees it, and what it says."""
     model = checkpoints.load("cifar10/0")
-    pixels = next(iter(uploads.gallery().values())).read().pixels
-    picture = torch.from_numpy(uploads.squeezed(pixels, model.side))
-    return model.network.to(memory_format=layout), picture, int(model.network(picture[None]).argmax())
+    pixels = next(iter(photographs().values())).read().pixels
+    image = torch.from_numpy(uploads.resized_to_square(pixels, model.side))
+    return model.network.to(memory_format=layout), image, int(model.network(image[None]).argmax())
 
 
 def panel_against_captum(layout: torch.memory_format) -> None:
     """Method by method, and the sums the targets are about."""
-    network, picture, target = example(layout)
+    network, image, target = example(layout)
     # 50 steps for both: what doubling them costs is not the question here
-    methods.SMALLEST_GAP = float("inf")
-    ways: dict[str, Way] = {
-        "panel": lambda: list(saliency.panel(network, picture, target, MAPS, SETTINGS, 0))
-    }
-    ways["cheap"] = lambda: list(saliency.panel(network, picture, target, CHEAP, SETTINGS, 0))
+    methods.MAX_GAP = float("inf")
+    ways: dict[str, Way] = {"panel": lambda: list(saliency.panel(network, image, target, MAPS, SETTINGS, 0))}
+    ways["cheap"] = lambda: list(saliency.panel(network, image, target, CHEAP, SETTINGS, 0))
     for name in MAPS:
-        ways[name] = lambda name=name: list(saliency.panel(network, picture, target, [name], SETTINGS, 0))
+        ways[name] = lambda name=name: list(saliency.panel(network, image, target, [name], SETTINGS, 0))
     for label, at_once in (("defaults", 1), ("fast", 64)):
         ways |= {
             f"{label} {name}": way
-            for name, way in captums(network, picture, target, at_once).items()
+            for name, way in captums(network, image, target, at_once).items()
             if at_once == 1 or name in ("rise", "occlusion")
         }
-    found = medians(ways)
+    timings = medians(ways)
     print(f"{'ms':22s} {'ours alone':>11} {'Captum':>9} {'Captum fast':>12}")
     sums = {"defaults": 0.0, "fast": 0.0}
     for name in MAPS:
-        theirs = found[f"defaults {name}"], found.get(f"fast {name}", found[f"defaults {name}"])
+        theirs = timings[f"defaults {name}"], timings.get(f"fast {name}", timings[f"defaults {name}"])
         sums["defaults"] += theirs[0]
         sums["fast"] += theirs[1]
-        print(f"{name:22s} {found[name]:11.1f} {theirs[0]:9.1f} {theirs[1]:12.1f}")
-    print(f"{'all':22s} {found['panel']:11.1f} {sums['defaults']:9.1f} {sums['fast']:12.1f}")
-    verdict("cheap maps", found["cheap"], 300, "ms")
-    verdict("all twelve", found["panel"], 1200, "ms")
-    verdict("against Captum's defaults", found["panel"] / sums["defaults"], 0.45, "×")
-    verdict("against Captum's fast settings", found["panel"] / sums["fast"], 0.6, "×")
+        print(f"{name:22s} {timings[name]:11.1f} {theirs[0]:9.1f} {theirs[1]:12.1f}")
+    print(f"{'all':22s} {timings['panel']:11.1f} {sums['defaults']:9.1f} {sums['fast']:12.1f}")
+    verdict("cheap maps", timings["cheap"], 300, "ms")
+    verdict("all twelve", timings["panel"], 1200, "ms")
+    verdict("against Captum's defaults", timings["panel"] / sums["defaults"], 0.45, "×")
+    verdict("against Captum's fast settings", timings["panel"] / sums["fast"], 0.6, "×")
 
 
 def ten_targets() -> None:
     """The gradient of every class."""
-    network, picture, _ = example()
-    batch = picture[None].clone().requires_grad_()
-    found = medians(
+    network, image, _ = example()
+    batch = image[None].clone().requires_grad_()
+    timings = medians(
         {
-            "ours": lambda: saliency.gradients(network, picture, range(10)),
+            "ours": lambda: saliency.gradients(network, image, range(10)),
             "captum": lambda: [
                 attr.Saliency(network).attribute(batch, each, abs=False) for each in range(10)
             ],
@@ -164,29 +163,29 @@ def ten_targets() -> None:
         3 * TURNS,
     )
     verdict(
-        f"ten targets, {found['ours']:.1f} against {found['captum']:.1f} ms",
-        found["ours"] / found["captum"],
+        f"ten targets, {timings['ours']:.1f} against {timings['captum']:.1f} ms",
+        timings["ours"] / timings["captum"],
         0.7,
         "×",
     )
 
 
 def grad_cam_at_224() -> None:
-    """End to end: picture to upsampled map."""
+    """End to end: image to upsampled map."""
     network = seeded(0, models.resnet18).eval()
-    picture = torch.rand(3, 224, 224, generator=stream(0, "a large picture"))
-    batch = picture[None].clone().requires_grad_()
+    image = torch.rand(3, 224, 224, generator=stream(0, "a large picture"))
+    batch = image[None].clone().requires_grad_()
 
     @torch.no_grad()
     def forward() -> torch.Tensor:
-        return network(picture[None])
+        return network(image[None])
 
     def captum() -> torch.Tensor:
-        found = attr.LayerGradCam(network, network.layer4).attribute(batch, TARGET, relu_attributions=True)
-        return attr.LayerAttribution.interpolate(found, (224, 224), "bilinear")
+        gradcam = attr.LayerGradCam(network, network.layer4).attribute(batch, TARGET, relu_attributions=True)
+        return attr.LayerAttribution.interpolate(gradcam, (224, 224), "bilinear")
 
     ways: dict[str, Way] = {
-        "ours": lambda: methods.grad_cam(network, picture, TARGET, SETTINGS),
+        "ours": lambda: methods.grad_cam(network, image, TARGET, SETTINGS),
         "forward": forward,
         "captum": captum,
     }
@@ -194,25 +193,25 @@ def grad_cam_at_224() -> None:
         from pytorch_grad_cam import GradCAM
         from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-        kept = GradCAM(network, [network.layer4])
-        ways["grad-cam"] = lambda: kept(picture[None], [ClassifierOutputTarget(TARGET)])
+        explainer = GradCAM(network, [network.layer4])
+        ways["grad-cam"] = lambda: explainer(image[None], [ClassifierOutputTarget(TARGET)])
     if importlib.util.find_spec("torchcam"):
         from torchcam.methods import GradCAM as TorchCam
 
         def torchcam() -> torch.Tensor:
             with TorchCam(network, "layer4") as extractor:
-                (found,) = extractor(TARGET, network(batch))
-            return functional.interpolate(found[None], (224, 224), mode="bilinear")
+                (gradcam,) = extractor(TARGET, network(batch))
+            return functional.interpolate(gradcam[None], (224, 224), mode="bilinear")
 
         ways["torchcam"] = torchcam
     missing = [name for name in ("grad-cam", "torchcam") if name not in ways]
-    found = medians(ways, 3 * TURNS)
-    print("Grad-CAM of 224 px, ms: " + ", ".join(f"{name} {value:.1f}" for name, value in found.items()))
+    timings = medians(ways, 3 * TURNS)
+    print("Grad-CAM of 224 px, ms: " + ", ".join(f"{name} {value:.1f}" for name, value in timings.items()))
     if missing:
         print(f"not installed, so not measured: {', '.join(missing)}")
-    rivals = min(value for name, value in found.items() if name not in ("ours", "forward"))
-    verdict("against the fastest rival here", found["ours"] / rivals, 1.0, "×")
-    verdict("against the forward pass", found["ours"] / found["forward"], 1.05, "×")
+    alternatives = min(value for name, value in timings.items() if name not in ("ours", "forward"))
+    verdict("against the fastest alternative here", timings["ours"] / alternatives, 1.0, "×")
+    verdict("against the forward pass", timings["ours"] / timings["forward"], 1.05, "×")
 
 
 def verdict(what: str, value: float, target: float, unit: str) -> None:

@@ -25,10 +25,10 @@ from mlcv_explore.seeds import seeded, stream
 SEEDS, PICTURES, BATCH, CLASSES, EPOCHS, TURNS = range(10), 1000, 64, 10, 3, 7
 TARGETS = {64: 3.0, 128: 2.0, 256: 1.0}  # times faster than the loop
 
-Epoch = Callable[[torch.Tensor], torch.Tensor]  # order of the pictures (S, n) → losses of the last batch (S,)
+Epoch = Callable[[torch.Tensor], torch.Tensor]  # order of the images (S, n) → losses of the last batch (S,)
 
 
-def stacked(sizes: tuple[int, ...], pictures: torch.Tensor, labels: torch.Tensor) -> Epoch:
+def stacked(sizes: tuple[int, ...], images: torch.Tensor, labels: torch.Tensor) -> Epoch:
     """This project's way, as the label-noise run does it: targets may be noisy, so the
     loss takes a whole distribution.
     """
@@ -38,14 +38,14 @@ def stacked(sizes: tuple[int, ...], pictures: torch.Tensor, labels: torch.Tensor
 
     def epoch(order: torch.Tensor) -> torch.Tensor:
         for chosen in order.split(BATCH, dim=1):
-            loss = soft_cross_entropy(stack(pictures[chosen]), one_hot[chosen]).mean(1)
+            loss = soft_cross_entropy(stack(images[chosen]), one_hot[chosen]).mean(1)
             gradient_step(optimiser, loss.sum())
         return loss.detach()
 
     return epoch
 
 
-def loop(sizes: tuple[int, ...], pictures: torch.Tensor, labels: torch.Tensor) -> Epoch:
+def loop(sizes: tuple[int, ...], images: torch.Tensor, labels: torch.Tensor) -> Epoch:
     """What one writes first: a network, an optimiser and a cross-entropy a seed, one
     seed after the other.
     """
@@ -56,7 +56,7 @@ def loop(sizes: tuple[int, ...], pictures: torch.Tensor, labels: torch.Tensor) -
         last = []
         for one, optimiser, own in zip(networks, optimisers, order, strict=True):
             for chosen in own.split(BATCH):
-                loss = functional.cross_entropy(one(pictures[chosen]), labels[chosen])
+                loss = functional.cross_entropy(one(images[chosen]), labels[chosen])
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()
                 optimiser.step()
@@ -66,7 +66,7 @@ def loop(sizes: tuple[int, ...], pictures: torch.Tensor, labels: torch.Tensor) -
     return epoch
 
 
-def mapped(sizes: tuple[int, ...], pictures: torch.Tensor, labels: torch.Tensor) -> Epoch:
+def mapped(sizes: tuple[int, ...], images: torch.Tensor, labels: torch.Tensor) -> Epoch:
     """PyTorch's own way for ensembles of equal networks: functional_call under
     torch.func.vmap.
     """
@@ -78,7 +78,7 @@ def mapped(sizes: tuple[int, ...], pictures: torch.Tensor, labels: torch.Tensor)
 
     def epoch(order: torch.Tensor) -> torch.Tensor:
         for chosen in order.split(BATCH, dim=1):
-            logits = forward((parameters, buffers), pictures[chosen])
+            logits = forward((parameters, buffers), images[chosen])
             loss = functional.cross_entropy(logits.transpose(1, 2), labels[chosen], reduction="none").mean(1)
             gradient_step(optimiser, loss.sum())
         return loss.detach()
@@ -95,9 +95,9 @@ def network(sizes: tuple[int, ...], seed: int) -> nn.Sequential:
 def measure(width: int) -> dict[str, float]:
     """Median seconds an epoch of every way, taking turns."""
     digits = data.split(data.load("digits"), PICTURES, 297, 500, 0).train
-    pictures, labels = digits.as_float().flatten(1), torch.from_numpy(digits.labels)
+    images, labels = digits.as_float().flatten(1), torch.from_numpy(digits.labels)
     ways = {
-        build.__name__: build((64, width, width, CLASSES), pictures, labels)
+        build.__name__: build((64, width, width, CLASSES), images, labels)
         for build in (stacked, loop, mapped)
     }
     seconds, losses = {name: [] for name in ways}, {}
@@ -112,7 +112,7 @@ def measure(width: int) -> dict[str, float]:
 
 
 def orders(epochs: int) -> Iterator[torch.Tensor]:
-    """The order of the pictures (S, n) in every epoch."""
+    """The order of the images (S, n) in every epoch."""
     streams = [stream(seed, "batches") for seed in SEEDS]
     for _ in range(epochs):
         yield torch.stack([torch.randperm(PICTURES, generator=generator) for generator in streams])
@@ -130,9 +130,9 @@ def main() -> None:
         f" {'target ×':>9}"
     )
     for width, target in TARGETS.items():
-        found = measure(width)
-        ratio = {name: found["loop"] / value for name, value in found.items()}
-        row = " ".join(f"{found[name] * 1000:11.1f}" for name in ("loop", "stacked", "mapped"))
+        seconds = measure(width)
+        ratio = {name: seconds["loop"] / value for name, value in seconds.items()}
+        row = " ".join(f"{seconds[name] * 1000:11.1f}" for name in ("loop", "stacked", "mapped"))
         verdict = "met" if ratio["stacked"] >= target else "MISSED"
         print(f"{width:6d} {row} {ratio['stacked']:10.2f} {ratio['mapped']:7.2f} {target:9.1f} {verdict}")
     print(f"load {os.getloadavg()[0]:.1f}")

@@ -1,6 +1,6 @@
 """Default trainings as a worker does them: all arms, evaluation and frames, one thread.
 
-    python -m bench.training [SLUG] [--repeats 1]
+python -m bench.training [SLUG] [--repeats 1]
 
 Seconds from the first import of the run to its last frame, in a fresh process each
 time; the median counts. Label noise trains ten seeds, the others the three seeds that
@@ -23,7 +23,7 @@ class Training:
     slug: str
     seeds: int
     target: float
-    told: tuple[str, ...]
+    reported: tuple[str, ...]
     settings: dict[str, str] = field(default_factory=dict)
 
 
@@ -57,7 +57,8 @@ subject = idea.load(slug)
 config = subject.config(**settings)
 film = list(subject.run(config, range(seeds)))
 took = time.perf_counter() - start, time.process_time() - used
-print(json.dumps([*took, len(film), {name: float(values.mean()) for name, values in subject.metrics(config, film).items()}]))
+means = {name: float(values.mean()) for name, values in subject.metrics(config, film).items()}
+print(json.dumps([*took, len(film), means]))
 """
 
 
@@ -80,12 +81,12 @@ def measure(training: Training, repeats: int) -> None:
     for _ in range(repeats):
         load = os.getloadavg()[0]
         command = [sys.executable, "-c", ONCE, json.dumps([training.slug, training.seeds, training.settings])]
-        told = subprocess.run(
+        output = subprocess.run(
             command, check=True, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
         ).stdout
-        took, used, frames, metrics = json.loads(told.splitlines()[-1])
+        took, used, frames, metrics = json.loads(output.splitlines()[-1])
         seconds.append(took)
-        measured = ", ".join(f"{name.replace('_', ' ')} {metrics[name]:.3f}" for name in training.told)
+        measured = ", ".join(f"{name.replace('_', ' ')} {metrics[name]:.3f}" for name in training.reported)
         print(
             f"{took:.1f} s ({used:.1f} s of processor), {frames} frames, {measured}, load {load:.1f} on"
             f" {os.cpu_count()} cores",

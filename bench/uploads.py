@@ -21,7 +21,7 @@ from PIL import Image
 
 from bench._session import Session
 from bench.serving import ROOT, first_session, percentile, serving, wait_ready
-from mlcv_explore.data import uploads
+from mlcv_explore.data.gallery import photographs
 
 PAGE, UPLOADER = "saliency", "saliency-upload"
 SIZE = (4000, 3000)
@@ -33,7 +33,7 @@ def pictures(count: int) -> list[bytes]:
     """JPEGs of 12 megapixels, each a photograph of the gallery enlarged, with a grain
     of its own.
     """
-    known = list(uploads.gallery().values())
+    known = list(photographs().values())
     found = []
     for index in range(count):
         pixels = np.asarray(

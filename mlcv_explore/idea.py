@@ -114,6 +114,14 @@ class Picture:
     y_title: str = ""
 
 
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """One small image of an idea at work, as numbers; home's card shows up to five."""
+
+    values: Any  # np.ndarray (h, w), or (h, w, 3) in [0, 1]
+    kind: Literal["image", "signed", "amount"] = "image"  # how it is coloured
+
+
 @dataclass(frozen=True)
 class Prior:
     """Earlier work on the question: what it found, with numbers, and what differs here."""
@@ -126,6 +134,10 @@ class Prior:
 
 def _fixed_split(_: Config) -> None:
     return None
+
+
+def _no_tiles() -> tuple[Tile, ...]:
+    return ()
 
 
 def _no_checkpoints() -> dict[str, Any]:
@@ -150,6 +162,7 @@ class Idea:
     studies: tuple[Study, ...] = ()
     prior_work: tuple[Prior, ...] = ()
     provenance: Provenance | None = None
+    tiles: Callable[[], Sequence[Tile]] = _no_tiles  # from what ships; without any, home shows the curves
     limits: tuple[str, ...] = ()  # what the evidence does not cover, one sentence each
     # config → sizes of the parts when every seed has a split of its own
     split_sizes: Callable[[Any], Split | None] = _fixed_split

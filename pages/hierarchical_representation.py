@@ -11,6 +11,7 @@ import streamlit as st
 from mlcv_explore import charts, idea
 from mlcv_explore.charts import Line, images, percent, with_interval
 from mlcv_explore.config import Config, setting
+from mlcv_explore.data import drawings
 from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.hierarchical_representation import (
@@ -30,14 +31,11 @@ from mlcv_explore.ideas.hierarchical_representation import evidence as tables
 from mlcv_explore.ideas.hierarchical_representation import idea as subject
 from mlcv_explore.ideas.hierarchical_representation import training as course
 from mlcv_explore.models.checkpoints import CheckpointError
-from mlcv_explore.ui import evidence, page, settings, training
-from mlcv_explore.ui import inputs as pictures
-from mlcv_explore.ui.canvas import canvas
+from mlcv_explore.ui import evidence, inputs, page, settings, training
 
 SOURCES = ("Digit", "Draw", "Upload")  # as the link names them
 SCALE = 9  # of a pixel of a digit: four digits side by side on a phone
 LAID_OUT = 350  # of a map's digits
-INK = 4  # pixels of the pen
 NAMES = {
     "global": "one global loss",
     "greedy_code": "own targets: greedy, code below",
@@ -123,46 +121,17 @@ def chosen(mind: looking.Mind, source: str) -> tuple[np.ndarray | None, int | No
 
 
 def drawn() -> np.ndarray | None:
-    """What the reader draws, counted in blocks as the digits were."""
-    side = looking.BITMAP
-    looks = {
-        "names": ("paper", "ink"),
-        "palette": ((252, 250, 246), (30, 34, 40)),
-        "stamps": (("circle", 0), ("circle", 0)),
-    }
-    words = "Canvas to draw a digit on. Arrow keys move the pen, space draws."
-    sent = canvas(
-        f"{card.slug}-canvas", "0" * side**2, "drawing", side, **looks, region=1, size=INK, words=words
-    )
-    if not isinstance(sent, str) or len(sent) != side**2 or set(sent) - {"0", "1"}:
-        st.warning("What the canvas sent is no drawing; it is taken as empty.", icon=":material/error:")
-        sent = "0" * side**2
-    found = looking.from_bitmap(np.array(list(sent)).reshape(side, side) == "1")
-    if found is None:
-        st.info("Draw a digit with mouse, finger or keys: what the levels make of it appears while you draw.")
-    return found
+    """What the visitor draws, counted in blocks as the digits were."""
+    return inputs.draw_digit(f"{card.slug}-canvas", looking.SIDE)
 
 
 def uploaded() -> np.ndarray | None:
     """A picture of one digit, cut to its ink."""
-    given = st.file_uploader(
-        "A picture of one digit: JPEG, PNG, WebP or GIF, at most 8 MB",
-        pictures.UPLOADS,
-        key=f"{card.slug}-upload",
-        max_upload_size=8,
-    )
-    st.caption("It is never written to disk and not in the link.")
-    if given is None:
-        st.info(
-            "A dark digit on light paper, or light on dark. It becomes 8 × 8 pixels, as the others are.",
-            icon=":material/image:",
-        )
-        return None
-    taken = pictures.taken(given)
-    found = None if taken is None else looking.from_photograph(taken.pixels)
-    if taken is not None and found is None:
-        st.error("This picture is of one colour: there is no digit to find in it.", icon=":material/error:")
-    return found
+    image = inputs.upload(f"{card.slug}-upload", "A photograph of one digit")
+    digit = None if image is None else drawings.digit_from_image(image.pixels)
+    if image is not None and digit is None:
+        st.error("This image is of one colour: there is no digit in it.", icon=":material/error:")
+    return digit
 
 
 def looked_at(mind: looking.Mind, values: np.ndarray, truth: int | None, arm: str) -> None:

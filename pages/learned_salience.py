@@ -12,6 +12,7 @@ from mlcv_explore import charts, idea
 from mlcv_explore.charts import Bar, Line, images
 from mlcv_explore.config import Config, setting
 from mlcv_explore.data import uploads
+from mlcv_explore.data.gallery import photographs
 from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.learned_salience import (
@@ -34,7 +35,7 @@ from mlcv_explore.ideas.learned_salience import idea as subject
 from mlcv_explore.metrics import overlap
 from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.saliency import SaliencyError, SaliencySettings, measures
-from mlcv_explore.ui import evidence, inputs, page, settings, training
+from mlcv_explore.ui import attributions, evidence, inputs, page, settings, training
 
 TILE = 220  # pixels of a map on the page, about
 NOTHING, EVERYTHING = 0.005, 0.95  # shares of the picture below and above which a mask tells no place
@@ -103,7 +104,7 @@ def play() -> None:
     """A picture, the classifier that is asked, and where it looks."""
     left, right = st.columns([1, 3], gap="medium")
     with left:
-        chosen = inputs.picture(card.slug)
+        chosen = inputs.choose_image(card.slug)
         if chosen is None:
             return
         names = shipped.offered()
@@ -113,14 +114,14 @@ def play() -> None:
         st.caption(
             f"It {CLASSIFIERS[name]}. Its masker was taught by it alone, without any mask as an answer."
         )
-        st.image(images.png(chosen.shown), width="stretch", alt=chosen.words)
-        st.caption(chosen.words + ".")
+        st.image(images.png(chosen.enlarged), width="stretch", alt=chosen.description)
+        st.caption(chosen.description + ".")
     with right:
         look(chosen, name)
 
 
 @st.fragment
-def look(chosen: inputs.Chosen, name: str) -> None:
+def look(chosen: inputs.ChosenImage, name: str) -> None:
     """The picture as this classifier meets it, or in a sentence why it cannot."""
     try:
         side_by_side(chosen, name)
@@ -128,7 +129,7 @@ def look(chosen: inputs.Chosen, name: str) -> None:
         st.error(str(error), icon=":material/error:")
 
 
-def side_by_side(chosen: inputs.Chosen, name: str) -> None:
+def side_by_side(chosen: inputs.ChosenImage, name: str) -> None:
     """Class, learned salience, gradient salience and boxes side by side, then what the
     classifier says of what is kept and of what is left.
     """
@@ -138,15 +139,17 @@ def side_by_side(chosen: inputs.Chosen, name: str) -> None:
         with column:
             view[item.name] = settings.control(card.slug, item)
     network, model = shipped.load(name)
-    seen = inputs.squeezed(chosen.digest, chosen.pixels, model.side)
+    seen = attributions.model_input(chosen.digest, chosen.pixels, model.side)
     before = time.perf_counter()
     shown = shipped.look(network, model, seen, view["wanted"])
     passed = 1000 * (time.perf_counter() - before)
     how, known = (
         SaliencySettings(),
-        inputs.maps(chosen.digest, model.key, shown.answer, SaliencySettings().key(), None, 0),
+        attributions.maps(chosen.digest, model.key, shown.answer, SaliencySettings().key(), None, 0),
     )
-    for _ in inputs.arriving(known, model.network, seen, shown.answer, ("gradcam",), how, None, 0):
+    for _ in attributions.compute_missing(
+        known, model.network, seen, shown.answer, ("gradcam",), how, None, 0
+    ):
         pass
     gradient = known["gradcam"]
     order = np.argsort(shown.shares)[::-1][:3]
@@ -184,14 +187,14 @@ def side_by_side(chosen: inputs.Chosen, name: str) -> None:
         downloads(chosen, shown.mask)
 
 
-def tile(chosen: inputs.Chosen, arm: str, values: np.ndarray, view: dict, cost: str) -> None:
+def tile(chosen: inputs.ChosenImage, arm: str, values: np.ndarray, view: dict, cost: str) -> None:
     """One map: masks from 0 to 1, gates and the gradient's up to their largest value."""
-    shape = chosen.within(TILE)
+    shape = chosen.size_within(TILE)
     top = 1.0 if arm in ("gated", "segmenter") else float(np.abs(values).max()) or 1.0
-    spread = uploads.spread(values, shape)
+    spread = uploads.upsampled(values, shape)
     drawn = images.attribution(spread, False, page.palette(), top)
     if view["overlay"] < 1:
-        under = inputs.small(chosen.digest, chosen.pixels, shape)
+        under = attributions.resized(chosen.digest, chosen.pixels, shape)
         drawn = images.overlaid(under, drawn, np.abs(spread) / top, view["overlay"])
     name = {"gated": "Learned salience", "gradcam": "Gradient salience", "segmenter": "Segmenter"}.get(
         arm, label(arm)
@@ -203,10 +206,10 @@ def tile(chosen: inputs.Chosen, arm: str, values: np.ndarray, view: dict, cost: 
     )
 
 
-def show_boxes(chosen: inputs.Chosen, side: int, boxes: dict[str, np.ndarray]) -> None:
+def show_boxes(chosen: inputs.ChosenImage, side: int, boxes: dict[str, np.ndarray]) -> None:
     """Both boxes on the picture."""
-    width, height = chosen.within(TILE)
-    under = inputs.small(chosen.digest, chosen.pixels, (width, height))
+    width, height = chosen.size_within(TILE)
+    under = attributions.resized(chosen.digest, chosen.pixels, (width, height))
     scale = np.array([height, width, height, width]) / side
     drawn = images.boxed(under, {role: box * scale for role, box in boxes.items()}, page.palette())
     words = "Boxes of the largest piece: blue of the learned salience, orange of the gradient"
@@ -216,7 +219,7 @@ def show_boxes(chosen: inputs.Chosen, side: int, boxes: dict[str, np.ndarray]) -
 
 
 def keep_and_leave(
-    chosen: inputs.Chosen, model: object, seen: np.ndarray, shown: shipped.Shown, view: dict
+    chosen: inputs.ChosenImage, model: object, seen: np.ndarray, shown: shipped.Shown, view: dict
 ) -> None:
     """What the mask keeps, and what it leaves, as the classifier meets them."""
     st.markdown("##### Does the answer go with the mask?")
@@ -225,7 +228,9 @@ def keep_and_leave(
     for column, words, mask in ((columns[0], "kept", shown.mask), (columns[1], "left", 1 - shown.mask)):
         changed = shipped.hidden(seen, mask, view["fill"])
         share = float(
-            inputs.probabilities(inputs.digest_of(changed), model.key, model.network, changed)[shown.answer]
+            attributions.probabilities(inputs.array_digest(changed), model.key, model.network, changed)[
+                shown.answer
+            ]
         )
         with column:
             pixels = np.rint(255 * changed.transpose(1, 2, 0)).astype(np.uint8)
@@ -245,7 +250,7 @@ def keep_and_leave(
         )
 
 
-def known_cause(chosen: inputs.Chosen, maps: dict[str, np.ndarray]) -> None:
+def known_cause(chosen: inputs.ChosenImage, maps: dict[str, np.ndarray]) -> None:
     """Of a generated scene: how much of every map lies on the object, and on the tag."""
     names = {
         "gated": "Learned salience",
@@ -265,7 +270,7 @@ def known_cause(chosen: inputs.Chosen, maps: dict[str, np.ndarray]) -> None:
     )
 
 
-def downloads(chosen: inputs.Chosen, mask: np.ndarray) -> None:
+def downloads(chosen: inputs.ChosenImage, mask: np.ndarray) -> None:
     """The learned mask as a picture of the photograph's size, and as it is."""
     shelf = st.popover(
         "",
@@ -283,12 +288,12 @@ def downloads(chosen: inputs.Chosen, mask: np.ndarray) -> None:
             (
                 "Heat map (PNG, the picture's size)",
                 lambda: images.png(
-                    images.attribution(uploads.spread(mask, chosen.size), False, palette, 1.0)
+                    images.attribution(uploads.upsampled(mask, chosen.size), False, palette, 1.0)
                 ),
                 f"{chosen.name}-learned.png",
                 "image/png",
             ),
-            ("The mask itself (NPY)", lambda: inputs.raw(mask), f"{chosen.name}-learned.npy", None),
+            ("The mask itself (NPY)", lambda: attributions.npy(mask), f"{chosen.name}-learned.npy", None),
         ):
             st.download_button(words, make, name, kind, key=f"{card.slug}-{name}", on_click="ignore")
 
@@ -546,7 +551,7 @@ what_to_do = (
 )
 choices = {
     "source": inputs.SOURCES,
-    "photograph": tuple(uploads.gallery()),
+    "photograph": tuple(photographs()),
     "scene": tuple(str(number) for number in range(1, inputs.SCENES + 1)),
     "model": shipped.offered(),
 }

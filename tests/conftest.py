@@ -1,10 +1,14 @@
-"""What all tests share: a home of their own, one thread, and no setting of the
-developer's machine.
+"""What all tests share: a home of their own, one thread, no setting of the developer's
+machine, and a budget of processor time for every idea.
 """
 
 import os
+import re
 import shutil
 import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,20 +16,24 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared machine")
 
+BUDGET = 25.0  # CPU-seconds of the suite that an idea may take
+UNSET = (
+    "MLCV_SCHEDULER",
+    "MLCV_PUBLIC",
+    "MLCV_IDEAS",
+    "MLCV_MODELS",
+    "MLCV_RUNS_MB",
+    "MLCV_WORKER_MEMORY",
+    "MLCV_FEEDBACK_URL",
+)
+_spent: Counter[str] = Counter()  # slug → CPU-seconds; in the process that reports
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Before any test module is imported; child processes inherit all of it."""
     os.environ["MLCV_HOME"] = tempfile.mkdtemp(prefix="mlcv-explore-tests-")
     os.environ["OMP_NUM_THREADS"] = "1"
-    for name in (
-        "MLCV_SCHEDULER",
-        "MLCV_PUBLIC",
-        "MLCV_IDEAS",
-        "MLCV_MODELS",
-        "MLCV_RUNS_MB",
-        "MLCV_WORKER_MEMORY",
-        "MLCV_FEEDBACK_URL",
-    ):
+    for name in UNSET:
         os.environ.pop(name, None)
 
 
@@ -39,14 +47,62 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     longest of all, go out first and one by one.
     """
     for item in items:
-        slug = item.callspec.params.get("slug") if hasattr(item, "callspec") else None
-        longest = item.get_closest_marker("slow") and slug
-        group = (
-            f"{item.path.name} {slug} {item.name if longest else ''}"
-            if item.path.name == "test_every_idea.py" and slug
-            else item.path.name
+        contract = item.path.name == "test_every_idea.py"
+        slug, longest = slug_of(item), contract and item.get_closest_marker("slow")
+        name = (
+            f"{item.path.name} {slug} {item.name if longest else ''}" if contract and slug else item.path.name
         )
-        item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker(pytest.mark.xdist_group(name))
     items.sort(
         key=lambda item: not (item.path.name == "test_every_idea.py" and item.get_closest_marker("slow"))
     )
+
+
+def slug_of(item: pytest.Item) -> str:
+    """The idea a test is about: its parameter `slug` or `card`, or its file's name."""
+    given = item.callspec.params if hasattr(item, "callspec") else {}
+    if "slug" in given or "card" in given:
+        return given.get("slug") or given["card"].slug
+    named = re.match(r"test_(.+?)(_page|_tables)?\.py$", item.path.name)
+    return named[1] if named and item.path.parent.name == "ideas" else ""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Processor time of setup, test and teardown, counted for the test's idea. Recorded
+    runs that are made again are not part of its budget: they are only after a change.
+    """
+    started = time.process_time()
+    item.user_properties.append(("idea", "" if item.get_closest_marker("slow") else slug_of(item)))
+    item.stash[_started] = started
+    return (yield)
+
+
+_started = pytest.StashKey[float]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[pytest.TestReport]:
+    report = yield
+    if call.when == "teardown":
+        report.user_properties.append(("cpu", time.process_time() - item.stash[_started]))
+    return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    about = dict(report.user_properties)
+    if "cpu" in about and about.get("idea"):
+        _spent[about["idea"]] += about["cpu"]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _spent:
+        terminalreporter.section(f"CPU-seconds an idea, at most {BUDGET:g}")
+        for slug, seconds in sorted(_spent.items(), key=lambda pair: -pair[1]):
+            over = "  over its budget" if seconds > BUDGET else ""
+            terminalreporter.line(f"{seconds:6.1f}  {slug}{over}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if not hasattr(session.config, "workerinput") and any(seconds > BUDGET for seconds in _spent.values()):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,5 +1,5 @@
-"""Classifiers and their checkpoints: the hyperparameters by hand, training taken up again, cards
-that fit and cards that do not, weights from elsewhere.
+"""Classifiers and their checkpoints: the hyperparameters by hand, training taken up
+again, cards that fit and cards that do not, weights from elsewhere.
 """
 
 import hashlib
@@ -21,9 +21,16 @@ from safetensors.torch import load_file, save_file
 from mlcv_explore import data, saliency
 from mlcv_explore.command import main
 from mlcv_explore.config import SettingError
-from mlcv_explore.models import available_models, checkpoints, classifiers
-from mlcv_explore.models.checkpoints import CheckpointError, ClassifierSpec
-from mlcv_explore.models.classifiers import Hyperparameters
+from mlcv_explore.models import (
+    available_models,
+    checkpoint_training,
+    checkpoints,
+    classifier_training,
+    classifiers,
+)
+from mlcv_explore.models.checkpoint_training import ClassifierSpec
+from mlcv_explore.models.checkpoints import CheckpointError
+from mlcv_explore.models.classifier_training import Hyperparameters
 from mlcv_explore.saliency import methods
 from mlcv_explore.seeds import seeded, stream
 from mlcv_explore.torchvision_compat import models
@@ -43,7 +50,7 @@ def one_sentence(error: Exception) -> bool:
 
 def test_the_rate_rises_to_its_peak_and_falls_to_nothing() -> None:
     hyperparameters = Hyperparameters(peak_rate=0.4, warm_share=0.25)
-    rates = [classifiers.rate(hyperparameters, step, 100) for step in range(100)]
+    rates = [classifier_training.rate(hyperparameters, step, 100) for step in range(100)]
     assert (
         rates[:2] == pytest.approx([0.4 / 25, 0.8 / 25])
         and max(rates) == pytest.approx(0.4)
@@ -52,28 +59,30 @@ def test_the_rate_rises_to_its_peak_and_falls_to_nothing() -> None:
     assert rates[-1] == pytest.approx(0.4 / 76) and np.diff(rates[24:]) == pytest.approx(-0.4 / 76)
 
 
-def test_a_picture_is_moved_whole_and_mirrored_or_not() -> None:
+def test_a_image_is_moved_whole_and_mirrored_or_not() -> None:
     padded = torch.arange(6.0).expand(64, 3, 6, 6)  # columns 0 … 5
-    moved = classifiers.augmented(padded, Hyperparameters(shift=1), 4, torch.Generator().manual_seed(0))
-    rows = {tuple(picture[0, 0].tolist()) for picture in moved}
+    moved = classifier_training.augmented(
+        padded, Hyperparameters(shift=1), 4, torch.Generator().manual_seed(0)
+    )
+    rows = {tuple(image[0, 0].tolist()) for image in moved}
     upright = {(0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5)}
     assert rows == upright | {row[::-1] for row in upright}
     assert (
         torch.equal(
-            classifiers.augmented(padded, Hyperparameters(shift=1, flip=False), 4, torch.Generator())[
+            classifier_training.augmented(padded, Hyperparameters(shift=1, flip=False), 4, torch.Generator())[
                 :, :, 0
             ],
             moved[:, :, 0],
         )
         is False
     )
-    still = classifiers.augmented(
+    still = classifier_training.augmented(
         padded[:, :, :4, :4], Hyperparameters(shift=0, flip=False), 4, torch.Generator()
     )
     assert torch.equal(still, padded[:, :, :4, :4])
 
 
-def test_the_network_sees_normalised_pictures() -> None:
+def test_the_network_sees_normalised_images() -> None:
     layer = classifiers.Normalise(MEAN, STD)
     seen = layer(torch.tensor(MEAN).view(1, 3, 1, 1) + 2 * torch.tensor(STD).view(1, 3, 1, 1))
     assert seen.flatten().tolist() == pytest.approx([2, 2, 2], abs=1e-5)
@@ -110,12 +119,12 @@ def test_whitening_filters_make_patches_uncorrelated_and_of_one_variance() -> No
     assert np.abs(moments - np.eye(half)).max() < 0.05 and torch.equal(values[half:], -values[:half])
 
 
-def test_the_first_epochs_see_small_pictures() -> None:
+def test_the_first_epochs_see_small_images() -> None:
     sides: list[int] = []
     hyperparameters = TINY.replace(epochs=4, small_epochs=2, batch_size=40)
-    state = classifiers.trainer(hyperparameters, 2, MEAN, STD, 0)
+    state = classifier_training.trainer(hyperparameters, 2, MEAN, STD, 0)
     state.network.register_forward_pre_hook(lambda _, given: sides.append(given[0].shape[-1]))
-    for _ in classifiers.epochs(
+    for _ in classifier_training.epochs(
         hyperparameters, state, np.zeros((40, 3, 32, 32), np.uint8), np.zeros(40, np.int64), 0
     ):
         pass
@@ -126,20 +135,20 @@ def test_the_first_epochs_see_small_pictures() -> None:
 def test_a_course_taken_up_again_ends_as_one_that_never_stopped(architecture: str) -> None:
     hyperparameters = TINY.replace(architecture=architecture, bias_rate=4)
     chance = np.random.default_rng(0)
-    pictures, labels = chance.integers(0, 256, (40, 3, 16, 16), np.uint8), chance.integers(0, 2, 40)
+    images, labels = chance.integers(0, 256, (40, 3, 16, 16), np.uint8), chance.integers(0, 2, 40)
 
     def after(*stops: int) -> dict[str, torch.Tensor]:
-        state = classifiers.trainer(hyperparameters, 2, MEAN, STD, 5, pictures)
-        for done, _, _ in classifiers.epochs(hyperparameters, state, pictures, labels, 5):
+        state = classifier_training.trainer(hyperparameters, 2, MEAN, STD, 5, images)
+        for done, _, _ in classifier_training.epochs(hyperparameters, state, images, labels, 5):
             if done in stops:
                 return after_again(state.tensors())
         return state.tensors()
 
-    def after_again(kept: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        state = classifiers.trainer(hyperparameters, 2, MEAN, STD, 5, pictures)
-        state.restore(kept)
-        seen = [done for done, _, _ in classifiers.epochs(hyperparameters, state, pictures, labels, 5)]
-        assert seen == list(range(int(kept["epoch"]) + 1, hyperparameters.epochs + 1))
+    def after_again(saved: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        state = classifier_training.trainer(hyperparameters, 2, MEAN, STD, 5, images)
+        state.restore(saved)
+        seen = [done for done, _, _ in classifier_training.epochs(hyperparameters, state, images, labels, 5)]
+        assert seen == list(range(int(saved["epoch"]) + 1, hyperparameters.epochs + 1))
         return state.tensors()
 
     through = after()
@@ -155,8 +164,8 @@ def test_a_course_taken_up_again_ends_as_one_that_never_stopped(architecture: st
 
 @pytest.fixture
 def colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Reddish and bluish pictures as an own folder, and a plan to train on them;
-    returns where checkpoints may go.
+    """Reddish and bluish images as an own folder, and a plan to train on them; returns
+    where checkpoints may go.
     """
     chance = np.random.default_rng(1)
     for part, count in (("train", 40), ("test", 10)):
@@ -170,7 +179,7 @@ def colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MLCV_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("MLCV_HOME", str(tmp_path / "home"))
     monkeypatch.setitem(
-        checkpoints.CLASSIFIER_SPECS,
+        checkpoint_training.CLASSIFIER_SPECS,
         "colours",
         ClassifierSpec(lambda _: data.load("colours"), TINY, MEAN, STD),
     )
@@ -178,14 +187,14 @@ def colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_what_was_trained_is_stored_small_and_is_as_good_as_its_card_says(colours: Path) -> None:
-    card = checkpoints.train("colours", 3, TINY.replace(epochs=10), colours)
+    card = checkpoint_training.train("colours", 3, TINY.replace(epochs=10), colours)
     model = checkpoints.read(colours / "colours" / "3", "colours/3")
     assert {
         value.dtype for value in load_file(colours / "colours" / "3" / "weights.safetensors").values()
     } == {torch.float16, torch.int64}
     assert model.classes == ("blue", "red") and model.side == 16 and not model.network.training
     assert (
-        checkpoints.accuracy_of(model.network, data.load("colours").test)
+        checkpoint_training.accuracy_of(model.network, data.load("colours").test)
         == card["metrics"]["test_accuracy"]
         > 0.9
     )
@@ -202,10 +211,12 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(colours: Path) 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        checkpoints.train("colours", 0, out=colours / "one", report=stop)
+        checkpoint_training.train("colours", 0, out=colours / "one", report=stop)
     seen: list[int] = []
-    resumed = checkpoints.train("colours", 0, out=colours / "one", report=lambda done, *_: seen.append(done))
-    whole = checkpoints.train("colours", 0, out=colours / "two")
+    resumed = checkpoint_training.train(
+        "colours", 0, out=colours / "one", report=lambda done, *_: seen.append(done)
+    )
+    whole = checkpoint_training.train("colours", 0, out=colours / "two")
     assert seen == [3] and resumed["sha256"] == whole["sha256"] and resumed["metrics"] == whole["metrics"]
 
 
@@ -217,31 +228,31 @@ def test_weights_know_nothing_of_the_test_part(colours: Path, monkeypatch: pytes
     digests = set()
     for number, dataset in enumerate((whole, other)):
         monkeypatch.setitem(
-            checkpoints.CLASSIFIER_SPECS,
+            checkpoint_training.CLASSIFIER_SPECS,
             "colours",
             ClassifierSpec(lambda _, given=dataset: given, TINY, MEAN, STD),
         )
-        digests.add(checkpoints.train("colours", 0, hyperparameters, colours / str(number))["sha256"])
+        digests.add(checkpoint_training.train("colours", 0, hyperparameters, colours / str(number))["sha256"])
     assert len(digests) == 1
 
 
 def test_bad_names_and_settings_are_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SettingError, match="no checkpoint 'nothing' to train"):
-        checkpoints.train("nothing", 0)
-    for words, said in (
+        checkpoint_training.train("nothing", 0)
+    for words, expected in (
         (["--epochs", "0"], "train.epochs must be a whole number between 1 and 200, got 0"),
         (["--epoch", "3"], "did you mean 'epochs'"),
     ):
         assert main(["train", "cifar10", *words]) == 2
-        told = capsys.readouterr()
-        assert said in told.err and told.out == ""
+        output = capsys.readouterr()
+        assert expected in output.err and output.out == ""
 
 
 # --- cards and weights that do not fit
 
 
 def spoilt(folder: Path, **changes: object) -> CheckpointError:
-    """What reading says once the card is changed."""
+    """The error of reading once the card is changed."""
     card = json.loads((folder / "card.json").read_text())
     (folder / "card.json").write_text(
         json.dumps({key: value for key, value in {**card, **changes}.items() if value is not None})
@@ -253,7 +264,7 @@ def spoilt(folder: Path, **changes: object) -> CheckpointError:
 
 
 def test_a_card_that_does_not_fit_its_weights_names_the_first_tensor(colours: Path) -> None:
-    checkpoints.train("colours", 0, out=colours)
+    checkpoint_training.train("colours", 0, out=colours)
     folder = colours / "colours" / "0"
     assert "tensor 'linear.weight' is [2, 32], the architecture has [3, 32]" in str(
         spoilt(folder, classes=["a", "b", "c"])
@@ -267,7 +278,7 @@ def test_a_card_that_does_not_fit_its_weights_names_the_first_tensor(colours: Pa
 
 
 def test_weights_that_are_others_or_none_are_refused(colours: Path) -> None:
-    checkpoints.train("colours", 0, out=colours)
+    checkpoint_training.train("colours", 0, out=colours)
     folder = colours / "colours" / "0"
     content = bytearray((folder / "weights.safetensors").read_bytes())
     content[-1] ^= 1
@@ -283,7 +294,7 @@ def test_weights_that_are_others_or_none_are_refused(colours: Path) -> None:
 
 
 def test_scenes_are_taught_and_tested_apart_and_their_tags_tell_as_much_as_the_name_says() -> None:
-    plain, tagged = (checkpoints.spec(name).pictures(3) for name in ("scenes", "scenes-tagged"))
+    plain, tagged = (checkpoint_training.spec(name).dataset(3) for name in ("scenes", "scenes-tagged"))
     assert (
         plain.train.classes == tagged.train.classes and len(plain.train) == 6000 and len(plain.test) == 2000
     )
@@ -310,11 +321,9 @@ def test_a_shipped_checkpoint_is_whole_and_small(name: str) -> None:
 
 def test_an_average_is_the_mean_of_its_seeds_logits() -> None:
     members = checkpoints.members("cifar10")
-    pictures = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    mean = sum(member.network(pictures) for member in members) / len(members)
-    assert len(members) == 5 and torch.allclose(
-        checkpoints.load("cifar10").network(pictures), mean, atol=1e-5
-    )
+    images = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    mean = sum(member.network(images) for member in members) / len(members)
+    assert len(members) == 5 and torch.allclose(checkpoints.load("cifar10").network(images), mean, atol=1e-5)
     assert all(member.card["metrics"]["test_accuracy"] >= 0.88 for member in members)
     assert checkpoints.load("cifar10/0") is checkpoints.load("cifar10/0")
 
@@ -330,17 +339,17 @@ def test_networks_side_by_side_are_the_mean_of_them_layer_by_layer(architecture:
             classifiers.whiten(network, np.random.default_rng(0).integers(0, 256, (20, 3, 16, 16), np.uint8))
         network(torch.rand(32, 3, 16, 16, generator=chance))  # running statistics of its own
         network.eval().requires_grad_(False)
-    whole, picture = checkpoints.average(networks), torch.rand(3, 16, 16, generator=chance)
+    whole, image = checkpoints.average(networks), torch.rand(3, 16, 16, generator=chance)
     assert torch.allclose(
-        whole(picture[None]), sum(network(picture[None]) for network in networks) / 3, atol=1e-5
+        whole(image[None]), sum(network(image[None]) for network in networks) / 3, atol=1e-5
     )
     assert list(saliency.layers(whole)) == list(saliency.layers(networks[0]))
     both_signs = saliency.SaliencySettings(cam_positive=False)
-    cams = [methods.grad_cam(network, picture, 1, both_signs).values for network in networks]
-    assert torch.allclose(methods.grad_cam(whole, picture, 1, both_signs).values, sum(cams) / 3, atol=1e-6)
+    cams = [methods.grad_cam(network, image, 1, both_signs).values for network in networks]
+    assert torch.allclose(methods.grad_cam(whole, image, 1, both_signs).values, sum(cams) / 3, atol=1e-6)
     anew = saliency.randomised(whole, 2, 0)
-    kept, last = dict(whole.named_parameters()), list(saliency.layers(whole))[-2]
-    lost = anew.get_submodule(last).weight != kept[f"{last}.weight"]
+    saved, last = dict(whole.named_parameters()), list(saliency.layers(whole))[-2]
+    lost = anew.get_submodule(last).weight != saved[f"{last}.weight"]
     # in every member, and there alone
     assert lost.flatten(1).any(1).all() and torch.equal(anew.halve1[0].weight, whole.halve1[0].weight)
 
@@ -352,7 +361,7 @@ def test_a_shipped_classifier_is_as_good_on_photographs_as_its_card_says() -> No
         pytest.skip("needs CIFAR-10 under MLCV_DATA")
     test = data.load("cifar10").test
     model = checkpoints.load("cifar10/0")
-    assert checkpoints.accuracy_of(model.network, test) == pytest.approx(
+    assert checkpoint_training.accuracy_of(model.network, test) == pytest.approx(
         model.card["metrics"]["test_accuracy"], abs=0.002
     )
 
@@ -385,9 +394,9 @@ def test_an_own_model_is_offered_and_normalises_as_its_card_says(own: Path) -> N
     model = available_models.load("mine")
     alone = models.get_model("resnet18", weights=None, num_classes=3).eval()
     alone.load_state_dict(load_file(own / "weights.safetensors"))
-    pictures = torch.rand(2, 3, 64, 64)
-    wanted = alone((pictures - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1))
-    assert model.side == 64 and torch.allclose(model.network(pictures), wanted, atol=1e-5)
+    images = torch.rand(2, 3, 64, 64)
+    wanted = alone((images - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1))
+    assert model.side == 64 and torch.allclose(model.network(images), wanted, atol=1e-5)
 
 
 def test_own_weights_replaced_under_the_same_name_are_another_model(own: Path) -> None:
@@ -422,14 +431,14 @@ def test_torchvisions_weights_are_read_with_its_own_normalisation(
     available_models.weights_file("mobilenet_v3_large").parent.mkdir()
     torch.save(alone.state_dict(), available_models.weights_file("mobilenet_v3_large"))
     model = available_models.load("mobilenet_v3_large")
-    pictures = torch.rand(1, 3, 224, 224)
-    seen = (pictures - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor(
+    images = torch.rand(1, 3, 224, 224)
+    seen = (images - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor(
         [0.229, 0.224, 0.225]
     ).view(3, 1, 1)
     assert (
         model.side == 224
         and len(model.classes) == 1000
-        and torch.allclose(model.network(pictures), alone(seen), atol=1e-5)
+        and torch.allclose(model.network(images), alone(seen), atol=1e-5)
     )
     available_models.weights_file("mobilenet_v3_large").write_bytes(b"damaged, and of another length")
     with pytest.raises(CheckpointError, match="are damaged") as error:
@@ -438,7 +447,7 @@ def test_torchvisions_weights_are_read_with_its_own_normalisation(
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[tuple[str, bytes]]:
+def file_server(tmp_path: Path) -> Iterator[tuple[str, bytes]]:
     """A server on loopback with one file: (its address, its content)."""
     content = bytes(range(256)) * 5000
 
@@ -461,30 +470,30 @@ def shelf(tmp_path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def test_weights_are_fetched_once_whole_or_not_at_all(
-    shelf: tuple[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    file_server: tuple[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLCV_HOME", str(tmp_path))
-    address, content = shelf
+    address, content = file_server
     right = hashlib.sha256(content).hexdigest()[:8]
     path = available_models.weights_file("resnet18")
 
     def fetched(where: str, beginning: str) -> str:
-        monkeypatch.setattr(available_models, "published", lambda _: (where, beginning))
+        monkeypatch.setattr(available_models, "remote_file", lambda _: (where, beginning))
         with pytest.raises(CheckpointError) as error:
             available_models.fetch("resnet18")
         assert one_sentence(error.value) and not path.exists() and not list(path.parent.glob(".*"))
         return str(error.value)
 
     assert "damaged" in fetched(f"{address}/file", "0" * 8)
-    assert "broke off" in fetched(f"{address}/short", right)
+    assert "broken off" in fetched(f"{address}/short", right)
     assert "refused" in fetched("http://127.0.0.1:1/file", right)
     monkeypatch.setenv("MLCV_PUBLIC", "1")
     assert "public server" in fetched(f"{address}/file", right)
     monkeypatch.delenv("MLCV_PUBLIC")
-    monkeypatch.setattr(available_models, "published", lambda _: (f"{address}/file", right))
-    told: list[tuple[int, int]] = []
-    available_models.fetch("resnet18", lambda had, total: told.append((had, total)))
-    assert path.read_bytes() == content and told[-1] == (len(content), len(content)) and len(told) > 2
+    monkeypatch.setattr(available_models, "remote_file", lambda _: (f"{address}/file", right))
+    progress: list[tuple[int, int]] = []
+    available_models.fetch("resnet18", lambda had, total: progress.append((had, total)))
+    assert path.read_bytes() == content and progress[-1] == (len(content), len(content)) and len(progress) > 2
 
 
 def test_a_checkpoint_is_no_pickle() -> None:

@@ -18,7 +18,7 @@ import pytest
 from distributed import Client, Future
 from scipy import stats
 
-from mlcv_explore import idea
+from mlcv_explore import environment, idea
 from mlcv_explore.command import main
 from mlcv_explore.experiment import fingerprint, runs, studies
 
@@ -180,7 +180,7 @@ def test_without_json_the_answer_can_be_read(say) -> None:
             "run coin --first-seed -1",
             "run.first_seed must be a whole number between 0 and 1000000000, got -1.",
         ),
-        ("run coin fair", "run has no use for 'fair'."),
+        ("run coin fair", "run takes no argument 'fair'."),
         ("run coni", "There is no idea 'coni'; did you mean 'coin'?"),
         ("run ../coin", "There is no idea '../coin'"),
         ("run", "the following arguments are required: SLUG"),
@@ -200,7 +200,7 @@ def test_bad_usage_is_one_sentence_and_nothing_else(say, words: str, sentence: s
     assert (said.status, said.out) == (2, "")
     assert sentence in said.err
     assert said.err.count("\n") == 1
-    assert not (runs.home() / "runs").exists()
+    assert not (environment.home() / "runs").exists()
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_runs(say, tmp_path: Path) -> None:
@@ -248,6 +248,40 @@ def test_the_recorded_run_is_a_run_folder_with_two_pictures(say) -> None:
     assert pictures[0] != pictures[1]
 
 
+def test_verify_stamps_only_what_comes_out_equal(say) -> None:
+    say("record", "coin", "--seeds", "3", "--json").json()
+    say("evidence", "coin", "--json").json()
+    folder = idea.ASSETS / "coin"
+    files = folder / "live.json", folder / "default" / "run.json"
+    for words in (("evidence", "coin", "--verify", "--json"), ("record", "coin", "--verify", "--json")):
+        assert say(*words).status == 0  # the code is the one stamped: a reference is written
+    assert len(json.loads((folder / "check.json").read_text())[environment_key()]["live"]) == 2
+
+    current = fingerprint.fingerprint("coin")
+    for file in files:
+        file.write_text(file.read_text().replace(current, "0" * 12))
+    assert not runs.recorded("coin").current
+    for words in (("evidence", "coin", "--verify", "--json"), ("record", "coin", "--verify", "--json")):
+        assert say(*words).status == 0
+    assert all(current in file.read_text() for file in files) and runs.recorded("coin").current
+
+    check = json.loads((folder / "check.json").read_text())
+    check[environment_key()]["live"][0]["bent_heads"] += 0.001
+    (folder / "check.json").write_text(json.dumps(check))
+    files[0].write_text(files[0].read_text().replace(current, "0" * 12))
+    said = say("evidence", "coin", "--verify")
+    assert said.status == 1 and "1 of 4 numbers differ, the first bent_heads" in said.err
+    assert current not in files[0].read_text()
+    (folder / "check.json").unlink()
+    said = say("evidence", "coin", "--verify")
+    assert said.status == 1 and "no reference for this processor" in said.err
+    assert say("evidence", "coin", "--verify", "--seeds", "2").status == 2
+
+
+def environment_key() -> str:
+    return runs.versions()["processor"]
+
+
 def test_evidence_is_rows_and_verdicts_and_goes_on_where_it_stopped(say) -> None:
     (told,) = say("evidence", "coin", "--json").json()["studies"]
     folder = idea.ASSETS / "coin"
@@ -270,7 +304,7 @@ def test_evidence_is_rows_and_verdicts_and_goes_on_where_it_stopped(say) -> None
 
     (kept,) = [
         path
-        for path in (runs.home() / "evidence").iterdir()
+        for path in (environment.home() / "evidence").iterdir()
         if runs.identity("coin", config, tuple(range(10))) in path.name
     ]
     outcome = json.loads(kept.read_text())
@@ -336,7 +370,7 @@ def test_a_worker_with_other_sources_is_not_believed() -> None:
         found = studies.outcomes("coin", [idea.load("coin").config()], (0, 1), client)
         with pytest.raises(ConnectionError, match="other sources"):
             next(found)
-    assert not (runs.home() / "evidence").exists()
+    assert not (environment.home() / "evidence").exists()
 
 
 def test_an_arm_is_not_taken_for_another_whose_name_it_begins() -> None:

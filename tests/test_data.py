@@ -55,8 +55,8 @@ def colours(seed: int, height: int = 5, width: int = 4) -> np.ndarray:
 
 
 def pets(root: Path, parts: tuple[str, ...] = ("train", "test")) -> Path:
-    """A set `pets` of two classes with three PNG a class and part; the picture's seed
-    is 100 part + 10 class + number.
+    """A set `pets` of two classes with three PNG a class and part; the image's seed is
+    100 part + 10 class + number.
     """
     for p, part in enumerate(parts):
         for k, kind in enumerate(("cat", "dog")):
@@ -179,7 +179,7 @@ def test_one_grey_part_gets_the_channels_of_the_other(root: Path) -> None:
 # Kept arrays
 
 
-def kept_file(root: Path, pattern: str) -> Path:
+def cached_file(root: Path, pattern: str) -> Path:
     (found,) = (root.parent / "home" / "cache" / "pets").glob(f"*/{pattern}")
     return found
 
@@ -187,13 +187,13 @@ def kept_file(root: Path, pattern: str) -> Path:
 def test_the_second_reading_opens_the_kept_arrays(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = pets(root)
     first = data.load("pets")
-    kept = kept_file(root, "train_images.npy").stat()
+    cached = cached_file(root, "train_images.npy").stat()
     second = data.load("pets")
     assert isinstance(second.train.images, np.memmap) and second.fingerprint == first.fingerprint
     assert np.array_equal(first.train.images, second.train.images) and np.array_equal(
         first.test.labels, second.test.labels
     )
-    assert kept_file(root, "train_images.npy").stat().st_ino == kept.st_ino
+    assert cached_file(root, "train_images.npy").stat().st_ino == cached.st_ino
 
     paint(folder / "train/cat/0.png", colours(77))
     os.utime(folder / "train/cat/0.png", ns=(0, 1))
@@ -201,7 +201,7 @@ def test_the_second_reading_opens_the_kept_arrays(root: Path, monkeypatch: pytes
     assert third.fingerprint != first.fingerprint and np.array_equal(
         third.train.images[0].transpose(1, 2, 0), colours(77)
     )
-    assert kept_file(root, "train_images.npy").exists()  # one kept copy: the earlier one is gone
+    assert cached_file(root, "train_images.npy").exists()  # one cached copy: the earlier one is gone
 
 
 def flip_a_byte(path: Path) -> None:
@@ -224,7 +224,7 @@ def flip_a_byte(path: Path) -> None:
 def test_a_damaged_kept_copy_is_made_again(root: Path, array: str, damage: Callable[[Path], None]) -> None:
     pets(root)
     first = data.load("pets")
-    damage(kept_file(root, array))
+    damage(cached_file(root, array))
     again = data.load("pets")
     assert np.array_equal(again.train.images, first.train.images) and again.fingerprint == first.fingerprint
     assert isinstance(data.load("pets").train.images, np.memmap)
@@ -276,7 +276,7 @@ def test_the_fingerprint_is_of_the_content_not_of_the_files(root: Path) -> None:
 
 
 def numbered(labels: np.ndarray, first: int = 0) -> data.Images:
-    """Pictures whose two pixels spell their number."""
+    """Images whose two pixels spell their number."""
     numbers = np.arange(first, first + len(labels), dtype="<u2").view(np.uint8).reshape(-1, 1, 1, 2)
     return data.Images(numbers, labels.astype(np.int64), tuple("abcdefgh"))
 
@@ -318,7 +318,7 @@ def test_a_split_that_uses_everything_up_is_still_in_proportion(
 
 
 def test_no_class_is_favoured_when_shares_are_rounded() -> None:
-    """Two pictures of four equal classes: each class is drawn in half of all splits,
+    """Two images of four equal classes: each class is drawn in half of all splits,
     within four binomial standard deviations.
     """
     rounds = 400
@@ -343,7 +343,7 @@ def test_a_split_depends_on_the_seed_alone(seed: int) -> None:
     assert numbers(smaller.test) == parts[2] and numbers(smaller.validation) == parts[1]
 
 
-def test_every_picture_keeps_its_label_and_mask() -> None:
+def test_every_image_keeps_its_label_and_mask() -> None:
     labels = np.random.default_rng(0).integers(0, 8, 300)
     everything = numbered(labels)
     everything = replace(everything, masks=everything.images[:, 0])
@@ -364,7 +364,7 @@ def test_the_official_test_part_is_kept_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sizes", "said"),
+    ("sizes", "expected"),
     [
         (
             (1001, 297, 500),
@@ -379,14 +379,16 @@ def test_the_official_test_part_is_kept_apart() -> None:
         ((10, 10, 1797), "test_size must be at most 1,796 on digits (1,797 images), got 1,797."),
     ],
 )
-def test_a_size_that_does_not_fit_is_refused_in_one_sentence(sizes: tuple[int, int, int], said: str) -> None:
+def test_a_size_that_does_not_fit_is_refused_in_one_sentence(
+    sizes: tuple[int, int, int], expected: str
+) -> None:
     for attempt in (
         lambda: data.split(data.load("digits"), *sizes, 0),
         lambda: data.check_split("digits", *sizes),
     ):
         with pytest.raises(SettingError) as error:
             attempt()
-        assert sentence(error) == said
+        assert sentence(error) == expected
 
 
 def test_sizes_on_a_set_with_an_official_test_part() -> None:
@@ -424,8 +426,9 @@ def test_the_groups_of_cifar100_are_its_own_coarse_labels() -> None:
     """Five classes a group; the published archive gives every fine label this coarse
     one, both in alphabetical order.
     """
-    published = """4 1 14 8 0 6 7 7 18 3 3 14 9 18 7 11 3 9 7 11 6 11 5 10 7 6 13 15 3 15 0 11 1 10 12 14 16 9 11 5 5 19 8 8 15 13 14 17 18 10
-        16 4 17 4 2 0 17 4 18 17 10 3 2 12 12 16 12 1 9 19 2 10 0 1 16 12 9 13 15 13 16 19 2 4 6 19 5 5 8 19 18 1 2 15 6 0 17 8 14 13"""
+    published = """4 1 14 8 0 6 7 7 18 3 3 14 9 18 7 11 3 9 7 11 6 11 5 10 7 6 13 15 3 15 0 11 1 10 12 14 16
+        9 11 5 5 19 8 8 15 13 14 17 18 10 16 4 17 4 2 0 17 4 18 17 10 3 2 12 12 16 12 1 9
+        19 2 10 0 1 16 12 9 13 15 13 16 19 2 4 6 19 5 5 8 19 18 1 2 15 6 0 17 8 14 13"""
     groups, places = coarse("cifar100")
     assert len(groups) == 20 and np.bincount(places).tolist() == [5] * 20
     assert places.tolist() == [int(place) for place in published.split()]
@@ -494,14 +497,14 @@ BROKEN = {
     ),
     "another size": (
         lambda pets: paint(pets / "test/cat/1.png", colours(1, 6, 7)),
-        "pets/test/cat/1.png is 7×6 pixels and the first picture of the set 4×5",
+        "pets/test/cat/1.png is 7×6 pixels and the first image of the set 4×5",
     ),
     "another width": (
         lambda pets: paint(pets / "test/dog/1.png", colours(1, 5, 1)),
-        "pets/test/dog/1.png is 1×5 pixels and the first picture",
+        "pets/test/dog/1.png is 1×5 pixels and the first image",
     ),
-    "no picture": (
-        lambda pets: (pets / "train/dog/1.png").write_text("not a picture"),
+    "no image": (
+        lambda pets: (pets / "train/dog/1.png").write_text("not an image"),
         "pets/train/dog/1.png cannot be read",
     ),
     "nothing in it": (
@@ -523,11 +526,11 @@ BROKEN = {
 
 @pytest.mark.parametrize("fault", BROKEN)
 def test_a_broken_folder_gets_one_sentence(root: Path, fault: str) -> None:
-    spoil, said = BROKEN[fault]
+    spoil, expected = BROKEN[fault]
     spoil(pets(root))
     with pytest.raises(data.DataError) as error:
         data.load("pets")
-    assert sentence(error).startswith(said) and str(root) not in str(error.value)
+    assert sentence(error).startswith(expected) and str(root) not in str(error.value)
 
 
 @pytest.mark.parametrize("target", ["nowhere.png", "link.png"])
@@ -545,10 +548,10 @@ def test_a_bomb_below_pillows_own_limit_is_refused_before_it_is_decoded() -> Non
     with pytest.raises(
         data.DataError, match="upload has 8000×8000 pixels, at most 50,000,000 in all are read"
     ):
-        data.read_picture(BytesIO(buffer.getvalue()), "upload")
+        data.read_dataset_image(BytesIO(buffer.getvalue()), "upload")
 
 
-def test_what_is_no_picture_is_left_alone(root: Path) -> None:
+def test_what_is_no_image_is_left_alone(root: Path) -> None:
     folder = pets(root)
     for name in ("train/cat/notes.txt", "train/.DS_Store", "train/cat/.hidden.png", "README.md"):
         (folder / name).write_text("words")
@@ -628,7 +631,7 @@ def small_photographs(
     classes: tuple[str, ...] = data.CATALOGUE["cifar10"].classes,
     side: int = 32,
 ) -> None:
-    """A folder cifar10 with that many hard links a class to one picture."""
+    """A folder cifar10 with that many hard links a class to one image."""
     paint(root / "one.png", colours(0, side, side))
     for part, count in (("train", train), ("test", test)):
         for kind in classes:
@@ -640,7 +643,7 @@ def small_photographs(
 def test_half_of_a_known_set_is_not_taken_for_it(root: Path) -> None:
     small_photographs(root, 2, 1)
     with pytest.raises(
-        data.DataError, match="cifar10 is incomplete: its train part holds 20 of 50,000 pictures"
+        data.DataError, match="cifar10 is incomplete: its train part holds 20 of 50,000 images"
     ) as error:
         data.load("cifar10")
     assert "download cifar10" in sentence(error)
@@ -664,8 +667,8 @@ def write_idx(path: Path, array: np.ndarray) -> bytes:
 
 
 def handwriting(folder: Path, suffix: str = ".gz") -> None:
-    """MNIST's four files at full size; picture n is filled with n % 251 and labelled n
-    % 10.
+    """MNIST's four files at full size; image n is filled with n % 251 and labelled n %
+    10.
     """
     for prefix, size in (("train", 60_000), ("t10k", 10_000)):
         count = np.arange(size)
@@ -717,10 +720,10 @@ def test_half_downloaded_or_damaged_idx_files(root: Path) -> None:
     assert "is missing" in data.available()["mnist"].sentence and not data.available()["mnist"].present
 
 
-def assert_damaged(said: str) -> None:
+def assert_damaged(expected: str) -> None:
     with pytest.raises(data.DataError) as error:
         data.load("mnist")
-    assert sentence(error).startswith(said)
+    assert sentence(error).startswith(expected)
 
 
 def test_an_uncompressed_idx_file_cut_short_is_named(tmp_path: Path) -> None:
@@ -773,15 +776,15 @@ def test_cifar_batches_become_channels_first(tmp_path: Path) -> None:
     sums = {name: write_pickle(folder / name, batch) for name, batch in batches.items()}
 
     class Small(datasets.CIFAR10):
-        """Two training batches of two pictures, one test batch."""
+        """Two training batches of two images, one test batch."""
 
         train_list = [["first", sums["first"]], ["second", sums["second"]]]  # noqa: RUF012  as in the class it stands for
         test_list = [["last", sums["last"]]]  # noqa: RUF012
-        meta = {
+        meta = {  # noqa: RUF012
             "filename": "meta",
             "key": "label_names",
             "md5": write_pickle(folder / "meta", {"label_names": list("abcdef")}),
-        }  # noqa: RUF012
+        }
 
     train, test = published_formats.read_cifar(tmp_path, Small, tuple("abcdef"))
     assert np.array_equal(train.images, pixels[:4]) and train.labels.tolist() == [0, 1, 2, 3]
@@ -869,18 +872,21 @@ def test_a_download_is_fetched_checked_and_loaded(
     root: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(mirror, monkeypatch)
-    told = []
+    progress = []
     assert (
-        data.download("mnist", lambda *bytes_had: told.append(bytes_had)) == root.parent / "home/data/mnist"
+        data.download("mnist", lambda *bytes_had: progress.append(bytes_had))
+        == root.parent / "home/data/mnist"
     )
     total = data.CATALOGUE["mnist"].download_bytes
-    assert [had for had, _ in told] == sorted(had for had, _ in told) and {of for _, of in told} == {total}
-    assert told[-1][0] == sum(file.stat().st_size for file in mirror.iterdir())
+    assert [had for had, _ in progress] == sorted(had for had, _ in progress) and {
+        of for _, of in progress
+    } == {total}
+    assert progress[-1][0] == sum(file.stat().st_size for file in mirror.iterdir())
     assert left(root) == ["mnist"] and data.available()["mnist"] == data.Availability(True, "Downloaded.")
     assert np.array_equal(data.load("mnist").test.labels, np.arange(10_000) % 10)
     for file in mirror.iterdir():
         file.unlink()
-    data.download("mnist")  # already here: nothing is asked for
+    data.download("mnist")  # already here: nothing is requested
 
 
 def test_mlcv_data_comes_before_what_was_downloaded(root: Path) -> None:
@@ -993,7 +999,7 @@ def test_a_download_does_not_hide_behind_a_broken_set_of_ones_own(root: Path) ->
     (root / "mnist").mkdir()
     with pytest.raises(
         data.DataError,
-        match="mnist is incomplete: it holds neither class folders of pictures nor the published files",
+        match="mnist is incomplete: it holds neither class folders of images nor the published files",
     ) as error:
         data.download("mnist")
     assert "take it away and run `python -m mlcv_explore download mnist`" in sentence(error)
@@ -1094,11 +1100,11 @@ def test_pets_are_read_as_torchvision_lists_them(oxford: Path) -> None:
         assert [part.classes[label].replace("_", " ").title() for label in part.labels] == [
             " ".join(word.title() for word in name.split("_")[:-1]) for name, _ in LISTS[split]
         ]
-        for place, (picture, (label, trimap)) in enumerate(published):
+        for place, (image, (label, trimap)) in enumerate(published):
             assert part.labels[place] == label
             assert np.array_equal(
                 part.images[place].transpose(1, 2, 0),
-                np.asarray(picture.resize((64, 64), Image.Resampling.BILINEAR)),
+                np.asarray(image.resize((64, 64), Image.Resampling.BILINEAR)),
             )
             assert np.array_equal(part.masks[place], nearest(np.asarray(trimap)))
 
@@ -1232,11 +1238,11 @@ PETS_BROKEN = {
 
 @pytest.mark.parametrize("fault", PETS_BROKEN)
 def test_broken_pets_get_one_sentence(root: Path, oxford: Path, fault: str) -> None:
-    spoil, said = PETS_BROKEN[fault]
+    spoil, expected = PETS_BROKEN[fault]
     spoil(oxford)
     with pytest.raises(data.DataError) as error:
         data.load("oxford_pets")
-    assert sentence(error).startswith(said) and str(root) not in str(error.value)
+    assert sentence(error).startswith(expected) and str(root) not in str(error.value)
     assert data.available()["oxford_pets"].present == (fault not in ("no list", "no trimaps"))
 
 
@@ -1256,7 +1262,7 @@ def test_class_folders_are_no_pets_with_masks(root: Path) -> None:
     assert data.available()["oxford_pets"] == data.Availability(False, sentence(error))
 
 
-def kept_pets(root: Path, array: str) -> Path:
+def pets_copy(root: Path, array: str) -> Path:
     (found,) = (root.parent / "home/cache/oxford_pets").glob(f"*/{array}.npy")
     return found
 
@@ -1275,7 +1281,7 @@ def test_kept_pets_keep_their_masks(root: Path, oxford: Path) -> None:
         with pytest.raises(ValueError, match="read-only"):
             masks[0] = 0
     for damage in (flip_a_byte, Path.unlink):
-        damage(kept_pets(root, "test_masks"))
+        damage(pets_copy(root, "test_masks"))
         again = data.load("oxford_pets")
         assert np.array_equal(again.test.masks, first.test.masks) and again.fingerprint == first.fingerprint
 
@@ -1329,15 +1335,15 @@ def test_torchvision_imports_and_works_here() -> None:
 
     from mlcv_explore import torchvision_compat
 
-    picture = torch.arange(2 * 3 * 8 * 8, dtype=torch.uint8).reshape(2, 3, 8, 8)
+    image = torch.arange(2 * 3 * 8 * 8, dtype=torch.uint8).reshape(2, 3, 8, 8)
     resize = torchvision_compat.transforms.Compose(
         [
             torchvision_compat.transforms.Resize(4),
             torchvision_compat.transforms.ToDtype(torch.float32, scale=True),
         ]
     )
-    assert resize(picture).shape == (2, 3, 4, 4)
-    assert torch.equal(torchvision_compat.transforms.RandomHorizontalFlip(p=1)(picture), picture.flip(-1))
+    assert resize(image).shape == (2, 3, 4, 4)
+    assert torch.equal(torchvision_compat.transforms.RandomHorizontalFlip(p=1)(image), image.flip(-1))
     with torch.no_grad():
         assert torchvision_compat.models.mobilenet_v3_small(num_classes=7).eval()(
             torch.zeros(1, 3, 32, 32)
@@ -1353,8 +1359,8 @@ import torch
 library = torch.library.Library("torchvision", "DEF")
 for name in ("nms", "qnms"):
     library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-from mlcv_explore import vision
-print(vision._declared, vision.declare_missing_operators(), vision.transforms.__name__)
+from mlcv_explore import torchvision_compat as compat
+print(compat._declared, compat.declare_missing_operators(), compat.transforms.__name__)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["None", "None", "torchvision.transforms.v2"]

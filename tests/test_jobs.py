@@ -17,8 +17,9 @@ import psutil
 import pytest
 
 from mlcv_explore import idea
-from mlcv_explore.experiment import jobs, runs
-from mlcv_explore.experiment.jobs import Busy, Jobs, RunState
+from mlcv_explore.experiment import cluster, jobs, runs
+from mlcv_explore.experiment.job import GONE, RunState
+from mlcv_explore.experiment.jobs import Busy, Jobs
 
 pytestmark = pytest.mark.alone
 DEADLINE = 40.0  # seconds any condition may take on a busy machine
@@ -85,7 +86,13 @@ def seen(engine: Jobs, run_id: str, step: int = 1) -> list[object]:
 
 def free(engine: Jobs) -> None:
     """Wait until no run is under way."""
-    until(lambda: engine.queue() == {"running": 0, "waiting": 0})
+    until(lambda: queue(engine) == {"running": 0, "waiting": 0})
+
+
+def queue(engine: Jobs) -> dict[str, int]:
+    """How many runs are running and waiting."""
+    states = [job.status for job in engine._jobs.values()]
+    return {"running": states.count("running"), "waiting": states.count("waiting")}
 
 
 def one_sentence(text: str) -> bool:
@@ -132,7 +139,7 @@ def test_a_kept_film_that_is_damaged_is_made_again(engine: Jobs, home: Path) -> 
     run_id = engine.start("sham", config, (0,), "a")
     film = ended(engine, run_id).run.folder / "film.npz"
     film.write_bytes(film.read_bytes()[:-1] + b"?")  # of the same size: only its checksum tells
-    other = Jobs(scheduler=engine._client.scheduler.address, grace=60)
+    other = Jobs(scheduler=engine._connection.client.scheduler.address, grace=60)
     other.start("sham", config, (0,), "b")
     assert ended(other, run_id).status == "finished" and len(other.frames(run_id)) == 5
     assert began(home, config) == 2
@@ -230,7 +237,8 @@ def test_a_run_that_never_looks_up_loses_its_worker(engine: Jobs, monkeypatch: p
     until(lambda: not psutil.pid_exists(worker))
     engine.cancel(run_id, "c")
     assert ended(engine, run_id).status == "cancelled"
-    assert ended(engine, waiting).status == "finished"
+    done = ended(engine, waiting)
+    assert done.status == "finished", done.message
 
 
 def test_a_run_goes_on_for_the_grace_and_no_longer(engine: Jobs) -> None:
@@ -265,7 +273,7 @@ def test_admission(engine: Jobs) -> None:
     assert engine.start("sham", engine._jobs[waiting[0]].config, (0,), "a") == waiting[0]
     for number in range(jobs.ALL_WAITING - jobs.OWN_WAITING):
         waiting.append(engine.start("sham", sham(), (0,), f"visitor {number}"))
-    assert engine.queue() == {"running": 1, "waiting": 16}
+    assert queue(engine) == {"running": 1, "waiting": 16}
     with pytest.raises(Busy, match="17 runs are ahead of yours"):
         engine.start("sham", sham(), (0,), "another")
     engine.cancel(waiting[1], "a")
@@ -319,7 +327,7 @@ def test_what_an_idea_prints_does_not_hold_it_up(engine: Jobs) -> None:
 
 
 def test_two_engines_on_one_scheduler_do_not_mix(engine: Jobs, home: Path, tmp_path: Path) -> None:
-    address = engine._client.scheduler.address
+    address = engine._connection.client.scheduler.address
     other = Jobs(scheduler=address, grace=60, root=tmp_path)
     config = sham(steps=20, pace=0.05)
     assert engine.start("sham", config, (0,), "a") == other.start("sham", config, (0,), "a")
@@ -337,7 +345,7 @@ def test_two_engines_on_one_scheduler_do_not_mix(engine: Jobs, home: Path, tmp_p
 
 def test_a_home_that_cannot_be_written_costs_only_the_keeping(engine: Jobs, tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file where the folder should be")
-    other = Jobs(scheduler=engine._client.scheduler.address, grace=60, root=tmp_path / "runs")
+    other = Jobs(scheduler=engine._connection.client.scheduler.address, grace=60, root=tmp_path / "runs")
     config = sham()
     run_id = other.start("sham", config, (0,), "a")
     state = ended(other, run_id)
@@ -373,7 +381,7 @@ def test_memory_is_bounded_over_many_runs(engine: Jobs, monkeypatch: pytest.Monk
 
 
 def test_a_scheduler_that_does_not_answer_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "ANSWER", 0.5)
+    monkeypatch.setattr(cluster, "ANSWER", 0.5)
     lonely = Jobs(scheduler="tcp://127.0.0.1:9")
     with pytest.raises(Busy, match=r"the cluster of tcp://127\.0\.0\.1:9 does not answer"):
         lonely.start("sham", sham(), (0,), "a")
@@ -386,9 +394,9 @@ def test_a_cluster_that_dies_fails_its_runs_and_the_next_start_has_a_new_one(
     config = sham(steps=100, pace=0.05)
     run_id, waiting = engine.start("sham", config, (0,), "a"), engine.start("sham", sham(), (0,), "b")
     worker = seen(engine, run_id)[0].process
-    os.kill(engine._process.pid, signal.SIGKILL)
+    os.kill(engine._connection.process.pid, signal.SIGKILL)
     state = ended(engine, run_id)
-    assert (state.status, state.message) == ("failed", jobs.GONE) and ended(
+    assert (state.status, state.message) == ("failed", GONE) and ended(
         engine, waiting
     ).status == "failed"
     assert engine.start("sham", config, (0,), "a") == run_id
@@ -404,8 +412,8 @@ def test_closing_leaves_no_process_behind() -> None:
     run_id = short.start("sham", sham(kind="sleeps", at=2), (0,), "a")
     seen(short, run_id)
     family = [
-        psutil.Process(short._process.pid),
-        *psutil.Process(short._process.pid).children(recursive=True),
+        psutil.Process(short._connection.process.pid),
+        *psutil.Process(short._connection.process.pid).children(recursive=True),
     ]
     assert len(family) >= 2
     short.close()
@@ -428,18 +436,18 @@ def test_closing_while_the_cluster_comes_up_leaves_no_process_behind() -> None:
 
     warming = threading.Thread(target=warm)
     warming.start()
-    until(lambda: short._process is not None)
-    process = psutil.Process(short._process.pid)
+    until(lambda: short._connection is not None and short._connection.process is not None)
+    process = psutil.Process(short._connection.process.pid)
     short.close()
     warming.join(DEADLINE)
-    assert not warming.is_alive() and short._client is None
+    assert not warming.is_alive() and short._connection is None
     until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, 15)
 
 
 FAREWELL = """
 import time
 from mlcv_explore import idea
-from mlcv_explore.jobs import Jobs
+from mlcv_explore.experiment.jobs import Jobs
 engine = Jobs(workers=1)
 run = engine.start("sham", idea.load("sham").config(steps=6, pace=0.02, name={name}), (0,), "a")
 while engine.state(run).step < {step}:

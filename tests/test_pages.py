@@ -141,7 +141,7 @@ def test_a_link_to_maps_opens_on_them():
     link = {"saliency-photograph": "coffee", "saliency-methods": "gradient", "saliency-target": "dog"}
     app = opened("saliency.py", **link)
     assert (
-        app.selectbox(key="saliency-photograph").value == "coffee"
+        app.segmented_control(key="saliency-photograph").value == "coffee"
         and app.selectbox(key="saliency-target").value == "dog"
     )
     assert app.multiselect(key="saliency-methods").value == ["gradient"] and not app.warning
@@ -151,7 +151,7 @@ def test_a_scene_is_explained_by_a_model_of_scenes_beside_another_with_scores():
     link = {
         "saliency-source": "Scene",
         "saliency-scene": "3",
-        "saliency-beside": "scene-5",
+        "saliency-compare": "scene-5",
         "saliency-methods": "gradient",
         "saliency-scores": "true",
     }
@@ -182,13 +182,13 @@ def test_a_map_that_does_not_care_about_layers_is_named():
 
 
 def test_a_picture_that_cannot_stand_beside_is_told():
-    app = opened("saliency.py", **{"saliency-beside": "scene-99", "saliency-act": "Read"})
-    assert "beside must be one of" in words(app)
+    app = opened("saliency.py", **{"saliency-compare": "scene-99", "saliency-act": "Read"})
+    assert "compare must be one of" in words(app)
 
 
 def test_without_a_picture_the_page_says_what_will_appear():
     app = opened("saliency.py", **{"saliency-source": "Upload"})
-    assert not app.exception and "A picture appears here once it is chosen" in words(app)
+    assert not app.exception and "Choose an image to start" in words(app)
 
 
 def kept_runs() -> tuple[AppTest, str, str]:

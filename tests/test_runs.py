@@ -24,7 +24,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlcv_explore import idea
+from mlcv_explore import environment, idea
 from mlcv_explore.command.arguments import read as understood
 from mlcv_explore.experiment import film, fingerprint, runs
 from mlcv_explore.experiment.runs import DamagedRun, NotKept, Run
@@ -95,7 +95,7 @@ def whole(run: Run) -> bool:
 def child(script: str, *words: object, ahead: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
     """A script in a process of its own that has this module's names."""
     start = (
-        "import os, random, signal, sys, time\nfrom pathlib import Path\nfrom mlcv_explore import runs\nfrom"
+        "import os, random, signal, sys, time\nfrom pathlib import Path\nfrom mlcv_explore.experiment import runs\nfrom"
         " tests.test_runs import made, FILM\n"
     )
     words = (*ahead, sys.executable, "-c", start + script, *map(str, words))
@@ -187,9 +187,9 @@ def test_home_is_the_folder_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert runs.write(made(), FILM).folder.parent == runs.runs_folder() == tmp_path / "runs"
     monkeypatch.setenv("HOME", "/somewhere")
     monkeypatch.setenv("MLCV_HOME", "~/kept")
-    assert runs.home() == Path("/somewhere/kept")
+    assert environment.home() == Path("/somewhere/kept")
     monkeypatch.delenv("MLCV_HOME")
-    assert "mlcv-explore" in str(runs.home()) and runs.home().is_absolute()
+    assert "mlcv-explore" in str(environment.home()) and environment.home().is_absolute()
 
 
 # --- a place that cannot be written
@@ -468,7 +468,8 @@ def test_any_value_under_any_name_is_read_or_reported(name: str, value: object) 
             )
 
 
-@pytest.mark.parametrize("name", sorted(set(asdict(made())) - {"folder", "film_sha256"}))
+# what later versions added may be missing: a run kept before is read all the same
+@pytest.mark.parametrize("name", sorted(set(asdict(made())) - {"folder", "film_sha256", "pace", "looks"}))
 def test_a_missing_key(name: str, tmp_path: Path) -> None:
     tampered(tmp_path, **{name: None})
     assert_skipped(tmp_path)
@@ -658,7 +659,7 @@ def sham_config() -> type:
 def test_an_identity_is_the_same_in_every_process() -> None:
     subject = idea.load("label_noise")
     script = (
-        "from mlcv_explore import idea; print(runs.identity('label_noise',"
+        "from mlcv_explore import idea; from mlcv_explore.experiment import runs; print(runs.identity('label_noise',"
         " idea.load('label_noise').config(sigma=0.5), (3, 4)))"
     )
     told = {child(script, ahead=("env", f"PYTHONHASHSEED={seed}")).stdout.strip() for seed in (1, 2)}
@@ -760,7 +761,7 @@ def test_the_command_of_a_shipped_run_makes_the_same_run(slug: str) -> None:
 def test_reading_needs_no_torch(tmp_path: Path) -> None:
     runs.write(made(), FILM, root=tmp_path)
     script = (
-        "import sys; from pathlib import Path; from mlcv_explore import runs;"
+        "import sys; from pathlib import Path; from mlcv_explore.experiment import runs;"
         " print(len(runs.all_runs(Path(sys.argv[1]))[0]), 'torch' in sys.modules)"
     )
     told = subprocess.run(

@@ -15,6 +15,17 @@ from torch import nn
 
 from mlcv_explore.config import SettingError
 from mlcv_explore.models.classifiers import residual_classifier
+from mlcv_explore.saliency.faithfulness import (
+    at_share,
+    deletion,
+    filled,
+    gaussian_noise,
+    infidelity,
+    insertion,
+    max_sensitivity,
+    saliency_ranks,
+    uniform_noise,
+)
 from mlcv_explore.saliency.generation import (
     GenerationConfig,
     best_single,
@@ -24,23 +35,13 @@ from mlcv_explore.saliency.generation import (
     train,
 )
 from mlcv_explore.saliency.measures import (
-    at_share,
-    completeness_gap,
-    deletion,
-    filled,
-    gaussian_noise,
-    infidelity,
-    insertion,
     kendall,
     mass_in_mask,
     mass_on_tag,
-    max_sensitivity,
     mean_map,
     pointing,
-    saliency_ranks,
     similarity,
     stable,
-    uniform_noise,
 )
 from mlcv_explore.seeds import numpy_stream, seeded, stream
 
@@ -48,16 +49,16 @@ FILLS = ("mean", "blur", "noise")
 
 
 class Weighted(nn.Module):
-    """Logits (weights · picture, 0), so that the first class has probability σ(weights
-    · picture).
+    """Logits (weights · image, 0), so that the first class has probability σ(weights ·
+    image).
     """
 
     def __init__(self, weights: torch.Tensor) -> None:
         super().__init__()
         self.weights = weights  # (channels, h, w)
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        first = (pictures * self.weights).flatten(1).sum(1)
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        first = (images * self.weights).flatten(1).sum(1)
         return torch.stack([first, torch.zeros_like(first)], dim=1)
 
 
@@ -70,14 +71,14 @@ def draws(*shape: int, purpose: str = "a test") -> torch.Tensor:
 
 
 def small_network(side: int = 16) -> nn.Sequential:
-    """An untrained residual network whose batch normalisation has seen pictures."""
+    """An untrained residual network whose batch normalisation has seen images."""
     network = seeded(1, lambda: residual_classifier(4, 3, [0.5] * 3, [0.25] * 3))
     network(draws(32, 3, side, side))
     return network.eval()
 
 
 # --- deletion and insertion
-# --------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------
 
 PIXELS = torch.tensor([[[0.8, 0.6], [0.4, 0.2]]])  # mean 0.5
 WEIGHTS = torch.tensor([[[1.0, 5.0], [-2.0, -3.0]]])
@@ -141,11 +142,11 @@ def test_random_maps_have_on_average_the_mean_over_all_orders():
 
 
 @pytest.mark.parametrize("fill", FILLS)
-def test_all_maps_of_a_picture_share_both_ends_which_are_the_picture_and_its_fill(fill: str):
-    network, pictures, targets = small_network(), draws(3, 3, 16, 16), torch.tensor([0, 2, 1])
+def test_all_maps_of_a_image_share_both_ends_which_are_the_image_and_its_fill(fill: str):
+    network, images, targets = small_network(), draws(3, 3, 16, 16), torch.tensor([0, 2, 1])
     maps = draws(3, 4, 16, 16, purpose="maps").numpy()
     removed, shown = (
-        curve(network, pictures, targets, maps, fill, 5, seed=7) for curve in (deletion, insertion)
+        curve(network, images, targets, maps, fill, 5, seed=7) for curve in (deletion, insertion)
     )
     for curve in (removed, shown):
         assert np.ptp(curve.probabilities[..., [0, -1]], axis=1).max() == 0
@@ -153,36 +154,36 @@ def test_all_maps_of_a_picture_share_both_ends_which_are_the_picture_and_its_fil
     assert np.array_equal(removed.probabilities[..., 0], shown.probabilities[..., -1])
     assert np.array_equal(removed.probabilities[..., -1], shown.probabilities[..., 0])
     with torch.no_grad():
-        for place, ends in ((0, pictures), (-1, filled(pictures, fill, 7))):
+        for place, ends in ((0, images), (-1, filled(images, fill, 7))):
             expected = network(ends).softmax(1)[range(3), targets]
             assert np.allclose(removed.probabilities[:, 0, place], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("fill", FILLS)
 @pytest.mark.parametrize("insert", [False, True])
-def test_the_picture_of_the_slider_is_the_one_that_the_curve_evaluates(fill: str, insert: bool):
-    network, pictures, targets = small_network(), draws(2, 3, 16, 16), torch.tensor([2, 1])
+def test_the_image_of_the_slider_is_the_one_that_the_curve_evaluates(fill: str, insert: bool):
+    network, images, targets = small_network(), draws(2, 3, 16, 16), torch.tensor([2, 1])
     maps = np.maximum(draws(2, 2, 16, 16, purpose="maps").numpy() - 0.7, 0)  # most pixels tie at zero
-    curve = (insertion if insert else deletion)(network, pictures, targets, maps, fill, 6, seed=3)
+    curve = (insertion if insert else deletion)(network, images, targets, maps, fill, 6, seed=3)
     for place, share in enumerate(curve.shares):
-        shown = [at_share(pictures[0], saliency, share, fill, seed=3, insert=insert) for saliency in maps[0]]
+        shown = [at_share(images[0], saliency, share, fill, seed=3, insert=insert) for saliency in maps[0]]
         with torch.no_grad():
             assert np.allclose(
                 curve.probabilities[0, :, place], network(torch.stack(shown)).softmax(1)[:, 2], atol=1e-6
             )
-    changed = (at_share(pictures[0], maps[0, 0], 0.25, fill, insert=True) != filled(pictures, fill)[0]).any(0)
+    changed = (at_share(images[0], maps[0, 0], 0.25, fill, insert=True) != filled(images, fill)[0]).any(0)
     assert changed.sum() == 64 and maps[0, 0][changed].min() >= np.sort(maps[0, 0], axis=None)[-64]
 
 
-def test_many_pictures_at_once_are_the_same_pictures_one_by_one():
-    """Without ties and draws, which differ by a picture's place, nothing depends on
-    what else is in the batch.
+def test_many_images_at_once_are_the_same_images_one_by_one():
+    """Without ties and draws, which differ by an image's place, nothing depends on what
+    else is in the batch.
     """
-    network, pictures, targets = small_network(), draws(3, 3, 16, 16), torch.tensor([0, 2, 1])
+    network, images, targets = small_network(), draws(3, 3, 16, 16), torch.tensor([0, 2, 1])
     maps = draws(3, 5, 16, 16, purpose="maps").numpy()
-    together = deletion(network, pictures, targets, maps, "blur", 20)
+    together = deletion(network, images, targets, maps, "blur", 20)
     for index in range(3):
-        alone = deletion(network, pictures[[index]], targets[[index]], maps[[index], 1:2], "blur", 20)
+        alone = deletion(network, images[[index]], targets[[index]], maps[[index], 1:2], "blur", 20)
         assert np.allclose(together.probabilities[index, 1], alone.probabilities[0, 0], atol=1e-6)
 
 
@@ -197,7 +198,7 @@ def test_ties_are_broken_at_random_but_by_the_seed_alone_and_alike_for_all_maps(
     assert np.array_equal(ranks[:, 0], ranks[:, 2]) and not np.array_equal(ranks[0], ranks[1])
     assert (np.sort(ranks.reshape(6, 64)) == np.arange(64)).all()
     assert np.array_equal(ranks[:1], saliency_ranks(maps[:1], seed=4)), (
-        "the first picture does not feel the others"
+        "the first image does not feel the others"
     )
     second = [int(saliency_ranks(maps[:1, :1], seed=seed).reshape(64).argsort()[1]) for seed in range(400)]
     middle = np.mean(second)
@@ -213,13 +214,10 @@ def test_signed_salience_puts_evidence_against_last():
 
 
 def test_fills():
-    pictures = draws(2, 3, 32, 32)
-    mean, blur, noise = (filled(pictures, fill, 1) for fill in FILLS)
-    assert torch.allclose(mean[1, 2], pictures[1, 2].mean().expand(32, 32))
-    assert (
-        torch.allclose(blur.mean((2, 3)), pictures.mean((2, 3)), atol=0.02)
-        and blur.std() < pictures.std() / 8
-    )
+    images = draws(2, 3, 32, 32)
+    mean, blur, noise = (filled(images, fill, 1) for fill in FILLS)
+    assert torch.allclose(mean[1, 2], images[1, 2].mean().expand(32, 32))
+    assert torch.allclose(blur.mean((2, 3)), images.mean((2, 3)), atol=0.02) and blur.std() < images.std() / 8
     spike = torch.zeros(1, 1, 33, 33)
     spike[..., 16, 16] = 1
     profile = filled(spike, "blur")[0, 0].sum(0)
@@ -230,11 +228,11 @@ def test_fills():
         drawn.std((2, 3)), dark.std((2, 3)), rtol=0.05
     )
     assert noise.min() >= 0 and noise.max() <= 1
-    assert torch.equal(noise, filled(pictures, "noise", 1)) and not torch.equal(
-        noise, filled(pictures, "noise", 2)
+    assert torch.equal(noise, filled(images, "noise", 1)) and not torch.equal(
+        noise, filled(images, "noise", 2)
     )
     with pytest.raises(ValueError, match="one of mean, blur, noise, got 'grey'"):
-        filled(pictures, "grey")
+        filled(images, "grey")
 
 
 @pytest.mark.parametrize(
@@ -252,13 +250,13 @@ def test_maps_that_make_no_curve_are_refused(maps: np.ndarray, steps: int, rule:
         deletion(Weighted(WEIGHTS), PIXELS[None], TARGET, maps, "mean", steps)
 
 
-def test_a_share_beyond_the_picture_is_refused():
+def test_a_share_beyond_the_image_is_refused():
     with pytest.raises(ValueError, match=r"between 0 and 1, got 1\.5"):
         at_share(PIXELS, np.ones((2, 2)), 1.5)
 
 
 # --- on the true cause
-# -------------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------
 
 
 def blob(side: int = 12) -> np.ndarray:
@@ -305,25 +303,25 @@ def test_masks_go_with_many_maps_and_boxes_are_half_open():
 
 
 # --- infidelity and sensitivity
-# ----------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------
 
 
 def test_the_exact_attribution_of_a_linear_model_has_no_infidelity_and_a_wrong_one_what_it_gets_wrong():
     weights = draws(3, 8, 8, purpose="weights") - 0.5
-    pictures, targets = draws(2, 3, 8, 8), torch.tensor([0, 0])
+    images, targets = draws(2, 3, 8, 8), torch.tensor([0, 0])
     attributions = torch.stack([weights, 2 * weights, torch.zeros_like(weights)])[None].expand(
         2, -1, -1, -1, -1
     )
-    perturbations = gaussian_noise(pictures, 0.1, 4_000, seed=0, grey=False)
-    found = infidelity(Weighted(weights), pictures, targets, attributions, perturbations)
+    perturbations = gaussian_noise(images, 0.1, 4_000, seed=0, grey=False)
+    found = infidelity(Weighted(weights), images, targets, attributions, perturbations)
     assert found.shape == (2, 3) and found[:, 0].max() < 1e-8
     assert np.allclose(found[:, 1:], 0.01 * float(weights.square().sum()), rtol=0.15), (
         "the variance of weights · perturbation"
     )
-    best = infidelity(Weighted(weights), pictures, targets, attributions, perturbations, normalise=True)
+    best = infidelity(Weighted(weights), images, targets, attributions, perturbations, normalise=True)
     assert best[:, :2].max() < 1e-8 and np.allclose(best[:, 2], found[:, 2])
-    grey = gaussian_noise(pictures, 0.1, 50, seed=0)
-    summed = infidelity(Weighted(weights), pictures, targets, attributions.sum(2, keepdim=True), grey)
+    grey = gaussian_noise(images, 0.1, 50, seed=0)
+    summed = infidelity(Weighted(weights), images, targets, attributions.sum(2, keepdim=True), grey)
     assert summed[:, 0].max() < 1e-8 and summed[:, 2].min() > 1e-4, (
         "maps summed over channels are exact under grey perturbations"
     )
@@ -331,16 +329,16 @@ def test_the_exact_attribution_of_a_linear_model_has_no_infidelity_and_a_wrong_o
 
 @pytest.mark.parametrize("normalise", [False, True])
 def test_infidelity_is_captums_on_the_same_perturbations(normalise: bool):
-    network, pictures, targets = small_network(), draws(3, 3, 16, 16), torch.tensor([0, 2, 1])
+    network, images, targets = small_network(), draws(3, 3, 16, 16), torch.tensor([0, 2, 1])
     attributions = draws(3, 2, 3, 16, 16, purpose="attributions") - 0.5
-    noise = gaussian_noise(pictures, 0.2, 30, seed=1, grey=False)
-    found = infidelity(network, pictures, targets, attributions, noise, normalise)
-    by_picture = noise.transpose(0, 1).flatten(0, 1)
+    noise = gaussian_noise(images, 0.2, 30, seed=1, grey=False)
+    found = infidelity(network, images, targets, attributions, noise, normalise)
+    by_image = noise.transpose(0, 1).flatten(0, 1)
     for index in range(2):
         expected = captum_infidelity(
             network,
-            lambda given: (by_picture, given - by_picture),
-            pictures,
+            lambda given: (by_image, given - by_image),
+            images,
             attributions[:, index],
             target=targets,
             n_perturb_samples=30,
@@ -350,22 +348,22 @@ def test_infidelity_is_captums_on_the_same_perturbations(normalise: bool):
 
 
 def test_sensitivity_is_captums_on_the_same_perturbations():
-    network, pictures, targets = small_network(), draws(3, 3, 16, 16), torch.tensor([0, 2, 1])
-    noise = uniform_noise(pictures, 0.05, 6, seed=2)
+    network, images, targets = small_network(), draws(3, 3, 16, 16), torch.tensor([0, 2, 1])
+    noise = uniform_noise(images, 0.05, 6, seed=2)
     assert noise.abs().max() <= 0.05 and noise.abs().max() > 0.049
 
     def gradient(given: torch.Tensor) -> torch.Tensor:
         with torch.enable_grad():
-            asked = given.detach().requires_grad_()
-            scores = network(asked).gather(1, targets.repeat_interleave(len(given) // 3)[:, None])
-            return torch.autograd.grad(scores.sum(), asked)[0]
+            leaf = given.detach().requires_grad_()
+            scores = network(leaf).gather(1, targets.repeat_interleave(len(given) // 3)[:, None])
+            return torch.autograd.grad(scores.sum(), leaf)[0]
 
-    found = max_sensitivity(lambda given: gradient(given).numpy(), pictures, noise)
-    by_picture = noise.transpose(0, 1).flatten(0, 1)
-    captums = {"perturb_func": lambda given: given + by_picture, "n_perturb_samples": 6}
+    found = max_sensitivity(lambda given: gradient(given).numpy(), images, noise)
+    by_image = noise.transpose(0, 1).flatten(0, 1)
+    captums = {"perturb_func": lambda given: given + by_image, "n_perturb_samples": 6}
     expected = sensitivity_max(
         lambda given: (gradient(given[0]),) if isinstance(given, tuple) else gradient(given),
-        pictures,
+        images,
         **captums,
     )
     assert np.allclose(found, expected, rtol=1e-4) and found.min() > 0.01
@@ -375,13 +373,13 @@ def test_sensitivity_by_hand():
     """Φ(x) = x: what changes is the perturbation itself; where the map is zero it is
     not divided.
     """
-    pictures = torch.tensor([[[[3.0, 4.0]]], [[[0.0, 0.0]]]])
+    images = torch.tensor([[[[3.0, 4.0]]], [[[0.0, 0.0]]]])
     noise = torch.tensor([[[[[0.0, 1.0]]], [[[0.5, 0.0]]]], [[[[2.0, 0.0]]], [[[0.0, 0.25]]]]])
-    assert max_sensitivity(lambda given: given.numpy(), pictures, noise).tolist() == pytest.approx([0.4, 0.5])
+    assert max_sensitivity(lambda given: given.numpy(), images, noise).tolist() == pytest.approx([0.4, 0.5])
 
 
-# --- likeness, completeness, agreement
-# ---------------------------------------------------------------------------------------------------------
+# --- similarity, completeness, agreement
+# --------------------------------------------------------------------------------------
 
 
 def test_a_map_is_like_itself_and_its_negative_is_unlike_it_only_with_signs():
@@ -403,8 +401,8 @@ def test_similarity_falls_with_noise_and_is_nothing_between_strangers():
     for measure in ("rank", "structure"):
         values = [float(getattr(item, measure)) for item in found]
         assert values == sorted(values, reverse=True) and values[0] > 0.9 and values[-1] < 0.6
-    stranger = similarity(one, other, True)
-    assert abs(stranger.rank) < 0.15 and abs(stranger.structure) < 0.15
+    unrelated = similarity(one, other, True)
+    assert abs(unrelated.rank) < 0.15 and abs(unrelated.structure) < 0.15
 
 
 def test_ranks_that_tie_are_averaged_as_scipy_does():
@@ -413,13 +411,6 @@ def test_ranks_that_tie_are_averaged_as_scipy_does():
     assert similarity(one, other).rank == pytest.approx(spearmanr(one, other, axis=None).statistic)
     flat = np.zeros((8, 8))
     assert similarity(flat, other).rank == 0 and similarity(flat, flat + 1).rank == 1
-
-
-def test_completeness_gap():
-    assert completeness_gap(
-        np.array([1.9, -2.0, 0.0, 0.5]), np.array([2.0, 2.0, 0.0, 0.0])
-    ).tolist() == pytest.approx([0.05, 2.0, 0.0, math.inf])
-    assert completeness_gap(3.0, -2.0) == pytest.approx(2.5)
 
 
 def test_kendall_by_hand():
@@ -449,8 +440,8 @@ def test_kendalls_interval_is_over_models():
     assert unrelated.low < 0 < unrelated.high
 
 
-# --- doubt
-# -------------------------------------------------------------------------------------------------------------------------------------
+# --- uncertainty
+# --------------------------------------------------------------------------------------
 
 
 def test_signs_that_four_of_five_share_are_stable():
@@ -494,11 +485,11 @@ def test_the_mean_map_gives_each_map_its_weight_or_the_same_weight():
 
 
 # --- generation
-# --------------------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------
 
 
 def test_layer_inputs_are_what_autograd_gives_by_hand():
-    """picture → convolution → ReLU → convolution, stride 2 → ReLU → mean → linear, with
+    """image → convolution → ReLU → convolution, stride 2 → ReLU → mean → linear, with
     the chain rule written out.
     """
     network = seeded(
@@ -513,18 +504,18 @@ def test_layer_inputs_are_what_autograd_gives_by_hand():
             nn.Linear(5, 3),
         ),
     )
-    pictures, targets = draws(2, 3, 8, 8), torch.tensor([2, 0])
-    found = layer_inputs(network, pictures, targets)
+    images, targets = draws(2, 3, 8, 8), torch.tensor([2, 0])
+    found = layer_inputs(network, images, targets)
     assert found.shape == (2, 18, 8, 8) and not found.requires_grad
     with torch.no_grad():
-        first = torch.relu(network[0](pictures))
+        first = torch.relu(network[0](images))
         before = network[2](first)
         second_gradient = (network[6].weight[targets] / 16)[:, :, None, None].expand(-1, -1, 4, 4)
         first_gradient = nn.functional.conv_transpose2d(
             second_gradient * (before > 0), network[2].weight, stride=2
         )
         own_gradient = nn.functional.conv_transpose2d(first_gradient * (first > 0), network[0].weight)
-    for start, activation, gradient in ((0, pictures, own_gradient), (6, first, first_gradient)):
+    for start, activation, gradient in ((0, images, own_gradient), (6, first, first_gradient)):
         product = gradient * activation
         expected = [
             summary
@@ -540,28 +531,26 @@ def test_layer_inputs_are_what_autograd_gives_by_hand():
         torch.allclose(found[:, 17].mean((1, 2)), product.mean((1, 2)), rtol=0.2)
         and found[:, 17].amax() <= product.amax() + 1e-7
     )
-    names = input_names(network, pictures)
+    names = input_names(network, images)
     assert (
         len(names) == 18
-        and names[0] == "picture: mean gradient"
+        and names[0] == "image: mean gradient"
         and names[11] == "1: largest absolute gradient × activation"
         and names[12][0] == "3"
     )
 
 
 def test_layer_inputs_leave_no_trace_and_batches_change_nothing():
-    network, pictures = small_network(), draws(130, 3, 16, 16)
+    network, images = small_network(), draws(130, 3, 16, 16)
     targets = torch.arange(130) % 3
     with torch.no_grad():
-        found = layer_inputs(network, pictures, targets)
-    assert found.shape == (130, 54, 16, 16) and len(input_names(network, pictures)) == 54
-    assert torch.allclose(
-        found[127:129], layer_inputs(network, pictures[127:129], targets[127:129]), atol=1e-5
-    )
+        found = layer_inputs(network, images, targets)
+    assert found.shape == (130, 54, 16, 16) and len(input_names(network, images)) == 54
+    assert torch.allclose(found[127:129], layer_inputs(network, images[127:129], targets[127:129]), atol=1e-5)
     assert all(parameter.grad is None for parameter in network.parameters()) and not any(
         module._forward_hooks for module in network.modules()
     )
-    other = layer_inputs(network, pictures[:2], (targets[:2] + 1) % 3)
+    other = layer_inputs(network, images[:2], (targets[:2] + 1) % 3)
     assert not torch.allclose(other[:, 0], found[:2, 0]), "another target, another gradient"
 
 
@@ -578,7 +567,7 @@ def test_a_relu_that_runs_twice_is_two_layers_and_a_network_without_one_is_refus
 
 def toy(count: int, side: int = 16) -> tuple[torch.Tensor, np.ndarray]:
     """Five channels of noise, one of which is where the mask lies, at a size that
-    differs by picture, with noise as large as a third of it.
+    differs by image, with noise as large as a third of it.
     """
     rng = numpy_stream(count, "toy")
     masks = np.zeros((count, side, side), dtype=np.uint8)
@@ -627,27 +616,27 @@ def reads(channel: int) -> nn.Sequential:
     return nn.Sequential(first, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), last)
 
 
-def test_generation_follows_the_model_where_its_control_follows_the_picture():
+def test_generation_follows_the_model_where_its_control_follows_the_image():
     """Taught on a model that reads red squares, with these as the answer; of one that
     reads blue squares the map is on those.
     """
     rng = numpy_stream(0, "two squares")
-    pictures, masks = (
+    images, masks = (
         torch.rand(150, 3, 16, 16, generator=stream(0, "grounds")) / 2,
         np.zeros((150, 2, 16, 16), dtype=np.uint8),
     )
-    for picture, pair, tops, side in zip(
-        pictures, masks, rng.integers(0, 11, (150, 2)), rng.permuted([[0, 8]] * 150, axis=1), strict=True
+    for image, pair, tops, side in zip(
+        images, masks, rng.integers(0, 11, (150, 2)), rng.permuted([[0, 8]] * 150, axis=1), strict=True
     ):
         for colour, mask, top, left in zip((0, 2), pair, tops, side + 1, strict=True):
-            picture[colour, top : top + 5, left : left + 5] = 0.9
+            image[colour, top : top + 5, left : left + 5] = 0.9
             mask[top : top + 5, left : left + 5] = 1
     config, targets = GenerationConfig(epochs=12, rate=0.02), torch.arange(150) % 2
-    taught, other = (layer_inputs(reads(colour), pictures, targets) for colour in (0, 2))
-    guide = train(taught[:100], masks[:100, 0], config, seed=0)
-    control = train(pictures[:100], masks[:100, 0], config, seed=0)
-    moved, stayed = generate(guide, other[100:]), generate(control, pictures[100:])
-    assert mass_in_mask(generate(guide, taught[100:]), masks[100:, 0]).mean() > 0.8
+    train_inputs, other = (layer_inputs(reads(colour), images, targets) for colour in (0, 2))
+    map_network = train(train_inputs[:100], masks[:100, 0], config, seed=0)
+    control = train(images[:100], masks[:100, 0], config, seed=0)
+    moved, stayed = generate(map_network, other[100:]), generate(control, images[100:])
+    assert mass_in_mask(generate(map_network, train_inputs[100:]), masks[100:, 0]).mean() > 0.8
     assert (
         mass_in_mask(moved, masks[100:, 1]).mean() > 0.8 and mass_in_mask(moved, masks[100:, 0]).mean() < 0.1
     )

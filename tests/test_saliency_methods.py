@@ -1,5 +1,5 @@
 """Attribution maps: equal to Captum's or to a slow reference, exact where a formula is
-known, alone in their thread, the same when asked again.
+known, alone in their thread, the same when run again.
 """
 
 import copy
@@ -18,7 +18,7 @@ from torch.nn import functional
 from mlcv_explore import environment, saliency
 from mlcv_explore.config import SettingError
 from mlcv_explore.models.classifiers import residual_classifier
-from mlcv_explore.saliency import controls, methods
+from mlcv_explore.saliency import controls, methods, perturbation
 from mlcv_explore.saliency.methods import SaliencyError, SaliencySettings
 from mlcv_explore.seeds import seeded, stream
 from mlcv_explore.torchvision_compat import models
@@ -43,7 +43,7 @@ def network() -> nn.Module:
 
 
 @pytest.fixture(scope="module")
-def picture() -> torch.Tensor:
+def image() -> torch.Tensor:
     """Soft spots and some noise, not square."""
     coarse = functional.interpolate(
         torch.rand(1, 3, 5, 4, generator=stream(1, "a test")), (20, 16), mode="bilinear"
@@ -52,12 +52,12 @@ def picture() -> torch.Tensor:
 
 
 def maps(
-    network, picture, *names, target=TARGET, settings=SETTINGS, seed=0, layer=None
+    network, image, *names, target=TARGET, settings=SETTINGS, seed=0, layer=None
 ) -> dict[str, np.ndarray]:
     return {
         found.method: found.values
         for found in saliency.attribute_all(
-            network, picture, target, names or list(saliency.METHODS), settings, seed, layer
+            network, image, target, names or list(saliency.METHODS), settings, seed, layer
         )
     }
 
@@ -66,8 +66,8 @@ def summed(attributed: torch.Tensor) -> np.ndarray:
     return attributed.detach()[0].sum(0).numpy()
 
 
-def captums(network: nn.Module, picture: torch.Tensor, name: str) -> np.ndarray:
-    batch = picture[None].clone().requires_grad_()
+def captums(network: nn.Module, image: torch.Tensor, name: str) -> np.ndarray:
+    batch = image[None].clone().requires_grad_()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it sets hooks
         match name:
@@ -90,9 +90,7 @@ def captums(network: nn.Module, picture: torch.Tensor, name: str) -> np.ndarray:
                 found = attr.LayerGradCam(network, network.shortcut2.second[2]).attribute(
                     batch, TARGET, relu_attributions=True
                 )
-                return (
-                    functional.interpolate(found, picture.shape[1:], mode="bilinear")[0, 0].detach().numpy()
-                )
+                return functional.interpolate(found, image.shape[1:], mode="bilinear")[0, 0].detach().numpy()
 
 
 def close(one: np.ndarray, other: np.ndarray, tolerance: float = 1e-4) -> bool:
@@ -100,10 +98,10 @@ def close(one: np.ndarray, other: np.ndarray, tolerance: float = 1e-4) -> bool:
 
 
 @pytest.mark.parametrize("name", ["gradient", "input_x_gradient", "guided_backprop", "occlusion", "gradcam"])
-def test_the_panels_map_is_captums(network, picture, name):
+def test_the_panels_map_is_captums(network, image, name):
     # of 32: 5 and 2 of 16 pixels, so that the last squares reach over the border
     square = SETTINGS.replace(window=10, stride=4)
-    assert close(maps(network, picture, settings=square)[name], captums(network, picture, name))
+    assert close(maps(network, image, settings=square)[name], captums(network, image, name))
 
 
 class Apart(nn.Module):
@@ -113,66 +111,61 @@ class Apart(nn.Module):
         return values * 1
 
 
-def test_deeplift_is_complete_where_captums_is_not_and_equal_where_captums_is(network, picture):
+def test_deeplift_is_complete_where_captums_is_not_and_equal_where_captums_is(network, image):
     """A ReLU directly before a maximum reads its gradient before Captum has corrected
     the maximum's; a step between them gives it time.
     """
     apart = copy.deepcopy(network)
     for name in ("halve1", "halve2", "halve3"):
         apart.add_module(name, nn.Sequential(*getattr(apart, name)[:3], Apart(), getattr(apart, name)[3]))
-    ours = maps(network, picture, "deeplift")["deeplift"]
-    assert close(ours, captums(apart, picture, "deeplift"), 1e-3) and not close(
-        ours, captums(network, picture, "deeplift"), 0.05
+    ours = maps(network, image, "deeplift")["deeplift"]
+    assert close(ours, captums(apart, image, "deeplift"), 1e-3) and not close(
+        ours, captums(network, image, "deeplift"), 0.05
     )
     with torch.no_grad():
-        logits = network(torch.stack([picture, torch.zeros_like(picture)]))[:, TARGET]
+        logits = network(torch.stack([image, torch.zeros_like(image)]))[:, TARGET]
     assert ours.sum() == pytest.approx(float(logits[0] - logits[1]), rel=1e-3)
 
 
 @pytest.mark.parametrize("baseline", ["zero", "blur", "mean"])
-def test_integrated_gradients_are_captums_of_as_many_steps(network, picture, baseline, monkeypatch):
+def test_integrated_gradients_are_captums_of_as_many_steps(network, image, baseline, monkeypatch):
     """Steps are doubled while the gap is too large, but never beyond the most."""
-    start = methods.baseline(picture, baseline)
+    start = methods.baseline(image, baseline)
     for most, expected in ((8, 8), (39, 32), (64, 64)):
-        monkeypatch.setattr(methods, "SMALLEST_GAP", 0.0)
-        monkeypatch.setattr(methods, "MOST_STEPS", most)
+        monkeypatch.setattr(methods, "MAX_GAP", 0.0)
+        monkeypatch.setattr(methods, "MAX_STEPS", most)
         (found,) = saliency.attribute_all(
-            network,
-            picture,
-            TARGET,
-            ["integrated_gradients"],
-            SETTINGS.replace(baseline=baseline, steps=8),
-            0,
+            network, image, TARGET, ["integrated_gradients"], SETTINGS.replace(baseline=baseline, steps=8), 0
         )
         theirs = attr.IntegratedGradients(network).attribute(
-            picture[None], start[None], TARGET, n_steps=expected, method="riemann_middle"
+            image[None], start[None], TARGET, n_steps=expected, method="riemann_middle"
         )
         assert found.checks["steps"] == expected and close(found.values, summed(theirs.float()))
         assert found.backwards == 2 * expected - 8 == found.forwards - 2
 
 
-def test_steps_are_doubled_until_the_map_is_complete(network, picture):
+def test_steps_are_doubled_until_the_map_is_complete(network, image):
     found = [
-        methods.integrated_gradients(network, picture, target, SETTINGS.replace(baseline="blur", steps=2))
+        methods.integrated_gradients(network, image, target, SETTINGS.replace(baseline="blur", steps=2))
         for target in range(CLASSES)
     ]
     gaps, steps = ([one.checks[name] for one in found] for name in ("completeness_gap", "steps"))
-    assert min(gaps) <= methods.SMALLEST_GAP and 2 < min(steps) < 1024
-    assert all(gap <= methods.SMALLEST_GAP or count == 1024 for gap, count in zip(gaps, steps, strict=True))
+    assert min(gaps) <= methods.MAX_GAP and 2 < min(steps) < 1024
+    assert all(gap <= methods.MAX_GAP or count == 1024 for gap, count in zip(gaps, steps, strict=True))
 
 
-def test_the_completeness_gap_shrinks_with_the_steps_and_is_what_it_says(network, picture, monkeypatch):
-    monkeypatch.setattr(methods, "SMALLEST_GAP", float("inf"))
+def test_the_completeness_gap_shrinks_with_the_steps_and_is_what_it_says(network, image, monkeypatch):
+    monkeypatch.setattr(methods, "MAX_GAP", float("inf"))
     gaps = [
-        methods.integrated_gradients(network, picture, TARGET, SETTINGS.replace(steps=steps)).checks[
+        methods.integrated_gradients(network, image, TARGET, SETTINGS.replace(steps=steps)).checks[
             "completeness_gap"
         ]
         for steps in (1, 8, 256)
     ]
     assert gaps[0] > 3 * gaps[1] > 9 * gaps[2] and gaps[2] < 0.01
     with torch.no_grad():
-        change = float(network(torch.stack([picture, 0 * picture]))[:, TARGET].diff().neg())
-    found = methods.integrated_gradients(network, picture, TARGET, SETTINGS.replace(steps=1))
+        change = float(network(torch.stack([image, 0 * image]))[:, TARGET].diff().neg())
+    found = methods.integrated_gradients(network, image, TARGET, SETTINGS.replace(steps=1))
     assert found.checks["completeness_gap"] == pytest.approx(
         abs(float(found.values.sum()) - change) / abs(change), rel=1e-3
     )
@@ -182,13 +175,13 @@ def test_the_completeness_gap_shrinks_with_the_steps_and_is_what_it_says(network
     )
 
 
-def test_of_a_linear_model_every_path_gives_weight_times_change(picture):
-    """And what is left out of the picture changes the logit by what its map holds."""
-    linear = seeded(1, lambda: nn.Sequential(nn.Flatten(), nn.Linear(picture.numel(), CLASSES))).eval()
-    weights = linear[1].weight[TARGET].detach().view_as(picture)
+def test_of_a_linear_model_every_path_gives_weight_times_change(image):
+    """And what is left out of the image changes the logit by what its map holds."""
+    linear = seeded(1, lambda: nn.Sequential(nn.Flatten(), nn.Linear(image.numel(), CLASSES))).eval()
+    weights = linear[1].weight[TARGET].detach().view_as(image)
     found = maps(
         linear,
-        picture,
+        image,
         "gradient",
         "input_x_gradient",
         "integrated_gradients",
@@ -196,7 +189,7 @@ def test_of_a_linear_model_every_path_gives_weight_times_change(picture):
         "vargrad",
         settings=SETTINGS.replace(steps=1),
     )
-    product = (weights * picture).sum(0).numpy()
+    product = (weights * image).sum(0).numpy()
     assert close(found["integrated_gradients"], product, 1e-5) and close(
         found["input_x_gradient"], product, 1e-6
     )
@@ -204,18 +197,18 @@ def test_of_a_linear_model_every_path_gives_weight_times_change(picture):
         found["smoothgrad"], weights.sum(0).numpy(), 1e-5
     )
     assert np.abs(found["vargrad"]).max() < 1e-9
-    hidden = picture.clone()
+    hidden = image.clone()
     hidden[:, 3:9, 2:7] = 0
-    fall = (linear(picture[None]) - linear(hidden[None]))[0, TARGET].item()
+    fall = (linear(image[None]) - linear(hidden[None]))[0, TARGET].item()
     assert found["integrated_gradients"][3:9, 2:7].sum() == pytest.approx(fall, rel=1e-4)
 
 
-def test_the_three_noise_maps_are_mean_square_and_variance_of_the_same_gradients(network, picture):
+def test_the_three_noise_maps_are_mean_square_and_variance_of_the_same_gradients(network, image):
     found = maps(
-        network, picture, "smoothgrad", "smoothgrad_squared", "vargrad", settings=SETTINGS.replace(noise=0.2)
+        network, image, "smoothgrad", "smoothgrad_squared", "vargrad", settings=SETTINGS.replace(noise=0.2)
     )
     chance = stream(0, "noise of the picture")
-    drawn = [picture + 0.2 * torch.randn(picture.shape, generator=chance) for _ in range(SETTINGS.samples)]
+    drawn = [image + 0.2 * torch.randn(image.shape, generator=chance) for _ in range(SETTINGS.samples)]
     along = torch.stack(
         [attr.Saliency(network).attribute(one[None].requires_grad_(), TARGET, abs=False)[0] for one in drawn]
     )
@@ -224,12 +217,10 @@ def test_the_three_noise_maps_are_mean_square_and_variance_of_the_same_gradients
     assert close(found["vargrad"], along.var(0, correction=0).sum(0).numpy())
 
 
-def test_gradient_shap_nears_integrated_gradients_averaged_over_its_baselines(network, picture):
-    ours = maps(network, picture, "gradient_shap", settings=SETTINGS.replace(shap_samples=500))[
-        "gradient_shap"
-    ]
+def test_gradient_shap_nears_integrated_gradients_averaged_over_its_baselines(network, image):
+    ours = maps(network, image, "gradient_shap", settings=SETTINGS.replace(shap_samples=500))["gradient_shap"]
     limits = [
-        maps(network, picture, "integrated_gradients", settings=SETTINGS.replace(baseline=kind))
+        maps(network, image, "integrated_gradients", settings=SETTINGS.replace(baseline=kind))
         for kind in ("zero", "blur", "mean")
     ]
     mean = sum(found["integrated_gradients"] for found in limits) / 3
@@ -237,45 +228,45 @@ def test_gradient_shap_nears_integrated_gradients_averaged_over_its_baselines(ne
     assert 0.9 < ours.std() / mean.std() < 1.1
 
 
-def test_rise_is_the_covariance_of_score_and_mask(network, picture):
+def test_rise_is_the_covariance_of_score_and_mask(network, image):
     settings = SETTINGS.replace(half_precision=False, mask_share=0.3)
-    masks = torch.stack(list(methods._masks(picture, settings, stream(0, "masks"))))
+    masks = torch.stack(list(perturbation.random_masks(image, settings, stream(0, "masks"))))
     assert masks.min() >= 0 and masks.max() <= 1 and abs(float(masks.mean()) - 0.3) < 0.03
     with torch.no_grad():
-        scores = torch.cat([network(picture[None] * mask) for mask in masks])[:, TARGET]
+        scores = torch.cat([network(image[None] * mask) for mask in masks])[:, TARGET]
     expected = sum((one - scores.mean()) * mask[0] for one, mask in zip(scores, masks, strict=True)) / (
         len(masks) * 0.3
     )
-    assert close(maps(network, picture, "rise", settings=settings)["rise"], expected.numpy())
+    assert close(maps(network, image, "rise", settings=settings)["rise"], expected.numpy())
 
 
-def test_a_constant_added_to_all_logits_changes_no_map(network, picture):
+def test_a_constant_added_to_all_logits_changes_no_map(network, image):
     """A softmax does not see it, so no map may."""
     moved = nn.Sequential(copy.deepcopy(network), nn.Linear(CLASSES, CLASSES)).eval()
     with torch.no_grad():
         moved[1].weight.copy_(torch.eye(CLASSES))
         moved[1].bias.fill_(10)
     settings = SETTINGS.replace(half_precision=False)
-    before, after = (maps(one, picture, settings=settings) for one in (network, moved))
+    before, after = (maps(one, image, settings=settings) for one in (network, moved))
     assert all(
         close(after[name], before[name], 1e-2) for name in before if name != "gradcam" or before[name].any()
     )
 
 
-def test_rise_in_half_precision_ranks_the_pixels_as_in_single(network, picture, monkeypatch):
+def test_rise_in_half_precision_ranks_the_pixels_as_in_single(network, image, monkeypatch):
     # where there is none it is imitated: slower, and the same numbers
     monkeypatch.setattr(environment, "has_bfloat16", lambda: True)
     single, half = (
-        maps(network, picture, "rise", settings=SETTINGS.replace(masks=300, half_precision=on))["rise"]
+        maps(network, image, "rise", settings=SETTINGS.replace(masks=300, half_precision=on))["rise"]
         for on in (False, True)
     )
     assert spearmanr(single.ravel(), half.ravel()).statistic >= 0.99 and not np.array_equal(single, half)
 
 
-def test_without_bfloat16_in_the_processor_rise_keeps_to_single_precision(network, picture, monkeypatch):
+def test_without_bfloat16_in_the_processor_rise_keeps_to_single_precision(network, image, monkeypatch):
     monkeypatch.setattr(environment, "has_bfloat16", lambda: False)
     single, half = (
-        maps(network, picture, "rise", settings=SETTINGS.replace(masks=20, half_precision=on))["rise"]
+        maps(network, image, "rise", settings=SETTINGS.replace(masks=20, half_precision=on))["rise"]
         for on in (False, True)
     )
     assert np.array_equal(single, half)
@@ -283,12 +274,12 @@ def test_without_bfloat16_in_the_processor_rise_keeps_to_single_precision(networ
 
 @pytest.mark.parametrize("rectified", [False, True])
 @pytest.mark.parametrize("layer", ["stem.0", "shortcut1.first.0", "shortcut2.second.0"])
-def test_grad_cam_reads_any_convolution_before_or_after_its_relu(network, picture, layer, rectified):
+def test_grad_cam_reads_any_convolution_before_or_after_its_relu(network, image, layer, rectified):
     settings = SETTINGS.replace(cam_positive=False, cam_rectified=rectified)
-    (ours,) = saliency.attribute_all(network, picture, TARGET, ["gradcam"], settings, 0, layer)
+    (ours,) = saliency.attribute_all(network, image, TARGET, ["gradcam"], settings, 0, layer)
     module = network.get_submodule(layer[:-1] + ("2" if rectified else "0"))
-    theirs = attr.LayerGradCam(network, module).attribute(picture[None].requires_grad_(), TARGET)
-    expected = functional.interpolate(theirs, picture.shape[1:], mode="bilinear")[0, 0].detach().numpy()
+    theirs = attr.LayerGradCam(network, module).attribute(image[None].requires_grad_(), TARGET)
+    expected = functional.interpolate(theirs, image.shape[1:], mode="bilinear")[0, 0].detach().numpy()
     assert ours.signed and close(ours.values, expected)
 
 
@@ -297,19 +288,19 @@ def test_networks_with_functional_and_in_place_relus_are_explained_and_left_as_t
     Guided Backprop would be the gradient, and is refused.
     """
     resnet = seeded(2, lambda: models.resnet18(num_classes=4)).eval()
-    picture = torch.rand(3, 64, 64, generator=stream(3, "a test"))
+    image = torch.rand(3, 64, 64, generator=stream(3, "a test"))
     before = {name: value.clone() for name, value in resnet.state_dict().items()}
     settings = SETTINGS.replace(
         masks=2, samples=2, shap_samples=2, steps=2, window=16, stride=16, half_precision=False
     )
     found = {
         one.method: one
-        for one in saliency.attribute_all(resnet, picture, 1, list(saliency.METHODS), settings, 0)
+        for one in saliency.attribute_all(resnet, image, 1, list(saliency.METHODS), settings, 0)
     }
     assert found["deeplift"].checks["completeness_gap"] < 1e-3
     assert not close(found["guided_backprop"].values, found["gradient"].values, 0.1)
     theirs = attr.LayerGradCam(resnet, resnet.layer4).attribute(
-        picture[None].requires_grad_(), 1, relu_attributions=True
+        image[None].requires_grad_(), 1, relu_attributions=True
     )
     assert close(
         found["gradcam"].values,
@@ -319,14 +310,14 @@ def test_networks_with_functional_and_in_place_relus_are_explained_and_left_as_t
     assert not any(module._forward_hooks or module._backward_hooks for module in resnet.modules())
     smooth = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 4), nn.GELU()).eval()
     assert (
-        set(saliency.unsupported_methods(smooth, picture)) == {"gradcam", "guided_backprop"}
-        and saliency.unsupported_methods(resnet, picture) == {}
+        set(saliency.unsupported_methods(smooth, image)) == {"gradcam", "guided_backprop"}
+        and saliency.unsupported_methods(resnet, image) == {}
     )
     with pytest.raises(SaliencyError, match="has none"):
-        saliency.attribute_all(smooth, picture, 1, ["guided_backprop"], SETTINGS, 0)
+        saliency.attribute_all(smooth, image, 1, ["guided_backprop"], SETTINGS, 0)
 
 
-def test_deeplift_of_overlapping_maxima_and_other_activations_is_complete(picture):
+def test_deeplift_of_overlapping_maxima_and_other_activations_is_complete(image):
     layers = [
         nn.Conv2d(3, 6, 3),
         nn.SiLU(),
@@ -338,12 +329,12 @@ def test_deeplift_of_overlapping_maxima_and_other_activations_is_complete(pictur
     built = seeded(4, lambda: nn.Sequential(*layers, nn.Flatten(), nn.Linear(72, 3), nn.Sigmoid()))
     built[-2].weight.data *= 30  # so that the outputs change by more than rounding
     for kind in ("zero", "blur", "mean"):
-        found = methods.deeplift(built.eval(), picture, 0, SETTINGS.replace(baseline=kind))
+        found = methods.deeplift(built.eval(), image, 0, SETTINGS.replace(baseline=kind))
         assert found.checks["completeness_gap"] < 1e-3
 
 
 def test_deeplift_of_what_does_not_change_is_the_gradient():
-    """Differences of neighbours are 0 in a flat picture as in a black one: no ratio is
+    """Differences of neighbours are 0 in a flat image as in a black one: no ratio is
     defined, activations and maxima hand back their slope.
     """
     flat = torch.full((3, 8, 9), 0.5)
@@ -360,32 +351,32 @@ def test_deeplift_of_what_does_not_change_is_the_gradient():
         assert close(found["deeplift"], found["input_x_gradient"])
 
 
-def test_guided_backprop_is_not_the_gradient(network, picture):
-    found = maps(network, picture, "gradient", "guided_backprop")
+def test_guided_backprop_is_not_the_gradient(network, image):
+    found = maps(network, image, "gradient", "guided_backprop")
     assert abs(spearmanr(found["gradient"].ravel(), found["guided_backprop"].ravel()).statistic) < 0.9
 
 
-def test_a_difference_of_two_classes_is_the_difference_of_their_maps(network, picture):
+def test_a_difference_of_two_classes_is_the_difference_of_their_maps(network, image):
     names = ("gradient", "integrated_gradients", "smoothgrad", "gradient_shap", "occlusion", "rise")
     settings = SETTINGS.replace(half_precision=False, steps=512)  # at which no steps are doubled any more
     both, one, other = (
-        maps(network, picture, *names, target=target, settings=settings) for target in ((1, 4), 1, 4)
+        maps(network, image, *names, target=target, settings=settings) for target in ((1, 4), 1, 4)
     )
     assert all(close(both[name], one[name] - other[name], 1e-3) for name in names)
 
 
-def test_many_targets_at_once_are_one_by_one(network, picture, monkeypatch):
+def test_many_targets_at_once_are_one_by_one(network, image, monkeypatch):
     targets = [0, 1, 2, 3, 4, (0, 1), (4, 2)]
-    alone = torch.cat([saliency.gradients(network, picture, [target]) for target in targets])
-    for pixels in (methods.BATCH_PIXELS, 3 * 320):  # the second: three pictures a batch
+    alone = torch.cat([saliency.gradients(network, image, [target]) for target in targets])
+    for pixels in (methods.BATCH_PIXELS, 3 * 320):  # the second: three images a batch
         monkeypatch.setattr(methods, "BATCH_PIXELS", pixels)
-        together = saliency.gradients(network, picture, targets)
+        together = saliency.gradients(network, image, targets)
         assert together.shape == (7, 3, 20, 16) and close(together.numpy(), alone.numpy())
     assert close(together[5].numpy(), (alone[0] - alone[1]).numpy())
 
 
-def test_the_same_seed_gives_the_same_maps_and_another_moves_only_what_is_drawn(network, picture):
-    first, again, other = (maps(network, picture, seed=seed) for seed in (0, 0, 1))
+def test_the_same_seed_gives_the_same_maps_and_another_moves_only_what_is_drawn(network, image):
+    first, again, other = (maps(network, image, seed=seed) for seed in (0, 0, 1))
     assert first.keys() == saliency.METHODS.keys()
     for name, method in saliency.METHODS.items():
         assert np.array_equal(first[name], again[name]), name
@@ -398,28 +389,26 @@ def test_the_same_seed_gives_the_same_maps_and_another_moves_only_what_is_drawn(
         assert method.signed or first[name].min() >= 0, name
 
 
-def test_a_map_does_not_depend_on_the_maps_beside_it(network, picture):
-    together = maps(network, picture)
-    assert all(
-        np.array_equal(maps(network, picture, name)[name], together[name]) for name in saliency.METHODS
-    )
+def test_a_map_does_not_depend_on_the_maps_beside_it(network, image):
+    together = maps(network, image)
+    assert all(np.array_equal(maps(network, image, name)[name], together[name]) for name in saliency.METHODS)
 
 
-def test_threads_that_share_a_network_do_not_disturb_each_other(network, picture):
+def test_threads_that_share_a_network_do_not_disturb_each_other(network, image):
     """Rules that change ReLUs run beside plain gradients, pulled map by map, and a
     third thread predicts.
     """
     names = ("gradient", "guided_backprop", "deeplift", "gradcam", "smoothgrad")
-    pictures = [picture, picture.flip(2), picture.flip(1)]
-    alone = [maps(network, one, *names) for one in pictures]
+    images = [image, image.flip(2), image.flip(1)]
+    alone = [maps(network, one, *names) for one in images]
     found: dict[int, list[dict[str, np.ndarray]]] = {}
-    barrier = threading.Barrier(len(pictures))
+    barrier = threading.Barrier(len(images))
 
     def explain(index: int) -> None:
         barrier.wait(timeout=30)
-        found[index] = [maps(network, pictures[index], *names) for _ in range(8)]
+        found[index] = [maps(network, images[index], *names) for _ in range(8)]
 
-    threads = [threading.Thread(target=explain, args=(index,)) for index in range(len(pictures))]
+    threads = [threading.Thread(target=explain, args=(index,)) for index in range(len(images))]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -433,15 +422,15 @@ def test_threads_that_share_a_network_do_not_disturb_each_other(network, picture
     assert sorted(found) == [0, 1, 2]
 
 
-def test_maps_in_turn_are_maps_alone_and_gradients_stay_as_the_caller_had_them(network, picture):
+def test_maps_in_turn_are_maps_alone_and_gradients_stay_as_the_caller_had_them(network, image):
     """A reader may stop pulling: what a panel switches on must not last between two
     maps.
     """
-    alone = [maps(network, one) for one in (picture, picture.flip(2))]
+    alone = [maps(network, one) for one in (image, image.flip(2))]
     for one, other in zip(
         *(
             saliency.attribute_all(network, each, TARGET, list(saliency.METHODS), SETTINGS, 0)
-            for each in (picture, picture.flip(2))
+            for each in (image, image.flip(2))
         ),
         strict=True,
     ):
@@ -450,12 +439,12 @@ def test_maps_in_turn_are_maps_alone_and_gradients_stay_as_the_caller_had_them(n
             other.values, alone[1][one.method]
         )
     with torch.no_grad():
-        under = maps(network, picture)
+        under = maps(network, image)
         assert not torch.is_grad_enabled()
     assert all(np.array_equal(under[name], alone[0][name]) for name in under)
 
 
-def test_randomised_layers_nest_from_the_top_and_move_the_gradient_not_the_edges(network, picture):
+def test_randomised_layers_nest_from_the_top_and_move_the_gradient_not_the_edges(network, image):
     names = list(saliency.layers(network))
     assert (
         names[0] == "stem.0"
@@ -479,10 +468,10 @@ def test_randomised_layers_nest_from_the_top_and_move_the_gradient_not_the_edges
     assert all(
         torch.equal(value, copies[0].state_dict()[name]) for name, value in network.state_dict().items()
     )
-    assert torch.equal(saliency.randomised(network, 4, 0)(picture[None]), copies[4](picture[None]))
-    assert not torch.equal(saliency.randomised(network, 4, 1)(picture[None]), copies[4](picture[None]))
+    assert torch.equal(saliency.randomised(network, 4, 0)(image[None]), copies[4](image[None]))
+    assert not torch.equal(saliency.randomised(network, 4, 1)(image[None]), copies[4](image[None]))
     assert not torch.equal(copies[-1].shortcut1.first[0].weight, copies[-1].shortcut1.second[0].weight)
-    before, after = (maps(one, picture, "gradient", "edges", "centre") for one in (copies[0], copies[-1]))
+    before, after = (maps(one, image, "gradient", "edges", "centre") for one in (copies[0], copies[-1]))
     assert np.array_equal(before["edges"], after["edges"]) and np.array_equal(
         before["centre"], after["centre"]
     )
@@ -513,8 +502,8 @@ def test_occlusion_finds_the_square_that_counts():
     """
 
     class Square(nn.Module):
-        def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-            inside = pictures[:, :, 8:12, 20:24].sum((1, 2, 3))
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            inside = images[:, :, 8:12, 20:24].sum((1, 2, 3))
             return torch.stack([inside, -inside], dim=1)
 
     found = maps(
@@ -529,33 +518,33 @@ def test_occlusion_finds_the_square_that_counts():
     assert np.allclose(found, expected)
 
 
-def test_baselines_keep_what_they_promise(picture):
-    assert torch.equal(methods.baseline(picture, "zero"), torch.zeros_like(picture))
-    mean = methods.baseline(picture, "mean")
-    assert torch.allclose(mean[:, 0, 0], picture.mean((1, 2))) and mean.std((1, 2)).max() < 1e-6
-    blurred = methods.baseline(picture, "blur")
+def test_baselines_keep_what_they_promise(image):
+    assert torch.equal(methods.baseline(image, "zero"), torch.zeros_like(image))
+    mean = methods.baseline(image, "mean")
+    assert torch.allclose(mean[:, 0, 0], image.mean((1, 2))) and mean.std((1, 2)).max() < 1e-6
+    blurred = methods.baseline(image, "blur")
     assert torch.allclose(methods.baseline(mean, "blur"), mean, atol=1e-5)
     assert (
-        blurred.std((1, 2)).max() < 0.6 * picture.std((1, 2)).min()
-        and (blurred.mean((1, 2)) - picture.mean((1, 2))).abs().max() < 0.1
+        blurred.std((1, 2)).max() < 0.6 * image.std((1, 2)).min()
+        and (blurred.mean((1, 2)) - image.mean((1, 2))).abs().max() < 0.1
     )
 
 
-def test_what_cannot_be_explained_is_refused_in_one_sentence(network, picture):
+def test_what_cannot_be_explained_is_refused_in_one_sentence(network, image):
     def refused(
-        words: str, network=network, picture=picture, target=TARGET, names=("gradient",), layer=None
+        words: str, network=network, image=image, target=TARGET, names=("gradient",), layer=None
     ) -> None:
         with pytest.raises(SaliencyError, match=words) as caught:
-            list(saliency.attribute_all(network, picture, target, names, SETTINGS, 0, layer))
+            list(saliency.attribute_all(network, image, target, names, SETTINGS, 0, layer))
         assert "\n" not in str(caught.value)
 
     refused("between 0 and 4", target=5)
     refused("between 0 and 4", target=(1, -1))
     refused("two classes", target=(2, 2))
-    refused("float32", picture=picture.double())
-    refused("float32", picture=picture[None])
-    refused(r"lie in \[0, 1\]", picture=picture * 255)
-    refused(r"lie in \[0, 1\]", picture=picture / 0 * 0)
+    refused("float32", image=image.double())
+    refused("float32", image=image[None])
+    refused(r"lie in \[0, 1\]", image=image * 255)
+    refused(r"lie in \[0, 1\]", image=image / 0 * 0)
     refused("did you mean 'gradient'", names=("gradients",))
     refused("convolution of this network", names=("gradcam",), layer="linear")
     refused("evaluation mode", network=copy.deepcopy(network).train())

@@ -1,5 +1,5 @@
-"""Generated scenes: what is said of a scene is what its pixels show, and what should be
-independent is.
+"""Generated scenes: the ground truth of a scene is what its pixels show, and what
+should be independent is.
 """
 
 import subprocess
@@ -13,8 +13,9 @@ from scipy import stats
 from sklearn.datasets import load_sample_images
 
 from mlcv_explore.config import SettingError
-from mlcv_explore.data import scenes
+from mlcv_explore.data import backgrounds, scenes
 from mlcv_explore.data.scenes import ScenesConfig, generate
+from mlcv_explore.data.shapes import fill_boxes
 
 UNLIKELY = 0.001  # a p-value below it fails; the seeds are fixed, so a test that passes keeps passing
 
@@ -109,13 +110,13 @@ def test_another_seed_and_another_purpose_give_other_scenes() -> None:
     first, *others = generate(config, 50, 0), generate(config, 50, 1), generate(config, 50, 0, "test scenes")
     for other in others:
         assert not np.array_equal(first.labels, other.labels)
-        assert (first.plates != other.plates).any(axis=(1, 2, 3)).all()
+        assert (first.backgrounds != other.backgrounds).any(axis=(1, 2, 3)).all()
 
 
 def test_scenes_that_differ_in_rho_alone_differ_in_the_tag_alone() -> None:
     never, always = arrays(made(200, rho=0.25)), arrays(made(200, rho=1))
     assert {name for name in never if not np.array_equal(never[name], always[name])} == {"images", "tags"}
-    inside = scenes._filled(never["tag_boxes"], 32)
+    inside = fill_boxes(never["tag_boxes"], 32)
     assert np.array_equal(
         never["images"].transpose(0, 2, 3, 1)[~inside], always["images"].transpose(0, 2, 3, 1)[~inside]
     )
@@ -124,13 +125,19 @@ def test_scenes_that_differ_in_rho_alone_differ_in_the_tag_alone() -> None:
 @pytest.mark.parametrize("side", [32, 64])
 def test_masks_boxes_and_tags_are_what_the_pixels_show(side: int) -> None:
     some = made(400, side=side, rho=0.7)
-    assert some.images.shape == some.plates.shape == (400, 3, side, side)
+    assert some.images.shape == some.backgrounds.shape == (400, 3, side, side)
     assert np.array_equal(tight_boxes(some.masks), some.boxes)
     heights, widths = (some.boxes[:, 2:] - some.boxes[:, :2]).T
     smallest, largest = some.config.sizes
     assert np.array_equal(heights, widths) and set(heights) == set(range(smallest, largest + 1))
     for image, plate, mask, distractor, tag_box, tag in zip(
-        some.images, some.plates, some.masks, some.distractor_masks, some.tag_boxes, some.tags, strict=True
+        some.images,
+        some.backgrounds,
+        some.masks,
+        some.distractor_masks,
+        some.tag_boxes,
+        some.tags,
+        strict=True,
     ):
         top, left, bottom, right = tag_box
         assert (top in (0, side - 4)) and (left in (0, side - 4)) and (bottom - top, right - left) == (4, 4)
@@ -218,9 +225,9 @@ def test_labels_are_what_they_are_said_to_be_and_balanced(label: str) -> None:
     assert [some.classes[index] for index in some.labels] == named
     assert len(set(some.classes)) == (16 if label == "both" else 4)
     assert stats.chisquare(np.bincount(some.labels, minlength=len(some.classes))).pvalue > UNLIKELY
-    pictures = some.as_images()
-    assert pictures.images is some.images and pictures.labels is some.labels and pictures.masks is some.masks
-    assert pictures.classes == some.classes
+    images = some.as_images()
+    assert images.images is some.images and images.labels is some.labels and images.masks is some.masks
+    assert images.classes == some.classes
 
 
 @pytest.mark.parametrize("label", ["silhouette", "texture", "both"])
@@ -246,7 +253,7 @@ def test_silhouette_texture_size_corner_and_plate_are_independent() -> None:
     some = made(8000, seed=4)
     sizes = some.boxes[:, 2] - some.boxes[:, 0]
     corners = (some.tag_boxes[:, 0] > 0) * 2 + (some.tag_boxes[:, 1] > 0)
-    plates = np.digitize(some.plates.mean(axis=(1, 2, 3)), [80, 120, 160])
+    plates = np.digitize(some.backgrounds.mean(axis=(1, 2, 3)), [80, 120, 160])
     known = [some.silhouettes, some.textures, sizes, corners, plates]
     for index, first in enumerate(known):
         for second in known[index + 1 :]:
@@ -256,10 +263,10 @@ def test_silhouette_texture_size_corner_and_plate_are_independent() -> None:
 @pytest.mark.parametrize("side", [32, 64])
 def test_backgrounds_are_swapped_exactly(side: int) -> None:
     some = made(300, side=side)
-    assert np.array_equal(scenes.on_background(some, some.plates), some.images)
-    others = np.roll(some.plates, 1, axis=0)
+    assert np.array_equal(scenes.on_background(some, some.backgrounds), some.images)
+    others = np.roll(some.backgrounds, 1, axis=0)
     swapped = scenes.on_background(some, others)
-    inside = (some.masks + some.distractor_masks).astype(bool) | scenes._filled(some.tag_boxes, side)
+    inside = (some.masks + some.distractor_masks).astype(bool) | fill_boxes(some.tag_boxes, side)
     for channel in range(3):
         assert np.array_equal(swapped[:, channel][inside], some.images[:, channel][inside])
         assert np.array_equal(swapped[:, channel][~inside], others[:, channel][~inside])
@@ -270,8 +277,8 @@ def test_backgrounds_are_swapped_exactly(side: int) -> None:
 )
 def test_plates_that_do_not_fit_are_refused(wrong: object) -> None:
     some = made(50)
-    with pytest.raises(ValueError, match=r"plates must be uint8 \(50, 3, 32, 32\)"):
-        scenes.on_background(some, wrong(some.plates))
+    with pytest.raises(ValueError, match=r"backgrounds must be uint8 \(50, 3, 32, 32\)"):
+        scenes.on_background(some, wrong(some.backgrounds))
 
 
 def test_at_dependence_0_the_mask_tells_nothing_of_the_appearance() -> None:
@@ -351,7 +358,7 @@ def test_plates_are_cut_from_the_photographs_where_these_have_texture(side: int)
                 )
             )
     found = []
-    for plate in some.plates.transpose(0, 2, 3, 1):
+    for plate in some.backgrounds.transpose(0, 2, 3, 1):
         assert plate.mean(axis=2).std() >= 20
         found.append(
             [
@@ -377,7 +384,7 @@ def holds(view: np.ndarray, plate: np.ndarray) -> bool:
 
 def test_the_photographs_are_credited_with_the_addresses_that_come_with_them() -> None:
     bundled = load_sample_images()
-    for photograph in scenes.PHOTOGRAPHS:
+    for photograph in backgrounds.PHOTOGRAPHS:
         assert any(name.endswith(photograph.file) for name in bundled.filenames)
         assert (
             photograph.address in bundled.DESCR

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mlcv_explore.statistics import (
-    MOST_SEEDS,
     Claim,
     Direction,
     Split,
@@ -30,6 +29,7 @@ from mlcv_explore.statistics import (
     smallest_detectable_effect,
     t_interval,
 )
+from mlcv_explore.statistics.power import MOST_SEEDS
 
 # sums and shifts of them are exact
 sixteenths = st.lists(st.integers(-64, 64).map(lambda value: value / 16), min_size=2, max_size=12)

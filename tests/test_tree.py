@@ -1,4 +1,4 @@
-"""The tree of pictures draws without a browser, and refuses shares that are none. What
+"""The tree of images draws without a browser, and refuses shares that are none. What
 it does in one: tests/browser/test_tree.py.
 """
 

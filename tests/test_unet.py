@@ -20,7 +20,7 @@ def features_of(channels: tuple[int, ...] = (4, 8, 16)) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("skips", SKIPS)
-def test_a_picture_comes_back_at_its_own_side(skips: str) -> None:
+def test_a_image_comes_back_at_its_own_side(skips: str) -> None:
     network = seeded(0, lambda: UNet(3, 2, 4, skips=skips)).eval()
     assert network(PICTURES).shape == (3, 2, 24, 24)
     assert [feature.shape[1:] for feature in network.encoder(PICTURES)] == [
@@ -70,9 +70,9 @@ def test_unknown_skips_are_refused() -> None:
 @pytest.mark.parametrize("name", ["scenes/0", "cifar10/0"])
 def test_a_classifier_read_as_an_encoder_gives_its_own_answer(name: str) -> None:
     network = checkpoints.load(name).network
-    pictures = torch.rand(2, 3, 32, 32, generator=stream(0, "pictures"))
-    features, logits = backbone_features(network, pictures)
-    assert torch.equal(logits, network(pictures))
+    images = torch.rand(2, 3, 32, 32, generator=stream(0, "pictures"))
+    features, logits = backbone_features(network, images)
+    assert torch.equal(logits, network(images))
     assert tuple(feature.shape[1] for feature in features) == backbone_channels(network, 32)
     sides = [feature.shape[-1] for feature in features]
     assert sides == sorted(set(sides), reverse=True) and sides[-1] > 1

@@ -149,3 +149,44 @@ def _bars(target: np.ndarray, truth: int, palette: Palette, limit: float, bar: i
         middle = 1 + truth * step + bar // 2
         panel[2 * height + 3 + row, middle - row : middle + row + 1] = rgb(palette.text)
     return panel
+
+
+def tile(values: np.ndarray, kind: str, palette: Palette, side: int = 224) -> np.ndarray:
+    """A square picture of numbers: "image" (h, w) or (h, w, 3) in [0, 1], a "signed" or
+    an "amount" map (h, w); small ones enlarged without smoothing to about `side` pixels.
+    """
+    if kind == "signed":
+        drawn = signed(np.asarray(values, dtype=float), palette)
+    elif kind == "amount":
+        values = np.asarray(values, dtype=float)
+        drawn = amounts(values, palette, 0.0, float(values.max()) or 1.0)
+    else:
+        drawn = _as_bytes(np.asarray(values)[None], 0.0, 1.0)[0]
+    if drawn.ndim == 2:
+        drawn = np.repeat(drawn[..., None], 3, axis=2)
+    return enlarged(drawn, max(1, side // max(drawn.shape[:2])))
+
+
+def card(tiles: Sequence[np.ndarray], palette: Palette, width: int = 640, height: int = 320) -> np.ndarray:
+    """Tiles side by side on paper, (height, width, 3) uint8."""
+    from PIL import Image
+
+    sheet = Image.new("RGB", (width, height), palette.background)
+    gap = 12
+    side = min(height - 2 * gap, (width - gap) // len(tiles) - gap)
+    left = (width - len(tiles) * (side + gap) + gap) // 2
+    for place, image in enumerate(tiles):
+        scale = side / max(image.shape[:2])
+        size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+        small = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
+        sheet.paste(small, (left + place * (side + gap) + (side - size[0]) // 2, (height - size[1]) // 2))
+    return np.asarray(sheet)
+
+
+def webp(image: np.ndarray) -> bytes:
+    """An image (h, w, 3) uint8 as WebP of quality 82."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "WEBP", quality=82, method=6)
+    return file.getvalue()

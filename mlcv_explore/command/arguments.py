@@ -1,5 +1,5 @@
-"""What may be typed after `python -m mlcv_explore`; an idea's flags are the settings of
-its config.
+"""The arguments of `python -m mlcv_explore`; an idea's flags are the settings of its
+config.
 """
 
 import argparse
@@ -15,15 +15,16 @@ from mlcv_explore import idea
 from mlcv_explore.command import evidence, explain, models, report, run
 from mlcv_explore.config import Config, SettingError, setting
 
-SETTING = "setting of the idea: "  # keeps a setting's value apart from the command's own options
+SETTING = "setting of the idea: "  # prefix that separates settings from the command's own options
+VERIFY = "run one seed again; stamp today's fingerprint on what ships if all numbers are equal"
 
 
 class UsageError(ValueError):
-    """A command that cannot be understood. The text is one sentence."""
+    """Invalid arguments. The text is one sentence."""
 
 
 class Counts(Config):
-    """The whole numbers a command may be given."""
+    """Integer options of commands."""
 
     seeds: int = setting(10, "how many seeds", low=1, high=10_000)
     first_seed: int = setting(0, "the first of them", low=0, high=1_000_000_000)
@@ -33,17 +34,17 @@ class Counts(Config):
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, but a mistake is one sentence."""
+    """argparse with errors as one sentence."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{self.prog}: {message}.")
 
 
 def read(words: Sequence[str]) -> argparse.Namespace:
-    """The options of one command, checked; `options.does(options)` does it.
+    """The options of one command, checked; `options.run(options)` runs it.
 
-    `options.slugs` are the ideas it is about and `options.changes` their settings that
-    were given. Raises UsageError.
+    `options.slugs` are its ideas and `options.changes` the settings given for them.
+    Raises UsageError.
     """
     words = list(words)
     parser, commands = _parser()
@@ -51,12 +52,12 @@ def read(words: Sequence[str]) -> argparse.Namespace:
     if takes_settings and idea_first and len(words) > 1:
         _add_settings(commands[words[0]], _config_class(words[1]), "settings of the idea")
     if words[:1] == ["train"] or words[:1] == ["explain"]:
-        _add_settings(commands[words[0]], _own_settings(words), f"settings of {words[0]}")
-    options, rest = parser.parse_known_args(_joined(words))
+        _add_settings(commands[words[0]], _command_settings(words), f"settings of {words[0]}")
+    options, rest = parser.parse_known_args(_join_negative_values(words))
     if rest and takes_settings and not idea_first:
         raise UsageError(f"{words[0]} has the idea before its settings: {words[0]} SLUG --setting VALUE.")
     if rest:
-        raise UsageError(_not_understood(rest, options))
+        raise UsageError(_unknown_argument(rest, options))
     _check(options, words)
     return options
 
@@ -71,12 +72,12 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     commands: dict[str, Parser] = {}
 
     def add(
-        name: str, does: Callable[[argparse.Namespace], None], purpose: str, slugs: int | str, *flags: str
+        name: str, function: Callable[[argparse.Namespace], None], purpose: str, slugs: int | str, *flags: str
     ) -> Parser:
         commands[name] = group.add_parser(
             name, help=purpose, description=f"{purpose.capitalize()}.", allow_abbrev=False
         )
-        commands[name].set_defaults(does=does, name=name, slugs=[])
+        commands[name].set_defaults(run=function, name=name, slugs=[])
         if slugs:
             commands[name].add_argument(
                 "slugs", metavar="SLUG", nargs=slugs, help="an idea; `ideas` lists them"
@@ -98,7 +99,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         "progress",
         "json",
     )
-    add(
+    recording = add(
         "record",
         run.record,
         "record the default run that ships with an idea",
@@ -108,6 +109,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         "progress",
         "json",
     )
+    recording.add_argument("--verify", action="store_true", help=VERIFY)
     study = add(
         "evidence",
         evidence.evidence,
@@ -119,6 +121,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         "progress",
         "json",
     )
+    study.add_argument("--verify", action="store_true", help=VERIFY)
     study.add_argument(
         "--study",
         default="live",
@@ -143,10 +146,8 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         "json",
     )
     train.add_argument("checkpoint", metavar="CHECKPOINT", help="such as cifar10")
-    add("checkpoints", models.checkpoints, "list the trained networks and how good they are", 0, "json")
-    predict = add(
-        "predict", models.predict, "say what a model sees in pictures", 0, "threads", "progress", "json"
-    )
+    add("checkpoints", models.checkpoints, "list the trained networks and their metrics", 0, "json")
+    predict = add("predict", models.predict, "classify images", 0, "threads", "progress", "json")
     predict.add_argument("images", metavar="IMAGE", nargs="+", help="JPEG, PNG, WebP or GIF")
     predict.add_argument(
         "--model",
@@ -155,7 +156,13 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         help="a classifier; `checkpoints` lists them (default cifar10, the average)",
     )
     explained = add(
-        "explain", explain.explain, "say which pixels a model's answer rests on", 0, "seed", "threads", "json"
+        "explain",
+        explain.explain,
+        "explain a prediction with an attribution map",
+        0,
+        "seed",
+        "threads",
+        "json",
     )
     explained.add_argument("image", metavar="IMAGE", help="JPEG, PNG, WebP or GIF")
     explained.add_argument(
@@ -168,23 +175,23 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         "--method",
         required=True,
         metavar="NAME",
-        help="integrated_gradients, gradcam, …; a wrong one lists them all",
+        help="integrated_gradients, gradcam, …; an unknown one lists all",
     )
     explained.add_argument(
         "--target",
         metavar="LABEL",
-        help="the class to explain, or two with a comma for their difference; default: the model's answer",
+        help="the class to explain, or two with a comma for their difference; default: the predicted class",
     )
     explained.add_argument(
         "--layer", metavar="NAME", help="the convolution Grad-CAM reads (default: the last)"
     )
     explained.add_argument(
-        "--out", dest="heat", type=Path, metavar="FILE.png", help="a heat map of the picture's size"
+        "--out", dest="heat", type=Path, metavar="FILE.png", help="a heat map of the image's size"
     )
     explained.add_argument(
-        "--raw", type=Path, metavar="FILE.npy", help="the map itself, float32, of the size the model saw"
+        "--raw", type=Path, metavar="FILE.npy", help="the map itself, float32, of the size of the model input"
     )
-    add("doctor", report.doctor, "say what is here: versions, device, data, disk, workers", 0, "json")
+    add("doctor", report.doctor, "report versions, device, data, disk and workers", 0, "json")
     add("download", report.download, "fetch a data set", 0, "progress").add_argument(
         "dataset", metavar="NAME", help="`doctor` lists them"
     )
@@ -220,7 +227,7 @@ def _spellings(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((f"--{name}", f"--{name.replace('_', '-')}")))
 
 
-def _joined(words: Sequence[str]) -> list[str]:
+def _join_negative_values(words: Sequence[str]) -> list[str]:
     """`--sigma -inf` as `--sigma=-inf`: argparse would take such a value for a flag."""
     joined: list[str] = []
     for word in words:
@@ -239,7 +246,7 @@ def _joined(words: Sequence[str]) -> list[str]:
 
 
 def _check(options: argparse.Namespace, words: Sequence[str]) -> None:
-    """Text becomes values, in place."""
+    """Convert text to values, in place."""
     configs = [_config_class(slug) for slug in options.slugs]
     with _errors_name(Counts, options.name):
         for name in Counts.model_fields:
@@ -252,7 +259,7 @@ def _check(options: argparse.Namespace, words: Sequence[str]) -> None:
     }
     options.changes = {}
     if given:
-        config, name = (configs[0], options.slugs[0]) if configs else (_own_settings(words), options.name)
+        config, name = (configs[0], options.slugs[0]) if configs else (_command_settings(words), options.name)
         with _errors_name(config, name):
             built = config(**given)
         options.changes = {name: getattr(built, name) for name in given}
@@ -262,27 +269,25 @@ def _check(options: argparse.Namespace, words: Sequence[str]) -> None:
 
 @contextmanager
 def _errors_name(config: type[Config], name: str) -> Iterator[None]:
-    """A complaint speaks of the idea or the command, not of the class behind it."""
+    """Errors name the idea or the command instead of the config class."""
     try:
         yield
     except SettingError as error:
         raise UsageError(str(error).replace(config.__name__, name)) from None
 
 
-def _own_settings(words: Sequence[str]) -> type[Config]:
-    """The settings of a command that is about no idea; torch comes with them. Each
-    checkpoint is trained by settings of its own kind.
-    """
+def _command_settings(words: Sequence[str]) -> type[Config]:
+    """The settings of `train` (those of its checkpoint) or `explain`; imports torch."""
     if words[0] == "train":
-        from mlcv_explore.models import checkpoints
+        from mlcv_explore.models import checkpoint_training, classifier_training
 
-        with suppress(SettingError):  # an unknown one is named when it is asked for
+        with suppress(SettingError):  # an unknown one is reported later
             return type(
-                checkpoints.spec(
+                checkpoint_training.spec(
                     next((word for word in words[1:] if not word.startswith("-")), "")
                 ).hyperparameters
             )
-        return checkpoints.Hyperparameters
+        return classifier_training.Hyperparameters
     from mlcv_explore.saliency import SaliencySettings
 
     return SaliencySettings
@@ -311,14 +316,14 @@ def _check_writable(folder: Path) -> None:
         ) from None
 
 
-def _not_understood(rest: Sequence[str], options: argparse.Namespace) -> str:
+def _unknown_argument(rest: Sequence[str], options: argparse.Namespace) -> str:
     flag = next((word for word in rest if word.startswith("-")), None)
     if flag is None:
-        return f"{options.name} has no use for {rest[0]!r}."
+        return f"{options.name} takes no argument {rest[0]!r}."
     name = flag.lstrip("-").partition("=")[0].replace("-", "_")
     settings = [key.removeprefix(SETTING) for key in vars(options) if key.startswith(SETTING)]
-    # what is not typed as a flag
-    words = ("does", "name", "slugs", "dataset", "checkpoint", "images", "image")
+    # not flags
+    words = ("run", "name", "slugs", "dataset", "checkpoint", "images", "image")
     own = [key for key in vars(options) if not key.startswith(SETTING) and key not in words]
     if settings:
         return (

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mlcv_explore import idea
 from mlcv_explore.command.progress import bar
 from mlcv_explore.config import SettingError
-from mlcv_explore.experiment import fingerprint, runs, studies
+from mlcv_explore.experiment import fingerprint, runs, studies, verification
 from mlcv_explore.idea import Study
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def evidence(options: argparse.Namespace) -> None:
     told = []
     with _workers(options.scheduler) as client:
         for slug, study in chosen.items():
-            told.append(_answer(slug, study, options, client))
+            told.append((_verified if options.verify else _answer)(slug, study, options, client))
             if not options.json:
                 _tell(told[-1])
     if options.json:
@@ -44,6 +44,8 @@ def _study(slug: str, options: argparse.Namespace) -> Study:
     if options.study not in found:
         raise SettingError(f"{slug} has no study {options.study!r}; it has {', '.join(found) or 'none'}.")
     partial = options.changes or options.seeds or options.first_cells
+    if options.verify and (partial or options.out):
+        raise SettingError("--verify runs one seed of every cell as it ships and takes no other settings.")
     if partial and options.out is None:
         raise SettingError(
             "A study cut down or changed is not the evidence that ships: say with --out where its rows"
@@ -53,6 +55,31 @@ def _study(slug: str, options: argparse.Namespace) -> Study:
         raise SettingError("Settings can be changed for one idea at a time.")
     study = studies.changed(found[options.study], options.changes, options.seeds)
     return studies.first_cells(study, options.first_cells or len(study.cells))
+
+
+def _verified(slug: str, study: Study, options: argparse.Namespace, client: "Client") -> dict[str, Any]:
+    """One seed of every cell again; today's fingerprint on the evidence if all numbers
+    are equal. Raises verification.Unequal.
+    """
+    started, configs, outcomes = time.perf_counter(), studies.cell_configs(study), {}
+    stamped = json.loads((idea.ASSETS / slug / f"{study.name}.json").read_text(encoding="utf-8"))
+    with bar(options, f"{slug} {study.name}, one seed", "cell", len(configs)) as progress:
+        for config, outcome in studies.outcomes(slug, configs, study.seeds[:1], client):
+            outcomes[config.key()] = outcome
+            progress.update()
+    computed = [
+        {name: column[0] for name, column in outcomes[config.key()]["metrics"].items()} for config in configs
+    ]
+    equal = verification.check(slug, study.name, study.seeds[0], computed, stamped["fingerprint"])
+    verdicts = verification.restamp_study(slug, study)
+    return {
+        "slug": slug,
+        "study": study.name,
+        "equal": equal,
+        "fingerprint": fingerprint.fingerprint(slug),
+        "seconds": round(time.perf_counter() - started, 1),
+        "verdicts": verdicts,
+    }
 
 
 def _answer(slug: str, study: Study, options: argparse.Namespace, client: "Client") -> dict[str, Any]:
@@ -91,6 +118,12 @@ def _answer(slug: str, study: Study, options: argparse.Namespace, client: "Clien
 
 
 def _tell(told: dict[str, Any]) -> None:
+    if "equal" in told:
+        print(
+            f"{told['slug']}, study {told['study']}: {told['equal']} numbers equal, stamped"
+            f" {told['fingerprint']}, {told['seconds']} s"
+        )
+        return
     print(
         f"{told['slug']}, study {told['study']}: {told['runs']} runs of {len(told['seeds'])} seeds,"
         f" {told['rows']} rows in {told['file']}"

@@ -1,5 +1,5 @@
-"""`explain`: which pixels of a picture a model's answer rests on, as a heat map, as
-numbers, and how far to trust it.
+"""`explain`: an attribution map of a prediction, as heat map and as numbers, with
+checks.
 """
 
 import argparse
@@ -20,88 +20,92 @@ if TYPE_CHECKING:
 
 
 def explain(options: argparse.Namespace) -> None:
-    """One map of one picture; the heat map has the picture's own size, the raw one that
-    of what the model saw.
+    """One map of one image; the heat map has the image's size, the raw map that of the
+    model input.
     """
     use_threads(options.threads or 1)
     import torch
 
     from mlcv_explore.data import uploads
-    from mlcv_explore.data.uploads import BadPicture
+    from mlcv_explore.data.uploads import BadImage
     from mlcv_explore.models import available_models
     from mlcv_explore.models.checkpoints import CheckpointError
     from mlcv_explore.saliency import METHODS, SaliencyError, SaliencySettings, attribute_all
 
     if options.method not in METHODS:
         raise SettingError(f"--method must be one of {', '.join(METHODS)}, got {options.method!r:.80}.")
-    _check_place(options.heat, ".png", "--out")
-    _check_place(options.raw, ".npy", "--raw")
+    _check_path(options.heat, ".png", "--out")
+    _check_path(options.raw, ".npy", "--raw")
     started = time.perf_counter()
     try:
         model = available_models.load(options.model)
         photograph = read_photograph(options.image)
-        picture = torch.from_numpy(uploads.squeezed(photograph.pixels, model.side))
-        target = _target(model, picture, options.target)
-        (found,) = attribute_all(
+        image = torch.from_numpy(uploads.resized_to_square(photograph.pixels, model.side))
+        target = _target(model, image, options.target)
+        (attribution,) = attribute_all(
             model.network,
-            picture,
+            image,
             target,
             [options.method],
             SaliencySettings(**options.changes),
             options.seed or 0,
             options.layer,
         )
-    except (BadPicture, CheckpointError, SaliencyError) as error:
+    except (BadImage, CheckpointError, SaliencyError) as error:
         raise SettingError(str(error)) from None
     seconds = time.perf_counter() - started
     if options.raw:
-        _write_raw(found.values, options.raw)
+        _write_raw(attribution.values, options.raw)
     if options.heat:
-        options.heat.write_bytes(heat_map(found, photograph.size))
+        options.heat.write_bytes(heat_map(attribution, photograph.size))
     about = {
         "image": options.image,
         "target": " − ".join(
             model.classes[index] for index in (target if isinstance(target, tuple) else (target,))
         ),
-        "method": found.method,
+        "method": attribution.method,
         "model": model.name,
         "seconds": round(seconds, 4),
-        "passes": {"forward": found.forwards, "backward": found.backwards},
+        "passes": {"forward": attribution.forwards, "backward": attribution.backwards},
         "map": {
-            "shape": list(found.values.shape),
-            "min": float(found.values.min()),
-            "max": float(found.values.max()),
+            "shape": list(attribution.values.shape),
+            "min": float(attribution.values.min()),
+            "max": float(attribution.values.max()),
         },
-        "checks": found.checks,
+        "checks": attribution.checks,
     }
     if options.json:
         print(json.dumps(about, allow_nan=False))
     else:
-        checks = "".join(f", {name.replace('_', ' ')} {value:.4g}" for name, value in found.checks.items())
+        checks = "".join(
+            f", {name.replace('_', ' ')} {value:.4g}" for name, value in attribution.checks.items()
+        )
         print(
-            f"{about['target']} by {METHODS[found.method].label}: {about['map']['min']:.3g} to"
+            f"{about['target']} by {METHODS[attribution.method].label}: {about['map']['min']:.3g} to"
             f" {about['map']['max']:.3g}{checks}, {seconds:.2f} s"
         )
 
 
-def heat_map(found: "Map", size: tuple[int, int]) -> bytes:
+def heat_map(attribution: "Map", size: tuple[int, int]) -> bytes:
     """A map as PNG of a size (width, height): blue against, orange for, zero the paper;
     amounts in one hue.
     """
     from mlcv_explore.charts import PALETTES, images
     from mlcv_explore.data import uploads
 
-    return images.png(images.attribution(uploads.spread(found.values, size), found.signed, PALETTES["light"]))
+    return images.png(
+        images.attribution(uploads.upsampled(attribution.values, size), attribution.signed, PALETTES["light"])
+    )
 
 
-def _target(model: "Classifier", picture: Any, asked: str | None) -> "Target":
-    """The class asked for, two of them as a difference, or the one the model names."""
+def _target(model: "Classifier", image: Any, label: str | None) -> "Target":
+    """The class of a label, the difference of two, or the predicted class."""
     import torch
 
-    if asked is None:
+    if label is None:
         with torch.no_grad():
-            return int(model.network(picture[None]).argmax())
-    labels = [asked] if asked in model.classes else [label.strip() for label in asked.split(",")]
+            return int(model.network(image[None]).argmax())
+    labels = [label] if label in model.classes else [part.strip() for part in label.split(",")]
     for label in labels:
         if label not in model.classes:
             near = difflib.get_close_matches(label, model.classes, n=1)
@@ -122,7 +126,7 @@ def _target(model: "Classifier", picture: Any, asked: str | None) -> "Target":
     return chosen[0] if len(chosen) == 1 else chosen
 
 
-def _check_place(path: Path | None, ending: str, flag: str) -> None:
+def _check_path(path: Path | None, ending: str, flag: str) -> None:
     if path is not None and path.suffix.lower() != ending:
         raise SettingError(f"{flag} must be a file that ends in {ending}, got {str(path)!r:.80}.")
     if path is not None and not path.parent.is_dir():

@@ -1,5 +1,5 @@
-"""`checkpoints`, `train` and `predict`: the networks that ship, how good they are, and
-what the classifiers say of a picture.
+"""`checkpoints`, `train` and `predict`: the networks that ship, their metrics, and
+predictions of classifiers.
 """
 
 import argparse
@@ -16,12 +16,12 @@ from mlcv_explore.config import SettingError
 if TYPE_CHECKING:
     import numpy as np
 
-TOP = 5  # labels told of a picture
-BATCH = 64  # pictures asked about at once: what they become in a network fits the processor's cache
+TOP = 5  # labels reported per image
+BATCH = 64  # images in one pass: their activations fit the processor's cache
 
 
 def checkpoints(options: argparse.Namespace) -> None:
-    """List what ships and how good it is."""
+    """List the checkpoints that ship and their metrics."""
     from mlcv_explore.models import checkpoints
 
     cards = [
@@ -48,13 +48,13 @@ def checkpoints(options: argparse.Namespace) -> None:
 
 
 def train(options: argparse.Namespace) -> None:
-    """Train one seed of a checkpoint that ships; one that was stopped goes on."""
+    """Train one seed of a checkpoint that ships; a stopped training resumes."""
     use_threads(options.threads or 1)
     from mlcv_explore.data import DataError
-    from mlcv_explore.models import checkpoints
+    from mlcv_explore.models import checkpoint_training, checkpoints
 
     seed = options.seed or 0
-    hyperparameters = checkpoints.spec(options.checkpoint).hyperparameters.replace(**options.changes)
+    hyperparameters = checkpoint_training.spec(options.checkpoint).hyperparameters.replace(**options.changes)
     with bar(options, f"{options.checkpoint}/{seed}", "epoch") as progress:
 
         def report(done: int, epochs: int, loss: float, accuracy: float) -> None:
@@ -63,7 +63,7 @@ def train(options: argparse.Namespace) -> None:
             progress.update(done - progress.n)
 
         try:
-            card = checkpoints.train(options.checkpoint, seed, hyperparameters, options.out, report)
+            card = checkpoint_training.train(options.checkpoint, seed, hyperparameters, options.out, report)
         except (DataError, checkpoints.CheckpointError) as error:
             raise SettingError(str(error)) from None
     if options.json:
@@ -73,15 +73,13 @@ def train(options: argparse.Namespace) -> None:
 
 
 def _result(card: dict[str, Any]) -> str:
-    """What was measured of a checkpoint first: "test accuracy 0.8804"."""
+    """The first metric of a card: "test accuracy 0.8804"."""
     name, value = next(iter(card["metrics"].items()))
     return f"{name.replace('_', ' ')} {value:.4f}"
 
 
 def predict(options: argparse.Namespace) -> None:
-    """What a model says of pictures; those that cannot be read are told, and the others
-    are done all the same.
-    """
+    """Classify images; unreadable ones are reported, the rest are processed."""
     use_threads(options.threads or _cores())
     from mlcv_explore.data import uploads
     from mlcv_explore.models import available_models, classifiers
@@ -91,57 +89,59 @@ def predict(options: argparse.Namespace) -> None:
         model = available_models.load(options.model)
     except CheckpointError as error:
         raise SettingError(str(error)) from None
-    told: list[dict[str, Any]] = []
-    with bar(options, "predict", "picture", len(options.images)) as progress:
+    results: list[dict[str, Any]] = []
+    with bar(options, "predict", "image", len(options.images)) as progress:
         for start in range(0, len(options.images), BATCH):
             rows, pixels = [], []
             for path in options.images[start : start + BATCH]:
                 row: dict[str, Any] = {"image": path}
                 try:
-                    pixels.append(uploads.squeezed(read_photograph(path).pixels, model.side))
-                except uploads.BadPicture as error:
+                    pixels.append(uploads.resized_to_square(read_photograph(path).pixels, model.side))
+                except uploads.BadImage as error:
                     row["error"] = str(error)
                 rows.append(row)
             if pixels:
-                shares = classifiers.predict_probabilities(model.network, pixels)
-                for row, share in zip((row for row in rows if "error" not in row), shares, strict=True):
-                    row["top"] = _top(share, model.classes)
-            told += rows
+                probabilities = classifiers.predict_probabilities(model.network, pixels)
+                for row, row_probabilities in zip(
+                    (row for row in rows if "error" not in row), probabilities, strict=True
+                ):
+                    row["top"] = _top(row_probabilities, model.classes)
+            results += rows
             progress.update(len(rows))
-    refused = [row for row in told if "error" in row]
+    rejected = [row for row in results if "error" in row]
     if options.json:
-        print(json.dumps({"images": told}))
+        print(json.dumps({"images": results}))
     else:
-        for row in told:
+        for row in results:
             if "top" in row:
                 print(
                     f"{row['image']}: "
-                    + ", ".join(f"{each['label']} {each['probability']:.3f}" for each in row["top"])
+                    + ", ".join(f"{best['label']} {best['probability']:.3f}" for best in row["top"])
                 )
-    if refused:
+    if rejected:
         sys.stdout.flush()
-        count = len(refused)
+        count = len(rejected)
         raise SettingError(
-            refused[0]["error"]
+            rejected[0]["error"]
             if count == 1
-            else f"{count} pictures were refused; the first: {refused[0]['error']}"
+            else f"{count} images were rejected; the first: {rejected[0]['error']}"
         )
 
 
 def read_photograph(path: str) -> Any:
-    """A photograph from a file. Raises BadPicture."""
+    """A photograph from a file. Raises BadImage."""
     from mlcv_explore.data import uploads
 
     try:
         content = Path(path).read_bytes()
     except OSError as error:
-        raise uploads.BadPicture(f"{uploads.shown_name(path)} cannot be read: {error.strerror}.") from error
+        raise uploads.BadImage(f"{uploads.shown_name(path)} cannot be read: {error.strerror}.") from error
     return uploads.read(content, path)
 
 
-def _top(shares: "np.ndarray", classes: tuple[str, ...]) -> list[dict[str, Any]]:
-    best = shares.argsort()[::-1][:TOP]
-    return [{"label": classes[index], "probability": round(float(shares[index]), 6)} for index in best]
+def _top(probabilities: "np.ndarray", classes: tuple[str, ...]) -> list[dict[str, Any]]:
+    best = probabilities.argsort()[::-1][:TOP]
+    return [{"label": classes[index], "probability": round(float(probabilities[index]), 6)} for index in best]
 
 
 def _cores() -> int:
@@ -149,7 +149,7 @@ def _cores() -> int:
 
 
 def use_threads(count: int) -> None:
-    """Read by torch when it is first imported."""
+    """Set torch's threads; the variable counts when torch is first imported."""
     os.environ["OMP_NUM_THREADS"] = str(count)
     import torch
 

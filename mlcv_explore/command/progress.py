@@ -1,6 +1,4 @@
-"""A bar with the time left, on stderr: where there is a terminal, or when it was asked
-for.
-"""
+"""A progress bar on stderr, if that is a terminal or `--progress` was given."""
 
 import argparse
 import sys

@@ -1,4 +1,4 @@
-"""`ideas`, `doctor` and `download`: what there is."""
+"""`ideas`, `doctor` and `download`: what is available."""
 
 import argparse
 import importlib.metadata
@@ -9,41 +9,42 @@ import shutil
 from dataclasses import asdict
 from typing import Any
 
-from mlcv_explore import idea
+from mlcv_explore import environment, idea
 from mlcv_explore.command.progress import bar
 from mlcv_explore.command.tables import table
 from mlcv_explore.config import SettingError
 from mlcv_explore.experiment import runs
 
 LIBRARIES = ("torch", "torchvision", "streamlit", "distributed", "altair", "scikit-learn", "scipy", "numpy")
-TIMEOUT_SECONDS = 3  # seconds a scheduler is given to answer
+TIMEOUT_SECONDS = 3  # of the connection to a scheduler
 
 
 def ideas(options: argparse.Namespace) -> None:
     """List the ideas in the order of the menu."""
-    found = [{name: value for name, value in asdict(card).items() if name != "text"} for card in idea.cards()]
+    names = ("slug", "number", "section", "title", "question")
+    cards = [{name: getattr(card, name) for name in names} for card in idea.cards()]
     if options.json:
-        print(json.dumps({"ideas": found}))
+        print(json.dumps({"ideas": cards}))
         return
     print(
         table(
             ("idea", "slug", "section", "question"),
-            [(card["number"], card["slug"], card["section"], card["question"]) for card in found],
+            [(card["number"], card["slug"], card["section"], card["question"]) for card in cards],
         )
     )
 
 
 def doctor(options: argparse.Namespace) -> None:
-    """Say what is here and what is missing."""
-    found = findings()
+    """Report what is present and what is missing."""
+    values = diagnostics()
     if options.json:
-        print(json.dumps(found, allow_nan=False))
+        print(json.dumps(values, allow_nan=False))
         return
-    print(table(("", ""), [row for name, value in found.items() for row in _lines(name, value)]).strip())
+    print(table(("", ""), [row for name, value in values.items() for row in _lines(name, value)]).strip())
 
 
-def findings() -> dict[str, Any]:
-    """Everything `doctor` tells, as plain values; sizes in bytes."""
+def diagnostics() -> dict[str, Any]:
+    """Everything `doctor` reports, as plain values; sizes in bytes."""
     import psutil
     import torch
 
@@ -53,8 +54,8 @@ def findings() -> dict[str, Any]:
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in LIBRARIES},
     }
-    memory, home = psutil.virtual_memory(), runs.home()
-    standing = next(folder for folder in (home, *home.parents) if folder.exists())
+    memory, home = psutil.virtual_memory(), environment.home()
+    existing = next(folder for folder in (home, *home.parents) if folder.exists())
     accelerator = (
         "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     )
@@ -71,8 +72,8 @@ def findings() -> dict[str, Any]:
         "data": {name: asdict(availability) for name, availability in data.available().items()},
         "disk": {
             "home": str(home),
-            "writable": os.access(standing, os.W_OK),
-            "free": shutil.disk_usage(standing).free,
+            "writable": os.access(existing, os.W_OK),
+            "free": shutil.disk_usage(existing).free,
             "runs": runs.total_bytes(),
         },
         "settings": {name: value for name, value in sorted(os.environ.items()) if name.startswith("MLCV_")},
@@ -98,12 +99,12 @@ def scheduler(address: str | None) -> dict[str, Any]:
         with Client(address, timeout=TIMEOUT_SECONDS, set_as_default=False) as client:
             workers = len(client.scheduler_info(n_workers=-1)["workers"])
     except (OSError, ValueError) as error:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         return {
             "address": address,
             "reachable": False,
             "workers": None,
-            "sentence": f"No scheduler answers at {address}: {said}",
+            "sentence": f"No scheduler answers at {address}: {reason}",
         }
     return {
         "address": address,

@@ -15,8 +15,8 @@ from typing import Any
 from mlcv_explore import idea
 from mlcv_explore.command.progress import bar
 from mlcv_explore.command.tables import estimate, number, table
-from mlcv_explore.config import Config
-from mlcv_explore.experiment import film, runs
+from mlcv_explore.config import Config, SettingError
+from mlcv_explore.experiment import film, runs, verification, worker
 from mlcv_explore.experiment.runs import NotKept, Run
 
 SEEDS = 10
@@ -41,15 +41,37 @@ def record(options: argparse.Namespace) -> None:
     `assets/<slug>/default`.
     """
     slug = options.slugs[0]
+    if options.verify:
+        _verify(slug, options)
+        return
     frames, done = perform(slug, idea.load(slug).config(), range(options.seeds or SEEDS), options)
     shelf = idea.ASSETS / slug
     shelf.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=shelf, prefix=".recording-") as place:
         folder = runs.write(done, film.pack(frames), root=Path(place)).folder
-        _draw(idea.load(slug).picture(frames), folder)
+        _draw(idea.load(slug), frames, folder)
         shutil.rmtree(shelf / "default", ignore_errors=True)
         folder.rename(shelf / "default")
     tell(done, options.json)
+
+
+def _verify(slug: str, options: argparse.Namespace) -> None:
+    """The recorded run's first seed again; today's fingerprint on it if all numbers are
+    equal. Raises verification.Unequal.
+    """
+    recorded = runs.recorded(slug)
+    if recorded is None:
+        raise SettingError(f"{slug} has no recorded run: make one with `record {slug}`.")
+    config = idea.load(slug).config(**recorded.config)
+    _, again = perform(slug, config, recorded.seeds[:1], options)
+    computed = {name: value["per_seed"][0] for name, value in again.metrics.items()}
+    equal = verification.check(slug, "default", recorded.seeds[0], [computed], recorded.fingerprint)
+    stamped = verification.restamp_run(slug, again.pace)
+    frames = film.unpack(runs.film_bytes(stamped), idea.load(slug).frame)
+    _draw(idea.load(slug), frames, stamped.folder)
+    result = {"slug": slug, "equal": equal, "fingerprint": stamped.fingerprint, "id": stamped.id}
+    told = f"{slug}, recorded run: {equal} numbers equal, stamped {stamped.fingerprint}"
+    print(json.dumps(result) if options.json else told)
 
 
 def perform(
@@ -61,14 +83,16 @@ def perform(
     import torch
 
     torch.set_num_threads(options.threads or 1)
-    started, frames = time.perf_counter(), []
+    started, frames, times = time.perf_counter(), [], []
     # what an idea prints is no result
     with bar(options, slug, "step") as progress, redirect_stdout(sys.stderr):
         for frame in idea.load(slug).run(config, tuple(seeds)):
             frames.append(frame)
+            times.append(time.perf_counter() - started)
             progress.total = frame.steps
             progress.update(frame.step - progress.n)
-    return frames, runs.of(slug, config, tuple(seeds), frames, time.perf_counter() - started)
+    pace = worker.pace([frame.step for frame in frames], times)
+    return frames, runs.of(slug, config, tuple(seeds), frames, time.perf_counter() - started, pace=pace)
 
 
 def tell(done: Run, as_json: bool) -> None:
@@ -103,10 +127,21 @@ def tell(done: Run, as_json: bool) -> None:
         print(f"\n{each['claim']}: {each['sentence']}")
 
 
-def _draw(picture: idea.Picture, folder: Path) -> None:
+def _draw(subject: idea.Idea, frames: Sequence[Any], folder: Path) -> None:
+    """Home's pictures of an idea, light and dark, beside its recorded run: the curves as
+    SVG, each tile and the card of them all as WebP.
+    """
     from mlcv_explore import charts
+    from mlcv_explore.charts import images
 
+    picture, tiles = subject.picture(frames), subject.tiles()
+    for old in folder.glob("*.webp"):
+        old.unlink()
     for scheme, palette in charts.PALETTES.items():
-        (folder / f"picture.{scheme}.svg").write_text(
-            charts.thumbnail(picture.x, picture.lines, palette).svg(), encoding="utf-8"
-        )
+        curves = charts.thumbnail(picture.x, picture.lines, palette)
+        (folder / f"picture.{scheme}.svg").write_text(curves.svg(), encoding="utf-8")
+        drawn = [images.tile(tile.values, tile.kind, palette) for tile in tiles]
+        for place, image in enumerate(drawn):
+            (folder / f"tile{place}.{scheme}.webp").write_bytes(images.webp(image))
+        if drawn:
+            (folder / f"card.{scheme}.webp").write_bytes(images.webp(images.card(drawn, palette)))

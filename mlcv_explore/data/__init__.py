@@ -7,10 +7,10 @@ functions that need them.
 from mlcv_explore.data.catalogue import CATALOGUE, Entry
 from mlcv_explore.data.dataset import OUTLINE, DataError, Dataset, Images
 from mlcv_explore.data.downloads import download
-from mlcv_explore.data.image_files import read_picture
 from mlcv_explore.data.loading import check_split, entry, largest_train_size, load
 from mlcv_explore.data.locations import Availability, available
 from mlcv_explore.data.splits import Split, split
+from mlcv_explore.data.uploads import read_dataset_image
 
 __all__ = [
     "CATALOGUE",
@@ -27,6 +27,6 @@ __all__ = [
     "entry",
     "largest_train_size",
     "load",
-    "read_picture",
+    "read_dataset_image",
     "split",
 ]

@@ -1,5 +1,4 @@
-"""Arrays read once, kept as .npy files: opened in a moment, shared between processes by
-memory mapping.
+"""Cache of decoded data sets as .npy files, memory-mapped and shared between processes.
 """
 
 import json
@@ -19,8 +18,8 @@ RECORD = "set.json"  # class names, parts and the content's fingerprint
 
 
 def open_cached(name: str, folder: Path) -> Dataset | None:
-    """The set kept in `folder`, its arrays read-only; None when there is none or any of
-    its bytes is not what was written.
+    """The cached set in `folder`, its arrays read-only; None when there is none or it
+    is damaged.
     """
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))

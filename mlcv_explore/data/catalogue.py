@@ -1,4 +1,4 @@
-"""The data sets known by name, with everything that can be said without reading them."""
+"""The data sets known by name, with their metadata."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -18,24 +18,27 @@ FASHION_MNIST = (
 )
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CIFAR100 = tuple(
-    """apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle caterpillar cattle chair
-    chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard
-    lamp lawn_mower leopard lion lizard lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear
-    pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail
-    snake spider squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle wardrobe whale
-    willow_tree wolf woman worm""".split()  # noqa: SIM905  a hundred names in quotes read worse
+    """apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel
+    can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup
+    dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower
+    leopard lion lizard lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid
+    otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray
+    road rocket rose sea seal shark shrew skunk skyscraper snail snake spider squirrel streetcar
+    sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle
+    wardrobe whale willow_tree wolf woman worm""".split()  # noqa: SIM905  a hundred names in quotes read worse
 )
 OXFORD_PETS = tuple(
-    """abyssinian american_bulldog american_pit_bull_terrier basset_hound beagle bengal birman bombay boxer british_shorthair chihuahua
-    egyptian_mau english_cocker_spaniel english_setter german_shorthaired great_pyrenees havanese japanese_chin keeshond leonberger maine_coon
-    miniature_pinscher newfoundland persian pomeranian pug ragdoll russian_blue saint_bernard samoyed scottish_terrier shiba_inu siamese sphynx
-    staffordshire_bull_terrier wheaten_terrier yorkshire_terrier""".split()  # noqa: SIM905  as above
+    """abyssinian american_bulldog american_pit_bull_terrier basset_hound beagle bengal birman bombay boxer
+    british_shorthair chihuahua egyptian_mau english_cocker_spaniel english_setter german_shorthaired
+    great_pyrenees havanese japanese_chin keeshond leonberger maine_coon miniature_pinscher newfoundland
+    persian pomeranian pug ragdoll russian_blue saint_bernard samoyed scottish_terrier shiba_inu siamese
+    sphynx staffordshire_bull_terrier wheaten_terrier yorkshire_terrier""".split()  # noqa: SIM905  as above
 )
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of a data set before it is read."""
+    """Metadata of a data set."""
 
     name: str
     title: str
@@ -47,8 +50,8 @@ class Entry:
     licence: str  # with the attribution
     origin: Literal["bundled", "torchvision", "folder"]
     download_bytes: int = 0
-    masks: bool = False  # whether every picture has one
-    content: str = ""  # fingerprint of a bundled set's arrays: numbers rest on it
+    masks: bool = False  # whether every image has one
+    content: str = ""  # fingerprint of a bundled set's arrays, part of the fingerprints of ideas
 
 
 CATALOGUE = {
@@ -86,7 +89,7 @@ CATALOGUE = {
             (1, 28, 28),
             60_000,
             10_000,
-            "Fashion-MNIST, Zalando's article pictures",
+            "Fashion-MNIST, Zalando's article images",
             "H. Xiao, K. Rasul and R. Vollgraf (Zalando), 2017; MIT.",
             "torchvision",
             30_878_645,
@@ -136,7 +139,7 @@ CATALOGUE = {
             (3, 64, 64),  # as they are read: the photographs are of all sizes
             3_680,
             3_669,
-            "Oxford-IIIT Pet, its photographs and trimaps squeezed to 64×64 pixels",
+            "Oxford-IIIT Pet, its photographs and trimaps resized to 64×64 pixels",
             "O. M. Parkhi, A. Vedaldi, A. Zisserman and C. V. Jawahar, Cats and Dogs, CVPR 2012; CC BY-SA"
             " 4.0.",
             "torchvision",

@@ -46,7 +46,7 @@ def coarse(name: str) -> tuple[tuple[str, ...], np.ndarray]:
             f"dataset must be one with coarse classes, one of {', '.join(GROUPS)}, got {name!r}."
         )
     groups = tuple(GROUPS[name])
-    place = {
+    index = {
         member: number for number, members in enumerate(GROUPS[name].values()) for member in members.split()
     }
-    return groups, np.array([place[each] for each in CATALOGUE[name].classes])
+    return groups, np.array([index[fine] for fine in CATALOGUE[name].classes])

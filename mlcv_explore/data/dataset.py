@@ -1,4 +1,4 @@
-"""What a data set is once it is read: arrays of pictures, labels and class names."""
+"""Data sets in memory: arrays of images, labels and class names."""
 
 import hashlib
 from dataclasses import dataclass
@@ -14,18 +14,16 @@ OUTLINE = 255  # in a mask: pixels that belong neither to the object nor to the 
 
 
 class DataError(ValueError):
-    """Data that cannot be used. The text is one sentence that says what is wrong and
-    what to do.
+    """Data that cannot be used. The text is one sentence: what is wrong and what to do.
     """
 
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Labelled pictures. Raises ValueError when the arrays do not fit together.
+    """Labelled images. Raises ValueError when the arrays do not fit together.
 
-    A mask is 1 on the object, 0 on the background and OUTLINE where it is open which of
-    the two: those pixels are to be left out of what is trained on and of what is
-    measured.
+    A mask is 1 on the object, 0 on the background and OUTLINE on pixels of neither,
+    which training and metrics have to ignore.
     """
 
     images: np.ndarray  # (n, channels, height, width) uint8, 0–255
@@ -59,12 +57,12 @@ class Images:
         return len(self.labels)
 
     def take(self, indices: np.ndarray) -> "Images":
-        """Copies of the pictures at these places, in this order."""
+        """Copies of the images at these places, in this order."""
         masks = None if self.masks is None else np.asarray(self.masks[indices])
         return Images(np.asarray(self.images[indices]), np.asarray(self.labels[indices]), self.classes, masks)
 
     def as_float(self) -> "torch.Tensor":
-        """The pictures as torch float32 (n, channels, height, width) in [0, 1]."""
+        """The images as torch float32 (n, channels, height, width) in [0, 1]."""
         import torch
 
         return torch.from_numpy(np.array(self.images)).float().div_(255)
@@ -72,14 +70,12 @@ class Images:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set as it was published: its official test part, where there is one, is
-    kept apart.
-    """
+    """A data set as published; `test` is its official test part, if it has one."""
 
     name: str
     train: Images
     test: Images | None
-    # of the content: the same pictures, labels and masks give the same text on every machine
+    # of the content: the same images, labels and masks give the same text on every machine
     fingerprint: str
 
 

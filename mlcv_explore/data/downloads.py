@@ -1,26 +1,24 @@
-"""Downloading a published set when somebody asks for it."""
+"""Downloading published data sets."""
 
-import http.client
 import os
 import shutil
 import tarfile
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlcv_explore import files
 from mlcv_explore.data.catalogue import CATALOGUE, Entry
 from mlcv_explore.data.dataset import DataError
 from mlcv_explore.data.locations import available, downloads, find, own_root, unknown
 from mlcv_explore.data.published_formats import IDX_FOLDERS, PETS_FOLDER
+from mlcv_explore.files import TransferError
 
-Progress = Callable[[int, int], None]  # (bytes had, bytes in all); what it raises stops the download
+Progress = Callable[[int, int], None]  # (bytes so far, bytes in all); an exception from it stops the download
 
-CHUNK_BYTES = 256 * 1024
-TIMEOUT_SECONDS = 30  # without a byte
 STALE_SECONDS = 24 * 3600
 
 
@@ -38,7 +36,7 @@ def download(name: str, progress: Progress | None = None) -> Path:
     returns its folder. One already here is left alone.
 
     Nothing incomplete stays: the files are fetched beside their place and moved there
-    when all are whole. Raises DataError, one sentence, when it cannot be had.
+    when all are whole. Raises DataError, one sentence, when the download fails.
     """
     entry = _downloadable(name)
     here = available()[name]
@@ -64,29 +62,25 @@ def download(name: str, progress: Progress | None = None) -> Path:
     return downloads() / name
 
 
-def fetch(wanted: RemoteFile, folder: Path, report: Callable[[int], None]) -> str:
+def fetch(remote: RemoteFile, folder: Path, report: Callable[[int], None]) -> str:
     """One file into `folder` from the first address that has the whole of it: "", or
-    why there is none. `report` is told its bytes so far.
+    why there is none. `report` receives its bytes so far.
     """
     from mlcv_explore.torchvision_compat import datasets
 
-    path, reason = folder / wanted.path, "no address"
+    path, reason = folder / remote.path, "no address"
     path.parent.mkdir(parents=True, exist_ok=True)
-    for address in wanted.addresses:
+    for address in remote.addresses:
         try:
-            _copy(address, path, report)
-        except _NoAnswer as error:
+            files.fetch(address, path, lambda done, _: report(done))
+        except TransferError as error:
             reason = str(error)
             continue
-        if datasets.utils.check_integrity(path, wanted.md5):
+        if datasets.utils.check_integrity(path, remote.md5):
             return ""
         reason = "the file is not the published one"
     path.unlink(missing_ok=True)
     return reason
-
-
-class _NoAnswer(Exception):
-    """The other side could not be reached or broke off; the text says why."""
 
 
 def _downloadable(name: str) -> Entry:
@@ -101,20 +95,20 @@ def _downloadable(name: str) -> Entry:
 
 
 def _fetch_all(entry: Entry, folder: Path, progress: Progress | None) -> None:
-    had = 0
+    done = 0
 
-    def report(had_of_file: int) -> None:
+    def report(file_bytes: int) -> None:
         if progress is not None:
-            progress(min(had + had_of_file, entry.download_bytes), entry.download_bytes)
+            progress(min(done + file_bytes, entry.download_bytes), entry.download_bytes)
 
-    for wanted in remote_files(entry.name):
-        reason = fetch(wanted, folder, report)
+    for remote in remote_files(entry.name):
+        reason = fetch(remote, folder, report)
         if reason:
             cure = "check the network connection and try again, or put the set into MLCV_DATA"
             raise DataError(f"{entry.name} could not be downloaded ({reason}): {cure}.")
-        had += (folder / wanted.path).stat().st_size
-        if wanted.path.endswith(".tar.gz"):
-            _unpack(folder / wanted.path)
+        done += (folder / remote.path).stat().st_size
+        if remote.path.endswith(".tar.gz"):
+            _unpack(folder / remote.path)
 
 
 def remote_files(name: str) -> tuple[RemoteFile, ...]:
@@ -150,34 +144,6 @@ def _remove_stale(name: str) -> None:
         with suppress(FileNotFoundError):
             if time.time() - left.stat().st_mtime > STALE_SECONDS:
                 shutil.rmtree(left, ignore_errors=True)
-
-
-def _copy(address: str, path: Path, report: Callable[[int], None]) -> None:
-    """Write what `address` gives. Raises _NoAnswer when the network fails; what the
-    disk raises is passed on.
-    """
-    from mlcv_explore.torchvision_compat import datasets
-
-    try:
-        answer = urllib.request.urlopen(
-            urllib.request.Request(address, headers={"User-Agent": datasets.utils.USER_AGENT}),
-            timeout=TIMEOUT_SECONDS,
-        )
-    except (OSError, http.client.HTTPException) as error:
-        raise _NoAnswer(str(getattr(error, "reason", None) or error)) from error
-    with answer, path.open("wb") as file:
-        while chunk := _chunk(answer):
-            file.write(chunk)
-            report(file.tell())
-        if answer.length:  # http.client reads a connection closed too soon as an end
-            raise _NoAnswer(f"broken off {answer.length:,} bytes before the end")
-
-
-def _chunk(answer: http.client.HTTPResponse) -> bytes:
-    try:
-        return answer.read(CHUNK_BYTES)
-    except (OSError, http.client.HTTPException) as error:
-        raise _NoAnswer(f"broken off: {error}") from error
 
 
 def _unpack(archive: Path) -> None:

@@ -1,4 +1,4 @@
-"""A folder of pictures as a data set: `<root>/{train,test}/<class>/*.{jpg,jpeg,png}` or
+"""A folder of images as a data set: `<root>/{train,test}/<class>/*.{jpg,jpeg,png}` or
 `<root>/<class>/…`.
 """
 
@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from mlcv_explore.data.dataset import DataError, Images
-from mlcv_explore.data.image_files import SUFFIXES, read_picture
+from mlcv_explore.data.uploads import DATASET_SUFFIXES, read_dataset_image
 
 PARTS = ("train", "test")
-# pictures too: leaving them out in silence would be wrong
+# images that are rejected, not skipped silently
 UNREAD_SUFFIXES = (".gif", ".bmp", ".webp", ".tif", ".tiff", ".avif", ".heic")
-LARGEST_GIGABYTES = 4  # of one part, decoded: it has to fit into memory
+MAX_GIGABYTES = 4  # of one part, decoded: it has to fit into memory
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The files of a set, found but not read."""
+    """The files of a set, not yet read."""
 
     name: str
     root: Path
@@ -33,13 +33,13 @@ class Listing:
         return tuple(self.files["train"])
 
     def size(self, part: str) -> int:
-        """How many pictures a part holds; 0 when there is no such part."""
+        """How many images a part holds; 0 when there is no such part."""
         return sum(map(len, self.files.get(part, {}).values()))
 
 
 def is_image_folder(root: Path) -> bool:
-    """Whether this is a folder of class folders with pictures in them: a look at a few
-    names, nothing is read.
+    """Whether this is a folder of class folders with images in them, from a few file
+    names.
     """
     if not root.is_dir():
         return False
@@ -47,15 +47,15 @@ def is_image_folder(root: Path) -> bool:
     if len(classes) < 2:
         return False
     with os.scandir(classes[0].path) as files:
-        return any(file.name.lower().endswith(SUFFIXES) for file in files)
+        return any(file.name.lower().endswith(DATASET_SUFFIXES) for file in files)
 
 
 def list_folder(name: str, root: Path) -> Listing:
-    """Every picture below `root`. Raises DataError when the folder is not laid out as a
+    """Every image below `root`. Raises DataError when the folder is not laid out as a
     set.
 
     Without a test folder all of it is the train part. Folders beside train and test,
-    hidden files and files that are no pictures are left alone.
+    hidden files and files that are no images are left alone.
     """
     if not root.is_dir():
         raise DataError(f"{name} is a file where a folder of class folders should be.")
@@ -77,37 +77,37 @@ def list_folder(name: str, root: Path) -> Listing:
 
 
 def read_part(listing: Listing, part: str, classes: tuple[str, ...], height: int, width: int) -> Images:
-    """All pictures of one part, decoded; `height` and `width` are those of the set's
-    first picture. One channel when every picture is grey.
+    """All images of one part, decoded; `height` and `width` are those of the set's
+    first image. One channel when every image is grey.
 
     One after the other: threads and processes were no quicker here on files of 1 kB.
     """
     labels = [index for index, kind in enumerate(classes) for _ in listing.files[part][kind]]
     paths = [path for kind in classes for path in listing.files[part][kind]]
     gigabytes = len(paths) * 3 * height * width / 2**30
-    if gigabytes > LARGEST_GIGABYTES:
-        rule = f"at most {LARGEST_GIGABYTES} GB are read: make the pictures smaller or fewer"
+    if gigabytes > MAX_GIGABYTES:
+        rule = f"at most {MAX_GIGABYTES} GB are read: make the images smaller or fewer"
         raise DataError(f"{listing.name}/{part} would take {gigabytes:.1f} GB in memory, {rule}.")
     images = np.empty((len(paths), 3, height, width), np.uint8)
     grey = True
     for place, path in enumerate(paths):
-        picture = read_picture(listing.root / path, f"{listing.name}/{path}")
-        if picture.shape[1:] != (height, width):
+        image = read_dataset_image(listing.root / path, f"{listing.name}/{path}")
+        if image.shape[1:] != (height, width):
             raise DataError(
-                f"{listing.name}/{path} is {picture.shape[2]}×{picture.shape[1]} pixels and the first picture"
-                f" of the set {width}×{height}: all pictures of a set need one size."
+                f"{listing.name}/{path} is {image.shape[2]}×{image.shape[1]} pixels and the first image"
+                f" of the set {width}×{height}: all images of a set need one size."
             )
-        images[place] = picture
-        grey = grey and len(picture) == 1
+        images[place] = image
+        grey = grey and len(image) == 1
     return Images(
         np.ascontiguousarray(images[:, :1]) if grey else images, np.array(labels, np.int64), classes
     )
 
 
 def first_image_shape(listing: Listing) -> tuple[int, int, int]:
-    """Shape (channels, height, width) of the set's first picture."""
+    """Shape (channels, height, width) of the set's first image."""
     path = listing.files["train"][listing.classes[0]][0]
-    return read_picture(listing.root / path, f"{listing.name}/{path}").shape
+    return read_dataset_image(listing.root / path, f"{listing.name}/{path}").shape
 
 
 def _has_parts(root: Path) -> bool:
@@ -137,15 +137,15 @@ def _list_part(name: str, root: Path, part: str, digest: "hashlib.blake2b") -> d
         if (
             entry.is_file()
             and not entry.name.startswith(".")
-            and entry.name.lower().endswith(SUFFIXES + UNREAD_SUFFIXES)
+            and entry.name.lower().endswith(DATASET_SUFFIXES + UNREAD_SUFFIXES)
         ):
             raise DataError(
                 f"{called}/{entry.name} lies outside a class folder: move it into {called}/<class>/."
             )
     folders = _folders(root / part)
     if len(folders) < 2:
-        found = "one class folder" if folders else "no class folders"
-        raise DataError(f"{called} holds {found}: it needs at least two, {called}/<class>/*.jpg or *.png.")
+        count = "one class folder" if folders else "no class folders"
+        raise DataError(f"{called} holds {count}: it needs at least two, {called}/<class>/*.jpg or *.png.")
     return {folder.name: _list_class(called, part, folder, digest) for folder in folders}
 
 
@@ -158,7 +158,7 @@ def _list_class(called: str, part: str, folder: os.DirEntry, digest: "hashlib.bl
             continue
         if entry.is_dir():
             raise DataError(
-                f"{called}/{folder.name} holds a folder {entry.name!r}: pictures lie directly in their class"
+                f"{called}/{folder.name} holds a folder {entry.name!r}: images lie directly in their class"
                 " folder."
             )
         if suffix in UNREAD_SUFFIXES:
@@ -166,12 +166,12 @@ def _list_class(called: str, part: str, folder: os.DirEntry, digest: "hashlib.bl
                 f"{called}/{folder.name}/{entry.name} is a {suffix} file: only JPEG and PNG are read, convert"
                 " it or take it away."
             )
-        if suffix in SUFFIXES:
+        if suffix in DATASET_SUFFIXES:
             paths.append(path)
             stat = entry.stat()
             digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode(errors="surrogateescape"))
     if not paths:
         raise DataError(
-            f"{called}/{folder.name} is empty: every class folder needs at least one JPEG or PNG picture."
+            f"{called}/{folder.name} is empty: every class folder needs at least one JPEG or PNG image."
         )
     return tuple(paths)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mlcv_explore import environment
 from mlcv_explore.data import folder, locations, published_formats
 from mlcv_explore.data.cache import open_cached, save
 from mlcv_explore.data.catalogue import CATALOGUE, Entry
@@ -18,20 +19,24 @@ from mlcv_explore.data.splits import check_sizes
 def load(name: str) -> Dataset:
     """The data set of that name, its arrays read-only.
 
-    The first reading of a folder or of Oxford-IIIT Pet decodes every picture, later
-    ones open the kept arrays. Raises DataError, one sentence, when the set is absent,
+    The first reading of a folder or of Oxford-IIIT Pet decodes every image, later ones
+    open the cached arrays. Raises DataError, one sentence, when the set is absent,
     incomplete, damaged or of the wrong shape.
     """
     if name == "digits":
         return _digits()
     with _in_one_sentence(name):
-        place = locations.find(name)
-        return _load_files(name, place.root) if place.form == "official" else _load_folder(name, place.root)
+        location = locations.find(name)
+        return (
+            _load_files(name, location.root)
+            if location.form == "published"
+            else _load_folder(name, location.root)
+        )
 
 
 def entry(name: str) -> Entry:
-    """What is known of a set before its pictures are read; of an own folder, names and
-    the first picture are looked at.
+    """What is known of a set before its images are read; of an own folder, only names
+    and the first image are read.
 
     Raises DataError when there is no such set.
     """
@@ -54,8 +59,8 @@ def entry(name: str) -> Entry:
 
 
 def largest_train_size(name: str, validation_size: int = 0, test_size: int = 0) -> int:
-    """How many training pictures a split of this set can have beside such a validation
-    and test part; no picture is read.
+    """How many training images a split of this set can have beside such a validation
+    and test part; no image is read.
     """
     known = entry(name)
     return max(0, known.train_size - validation_size - (0 if known.test_size else test_size))
@@ -63,7 +68,7 @@ def largest_train_size(name: str, validation_size: int = 0, test_size: int = 0) 
 
 def check_split(name: str, train_size: int, validation_size: int, test_size: int) -> None:
     """Raise SettingError, one sentence naming setting, rule and value, when this set
-    cannot be split so; no picture is read.
+    cannot be split so; no image is read.
     """
     known = entry(name)
     check_sizes(name, known.train_size, known.test_size, train_size, validation_size, test_size)
@@ -71,7 +76,7 @@ def check_split(name: str, train_size: int, validation_size: int, test_size: int
 
 @contextmanager
 def _in_one_sentence(name: str) -> Iterator[None]:
-    """What the disk raises as a DataError."""
+    """OSErrors as DataErrors."""
     try:
         yield
     except OSError as error:
@@ -107,9 +112,10 @@ def _load_folder(name: str, root: Path) -> Dataset:
 
 
 def _open_or_read(name: str, fingerprint: str, read: Callable[[], tuple[Images, Images | None]]) -> Dataset:
-    """The kept set of these files, or what `read()` makes of them, which is then kept."""
-    kept = locations.home() / "cache" / name / fingerprint
-    dataset = open_cached(name, kept)
+    """The cached set of these files, or the result of `read()`, which is then cached.
+    """
+    cached = environment.home() / "cache" / name / fingerprint
+    dataset = open_cached(name, cached)
     if dataset is None:
         try:
             train, test = read()
@@ -122,18 +128,18 @@ def _open_or_read(name: str, fingerprint: str, read: Callable[[], tuple[Images, 
         if name in CATALOGUE:
             _check_parts(CATALOGUE[name], train, test)
         dataset = _frozen(Dataset(name, train, test, content_fingerprint(train, test)))
-        save(dataset, kept)
+        save(dataset, cached)
     return dataset
 
 
 def _read_folder(listing: folder.Listing) -> tuple[Images, Images | None]:
-    """Every picture of the folder; grey ones are given three channels when the other
-    part has colour.
+    """Every image of the folder; grey ones are given three channels when the other part
+    has colour.
     """
     known = CATALOGUE.get(listing.name)
     height, width = folder.first_image_shape(listing)[1:]
     if known is not None and (height, width) != known.shape[1:]:
-        rule = f"must have pictures of {known.shape[2]}×{known.shape[1]} pixels"
+        rule = f"must have images of {known.shape[2]}×{known.shape[1]} pixels"
         raise DataError(f"{listing.name} {rule}, the first has {width}×{height}: put the right set there.")
     classes = known.classes if known is not None else listing.classes
     train, test = (
@@ -161,7 +167,7 @@ def _check_listing(listing: folder.Listing, known: Entry) -> None:
         if listing.size(part) != size:
             raise DataError(
                 locations.incomplete(
-                    known.name, f"its {part} part holds {listing.size(part):,} of {size:,} pictures"
+                    known.name, f"its {part} part holds {listing.size(part):,} of {size:,} images"
                 )
             )
 
@@ -170,9 +176,9 @@ def _check_parts(known: Entry, train: Images, test: Images | None) -> None:
     for part, images, size in (("train", train, known.train_size), ("test", test, known.test_size)):
         expected = (size, *known.shape)
         if images is None or images.images.shape != expected:
-            found = None if images is None else images.images.shape
+            shape = None if images is None else images.images.shape
             raise DataError(
-                f"The {part} part of {known.name} must have shape {expected}, got {found}: take it away and"
+                f"The {part} part of {known.name} must have shape {expected}, got {shape}: take it away and"
                 " download the set again."
             )
 
@@ -182,7 +188,7 @@ def _digits() -> Dataset:
     from sklearn.datasets import load_digits
 
     bundled = load_digits()
-    # counts of 0–16 inked dots of a 4×4 block, spread over 0–255
+    # counts of 0–16 inked dots of a 4×4 block, scaled to 0–255
     pixels = np.rint(bundled.images[:, np.newaxis] * (255 / 16)).astype(np.uint8)
     train = Images(pixels, bundled.target.astype(np.int64), CATALOGUE["digits"].classes)
     return _frozen(Dataset("digits", train, None, content_fingerprint(train, None)))

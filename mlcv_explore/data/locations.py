@@ -1,10 +1,11 @@
-"""Where a data set lies: `MLCV_DATA` first, then what was downloaded into `MLCV_HOME`."""
+"""Paths of data sets: `MLCV_DATA` first, then what was downloaded into `MLCV_HOME`."""
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from mlcv_explore import environment
 from mlcv_explore.data.catalogue import CATALOGUE
 from mlcv_explore.data.dataset import DataError
 from mlcv_explore.data.folder import is_image_folder
@@ -23,20 +24,11 @@ class Availability:
 
 @dataclass(frozen=True)
 class Location:
-    """A folder that should hold a set, and in which form."""
+    """A folder that should contain a set, and its form."""
 
     root: Path
-    form: Literal["official", "folder"]
-    sentence: str  # in words, without the path: visitors of a public server read it
-
-
-def home() -> Path:
-    """The folder in which runs, downloads and kept arrays lie."""
-    import platformdirs
-
-    return Path(
-        os.environ.get("MLCV_HOME") or platformdirs.user_data_dir("mlcv-explore", appauthor=False)
-    ).expanduser()
+    form: Literal["published", "folder"]
+    sentence: str  # for readers, without the path: shown on public servers too
 
 
 def own_root() -> Path | None:
@@ -46,12 +38,12 @@ def own_root() -> Path | None:
 
 def downloads() -> Path:
     """The folder of downloaded sets."""
-    return home() / "data"
+    return environment.home() / "data"
 
 
 def own_names() -> list[str]:
     """Sets found in `MLCV_DATA` that the catalogue does not know: folders of class
-    folders with pictures.
+    folders with images.
     """
     root = own_root()
     if root is None or not root.is_dir():
@@ -64,21 +56,21 @@ def own_names() -> list[str]:
 
 
 def find(name: str) -> Location:
-    """Where the set lies; the first place that has something of that name is the one.
-    Raises DataError when there is none.
+    """The location of a set, the first that has an entry of that name. Raises DataError
+    when there is none.
     """
     if name not in CATALOGUE and not _may_be_a_name(name):
         raise DataError(unknown(name))
     for root, sentence in ((own_root(), "Read from MLCV_DATA."), (downloads(), "Downloaded.")):
         if root is not None and (root / name).exists():
             official = name in FILES and any(find_files(name, root / name).values())
-            return Location(root / name, "official" if official else "folder", sentence)
+            return Location(root / name, "published" if official else "folder", sentence)
     raise DataError(absent(name) if name in CATALOGUE else unknown(name))
 
 
 def available() -> dict[str, Availability]:
     """Every set of the catalogue and every own folder. Cheap: a look at folders, no
-    picture is opened.
+    image is opened.
     """
     return {name: _availability(name) for name in (*CATALOGUE, *own_names())}
 
@@ -112,21 +104,21 @@ def _availability(name: str) -> Availability:
     if name in CATALOGUE and CATALOGUE[name].origin == "bundled":
         return Availability(True, f"Bundled: {CATALOGUE[name].source}.")
     try:
-        place = find(name)
+        location = find(name)
     except DataError as error:
         return Availability(False, str(error))
-    if place.form == "official":
-        missing = [file for file, path in find_files(name, place.root).items() if path is None]
+    if location.form == "published":
+        missing = [file for file, path in find_files(name, location.root).items() if path is None]
         return Availability(
-            not missing, incomplete(name, f"{missing[0]} is missing") if missing else place.sentence
+            not missing, incomplete(name, f"{missing[0]} is missing") if missing else location.sentence
         )
     if name in CATALOGUE and CATALOGUE[name].masks:
         return Availability(False, incomplete(name, NO_MASKS))
-    if not _is_image_folder(place.root):
+    if not _is_image_folder(location.root):
         return Availability(
-            False, incomplete(name, "it holds neither class folders of pictures nor the published files")
+            False, incomplete(name, "it holds neither class folders of images nor the published files")
         )
-    return Availability(True, place.sentence)
+    return Availability(True, location.sentence)
 
 
 def incomplete(name: str, what: str) -> str:

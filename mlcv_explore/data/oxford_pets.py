@@ -1,5 +1,5 @@
-"""Oxford-IIIT Pet: photographs of all sizes, each with a trimap that says where the pet
-is, read at the one size that the catalogue states.
+"""Oxford-IIIT Pet: photographs of all sizes, each with a trimap of the pet, read at the
+size that the catalogue states.
 """
 
 import os
@@ -9,7 +9,7 @@ import numpy as np
 
 from mlcv_explore.data.catalogue import Entry
 from mlcv_explore.data.dataset import OUTLINE, DataError, Images
-from mlcv_explore.data.image_files import read_numbers, read_picture
+from mlcv_explore.data.uploads import read_dataset_image, read_index_image
 
 LISTS = {"train": "annotations/trainval.txt", "test": "annotations/test.txt"}
 PHOTOGRAPHS, TRIMAPS = "images", "annotations/trimaps"
@@ -20,11 +20,11 @@ CURE = "take the set away and download it again"
 
 
 def listed_files(found: dict[str, Path]) -> dict[str, Path | None]:
-    """The two lists and every photograph and trimap that they name → where it lies,
-    None when it is missing.
+    """The two lists and every photograph and trimap that they name → its path, None
+    when it is missing.
 
-    `found` says where each of PUBLISHED is. What no list names, 41 photographs of the
-    published archive among it, is left alone.
+    `found` has the path of each of PUBLISHED. Files that no list names, such as 41
+    photographs of the published archive, are ignored.
     """
     there = {folder: set(os.listdir(found[folder])) for folder in (PHOTOGRAPHS, TRIMAPS)}
     files: dict[str, Path | None] = {file: found[file] for file in LISTS.values()}
@@ -36,14 +36,13 @@ def listed_files(found: dict[str, Path]) -> dict[str, Path | None]:
 
 
 def read(entry: Entry, files: dict[str, Path]) -> tuple[Images, Images]:
-    """The train and the test part of `listed_files`, each photograph squeezed to the
+    """The train and the test part of `listed_files`, each photograph resized to the
     entry's height and width, whatever its own shape.
 
     Masks are 1 on the pet, 0 on the background and OUTLINE on the strip between them,
-    which the annotators left open: whoever trains or measures has to leave it out. They
-    are taken from the nearest pixel of the trimap: a blend of several would tell more
-    of the photograph than which pixels are the pet. Raises DataError, one sentence
-    naming the file, when a file is damaged or does not fit the others.
+    which training and metrics have to ignore. They are the nearest pixel of the trimap,
+    because a blend would have intermediate values along the edge. Raises DataError, one
+    sentence naming the file, when a file is damaged or does not fit the others.
     """
     train, test = (_read_part(entry, part, files) for part in LISTS)
     return train, test
@@ -84,8 +83,8 @@ def _read_pair(name: str, files: dict[str, Path]) -> tuple[np.ndarray, np.ndarra
     """
     file, trimap_file = f"{PHOTOGRAPHS}/{name}.jpg", f"{TRIMAPS}/{name}.png"
     # trimaps were drawn on the pixels as they are stored
-    photograph = read_picture(files[file], f"oxford_pets/{file}", upright=False)
-    trimap = read_numbers(files[trimap_file], f"oxford_pets/{trimap_file}")
+    photograph = read_dataset_image(files[file], f"oxford_pets/{file}", upright=False)
+    trimap = read_index_image(files[trimap_file], f"oxford_pets/{trimap_file}")
     if trimap.shape != photograph.shape[1:]:
         sizes = (
             f"{trimap.shape[1]}×{trimap.shape[0]} pixels and its photograph"

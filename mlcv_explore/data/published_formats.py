@@ -1,5 +1,5 @@
 """The files in which MNIST, Fashion-MNIST, CIFAR, SVHN and Oxford-IIIT Pet were
-published, as torchvision keeps them.
+published, as torchvision stores them.
 """
 
 import gzip
@@ -60,7 +60,7 @@ def find_files(name: str, root: Path) -> dict[str, Path | None]:
 
 
 def find_all_files(name: str, root: Path) -> dict[str, Path | None]:
-    """As `find_files`, and of Oxford-IIIT Pet every picture that its lists name. Raises
+    """As `find_files`, and of Oxford-IIIT Pet every image that its lists name. Raises
     DataError when a list is damaged.
     """
     files = find_files(name, root)

@@ -1,18 +1,27 @@
-"""Generated scenes: a patterned shape on a photographed texture, with the mask, boxes
-and plate that say what is where.
+"""Generated scenes: a patterned shape on a photographed texture, with masks, boxes and
+background as ground truth.
 
-For every question of what a model looks at, or what a mask determines: the true cause
-is known to the pixel. Each quantity has a stream of its own, so scenes of one seed that
-differ in `rho` alone differ in the tag alone.
+For experiments on what a model uses, or what a mask determines. Each quantity has a
+stream of its own, so scenes of one seed that differ in `rho` alone differ in the tag
+alone.
 """
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
 from mlcv_explore.config import Config, SettingError, setting
+from mlcv_explore.data.backgrounds import crop_photographs
 from mlcv_explore.data.dataset import Images
+from mlcv_explore.data.shapes import (
+    centred_coordinates,
+    corner_boxes,
+    fill_boxes,
+    pick,
+    place_boxes,
+    ring_masks,
+    silhouette_masks,
+)
 from mlcv_explore.seeds import numpy_stream
 
 SILHOUETTES = ("circle", "square", "triangle", "cross")
@@ -21,44 +30,19 @@ TAG_SIDE = 4
 # apart in brightness too
 TAG_COLOURS = np.array([[255, 255, 0], [0, 190, 0], [255, 0, 255], [0, 0, 255]], np.uint8)
 LARGEST_COUNT = 100_000
-BLOCK = 512  # scenes made at once: their arrays stay small
+BLOCK = 512  # scenes generated at once, to bound memory
 
 # Grey levels an object's pixel can be moved away from the middle one. Both sums are such that
 # nothing is ever cut off at 0 or 255.
 MIDDLE = 127.5
 BRIGHTNESS, COLOUR, CONTRAST = 24, 52, 50  # drawn, whatever the mask
 BY_SIZE, BY_LIGHT = 61, 28  # determined by the mask, at full dependence
-# how much of what is drawn is gone at full dependence; textures stay to be told apart
+# share of the random variation removed at full dependence; textures stay distinguishable
 COLOUR_FADED, CONTRAST_FADED = 0.85, 0.5
-
-PLATE_ZOOMS = (1, 2, 3)  # the photographs as they are, and at a half and a third of their size
-PLATE_DEVIATION = 20  # grey levels; where a cutting deviates less it is sky or blur, no texture
-
-
-@dataclass(frozen=True)
-class Photograph:
-    """One of the photographs that backgrounds are cut from, to be named where scenes
-    are shown.
-    """
-
-    file: str
-    author: str
-    address: str
-    licence: str = "CC BY 2.0"
-
-
-# scikit-learn's README repeats the first author's name above the second photograph, but gives the
-# address of its true author.
-PHOTOGRAPHS = (
-    Photograph(
-        "china.jpg", "danielbuechele (Flickr)", "https://www.flickr.com/photos/danielbuechele/6061409035/"
-    ),
-    Photograph("flower.jpg", "vultilion (Flickr)", "https://www.flickr.com/photos/vultilion/6056698931/"),
-)
 
 
 class ScenesConfig(Config):
-    """What kind of scenes are made."""
+    """Properties of the scenes."""
 
     side: int = setting(32, "Side", choices=(32, 64), unit="pixels")
     label: str = setting("silhouette", "The class is", choices=("silhouette", "texture", "both"))
@@ -68,7 +52,7 @@ class ScenesConfig(Config):
         low=0.25,
         high=1,
         step=0.05,
-        help="How often. At 0.25 the tag tells nothing.",
+        help="Probability. At 0.25 the tag is uninformative.",
     )
     dependence: float = setting(
         0,
@@ -99,8 +83,8 @@ class ScenesConfig(Config):
 
 @dataclass(frozen=True, eq=False)
 class Scenes:
-    """n generated scenes and all that is known of them. Boxes are top, left, bottom,
-    right in pixels, the last two exclusive.
+    """n generated scenes and their ground truth. Boxes are top, left, bottom, right in
+    pixels, the last two exclusive.
     """
 
     config: ScenesConfig
@@ -115,7 +99,7 @@ class Scenes:
     # (n,) int64, index into TAG_COLOURS; the class it names is the texture where that is the label,
     # else the silhouette
     tags: np.ndarray
-    plates: np.ndarray  # (n, 3, h, w) uint8, the background before anything was put on it
+    backgrounds: np.ndarray  # (n, 3, h, w) uint8, the background before anything was put on it
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -126,7 +110,7 @@ class Scenes:
         return len(self.labels)
 
     def as_images(self) -> Images:
-        """The same pictures, labels and object masks as labelled pictures."""
+        """The same images, labels and object masks as labelled images."""
         return Images(self.images, self.labels, self.classes, self.masks)
 
 
@@ -154,20 +138,23 @@ def generate(config: ScenesConfig, count: int, seed: int, purpose: str = "scenes
     return Scenes(config, **{name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]})
 
 
-def on_background(scenes: Scenes, plates: np.ndarray) -> np.ndarray:
-    """The images with these plates, uint8 (n, 3, h, w), behind object, distractor and
-    tag; their own plates give the images back.
+def on_background(scenes: Scenes, backgrounds: np.ndarray) -> np.ndarray:
+    """The images with these backgrounds, uint8 (n, 3, h, w), behind object, distractor
+    and tag; their own backgrounds give the images back.
 
-    Raises ValueError when there is not one plate a scene, of its size.
+    Raises ValueError when there is not one background a scene, of its size.
     """
-    if plates.shape != scenes.plates.shape or plates.dtype != np.uint8:
-        raise ValueError(f"plates must be uint8 {scenes.plates.shape}, got {plates.dtype} {plates.shape}.")
+    if backgrounds.shape != scenes.backgrounds.shape or backgrounds.dtype != np.uint8:
+        raise ValueError(
+            f"backgrounds must be uint8 {scenes.backgrounds.shape}, got {backgrounds.dtype}"
+            f" {backgrounds.shape}."
+        )
     in_front = (
         scenes.masks.astype(bool)
         | scenes.distractor_masks.astype(bool)
-        | _filled(scenes.tag_boxes, scenes.config.side)
+        | fill_boxes(scenes.tag_boxes, scenes.config.side)
     )
-    return np.where(in_front[:, None], scenes.images, plates)
+    return np.where(in_front[:, None], scenes.images, backgrounds)
 
 
 def determined_part(scenes: Scenes) -> np.ndarray:
@@ -221,30 +208,30 @@ _DRAWS: dict[str, tuple[int, ...]] = {
 def _block(config: ScenesConfig, draws: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The arrays of a few scenes, by the names of the fields of Scenes."""
     silhouettes, textures = (
-        _pick(draws["silhouette"], len(SILHOUETTES)),
-        _pick(draws["texture"], len(TEXTURES)),
+        pick(draws["silhouette"], len(SILHOUETTES)),
+        pick(draws["texture"], len(TEXTURES)),
     )
     named = textures if config.label == "texture" else silhouettes
     others = len(TAG_COLOURS) - 1
     tags = np.where(
         draws["tag agrees"] < config.rho,
         named,
-        (named + 1 + _pick(draws["other tag"], others)) % len(TAG_COLOURS),
+        (named + 1 + pick(draws["other tag"], others)) % len(TAG_COLOURS),
     )
     smallest, largest = config.sizes
-    sizes = smallest + _pick(draws["size"], largest - smallest + 1)
-    tag_boxes = _corner_boxes(_pick(draws["corner"], 4), config.side)
-    boxes = _placed(draws["place"], sizes, config.side, tag_boxes)
+    sizes = smallest + pick(draws["size"], largest - smallest + 1)
+    tag_boxes = corner_boxes(pick(draws["corner"], 4), TAG_SIDE, config.side)
+    boxes = place_boxes(draws["place"], sizes, config.side, tag_boxes)
     distractor_sizes = np.full_like(sizes, 3 * config.side // 16)
-    distractor_boxes = _placed(draws["distractor place"], distractor_sizes, config.side, tag_boxes, boxes)
-    masks = _silhouette_masks(silhouettes, boxes, config.side)
-    distractor_masks = _ring_masks(distractor_boxes, config.side)
-    plates = _plates(config.side, draws)
-    images = plates.transpose(0, 2, 3, 1).copy()  # (n, h, w, 3)
+    distractor_boxes = place_boxes(draws["distractor place"], distractor_sizes, config.side, tag_boxes, boxes)
+    masks = silhouette_masks(silhouettes, boxes, config.side)
+    distractor_masks = ring_masks(distractor_boxes, config.side)
+    backgrounds = crop_photographs(config.side, draws)
+    images = backgrounds.transpose(0, 2, 3, 1).copy()  # (n, h, w, 3)
     images[masks] = _object_pixels(config, textures, masks, boxes, draws)
     for inside, colours in (
         (distractor_masks, draws["distractor colour"] * 255),
-        (_filled(tag_boxes, config.side), TAG_COLOURS[tags]),
+        (fill_boxes(tag_boxes, config.side), TAG_COLOURS[tags]),
     ):
         images[inside] = colours.astype(np.uint8)[np.nonzero(inside)[0]]
     return {
@@ -261,82 +248,15 @@ def _block(config: ScenesConfig, draws: dict[str, np.ndarray]) -> dict[str, np.n
         "boxes": boxes,
         "tag_boxes": tag_boxes,
         "tags": tags,
-        "plates": plates,
+        "backgrounds": backgrounds,
     }
-
-
-def _pick(draws: np.ndarray, count: int | np.ndarray) -> np.ndarray:
-    """Uniform draws as whole numbers below count."""
-    return (draws * count).astype(np.int64)
-
-
-def _boxes(tops: np.ndarray, lefts: np.ndarray, sizes: np.ndarray | int) -> np.ndarray:
-    return np.stack([tops, lefts, tops + sizes, lefts + sizes], axis=1)
-
-
-def _corner_boxes(corners: np.ndarray, side: int) -> np.ndarray:
-    far = side - TAG_SIDE
-    return _boxes(corners // 2 * far, corners % 2 * far, TAG_SIDE)
-
-
-def _placed(draws: np.ndarray, sizes: np.ndarray, side: int, *avoided: np.ndarray) -> np.ndarray:
-    """Square boxes of these sizes, uniform over the places where they are a pixel or
-    more clear of all the avoided boxes.
-    """
-    first = np.arange(side)
-    last = first + sizes[:, None]  # (n, side), exclusive
-    free = (last <= side)[:, :, None] & (last <= side)[:, None, :]  # (n, top, left)
-    for box in avoided:
-        top, left, bottom, right = (edge[:, None] for edge in box.T)
-        free &= ~(
-            ((first <= bottom) & (last >= top))[:, :, None] & ((first <= right) & (last >= left))[:, None, :]
-        )
-    passed = np.cumsum(free.reshape(len(sizes), -1), axis=1, dtype=np.int16)
-    places = np.argmax(passed > _pick(draws, passed[:, -1])[:, None], axis=1)
-    return _boxes(places // side, places % side, sizes)
-
-
-def _filled(boxes: np.ndarray, side: int) -> np.ndarray:
-    """bool (n, side, side), true inside the boxes."""
-    pixel = np.arange(side)
-    top, left, bottom, right = (edge[:, None] for edge in boxes.T)
-    return ((pixel >= top) & (pixel < bottom))[:, :, None] & ((pixel >= left) & (pixel < right))[:, None, :]
-
-
-def _from_middle(boxes: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows (n, side, 1), columns (n, 1, side) and sizes (n, 1, 1) of boxes in half
-    pixels from their middle: whole numbers, ±size at the edges.
-    """
-    pixel = 2 * np.arange(side, dtype=np.int32) + 1
-    top, left, bottom, right = boxes.T.astype(np.int32)
-    return (
-        (pixel - (top + bottom)[:, None])[:, :, None],
-        (pixel - (left + right)[:, None])[:, None, :],
-        (bottom - top)[:, None, None],
-    )
-
-
-def _silhouette_masks(silhouettes: np.ndarray, boxes: np.ndarray, side: int) -> np.ndarray:
-    """bool (n, side, side); every silhouette touches all four edges of its box."""
-    row, column, size = _from_middle(boxes, side)
-    circle = row**2 + column**2 <= size**2
-    square = np.ones_like(circle)
-    triangle = 2 * np.abs(column) <= row + size + 1
-    cross = (3 * np.abs(row) <= size) | (3 * np.abs(column) <= size)
-    return np.choose(silhouettes[:, None, None], [circle, square, triangle, cross]) & _filled(boxes, side)
-
-
-def _ring_masks(boxes: np.ndarray, side: int) -> np.ndarray:
-    row, column, size = _from_middle(boxes, side)
-    squared = row**2 + column**2
-    return (squared <= size**2) & (4 * squared >= size**2)
 
 
 def _determined_rows(config: ScenesConfig, boxes: np.ndarray) -> np.ndarray:
     """What size and light make of the rows of the objects: float64 (n, side) in grey
     levels, extrapolated outside the box.
     """
-    row, _, size = _from_middle(boxes, config.side)
+    row, _, size = centred_coordinates(boxes, config.side)
     smallest, largest = config.sizes
     # −1 for the smallest, 1 for the largest
     grown = (2 * size - smallest - largest) / max(largest - smallest, 1)
@@ -393,54 +313,3 @@ def _pattern(
     checks = 4 * np.sin(along / 1.4) * np.sin(across / 1.4)
     dots = 3 * (np.cos(along) + np.cos(across) - 0.6)
     return np.choose(textures[scene], [plain, stripes, checks, dots]).clip(-1, 1)
-
-
-def _plates(side: int, draws: dict[str, np.ndarray]) -> np.ndarray:
-    """Cuttings of the photographs, uint8 (n, 3, side, side): either photograph and
-    every zoom equally often, half of them mirrored.
-    """
-    pixels, cuttings = _quarry(side)
-    chosen = _pick(draws["cutting"], len(cuttings))
-    widths = np.array([width for width, _ in cuttings])[chosen]
-    counts = np.array([len(places) for _, places in cuttings])
-    firsts = (np.cumsum(counts) - counts)[chosen] + _pick(draws["plate place"], counts[chosen])
-    corners = np.concatenate([places for _, places in cuttings])[firsts]
-    columns = np.where(draws["mirrored"][:, None] < 0.5, np.arange(side), np.arange(side)[::-1])  # (n, side)
-    rows = corners[:, None] + np.arange(side) * widths[:, None]
-    return np.ascontiguousarray(pixels[rows[:, :, None] + columns[:, None, :]].transpose(0, 3, 1, 2))
-
-
-@cache
-def _quarry(side: int) -> tuple[np.ndarray, tuple[tuple[int, np.ndarray], ...]]:
-    """All pixels of the photographs at all zooms, uint8 (pixels, 3), and for each its
-    width and the pixels that a cutting can begin with.
-    """
-    from sklearn.datasets import load_sample_image
-
-    pixels, cuttings, before = [], [], 0
-    for photograph in PHOTOGRAPHS:
-        whole = load_sample_image(photograph.file)
-        for zoom in PLATE_ZOOMS:
-            height, width = (length // zoom for length in whole.shape[:2])
-            parts = whole[: height * zoom, : width * zoom].reshape(height, zoom, width, zoom, 3)
-            view = np.rint(parts.mean(axis=(1, 3))).astype(np.uint8)
-            tops, lefts = np.nonzero(_deviations(view.mean(axis=2), side) >= PLATE_DEVIATION)
-            cuttings.append((width, before + tops * width + lefts))
-            pixels.append(view.reshape(-1, 3))
-            before += height * width
-    return np.concatenate(pixels), tuple(cuttings)
-
-
-def _deviations(grey: np.ndarray, side: int) -> np.ndarray:
-    """The standard deviation of every side × side window of a picture, by its top left
-    corner.
-    """
-    sums = []
-    for values in (grey, grey**2):
-        total = np.pad(values.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
-        sums.append(
-            (total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side])
-            / side**2
-        )
-    mean, mean_of_squares = sums
-    return np.sqrt(np.maximum(mean_of_squares - mean**2, 0))

@@ -1,4 +1,4 @@
-"""Training, validation and test pictures, drawn anew from every seed and never shared."""
+"""Training, validation and test images, drawn anew from every seed and never shared."""
 
 from dataclasses import dataclass
 
@@ -18,11 +18,11 @@ class Split:
 
 
 def split(dataset: Dataset, train_size: int, validation_size: int, test_size: int, seed: int) -> Split:
-    """Disjoint parts of exactly these sizes, stratified by class; the test pictures
-    come from the official test part where there is one.
+    """Disjoint parts of exactly these sizes, stratified by class; the test images come
+    from the official test part where there is one.
 
-    Raises SettingError when a size does not fit. While three pictures of every class
-    are left over, the validation and test pictures do not depend on `train_size`.
+    Raises SettingError when a size does not fit. While three images of every class are
+    left over, the validation and test images do not depend on `train_size`.
     """
     from mlcv_explore.seeds import numpy_stream  # late: it imports torch
 
@@ -47,7 +47,7 @@ def check_sizes(
     these sizes cannot be drawn.
 
     `test_count` is the size of the official test part, 0 when there is none and the
-    test pictures come from the others.
+    test images come from the others.
     """
     for setting, value, least in (
         ("train_size", train_size, 1),
@@ -75,7 +75,7 @@ def stratified_parts(
     labels: np.ndarray, sizes: tuple[int, ...], generator: np.random.Generator
 ) -> list[np.ndarray]:
     """Disjoint index arrays of these sizes, each with every class in proportion: within
-    one picture of size × the class's share. In random order.
+    one image of size × the class's share. In random order.
     """
     classes, members = np.unique(labels, return_inverse=True)
     counts = proportional_counts(np.array(sizes), np.bincount(members, minlength=len(classes)), generator)

@@ -6,29 +6,38 @@ everything else waits its turn.
 """
 
 import itertools
-import json
 import logging
 import os
-import subprocess
-import sys
 import threading
 import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from mlcv_explore import idea
 from mlcv_explore.config import Config
-from mlcv_explore.experiment import film, fingerprint, runs, worker
-from mlcv_explore.experiment.runs import NotKept, Run
+from mlcv_explore.experiment import cluster, film, fingerprint, runs, worker
+from mlcv_explore.experiment.job import (
+    CLOSED,
+    GONE,
+    OTHER_SOURCES,
+    UNANSWERED,
+    Job,
+    RunState,
+    Status,
+    film_bytes,
+    pace_of,
+    seconds_left,
+    sentence_of,
+    since_it_went_back,
+)
+from mlcv_explore.experiment.runs import NotKept
 
 if TYPE_CHECKING:
-    from distributed import Client, Future, LocalCluster
+    from distributed import Client, Future
 
-Status = Literal["waiting", "running", "finished", "failed", "cancelled"]
 OWN_WAITING = 2  # runs one visitor may have waiting
 ALL_WAITING = 16
 GRACE = 60.0  # seconds a run goes on after its last watcher left
@@ -36,76 +45,11 @@ PATIENCE = 5.0  # seconds a cancelled run has to end by itself before its worker
 FILMS = 64e6  # bytes of ended films kept unpacked, the newest always
 RETURNS = 3  # times a run that never began goes back to the queue when its worker is lost
 ENDED = 200  # ended runs whose state is still told
-ANSWER = 10.0  # seconds a scheduler has to answer
-LOST = (
-    "The worker that trained this was lost: it was killed, or needed more than its memory ({memory}). Start"
-    " again, or make the run smaller."
-)
-GONE = "The cluster that trained this is gone. Start again: a new one is fetched."
-UNANSWERED = (
-    "Nothing can be trained now: the cluster of {where} does not answer; `python -m mlcv_explore doctor` may"
-    " say why. Start again later."
-)
-OTHER_SOURCES = (
-    "The cluster runs other sources than this server, so its numbers are not shown; install the same version"
-    " on both and start again."
-)
-CLOSED = "Nothing can be trained any more: the server is closing."
 log = logging.getLogger(__name__)
 
 
 class Busy(RuntimeError):
     """No run was admitted. The text is one sentence for the reader."""
-
-
-@dataclass(frozen=True)
-class RunState:
-    """How a run stands, at one moment."""
-
-    id: str
-    status: Status
-    ahead: int  # runs before it that have not ended
-    step: int
-    steps: int  # 0 until the first frame
-    elapsed: float  # seconds since it began to run
-    seconds_left: float | None
-    message: str  # why it failed, or why it could not be kept
-    run: Run | None  # once it is finished
-    version: int  # grows with every change
-    # when the newest frame was made, by the worker's clock, seconds since the epoch; 0 before
-    produced: float
-    received: float  # when it arrived here
-
-
-@dataclass
-class _Job:
-    id: str
-    slug: str
-    config: Config
-    seeds: tuple[int, ...]
-    order: int = 0
-    attempt: str = ""
-    status: Status = "waiting"
-    # visitor → when it left, None while it is there
-    watchers: dict[str, float | None] = field(default_factory=dict)
-    frames: list[Any] = field(default_factory=list)
-    step: int = 0
-    steps: int = 0
-    began: float = 0.0
-    first: tuple[float, int] | None = None  # when the first frame came, and its step
-    ended: float = 0.0
-    cancelled: float = 0.0  # when that was asked
-    message: str = ""
-    run: Run | None = None
-    version: int = 0
-    produced: float = 0.0
-    received: float = 0.0
-    future: "Future | None" = None
-    returned: int = 0
-
-    @property
-    def live(self) -> bool:
-        return self.status in ("waiting", "running")
 
 
 class Jobs:
@@ -128,13 +72,11 @@ class Jobs:
         self._processes, self._workers, self._grace, self._root = processes, workers, grace, root
         self._lock = threading.RLock()
         self._connecting = threading.Lock()
-        self._jobs: OrderedDict[str, _Job] = OrderedDict()
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._films: OrderedDict[str, list[Any]] = OrderedDict()
-        self._stopping: list[_Job] = []  # asked to end; an equal run may have taken their place in _jobs
+        self._stopping: list[Job] = []  # asked to end; an equal run may have taken their place in _jobs
         self._numbers = itertools.count(1)
-        self._client: Client | None = None
-        self._process: subprocess.Popen | None = None
-        self._cluster: LocalCluster | None = None
+        self._connection: cluster.Connection | None = None
         self._closed = threading.Event()
         self._tending: threading.Thread | None = None
 
@@ -156,10 +98,43 @@ class Jobs:
         with self._lock:
             if not self._joined(run_id, visitor):  # another visitor may have been as fast
                 self._admit(visitor)
-                job = _Job(run_id, slug, config, tuple(seeds), next(self._numbers), watchers={visitor: None})
+                job = Job(run_id, slug, config, tuple(seeds), next(self._numbers), watchers={visitor: None})
+                job.pace = pace_of(slug, config, self._root)
                 self._submit(client, job)
                 self._remember(job)
         return run_id
+
+    def join(self, run_ids: Sequence[str], look: int, looks: int) -> str:
+        """The identity of one run that takes the place of finished runs of equal settings
+        and consecutive seeds: their films joined, its verdicts at interim analysis `look`
+        of `looks`. Saved on disk; the parts are deleted.
+        """
+        states = [self.state(run_id) for run_id in run_ids]
+        parts = [state.run for state in states]
+        frames = film.join([self.frames(run_id) for run_id in run_ids])
+        with self._lock:
+            config = self._jobs[run_ids[0]].config
+        seeds = tuple(seed for part in parts for seed in part.seeds)
+        about = {"seconds": sum(part.seconds for part in parts), "device": parts[0].device}
+        run = runs.of(
+            parts[0].slug, config, seeds, frames, **about, pace=parts[0].pace, look=look, looks=looks
+        )
+        message = ""
+        try:
+            run = runs.write(run, film.pack(frames), root=self._root)
+            for part in parts:
+                if part.folder.name and not part.folder.is_relative_to(idea.ASSETS):
+                    runs.delete(part)
+        except NotKept as error:
+            message = str(error)
+        last = frames[-1]
+        steps = {"step": last.step, "steps": last.steps}
+        with self._lock:
+            self._remember(
+                Job(run.id, run.slug, config, seeds, status="finished", run=run, message=message, **steps)
+            )
+            self._shelve(run.id, frames)
+        return run.id
 
     def state(self, run_id: str) -> RunState | None:
         """How a run stands, None when this engine never saw it."""
@@ -181,7 +156,7 @@ class Jobs:
                 job.step,
                 job.steps,
                 elapsed,
-                _seconds_left(job, now),
+                seconds_left(job, now),
                 job.message,
                 job.run,
             )
@@ -237,20 +212,13 @@ class Jobs:
             self._stop(job)
             return True
 
-    def queue(self) -> dict[str, int]:
-        """How many runs are running and waiting."""
-        with self._lock:
-            states = [job.status for job in self._jobs.values()]
-            return {"running": states.count("running"), "waiting": states.count("waiting")}
-
     def close(self) -> None:
         """Cancel what is under way and end the cluster if it is this engine's own."""
         self._closed.set()
         with self._lock:
-            client, self._client = self._client, None
-            process, self._process = self._process, None
-            cluster, self._cluster = self._cluster, None
-        _close(client, process, cluster)
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def _joined(self, run_id: str, visitor: str) -> bool:
         """Whether the run is under way, and this visitor follows it now, or its film is
@@ -281,14 +249,14 @@ class Jobs:
         with self._lock:
             last = frames[-1]
             self._remember(
-                _Job(
+                Job(
                     run_id, slug, config, seeds, status="finished", run=kept, step=last.step, steps=last.steps
                 )
             )
             self._shelve(run_id, frames)
         return True
 
-    def _submit(self, client: "Client", job: _Job) -> None:
+    def _submit(self, client: "Client", job: Job) -> None:
         """Hand a run to the cluster under a key that no other attempt ever had: an
         equal key would be answered from the first.
         """
@@ -315,7 +283,7 @@ class Jobs:
                 f"Busy: {live} runs are ahead of yours and no more are taken; try again in some minutes."
             )
 
-    def _remember(self, job: _Job) -> None:
+    def _remember(self, job: Job) -> None:
         known = self._jobs.pop(job.id, None)
         job.version = known.version + 1 if known else 0
         self._films.pop(job.id, None)
@@ -328,91 +296,47 @@ class Jobs:
     def _shelve(self, run_id: str, frames: list[Any]) -> None:
         self._films[run_id] = frames
         self._films.move_to_end(run_id)
-        sizes = {name: _film_bytes(kept) for name, kept in self._films.items()}
+        sizes = {name: film_bytes(kept) for name, kept in self._films.items()}
         while len(self._films) > 1 and sum(sizes.values()) > FILMS:
             del sizes[self._films.popitem(last=False)[0]]
 
     def _connected(self) -> "Client":
-        """The client, made anew when the cluster was never there or is gone. Raises
+        """The client, connected anew when the cluster was never there or is gone. Raises
         Busy, one sentence, when there is none.
         """
         with self._connecting:
             if self._closed.is_set():
                 raise Busy(CLOSED)
-            if (
-                self._client is not None
-                and self._client.status == "running"
-                and (self._process is None or self._process.poll() is None)
-            ):
-                return self._client
+            if self._connection is not None and self._connection.alive:
+                return self._connection.client
             self._drop()
-            from distributed import Client
-
-            # a cluster that is gone is told to the reader, in a sentence
-            logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+            # at hand before it is open: what closes meanwhile ends its process too
+            self._connection = connection = cluster.Connection(
+                self._scheduler, self._processes, self._workers
+            )
             try:
-                address = self._scheduler or (self._own_process() if self._processes else self._own_cluster())
-                client = Client(address, set_as_default=False, timeout=ANSWER, name="mlcv-explore")
+                connection.open()
             except OSError as error:
                 self._drop()
                 raise Busy(UNANSWERED.format(where=self._scheduler or "this machine")) from error
-            client.subscribe_topic(worker.TOPIC, self._heard)
-            self._client = client
+            connection.client.subscribe_topic(worker.TOPIC, self._heard)
             if self._closed.is_set():  # meanwhile
                 self._drop()
                 raise Busy(CLOSED)
             if self._tending is None:
                 self._tending = threading.Thread(target=self._tend, name="tend runs", daemon=True)
                 self._tending.start()
-            return client
-
-    def _own_process(self) -> str:
-        """`python -m mlcv_explore.compute`, which ends with this process: its standard
-        input is held open by us.
-        """
-        flags = ["--workers", str(self._workers)] if self._workers else []
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "mlcv_explore.experiment.worker", *flags],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={
-                **os.environ,
-                "PYTHONPATH": os.pathsep.join(
-                    filter(None, (str(fingerprint.PACKAGE.parent), os.environ.get("PYTHONPATH")))
-                ),
-            },
-            start_new_session=True,  # Ctrl-C ends the server, and the server ends this
-        )
-        line = self._process.stdout.readline()
-        if not line:
-            raise ConnectionError("The compute process did not start.")
-        return json.loads(line)["address"]
-
-    def _own_cluster(self) -> str:
-        import dask
-        from distributed import LocalCluster
-
-        with dask.config.set(worker.SETTINGS):
-            self._cluster = LocalCluster(
-                n_workers=self._workers or 1,
-                threads_per_worker=1,
-                processes=False,
-                dashboard_address=None,
-                protocol="tcp",
-                host="127.0.0.1",
-            )
-        return self._cluster.scheduler_address
+            return connection.client
 
     def _drop(self) -> None:
         """Let go of a cluster that is gone; its runs have failed."""
         with self._lock:
-            client, self._client = self._client, None
-            process, self._process = self._process, None
-            cluster, self._cluster = self._cluster, None
+            connection, self._connection = self._connection, None
             for job in list(self._jobs.values()):
                 if job.live and job.future is not None:
                     self._end(job, "cancelled" if job.cancelled else "failed", GONE)
-        threading.Thread(target=_close, args=(client, process, cluster), daemon=True).start()
+        if connection is not None:
+            threading.Thread(target=connection.close, daemon=True).start()
 
     def _heard(self, event: tuple[float, dict[str, Any]]) -> None:
         """A worker told of frames; called by the client's own thread."""
@@ -427,7 +351,7 @@ class Jobs:
                 job.first = None
                 job.frames = [] if news["steps"] == 0 else job.frames
             if news["count"]:
-                job.frames = _since_it_went_back(
+                job.frames = since_it_went_back(
                     [*job.frames, *film.unpack(news["film"], idea.load(job.slug).frame)]
                 )
             if news["steps"]:
@@ -436,7 +360,7 @@ class Jobs:
             job.step, job.steps = news["step"], news["steps"] or job.steps
             job.version += 1
 
-    def _ended(self, job: _Job, future: "Future") -> None:
+    def _ended(self, job: Job, future: "Future") -> None:
         """A run's future is done; called in a thread of the client's."""
         try:
             self._settle(job, future)
@@ -448,7 +372,7 @@ class Jobs:
                 f"The run ended, but its film could not be read ({type(error).__name__}: {error}).",
             )
 
-    def _settle(self, job: _Job, future: "Future") -> None:
+    def _settle(self, job: Job, future: "Future") -> None:
         from distributed.scheduler import KilledWorker
 
         if future.status == "finished":
@@ -464,29 +388,27 @@ class Jobs:
             if isinstance(error, KilledWorker) and self._return(job):
                 return
             log.warning("The run %s failed: %r", job.id, error)
-            self._finish_with(job, "failed", _sentence(error))
+            self._finish_with(job, "failed", sentence_of(error))
 
-    def _return(self, job: _Job) -> bool:
+    def _return(self, job: Job) -> bool:
         """Put a run that only waited at a lost worker back into the queue: the
         scheduler blames all that were there.
         """
         with self._lock:
-            if not job.live or job.status != "waiting" or job.returned == RETURNS or self._client is None:
+            if not job.live or job.status != "waiting" or job.returned == RETURNS or self._connection is None:
                 return False
             job.returned += 1
-            self._submit(self._client, job)
+            self._submit(self._connection.client, job)
             return True
 
-    def _take_in(self, job: _Job, outcome: dict[str, Any]) -> None:
+    def _take_in(self, job: Job, outcome: dict[str, Any]) -> None:
         """Keep a finished film on disk and in memory."""
         if outcome["made_by"] != fingerprint.fingerprint(job.slug):
             self._finish_with(job, "failed", OTHER_SOURCES)
             return
         frames = film.unpack(outcome["film"], idea.load(job.slug).frame)
-        run, message = (
-            runs.of(job.slug, job.config, job.seeds, frames, outcome["seconds"], outcome["device"]),
-            "",
-        )
+        about = {"seconds": outcome["seconds"], "device": outcome["device"], "pace": outcome["pace"]}
+        run, message = runs.of(job.slug, job.config, job.seeds, frames, **about), ""
         try:
             run = runs.write(run, outcome["film"], root=self._root)
         except NotKept as error:
@@ -497,12 +419,12 @@ class Jobs:
                 self._shelve(job.id, frames)
                 self._end(job, "finished", message)
 
-    def _finish_with(self, job: _Job, status: Status, message: str) -> None:
+    def _finish_with(self, job: Job, status: Status, message: str) -> None:
         with self._lock:
             if job.live:
                 self._end(job, status, message)
 
-    def _end(self, job: _Job, status: Status, message: str) -> None:
+    def _end(self, job: Job, status: Status, message: str) -> None:
         if status != "finished" and job.frames and self._jobs.get(job.id) is job:
             self._shelve(job.id, job.frames)
         job.status, job.message, job.ended, job.future = (
@@ -514,19 +436,20 @@ class Jobs:
         job.frames = []
         job.version += 1
 
-    def _stop(self, job: _Job) -> None:
+    def _stop(self, job: Job) -> None:
         """Ask a run to end; the tending thread restarts its worker when it does not."""
         if not job.cancelled:
             job.cancelled = time.time()
             self._stopping.append(job)
         job.version += 1
-        client, attempt, future = self._client, job.attempt, job.future if job.status == "waiting" else None
+        connection, attempt = self._connection, job.attempt
+        future = job.future if job.status == "waiting" else None
 
         def tell() -> None:
             try:
                 if future is not None:
-                    client.cancel([future], force=True)
-                client.run(worker.stop, attempt, on_error="ignore")
+                    connection.client.cancel([future], force=True)
+                connection.client.run(worker.stop, attempt, on_error="ignore")
             except Exception:  # the cluster is going, and the run with it
                 log.info("Cancelling %s: the cluster did not answer", job.id)
 
@@ -538,7 +461,7 @@ class Jobs:
         """
         while not self._closed.wait(0.5):
             with self._lock:
-                client, process = self._client, self._process
+                connection = self._connection
                 live = [job for job in self._jobs.values() if job.live]
                 now = time.time()
                 for job in live:
@@ -547,15 +470,17 @@ class Jobs:
                         self._stop(job)
                 self._stopping = [job for job in self._stopping if job.live]
                 stuck = [job for job in self._stopping if now - job.cancelled > PATIENCE]
-            gone = process is not None and process.poll() is not None
-            if client is not None and (gone or client.status in ("closed", "closing", "newly-created")):
+            if connection is None or connection.client is None:
+                continue
+            closed = connection.client.status in ("closed", "closing", "newly-created")
+            if closed or connection.process_ended:
                 with self._connecting:
-                    if self._client is client:
+                    if self._connection is connection:
                         self._drop()
-            elif stuck and client is not None:
-                self._restart(client, stuck)
+            elif stuck:
+                self._restart(connection.client, stuck)
 
-    def _restart(self, client: "Client", stuck: list[_Job]) -> None:
+    def _restart(self, client: "Client", stuck: list[Job]) -> None:
         """Take the workers of runs that did not end by themselves, and give fresh ones
         in their place.
         """
@@ -572,62 +497,3 @@ class Jobs:
                 client.restart_workers(busy, timeout=30, raise_for_error=False)
         except Exception:
             log.exception("A worker could not be restarted")
-
-
-def _seconds_left(job: _Job, now: float) -> float | None:
-    if job.status != "running" or job.first is None or job.step <= job.first[1]:
-        return None
-    return (job.received - job.first[0]) / (job.step - job.first[1]) * (job.steps - job.step) - (
-        now - job.received
-    )
-
-
-def _since_it_went_back(frames: list[Any]) -> list[Any]:
-    """The film from its last step that is not behind the one before: what came earlier
-    belongs to a beginning that was lost.
-    """
-    starts = [index for index in range(1, len(frames)) if frames[index].step < frames[index - 1].step]
-    return frames[starts[-1] :] if starts else frames
-
-
-def _film_bytes(frames: list[Any]) -> int:
-    """Of one frame times their number: the frames of a film are alike."""
-    return (
-        sum(getattr(value, "nbytes", 32) for value in vars(frames[-1]).values()) * len(frames)
-        if frames
-        else 0
-    )
-
-
-def _sentence(error: BaseException | None) -> str:
-    """What a reader is told of an error: an idea's own sentence, or its type."""
-    from distributed.scheduler import KilledWorker
-
-    if error is None or isinstance(error, KilledWorker):
-        return LOST.format(memory=os.environ.get("MLCV_WORKER_MEMORY", worker.MEMORY))
-    if isinstance(error, MemoryError):
-        return "The run needed more memory than its worker has; make it smaller and start again."
-    text = " ".join(str(error).split())
-    if isinstance(error, (ValueError, ArithmeticError)) and text:
-        return text
-    return (
-        f"The run stopped with an unexpected error ({type(error).__name__}: {text}). Start again; if it"
-        " stays, the server's log says where."
-    )
-
-
-def _close(client: "Client | None", process: subprocess.Popen | None, cluster: "LocalCluster | None") -> None:
-    for thing in (client, cluster):
-        try:
-            if thing is not None:
-                thing.close(timeout=5)
-        except Exception:  # it is gone already
-            log.info("Closing %s was not answered", type(thing).__name__)
-    if process is not None:
-        process.stdin.close()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()

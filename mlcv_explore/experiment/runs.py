@@ -24,7 +24,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlcv_explore import idea, statistics
+from mlcv_explore import environment, idea, statistics
 from mlcv_explore.config import Config
 from mlcv_explore.experiment import fingerprint
 from mlcv_explore.idea import Film, Idea
@@ -66,6 +66,8 @@ class Run:
     # name → mean, low, high, per_seed; undefined is None
     metrics: dict[str, dict[str, float | list[float | None] | None]]
     verdicts: list[dict[str, Any]]
+    pace: tuple[float, ...] = ()  # share of the time spent at every twentieth of the steps
+    looks: int = 1  # interim analyses its verdicts have had: seeds were added between them
     film_bytes: int = 0
     film_sha256: str = ""
     folder: Path = field(default=Path(), compare=False)
@@ -84,20 +86,9 @@ class Damaged:
     reason: str
 
 
-def home() -> Path:
-    """The folder in which runs, downloads and kept arrays lie: MLCV_HOME, or the
-    platform's user data folder.
-    """
-    import platformdirs
-
-    return Path(
-        os.environ.get("MLCV_HOME") or platformdirs.user_data_dir("mlcv-explore", appauthor=False)
-    ).expanduser()
-
-
 def runs_folder() -> Path:
     """Where finished runs lie."""
-    return home() / "runs"
+    return environment.home() / "runs"
 
 
 def identity(slug: str, config: Config, seeds: Sequence[int], made_by: str | None = None) -> str:
@@ -107,10 +98,18 @@ def identity(slug: str, config: Config, seeds: Sequence[int], made_by: str | Non
 
 
 def of(
-    slug: str, config: Config, seeds: Sequence[int], film: Film, seconds: float, device: str = "cpu"
+    slug: str,
+    config: Config,
+    seeds: Sequence[int],
+    film: Film,
+    seconds: float,
+    device: str = "cpu",
+    pace: Sequence[float] = (),
+    look: int = 1,
+    looks: int = 1,
 ) -> Run:
-    """The record of a finished film: its metrics with 95 % intervals, and the verdict
-    of every claim that one run can decide.
+    """The record of a finished film: its metrics with 95 % intervals, and the verdict,
+    at interim analysis `look` of `looks`, of every claim it speaks of.
     """
     subject = idea.load(slug)
     columns = subject.metrics(config, film)
@@ -126,7 +125,9 @@ def of(
         device,
         fingerprint.fingerprint(slug),
         {name: _metric(column, subject.split_sizes(config)) for name, column in columns.items()},
-        [verdict.as_json() for verdict in decided(subject, config, columns)],
+        [verdict.as_json() for verdict in decided(subject, config, columns, look, looks)],
+        tuple(pace),
+        look,
     )
 
 
@@ -368,11 +369,7 @@ def _remove(folder: Path) -> None:
 
 
 def _metric(column: "np.ndarray", split: statistics.Split | None) -> dict[str, Any]:
-    interval = (
-        statistics.resampled_interval(column, split.train, split.test)
-        if split
-        else statistics.t_interval(column)
-    )
+    interval = statistics.interval(column, split)
     bounds = {name: value for name, value in interval.as_json().items() if name != "n"}
     return {**bounds, "per_seed": [float(value) if math.isfinite(value) else None for value in column]}
 

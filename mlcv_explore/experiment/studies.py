@@ -4,9 +4,9 @@ what their rows decide.
 
 import csv
 import dataclasses
+import io
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,23 +14,23 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlcv_explore import idea, statistics
+from mlcv_explore import environment, idea, statistics
 from mlcv_explore.config import Config
 from mlcv_explore.experiment import fingerprint, runs
+from mlcv_explore.experiment.table import Row, Table
+from mlcv_explore.files import write_atomically
 from mlcv_explore.idea import Idea, Study
-from mlcv_explore.statistics import Claim, Interval, Split
+from mlcv_explore.statistics import Claim, Split
 
 if TYPE_CHECKING:
-    import numpy as np
     from distributed import Client
 
+__all__ = ["Row", "Table"]  # of `table`, with what makes and keeps them
 Outcome = dict[
     str, Any
     # {"metrics": {name: [number or None, one a seed]}, "failed": {seed as text: sentence}, "seconds":
     # float, "fingerprint": text}
 ]
-# claim, arm, settings that vary, seed, measure, value; a value that is undefined is None
-Row = dict[str, Any]
 
 
 def perform(slug: str, values: Mapping[str, Any], seeds: Sequence[int]) -> Outcome:
@@ -165,106 +165,37 @@ def splits_of(subject: Idea, study: Study) -> dict[str, Split | None]:
     return {cell.claim: subject.split_sizes(cell.config) for cell in study.cells}
 
 
-class Table:
-    """The rows of a study: an arm's values over seeds, their intervals and differences.
-
-    Settings are given as values or as the text the rows hold.
-    """
-
-    def __init__(self, rows: Sequence[Row], splits: Mapping[str, Split | None] | None = None) -> None:
-        self.rows = rows
-        self.splits = splits or {}
-        self._columns: dict[tuple[str, str, str], list[Row]] = {}
-        for row in rows:
-            self._columns.setdefault((row["claim"], row["arm"], row["measure"]), []).append(row)
-
-    def values(self, claim: str, arm: str, measure: str, **settings: Any) -> "np.ndarray":
-        """(S,) float64 in the order of the seeds, NaN where undefined. Raises KeyError
-        when there is no such row, ValueError when several share a seed.
-        """
-        import numpy as np
-
-        wanted = {name: str(value) for name, value in settings.items()}
-        rows = [
-            row
-            for row in self._columns.get((claim, arm, measure), ())
-            if all(row[name] == value for name, value in wanted.items())
-        ]
-        by_seed = {row["seed"]: row["value"] for row in rows}
-        if not rows:
-            raise KeyError(f"The study has no {measure} of {arm} in {claim} with {wanted}.")
-        if len(by_seed) < len(rows):
-            raise ValueError(f"{claim}, {arm}, {measure}: several rows a seed; name more settings.")
-        return np.array([math.nan if by_seed[seed] is None else by_seed[seed] for seed in sorted(by_seed)])
-
-    def interval(self, claim: str, arm: str, measure: str, level: float = 0.95, **settings: Any) -> Interval:
-        """The mean over seeds with its interval, corrected where splits were re-drawn."""
-        return self.of(claim, self.values(claim, arm, measure, **settings), level)
-
-    def difference(
-        self, claim: str, one: str, other: str, measure: str, level: float = 0.95, **settings: Any
-    ) -> Interval:
-        """The mean paired difference of two arms, one − other, with its interval."""
-        first, second = (self.values(claim, arm, measure, **settings) for arm in (one, other))
-        return self.of(claim, first - second, level)
-
-    def of(self, claim: str, values: "np.ndarray", level: float = 0.95) -> Interval:
-        """The interval of values (S,) computed from this claim's rows."""
-        return statistics.interval(values, self.splits.get(claim), level)
-
-    def levels(self, claim: str, setting: str) -> list[str]:
-        """The values a setting takes in a claim's rows, as text, in their order."""
-        return list(dict.fromkeys(row[setting] for row in self.rows if row["claim"] == claim))
-
-    def arms(self, claim: str) -> list[str]:
-        """The arms of a claim's rows, in their order."""
-        return list(dict.fromkeys(row["arm"] for row in self.rows if row["claim"] == claim))
-
-    def grid(
-        self, claim: str, down: str, across: str, one: str, other: str, measure: str
-    ) -> tuple[list[str], list[str], "np.ndarray"]:
-        """Paired differences one − other over two settings: the levels of each in
-        numeric order, and differences (R, C, S).
-        """
-        import numpy as np
-
-        rows, columns = (sorted(self.levels(claim, name), key=float) for name in (down, across))
-        first, second = (
-            np.array(
-                [
-                    [self.values(claim, arm, measure, **{down: row, across: column}) for column in columns]
-                    for row in rows
-                ]
-            )
-            for arm in (one, other)
-        )
-        return rows, columns, first - second
-
-
 def write(
     folder: Path, study: Study, subject: Idea, table: Sequence[Row], about: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """`<study>.csv` and `<study>.json` into the folder, each whole or not at all;
     returns the verdicts.
     """
+    rows = io.StringIO(newline="")
+    writer = csv.DictWriter(rows, list(table[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(
+        {**row, "value": "" if row["value"] is None else f"{row['value']:.10g}"} for row in table
+    )
+    write_atomically(folder / f"{study.name}.csv", rows.getvalue())
     decided = verdicts(subject, study, table)
+    write_record(folder, study, subject, decided, about)
+    return decided
+
+
+def write_record(
+    folder: Path, study: Study, subject: Idea, decided: Sequence[Mapping[str, Any]], about: Mapping[str, Any]
+) -> None:
+    """`<study>.json`: claims, verdicts and what is known of how the rows were computed."""
     record = {
         "study": study.name,
         "seeds": list(study.seeds),
         "claims": [dataclasses.asdict(claim) for claim in subject.claims],
+        "verdicts": decided,
+        **about,
     }
-    text = json.dumps({**record, "verdicts": decided, **about}, indent=1, ensure_ascii=False, allow_nan=False)
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f".{study.name}.csv.part"
-    with part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(table[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(
-            {**row, "value": "" if row["value"] is None else f"{row['value']:.10g}"} for row in table
-        )
-    os.replace(part, folder / f"{study.name}.csv")
-    _write_whole(folder / f"{study.name}.json", text)
-    return decided
+    text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
+    write_atomically(folder / f"{study.name}.json", text)
 
 
 def read(folder: Path, study: Study) -> list[Row]:
@@ -342,7 +273,7 @@ def _number(value: float) -> float | None:
 
 
 def _path(slug: str, config: Config, seeds: Sequence[int]) -> Path:
-    return runs.home() / "evidence" / f"{slug}-{runs.identity(slug, config, tuple(seeds))}.json"
+    return environment.home() / "evidence" / f"{slug}-{runs.identity(slug, config, tuple(seeds))}.json"
 
 
 def _kept(slug: str, config: Config, seeds: Sequence[int]) -> Outcome | None:
@@ -353,12 +284,4 @@ def _kept(slug: str, config: Config, seeds: Sequence[int]) -> Outcome | None:
 
 
 def _keep(slug: str, config: Config, seeds: Sequence[int], outcome: Outcome) -> None:
-    path = _path(slug, config, seeds)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write_whole(path, json.dumps(outcome, allow_nan=False))
-
-
-def _write_whole(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    write_atomically(_path(slug, config, seeds), json.dumps(outcome, allow_nan=False))

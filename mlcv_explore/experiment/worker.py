@@ -64,7 +64,7 @@ def work(
     """
     from distributed import get_worker
 
-    worker, started, frames = get_worker(), time.time(), []
+    worker, started, frames, times = get_worker(), time.time(), [], []
     about = {"run": run_id, "attempt": attempt}
     worker.log_event(
         TOPIC, {**about, "first": 0, "count": 0, "step": 0, "steps": 0, "film": b"", "produced": started}
@@ -79,6 +79,7 @@ def work(
         with _Teller(lambda news: worker.log_event(TOPIC, {**about, **news})) as teller:
             for frame in stage:
                 frames.append(frame)
+                times.append(time.time() - started)
                 teller.tell(frame)
                 if attempt in _stopped:
                     stage.close()
@@ -93,7 +94,31 @@ def work(
         "seconds": time.time() - started,
         "device": "cpu",
         "made_by": fingerprint.fingerprint(slug),
+        "pace": pace([frame.step for frame in frames], times),
     }
+
+
+def pace(steps: Sequence[int], times: Sequence[float]) -> tuple[float, ...]:
+    """How time passes over the steps of a run: the share of its time spent at every
+    twentieth of its steps, 21 numbers from 0 to 1; empty for a run of no length.
+    """
+    import numpy as np
+
+    if not times or times[-1] <= 0:
+        return ()
+    at = np.interp(np.linspace(0, steps[-1], 21), [0, *steps], [0.0, *times]) / times[-1]
+    return tuple(round(float(share), 4) for share in at)
+
+
+def share_of_time(pace: Sequence[float], share_of_steps: float) -> float:
+    """The share of a run's time spent at a share of its steps; the same where the pace
+    is not known.
+    """
+    if not pace:
+        return share_of_steps
+    place = min(max(share_of_steps, 0.0), 1.0) * (len(pace) - 1)
+    below = min(int(place), len(pace) - 2)
+    return pace[below] + (place - below) * (pace[below + 1] - pace[below])
 
 
 def stop(attempt: str) -> None:

@@ -1,5 +1,5 @@
-"""What a classifier's logits are worth: accuracy, likelihood, calibration. All of them
-over the last two axes, (…, n, K) → (…).
+"""Classification metrics of logits: accuracy, likelihood, calibration. All over the
+last two axes, (…, n, K) → (…).
 """
 
 import numpy as np
@@ -30,9 +30,9 @@ def calibration_error(logits: np.ndarray, labels: np.ndarray, bins: int = BINS) 
     Bayesian Binning, AAAI 2015; Guo et al., 1706.04599.
     """
     confidence = np.exp(log_probabilities(logits).max(-1))  # (…, n)
-    right = (logits.argmax(-1) == labels).astype(float)
-    place = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = [np.abs(((right - confidence) * (place == one)).sum(-1)) for one in range(bins)]
+    correct = (logits.argmax(-1) == labels).astype(float)
+    bin_index = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = [np.abs(((correct - confidence) * (bin_index == index)).sum(-1)) for index in range(bins)]
     return np.sum(gaps, axis=0) / confidence.shape[-1]
 
 

@@ -1,9 +1,9 @@
-"""A flat map of features that is fitted once and takes new points at once.
+"""A two-dimensional embedding that is fitted once and transforms new points quickly.
 
 UMAP's own `transform` needs its fitted model, compiles for seconds in every process,
-and gives a point another place in other company. Here the map is what was fitted,
-features and their coordinates, and a new point lies between its nearest neighbours,
-whoever stands beside it.
+and places a point differently in other batches. Here the map is the fitted features and
+their coordinates, and a new point is placed between its nearest neighbours, whatever
+else is in the batch.
 
 Source: McInnes, Healy, Melville, UMAP, 2018, https://arxiv.org/abs/1802.03426
 """
@@ -15,21 +15,21 @@ import numpy as np
 
 from mlcv_explore.seeds import stream_seed
 
-NEIGHBOURS = 5  # that place a point, and the one whose distance says how strange it is
-UMAP_NEIGHBOURS = 15  # UMAP's own default
+NEIGHBOURS = 5  # that place a point; the distance of the last is its novelty
+UMAP_NEIGHBOURS = 15  # UMAP's default
 
 
 @dataclass(frozen=True, eq=False)
 class FittedMap:
-    """Features that were laid out on a plane."""
+    """Features and their coordinates in the plane."""
 
     features: np.ndarray  # (n, d) float32
     coordinates: np.ndarray  # (n, 2) float32
 
     @property
     def width(self) -> float:
-        """The longer side of what the coordinates cover: distances on the map are told
-        as shares of it.
+        """The longer side of the coordinates' bounding box: the unit of distances on
+        the map.
         """
         return float(np.ptp(self.coordinates, axis=0).max())
 
@@ -58,23 +58,23 @@ class FittedMap:
 
     def _nearest(self, points: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         count = min(count, len(self.features))
-        middle, features, halves = self._centred
-        given = np.asarray(points, dtype=float) - middle
+        mean, features, halves = self._centred
+        given = np.asarray(points, dtype=float) - mean
         ranks = halves - given @ features.T  # half the squared distance, but for a constant of the point
-        found = np.argpartition(ranks, count - 1, axis=1)[:, :count]
+        candidates = np.argpartition(ranks, count - 1, axis=1)[:, :count]
         # exact, and of each point by itself
-        apart = np.sqrt(np.square(given[:, None] - features[found]).sum(axis=-1))
-        order = np.argsort(apart, axis=1, kind="stable")
-        return np.take_along_axis(apart, order, axis=1), np.take_along_axis(found, order, axis=1)
+        distances = np.sqrt(np.square(given[:, None] - features[candidates]).sum(axis=-1))
+        order = np.argsort(distances, axis=1, kind="stable")
+        return np.take_along_axis(distances, order, axis=1), np.take_along_axis(candidates, order, axis=1)
 
     @cached_property
     def _centred(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Mean (d,), features around it (n, d), and half their squared lengths (n,);
         float64, so that ranking by products loses nothing.
         """
-        middle = self.features.mean(axis=0, dtype=float)
-        features = self.features - middle
-        return middle, features, np.square(features).sum(axis=1) / 2
+        mean = self.features.mean(axis=0, dtype=float)
+        features = self.features - mean
+        return mean, features, np.square(features).sum(axis=1) / 2
 
     @cached_property
     def _own_distances(self) -> np.ndarray:

@@ -1,5 +1,5 @@
-"""What a linear classifier can read from features: leading components, and a probe
-whose strength is chosen on validation features.
+"""Linear probes of features: principal components, and a logistic regression whose
+penalty is chosen on validation features.
 
 Source: Alain and Bengio, Understanding intermediate layers using linear classifier
 probes, 2016, https://arxiv.org/abs/1610.01644
@@ -11,7 +11,7 @@ import numpy as np
 
 from mlcv_explore.metrics.classification import log_probabilities
 
-COMPONENTS = 12  # that every depth is cut to, so that a wide code has no advantage
+COMPONENTS = 12  # of every depth, so that a wide code has no advantage
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)  # inverse penalties that are tried, the smallest first
 MAX_ITERATIONS = 300
 
@@ -32,25 +32,25 @@ class PrincipalComponents:
 
 def principal_components(codes: np.ndarray, count: int = COMPONENTS) -> PrincipalComponents:
     """Of codes (n, d): at most `count` components, fewer where the codes have fewer
-    dimensions or pictures. Signs make the largest entry positive.
+    dimensions or images. Signs make the largest entry positive.
     """
     mean = codes.mean(0, dtype=float)
     centred = codes - mean
     _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
     directions, sizes = directions[:count], sizes[:count]
     signs = np.sign(np.take_along_axis(directions, np.abs(directions).argmax(1)[:, None], axis=1))
-    spread = np.sqrt((sizes**2).sum() / len(codes))
-    return PrincipalComponents(mean, (directions * signs).T / max(spread, 1e-12))
+    std = np.sqrt((sizes**2).sum() / len(codes))
+    return PrincipalComponents(mean, (directions * signs).T / max(std, 1e-12))
 
 
 def probe(
     codes: np.ndarray,
     labels: np.ndarray,
-    validated: np.ndarray,
+    validation_codes: np.ndarray,
     validation_labels: np.ndarray,
-    tested: np.ndarray,
+    test_codes: np.ndarray,
 ) -> np.ndarray:
-    """Log-probabilities (n, K) of the tested codes, from a logistic regression on the
+    """Log-probabilities (n, K) of the test codes, from a logistic regression on the
     labelled ones.
 
     The penalty is that of STRENGTHS with the best validation accuracy, the strongest
@@ -62,11 +62,11 @@ def probe(
     best, chosen = -1.0, None
     for strength in STRENGTHS:
         fitted = LogisticRegression(C=strength, max_iter=MAX_ITERATIONS).fit(codes, labels)
-        right = float((fitted.predict(validated) == validation_labels).mean())
-        if right > best:
-            best, chosen = right, fitted
-    found = np.full((len(tested), int(labels.max()) + 1), -50.0)
-    scores = chosen.decision_function(tested)  # its own logarithm of a probability is infinite far out
+        accuracy = float((fitted.predict(validation_codes) == validation_labels).mean())
+        if accuracy > best:
+            best, chosen = accuracy, fitted
+    log_p = np.full((len(test_codes), int(labels.max()) + 1), -50.0)
+    scores = chosen.decision_function(test_codes)  # its own logarithm of a probability is infinite far out
     logits = scores if scores.ndim == 2 else np.stack([np.zeros_like(scores), scores], axis=1)
-    found[:, chosen.classes_] = log_probabilities(logits)
-    return found
+    log_p[:, chosen.classes_] = log_probabilities(logits)
+    return log_p

@@ -1,5 +1,5 @@
-"""Masks and boxes: how far two of them cover each other, and the box round the largest
-piece of a map.
+"""Overlap of masks and boxes, and the bounding box of the largest connected component
+of a map.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ DETECTION_IOU = 0.5  # intersection over union from which a box counts as found 
 
 def intersection_over_union(masks: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Of masks (…, h, w), true or above 0 where they are: (…) in [0, 1]. Two empty
-    masks cover each other wholly.
+    masks have 1.
     """
     one, other = np.asarray(masks) > 0, np.asarray(others) > 0
     union = (one | other).sum((-2, -1))
@@ -31,16 +31,16 @@ def box_overlap(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def largest_box(saliency: np.ndarray, share: float = 0.5) -> np.ndarray:
-    """The box int64 (4,) round the largest connected piece of a map (h, w) where it
-    exceeds `share` of its largest value.
+    """The bounding box int64 (4,) of the largest connected component of a map (h, w)
+    where it exceeds `share` of its maximum.
 
-    Of pieces of equal size the first from the top; pixels touch by their sides. Where
-    nothing is above 0 the whole map.
+    Of components of equal size the first from the top; neighbours share a side. Where
+    no value is above 0, the whole map.
     """
     values = np.asarray(saliency, dtype=float)
-    pieces, count = ndimage.label(values > max(share * values.max(initial=0.0), 0.0))
+    components, count = ndimage.label(values > max(share * values.max(initial=0.0), 0.0))
     if not count:
         return np.array([0, 0, *values.shape])
-    largest = 1 + int(np.argmax(np.bincount(pieces.ravel())[1:]))
-    rows, columns = ndimage.find_objects(pieces)[largest - 1]
+    largest = 1 + int(np.argmax(np.bincount(components.ravel())[1:]))
+    rows, columns = ndimage.find_objects(components)[largest - 1]
     return np.array([rows.start, columns.start, rows.stop, columns.stop])

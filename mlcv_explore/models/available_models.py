@@ -1,7 +1,8 @@
-"""Every classifier a reader can pick: those that ship, torchvision's on ImageNet
-(fetched once, on request), and the reader's own.
+"""The available classifiers: shipped ones, torchvision's on ImageNet (downloaded once,
+on request), and the user's own.
 """
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 
 import torch
 
-from mlcv_explore.experiment import runs
+from mlcv_explore import environment, files
 from mlcv_explore.models import checkpoints, classifiers
 from mlcv_explore.models.checkpoints import CheckpointError, Classifier
 
@@ -21,7 +22,7 @@ CURE = "check the network connection and try again, or use a model that is here"
 
 @dataclass(frozen=True)
 class AvailableModel:
-    """A model that can be picked, and whether it is here already."""
+    """A classifier that can be chosen, and whether its weights are present."""
 
     name: str
     origin: str  # "ships", "torchvision" or "own"
@@ -30,28 +31,30 @@ class AvailableModel:
 
 
 def listing() -> list[AvailableModel]:
-    """What can be picked, in this order: averages and single seeds that ship, own
-    models, torchvision's.
+    """All available classifiers: shipped averages and single seeds, own models,
+    torchvision's.
     """
     shipped = sorted({name.split("/")[0] for name in checkpoints.names()} | set(checkpoints.names()))
-    found = [AvailableModel(name, "ships", True, _said(name)) for name in shipped]
-    found += [AvailableModel(name, "own", True, f"your own, from MLCV_MODELS/{name}") for name in own_names()]
+    models = [AvailableModel(name, "ships", True, _description(name)) for name in shipped]
+    models += [
+        AvailableModel(name, "own", True, f"your own, from MLCV_MODELS/{name}") for name in own_names()
+    ]
     for name in IMAGENET:
         here = weights_file(name).is_file()
-        found.append(
+        models.append(
             AvailableModel(
                 name,
                 "torchvision",
                 here,
-                "ImageNet, 1,000 classes" if here else "ImageNet; weights are fetched once when picked",
+                "ImageNet, 1,000 classes" if here else "ImageNet; weights are downloaded once when chosen",
             )
         )
-    return found
+    return models
 
 
 def load(name: str, progress: Callable[[int, int], None] | None = None) -> Classifier:
-    """The classifier of that name. torchvision's weights are fetched if they are not
-    here, telling `progress` the bytes had and in all.
+    """The classifier of that name. torchvision's weights are downloaded if absent;
+    `progress` receives the bytes so far and in all.
 
     Raises CheckpointError, one sentence.
     """
@@ -79,8 +82,8 @@ def own_names() -> list[str]:
 
 
 def weights_file(name: str) -> Path:
-    """Where torchvision's weights of that name are kept."""
-    return runs.home() / "weights" / f"{name}.pth"
+    """The cached file of torchvision's weights of that name."""
+    return environment.home() / "weights" / f"{name}.pth"
 
 
 def fetch(name: str, progress: Callable[[int, int], None] | None = None) -> None:
@@ -92,39 +95,37 @@ def fetch(name: str, progress: Callable[[int, int], None] | None = None) -> None
             f"{name} cannot be fetched here: a public server downloads nothing, run the app on your own"
             " machine."
         )
-    address, beginning = published(name)
+    address, beginning = remote_file(name)
     path = weights_file(name)
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        digest = _copy(address, part, progress)
-        if not digest.startswith(beginning):
+        files.fetch(address, part, progress or (lambda *_: None))
+        if not _sha256(part).startswith(beginning):
             raise CheckpointError(f"The weights of {name} came damaged (another SHA-256): {CURE}.")
         part.replace(path)
-    except OSError as error:  # URLError and the disk's own
-        raise CheckpointError(
-            f"The weights of {name} could not be fetched ({getattr(error, 'reason', None) or error}): {CURE}."
-        ) from error
+    except OSError as error:  # the network's and the disk's
+        raise CheckpointError(f"The weights of {name} could not be fetched ({error}): {CURE}.") from error
     finally:
         part.unlink(missing_ok=True)
 
 
-def published(name: str) -> tuple[str, str]:
-    """Where torchvision has the weights, and how their SHA-256 begins."""
+def remote_file(name: str) -> tuple[str, str]:
+    """The URL of torchvision's weights, and the first digits of their SHA-256."""
     address = _weights(name).url
     return address, address.rsplit("-", 1)[-1].removesuffix(".pth")
 
 
-def _said(name: str) -> str:
-    found = [each for each in checkpoints.names() if each == name or each.startswith(f"{name}/")]
-    cards = [checkpoints.read_card(checkpoints.FOLDER / each, each) for each in found]
-    right = sum(card["metrics"]["test_accuracy"] for card in cards) / len(cards)
+def _description(name: str) -> str:
+    members = [member for member in checkpoints.names() if member == name or member.startswith(f"{name}/")]
+    cards = [checkpoints.read_card(checkpoints.FOLDER / member, member) for member in members]
+    accuracy = sum(card["metrics"]["test_accuracy"] for card in cards) / len(cards)
     mean = (
-        f"the average of {len(cards)} seeds, each {right:.1%} right"
+        f"the average of {len(cards)} seeds, mean accuracy {accuracy:.1%}"
         if len(cards) > 1
-        else f"{right:.1%} right"
+        else f"accuracy {accuracy:.1%}"
     )
-    return f"{cards[0]['data']['name']}, {len(cards[0]['classes'])} classes, {mean} on test pictures"
+    return f"{cards[0]['data']['name']}, {len(cards[0]['classes'])} classes, {mean} on test images"
 
 
 def _own_root() -> Path | None:
@@ -145,7 +146,7 @@ def _imagenet(name: str, _: float) -> Classifier:
     try:
         tensors = torch.load(weights_file(name), map_location="cpu", weights_only=True)
     except Exception as error:  # what a damaged archive raises is open-ended
-        cure = f"remove {weights_file(name).name} there and pick it again"
+        cure = f"remove {weights_file(name).name} there and choose it again"
         raise CheckpointError(
             f"The weights of {name} in MLCV_HOME are damaged ({type(error).__name__}): {cure}."
         ) from error
@@ -172,20 +173,6 @@ def _weights(name: str) -> Any:
     return models.get_model_weights(name).DEFAULT
 
 
-def _copy(address: str, part: Path, progress: Callable[[int, int], None] | None) -> str:
-    """Copy what lies at an address to a file; returns its SHA-256."""
-    import hashlib
-    import urllib.request
-
-    digest, had = hashlib.sha256(), 0
-    with urllib.request.urlopen(address, timeout=30) as answer, part.open("wb") as file:
-        total = int(answer.headers.get("Content-Length") or 0)
-        while chunk := answer.read(256 * 1024):
-            file.write(chunk)
-            digest.update(chunk)
-            had += len(chunk)
-            if progress is not None:
-                progress(had, total)
-    if total and had != total:
-        raise OSError("the connection broke off")
-    return digest.hexdigest()
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,5 +1,5 @@
-"""The layers of a network: those Grad-CAM can read, and copies in which the layers
-nearest to the output have forgotten what they learned.
+"""The layers of a network: its convolutions, and copies with the last layers
+randomised.
 """
 
 import copy
@@ -9,7 +9,7 @@ from torch import nn
 
 from mlcv_explore.seeds import seeded
 
-# of weights whose module has no start of its own: class tokens, position embeddings, layer scales
+# of weights whose module has no initialisation of its own: class tokens, position embeddings, layer scales
 INITIAL_STD = 0.02
 
 
@@ -19,26 +19,25 @@ def convolutions(network: nn.Module) -> dict[str, nn.Conv2d]:
 
 
 def layers(network: nn.Module) -> dict[str, tuple[str, ...]]:
-    """Layer → modules with weights of their own that belong to it, from input to output
-    as they were declared.
+    """Layer → its modules with weights, in the order of declaration, input first.
 
     A layer is a module with a matrix or a kernel; normalisations, which have only
     vectors, belong to the layer before them.
     """
-    found: dict[str, tuple[str, ...]] = {}
+    groups: dict[str, tuple[str, ...]] = {}
     for name, module in network.named_modules():
         own = list(module.parameters(recurse=False))
-        if own and (not found or max(parameter.ndim for parameter in own) > 1):
-            found[name] = (name,)
+        if own and (not groups or max(parameter.ndim for parameter in own) > 1):
+            groups[name] = (name,)
         elif own:
-            last = next(reversed(found))
-            found[last] += (name,)
-    return found
+            last = next(reversed(groups))
+            groups[last] += (name,)
+    return groups
 
 
 def randomised(network: nn.Module, layers_from_top: int, seed: int) -> nn.Module:
-    """A copy whose last `layers_from_top` layers start anew, weights and running
-    statistics (cascading randomisation, Adebayo et al., 1810.03292).
+    """A copy whose last `layers_from_top` layers are re-initialised, weights and
+    running statistics (cascading randomisation, Adebayo et al., 1810.03292).
 
     A layer's new weights depend on seed and layer alone: copies with k and k + 1 layers
     randomised differ in one layer. Raises ValueError when the network has fewer layers.

@@ -1,12 +1,12 @@
-"""The few networks that are more than a stack of dense layers."""
+"""A small residual network (He et al., 1512.03385)."""
 
 import torch
 from torch import nn
 
 
 class ResidualBlock(nn.Module):
-    """Two 3×3 convolutions round a skip; a 1×1 convolution carries the skip where the
-    size changes (He et al., 1512.03385).
+    """Two 3×3 convolutions with a skip connection, a 1×1 convolution where the size
+    changes (He et al., 1512.03385).
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
@@ -23,9 +23,9 @@ class ResidualBlock(nn.Module):
         )
         self.relu = nn.ReLU()  # a module of its own, not in place: attribution hooks need that
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(B, inputs, h, w) → (B, outputs, h/stride, w/stride)."""
-        return self.relu(self.second(self.first(pictures)) + self.skip(pictures))
+        return self.relu(self.second(self.first(images)) + self.skip(images))
 
 
 def small_resnet(channels: int, width: int, classes: int) -> nn.Sequential:

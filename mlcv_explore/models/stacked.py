@@ -1,7 +1,7 @@
-"""The verbs two ideas share: descend, stack seeds, evaluate.
+"""Training all seeds as one model: stacked dense networks, gradient steps, evaluation.
 
-All seeds of an arm train as one stacked model: its weights carry the seed axis S first,
-and one batched product serves them all.
+The weights of a stacked model have the seed axis S first, and one batched product
+computes all seeds.
 """
 
 import itertools
@@ -17,8 +17,8 @@ class StackedDense(nn.Module):
     """S fully connected ReLU networks of equal size as one: (S, B, sizes[0]) → (S, B,
     sizes[-1]).
 
-    Seed s starts as `nn.Sequential(nn.Linear(…), nn.ReLU(), …)` built by `seeded(s, …)`
-    does.
+    Seed s has the initial weights of `nn.Sequential(nn.Linear(…), nn.ReLU(), …)` built
+    by `seeded(s, …)`.
     """
 
     def __init__(self, sizes: Sequence[int], seeds: Sequence[int]) -> None:
@@ -46,8 +46,8 @@ class StackedDense(nn.Module):
 
 
 class SeparateModels(nn.Module):
-    """S networks behind the call of a stack, for architectures where stacking does not
-    pay (convolutions: about 1.3 times).
+    """S separate networks with the interface of a stack, where stacking does not pay
+    (convolutions: about 1.3 times).
     """
 
     def __init__(self, build: Callable[[], nn.Module], seeds: Sequence[int]) -> None:
@@ -62,8 +62,8 @@ class SeparateModels(nn.Module):
 def gradient_step(
     optimiser: torch.optim.Optimizer, output: torch.Tensor, gradient: torch.Tensor | None = None
 ) -> None:
-    """One step down the gradient of a loss, given as the loss itself or as its gradient
-    at `output`.
+    """One optimiser step on a loss, given as the loss itself or as its gradient at
+    `output`.
     """
     optimiser.zero_grad(set_to_none=True)
     output.backward(gradient)
@@ -78,7 +78,7 @@ def evaluate(
     mode; `shared` when all seeds have the same one.
     """
     stack.eval()
-    parts = zip(*(picture.split(batch) for picture in (inputs[:1] if shared else inputs)), strict=True)
+    parts = zip(*(image.split(batch) for image in (inputs[:1] if shared else inputs)), strict=True)
     batches = (torch.stack(part) for part in parts)
     logits = torch.cat([stack(part.expand(len(inputs), *part.shape[1:])) for part in batches], dim=1)
     stack.train()

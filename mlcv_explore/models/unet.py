@@ -1,8 +1,7 @@
-"""A U-Net (Ronneberger et al., 1505.04597) in two halves that can be parted: features
-at falling sides, and back from them to the full side.
+"""A U-Net (Ronneberger et al., 1505.04597) of a separate encoder and decoder.
 
-The way back reads the features of each side as they are, through a gate, or not at all.
-Its features may as well come from a classifier.
+Skip connections are plain, gated or absent. The decoder's features may come from a
+classifier instead of the encoder.
 """
 
 from collections.abc import Sequence
@@ -15,15 +14,15 @@ from torch.nn import functional
 from mlcv_explore.models.classifiers import Normalise, convolution
 
 SKIPS = ("none", "plain", "gated")
-GATE_BIAS = 2.0  # offset with which gates start: sigmoid(2) = 0.88 of a feature passes
+GATE_BIAS = 2.0  # initial bias of gates: sigmoid(2) = 0.88 of a feature passes
 
 
 @dataclass(frozen=True, eq=False)
 class DecoderOutput:
-    """What comes out, and what was let through on the way."""
+    """The decoder's values and its gates."""
 
     values: torch.Tensor  # (B, outputs, h, w)
-    # one a concatenation, the finest last: (B, 1, h', w') in [0, 1]; none where skips are not gated
+    # one per concatenation, the finest last: (B, 1, h', w') in [0, 1]; none where skips are not gated
     gates: tuple[torch.Tensor, ...]
 
 
@@ -35,7 +34,7 @@ def unnormalised_convolution(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class Encoder(nn.Module):
-    """Pictures (B, inputs, h, w) → features of `levels` sides, the finest first: (B,
+    """Images (B, inputs, h, w) → features of `levels` sides, the finest first: (B,
     width, h, w), (B, 2·width, h/2, w/2), …
     """
 
@@ -49,11 +48,11 @@ class Encoder(nn.Module):
             for given, own in zip(before, self.channels, strict=True)
         )
 
-    def forward(self, pictures: torch.Tensor) -> list[torch.Tensor]:
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         """One tensor a level; every level but the first halves the side of the one
         before.
         """
-        features = [self.blocks[0](pictures)]
+        features = [self.blocks[0](images)]
         for block in self.blocks[1:]:
             features.append(block(functional.max_pool2d(features[-1], 2)))
         return features
@@ -62,10 +61,9 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Features of rising side → (B, outputs, h, w), at the side of the finest ones.
 
-    `channels` are those of the features, the finest first. `skips` says how all but the
-    coarsest are read: not at all ("none"), concatenated ("plain"), or concatenated
-    after every pixel was multiplied by one gate in [0, 1] ("gated"; Oktay et al.,
-    1804.03999).
+    `channels` are those of the features, the finest first. `skips`: features other than
+    the coarsest are ignored ("none"), concatenated ("plain"), or concatenated after
+    multiplication with a gate in [0, 1] per pixel ("gated"; Oktay et al., 1804.03999).
     """
 
     def __init__(
@@ -114,7 +112,7 @@ class Decoder(nn.Module):
 
 
 class UNet(nn.Module):
-    """Pictures (B, inputs, h, w) → (B, outputs, h, w); without normalisation where its
+    """Images (B, inputs, h, w) → (B, outputs, h, w); without normalisation where its
     inputs are masks.
     """
 
@@ -131,16 +129,16 @@ class UNet(nn.Module):
         self.encoder = Encoder(inputs, width, levels, normalise)
         self.decoder = Decoder(self.encoder.channels, outputs, skips, normalise=normalise)
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Logits, or whatever it is taught."""
-        return self.decoder(self.encoder(pictures))
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Outputs (B, outputs, h, w), such as logits."""
+        return self.decoder(self.encoder(images))
 
 
 def backbone_features(
-    network: nn.Sequential, pictures: torch.Tensor
+    network: nn.Sequential, images: torch.Tensor
 ) -> tuple[list[torch.Tensor], torch.Tensor]:
-    """A classifier as an encoder: the last features of every side, the finest first,
-    and the logits (B, classes), in one pass.
+    """Features of a classifier at every side, the finest first, and its logits (B,
+    classes), in one pass.
 
     For the classifiers of this project: layers in a row, the first of which normalises,
     and a global pooling after the last features. Raises ValueError on a network that is
@@ -151,7 +149,7 @@ def backbone_features(
     ):
         raise ValueError("The network must be layers in a row with a global pooling after its last features.")
     features: list[torch.Tensor] = []
-    values, pooled = pictures, False
+    values, pooled = images, False
     for layer in network:
         values = layer(values)
         pooled = pooled or isinstance(layer, nn.AdaptiveAvgPool2d)
@@ -169,8 +167,8 @@ def backbone_channels(network: nn.Sequential, side: int) -> tuple[int, ...]:
     training = network.training
     network.eval()
     with torch.no_grad():
-        found = tuple(
+        channels = tuple(
             feature.shape[1] for feature in backbone_features(network, torch.zeros(1, 3, side, side))[0]
         )
     network.train(training)
-    return found
+    return channels

@@ -1,5 +1,5 @@
-"""Attribution maps: what a network's answer rests on, all methods on one picture, with
-their costs and doubts.
+"""Attribution maps of a network's prediction: methods, their costs, measures and
+uncertainty.
 """
 
 from mlcv_explore.models.layers import convolutions, layers, randomised

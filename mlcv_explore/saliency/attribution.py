@@ -1,5 +1,5 @@
-"""All maps of one picture: one by one, the cheap ones first, those that rest on the
-same passes together.
+"""Attribution maps of one image: method by method, the cheapest first; methods that
+share passes are computed together.
 """
 
 import difflib
@@ -11,19 +11,19 @@ import numpy as np
 import torch
 from torch import nn
 
-from mlcv_explore.saliency import controls, methods
+from mlcv_explore.saliency import controls, methods, perturbation
 from mlcv_explore.saliency.methods import Attribution, SaliencyError, SaliencySettings, Target
 from mlcv_explore.saliency.rules import FunctionCounter
 
 
 @dataclass(frozen=True)
 class Method:
-    """What a reader and a chart need to know of a method."""
+    """Label and properties of a method, for pages and charts."""
 
     label: str
-    signed: bool  # False: nowhere negative by nature
+    signed: bool  # False: never negative
     stochastic: bool = False  # another seed gives another map
-    control: bool = False  # the network has no part in it
+    control: bool = False  # independent of the network
 
 
 METHODS = {
@@ -47,24 +47,24 @@ METHODS = {
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """One map, and how far to trust it."""
+    """One map with its cost and checks."""
 
     method: str
     target: Target
-    values: np.ndarray  # (h, w) float32; positive speaks for the target, the colour channels are summed
-    signed: bool  # False: nowhere negative by nature
-    milliseconds: float  # of all it rests on, also of passes another map shares
-    forwards: int  # pictures through the network, counted likewise
+    values: np.ndarray  # (h, w) float32; positive: evidence for the target; colour channels summed
+    signed: bool  # False: never negative
+    milliseconds: float  # of all its passes, also those shared with another map
+    forwards: int  # images passed through the network, counted likewise
     backwards: int
     checks: dict[str, float] = field(default_factory=dict)  # completeness_gap, steps
 
 
 @dataclass(frozen=True, eq=False)
 class AttributionRequest:
-    """What the maps are to answer."""
+    """What is explained, and how."""
 
     network: nn.Module
-    picture: torch.Tensor  # (3, h, w)
+    image: torch.Tensor  # (3, h, w)
     target: Target
     settings: SaliencySettings
     seed: int
@@ -72,15 +72,15 @@ class AttributionRequest:
 
     @property
     def arguments(self) -> tuple[nn.Module, torch.Tensor, Target]:
-        """The arguments every method starts with."""
-        return self.network, self.picture, self.target
+        """The arguments that every method takes first."""
+        return self.network, self.image, self.target
 
 
-# Methods that share passes → their maps in the same order; cheap ones first
+# Methods that share passes → their maps in the same order; the cheapest first
 GROUPS: dict[tuple[str, ...], Callable[[AttributionRequest], tuple[Attribution, ...]]] = {
-    ("random",): lambda request: (Attribution(controls.random_map(request.picture, request.seed), 0, 0),),
-    ("centre",): lambda request: (Attribution(controls.centre(request.picture), 0, 0),),
-    ("edges",): lambda request: (Attribution(controls.edges(request.picture), 0, 0),),
+    ("random",): lambda request: (Attribution(controls.random_map(request.image, request.seed), 0, 0),),
+    ("centre",): lambda request: (Attribution(controls.centre(request.image), 0, 0),),
+    ("edges",): lambda request: (Attribution(controls.edges(request.image), 0, 0),),
     ("gradient", "input_x_gradient"): lambda request: methods.gradient_maps(*request.arguments),
     ("gradcam",): lambda request: (methods.grad_cam(*request.arguments, request.settings, request.layer),),
     ("guided_backprop",): lambda request: (methods.guided_backprop(*request.arguments),),
@@ -94,31 +94,31 @@ GROUPS: dict[tuple[str, ...], Callable[[AttributionRequest], tuple[Attribution, 
     ("integrated_gradients",): lambda request: (
         methods.integrated_gradients(*request.arguments, request.settings),
     ),
-    ("rise",): lambda request: (methods.rise(*request.arguments, request.settings, request.seed),),
-    ("occlusion",): lambda request: (methods.occlusion(*request.arguments, request.settings),),
+    ("rise",): lambda request: (perturbation.rise(*request.arguments, request.settings, request.seed),),
+    ("occlusion",): lambda request: (perturbation.occlusion(*request.arguments, request.settings),),
 }
 
 
 def attribute_all(
     network: nn.Module,
-    picture: torch.Tensor,
+    image: torch.Tensor,
     target: Target,
     names: Sequence[str],
     settings: SaliencySettings,
     seed: int,
     layer: str | None = None,
 ) -> Iterator[Map]:
-    """The maps of these methods for a picture (3, h, w) float32 in [0, 1]; `layer` is
+    """The maps of these methods for an image (3, h, w) float32 in [0, 1]; `layer` is
     the convolution Grad-CAM reads, the last one by default.
 
-    Raises SaliencyError at once for a picture, method or layer that cannot be used, and
+    Raises SaliencyError at once for an image, method or layer that cannot be used, and
     with the first map for a class that does not exist.
     """
-    _check_picture(picture)
+    _check_image(image)
     if network.training:
         raise SaliencyError(
-            "The network must be in evaluation mode: in training mode a map depends on the pictures"
-            " beside it."
+            "The network must be in evaluation mode: in training mode a map depends on the other images of"
+            " its batch."
         )
     for name in names:
         if name not in METHODS:
@@ -127,61 +127,61 @@ def attribute_all(
             raise SaliencyError(f"There is no method {name!r}; {hint}")
     if "gradcam" in names:
         methods.named_convolution(network, layer)
-    device = next((parameter.device for parameter in network.parameters()), picture.device)
-    request = AttributionRequest(network, picture.to(device), target, settings, seed, layer)
+    device = next((parameter.device for parameter in network.parameters()), image.device)
+    request = AttributionRequest(network, image.to(device), target, settings, seed, layer)
     if {"guided_backprop", "deeplift"} & set(names):
-        refused = [
+        reasons = [
             sentence
-            for name, sentence in unsupported_methods(network, request.picture).items()
+            for name, sentence in unsupported_methods(network, request.image).items()
             if name in names
         ]
-        if refused:
-            raise SaliencyError(refused[0])
+        if reasons:
+            raise SaliencyError(reasons[0])
     return _maps(request, set(names))
 
 
-def unsupported_methods(network: nn.Module, picture: torch.Tensor) -> dict[str, str]:
-    """The methods that would say nothing of this network, each with the reason in one
-    sentence; one forward pass.
+def unsupported_methods(network: nn.Module, image: torch.Tensor) -> dict[str, str]:
+    """Methods that do not apply to this network, each with the reason in one sentence;
+    one forward pass.
     """
-    with torch.no_grad(), FunctionCounter() as seen:
-        network(picture[None])
-    found = {}
+    with torch.no_grad(), FunctionCounter() as counter:
+        network(image[None])
+    reasons = {}
     if not methods.convolutions(network):
-        found["gradcam"] = "Grad-CAM needs a convolution, and this network has none."
-    if not seen.relus:
-        found["guided_backprop"] = (
+        reasons["gradcam"] = "Grad-CAM needs a convolution, and this network has none."
+    if not counter.relus:
+        reasons["guided_backprop"] = (
             "Guided Backprop changes ReLUs, and this network has none: its map would be the plain gradient."
         )
-    if not seen.nonlinear:
-        found["deeplift"] = (
+    if not counter.nonlinear:
+        reasons["deeplift"] = (
             "DeepLift changes activations and max pooling, and this network has none: its map would be input"
             " × gradient."
         )
-    return found
+    return reasons
 
 
-def _maps(request: AttributionRequest, wanted: set[str]) -> Iterator[Map]:
+def _maps(request: AttributionRequest, names: set[str]) -> Iterator[Map]:
     for group, attribute in GROUPS.items():
-        if not wanted & set(group):
+        if not names & set(group):
             continue
         start = time.perf_counter()
-        found = attribute(request)
+        attributions = attribute(request)
         milliseconds = (time.perf_counter() - start) * 1000
-        for name, attribution in zip(group, found, strict=True):
-            if name in wanted:
+        for name, attribution in zip(group, attributions, strict=True):
+            if name in names:
                 values = attribution.values.detach().float().cpu().numpy()
                 signed = METHODS[name].signed or (name == "gradcam" and not request.settings.cam_positive)
                 cost = (milliseconds, attribution.forwards, attribution.backwards)
                 yield Map(name, request.target, values, signed, *cost, attribution.checks)
 
 
-def _check_picture(picture: torch.Tensor) -> None:
-    if picture.dtype != torch.float32 or picture.ndim != 3 or picture.shape[0] != 3 or not picture.numel():
+def _check_image(image: torch.Tensor) -> None:
+    if image.dtype != torch.float32 or image.ndim != 3 or image.shape[0] != 3 or not image.numel():
         raise SaliencyError(
-            f"The picture must be float32 (3, h, w), got {str(picture.dtype).removeprefix('torch.')}"
-            f" {tuple(picture.shape)}."
+            f"The image must be float32 (3, h, w), got {str(image.dtype).removeprefix('torch.')}"
+            f" {tuple(image.shape)}."
         )
-    low, high = float(picture.min()), float(picture.max())
+    low, high = float(image.min()), float(image.max())
     if not (low >= 0 and high <= 1):  # also where a pixel is not a number
-        raise SaliencyError(f"The picture must lie in [0, 1], got values from {low:.4g} to {high:.4g}.")
+        raise SaliencyError(f"The image must lie in [0, 1], got values from {low:.4g} to {high:.4g}.")

@@ -1,10 +1,10 @@
-"""One map out of the gradients of all layers: a small network that is shown what flows
-through a classifier and answers where its reasons lie.
+"""Attribution by a learned network: activations and gradients of all layers of a
+classifier in, a map out.
 
-It is taught on classifiers that use the object, with the object's mask as the answer.
-What it is worth shows on classifiers that do not: a map that still lies on the object
-was found in the picture, not in the model. The controls are the best single input and
-the same network fed pictures alone.
+It is trained on classifiers that use the object, with the object's mask as target. The
+test is on classifiers that do not: a map that still covers the object was derived from
+the image, not from the model. The controls are the best single input and the same
+network trained on images alone.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from mlcv_explore.seeds import seeded, stream
 
 QUANTITIES = ("gradient", "gradient × activation")
 SUMMARIES = ("mean", "mean absolute", "largest absolute")  # over the channels of a layer
-BATCH = 125  # pictures whose activations are held at once
+BATCH = 125  # images whose activations are held at once
 
 
 class GenerationConfig(Config):
@@ -44,15 +44,15 @@ class MapNetwork(nn.Module):
     """Inputs (B, channels, h, w) → logits of the map (B, h, w); five convolutions that
     see 15 pixels around.
 
-    Every input channel of every picture is divided by its root mean square: classifiers
+    Every input channel of every image is divided by its root mean square: classifiers
     differ in the size of their gradients, not in the meaning.
     """
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Conv2d(channels, width, 1), nn.ReLU()]
-        for reach in (1, 2, 4):
-            layers += [nn.Conv2d(width, width, 3, padding=reach, dilation=reach), nn.ReLU()]
+        for dilation in (1, 2, 4):
+            layers += [nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.Conv2d(width, 1, 1))
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -61,45 +61,46 @@ class MapNetwork(nn.Module):
         return self.layers(inputs / torch.where(size > 0, size, 1.0)).squeeze(1)
 
 
-def layer_inputs(network: nn.Module, pictures: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """What the map is made of, float32 (B, C, h, w): of the picture and of every ReLU's
-    output six channels, resized to the picture's side.
+def layer_inputs(network: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Inputs of the map network, float32 (B, C, h, w): six channels of the image and of
+    every ReLU's output, resized to the image's side.
 
-    Pictures are (B, channels, h, w) in [0, 1], targets int64 (B,); gradients are those
-    of the target's logit. Three summaries over a layer's channels of the gradient come
-    first, then three of gradient × activation, layers from the picture on, as
-    `input_names` says. One pass forward and one back. Raises ValueError when the
-    network has no ReLU module whose output is a picture.
+    Images are (B, channels, h, w) in [0, 1], targets int64 (B,); gradients are those of
+    the target's logit. Three summaries over a layer's channels of the gradient come
+    first, then three of gradient × activation, layers from the image on, as
+    `input_names` lists. One pass forward and one back. Raises ValueError when the
+    network has no ReLU module whose output is an image.
     """
     network.eval()
-    parts = zip(pictures.split(BATCH), targets.split(BATCH), strict=True)
-    return torch.cat([_inputs(network, some, wanted) for some, wanted in parts])
+    parts = zip(images.split(BATCH), targets.split(BATCH), strict=True)
+    return torch.cat([_inputs(network, *part) for part in parts])
 
 
-def input_names(network: nn.Module, pictures: torch.Tensor) -> tuple[str, ...]:
+def input_names(network: nn.Module, images: torch.Tensor) -> tuple[str, ...]:
     """The names of the C channels, as "stem.2: mean absolute gradient × activation",
-    found with the first of the pictures (B, channels, h, w).
+    found with the first of the images (B, channels, h, w).
     """
     network.eval()
     with torch.no_grad(), _recorded(network) as layers:
-        network(pictures[:1])
+        network(images[:1])
     return tuple(
         f"{name}: {summary} {quantity}"
-        for name in ("picture", *_names(layers))
+        for name in ("image", *_names(layers))
         for quantity in QUANTITIES
         for summary in SUMMARIES
     )
 
 
 def train(inputs: torch.Tensor, masks: np.ndarray, config: GenerationConfig, seed: int) -> MapNetwork:
-    """The network with this seed's weights, taught that inputs (n, C, h, w) mean masks
-    (n, h, w) of 0 and 1, by the cross-entropy of every pixel.
+    """A network with this seed's weights, trained to predict masks (n, h, w) of 0 and 1
+    from inputs (n, C, h, w), by the cross-entropy of every pixel.
 
-    Fed the pictures themselves instead, it is the control that never saw the model.
+    Trained on the images themselves instead, it is the control without access to the
+    model.
     """
     network = seeded(seed, lambda: MapNetwork(inputs.shape[1], config.width), "weights of the map network")
     optimiser = torch.optim.Adam(network.parameters(), lr=config.rate, fused=True)
-    wanted, order = torch.from_numpy(np.asarray(masks)).float(), stream(seed, "order of the map network")
+    targets, order = torch.from_numpy(np.asarray(masks)).float(), stream(seed, "order of the map network")
     inputs = inputs.contiguous(memory_format=torch.channels_last)  # a third less time
     batches = -(-len(inputs) // config.batch_size)
     rates = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, config.epochs * batches)
@@ -107,7 +108,7 @@ def train(inputs: torch.Tensor, masks: np.ndarray, config: GenerationConfig, see
         for chosen in torch.randperm(len(inputs), generator=order).split(config.batch_size):
             gradient_step(
                 optimiser,
-                functional.binary_cross_entropy_with_logits(network(inputs[chosen]), wanted[chosen]),
+                functional.binary_cross_entropy_with_logits(network(inputs[chosen]), targets[chosen]),
             )
             rates.step()
     return network.eval()
@@ -128,27 +129,27 @@ def best_single(inputs: torch.Tensor, masks: np.ndarray) -> int:
     return int(mass_in_mask(inputs.numpy(), np.asarray(masks)[:, None]).mean(0).argmax())
 
 
-def _inputs(network: nn.Module, pictures: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    pictures = pictures.detach().requires_grad_()
+def _inputs(network: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    images = images.detach().requires_grad_()
     with torch.enable_grad(), _recorded(network) as layers:
-        chosen = network(pictures).gather(1, targets[:, None]).sum()
-    activations = [pictures, *(output for _, output in layers)]
+        chosen = network(images).gather(1, targets[:, None]).sum()
+    activations = [images, *(output for _, output in layers)]
     gradients = torch.autograd.grad(chosen, activations)
     summaries = []
     for activation, gradient in zip(activations, gradients, strict=True):
         for values in (gradient, gradient * activation.detach()):
             # (B, 3, h, w) of the layer
             summary = torch.stack([values.mean(1), values.abs().mean(1), values.abs().amax(1)], dim=1)
-            same = summary.shape[2:] == pictures.shape[2:]
+            same = summary.shape[2:] == images.shape[2:]
             summaries.append(
-                summary if same else functional.interpolate(summary, pictures.shape[2:], mode="bilinear")
+                summary if same else functional.interpolate(summary, images.shape[2:], mode="bilinear")
             )
     return torch.cat(summaries, dim=1)
 
 
 @contextmanager
 def _recorded(network: nn.Module) -> Iterator[list[tuple[str, torch.Tensor]]]:
-    """Name and output of every ReLU whose output is a picture, in the order in which
+    """Name and output of every ReLU whose output is an image, in the order in which
     they run inside the block.
     """
     outputs: list[tuple[str, torch.Tensor]] = []
@@ -169,7 +170,7 @@ def _recorded(network: nn.Module) -> Iterator[list[tuple[str, torch.Tensor]]]:
             hook.remove()
     if not outputs:
         raise ValueError(
-            "The network has no ReLU module whose output is a picture, so there are no layers to read."
+            "The network has no ReLU module whose output is an image, so there are no layers to read."
         )
 
 

@@ -1,10 +1,10 @@
-"""Attribution maps of one picture: which pixels a logit, or the difference of two
-logits, rests on.
+"""Gradient-based attribution maps of one image, for a logit or the difference of two
+logits.
 
-Logits and not probabilities: a softmax that is sure of itself has no gradient left.
-Every function takes a network in evaluation mode that maps pictures (B, 3, h, w) to
-logits (B, classes), one picture (3, h, w) in [0, 1], and a target. None changes the
-network, none holds a lock: threads may share it.
+Logits and not probabilities: a saturated softmax has no gradient. Every function takes
+a network in evaluation mode that maps images (B, 3, h, w) to logits (B, classes), one
+image (3, h, w) in [0, 1], and a target. None changes the network, none holds a lock:
+threads may share it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +15,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mlcv_explore import environment
 from mlcv_explore.config import Config, setting
 from mlcv_explore.models.layers import convolutions
 from mlcv_explore.saliency.rules import ConvolutionOutput, GuidedReLU, RescaleRule
@@ -23,27 +22,25 @@ from mlcv_explore.seeds import stream
 
 Target = int | tuple[int, int]  # a class, or (a, b) for logit a minus logit b
 
-BATCH_PIXELS = 2**15  # in one batch: 32 pictures of 32×32; more are no faster on a CPU, and memory grows
-MOST_STEPS = 1024  # along a path
-SMALLEST_GAP = 0.02  # of completeness, at which the steps are enough
+BATCH_PIXELS = 2**15  # in one batch: 32 images of 32×32; more are no faster on a CPU, and memory grows
+MAX_STEPS = 1024  # along a path
+MAX_GAP = 0.02  # of completeness, at which the steps are enough
 # standard deviation of the blurred baseline, in sides: shapes are gone, light and colour stay
-BLUR_SPREAD = 0.15
+BLUR_STD = 0.15
 
 
 class SaliencyError(ValueError):
-    """A map that cannot be made. The text is one sentence that says why."""
+    """A map that cannot be computed. The text is one sentence with the reason."""
 
 
 class SaliencySettings(Config):
-    """What the methods leave open, with the customary values corrected where they
-    mislead.
-    """
+    """Settings of the methods, at their customary values except where those mislead."""
 
     baseline: Literal["zero", "blur", "mean"] = setting(
         "zero",
         "Baseline",
         choices=("zero", "blur", "mean"),
-        help="What nothing looks like: black, the blurred picture, or its mean colour.",
+        help="Reference without evidence: black, the blurred image, or its mean colour.",
     )
     steps: int = setting(
         50,
@@ -53,8 +50,8 @@ class SaliencySettings(Config):
         help="Doubled up to 1,024 until the map's sum is the logit's change within 2 %.",
     )
     complete: bool = setting(True, "Double the steps until complete", more=True)
-    samples: int = setting(25, "Noisy pictures", low=2, high=500)
-    # Smilkov et al. advise 10 to 20 % of the range; Captum's 1.0 leaves nothing of a picture in [0,
+    samples: int = setting(25, "Noisy images", low=2, high=500)
+    # Smilkov et al. advise 10 to 20 % of the range; Captum's 1.0 leaves nothing of an image in [0,
     # 1]
     noise: float = setting(
         0.1,
@@ -66,7 +63,7 @@ class SaliencySettings(Config):
     )
     shap_samples: int = setting(25, "Points of GradientShap", low=2, high=500)
     cam_positive: bool = setting(
-        True, "Grad-CAM keeps what speaks for the class", help="The published ReLU, which Captum leaves out."
+        True, "Positive Grad-CAM only", help="The published ReLU, which Captum leaves out."
     )
     cam_rectified: bool = setting(
         True,
@@ -78,9 +75,9 @@ class SaliencySettings(Config):
     stride: int = setting(2, "Stride of the square", low=1, high=16, unit="1/32 of the side")
     masks: int = setting(300, "Masks of RISE", low=2, high=8000)
     mask_cells: int = setting(
-        8, "Cells of a mask", low=2, high=16, help="A side; each is seen or hidden.", more=True
+        8, "Cells of a mask", low=2, high=16, help="A side; each is visible or hidden.", more=True
     )
-    mask_share: float = setting(0.5, "Share that is seen", low=0.1, high=0.9, more=True)
+    mask_share: float = setting(0.5, "Visible share", low=0.1, high=0.9, more=True)
     half_precision: bool = setting(
         True, "RISE in half precision", help="Products in bfloat16, where the processor has them.", more=True
     )
@@ -91,7 +88,7 @@ class Attribution:
     """A map and what it cost."""
 
     values: torch.Tensor  # (h, w) float32
-    forwards: int  # pictures passed through the network
+    forwards: int  # images passed through the network
     backwards: int  # and back, whole or in part
     checks: dict[str, float] = field(default_factory=dict)
 
@@ -112,77 +109,75 @@ def score(logits: torch.Tensor, target: Target) -> torch.Tensor:
     return logits[:, chosen[0]] - logits[:, chosen[1]] if len(chosen) > 1 else logits[:, chosen[0]]
 
 
-def gradients(network: nn.Module, picture: torch.Tensor, targets: Sequence[Target]) -> torch.Tensor:
+def gradients(network: nn.Module, image: torch.Tensor, targets: Sequence[Target]) -> torch.Tensor:
     """The gradients of several targets, (len(targets), 3, h, w), each batch of them in
     one backward pass.
     """
-    found, room = [], _room(picture)
-    for start in range(0, len(targets), room):
-        part = targets[start : start + room]
-        points = _points(picture.expand(len(part), *picture.shape))
+    gradients_of, size = [], _batch_size(image)
+    for start in range(0, len(targets), size):
+        part = targets[start : start + size]
+        points = _points(image.expand(len(part), *image.shape))
         with torch.enable_grad():
             logits = network(points)
             total = torch.stack(
                 [score(row[None], target) for row, target in zip(logits, part, strict=True)]
             ).sum()
-        found.append(torch.autograd.grad(total, points)[0])
-    return torch.cat(found)
+        gradients_of.append(torch.autograd.grad(total, points)[0])
+    return torch.cat(gradients_of)
 
 
-def gradient_maps(
-    network: nn.Module, picture: torch.Tensor, target: Target
-) -> tuple[Attribution, Attribution]:
+def gradient_maps(network: nn.Module, image: torch.Tensor, target: Target) -> tuple[Attribution, Attribution]:
     """Gradient, and input × gradient, from one pass; the channels are summed with their
     signs.
     """
-    (found,) = gradients(network, picture, [target])
-    return Attribution(found.sum(0), 1, 1), Attribution((found * picture).sum(0), 1, 1)
+    (gradient,) = gradients(network, image, [target])
+    return Attribution(gradient.sum(0), 1, 1), Attribution((gradient * image).sum(0), 1, 1)
 
 
 def noise_maps(
-    network: nn.Module, picture: torch.Tensor, target: Target, settings: SaliencySettings, seed: int
+    network: nn.Module, image: torch.Tensor, target: Target, settings: SaliencySettings, seed: int
 ) -> tuple[Attribution, Attribution, Attribution]:
     """SmoothGrad (Smilkov et al., 1706.03825), SmoothGrad² and VarGrad from the same
-    noisy pictures: mean, mean square and variance of the gradient.
+    noisy images: mean, mean square and variance of the gradient.
 
     The last two are never negative.
     """
-    chance = stream(seed, "noise of the picture")
-    pictures = (
-        picture + settings.noise * torch.randn(picture.shape, generator=chance).to(picture.device)
+    generator = stream(seed, "noise of the picture")
+    images = (
+        image + settings.noise * torch.randn(image.shape, generator=generator).to(image.device)
         for _ in range(settings.samples)
     )
     total, squares = (
-        torch.zeros_like(picture, dtype=torch.float64),
-        torch.zeros_like(picture, dtype=torch.float64),
+        torch.zeros_like(image, dtype=torch.float64),
+        torch.zeros_like(image, dtype=torch.float64),
     )
-    for found in _gradients_along(network, pictures, target):
-        total += found.sum(0)
-        squares += found.square().sum(0)
+    for gradient in _gradients_along(network, images, target):
+        total += gradient.sum(0)
+        squares += gradient.square().sum(0)
     mean, square = total / settings.samples, squares / settings.samples
     values = (mean, square, (square - mean.square()).clamp(min=0))
     return tuple(Attribution(value.sum(0).float(), settings.samples, settings.samples) for value in values)
 
 
-def guided_backprop(network: nn.Module, picture: torch.Tensor, target: Target) -> Attribution:
-    """The gradient with every ReLU handing back only what is positive."""
+def guided_backprop(network: nn.Module, image: torch.Tensor, target: Target) -> Attribution:
+    """The gradient in which every ReLU propagates positive values only."""
     with GuidedReLU():
-        (found,) = gradients(network, picture, [target])
-    return Attribution(found.sum(0), 1, 1)
+        (gradient,) = gradients(network, image, [target])
+    return Attribution(gradient.sum(0), 1, 1)
 
 
 def deeplift(
-    network: nn.Module, picture: torch.Tensor, target: Target, settings: SaliencySettings
+    network: nn.Module, image: torch.Tensor, target: Target, settings: SaliencySettings
 ) -> Attribution:
     """DeepLift by its rescale rule. The completeness gap is rounding, unless the
     network has functions no rule is known for (softmax, products).
     """
-    start = baseline(picture, settings.baseline)
-    points = _points(torch.stack([picture, start]))
+    start = baseline(image, settings.baseline)
+    points = _points(torch.stack([image, start]))
     with torch.enable_grad(), RescaleRule():
         scores = score(network(points), target)
-        found = torch.autograd.grad(scores[0], points)[0][0]
-    values = (found * (picture - start)).sum(0)
+        multipliers = torch.autograd.grad(scores[0], points)[0][0]
+    values = (multipliers * (image - start)).sum(0)
     scores = scores.detach()
     return Attribution(
         values, 2, 1, {"completeness_gap": completeness_gap(values, float(scores[0] - scores[1]))}
@@ -190,49 +185,49 @@ def deeplift(
 
 
 def integrated_gradients(
-    network: nn.Module, picture: torch.Tensor, target: Target, settings: SaliencySettings
+    network: nn.Module, image: torch.Tensor, target: Target, settings: SaliencySettings
 ) -> Attribution:
     """Integrated gradients (Sundararajan et al., 1703.01365): midpoints of equal steps,
     doubled until the map is complete, if so set.
 
-    Midpoints, because at the baseline itself the gradient is arbitrary: on a flat
-    picture every maximum is a tie.
+    Midpoints, because at the baseline itself the gradient is arbitrary: on a flat image
+    every maximum is a tie.
     """
-    start = baseline(picture, settings.baseline)
-    ends = _scores(network, [torch.stack([picture, start])], target)
+    start = baseline(image, settings.baseline)
+    ends = scores_without_gradients(network, [torch.stack([image, start])], target)
     change = float(ends[0] - ends[1])
     steps, passes = settings.steps, 0
     while True:
-        points = (torch.lerp(start, picture, (step + 0.5) / steps) for step in range(steps))
-        mean = sum(found.sum(0) for found in _gradients_along(network, points, target)) / steps
-        values, passes = (mean * (picture - start)).sum(0), passes + steps
+        points = (torch.lerp(start, image, (step + 0.5) / steps) for step in range(steps))
+        mean = sum(gradient.sum(0) for gradient in _gradients_along(network, points, target)) / steps
+        values, passes = (mean * (image - start)).sum(0), passes + steps
         gap = completeness_gap(values, change)
-        if gap <= SMALLEST_GAP or 2 * steps > MOST_STEPS or not settings.complete:
+        if gap <= MAX_GAP or 2 * steps > MAX_STEPS or not settings.complete:
             return Attribution(values, passes + 2, passes, {"completeness_gap": gap, "steps": steps})
         steps *= 2
 
 
 def gradient_shap(
-    network: nn.Module, picture: torch.Tensor, target: Target, settings: SaliencySettings, seed: int
+    network: nn.Module, image: torch.Tensor, target: Target, settings: SaliencySettings, seed: int
 ) -> Attribution:
     """Expected gradients (Erion et al., 1906.10670): each point lies somewhere between
-    the picture and one of its three baselines.
+    the image and one of its three baselines.
     """
-    chance = stream(seed, "points of GradientShap")
-    starts = torch.stack([baseline(picture, kind) for kind in ("zero", "blur", "mean")])
-    chosen = torch.randint(len(starts), (settings.shap_samples,), generator=chance).to(picture.device)
-    shares = torch.rand(settings.shap_samples, generator=chance).to(picture.device)
-    points = (torch.lerp(starts[index], picture, share) for index, share in zip(chosen, shares, strict=True))
-    values, done = torch.zeros_like(picture), 0
-    for found in _gradients_along(network, points, target):
-        values += (found * (picture - starts[chosen[done : done + len(found)]])).sum(0)
-        done += len(found)
+    generator = stream(seed, "points of GradientShap")
+    starts = torch.stack([baseline(image, kind) for kind in ("zero", "blur", "mean")])
+    chosen = torch.randint(len(starts), (settings.shap_samples,), generator=generator).to(image.device)
+    shares = torch.rand(settings.shap_samples, generator=generator).to(image.device)
+    points = (torch.lerp(starts[index], image, share) for index, share in zip(chosen, shares, strict=True))
+    values, done = torch.zeros_like(image), 0
+    for gradient in _gradients_along(network, points, target):
+        values += (gradient * (image - starts[chosen[done : done + len(gradient)]])).sum(0)
+        done += len(gradient)
     return Attribution(values.sum(0) / settings.shap_samples, settings.shap_samples, settings.shap_samples)
 
 
 def grad_cam(
     network: nn.Module,
-    picture: torch.Tensor,
+    image: torch.Tensor,
     target: Target,
     settings: SaliencySettings,
     layer: str | None = None,
@@ -240,22 +235,22 @@ def grad_cam(
     """Grad-CAM (Selvaraju et al., 1610.02391) at a convolution, the last one by
     default; never negative with `cam_positive`.
 
-    Gradients are kept from that layer on only, so a late layer costs little more than
-    the forward pass. Raises SaliencyError for an unknown layer.
+    Gradients are tracked from that layer on only, so a late layer costs little more
+    than the forward pass. Raises SaliencyError for an unknown layer.
     """
     features = ConvolutionOutput(named_convolution(network, layer), settings.cam_rectified)
     with torch.no_grad(), features:
-        total = score(network(picture[None]), target).sum()
+        total = score(network(image[None]), target).sum()
     if features.values is None:
         raise SaliencyError(
-            f"The picture does not pass through the convolution {layer or 'named last'}, so Grad-CAM has"
+            f"The image does not pass through the convolution {layer or 'named last'}, so Grad-CAM has"
             " nothing to show."
         )
-    (found,) = torch.autograd.grad(total, features.values)
+    (gradient,) = torch.autograd.grad(total, features.values)
     with torch.no_grad():
-        values = (found.mean((2, 3), keepdim=True) * features.values).sum(1, keepdim=True)
+        values = (gradient.mean((2, 3), keepdim=True) * features.values).sum(1, keepdim=True)
         values = values.relu() if settings.cam_positive else values
-        values = functional.interpolate(values, picture.shape[1:], mode="bilinear", align_corners=False)
+        values = functional.interpolate(values, image.shape[1:], mode="bilinear", align_corners=False)
     return Attribution(values[0, 0], 1, 1)
 
 
@@ -263,78 +258,28 @@ def named_convolution(network: nn.Module, layer: str | None) -> nn.Conv2d:
     """The convolution of that name, or the last one; raises SaliencyError where there
     is none.
     """
-    found = convolutions(network)
-    if not found:
+    named = convolutions(network)
+    if not named:
         raise SaliencyError("Grad-CAM needs a convolution, and this network has none.")
-    if layer is not None and layer not in found:
+    if layer is not None and layer not in named:
         raise SaliencyError(
-            f"The layer must be a convolution of this network ({', '.join(found)}), got {layer!r}."
+            f"The layer must be a convolution of this network ({', '.join(named)}), got {layer!r}."
         )
-    return found[layer] if layer is not None else next(reversed(found.values()))
+    return named[layer] if layer is not None else next(reversed(named.values()))
 
 
-def occlusion(
-    network: nn.Module, picture: torch.Tensor, target: Target, settings: SaliencySettings
-) -> Attribution:
-    """How far the score falls when a square is covered with the baseline (Zeiler and
-    Fergus, 1311.2901): a pixel's mean over the squares on it.
-
-    Square and stride are given for 32 pixels and grow with the shorter side.
-    """
-    height, width = picture.shape[1:]
-    side, stride = (
-        max(1, round(size * min(height, width) / 32)) for size in (settings.window, settings.stride)
-    )
-    cover = baseline(picture, settings.baseline)
-    places = [(top, left) for top in _starts(height, side, stride) for left in _starts(width, side, stride)]
-
-    def covered(top: int, left: int) -> torch.Tensor:
-        changed = picture.clone()
-        changed[:, top : top + side, left : left + side] = cover[:, top : top + side, left : left + side]
-        return changed
-
-    whole = _scores(network, [picture[None]], target)[0]
-    falls = whole - _scores(network, _stacked(covered(*place) for place in places), target)
-    total, times = torch.zeros_like(picture[0]), torch.zeros_like(picture[0])
-    for (top, left), fall in zip(places, falls, strict=True):
-        total[top : top + side, left : left + side] += fall
-        times[top : top + side, left : left + side] += 1
-    # a stride beyond the square leaves pixels that are never covered
-    return Attribution(total / times.clamp(min=1), len(places) + 1, 0)
-
-
-def rise(
-    network: nn.Module, picture: torch.Tensor, target: Target, settings: SaliencySettings, seed: int
-) -> Attribution:
-    """RISE (Petsiuk et al., 1806.07421): scores of the picture behind random masks,
-    (score − mean score) · mask summed over N masks, over N·p.
-
-    The mean is taken off because logits have no zero: with it a constant added to all
-    of them would change the map.
-    """
-    half = settings.half_precision and (picture.device.type != "cpu" or environment.has_bfloat16())
-    total, seen, sum_of_scores = torch.zeros_like(picture[0]), torch.zeros_like(picture[0]), 0.0
-    for masks in _stacked(_masks(picture, settings, stream(seed, "masks"))):
-        scores = _scores(network, [picture * masks], target, half)
-        total += torch.einsum("n,nhw->hw", scores, masks[:, 0])
-        seen += masks.sum((0, 1))
-        sum_of_scores += float(scores.sum())
-    values = (total - sum_of_scores / settings.masks * seen) / (settings.masks * settings.mask_share)
-    return Attribution(values, settings.masks, 0)
-
-
-def baseline(picture: torch.Tensor, kind: str) -> torch.Tensor:
-    """A picture (3, h, w) of nothing: black, blurred until no shape is left, or its own
-    mean colour.
+def baseline(image: torch.Tensor, kind: str) -> torch.Tensor:
+    """The reference image (3, h, w): black, blurred until no shape is left, or the mean
+    colour.
     """
     if kind == "zero":
-        return torch.zeros_like(picture)
+        return torch.zeros_like(image)
     if kind == "mean":
-        return picture.mean((1, 2), keepdim=True).expand_as(picture)
-    blurred = picture
+        return image.mean((1, 2), keepdim=True).expand_as(image)
+    blurred = image
     for axis in (1, 2):
-        places = torch.arange(picture.shape[axis], device=picture.device, dtype=torch.float32)
-        weights = torch.exp(-((places[:, None] - places) ** 2) / (2 * (BLUR_SPREAD * len(places)) ** 2))
+        places = torch.arange(image.shape[axis], device=image.device, dtype=torch.float32)
+        weights = torch.exp(-((places[:, None] - places) ** 2) / (2 * (BLUR_STD * len(places)) ** 2))
         blurred = torch.movedim(
             torch.movedim(blurred, axis, -1) @ (weights / weights.sum(1, keepdim=True)).T, -1, axis
         )
@@ -342,64 +287,49 @@ def baseline(picture: torch.Tensor, kind: str) -> torch.Tensor:
 
 
 def completeness_gap(values: torch.Tensor, change: float) -> float:
-    """|sum of the map − change of the score| / |change of the score|; infinite where the score does not change but the map is not empty."""
+    """|sum of the map − change of the score| / |change of the score|; infinite where
+    the score does not change but the map is not empty.
+    """
     missing = abs(float(values.sum(dtype=torch.float64)) - change)
     return missing / abs(change) if change else (float("inf") if missing else 0.0)
 
 
-def _masks(
-    picture: torch.Tensor, settings: SaliencySettings, chance: torch.Generator
-) -> Iterator[torch.Tensor]:
-    """Masks (1, h, w) in [0, 1]: a coarse grid of seen and hidden cells, enlarged
-    smoothly and moved by less than a cell.
-    """
-    cells, height, width = settings.mask_cells, *picture.shape[1:]
-    tall, wide = -(-height // cells), -(-width // cells)
-    for _ in range(settings.masks):
-        grid = (torch.rand(1, 1, cells, cells, generator=chance) < settings.mask_share).float()
-        top, left = (int(torch.randint(size, (), generator=chance)) for size in (tall, wide))
-        large = functional.interpolate(
-            grid, ((cells + 1) * tall, (cells + 1) * wide), mode="bilinear", align_corners=False
-        )[0]
-        yield large[:, top : top + height, left : left + width].to(picture.device)
-
-
 def _gradients_along(
-    network: nn.Module, pictures: Iterable[torch.Tensor], target: Target
+    network: nn.Module, images: Iterable[torch.Tensor], target: Target
 ) -> Iterator[torch.Tensor]:
-    """Gradients (n, 3, h, w) of batches of pictures."""
-    for batch in _stacked(pictures):
+    """Gradients (n, 3, h, w) of batches of images."""
+    for batch in batches(images):
         points = _points(batch)
         with torch.enable_grad():
             total = score(network(points), target).sum()
         yield torch.autograd.grad(total, points)[0]
 
 
-def _scores(
+def scores_without_gradients(
     network: nn.Module, batches: Iterable[torch.Tensor], target: Target, half: bool = False
 ) -> torch.Tensor:
     """Scores (n,) float32, without gradients."""
-    found = []
+    scores = []
     for batch in batches:
         with torch.no_grad(), torch.autocast(batch.device.type, torch.bfloat16, enabled=half):
-            found.append(score(network(batch.contiguous(memory_format=torch.channels_last)).float(), target))
-    return torch.cat(found)
+            scores.append(score(network(batch.contiguous(memory_format=torch.channels_last)).float(), target))
+    return torch.cat(scores)
 
 
-def _stacked(pictures: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-    """Batches as large as memory and cache like them."""
+def batches(images: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+    """Batches of a size that fits the cache."""
     batch: list[torch.Tensor] = []
-    for picture in pictures:
-        batch.append(picture)
-        if len(batch) == _room(picture):
+    for image in images:
+        batch.append(image)
+        if len(batch) == _batch_size(image):
             yield torch.stack(batch)
             batch = []
     if batch:
         yield torch.stack(batch)
 
 
-def _room(picture: torch.Tensor) -> int:
-    return max(1, BATCH_PIXELS // picture[0].numel())
+def _batch_size(image: torch.Tensor) -> int:
+    return max(1, BATCH_PIXELS // image[0].numel())
 
 
 def _points(batch: torch.Tensor) -> torch.Tensor:
@@ -407,10 +337,3 @@ def _points(batch: torch.Tensor) -> torch.Tensor:
     are fastest with.
     """
     return batch.detach().clone(memory_format=torch.channels_last).requires_grad_()
-
-
-def _starts(length: int, side: int, stride: int) -> range:
-    """Where squares start; the last one may reach over the border, so that every pixel
-    is covered.
-    """
-    return range(0, max(length - side, 0) + stride, stride)

@@ -1,9 +1,8 @@
-"""Passes through a network in which some functions behave otherwise, without touching
-the network.
+"""Modified backward rules, and recording, without changing the network.
 
-Each is a mode of this thread alone: PyTorch shows it every function the network calls.
-So a network that visitors share needs neither a lock nor a copy nor hooks, and
-functional, repeated and in-place activations are met like modules of their own.
+Each is a `TorchFunctionMode` of the current thread, which intercepts every function the
+network calls. A shared network needs neither a lock nor a copy nor hooks, and
+functional, repeated and in-place activations are handled like modules.
 """
 
 from collections.abc import Callable
@@ -43,7 +42,7 @@ def activation(function: Callable[..., Any]) -> str | None:
 
 
 class FunctionCounter(TorchFunctionMode):
-    """Counts the functions that a rule here is about."""
+    """Counts the functions that a rule of this module modifies."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +55,7 @@ class FunctionCounter(TorchFunctionMode):
 
 
 class GuidedReLU(TorchFunctionMode):
-    """ReLUs that hand back only positive gradients (Springenberg et al., 1412.6806)."""
+    """ReLUs that propagate positive gradients only (Springenberg et al., 1412.6806)."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
@@ -66,12 +65,12 @@ class GuidedReLU(TorchFunctionMode):
 
 
 class RescaleRule(TorchFunctionMode):
-    """DeepLift's rescale rule (Shrikumar et al., 1704.02685) for a batch of pictures,
+    """DeepLift's rescale rule (Shrikumar et al., 1704.02685) for a batch of images,
     followed by as many baselines.
 
-    Activations and max pooling hand back differences of outputs over differences of
+    Activations and max pooling propagate differences of outputs over differences of
     inputs; the gradient is that of the first half alone. Everything else that is not
-    linear (softmax, products, layer normalisation) hands back its gradient.
+    linear (softmax, products, layer normalisation) propagates its gradient.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -83,11 +82,11 @@ class RescaleRule(TorchFunctionMode):
 
 
 class ConvolutionOutput(TorchFunctionMode):
-    """A forward pass that keeps what one convolution gives, and from there on
-    everything its gradient needs; to be entered without gradients.
+    """Records the output of one convolution in a forward pass, and tracks gradients
+    from there on; to be entered under `torch.no_grad()`.
 
-    `rectified` keeps what the next activation of the same shape gives instead, where
-    there is one: that is what the next layers read.
+    With `rectified` it records the output of the next activation of the same shape
+    instead, if there is one: the input of the next layers.
     """
 
     def __init__(self, convolution: nn.Conv2d, rectified: bool) -> None:
@@ -100,7 +99,7 @@ class ConvolutionOutput(TorchFunctionMode):
         result = func(*args, **(kwargs or {}))
         if func is torch.conv2d and args[1] is self.weight:
             self._activation_seen = False
-            return self._kept(result)
+            return self._record(result)
         if (
             self.rectified
             and not self._activation_seen
@@ -109,10 +108,10 @@ class ConvolutionOutput(TorchFunctionMode):
             and result.shape == self.values.shape
         ):
             self._activation_seen = True
-            return self._kept(result)
+            return self._record(result)
         return result
 
-    def _kept(self, result: torch.Tensor) -> torch.Tensor:
+    def _record(self, result: torch.Tensor) -> torch.Tensor:
         torch.set_grad_enabled(True)  # of this thread, until the caller's no_grad ends
         self.values = result.detach().requires_grad_()
         # a leaf itself could not be changed in place by the layers after it
@@ -141,23 +140,23 @@ def _rescaled_maximum(
     **_: Any,
 ) -> torch.Tensor:
     """The change of a maximum is split at max(output, baseline's output): one share for
-    the picture's largest pixel, one for the baseline's.
+    the image's largest pixel, one for the baseline's.
     """
     outputs, places = functional.max_pool2d_with_indices(
         inputs.detach(), kernel_size, stride, padding, dilation, ceil_mode
     )
-    picture, baseline = outputs.chunk(2)
-    larger = torch.maximum(picture, baseline)
+    image, baseline = outputs.chunk(2)
+    larger = torch.maximum(image, baseline)
     change = _difference(inputs.detach()).chunk(2)[0]
     still = change.abs() < SMALLEST_DIFFERENCE
     straight = _straight(inputs).chunk(2)[0]
     shares = torch.where(still, 0.0, straight / torch.where(still, 1.0, change)).flatten(2)
     own, other = (part.flatten(2) for part in places.chunk(2))
-    passed = (larger - baseline).flatten(2) * shares.gather(2, own) + (picture - larger).flatten(
+    passed = (larger - baseline).flatten(2) * shares.gather(2, own) + (image - larger).flatten(
         2
     ) * shares.gather(2, other)
     passed = passed + torch.where(still, straight, 0.0).flatten(2).gather(2, own)
-    return torch.cat([picture + passed.view_as(picture), baseline])
+    return torch.cat([image + passed.view_as(image), baseline])
 
 
 def _straight(inputs: torch.Tensor) -> torch.Tensor:
@@ -166,6 +165,6 @@ def _straight(inputs: torch.Tensor) -> torch.Tensor:
 
 
 def _difference(values: torch.Tensor) -> torch.Tensor:
-    """Pictures minus baselines, for both halves of the batch."""
-    picture, baseline = values.chunk(2)
-    return (picture - baseline).repeat(2, *[1] * (values.ndim - 1))
+    """Images minus baselines, for both halves of the batch."""
+    image, baseline = values.chunk(2)
+    return (image - baseline).repeat(2, *[1] * (values.ndim - 1))

@@ -1,5 +1,5 @@
-"""What the maps of one picture are worth, method by method: their cost, every measure,
-and on generated scenes the true cause.
+"""Scores of the maps of one image, method by method: cost, faithfulness, sensitivity,
+and on generated scenes localisation of the true cause.
 """
 
 import csv
@@ -12,17 +12,17 @@ import torch
 from torch import nn
 
 from mlcv_explore.models.layers import layers, randomised
-from mlcv_explore.saliency import measures, methods
+from mlcv_explore.saliency import faithfulness, measures, methods
 from mlcv_explore.saliency.attribution import Map, attribute_all
 from mlcv_explore.saliency.methods import SaliencySettings, Target
 
-PERTURBATIONS, DEVIATION = 50, 0.1  # of infidelity: pictures, and the noise's share of the range
-NEIGHBOURS, RADIUS = 3, 0.02  # of max-sensitivity: pictures, and how far a pixel may move
+PERTURBATIONS, DEVIATION = 50, 0.1  # of infidelity: images, and the noise's share of the range
+NEIGHBOURS, RADIUS = 3, 0.02  # of max-sensitivity: images, and how far a pixel may move
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What is known of a generated scene."""
+    """Ground truth of a generated scene."""
 
     mask: np.ndarray  # (h, w) uint8, 1 on the object
     tag_box: np.ndarray  # (4,) int64: top, left, bottom, right, half open
@@ -30,22 +30,22 @@ class Truth:
 
 @dataclass(frozen=True)
 class Score:
-    """One map judged; None where a measure does not apply."""
+    """The measures of one map; None where one does not apply."""
 
     method: str
     milliseconds: float
-    passes: int  # pictures through the network, forward and back
+    passes: int  # images through the network, forward and back
     lowest: float
     highest: float
     # area under the target's probability while the most salient pixels are removed; low is faithful
     deletion: float
     insertion: float  # and while they are shown; high is faithful
-    # mean square of what the map does not foretell of the logit's change under noise, at the map's
-    # best scale
+    # mean square error of the map's prediction of the logit's change under noise, at the map's best
+    # scale
     infidelity: float
     max_sensitivity: float  # the largest relative change of the map when every pixel moves a little
-    # 1 − |rank correlation| with the map of the same network with all layers randomised; 0: the
-    # model has no part in it
+    # 1 − |rank correlation| with the map of the same network with all layers randomised; 0: the map
+    # does not depend on the weights
     moved: float
     # |sum − logit difference| / |logit difference|, where the method promises none
     completeness_gap: float | None
@@ -61,59 +61,59 @@ class _OneScore(nn.Module):
         super().__init__()
         self.network, self.target = network, target
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(B, 3, h, w) → (B, 1)."""
-        return methods.score(self.network(pictures), self.target)[:, None]
+        return methods.score(self.network(images), self.target)[:, None]
 
 
 def scores(
     network: nn.Module,
-    picture: torch.Tensor,
+    image: torch.Tensor,
     maps: Sequence[Map],
     settings: SaliencySettings,
     seed: int,
     layer: str | None = None,
     truth: Truth | None = None,
 ) -> list[Score]:
-    """Every measure of these maps of a picture (3, h, w), which have one target; in
+    """Every measure of these maps of an image (3, h, w), which have one target; in
     their order.
 
     The probability that deletion and insertion follow is that of the target, of a
-    difference that of its first class. All methods are asked again with the same draws
-    on pictures nearby and on a randomised copy of the network, so this costs several
-    times what the maps did.
+    difference that of its first class. All methods run again with the same draws on
+    perturbed images and on a randomised copy of the network, so this costs several
+    times as much as the maps.
     """
-    target, names = maps[0].target, [found.method for found in maps]
-    values = np.stack([found.values for found in maps]).astype(np.float64)  # (M, h, w)
+    target, names = maps[0].target, [one.method for one in maps]
+    values = np.stack([one.values for one in maps]).astype(np.float64)  # (M, h, w)
     first = torch.tensor([target[0] if isinstance(target, tuple) else target])
-    asked = (network, picture[None], first, values[None])
+    arguments = (network, image[None], first, values[None])
     deletion, insertion = (
-        walk(*asked, seed=seed).area[0] for walk in (measures.deletion, measures.insertion)
+        curve(*arguments, seed=seed).area[0] for curve in (faithfulness.deletion, faithfulness.insertion)
     )
-    noise = measures.gaussian_noise(picture[None], DEVIATION, PERTURBATIONS, seed)
-    unforetold = measures.infidelity(
+    noise = faithfulness.gaussian_noise(image[None], DEVIATION, PERTURBATIONS, seed)
+    infidelity = faithfulness.infidelity(
         _OneScore(network, target),
-        picture[None],
+        image[None],
         torch.zeros(1, dtype=torch.int64),
         torch.from_numpy(values)[None, :, None].float(),
         noise,
         True,
     )[0]
-    again = settings.replace(complete=False)  # a nearby picture is not asked with other steps
+    again = settings.replace(complete=False)  # the same steps on every image
 
-    def explained(whose: nn.Module, what: torch.Tensor) -> np.ndarray:
-        found = {
-            item.method: item.values for item in attribute_all(whose, what, target, names, again, seed, layer)
+    def explained(model: nn.Module, given: torch.Tensor) -> np.ndarray:
+        by_method = {
+            one.method: one.values for one in attribute_all(model, given, target, names, again, seed, layer)
         }
-        return np.stack([found[name] for name in names])
+        return np.stack([by_method[name] for name in names])
 
-    same = picture.expand(len(maps), *picture.shape)  # one for each method: all are asked in one panel
-    near = measures.uniform_noise(picture[None], RADIUS, NEIGHBOURS, seed).expand(-1, *same.shape)
-    sensitivity = measures.max_sensitivity(
-        lambda pictures: explained(network, pictures[0].clamp(0, 1)), same, near
+    same = image.expand(len(maps), *image.shape)  # one for each method: all run on one image
+    near = faithfulness.uniform_noise(image[None], RADIUS, NEIGHBOURS, seed).expand(-1, *same.shape)
+    sensitivity = faithfulness.max_sensitivity(
+        lambda images: explained(network, images[0].clamp(0, 1)), same, near
     )
-    other = explained(randomised(network, len(layers(network)), seed), picture)
-    moved = 1 - np.abs(measures.similarity(values, other).rank)
+    control = explained(randomised(network, len(layers(network)), seed), image)
+    moved = 1 - np.abs(measures.similarity(values, control).rank)
     on_object = on_tag = points = [None] * len(maps)
     if truth is not None:
         on_object, points = (
@@ -121,35 +121,37 @@ def scores(
             measures.pointing(values, truth.mask).tolist(),
         )
         on_tag = measures.mass_on_tag(values, truth.tag_box).tolist()
-    found = []
-    for place, item in enumerate(maps):
+    rows = []
+    for place, one in enumerate(maps):
         cost = (
-            item.milliseconds,
-            item.forwards + item.backwards,
-            float(item.values.min()),
-            float(item.values.max()),
+            one.milliseconds,
+            one.forwards + one.backwards,
+            float(one.values.min()),
+            float(one.values.max()),
         )
-        judged = (float(each[place]) for each in (deletion, insertion, unforetold, sensitivity, moved))
-        found.append(
+        measured = (
+            float(of_maps[place]) for of_maps in (deletion, insertion, infidelity, sensitivity, moved)
+        )
+        rows.append(
             Score(
-                item.method,
+                one.method,
                 *cost,
-                *judged,
-                item.checks.get("completeness_gap"),
+                *measured,
+                one.checks.get("completeness_gap"),
                 on_object[place],
                 on_tag[place],
                 points[place],
             )
         )
-    return found
+    return rows
 
 
-def as_csv(picture_scores: dict[str, Sequence[Score]]) -> str:
-    """A row for every picture and method; what does not apply is left empty."""
+def as_csv(image_scores: dict[str, Sequence[Score]]) -> str:
+    """A row for every image and method; what does not apply is left empty."""
     file = io.StringIO()
     table = csv.writer(file, lineterminator="\n")
-    table.writerow(["picture", *(each.name for each in fields(Score))])
-    for name, rows in picture_scores.items():
+    table.writerow(["picture", *(field.name for field in fields(Score))])
+    for name, rows in image_scores.items():
         table.writerows(
             [name, *("" if value is None else value for value in asdict(row).values())] for row in rows
         )

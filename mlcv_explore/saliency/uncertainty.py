@@ -1,8 +1,8 @@
-"""Two kinds of doubt about a map, kept apart: of the method (same weights, new draws)
-and of the model (other seeds that give the same answer).
+"""Two kinds of uncertainty of a map: of the method (same weights, new draws) and of the
+model (other seeds with the same prediction).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ Maps = dict[str, np.ndarray]  # method → (n, h, w), one map a draw or a model
 
 @dataclass(frozen=True, eq=False)
 class AttributionStats:
-    """What several maps of one method say together."""
+    """Mean and stability of several maps of one method."""
 
     method: str
     mean: np.ndarray  # (h, w)
@@ -30,76 +30,76 @@ class AttributionStats:
 
 def over_draws(
     network: nn.Module,
-    picture: torch.Tensor,
+    image: torch.Tensor,
     target: Target,
     names: Sequence[str],
     settings: SaliencySettings,
     seeds: Sequence[int],
     layer: str | None = None,
 ) -> dict[str, AttributionStats]:
-    """The same network asked again with other draws; methods that draw nothing are left
-    out, for they would only repeat themselves.
+    """Maps of the same network with other draws, summarised for every stochastic method
+    of `names`.
     """
-    drawn = [name for name in names if METHODS[name].stochastic]
-    return _opinions(
-        lambda seed: attribute_all(network, picture, target, drawn, settings, seed, layer),
+    stochastic = [name for name in names if METHODS[name].stochastic]
+    return _statistics(
+        lambda seed: attribute_all(network, image, target, stochastic, settings, seed, layer),
         seeds,
-        drawn,
+        stochastic,
         equal=False,
     )
 
 
 def over_models(
     networks: Sequence[nn.Module],
-    picture: torch.Tensor,
+    image: torch.Tensor,
     target: Target,
     names: Sequence[str],
     settings: SaliencySettings,
     seed: int,
     layer: str | None = None,
 ) -> dict[str, AttributionStats]:
-    """Every network that names the same class as `target` (or prefers its first class
-    to its second), asked alike; empty when fewer than two do.
+    """Maps of every network that predicts the class `target` (or its first class over
+    its second), summarised; empty when fewer than two do.
 
     `layer` is the convolution Grad-CAM reads in each of them.
     """
     with torch.no_grad():
-        agreed = [network for network in networks if _names(network(picture[None])[0], target)]
-    return _opinions(
-        lambda network: attribute_all(network, picture, target, names, settings, seed, layer),
-        agreed,
+        agreeing = [network for network in networks if _predicts(network(image[None])[0], target)]
+    return _statistics(
+        lambda network: attribute_all(network, image, target, names, settings, seed, layer),
+        agreeing,
         names,
         equal=True,
     )
 
 
-def density(values: np.ndarray) -> np.ndarray:
-    """A map as multiples of its own mean absolute value, (…, h, w): the one scale on
-    which maps of different units can stand side by side.
+def scale_to_mean(values: np.ndarray) -> np.ndarray:
+    """A map as multiples of its mean absolute value, (…, h, w): a common scale for maps
+    of different units.
     """
     size = np.abs(values).mean((-2, -1), keepdims=True)
     return values / np.where(size > 0, size, 1.0)
 
 
-def _opinions(
-    ask: Callable[[object], Sequence[Map]], whom: Sequence[object], names: Sequence[str], equal: bool
+def _statistics(
+    explain: Callable[[object], Iterable[Map]], sources: Sequence[object], names: Sequence[str], equal: bool
 ) -> dict[str, AttributionStats]:
-    if len(whom) < 2 or not names:
+    if len(sources) < 2 or not names:
         return {}
-    found: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    for one in whom:
-        for item in ask(one):
-            found[item.method].append(item.values)
-    return {name: _opinion(name, np.stack(maps), equal) for name, maps in found.items()}
+    maps: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    for source in sources:
+        for attribution in explain(source):
+            maps[attribution.method].append(attribution.values)
+    return {name: _summary(name, np.stack(values), equal) for name, values in maps.items()}
 
 
-def _opinion(name: str, maps: np.ndarray, equal: bool) -> AttributionStats:
+def _summary(name: str, maps: np.ndarray, equal: bool) -> AttributionStats:
     return AttributionStats(
         name, mean_map(maps, equal), stable(maps, "sign" if METHODS[name].signed else "rank"), len(maps)
     )
 
 
-def _names(logits: torch.Tensor, target: Target) -> bool:
+def _predicts(logits: torch.Tensor, target: Target) -> bool:
     return (
         bool(logits[target[0]] > logits[target[1]])
         if isinstance(target, tuple)

@@ -1,10 +1,10 @@
-"""What the saliency page holds for its visitors: pictures, models, and maps that were
-made already. Pixels stay in memory, never on disk.
+"""Controls through which a visitor gives an image, a drawing, a file or a model. What
+is uploaded stays in this visitor's memory, never on disk.
 """
 
+import base64
 import hashlib
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,193 +13,314 @@ import numpy as np
 import streamlit as st
 
 from mlcv_explore.charts import images
-from mlcv_explore.data import uploads
-from mlcv_explore.ui import page
+from mlcv_explore.data import drawings, gallery, uploads
+from mlcv_explore.ui import canvas, theme
 
 if TYPE_CHECKING:
     from mlcv_explore.data.scenes import Scenes
     from mlcv_explore.models.checkpoints import Classifier
-    from mlcv_explore.saliency import Map, SaliencySettings, Target
-    from mlcv_explore.saliency.measures import Fill
-    from mlcv_explore.saliency.scores import Score, Truth
-    from mlcv_explore.saliency.uncertainty import AttributionStats
+    from mlcv_explore.saliency.scores import Truth
 
-BROUGHT = "picture-brought"  # what a visitor dropped on the home page
-KEPT = 200  # answers of one kind that are kept for all visitors
-UPLOADS = ["jpg", "jpeg", "png", "webp", "gif"]
+IMAGE_TYPES = ("jpg", "jpeg", "png", "webp", "gif")
+NOT_STORED = "Not stored, not shared."
 SOURCES = ("Gallery", "Scene", "Upload", "Camera")  # as the link names them
 SCENES = 24  # generated ones to choose from
-BESIDE_OWN = "a picture of my own"
-LARGE = 256  # pixels a side: smaller pictures are shown enlarged
-# the methods a page opens with
-FIRST = ("gradcam", "integrated_gradients", "smoothgrad", "guided_backprop", "occlusion", "edges")
+OWN_IMAGE = "your own image"  # among what can be compared with
+LARGE = 256  # pixels a side: smaller images are shown enlarged
+THUMBNAIL = 64  # pixels high
+HOME_UPLOAD = "home-upload"  # the image uploaded on the home page
+IMAGENET = "imagenet"  # the model of that name knows photographs of 1,000 classes
 
 
-def digest_of(values: np.ndarray) -> str:
-    """What identifies an array: what is kept under it can never be another array's."""
+def array_digest(values: np.ndarray) -> str:
+    """What identifies an array by its content, as a cache key."""
     return hashlib.blake2b(
         np.ascontiguousarray(values).tobytes() + f"{values.shape}{values.dtype}".encode(), digest_size=12
     ).hexdigest()
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """The picture a visitor looks at."""
+class ChosenImage:
+    """The image a visitor has chosen."""
 
     pixels: np.ndarray  # (h, w, 3) uint8, at most 1,024 pixels a side
-    size: tuple[int, int]  # width and height of the picture as it came
-    words: str  # what it is and whose
+    size: tuple[int, int]  # width and height of the image in its file
+    description: str  # what it shows and whose it is
     name: str  # short, for file names
     truth: "Truth | None" = None  # where it is known
 
     @cached_property
     def digest(self) -> str:
         """What identifies the pixels."""
-        return digest_of(self.pixels)
+        return array_digest(self.pixels)
 
-    def within(self, side: int) -> tuple[int, int]:
-        """Width and height of the picture when its longer side has so many pixels."""
+    def size_within(self, side: int) -> tuple[int, int]:
+        """Width and height when the longer side has `side` pixels."""
         height, width = self.pixels.shape[:2]
         return max(1, round(width * side / max(height, width))), max(
             1, round(height * side / max(height, width))
         )
 
     @property
-    def shown(self) -> np.ndarray:
+    def enlarged(self) -> np.ndarray:
         """The pixels, enlarged where they are few."""
         scale = LARGE // max(self.pixels.shape[:2])
         return images.enlarged(self.pixels, scale) if scale > 1 else self.pixels
 
 
-def drop(target: str, slug: str) -> None:
-    """A field to drop a picture on, which leads to the page that explains it."""
-    given = st.file_uploader(
-        "What does a model see in a picture of yours? Drop it here",
-        UPLOADS,
-        key="home-picture",
-        max_upload_size=uploads.MOST_BYTES >> 20,
+def read_image(content: bytes, name: str) -> ChosenImage:
+    """An uploaded image. Raises BadImage."""
+    image = uploads.read(content, name)
+    return ChosenImage(image.pixels, image.size, uploads.shown_name(name), "own-image")
+
+
+def upload(
+    key: str,
+    label: str = "Your own image",
+    kinds: Sequence[str] = IMAGE_TYPES,
+    parse: Callable[..., Any] = read_image,
+    args: tuple[Any, ...] = (),
+    max_mb: int = uploads.MAX_BYTES >> 20,
+    rejected: str = "Image rejected",
+) -> Any:
+    """A field for one file; returns `parse(content, name, *args)`, for images a
+    ChosenImage. None while there is no file, or where `parse` raises BadUpload, whose
+    sentence is then shown under the title `rejected`.
+
+    A file is parsed once, and again when `args` change.
+    """
+    file = st.file_uploader(label, list(kinds), key=key, max_upload_size=max_mb)
+    st.caption(NOT_STORED)
+    return _parsed(key, file, parse, args, rejected)
+
+
+def upload_and_open(
+    page: str, slug: str, label: str = "Upload a photograph", query_params: Mapping[str, str] | None = None
+) -> None:
+    """A field for an image that leads to `page`, the page of the idea `slug`, where
+    `choose_image` then returns it.
+    """
+    image = upload(HOME_UPLOAD, label)
+    known = st.session_state.get(f"{HOME_UPLOAD}-image")
+    if image is not None and image is not known:
+        st.session_state[f"{HOME_UPLOAD}-image"] = image
+        st.switch_page(page, query_params={f"{slug}-source": "Upload"} | dict(query_params or {}))
+
+
+def example_strip(
+    key: str, examples: Mapping[str, np.ndarray], label: str = "Examples", default: str | None = None
+) -> str:
+    """Thumbnails to choose from, by mouse or keyboard; returns the name of the chosen
+    one, which stands in the link under `key`.
+
+    `examples` are uint8 images (h, w) or (h, w, 3) of at most some 200 pixels a side;
+    their names are shown beneath them. The first is chosen unless `default` names one.
+    """
+    names, button = list(examples), f".st-key-{key} button"
+    rules = [
+        f"{button}{{height:auto;flex:none;flex-direction:column;padding:0.3rem}}",
+        f"{button}::before{{content:'';display:block;width:5rem;height:{THUMBNAIL}px;"
+        "background:center/contain no-repeat}",
+        f"@media(max-width:640px){{.st-key-{key} [role=radiogroup]"
+        "{flex-wrap:nowrap;overflow-x:auto;max-width:calc(100vw - 2rem)}}",
+    ]
+    for place, image in enumerate(examples.values(), start=1):
+        pixelated = ";image-rendering:pixelated" if max(image.shape[:2]) < THUMBNAIL else ""
+        address = _thumbnail(array_digest(image), image)
+        rules.append(f"{button}:nth-of-type({place})::before{{background-image:url({address}){pixelated}}}")
+    st.html(f"<style>{''.join(rules)}</style>")
+    return st.segmented_control(
+        label, names, default=default or names[0], required=True, key=key, bind="query-params", wrap=True
     )
-    if given is not None and given.file_id != st.session_state.get(f"{BROUGHT}-id"):
-        st.session_state[BROUGHT], st.session_state[f"{BROUGHT}-id"] = given, given.file_id
-        st.switch_page(target, query_params={f"{slug}-source": "Upload"})
 
 
-def picture(slug: str) -> Chosen | None:
-    """The controls that choose a picture, and the picture; None while there is none."""
+def draw_digit(key: str, side: int = 8) -> np.ndarray | None:
+    """A canvas to draw a digit on; returns it as the handwritten digits were made:
+    cropped to its ink, as large as fits, the share of ink in each block, float64
+    (side, side) in [0, 1]. None, and a hint, while nothing is drawn.
+    """
+    label = "Canvas to draw a digit on. Arrow keys move the pen, space draws."
+    ink = canvas.draw_ink(key, side * drawings.BLOCK, label)
+    digit = drawings.digit_from_ink(ink, side)
+    if digit is None:
+        st.info("Draw a digit with mouse, finger or keyboard. Results update while you draw.")
+    else:
+        st.caption(
+            f"Cropped and reduced to {side} × {side} pixels, as the handwritten digits were. {NOT_STORED}"
+        )
+    return digit
+
+
+def choose_image(slug: str, models: Sequence[str] = ()) -> ChosenImage | None:
+    """The controls that choose an image, and the image; None while there is none.
+
+    A change between photographs and generated scenes also changes the page's model to
+    one of that kind, out of `models` (all where none are named).
+    """
     source = st.segmented_control(
-        "Picture",
+        "Image",
         SOURCES,
         default=SOURCES[0],
         required=True,
         key=f"{slug}-source",
         bind="query-params",
-        on_change=_suit,
-        args=(slug,),
+        on_change=_match_model,
+        args=(slug, tuple(models)),
         wrap=True,
     )
     if source == "Gallery":
-        return from_gallery(
-            st.selectbox(
-                "Photograph",
-                list(uploads.gallery()),
-                key=f"{slug}-photograph",
-                bind="query-params",
-                filter_mode=None,
-            )
-        )
+        return gallery_image(example_strip(f"{slug}-photograph", _gallery_thumbnails(), "Photograph"))
     if source == "Scene":
-        found = scene(st.slider("Scene", 1, SCENES, key=f"{slug}-scene", bind="query-params"))
+        image = scene(st.slider("Scene", 1, SCENES, key=f"{slug}-scene", bind="query-params"))
         st.caption(
-            "Generated, so the true cause is known. `scenes` was trained where the corner tag tells nothing,"
-            " `scenes-tagged` where it tells all."
+            "Generated, so the true cause is known. In the training set of `scenes` the corner tag is"
+            " uninformative; in that of `scenes-tagged` it always agrees with the class."
         )
-        return found
+        return image
     if source == "Upload":
-        given = st.file_uploader(
-            "A picture of your own: JPEG, PNG, WebP or GIF, at most 8 MB",
-            UPLOADS,
-            key=f"{slug}-upload",
-            max_upload_size=uploads.MOST_BYTES >> 20,
-        )
-        st.caption(
-            "It is never written to disk and not in the link; a copy of the model's size and its maps stay in"
-            " memory until newer ones come."
-        )
-        given = given or st.session_state.get(BROUGHT)
+        image = upload(f"{slug}-upload") or st.session_state.get(f"{HOME_UPLOAD}-image")
     else:
-        given = st.camera_input("A picture from your camera", key=f"{slug}-camera")
-        st.caption(
-            "Needs a camera, your browser's permission, and localhost or HTTPS. The picture is not kept."
-        )
-    if given is None:
-        st.info(
-            "A picture appears here once it is chosen; until then the gallery has some.",
-            icon=":material/image:",
-        )
-        return None
-    return taken(given)
+        key = f"{slug}-camera"
+        image = _parsed(key, st.camera_input("Camera", key=key), read_image, (), "Image rejected")
+        st.caption(f"Needs a camera, your browser's permission, and localhost or HTTPS. {NOT_STORED}")
+    if image is None:
+        st.info("Choose an image to start, or take one from the gallery.", icon=":material/image:")
+    return image
 
 
-def besides() -> tuple[str, ...]:
-    """The names of the pictures that can stand beside the first."""
-    return ("", *uploads.gallery(), *(f"scene-{number}" for number in range(1, SCENES + 1)), BESIDE_OWN)
+def compare_choices() -> tuple[str, ...]:
+    """The names of the images that can be compared with."""
+    return ("", *gallery.photographs(), *(f"scene-{number}" for number in range(1, SCENES + 1)), OWN_IMAGE)
 
 
-def beside(slug: str) -> Chosen | None:
-    """The control that sets a second picture beside the first, and that picture; None
-    while there is none.
+def compare_image(slug: str) -> ChosenImage | None:
+    """The control that chooses a second image, and that image; None while there is
+    none.
     """
     name = st.selectbox(
-        "Beside it",
-        besides(),
-        key=f"{slug}-beside",
+        "Compare with",
+        compare_choices(),
+        key=f"{slug}-compare",
         bind="query-params",
         format_func=lambda name: name or "nothing",
         filter_mode="fuzzy",
     )
-    if name == BESIDE_OWN:
-        given = st.file_uploader(
-            "The second picture: JPEG, PNG, WebP or GIF, at most 8 MB",
-            UPLOADS,
-            key=f"{slug}-second",
-            max_upload_size=uploads.MOST_BYTES >> 20,
-        )
-        return taken(given) if given is not None else None
+    if name == OWN_IMAGE:
+        return upload(f"{slug}-second", "Your second image")
     if name.startswith("scene-"):
         return scene(int(name.removeprefix("scene-")))
-    return from_gallery(name) if name else None
-
-
-def taken(given: Any) -> Chosen | None:
-    """An uploaded picture; None, and why, where it is refused."""
-    try:
-        found = uploads.read(given.getvalue(), given.name)
-    except uploads.BadPicture as error:
-        st.error(str(error), icon=":material/error:", title="This picture was not taken")
-        return None
-    return Chosen(found.pixels, found.size, uploads.shown_name(given.name), "own-picture")
-
-
-def _suit(slug: str) -> None:
-    """Ask a model of scenes about scenes, and one of photographs about photographs."""
-    names, now = models(), st.session_state.get(f"{slug}-model", "")
-    if (st.session_state[f"{slug}-source"] == "Scene") != now.startswith("scenes"):
-        st.session_state[f"{slug}-model"] = _default_model(st.session_state[f"{slug}-source"], names)
-
-
-def _default_model(source: str, names: Sequence[str]) -> str:
-    """One seed: an average of five takes five times as long, and doubt over seeds is
-    asked for by itself.
-    """
-    wanted = "scenes/0" if source == "Scene" else "cifar10/0"
-    return wanted if wanted in names else names[0]
+    return gallery_image(name) if name else None
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def from_gallery(name: str) -> Chosen:
-    known = uploads.gallery()[name]
-    found = known.read()
-    return Chosen(found.pixels, found.size, f"{known.title}: {known.origin}, {known.licence}", name)
+def gallery_image(name: str) -> ChosenImage:
+    """A photograph of the gallery."""
+    known = gallery.photographs()[name]
+    image = known.read()
+    return ChosenImage(image.pixels, image.size, f"{known.title}: {known.author}, {known.licence}", name)
+
+
+def scene(number: int) -> ChosenImage:
+    """A generated scene, the first one is 1; its tag is uninformative."""
+    from mlcv_explore.data.scenes import SILHOUETTES
+    from mlcv_explore.saliency.scores import Truth
+
+    scenes, index = _scenes(), number - 1
+    pixels = np.ascontiguousarray(scenes.images[index].transpose(1, 2, 0))
+    cause, tag = scenes.classes[scenes.labels[index]], SILHOUETTES[scenes.tags[index]]
+    return ChosenImage(
+        pixels,
+        (pixels.shape[1], pixels.shape[0]),
+        f"Scene {number}: a {cause}; its corner tag has the colour of a {tag}",
+        f"scene-{number}",
+        Truth(scenes.masks[index], scenes.tag_boxes[index]),
+    )
+
+
+def model_names() -> tuple[str, ...]:
+    """The names of all models that can be chosen."""
+    from mlcv_explore.models import available_models
+
+    return tuple(offer.name for offer in available_models.listing())
+
+
+def choose_model(slug: str) -> "Classifier":
+    """The control that chooses a model, and the model; the default one when another
+    cannot be loaded.
+    """
+    from mlcv_explore.models import available_models
+    from mlcv_explore.models.checkpoints import CheckpointError
+
+    offers = {
+        offer.name: offer for offer in available_models.listing() if offer.present or not theme.public()
+    }
+    default = default_model(st.session_state.get(f"{slug}-source", SOURCES[0]), list(offers))
+    name = st.selectbox(
+        "Model",
+        list(offers),
+        list(offers).index(default),
+        key=f"{slug}-model",
+        bind="query-params",
+        filter_mode=None,
+    )
+    st.caption(offers[name].sentence + ".")
+    try:
+        if offers[name].present:
+            return available_models.load(name)
+        with st.status(f"Downloading the weights of {name} …") as status:
+            bar = st.progress(0.0)
+
+            def report(done: int, total: int) -> None:
+                bar.progress(
+                    min(1.0, done / total) if total else 0.0, f"{done / 1e6:.0f} of {total / 1e6:.0f} MB"
+                )
+
+            model = available_models.load(name, report)
+            status.update(label=f"{name} downloaded", state="complete")
+        return model
+    except CheckpointError as error:
+        st.warning(f"{error} Using {default} instead.", icon=":material/cloud_off:")
+        return available_models.load(default)
+
+
+def default_model(source: str, names: Sequence[str]) -> str:
+    """The model for images of this source, out of `names`. One seed: an average of five
+    takes five times as long.
+    """
+    wanted = {"Scene": ("scenes/0",)}.get(source, ("cifar10/0",))
+    if source in ("Upload", "Camera"):
+        wanted = (IMAGENET, *wanted)
+    return next((name for name in wanted if name in names), names[0])
+
+
+def _match_model(slug: str, names: Sequence[str]) -> None:
+    """Choose the default model of the new source, unless the visitor's own choice
+    suits it too.
+    """
+    names, source = list(names) or list(model_names()), st.session_state[f"{slug}-source"]
+    defaults = {default_model(each, names) for each in SOURCES}
+    chosen = st.session_state.get(f"{slug}-model", "")
+    if (source == "Scene") != chosen.startswith("scenes") or chosen in defaults:
+        st.session_state[f"{slug}-model"] = default_model(source, names)
+
+
+def _parsed(key: str, file: Any, parse: Callable[..., Any], args: tuple[Any, ...], rejected: str) -> Any:
+    """What `parse` makes of the file, kept for this visitor until another comes."""
+    state = f"{key}-parsed"
+    if file is None:
+        st.session_state.pop(state, None)
+        return None
+    known = st.session_state.get(state)
+    if known is None or known[0] != (file.file_id, args):
+        try:
+            known = (file.file_id, args), parse(file.getvalue(), file.name, *args), ""
+        except uploads.BadUpload as error:
+            known = (file.file_id, args), None, str(error)
+        st.session_state[state] = known
+    _, value, error = known
+    if error:
+        st.error(error, icon=":material/error:", title=rejected)
+    return value
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
@@ -209,230 +330,13 @@ def _scenes() -> "Scenes":
     return scenes.generate(scenes.ScenesConfig(), SCENES, 0, "shown on the page")
 
 
-def scene(number: int) -> Chosen:
-    """A generated scene, the first one is 1; its tag tells nothing."""
-    from mlcv_explore.data.scenes import SILHOUETTES
-    from mlcv_explore.saliency.scores import Truth
-
-    made, place = _scenes(), number - 1
-    pixels = np.ascontiguousarray(made.images[place].transpose(1, 2, 0))
-    cause, tag = made.classes[made.labels[place]], SILHOUETTES[made.tags[place]]
-    words = f"Scene {number}: a {cause}; the colour of its corner tag is that of a {tag}"
-    return Chosen(
-        pixels,
-        (pixels.shape[1], pixels.shape[0]),
-        words,
-        f"scene-{number}",
-        Truth(made.masks[place], made.tag_boxes[place]),
-    )
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _gallery_thumbnails() -> dict[str, np.ndarray]:
+    """The photographs of the gallery, twice as large as shown for dense screens."""
+    return {name: image.read(160).pixels for name, image in gallery.photographs().items()}
 
 
-def models() -> tuple[str, ...]:
-    """The names of all models that are offered."""
-    from mlcv_explore.models import available_models
-
-    return tuple(offer.name for offer in available_models.listing())
-
-
-def model(slug: str) -> "Classifier":
-    """The control that chooses a model, and the model; the one that ships when another
-    cannot be had.
-    """
-    from mlcv_explore.models import available_models
-    from mlcv_explore.models.checkpoints import CheckpointError
-
-    offers = {offer.name: offer for offer in available_models.listing() if offer.present or not page.public()}
-    first = _default_model(st.session_state.get(f"{slug}-source", SOURCES[0]), list(offers))
-    name = st.selectbox(
-        "Model",
-        list(offers),
-        list(offers).index(first),
-        key=f"{slug}-model",
-        bind="query-params",
-        filter_mode=None,
-    )
-    st.caption(offers[name].sentence + ".")
-    try:
-        if offers[name].present:
-            return available_models.load(name)
-        with st.status(f"Fetching the weights of {name} …") as status:
-            bar = st.progress(0.0)
-
-            def report(had: int, total: int) -> None:
-                bar.progress(
-                    min(1.0, had / total) if total else 0.0, f"{had / 1e6:.0f} of {total / 1e6:.0f} MB"
-                )
-
-            found = available_models.load(name, report)
-            status.update(label=f"{name} is here", state="complete")
-        return found
-    except CheckpointError as error:
-        st.warning(f"{error} Shown instead: {first}.", icon=":material/cloud_off:")
-        return available_models.load(first)
-
-
-@st.cache_resource(max_entries=KEPT, show_spinner=False)
-def squeezed(digest: str, _pixels: np.ndarray, side: int) -> np.ndarray:
-    """The picture as the model sees it, float32 (3, side, side)."""
-    return uploads.squeezed(_pixels, side)
-
-
-@st.cache_resource(max_entries=KEPT, show_spinner=False)
-def small(digest: str, _pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The picture at a map's size (width, height) on the page."""
-    return uploads.resized(_pixels, size)
-
-
-@st.cache_resource(max_entries=KEPT, show_spinner=False)
-def probabilities(digest: str, model_key: str, _network: Any, _seen: np.ndarray) -> np.ndarray:
-    """(classes,) of the picture."""
-    from mlcv_explore.models import classifiers
-
-    return classifiers.predict_probabilities(_network, [_seen])[0]
-
-
-@st.cache_resource(max_entries=KEPT, show_spinner=False)
-def maps(
-    digest: str, model_key: str, target: "Target", settings_key: str, layer: str | None, randomised: int
-) -> "dict[str, Map]":
-    """The maps made so far of a network whose top layers may have been randomised, by
-    method; `arriving` adds to them.
-    """
-    return {}
-
-
-def arriving(
-    known: "dict[str, Map]",
-    network: Any,
-    seen: np.ndarray,
-    target: "Target",
-    methods: Sequence[str],
-    settings: "SaliencySettings",
-    layer: str | None,
-    randomised: int,
-) -> "Iterator[Map]":
-    """Make those of the maps that are not known yet, and add each as it comes, the
-    cheap ones first. Raises SaliencyError.
-    """
-    import torch
-
-    from mlcv_explore import saliency
-
-    missing = [name for name in methods if name not in known]
-    if missing:
-        asked = saliency.randomised(network, randomised, 0) if randomised else network
-        for found in saliency.attribute_all(
-            asked, torch.from_numpy(seen), target, missing, settings, 0, layer
-        ):
-            known[found.method] = found
-            yield found
-
-
-@st.cache_resource(max_entries=KEPT, show_spinner=False)
-def opinions(
-    digest: str,
-    model_key: str,
-    target: "Target",
-    methods: tuple[str, ...],
-    settings_key: str,
-    layer: str | None,
-    kind: str,
-    _model: "Classifier",
-    _seen: np.ndarray,
-    _settings: Any,
-) -> "dict[str, AttributionStats]":
-    """What several draws, or several seeds of the model, say together."""
-    import torch
-
-    from mlcv_explore.models import checkpoints
-    from mlcv_explore.saliency import uncertainty
-
-    picture = torch.from_numpy(_seen)
-    if kind == "draws":
-        return uncertainty.over_draws(_model.network, picture, target, methods, _settings, range(5), layer)
-    seeds = [member.network for member in checkpoints.members(_model.name.split("/")[0])]
-    return uncertainty.over_models(seeds, picture, target, methods, _settings, 0, layer)
-
-
-@st.cache_resource(max_entries=KEPT, show_spinner=False)
-def curve(
-    digest: str,
-    model_key: str,
-    target: int,
-    map_digest: str,
-    fill: "Fill",
-    _network: Any,
-    _seen: np.ndarray,
-    _map: np.ndarray,
-) -> np.ndarray:
-    """(2, T) the target's probability while pixels are removed, and while they are
-    shown, the most salient first.
-    """
-    import torch
-
-    from mlcv_explore.saliency import measures
-
-    asked = (_network, torch.from_numpy(_seen)[None], torch.tensor([target]), _map[None, None], fill)
-    return np.stack([walk(*asked).probabilities[0, 0] for walk in (measures.deletion, measures.insertion)])
-
-
-@st.cache_resource(max_entries=KEPT, show_spinner=False)
-def scores(
-    digest: str,
-    model_key: str,
-    target: "Target",
-    methods: tuple[str, ...],
-    settings_key: str,
-    layer: str | None,
-    _network: Any,
-    _seen: np.ndarray,
-    _maps: "Sequence[Map]",
-    _settings: "SaliencySettings",
-    _truth: "Truth | None",
-) -> "list[Score]":
-    """What these maps are worth."""
-    import torch
-
-    from mlcv_explore.saliency import scores
-
-    return scores.scores(_network, torch.from_numpy(_seen), _maps, _settings, 0, layer, _truth)
-
-
-def raw(values: np.ndarray) -> bytes:
-    """A map as NPY."""
-    file = io.BytesIO()
-    np.save(file, values, allow_pickle=False)
-    return file.getvalue()
-
-
-def warm() -> None:
-    """Make the maps a page opens with, so that its first visitor does not wait for
-    them.
-    """
-    from mlcv_explore import saliency
-    from mlcv_explore.models import available_models
-
-    offers = [offer.name for offer in available_models.listing() if offer.origin == "ships"]
-    if not offers:
-        return
-    chosen, classifier = (
-        from_gallery(next(iter(uploads.gallery()))),
-        available_models.load(_default_model(SOURCES[0], offers)),
-    )
-    seen = squeezed(chosen.digest, chosen.pixels, classifier.side)
-    target = int(probabilities(chosen.digest, classifier.key, classifier.network, seen).argmax())
-    how, layer = saliency.SaliencySettings(), list(saliency.convolutions(classifier.network))[-1]
-    made = maps(chosen.digest, classifier.key, target, how.key(), layer, 0)
-    for _ in arriving(made, classifier.network, seen, target, FIRST, how, layer, 0):
-        pass
-    first = made[FIRST[0]].values
-    curve(chosen.digest, classifier.key, target, digest_of(first), "mean", classifier.network, seen, first)
-
-
-def without(seen: np.ndarray, values: np.ndarray, share: float, fill: "Fill") -> np.ndarray:
-    """The picture (3, h, w) without this share of its most salient pixels."""
-    import torch
-
-    from mlcv_explore.saliency import measures
-
-    return measures.at_share(torch.from_numpy(seen), values, share, fill).numpy()
+@st.cache_resource(max_entries=200, show_spinner=False)
+def _thumbnail(digest: str, _image: np.ndarray) -> str:
+    """The image as an address that holds it."""
+    return "data:image/png;base64," + base64.b64encode(images.png(_image)).decode()

@@ -72,7 +72,7 @@ def _boot() -> None:
 
     from mlcv_explore import charts, idea
     from mlcv_explore.experiment import runs
-    from mlcv_explore.ui import evidence, inputs
+    from mlcv_explore.ui import attributions, evidence
 
     for card in idea.cards():
         subject = idea.load(card.slug)
@@ -89,7 +89,7 @@ def _boot() -> None:
     import torch
 
     torch.set_num_threads(1)
-    inputs.warm()
+    attributions.warm_up()
     # Streamlit collects after every script run: with the imports in sight that costs some 85 ms,
     # frozen nothing
     gc.collect()

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import streamlit as st
 
 from mlcv_explore.config import Config
-from mlcv_explore.experiment import film as films
 from mlcv_explore.experiment import runs
-from mlcv_explore.experiment.jobs import Busy, RunState
+from mlcv_explore.experiment.job import RunState
+from mlcv_explore.experiment.jobs import Busy
 from mlcv_explore.idea import Card, Film, Idea
 from mlcv_explore.ui import figures, server, settings, theme
 
@@ -24,11 +24,19 @@ UNDER_WAY = ("waiting", "running")
 
 @dataclass
 class Shown:
-    """What this visitor's Train act shows: runs of equal settings, one for each look."""
+    """What this visitor's Train act shows: one run, and seeds that are being added to it."""
 
     config: Config
-    seeds: list[tuple[int, ...]]
-    runs: list[str]
+    seeds: tuple[int, ...]
+    run: str
+    looks: int = 1  # interim analyses so far
+    added: str = ""  # the run of more seeds, until it has joined the first
+    added_seeds: tuple[int, ...] = ()
+
+    @property
+    def followed(self) -> str:
+        """The run whose frames are drawn: the added seeds' while they are trained."""
+        return self.added or self.run
 
 
 class Visitor:
@@ -71,15 +79,9 @@ def live(
     """Train, follow, cancel: `draw(film, config, seeds)` is called with the frames so far
     and what they were run with, at most four times a second.
     """
-    key = f"{card.slug}-shown"
-    shown: Shown | None = st.session_state.get(key)
     engine, name = server.jobs(), visitor().name
-    # so long ago that the engine let go of it
-    if shown is not None and None in [engine.state(run) for run in shown.runs]:
-        shown = st.session_state.pop(key) and None
-    if shown is None and (known := _known(card.slug, config, seeds)):
-        shown = st.session_state[key] = Shown(config, [seeds], [known])
-    state = engine.state(shown.runs[-1]) if shown else None
+    shown = _shown(card.slug, config, seeds)
+    state = engine.state(shown.followed) if shown else None
     under_way = state is not None and state.status in UNDER_WAY
 
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -100,14 +102,15 @@ def live(
             on_click=_cancel,
             args=(card.slug,),
         )
-        if shown and not under_way and state.status == "finished" and len(shown.runs) < LOOKS:
-            count = len(shown.seeds[0])
+        if shown and not under_way and state.status == "finished" and shown.looks < LOOKS:
+            count = min(len(shown.seeds) // shown.looks, settings.MOST_SEEDS - len(shown.seeds))
             st.button(
                 f"Add {count} more seed{'s' * (count > 1)}",
                 icon=":material/add:",
                 key=f"{card.slug}-add",
+                disabled=count < 1,
                 on_click=_add_seeds,
-                args=(card.slug,),
+                args=(card.slug, count),
             )
     if message := st.session_state.pop(f"{card.slug}-busy", None):
         st.warning(message, icon=":material/hourglass:")
@@ -125,50 +128,77 @@ def live(
 
     @st.fragment(run_every=REFRESH if under_way else None, key=f"{card.slug}-live")
     def panel() -> None:
-        now = engine.state(shown.runs[-1])
+        now = engine.state(shown.followed)
         if now is None or (under_way and now.status not in UNDER_WAY):
             st.rerun()  # one full run: it stops the timer and sets the buttons
         if under_way:
-            engine.watch(shown.runs[-1], name)
-        _progress(now, len(shown.seeds[-1]))
-        frames = _frames(shown, now)
+            engine.watch(shown.followed, name)
+        drawn = shown.added_seeds or shown.seeds
+        _progress(now, len(drawn))
+        frames = engine.frames(shown.followed)
         if frames:
-            finished = now.status == "finished"
-            drawn = tuple(seed for part in shown.seeds for seed in part) if finished else shown.seeds[-1]
             draw(frames, shown.config, drawn)
-            st.caption(_cost(shown, now))
+            st.caption(f"n = {len(drawn)} seed{'s' * (len(drawn) != 1)} · {_duration(now.elapsed)}")
         if now.status == "finished":
             _results(card, subject, shown, frames)
 
     panel()
 
 
-def _known(slug: str, config: Config, seeds: tuple[int, ...]) -> str | None:
-    """The run this link describes, when it is under way or was kept; on a public server
+def _shown(slug: str, config: Config, seeds: tuple[int, ...]) -> Shown | None:
+    """What is shown now: the visitor's own run, else the run the link describes. Added
+    seeds that are finished join it here.
+    """
+    key, engine = f"{slug}-shown", server.jobs()
+    shown: Shown | None = st.session_state.get(key)
+    if shown is None or None in (engine.state(shown.run), engine.state(shown.followed)):
+        st.session_state.pop(key, None)  # so long ago that the engine let go of it
+        shown = _known(slug, config, seeds)
+        if shown is not None:
+            st.session_state[key] = shown
+        return shown
+    if shown.added:
+        part = engine.state(shown.added)
+        if part.status == "finished":
+            shown.looks += 1
+            shown.run = engine.join((shown.run, shown.added), shown.looks, LOOKS)
+            shown.seeds += shown.added_seeds
+            st.session_state.setdefault("own-runs", set()).add(shown.run)
+        elif part.status not in UNDER_WAY:
+            st.session_state[f"{slug}-busy"] = part.message or "Cancelled: no seeds were added."
+        if part.status not in UNDER_WAY:
+            shown.added, shown.added_seeds = "", ()
+    return shown
+
+
+def _known(slug: str, config: Config, seeds: tuple[int, ...]) -> Shown | None:
+    """The run this link describes, when it is under way or was saved; on a public server
     only Train asks for it.
     """
     if theme.public():
         return None
-    identity = runs.identity(slug, config, seeds)
+    identity, engine = runs.identity(slug, config, seeds), server.jobs()
     if identity in st.session_state.get(f"{slug}-left", ()):
         return None
-    if server.jobs().state(identity) is not None:
-        return identity
-    return server.jobs().start(slug, config, seeds, visitor().name) if runs.find(identity) else None
+    if engine.state(identity) is None and not runs.find(identity):
+        return None
+    engine.start(slug, config, seeds, visitor().name)
+    run = engine.state(identity).run
+    return Shown(config, seeds, identity, run.looks if run else 1)
 
 
 def _train(slug: str, config: Config, seeds: tuple[int, ...]) -> None:
     if (run := _start(slug, config, seeds)) is not None:
-        st.session_state[f"{slug}-shown"] = Shown(config, [seeds], [run])
+        st.session_state[f"{slug}-shown"] = Shown(config, seeds, run)
 
 
-def _add_seeds(slug: str) -> None:
+def _add_seeds(slug: str, count: int) -> None:
     shown: Shown = st.session_state[f"{slug}-shown"]
-    first = shown.seeds[-1][-1] + 1
-    seeds = tuple(range(first, first + len(shown.seeds[0])))
+    seeds = tuple(range(shown.seeds[-1] + 1, shown.seeds[-1] + 1 + count))
     if (run := _start(slug, shown.config, seeds)) is not None:
-        shown.seeds.append(seeds)
-        shown.runs.append(run)
+        shown.added, shown.added_seeds = run, seeds
+        # the link and the command hold all seeds of what becomes one run
+        st.session_state[f"{slug}-seeds"] = len(shown.seeds) + count
 
 
 def _start(slug: str, config: Config, seeds: tuple[int, ...]) -> str | None:
@@ -184,12 +214,15 @@ def _start(slug: str, config: Config, seeds: tuple[int, ...]) -> str | None:
 
 def _cancel(slug: str) -> None:
     shown: Shown = st.session_state[f"{slug}-shown"]
-    ended = server.jobs().cancel(shown.runs[-1], visitor().name)
-    state = server.jobs().state(shown.runs[-1])
+    ended = server.jobs().cancel(shown.followed, visitor().name)
+    state = server.jobs().state(shown.followed)
     if not ended and state is not None and state.status in UNDER_WAY:
         st.toast("Others follow this run: it goes on without you.")
-        st.session_state.setdefault(f"{slug}-left", set()).add(shown.runs[-1])
-        del st.session_state[f"{slug}-shown"]
+        st.session_state.setdefault(f"{slug}-left", set()).add(shown.followed)
+        if shown.added:
+            shown.added, shown.added_seeds = "", ()
+        else:
+            del st.session_state[f"{slug}-shown"]
 
 
 def _progress(state: RunState, seeds: int) -> None:
@@ -220,24 +253,11 @@ def _progress(state: RunState, seeds: int) -> None:
         st.warning(state.message, icon=":material/save:")
 
 
-def _frames(shown: Shown, state: RunState) -> list:
-    """The film of all looks joined, or of the last one alone while it is under way."""
-    engine = server.jobs()
-    if state.status != "finished":
-        return engine.frames(shown.runs[-1])
-    return films.join([engine.frames(run) for run in shown.runs])
-
-
-def _cost(shown: Shown, state: RunState) -> str:
-    count = sum(map(len, shown.seeds)) if state.status == "finished" else len(shown.seeds[-1])
-    return f"n = {count} seed{'s' * (count != 1)} · {_duration(state.elapsed)}"
-
-
 def _results(card: Card, subject: Idea, shown: Shown, frames: Film) -> None:
     """Every arm's measures with intervals, then every claim this run speaks of, at the
     level of this look.
     """
-    look = len(shown.runs)
+    look = shown.looks
     columns = subject.metrics(shown.config, frames)
     st.subheader("Results", anchor=False)
     figures.results(subject, columns, f"{card.slug}-results", subject.split_sizes(shown.config))
@@ -257,8 +277,8 @@ def _results(card: Card, subject: Idea, shown: Shown, frames: Film) -> None:
         f"Interim analysis {look} of {LOOKS}: seeds can be added, so each is tested at level"
         f" {0.05 / LOOKS:g}. The evidence under Answer has its own level."
     )
-    seeds = tuple(seed for part in shown.seeds for seed in part)
-    st.code(figures.command(card.slug, shown.config, seeds), language="bash", wrap_lines=True)
+    command = figures.command(card.slug, shown.config, shown.seeds)
+    st.code(command, language="bash", wrap_lines=True)
 
 
 def _difference(shown: Config, asked: Config) -> str:

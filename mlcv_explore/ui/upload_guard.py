@@ -1,5 +1,5 @@
-"""Bounds on uploads that Streamlit does not keep itself: files and bytes a session, and
-bytes in all.
+"""Limits on uploads that Streamlit does not enforce itself: files and bytes a session,
+and bytes in all.
 """
 
 import time
@@ -16,13 +16,14 @@ WINDOW = 600.0  # seconds after which an upload no longer counts
 
 
 class UploadGuard:
-    """Refuses an upload that has no length, or that would take a session or the server
-    over its bound. Pure ASGI.
+    """Rejects an upload without a length, or one that would take a session or the server
+    over its limit. Pure ASGI.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.taken: OrderedDict[str, tuple[float, str, int]] = OrderedDict()  # path → (when, session, bytes)
+        # path → (when, session, bytes)
+        self.admitted: OrderedDict[str, tuple[float, str, int]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 411 or 429 in one sentence."""
@@ -32,7 +33,7 @@ class UploadGuard:
             return
         length = dict(scope["headers"]).get(b"content-length", b"")
         if not length.isdigit():
-            await PlainTextResponse("An upload must say its length.", 411)(scope, receive, send)
+            await PlainTextResponse("An upload must state its length.", 411)(scope, receive, send)
         elif not self._admits(path, int(length)):
             await PlainTextResponse("Too many uploads at once; try again in some minutes.", 429)(
                 scope, receive, send
@@ -42,11 +43,11 @@ class UploadGuard:
 
     def _admits(self, path: str, size: int) -> bool:
         now, session = time.monotonic(), path.split(UPLOADS, 1)[1].split("/", 1)[0]
-        while self.taken and now - next(iter(self.taken.values()))[0] > WINDOW:
-            self.taken.popitem(last=False)
-        own = [bytes_ for _, owner, bytes_ in self.taken.values() if owner == session]
-        in_all = sum(bytes_ for _, _, bytes_ in self.taken.values())
-        if len(own) >= SESSION_FILES or sum(own) + size > SESSION_BYTES or in_all + size > ALL_BYTES:
+        while self.admitted and now - next(iter(self.admitted.values()))[0] > WINDOW:
+            self.admitted.popitem(last=False)
+        own = [bytes_ for _, owner, bytes_ in self.admitted.values() if owner == session]
+        total = sum(bytes_ for _, _, bytes_ in self.admitted.values())
+        if len(own) >= SESSION_FILES or sum(own) + size > SESSION_BYTES or total + size > ALL_BYTES:
             return False
-        self.taken[path] = (now, session, size)
+        self.admitted[path] = (now, session, size)
         return True

@@ -1,15 +1,15 @@
-"""A reader's own curve in a real browser: upload it, move the stop by the keyboard, and
-the cone is another.
+"""A visitor's own curve in a real browser: upload it, move the stop by the keyboard, and
+the forecast changes.
 """
 
 import re
 
 from playwright.sync_api import expect
 
-SAID = re.compile(r"so far\. With c")
+FORECAST = re.compile(r"95% interval: ")
 
 
-def test_an_uploaded_curve_is_stopped_elsewhere_and_the_cone_follows(server, new_tab, tmp_path):
+def test_the_forecast_of_an_uploaded_curve_follows_the_stop(server, new_tab, tmp_path):
     (tmp_path / "gain.csv").write_text(
         "\ufeffstep;gain\n" + "\n".join(f"{row};{row**0.5:.3f}".replace(".", ",") for row in range(1, 80)),
         encoding="utf-8",
@@ -19,19 +19,19 @@ def test_an_uploaded_curve_is_stopped_elsewhere_and_the_cone_follows(server, new
     tab.open(f"{server}/copernican?copernican-curve=Your+own+CSV")
     chooser = tab.page.locator('[data-testid="stFileUploaderDropzoneInput"]')
     chooser.set_input_files(tmp_path / "bad.csv")
-    expect(tab.page.get_by_text("This curve was not taken")).to_be_visible(timeout=30_000)
+    expect(tab.page.get_by_text("Curve rejected")).to_be_visible(timeout=30_000)
     chooser.set_input_files(tmp_path / "gain.csv")
-    expect(tab.page.get_by_text(SAID)).to_be_visible(timeout=30_000)
+    expect(tab.page.get_by_text(FORECAST)).to_be_visible(timeout=30_000)
     tab.idle()
     chart = tab.page.locator('[data-testid="stVegaLiteChart"]').first
     expect(chart).to_be_visible(timeout=30_000)
-    words, before = tab.page.get_by_text(SAID).inner_text(), chart.screenshot()
+    text, before = tab.page.get_by_text(FORECAST).inner_text(), chart.screenshot()
     stop = tab.page.get_by_role("slider", name="Stop, % of the way")
     stop.focus()
     for _ in range(10):
         tab.page.keyboard.press("ArrowRight")
     tab.page.wait_for_function(
-        "([old]) => !document.body.innerText.includes(old)", arg=[words], timeout=15_000
+        "([old]) => !document.body.innerText.includes(old)", arg=[text], timeout=15_000
     )
     tab.idle()
     assert chart.screenshot() != before

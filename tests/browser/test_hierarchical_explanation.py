@@ -26,8 +26,8 @@ def test_a_drawn_digit_becomes_a_tree_that_opens(server, new_tab):
     drawn_stroke(tab, [(50, 40), (60, 50)])  # a stroke outside the canvas draws nothing
     expect(tab.page.get_by_text("Draw a digit with mouse")).to_be_visible()
     drawn_stroke(tab, [(10, 8), (22, 8), (14, 26)])
-    expect(tab.page.get_by_text("The judge says 7")).to_be_visible(timeout=30_000)
-    expect(tab.page.get_by_text("f(X, E) is")).to_be_visible()
+    expect(tab.page.get_by_text("Classifier: 7 ")).to_be_visible(timeout=30_000)
+    expect(tab.page.get_by_text("of X's energy; τ")).to_be_visible()
     tab.idle()
     closed = tab.page.locator('[aria-expanded="false"]').first
     expect(closed).to_be_visible(timeout=15_000)
@@ -35,8 +35,8 @@ def test_a_drawn_digit_becomes_a_tree_that_opens(server, new_tab):
     closed.focus()
     tab.page.keyboard.press("Enter")
     expect(tab.page.locator("[aria-expanded=true]")).to_have_count(before + 1)
-    slider = tab.page.get_by_role("slider", name="Atoms, m")
+    slider = tab.page.get_by_role("slider", name="Atoms in E, at most")
     slider.focus()
     tab.page.keyboard.press("ArrowRight")
-    expect(tab.page.get_by_text("E: 7 of ")).to_be_visible(timeout=15_000)
+    expect(tab.page.get_by_text("E: 5 of ")).to_be_visible(timeout=15_000)
     expect(tab.page.locator("[aria-expanded=true]")).to_have_count(before + 1)  # what was opened stays so

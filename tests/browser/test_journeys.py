@@ -60,7 +60,7 @@ def test_an_uploaded_picture_is_explained_doubted_and_taken_apart(server, new_ta
     tab.open(f"{server}/saliency?saliency-source=Upload&saliency-methods=gradcam&saliency-methods=smoothgrad")
     chooser = tab.page.locator('[data-testid="stFileUploaderDropzoneInput"]')
     chooser.set_input_files(tmp_path / "not a picture.png")
-    expect(tab.page.get_by_text("This picture was not taken")).to_be_visible(timeout=20_000)
+    expect(tab.page.get_by_text("Image rejected")).to_be_visible(timeout=20_000)
     chooser.set_input_files(tmp_path / "grey <b>ramp.png")
     expect(tab.page.get_by_text("The model sees it squeezed")).to_be_visible(timeout=30_000)
     expect(tab.page.get_by_text("SmoothGrad", exact=True).last).to_be_visible(timeout=30_000)
@@ -114,7 +114,7 @@ def test_two_scenes_are_compared_scored_and_taken_home(server, new_tab, width):
     expect(tab.page.get_by_text("the true cause is known")).to_be_visible(timeout=30_000)
     tab.idle()
     assert "Scene 1: a" in tab.text() and "scenes, ρ = 0.25" in tab.text() and "on object" in tab.text()
-    tab.open(f"{tab.page.url}&saliency-beside=scene-2")
+    tab.open(f"{tab.page.url}&saliency-compare=scene-2")
     assert "scene-1: Says" in tab.text() and "scene-2: Says" in tab.text()
     assert tab.page.get_by_alt_text("Gradient: where the answer rests").count() == 2
     tab.page.get_by_text("Scores of these maps").click()

@@ -16,7 +16,7 @@ def test_an_uploaded_picture_has_its_learned_salience_beside_the_gradient(server
     tab.open(f"{server}/learned_salience?learned_salience-source=Upload")
     chooser = tab.page.locator('[data-testid="stFileUploaderDropzoneInput"]')
     chooser.set_input_files(tmp_path / "garbage.png")
-    expect(tab.page.get_by_text("This picture was not taken")).to_be_visible(timeout=20_000)
+    expect(tab.page.get_by_text("Image rejected")).to_be_visible(timeout=20_000)
     chooser.set_input_files(tmp_path / "mine.png")
     learned = tab.page.get_by_alt_text("Learned salience: where the answer rests")
     expect(learned).to_be_visible(timeout=30_000)

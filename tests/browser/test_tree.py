@@ -1,4 +1,4 @@
-"""The tree of pictures in a real browser, on a page of its own: mouse and keys open it,
+"""The tree of images in a real browser, on a page of its own: mouse and keys open it,
 new data keep what is open, hostile names stay names.
 """
 
@@ -13,11 +13,12 @@ PAGE = '''
 import numpy as np
 import streamlit as st
 
-from mlcv_explore.images import png
+from mlcv_explore.charts.images import png
 from mlcv_explore.ui.tree import Node, tree
 
 other = st.toggle("Other data")
 chance = np.random.default_rng(int(other))
+HOSTILE = "<img src=x onerror=document.title='broken'>"
 
 
 def grown(level, path, opened):
@@ -26,9 +27,9 @@ def grown(level, path, opened):
     children = tuple(
         Node(
             title=f"{'other' if other else 'first'} {path}{side}",
-            text="automobile, airplane, ship, truck" if level else "<img src=x onerror=document.title='broken'>",
-            picture=png(chance.integers(0, 256, (32, 32, 3), dtype=np.uint8)),
-            alt=f"picture {path}{side}",
+            text="automobile, airplane, ship, truck" if level else HOSTILE,
+            image=png(chance.integers(0, 256, (32, 32, 3), dtype=np.uint8)),
+            alt=f"image {path}{side}",
             share=share,
             marked=side == "a",
             children=grown(level - 1, path + side, opened) if level else (),
@@ -69,10 +70,10 @@ def test_mouse_and_keys_open_it_and_new_data_keep_what_is_open(page, new_tab):
     expect(first).to_have_attribute("aria-expanded", "false")
     expect(first).to_have_attribute("aria-current", "true")
     expect(first).to_contain_text("83 %")
-    expect(tab.page.get_by_alt_text("picture a", exact=True)).to_be_visible()
-    expect(tab.page.get_by_alt_text("picture aa", exact=True)).to_be_hidden()
+    expect(tab.page.get_by_alt_text("image a", exact=True)).to_be_visible()
+    expect(tab.page.get_by_alt_text("image aa", exact=True)).to_be_hidden()
     first.click()
-    expect(tab.page.get_by_alt_text("picture aa", exact=True)).to_be_visible()
+    expect(tab.page.get_by_alt_text("image aa", exact=True)).to_be_visible()
 
     tab.page.keyboard.press("ArrowDown")
     expect(card(tab, "first aa")).to_be_focused()
@@ -109,9 +110,9 @@ def test_mouse_and_keys_open_it_and_new_data_keep_what_is_open(page, new_tab):
 def test_a_deep_tree_fits_a_telephone(page, new_tab, scheme):
     tab = new_tab(390, 844, scheme)
     tab.open(f"{page}/?deep=1")
-    expect(tab.page.get_by_alt_text("picture aaaaaaaaa", exact=True)).to_be_visible(timeout=30_000)
+    expect(tab.page.get_by_alt_text("image aaaaaaaaa", exact=True)).to_be_visible(timeout=30_000)
     assert tab.page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
     tree = tab.page.get_by_role("tree", name="A deep tree")
     assert tree.evaluate("list => list.scrollWidth <= list.clientWidth")
-    a, b = (tab.page.get_by_alt_text(f"picture aaaaaaaa{side}", exact=True).bounding_box() for side in "ab")
+    a, b = (tab.page.get_by_alt_text(f"image aaaaaaaa{side}", exact=True).bounding_box() for side in "ab")
     assert a["y"] == b["y"] and a["width"] >= 64 and b["x"] + b["width"] <= 390  # side by side even there

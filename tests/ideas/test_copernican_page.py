@@ -1,100 +1,90 @@
-"""The page of the Copernican learner under Streamlit's own test runner: curves, stops,
-files good and bad, the two features.
-"""
+"""The page of the Copernican learner: curves, stops, files good and bad, two features."""
 
+import itertools
 import re
 from functools import partial
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from mlcv_explore.ideas.copernican import idea as subject
+from mlcv_explore.ideas.copernican.arms import KIND_LABELS
+from mlcv_explore.ideas.copernican.curves import KINDS
+from mlcv_explore.ui import page
 from tests import opening
 from tests.opening import words
 
-SLUG = "copernican"
+SLUG = subject.slug
 opened = partial(opening.opened, SLUG)
-CURVES = (
-    "Boosting rounds",
-    "Training loss",
-    "PCA variance",
-    "Feature importance",
-    "t-SNE loss",
-    "Epochs to best",
-)
 LINE = "\n".join(f"{row};{row**0.5:.4f}".replace(".", ",") for row in range(1, 60)).encode()
 
 
-def cone(app: AppTest) -> str:
-    return next(element.value for element in app.caption if "so far. With c" in element.value)
+def forecast(app: AppTest) -> str:
+    return next(element.value for element in app.caption if "interval: " in element.value)
 
 
-@pytest.mark.parametrize("curve", CURVES)
-def test_every_kind_has_a_curve_with_its_cone(curve):
-    app = opened(curve=curve, stop="40")
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_a_curve_with_its_forecast(kind):
+    app = opened(curve=KIND_LABELS[kind], stop="40")
     assert not app.exception
-    assert "came," in cone(app) and "by construction" in words(app)
+    assert "actual: " in forecast(app) and "By construction: " in words(app)
     assert len(app.get("vega_lite_chart")) == 2
 
 
-def test_the_cone_follows_the_stop_and_the_confidence():
+def test_the_forecast_follows_the_stop_and_the_confidence():
     app = opened()
-    first = cone(app)
+    first = forecast(app)
+    assert "95% interval" in first and "**below**" in first  # the default makes the point
     app.slider(key=f"{SLUG}-stop").set_value(80).run()
-    second = cone(app)
+    second = forecast(app)
     app.slider(key=f"{SLUG}-level").set_value(0.0).run()
-    assert "c = 0%" in cone(app) and len({first, second, cone(app)}) == 3
-    so_far, low, high = re.search(r": (\S+) so far\. .* says (\S+) to (\S+) more", cone(app)).groups()
-    assert so_far == low == high
+    assert len({first, second, forecast(app)}) == 3
+    past, low, high = re.search(r": (\S+) so far\. 0% interval: (\S+) to (\S+) more", forecast(app)).groups()
+    assert past == low == high
     app.slider(key=f"{SLUG}-level").set_value(1.0).run()
-    assert "0 to any amount more" in cone(app) and "beyond the chart: any amount more" in cone(app)
+    assert "0 to inf more, beyond the chart" in forecast(app) and not app.exception
+
+
+def test_a_run_is_drawn_with_its_own_confidence_whatever_the_slider(monkeypatch):
+    config = subject.quick.replace(part="intervals", confidence=0.8)
+    film = list(itertools.islice(subject.run(config, (0,)), 3))
+    monkeypatch.setattr(page, "run", lambda subject, *, draw, **_: draw(film, config, (0,)))
+    app = opened(confidence="0.95")
     assert not app.exception
+    assert "Nominal coverage: 80%" in words(app) and "95%" not in words(app)
+    assert len(app.get("vega_lite_chart")) == 2  # no learner has been run so far
 
 
-def test_an_uploaded_curve_is_stopped_and_what_was_done_to_it_is_said():
+def test_an_uploaded_curve_is_stopped_and_how_it_was_read_is_shown():
     app = opened(curve="Your own CSV")
-    assert "Give a CSV file" in words(app)
+    assert "Upload a CSV file" in words(app)
     app.file_uploader[0].upload("mine<b>.csv", b"t;gain\n" + LINE, "text/csv")
     app.run()
-    assert not app.exception and "taken for a header" in words(app) and "<b>" not in words(app)
-    first = cone(app)
+    assert not app.exception and "is a header" in words(app) and "<b>" not in words(app)
+    first = forecast(app)
     app.slider(key=f"{SLUG}-stop").set_value(60).run()
-    assert cone(app) != first and "this one curve" in words(app)
+    assert forecast(app) != first and "this one curve" in words(app)
 
 
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        (b"", "empty file"),
-        (b"1,2\n1,3\n2,4\n", "repeats 1"),
-        (b"<svg onload='a'/>", "numbers alone: line 1 has _svg"),
-    ],
-)
-def test_a_bad_file_is_refused_in_a_sentence_and_the_page_goes_on(content, sentence):
+def test_a_bad_file_is_rejected_in_a_sentence_and_the_page_goes_on():
     app = opened(curve="Your own CSV")
-    app.file_uploader[0].upload("curve.csv", content, "text/csv")
+    app.file_uploader[0].upload("curve.csv", b"<svg onload='a'/>", "text/csv")
     app.run()
-    assert not app.exception and sentence in words(app) and "curve.csv" in words(app)
-    app.segmented_control(key=f"{SLUG}-curve").set_value("t-SNE loss").run()
-    assert "came," in cone(app)
+    assert not app.exception and "curve.csv must hold numbers alone: line 1 has _svg" in words(app)
+    app.selectbox(key=f"{SLUG}-curve").set_value("t-SNE loss").run()
+    assert "actual: " in forecast(app)
 
 
 def test_two_features_of_equal_ages_keep_their_ranks():
-    app = opened(rate_a="0.02", rate_b="0.05", age_a="50", age_b="10")
-    assert "turns the ranking round" in words(app)
-    app.toggle(key=f"{SLUG}-equal").set_value(True).run()
-    assert "leaves the ranking as it is" in words(app)
+    app = opened()
+    assert "reverses the ranking" in words(app)
+    app.slider(key=f"{SLUG}-age").set_value(50).run()
+    assert "keeps the ranking" in words(app)
 
 
-def test_the_answer_says_why_and_labels_what_is_true_by_construction():
-    said = opened(act="Answer")
-    assert not said.exception
-    assert "Why use this?" in words(said) and "Not for its confidence" in words(said)
-    tables = [table.value.to_string() for table in said.table]
-    assert len(tables) == 5 and tables[0].count("by construction") == 7 and "none lasts" in tables[1]
-
-
-def test_a_link_that_names_what_is_not_offered_is_told():
-    app = opened(curve="PCA varianse", stop="400", act="Read")
-    assert "did you mean 'PCA variance'" in words(
-        app
-    ) and "stop must be a whole number between 1 and 99" in words(app)
+def test_the_details_of_the_answer_mark_what_is_true_by_construction():
+    app = opened(act="Answer")
+    app.session_state[f"{SLUG}-details"] = True
+    app.run()
+    assert not app.exception and "Why use it?" in words(app)
+    assert len(app.dataframe) == 6 and "True by construction" in app.dataframe[1].value

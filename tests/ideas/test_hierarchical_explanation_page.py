@@ -1,9 +1,8 @@
-"""The page of hierarchical explanations under Streamlit's own test runner, and what it
-asks of what ships.
-"""
+"""Idea 13: explanations by the shipped weights, and the page that shows them."""
 
 import dataclasses
 import io
+import re
 from functools import partial
 
 import numpy as np
@@ -12,16 +11,10 @@ from PIL import Image
 
 from mlcv_explore import idea
 from mlcv_explore.experiment import studies
-from mlcv_explore.ideas.hierarchical_explanation import (
-    HierarchicalExplanationConfig,
-    evidence,
-    explaining,
-    shipping,
-    strokes,
-)
+from mlcv_explore.ideas.hierarchical_explanation import inference, pieces, pretrain, strokes, tables
 from mlcv_explore.ideas.hierarchical_explanation.checking import Rules
+from mlcv_explore.ideas.hierarchical_explanation.dictionary import Dictionary
 from mlcv_explore.ideas.hierarchical_explanation.networks import logits_of
-from mlcv_explore.ideas.hierarchical_explanation.vocabulary import Vocabulary
 from mlcv_explore.models import checkpoints
 from tests import opening
 from tests.opening import words
@@ -30,40 +23,168 @@ SLUG = "hierarchical_explanation"
 opened = partial(opening.opened, SLUG)
 
 
-@pytest.mark.parametrize("source", ["Digit", "Glyph", "Table"])
-@pytest.mark.parametrize("g", explaining.EXPLAINERS)
-def test_every_g_explains_every_world(source, g):
-    app = opened(source=source, g=g)
-    assert not app.exception and not app.error
-    said = words(app)
-    assert "f(X, E) is" in said and "**Energy**" in said and "The judge says" in said and "atoms, " in said
+def explain(name: str, item: int, method: str = "pursuit", most: int = 6, depth: int = 2, **options: object):
+    base, rules = inference.explainer(name), Rules(**options.pop("rules", {}))
+    return inference.explain(base, base.items[item], method, most, depth, rules, **options)
 
 
-def test_what_nothing_can_meet_is_false_with_its_reason_and_no_error():
-    app = opened(source="Digit", energy="1.0", atoms="1")
-    assert not app.exception and not app.error
-    assert "f(X, E) is False" in words(app) and "τ asks for 100%" in words(app)
-    with_rest = opened(
-        source="Digit", energy="1.0", atoms="1", residual="true", label_test="false", removal_test="false"
-    )
-    assert "the rest as one vector included" in words(with_rest) and "Not asked: label, removal" in words(
-        with_rest
-    )
+def added(parts: tuple[pieces.Piece, ...]) -> np.ndarray:
+    return sum(piece.image for piece in parts)
 
 
-def test_an_empty_drawing_is_met_with_what_to_do():
-    app = opened(source="Draw")
-    assert not app.exception
-    assert "Draw a digit" in words(app) and "f(X, E)" not in words(app)
-
-
-def test_a_photograph_goes_through_the_tree_of_classes_and_bad_files_are_refused():
-    app = opened(source="Photograph", photograph="cat")
-    assert not app.exception
-    said = words(app)
+@pytest.mark.parametrize("name", pretrain.BUNDLED)
+def test_shipped_weights_are_those_of_their_card(name: str) -> None:
+    base = inference.explainer(name)
+    assert {f"{pretrain.PREFIX}{each}" for each in pretrain.BUNDLED} == set(idea.load(SLUG).checkpoints())
     assert (
-        "The tree says" in said and "In strokes it is 16 × 16" in said and "Not asked: label, removal" in said
+        base.card["recipe"] == pretrain.CHECKPOINTS[f"{pretrain.PREFIX}{name}"].hyperparameters.model_dump()
     )
+    accuracy = (logits_of(base.classifier, base.items).argmax(1) == base.labels).mean()
+    assert accuracy > base.card["metrics"]["validation_judge"] - 0.15
+    assert len(base.items) == len(base.labels) == base.card["arguments"]["gallery"]
+    with pytest.raises(checkpoints.CheckpointError):
+        inference.explainer("no such data")
+
+
+def test_shares_add_up_to_the_energy_and_pieces_to_their_images() -> None:
+    result = explain("digits", 0)
+    energy = float(result.check.energy[0])
+    assert sum(piece.share for piece in result.pieces) == pytest.approx(energy, abs=1e-4)
+    np.testing.assert_allclose(added(result.pieces), result.image, atol=1e-4)
+    composed = [piece for piece in result.pieces if piece.pieces]
+    assert composed
+    for piece in composed:
+        np.testing.assert_allclose(added(piece.pieces), piece.image, atol=1e-3)
+        assert all(inner.level < piece.level for inner in piece.pieces)
+    assert result.growth[0][2] < result.growth[-1][2] == pytest.approx(energy, abs=1e-4)
+
+
+def test_more_atoms_and_levels_cost_more_and_the_remainder_completes() -> None:
+    few, many, low = (
+        explain("glyphs", 1, most=most, depth=depth) for most, depth in ((2, 2), (12, 2), (4, 0))
+    )
+    assert many.bits > few.bits and many.check.energy[0] > few.check.energy[0] and many.atoms == 12
+    assert low.size == strokes.KINDS * 256 and low.dictionary == 0
+    assert all(piece.level == 0 for piece in low.pieces)
+    whole = explain("glyphs", 1, most=2, rules={"energy": 0.99}, residual=True)
+    assert whole.passed and whole.bits == pytest.approx(few.bits + 256 * inference.BITS)
+    assert whole.pieces[-1].name == pieces.REMAINDER
+
+
+def test_an_added_explanation_is_an_atom_of_its_level_and_explains_by_itself() -> None:
+    base, result = inference.explainer("digits"), explain("digits", 4)
+    assert inference.extended(base, []) is base
+    grown = inference.extended(base, [(result.chosen, result.weights)])
+    assert len(grown.dictionary.levels[-1]) == len(base.dictionary.levels[-1]) + 1
+    np.testing.assert_allclose(
+        grown.dictionary.atoms[-1], result.image / np.linalg.norm(result.image), atol=1e-4
+    )
+    again = inference.explain(grown, base.items[4], "pursuit", 1, 2, Rules())
+    assert again.chosen.tolist() == [len(grown.dictionary.atoms) - 1]
+    assert float(again.check.energy[0]) == pytest.approx(float(result.check.energy[0]), abs=0.02)
+    assert again.bits < result.bits / 3 and again.dictionary > result.dictionary
+    np.testing.assert_allclose(added(again.pieces[0].pieces), again.pieces[0].image, atol=1e-3)
+    # what was carried over equals what would be computed
+    fresh = Dictionary(grown.dictionary.first, grown.dictionary.levels, grown.dictionary.side)
+    np.testing.assert_allclose(fresh.atoms, grown.dictionary.atoms, atol=1e-4)
+    flat = dataclasses.replace(base, dictionary=Dictionary(base.dictionary.first, (), 16))
+    low = inference.explain(flat, base.items[0], "pursuit", 5, 2, Rules())
+    assert {piece.level for piece in low.pieces} == {0} and low.dictionary == 0
+    assert inference.extended(flat, [(low.chosen, low.weights)]) is flat
+
+
+def test_the_strokes_of_a_path_hang_at_its_forks() -> None:
+    result = explain("digits", 2, "path", 8)
+    forks = [piece.name.split(":")[0] for piece in result.pieces]
+    assert forks == [f"fork {number}" for number in range(1, 5)]
+    assert sum(len(piece.pieces) for piece in result.pieces) == result.atoms
+    np.testing.assert_allclose(added(result.pieces), result.image, atol=1e-4)
+
+
+def test_a_foreign_item_is_stored_up_to_its_own_length_without_logits() -> None:
+    base = inference.explainer("digits")
+    item = 40 * (base.items[3] - base.items[3].mean())
+    own, foreign = (
+        inference.explain(base, item, "pursuit", 5, 0, Rules(), foreign=each) for each in (False, True)
+    )
+    assert foreign.check.energy[0] > own.check.energy[0] + 0.2
+    assert all(np.isnan(piece.logit) for piece in foreign.pieces)
+    assert all(np.isfinite(piece.logit) for piece in own.pieces)
+
+
+@pytest.mark.parametrize("method", inference.METHODS)
+def test_an_item_of_zeros_has_no_explanation(method: str) -> None:
+    base, rules = inference.explainer("digits"), Rules(tests=(False, False, False))
+    result = inference.explain(base, np.zeros(256, np.float32), method, 5, 2, rules, residual=True)
+    assert not result.passed and result.pieces == () and not result.remainder
+
+
+def test_a_drawn_digit_is_a_vector_like_the_handwritten_ones() -> None:
+    digit = np.zeros((8, 8))
+    digit[:, 3] = 1
+    image = inference.from_digit(digit).reshape(16, 16)
+    np.testing.assert_allclose(image[[0, -1], 5:9], [[0.25, 0.75, 0.75, 0.25]] * 2, atol=1e-6)
+    assert image[:, 0].max() == 0
+    assert not inference.from_digit(np.zeros((8, 8))).any()
+
+
+def test_the_tables_hold_the_means_of_the_rows() -> None:
+    rows = studies.read(idea.ASSETS / SLUG, idea.load(SLUG).studies[0])
+    details = tables.details(studies.Table(rows))
+    wanted = ("arms", "glyphs", "three", "passes")
+    names = ("claim", "dataset", "arm", "measure")
+    values = [row["value"] for row in rows if tuple(row[name] for name in names) == wanted]
+    arms = details["arms"][0]
+    shown = arms["Glyphs (%)"][arms["Arm"].index("Three levels")]
+    assert shown.mean == pytest.approx(np.mean(values)) and shown.n == len(values) == 10
+    assert details["sharing"][0]["Items sharing the dictionary, N"] == ["100", "1,000", "10,000", "100,000"]
+    budget = details["budget"][0]
+    assert budget["Three levels (%)"][budget["Bits per item"].index("100")].mean == shown.mean
+    assert details["costs"][0]["Bits per item"][-3:] == ["", "", ""]
+
+
+@pytest.mark.parametrize("source", ["Glyph", "Digit", "Table"])
+@pytest.mark.parametrize("method", inference.METHODS)
+def test_every_method_explains_every_data_set(source: str, method: str) -> None:
+    app = opened(source=source, g=method)
+    assert not app.exception and not app.error
+    assert "**Energy**" in words(app) and "Classifier: " in words(app) and "atoms, " in words(app)
+
+
+def test_the_default_glyph_needs_all_three_levels() -> None:
+    assert "✗" not in words(opened()) and "✓ **Energy**" in words(opened())
+    for depth in ("0", "1"):
+        assert "✗ **Energy**" in words(opened(depth=depth))
+
+
+def test_tests_can_be_switched_off_and_the_remainder_be_held() -> None:
+    link = {"source": "Digit", "energy": "1.0", "atoms": "1"}
+    assert "✗ **Energy**" in words(opened(**link)) and "τ = 100%" in words(opened(**link))
+    text = words(opened(**link, residual="true", label_test="false", removal_test="false"))
+    assert "and the remainder" in text and "**Label**" not in text and "**Removal**" not in text
+
+
+def test_an_explanation_is_added_and_removed() -> None:
+    app = opened(source="Glyph")
+    size = int(re.search(r"of ([\d,]+) atoms", words(app))[1].replace(",", ""))
+    app.button(key=f"{SLUG}-join").click().run()
+    assert not app.exception and f"of {size + 1:,} atoms" in words(app)
+    assert app.button(key=f"{SLUG}-forget").label == "Remove 1 added"
+    app.button(key=f"{SLUG}-forget").click().run()
+    assert not app.exception and f"of {size:,} atoms" in words(app)
+
+
+def test_an_empty_drawing_and_bad_links_are_met_with_a_sentence() -> None:
+    app = opened(source="Draw")
+    assert not app.exception and "Draw a digit" in words(app) and "**Energy**" not in words(app)
+    text = words(opened(source="Nowhere", g="magic", atoms="99", table="iris", glyph="Z"))
+    for name in ("source", "g", "HierarchicalExplanationView.atoms", "table", "glyph"):
+        assert f"{name} must be" in text
+
+
+def test_a_photograph_goes_through_the_tree_and_bad_files_are_refused() -> None:
+    app = opened(source="Photograph", photograph="cat")
+    assert not app.exception and "Tree: " in words(app) and "**Label**" not in words(app)
     app.file_uploader[0].upload("<b>x.png", b"no picture at all", "image/png")
     app.run()
     assert not app.exception and len(app.error) == 1 and "<b>" not in app.error[0].value
@@ -72,173 +193,4 @@ def test_a_photograph_goes_through_the_tree_of_classes_and_bad_files_are_refused
     Image.fromarray(np.full((1, 700, 3), 90, np.uint8)).save(file, "PNG")
     app.file_uploader[0].upload("flat.png", file.getvalue(), "image/png")
     app.run()
-    assert not app.exception and not app.error
-    assert "nothing explains nothing" in words(app)
-
-
-def test_bad_values_in_the_link_are_named():
-    app = opened(source="Nowhere", g="magic", atoms="99", table="iris")
-    assert not app.exception
-    said = words(app)
-    assert all(
-        name in said
-        for name in (
-            "source must be",
-            "g must be",
-            "HierarchicalExplanationView.atoms must be",
-            "table must be",
-        )
-    )
-
-
-@pytest.mark.parametrize("name", shipping.BUNDLED)
-def test_what_ships_explains_what_its_card_says(name):
-    mind, card = explaining.mind(name), explaining.mind(name).card
-    assert {f"{shipping.PREFIX}{each}" for each in shipping.BUNDLED} == set(idea.load(SLUG).checkpoints())
-    assert card["recipe"] == shipping.CHECKPOINTS[f"{shipping.PREFIX}{name}"].hyperparameters.model_dump()
-    named = (logits_of(mind.judge, mind.items).argmax(1) == mind.labels).mean()
-    assert named > card["metrics"]["validation_judge"] - 0.15
-    assert len(mind.items) == len(mind.labels) == card["arguments"]["gallery"]
-    with pytest.raises(checkpoints.CheckpointError):
-        explaining.mind("no such world")
-
-
-def rules(**changes: object) -> Rules:
-    return Rules(**changes)
-
-
-def test_shares_add_up_to_the_energy_and_trees_to_their_pictures():
-    mind = explaining.mind("digits")
-    found = explaining.explain(mind, mind.items[0], "pursuit", 6, 2, rules())
-    assert sum(piece.share for piece in found.pieces) == pytest.approx(float(found.check.energy[0]), abs=1e-4)
-    np.testing.assert_allclose(sum(piece.picture for piece in found.pieces), found.picture, atol=1e-4)
-    composed = [piece for piece in found.pieces if piece.pieces]
-    assert composed
-    for piece in composed:
-        np.testing.assert_allclose(sum(inner.picture for inner in piece.pieces), piece.picture, atol=1e-3)
-        assert all(inner.level < piece.level for inner in piece.pieces)
-    assert found.grown[-1][2] == pytest.approx(float(found.check.energy[0]), abs=1e-4)
-    energies = [share for _, _, share in found.grown]
-    assert energies[0] < energies[-1]
-
-
-def test_more_atoms_and_levels_cost_more_and_the_rest_completes():
-    mind = explaining.mind("glyphs")
-    few, many = (explaining.explain(mind, mind.items[1], "pursuit", most, 2, rules()) for most in (2, 12))
-    assert many.bits > few.bits and many.check.energy[0] > few.check.energy[0] and many.atoms == 12
-    strokes_alone = explaining.explain(mind, mind.items[1], "pursuit", 4, 0, rules())
-    assert strokes_alone.vocabulary == strokes.KINDS * 256 and strokes_alone.dictionary == 0
-    assert all(piece.level == 0 for piece in strokes_alone.pieces)
-    whole = explaining.explain(mind, mind.items[1], "pursuit", 2, 2, rules(energy=0.99), residual=True)
-    assert whole.check.passed[0] and whole.bits == pytest.approx(few.bits + 256 * explaining.BITS)
-    assert whole.pieces[-1].name == "the rest, outside S"
-
-
-def test_an_accepted_explanation_joins_its_level_and_then_explains_by_itself():
-    mind = explaining.mind("digits")
-    item = mind.items[4]
-    found = explaining.explain(mind, item, "pursuit", 6, 2, rules())
-    assert explaining.joined(mind, []) is mind
-    grown = explaining.joined(mind, [(found.chosen, found.weights)])
-    assert len(grown.vocabulary.levels[-1]) == len(mind.vocabulary.levels[-1]) + 1
-    atom = grown.vocabulary.atoms[-1]
-    np.testing.assert_allclose(atom, found.picture / np.linalg.norm(found.picture), atol=1e-4)
-    again = explaining.explain(grown, item, "pursuit", 1, 2, rules())
-    assert again.chosen.tolist() == [len(grown.vocabulary.atoms) - 1]
-    assert (
-        float(again.check.energy[0]) == pytest.approx(float(found.check.energy[0]), abs=0.02)
-        and again.bits < found.bits / 3
-    )
-    assert again.dictionary > found.dictionary
-    np.testing.assert_allclose(
-        sum(piece.picture for piece in again.pieces[0].pieces), again.pieces[0].picture, atol=1e-3
-    )
-    # what was carried over is what would be made anew
-    fresh = Vocabulary(grown.vocabulary.first, grown.vocabulary.levels, grown.vocabulary.side)
-    np.testing.assert_allclose(fresh.atoms, grown.vocabulary.atoms, atol=1e-4)
-    app = opened(source="Digit", item="5")
-    app.button(key=f"{SLUG}-join").click().run()
-    assert not app.exception and "1 of yours joined" in words(app)
-    app.button(key=f"{SLUG}-forget").click().run()
-    assert "of yours joined" not in words(app)
-
-
-def test_a_mind_without_levels_explains_with_strokes():
-    shipped = explaining.mind("digits")
-    mind = dataclasses.replace(shipped, vocabulary=Vocabulary(shipped.vocabulary.first, (), 16))
-    found = explaining.explain(mind, mind.items[0], "pursuit", 5, 2, rules())
-    assert {piece.level for piece in found.pieces} == {0} and found.dictionary == 0
-    assert explaining.joined(mind, [(found.chosen, found.weights)]) is mind
-
-
-def test_the_paths_strokes_hang_at_its_forks():
-    mind = explaining.mind("digits")
-    found = explaining.explain(mind, mind.items[2], "path", 8, 2, rules())
-    assert [piece.name.split(":")[0] for piece in found.pieces] == [
-        f"fork {number}" for number in range(1, 5)
-    ]
-    assert sum(len(piece.pieces) for piece in found.pieces) == found.atoms
-    np.testing.assert_allclose(sum(piece.picture for piece in found.pieces), found.picture, atol=1e-4)
-
-
-def test_a_foreign_item_is_written_up_to_its_own_length_and_told_without_logits():
-    mind = explaining.mind("digits")
-    item = 40 * (mind.items[3] - mind.items[3].mean())
-    own, foreign = (
-        explaining.explain(mind, item, "pursuit", 5, 0, rules(), foreign=each) for each in (False, True)
-    )
-    assert foreign.check.energy[0] > own.check.energy[0] + 0.2
-    assert all(np.isnan(piece.logit) for piece in foreign.pieces) and all(
-        np.isfinite(piece.logit) for piece in own.pieces
-    )
-
-
-def test_nothing_is_explained_by_nothing():
-    mind = explaining.mind("digits")
-    for g in explaining.EXPLAINERS:
-        found = explaining.explain(
-            mind, np.zeros(256, np.float32), g, 5, 2, rules(tests=(False, False, False)), residual=True
-        )
-        assert (
-            not found.check.passed[0]
-            and found.pieces == ()
-            and found.reasons == ("E is empty, and nothing explains nothing",)
-        )
-
-
-def test_a_drawing_is_made_as_large_as_fits_wherever_it_stands():
-    bitmap = np.zeros((32, 32), bool)
-    bitmap[3:9, 4:7] = True
-    moved = np.roll(bitmap, (15, 18), (0, 1))
-    np.testing.assert_array_equal(explaining.from_drawing(bitmap), explaining.from_drawing(moved))
-    picture = explaining.from_drawing(bitmap).reshape(16, 16)
-    assert picture[[0, -1]].max() > 0.5 and picture[:, 0].max() == 0  # upright: it reaches from top to bottom
-    assert not explaining.from_drawing(np.zeros((32, 32), bool)).any()
-    dot = np.zeros((32, 32), bool)
-    dot[31, 31] = True
-    assert explaining.from_drawing(dot).max() == pytest.approx(1)
-    assert HierarchicalExplanationConfig().coefficient_bits == explaining.BITS
-
-
-def test_the_answer_tells_every_part_of_the_question_with_intervals():
-    app = opened(act="Answer")
-    assert not app.exception
-    said = words(app)
-    for part in ("More at equal bits?", "Where from?", "Do both directions give the same E?"):
-        assert part in said
-    assert said.count("[") > 15 and len(app.table) == 4
-    rows = studies.read(idea.ASSETS / SLUG, idea.load(SLUG).studies[0])
-    by_hand = [
-        row["value"]
-        for row in rows
-        if (row["claim"], row["dataset"], row["arm"], row["measure"]) == ("arms", "glyphs", "three", "passes")
-    ]
-    assert (
-        evidence.arms(rows, "glyphs")["three"]["passes"].mean == pytest.approx(np.mean(by_hand))
-        and len(by_hand) == 10
-    )
-    assert list(evidence.sharing(rows)) == [100, 1000, 10_000, 100_000]
-    assert (
-        evidence.budget(rows)[100]["three"].mean == pytest.approx(np.mean(by_hand))
-        and min(evidence.budget(rows)) == 60
-    )
+    assert not app.exception and not app.error and "E is empty" in words(app)

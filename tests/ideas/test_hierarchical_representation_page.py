@@ -120,26 +120,6 @@ def mind() -> looking.Mind:
     return looking.mind()
 
 
-def test_a_bitmap_becomes_a_digit_as_the_digits_were_counted():
-    found = looking.from_bitmap(SHAPES)
-    assert found.shape == (8, 8) and found.max() == 1 and found[:, 0].max() == 0 and found[3, 3] < 0.5
-    assert np.array_equal(looking.from_bitmap(np.pad(SHAPES, 13)), found)
-    assert (
-        looking.from_bitmap(np.zeros((5, 5), bool)) is None
-        and looking.from_bitmap(np.ones((1, 1), bool)).min() == 1
-    )
-
-
-def test_a_photograph_of_a_digit_is_the_same_dark_on_light_and_light_on_dark():
-    ink = np.repeat(SHAPES[..., None], 3, axis=2)
-    dark, light = (
-        looking.from_photograph(np.where(ink, one, other).astype(np.uint8))
-        for one, other in ((10, 250), (250, 10))
-    )
-    assert np.array_equal(dark, light) and np.array_equal(dark, looking.from_bitmap(SHAPES))
-    assert looking.from_photograph(np.full((6, 6, 3), 90, np.uint8)) is None
-
-
 def test_what_ships_is_the_arm_it_says_and_lies_on_its_own_map(mind):
     """Test digits, which no level has seen, are given back with the error that a run
     measures; a training digit lies where it was laid.

@@ -11,9 +11,9 @@ from scipy import stats
 from torch.nn import functional
 
 from mlcv_explore import data
-from mlcv_explore.config import SettingError
 from mlcv_explore.data import Dataset, Images
 from mlcv_explore.experiment.film import series
+from mlcv_explore.experiment.table import Table
 from mlcv_explore.ideas.label_noise import (
     ARMS,
     BINS,
@@ -24,6 +24,7 @@ from mlcv_explore.ideas.label_noise import (
     metrics,
     noise,
     run,
+    tables,
     training,
 )
 from mlcv_explore.seeds import numpy_stream
@@ -155,26 +156,6 @@ def test_zero_sum_noise_at_equal_trace_is_scaled_in_the_step_itself(draws):
     assert torch.allclose(ratio, ratio[:1, :1].expand_as(ratio), rtol=1e-2)
 
 
-def test_the_trace_goes_from_nine_to_eighteen_and_zero_sum_stays_at_nine():
-    sigma = 1.3
-    traces = [float(noise.gradient_trace(sigma, probability)) for probability in predictions(6)]
-    assert traces[0] == pytest.approx(9 * sigma**2) and traces == sorted(traces)
-    assert float(noise.gradient_trace(sigma, noise.prediction(1.0))) == pytest.approx(18 * sigma**2)
-    for probability in predictions():
-        assert np.trace(noise.gradient_covariance(sigma, probability)) == pytest.approx(
-            float(noise.gradient_trace(sigma, probability))
-        )
-        assert np.trace(noise.gradient_covariance(sigma, probability, zero_sum=True)) == pytest.approx(
-            9 * sigma**2
-        )
-
-
-def test_zero_sum_noise_is_scaled_to_the_gaussians_trace():
-    for probability in predictions():
-        scale = float(training.equal_trace_scale(torch.tensor(probability)))
-        assert scale**2 * 9 == pytest.approx(float(noise.gradient_trace(1.0, probability)), rel=1e-5)
-
-
 def test_the_loss_is_the_librarys_also_with_negative_targets_and_its_gradient_is_written_out_rightly():
     rng = torch.Generator().manual_seed(0)
     logits, targets = (
@@ -273,8 +254,8 @@ def test_a_redrawn_split_is_another_for_every_seed():
     first, second = training.tasks(LabelNoiseConfig(split="redrawn", **QUICK), [0, 1])
     assert not torch.equal(first.test, second.test)
     assert (
-        idea.resampled(LabelNoiseConfig(split="redrawn")).test == 500
-        and idea.resampled(LabelNoiseConfig()) is None
+        idea.split_sizes(LabelNoiseConfig(split="redrawn")).test == 500
+        and idea.split_sizes(LabelNoiseConfig()) is None
     )
 
 
@@ -436,49 +417,51 @@ def test_a_run_that_truly_diverges_says_at_which_settings():
     assert chance == pytest.approx(0.1, abs=0.05)
 
 
-def test_more_training_pictures_than_there_are_is_told_in_a_sentence():
-    for size, told in ((1050, "1,050"), (50_000, "50,000")):
-        with pytest.raises(SettingError, match=rf"train_size must be at most 1,000 on digits.*got {told}"):
-            LabelNoiseConfig(train_size=size)
-    assert LabelNoiseConfig(train_size=45_000, dataset="cifar10").train_size == 45_000
-
-
-@pytest.fixture
-def photographs(monkeypatch) -> None:
-    """Generated pictures in place of the photographs: what is asked is whether they go
-    through, not what they teach.
-    """
+def test_a_convolutional_network_trains_on_colour_images(monkeypatch):
+    """Generated images in place of photographs: only whether they pass through."""
     rng = np.random.default_rng(0)
 
     def part(count: int) -> Images:
-        return Images(
-            rng.integers(0, 256, (count, 3, 32, 32), dtype=np.uint8),
-            np.arange(count) % 10,
-            data.entry("cifar10").classes,
-        )
+        pixels = rng.integers(0, 256, (count, 3, 32, 32), dtype=np.uint8)
+        return Images(pixels, np.arange(count) % 10, data.entry("cifar10").classes)
 
     monkeypatch.setattr(data, "load", lambda name: Dataset(name, part(1100), part(60), "generated"))
     monkeypatch.setattr(training, "held_out", lambda name: (40, 50))
-
-
-def test_the_full_studys_first_cell_runs_at_tiny_size(photographs):
-    full = next(study for study in idea.studies if study.name == "full")
-    assert {cell.config.dataset for cell in full.cells} == {"cifar10"} and {
-        cell.config.network for cell in full.cells
-    } == {"resnet"}
-    config = full.cells[0].config.replace(train_size=60, width=4, epochs=2, batch_size=30)
+    config = LabelNoiseConfig(
+        dataset="cifar10", network="resnet", train_size=60, width=4, epochs=2, batch_size=30
+    )
     film = list(run(config, [0, 1]))
     assert len(film) == 2 and np.isfinite(series(film, "accuracy")).all()
-    assert metrics(config, film)["noisy_accuracy"].shape == (2,)
 
 
-@pytest.mark.slow
-def test_the_prototypes_numbers_come_out_again():
-    """Ten seeds of the default run: 64.9 % plain and 87.9 % with noise in the
-    prototype, 99 against 5 % memorised.
-    """
-    config = LabelNoiseConfig()
-    found = {name: values.mean() for name, values in metrics(config, list(run(config, range(10)))).items()}
-    assert found["plain_accuracy"] == pytest.approx(0.649, abs=0.03)
-    assert found["noisy_accuracy"] == pytest.approx(0.879, abs=0.03)
-    assert found["plain_memorised"] > 0.95 and found["noisy_memorised"] < 0.08
+def rows(claim: str, values: dict[str, np.ndarray], **settings: str) -> list[dict]:
+    """One row a seed and arm."""
+    return [
+        {"claim": claim, "arm": arm, **settings, "seed": seed, "measure": "accuracy", "value": float(value)}
+        for arm, column in values.items()
+        for seed, value in enumerate(column)
+    ]
+
+
+def near(centre: float, spread: float = 0.001) -> np.ndarray:
+    """Eight values around a centre, with that mean exactly."""
+    return centre + spread * (np.arange(8) - 3.5)
+
+
+def test_late_memorisation_is_the_share_that_stopping_takes_away():
+    arms = {"plain": near(0.6), "noisy": near(0.8), "early_stopped": near(0.75)}
+    arms["noisy_early_stopped"] = near(0.80)
+    assert tables.late_memorisation(Table(rows("gain", arms))).mean == pytest.approx(1 - 0.05 / 0.2)
+    better = arms | {"early_stopped": near(0.82, 0.002)}
+    share = tables.late_memorisation(Table(rows("gain", better)))
+    assert share.mean == pytest.approx(1.1) and share.low < share.mean < share.high
+
+
+def test_the_sweep_starts_with_plain_training():
+    known = {"corruption": "0.4"}
+    table = rows("map", {"plain": near(0.5), "noisy": near(0.7)}, sigma="0.5", **known)
+    table += rows("map", {"plain": near(0.5), "noisy": near(0.8)}, sigma="1.0", **known)
+    sigmas, accuracy = tables.sigma_curve(Table(table))
+    assert sigmas.tolist() == [0.0, 0.5, 1.0]
+    assert accuracy.mean(0) == pytest.approx([0.5, 0.7, 0.8])
+    assert tables.PUBLISHED_ACCURACY[tables.PUBLISHED_SIGMAS == 1.0] == 0.80

@@ -327,7 +327,7 @@ def test_lessons_are_parted_as_evenly_as_can_be() -> None:
 
 def test_backgrounds_name_the_class_as_often_as_is_asked() -> None:
     given = materials.generated(SMALL, 0.25, 400, 0, "backgrounds of a test")
-    brightness = np.sort(given.plates.mean((1, 2, 3)))
+    brightness = np.sort(given.backgrounds.mean((1, 2, 3)))
     for agreement, low, high in ((1.0, 1.0, 1.0), (0.7, 0.62, 0.78), (0.25, 0.17, 0.33)):
         plates = materials.telling_plates(given, agreement, 0, "test")
         group = np.searchsorted(brightness, plates.mean((1, 2, 3))) // 100

@@ -1,16 +1,16 @@
-"""When a curve is looked at, what is then predicted by Gott's rule and by its rivals,
-and how good that is.
+"""Where a curve is stopped, what Gott's rule and its baselines forecast there, and how
+good that is.
 
-Several moments of one curve hang together, so every number is a mean over moments, then
-over curves: one a seed.
+Stops on one curve are dependent, so every number is a mean over stops, then over curves:
+one a seed.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mlcv_explore.ideas.copernican.growth import Curve
+from mlcv_explore.ideas.copernican.curves import Curve
 from mlcv_explore.ideas.copernican.intervals import (
     covers,
     factor,
@@ -20,62 +20,60 @@ from mlcv_explore.ideas.copernican.intervals import (
 )
 
 STOPS = ("time", "importance", "fixed", "improving")
-METHODS = (
-    "copernican",
-    "fitted",
-    "double",
-    "exponential",
-    "power",
-    "exponential_others",
-    "power_others",
-    "quantiles",
-    "oracle",
-)
-# those that extrapolate a curve of importance
-FITS = ("exponential", "power", "exponential_others", "power_others")
-# the order of the measure axis; over: the future was less than the interval's lower end
-MEASURES = ("coverage", "width", "score", "over")
-# at which calibration is measured
-LEVELS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99])
-FIXED = 0.25  # of the median length of a kind's curves: the step at which all are looked at
-# still improving: the last three steps brought a hundredth of all that was gained so far
-STEPS, ENOUGH = 3, 0.01
-SEEN = 3  # steps below which nothing is fitted
-GRID = 120  # time constants, or exponents, that a fit may have
+FAMILIES = ("exponential", "power")  # of curves that are fitted to the visible part
+FITS = (*FAMILIES, "exponential_others", "power_others")
+METHODS = ("copernican", "fitted", "double", *FITS, "quantiles", "oracle")
+MEASURES = ("coverage", "width", "score", "over")  # over: the future is below the interval
+LEVELS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99])  # of calibration
+FIXED = 0.25  # the fixed step, as a share of the median length of a kind's curves
+STEPS, MIN_GAIN = 3, 0.01  # improving: the last three steps gained 1 % of all so far
+MIN_VISIBLE = 3  # steps below which nothing is fitted
+GRID = 120  # time constants, or exponents, of a fit
+Ends = tuple[np.ndarray | float, np.ndarray | float]  # of log(future / past)
 
 
-def weights(curve: Curve, stops: str, fixed: int) -> np.ndarray:
-    """How often each step 1…T is the moment of looking, (T,), sum 1; all 0 where this
-    curve has no such moment. Never the last: that is its end.
+def applies(kind: str, method: str) -> bool:
+    """Whether a method forecasts a kind: fits extrapolate importance, not a best epoch."""
+    return kind != "epochs" or method not in FITS
 
-    *time*: every step alike. *importance*: in proportion to what is gained in a step.
-    *fixed*: the step `fixed`, if the curve goes on after it. *improving*: alike, among
-    the steps where the last three brought at least 1 % of all gained so far. Steps
-    before anything is gained have no past and do not count.
+
+def uniform_stop(kind: str) -> str:
+    """The kind of stop that is uniform in what is predicted, so that Gott's interval covers
+    by construction.
+    """
+    return "time" if kind == "epochs" else "importance"
+
+
+def stop_weights(curve: Curve, stops: str, fixed: int) -> np.ndarray:
+    """Probability (T,) that the curve is stopped at each step 1…T; all 0 where it has no
+    such stop. Never the last step, nor one without a past.
+
+    *time*: uniform. *importance*: proportional to the gain of a step. *fixed*: the step
+    `fixed`, if the curve goes on after it. *improving*: uniform over the steps whose last
+    three gained at least 1 % of all so far.
     """
     steps = len(curve.importance) - 1
     if stops == "time":
-        found = np.ones(steps)
+        weights = np.ones(steps)
     elif stops == "importance":
-        found = np.diff(curve.signal)
+        weights = np.diff(curve.signal)
     elif stops == "fixed":
-        found = (np.arange(1, steps + 1) == fixed).astype(float)
+        weights = (np.arange(1, steps + 1) == fixed).astype(float)
     else:
         before = np.concatenate([np.zeros(min(STEPS, steps + 1)), curve.signal])[: steps + 1]
-        found = (curve.signal - before >= ENOUGH * curve.signal)[1:].astype(float)
-    found[-1] = 0.0
-    found = np.where(curve.importance[1:] > 0, found, 0.0)
-    return found / found.sum() if found.sum() > 0 else found
+        weights = (curve.signal - before >= MIN_GAIN * curve.signal)[1:].astype(float)
+    weights[-1] = 0.0
+    weights = np.where(curve.importance[1:] > 0, weights, 0.0)
+    return weights / weights.sum() if weights.sum() > 0 else weights
 
 
 def fitted_futures(curve: Curve, family: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Futures, weights of them, and the residuals' deviation, for a fit to what is
-    visible at every step: (G, T), (G, T), (T,).
+    """Futures, their likelihoods and the residuals' deviation, for a fit to the visible
+    part at every step: (G, T), (G, T), (T,).
 
-    The families are A (1 − e^(−t/τ)) and A (1 − (1 + t)^(−b)); A is found by least
-    squares for each of G time constants or exponents, all steps at once. The future is
-    the growth of the fit until the horizon. The weights are likelihoods of independent
-    normal residuals.
+    The families are A (1 − e^(−t/τ)) and A (1 − (1 + t)^(−b)); A is the least-squares
+    value for each of G constants τ or b. The future is the fit's growth until the
+    horizon; residuals are taken as independent and normal.
     """
     time = np.arange(1.0, len(curve.importance))
     if family == "exponential":
@@ -84,23 +82,20 @@ def fitted_futures(curve: Curve, family: str) -> tuple[np.ndarray, np.ndarray, n
     else:
         powers = np.geomspace(0.01, 8, GRID)[:, None]
         shape, end = 1 - (1 + time) ** -powers, 1 - (1.0 + curve.horizon) ** -powers
-    seen = curve.importance[1:]
-    crossed, squared = np.cumsum(shape * seen, axis=1), np.cumsum(shape**2, axis=1)
+    visible = curve.importance[1:]
+    crossed, squared = np.cumsum(shape * visible, axis=1), np.cumsum(shape**2, axis=1)
     scale = crossed / squared
-    missed = np.maximum(np.cumsum(seen**2) - crossed * scale, 0)  # squared residuals, (G, T)
-    least = missed.min(0)
-    deviation = np.sqrt(least / np.maximum(time - 2, 1)) + 1e-9 * seen[-1]
-    likelihood = np.exp(-(missed - least) / (2 * deviation**2))
+    residuals = np.maximum(np.cumsum(visible**2) - crossed * scale, 0)  # squared sums, (G, T)
+    least = residuals.min(0)
+    deviation = np.sqrt(least / np.maximum(time - 2, 1)) + 1e-9 * visible[-1]
+    likelihood = np.exp(-(residuals - least) / (2 * deviation**2))
     return scale * np.maximum(end - shape, 0), likelihood, deviation
 
 
-def extrapolated(curve: Curve, family: str, confidence: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def extrapolate(curve: Curve, family: str, confidence: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """log(future / past) at every step: the fit's prediction and the ends of its own
-    interval, (T,) each.
-
-    The interval is that of the likelihood over the fit's constant, widened by the
-    deviation of the residuals: it knows this curve alone. With fewer than three steps
-    seen nothing is fitted: past and Gott's interval.
+    interval, (T,) each. The interval is that of the likelihood, widened by the residuals;
+    with fewer than three visible steps it is Gott's around the past.
     """
     from scipy.special import ndtri
 
@@ -116,70 +111,54 @@ def extrapolated(curve: Curve, family: str, confidence: float) -> tuple[np.ndarr
         for share in tails
     )
     around = ndtri(tails[1]) * deviation
-    known = np.where(past > 0, past, 1.0)
-    found = [log_ratio(known, np.maximum(future, 0)) for future in (best, low - around, high + around)]
-    few = np.arange(1, len(past) + 1) < SEEN
+    positive = np.where(past > 0, past, 1.0)
+    ratios = [log_ratio(positive, np.maximum(future, 0)) for future in (best, low - around, high + around)]
+    few = np.arange(1, len(past) + 1) < MIN_VISIBLE
     gott = math.log(factor(confidence))
     return tuple(
-        np.where(few, instead, values) for values, instead in zip(found, (0.0, -gott, gott), strict=True)
+        np.where(few, default, values) for values, default in zip(ratios, (0.0, -gott, gott), strict=True)
     )
 
 
-def measured(curves: Sequence[Curve], confidence: float, extrapolates: bool) -> tuple[np.ndarray, np.ndarray]:
-    """How every method does at every kind of moment, (stops, METHODS, MEASURES), and
-    how often Gott's interval covers, (stops, LEVELS).
+def evaluate(curves: Sequence[Curve], confidence: float, extrapolates: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Every measure of every method at every kind of stop, (STOPS, METHODS, MEASURES), and
+    coverage of Gott's interval at every level, (STOPS, LEVELS).
 
-    *fitted* is [past/k, k·past] with the k that has the least score on the other
-    curves. *quantiles*, and the fits *with others*, take their ends from the other
-    curves: the quantiles of log(future / past), or of the fit's errors in it. *double*
-    is the point future = past. The *oracle* has the quantiles of this very curve. Where
-    `extrapolates` is false the fits are 0. A mean over curves that have such a moment;
-    0 where none has.
+    *fitted*: [past/k, k·past], k minimising the score on the other curves. *quantiles* and
+    *…_others*: ends from the other curves' log(future / past), or the fit's errors in it.
+    *double*: the point future = past. *oracle*: quantiles of this very curve. Without
+    `extrapolates` the fits are 0. Means over curves that have such a stop, else 0.
     """
     fixed = max(1, round(FIXED * float(np.median([len(curve.importance) - 1 for curve in curves]))))
     pasts = [curve.importance[1:] for curve in curves]
     futures = [curve.importance[-1] - curve.importance[1:] for curve in curves]
-    ratios = [
-        log_ratio(np.where(past > 0, past, 1.0), future) for past, future in zip(pasts, futures, strict=True)
-    ]
+    pairs = list(zip(pasts, futures, strict=True))
+    ratios = [log_ratio(np.where(past > 0, past, 1.0), future) for past, future in pairs]
     fits = {
-        family: [extrapolated(curve, family, confidence) for curve in curves]
-        for family in FITS[:2] * extrapolates
+        family: [extrapolate(curve, family, confidence) for curve in curves]
+        for family in FAMILIES * extrapolates
     }
-    table, calibration = (
-        np.zeros((len(STOPS), len(METHODS), len(MEASURES))),
-        np.zeros((len(STOPS), len(LEVELS))),
-    )
+    measured = np.zeros((len(STOPS), len(METHODS), len(MEASURES)))
+    calibration = np.zeros((len(STOPS), len(LEVELS)))
     for row, stops in enumerate(STOPS):
-        looks = [weights(curve, stops, fixed) for curve in curves]
-        used = [place for place, look in enumerate(looks) if look.sum() > 0]
+        weights = [stop_weights(curve, stops, fixed) for curve in curves]
+        used = [place for place, weight in enumerate(weights) if weight.sum() > 0]
         for place in used:
+            weight, ratio = weights[place], ratios[place]
             others = [other for other in used if other != place]
-            look, ratio = looks[place], ratios[place]
-            pool = np.concatenate([looks[other] for other in others]) if others else np.empty(0)
-            ends = _ends(place, others, pool, ratios, look, fits, confidence)
-            for method, (low, high) in ends.items():
-                column = METHODS.index(method)
+            pool = np.concatenate([weights[other] for other in others]) if others else np.empty(0)
+            for method, (low, high) in _ends(place, others, pool, ratios, weight, fits, confidence).items():
                 inside = (ratio >= low) & (ratio <= high)
-                if method == "copernican":  # exactly, not within a hundredth
-                    inside = covers(pasts[place], futures[place], confidence)
-                score, width = (
-                    interval_score(low, high, ratio, confidence),
-                    interval_score(low, high, np.clip(ratio, low, high), confidence),
-                )
-                table[row, column] += [
-                    look @ values
-                    for values in (
-                        inside,
-                        np.broadcast_to(width, ratio.shape),
-                        score,
-                        ~inside & (ratio < low),
-                    )
-                ]
-            calibration[row] += [look @ covers(pasts[place], futures[place], level) for level in LEVELS]
-        table[row] /= max(1, len(used))
+                if method == "copernican":  # exactly, not clipped to a hundredth
+                    inside = covers(*pairs[place], confidence)
+                score = interval_score(low, high, ratio, confidence)
+                width = interval_score(low, high, np.clip(ratio, low, high), confidence)
+                columns = inside, np.broadcast_to(width, ratio.shape), score, ~inside & (ratio < low)
+                measured[row, METHODS.index(method)] += [weight @ values for values in columns]
+            calibration[row] += [weight @ covers(*pairs[place], level) for level in LEVELS]
+        measured[row] /= max(1, len(used))
         calibration[row] /= max(1, len(used))
-    return table, calibration
+    return measured, calibration
 
 
 def _ends(
@@ -187,34 +166,29 @@ def _ends(
     others: Sequence[int],
     pool: np.ndarray,
     ratios: Sequence[np.ndarray],
-    look: np.ndarray,
-    fits: dict[str, list[tuple[np.ndarray, ...]]],
+    weight: np.ndarray,
+    fits: Mapping[str, list[tuple[np.ndarray, ...]]],
     confidence: float,
-) -> dict[str, tuple[np.ndarray | float, np.ndarray | float]]:
-    """Both ends of log(future / past) by every method, for one curve; a method that
-    needs others and has none falls back on Gott's.
+) -> dict[str, Ends]:
+    """Both ends of log(future / past) by every method, for one curve; without other curves
+    a method that needs them falls back on its own, or Gott's, interval.
     """
     tails = np.array([(1 - confidence) / 2, (1 + confidence) / 2])
     gott = math.log(factor(confidence))
-    found: dict[str, tuple[np.ndarray | float, np.ndarray | float]] = {
-        "copernican": (-gott, gott),
-        "double": (0.0, 0.0),
-    }
-    found["oracle"] = tuple(weighted_quantile(ratios[place], look, tails))
+    ends: dict[str, Ends] = {"copernican": (-gott, gott), "double": (0.0, 0.0)}
+    ends["oracle"] = tuple(weighted_quantile(ratios[place], weight, tails))
     if others:
         known = np.concatenate([ratios[other] for other in others])
         # where the score's slope in log k is zero
         apart = weighted_quantile(np.abs(known), pool, np.array([confidence]))[0]
-        found |= {"quantiles": tuple(weighted_quantile(known, pool, tails)), "fitted": (-apart, apart)}
+        ends |= {"quantiles": tuple(weighted_quantile(known, pool, tails)), "fitted": (-apart, apart)}
     else:
-        found |= dict.fromkeys(("quantiles", "fitted"), (-gott, gott))
-    for family, made in fits.items():
-        predicted, low, high = made[place]
-        found[family] = (low, high)
+        ends |= dict.fromkeys(("quantiles", "fitted"), (-gott, gott))
+    for family, forecasts in fits.items():
+        predicted, *own = forecasts[place]
+        ends[family] = ends[f"{family}_others"] = tuple(own)
         if others:
-            errors = np.concatenate([ratios[other] - made[other][0] for other in others])
+            errors = np.concatenate([ratios[other] - forecasts[other][0] for other in others])
             below, above = weighted_quantile(errors, pool, tails)
-            found[f"{family}_others"] = (predicted + below, predicted + above)
-        else:
-            found[f"{family}_others"] = (low, high)
-    return found
+            ends[f"{family}_others"] = (predicted + below, predicted + above)
+    return ends

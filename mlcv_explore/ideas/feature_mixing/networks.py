@@ -1,8 +1,7 @@
-"""Networks that can be entered and left at every depth: depth 0 is the picture, depth d
-what the d-th layer or block gives, rectified.
+"""Networks that run from any depth to any other: depth 0 is the image, depth d the
+rectified output of layer or block d.
 
-Layers normalise nothing over a batch: a mixed batch would shift what a frozen encoder
-was taught.
+Nothing is normalised over a batch: a mixed batch would shift a frozen encoder.
 """
 
 import math
@@ -14,16 +13,14 @@ from torch import nn
 from mlcv_explore.models.stacked import SeparateModels, StackedDense
 
 DEPTHS = 3  # hidden layers, or blocks
-GROUPS = 4  # of channels that are normalised together (Wu and He, Group Normalization, 1803.08494)
+GROUPS = 4  # of channels normalised together (Wu and He, Group Normalization, 1803.08494)
 
 
-class StackedLayers(StackedDense):
-    """S dense networks of three hidden layers as one; a picture is (S, B, d), flat."""
+class DenseNetworks(StackedDense):
+    """S dense networks of three hidden layers as one; inputs are flat, (S, B, d)."""
 
-    def through(self, values: torch.Tensor, first: int = 0, last: int | None = None) -> torch.Tensor:
-        """(S, B, d) at depth `first` → (S, B, d') at depth `last`, to the logits where
-        that is None.
-        """
+    def partial_forward(self, values: torch.Tensor, first: int = 0, last: int | None = None) -> torch.Tensor:
+        """(S, B, d) at depth `first` → (S, B, d') at depth `last`; logits where None."""
         count = len(self.weights)
         values = values.mT
         for depth in range(first, count if last is None else last):
@@ -33,17 +30,20 @@ class StackedLayers(StackedDense):
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """(S, B, sizes[0]) → (S, B, sizes[-1])."""
-        return self.through(inputs)
+        return self.partial_forward(inputs)
 
-    def encoder(self, depth: int) -> list[nn.Parameter]:
+    def encoder_parameters(self, depth: int) -> list[nn.Parameter]:
         """The parameters below a depth."""
         return [*self.weights[:depth], *self.biases[:depth]]
 
+    def feature_shape(self, depth: int) -> tuple[int, ...]:
+        """Of one image at a depth of at least 1."""
+        return (self.biases[depth - 1].shape[1],)
 
-class Blocks(nn.Module):
-    """Three blocks of two convolutions, the first of a block halving the side (but for
-    pictures of 8 pixels, which the first leaves whole), and a linear layer on the mean
-    of the last.
+
+class ConvolutionalNetwork(nn.Module):
+    """Three blocks of two convolutions and a linear layer on the spatial mean. The first
+    convolution of a block halves the side, except of 8-pixel images in block one.
     """
 
     def __init__(self, channels: int, side: int, width: int, classes: int) -> None:
@@ -54,22 +54,21 @@ class Blocks(nn.Module):
             _block(sizes[depth], sizes[depth + 1], stride) for depth, stride in enumerate(strides)
         )
         self.last = nn.Linear(sizes[-1], classes)
-        # of the features at every depth
-        self.shapes = tuple(
+        self.shapes = tuple(  # (C, h, w) of the features at every depth
             (size, *[side // math.prod(strides[:depth])] * 2) for depth, size in enumerate(sizes)
         )
 
-    def through(self, values: torch.Tensor, first: int = 0, last: int | None = None) -> torch.Tensor:
-        """(B, C, h, w) at depth `first` → (B, C', h', w') at depth `last`, to the
-        logits (B, K) where that is None.
+    def partial_forward(self, values: torch.Tensor, first: int = 0, last: int | None = None) -> torch.Tensor:
+        """(B, C, h, w) at depth `first` → (B, C', h', w') at depth `last`; logits (B, K)
+        where None.
         """
         for block in self.blocks[first:last]:
             values = block(values)
         return self.last(values.mean((2, 3))) if last is None else values
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        """(B, C, side, side) in [0, 1] → (B, K)."""
-        return self.through(pictures)
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """(B, C, side, side) → (B, K)."""
+        return self.partial_forward(images)
 
 
 def _block(inputs: int, outputs: int, stride: int) -> nn.Sequential:
@@ -81,49 +80,54 @@ def _block(inputs: int, outputs: int, stride: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-class SeparateBlocks(SeparateModels):
-    """S such networks behind the calls of a stack; a picture is (S, B, C, side, side)."""
+class ConvolutionalNetworks(SeparateModels):
+    """S convolutional networks behind the calls of a stack, (S, B, C, side, side)."""
 
-    def through(self, values: torch.Tensor, first: int = 0, last: int | None = None) -> torch.Tensor:
-        """(S, B, …) at depth `first` → (S, B, …) at depth `last`, to the logits where
-        that is None.
-        """
-        return torch.stack(
-            [
-                network.through(batch, first, last)
-                for network, batch in zip(self.networks, values, strict=True)
-            ]
-        )
+    def partial_forward(self, values: torch.Tensor, first: int = 0, last: int | None = None) -> torch.Tensor:
+        """(S, B, …) at depth `first` → (S, B, …) at depth `last`; logits where None."""
+        pairs = zip(self.networks, values, strict=True)
+        return torch.stack([network.partial_forward(batch, first, last) for network, batch in pairs])
 
-    def encoder(self, depth: int) -> list[nn.Parameter]:
+    def encoder_parameters(self, depth: int) -> list[nn.Parameter]:
         """The parameters below a depth."""
         return [parameter for network in self.networks for parameter in network.blocks[:depth].parameters()]
 
+    def feature_shape(self, depth: int) -> tuple[int, ...]:
+        """Of one image at a depth."""
+        return self.networks[0].shapes[depth]
 
-Network = StackedLayers | SeparateBlocks
+
+Networks = DenseNetworks | ConvolutionalNetworks
 
 
-def networks(
-    kind: str, shape: tuple[int, int, int], width: int, classes: int, seeds: Sequence[int]
-) -> Network:
-    """One network a seed for pictures of a shape (C, h, w): "dense" or "convolutional"."""
+def build_networks(
+    kind: str, shape: tuple[int, ...], width: int, classes: int, seeds: Sequence[int]
+) -> Networks:
+    """One network a seed for images of a shape (C, h, w): "dense" or "convolutional"."""
     if kind == "dense":
-        return StackedLayers((math.prod(shape), *[width] * DEPTHS, classes), seeds)
-    return SeparateBlocks(lambda: Blocks(shape[0], shape[1], width, classes), seeds)
+        return DenseNetworks((math.prod(shape), *[width] * DEPTHS, classes), seeds)
+    return ConvolutionalNetworks(lambda: ConvolutionalNetwork(shape[0], shape[1], width, classes), seeds)
 
 
-def heads(
-    kind: str, features: tuple[int, ...], width: int, outputs: int, seeds: Sequence[int]
-) -> StackedDense:
-    """One small network a seed on features of a shape, flat: a hidden layer and
-    `outputs` numbers.
-    """
+@torch.no_grad()
+def apply_networks(
+    networks: Networks, inputs: torch.Tensor, count: int, first: int = 0, last: int | None = None
+) -> torch.Tensor:
+    """All `count` networks on the same inputs (n, …), 500 at a time: (S, n, …)."""
+    parts = [
+        networks.partial_forward(part.expand(count, *part.shape), first, last) for part in inputs.split(500)
+    ]
+    return torch.cat(parts, dim=1)
+
+
+def build_heads(features: tuple[int, ...], width: int, outputs: int, seeds: Sequence[int]) -> StackedDense:
+    """One network a seed on flat features of a shape: a hidden layer, `outputs` numbers."""
     return StackedDense((math.prod(features), width, outputs), seeds)
 
 
-def decoder(channels: int, shapes: Sequence[tuple[int, int, int]], depth: int) -> nn.Sequential:
-    """From the features of a depth back to a picture in [0, 1]: every step a doubling
-    where its block halved, and two convolutions.
+def build_decoder(channels: int, shapes: Sequence[tuple[int, int, int]], depth: int) -> nn.Sequential:
+    """From features at a depth to an image in [0, 1]: a convolution for every block,
+    after a doubling where the block halved, and a last one.
     """
     steps: list[nn.Module] = []
     for place in range(depth, 0, -1):

@@ -1,80 +1,83 @@
 """f(X, E): is X explained by E? Three tests, each of which may be switched off; an
-empty E explains nothing.
+empty E never explains.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import nn
 
-from mlcv_explore.ideas.hierarchical_explanation.networks import log_odds, logits_of
-from mlcv_explore.ideas.hierarchical_explanation.pursuit import explained
+from mlcv_explore.ideas.hierarchical_explanation.networks import log_odds, logits_of, random_sets
+from mlcv_explore.models.sparse_coding import explained_energy
+from mlcv_explore.seeds import stream
 
-DRAWS = 2  # random sets that a removal is held against
+DRAWS = 2  # random sets that a removal is compared with
 ROUNDING = 1e-4
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What f asks."""
+    """The thresholds of f and the tests that are on."""
 
     energy: float = 0.85  # τ: the least share of X's energy that E must explain
     # δ: how much more the log-odds of X's class must fall without E than without a random set of
-    # equal energy: so much, or
+    # equal energy; less where removing X itself costs less, since X must explain X
     drop: float = 1.0
-    # as much as without X itself: more there is not to lose, and X must explain X
     tests: tuple[bool, bool, bool] = (True, True, True)  # energy, label, removal
 
 
 @dataclass(frozen=True, eq=False)
 class Check:
-    """What f found, (n,) each."""
+    """The outcome of f, (n,) each."""
 
     energy: np.ndarray  # share of X's energy that E explains, at most 1
-    same: np.ndarray  # bool: whether the judge gives what E pictures the label that it gives X
+    results: np.ndarray  # bool (3, n): energy, label, removal
     # log-odds of X's class that removing E costs beyond removing random sets of equal energy
     drop: np.ndarray
-    wanted: np.ndarray  # what this must come to: δ, or what removing X itself costs where that is less
+    required: np.ndarray  # of the drop: δ, or what removing X itself costs where that is less
     passed: np.ndarray  # bool: f itself
-    label: np.ndarray  # int64: what the judge calls the picture of E
+    label: np.ndarray  # int64: the classifier's label of E's reconstruction
 
 
 class Checker:
-    """f for some items: what of it does not depend on E is asked once."""
+    """f for some items; what does not depend on E is computed once."""
 
-    def __init__(self, judge: nn.Module, items: np.ndarray, random: np.ndarray, rules: Rules) -> None:
-        """`items` (n, d); `random` (draws, n, d): unit pictures of random sets that
-        removals are held against.
+    def __init__(self, classifier: nn.Module, items: np.ndarray, random: np.ndarray, rules: Rules) -> None:
+        """`items` (n, d); `random` (draws, n, d): unit sums of random sets that removals
+        are compared with.
         """
-        self.judge, self.items, self.random, self.rules = judge, items, random, rules
-        self.classes = logits_of(judge, items).argmax(1)
-        self.wanted = np.minimum(rules.drop, self._drop(items))
+        self.classifier, self.items, self.random, self.rules = classifier, items, random, rules
+        self.classes = logits_of(classifier, items).argmax(1)
+        self.required = np.minimum(rules.drop, self._drop(items))
 
-    def __call__(self, pictures: np.ndarray, empty: np.ndarray) -> Check:
-        """f of what the items' explanations picture (n, d); `empty` (n,) bool: nothing
-        was chosen.
+    def __call__(self, images: np.ndarray, empty: np.ndarray) -> Check:
+        """f of the explanations' reconstructions (n, d); `empty` (n,) bool: nothing was
+        chosen.
         """
-        label = logits_of(self.judge, pictures).argmax(1)
-        energy, drop = explained(self.items, pictures), self._drop(pictures)
+        label = logits_of(self.classifier, images).argmax(1)
+        energy, drop = explained_energy(self.items, images), self._drop(images)
         results = np.stack(
-            [energy >= self.rules.energy - ROUNDING, label == self.classes, drop >= self.wanted - ROUNDING]
+            [energy >= self.rules.energy - ROUNDING, label == self.classes, drop >= self.required - ROUNDING]
         )
-        asked = np.array(self.rules.tests)
-        return Check(
-            energy, results[1], drop, self.wanted, (results | ~asked[:, None]).all(0) & ~empty, label
-        )
+        passed = (results | ~np.array(self.rules.tests)[:, None]).all(0) & ~empty
+        return Check(energy, results, drop, self.required, passed, label)
 
-    def _drop(self, pictures: np.ndarray) -> np.ndarray:
-        """What removing pictures costs the log-odds beyond what removing random sets of
-        equal energy does, (n,).
+    def _drop(self, images: np.ndarray) -> np.ndarray:
+        """How much more log-odds removing these images costs than removing random sets
+        of equal energy, (n,).
         """
         draws, count = self.random.shape[:2]
-        others = (self.items - np.linalg.norm(pictures, axis=1, keepdims=True) * self.random).reshape(
-            draws * count, -1
-        )
-        beside = (
-            log_odds(logits_of(self.judge, others), np.tile(self.classes, draws))
-            .reshape(draws, count)
-            .mean(0)
-        )
-        return beside - log_odds(logits_of(self.judge, self.items - pictures), self.classes)
+        others = self.items - np.linalg.norm(images, axis=1, keepdims=True) * self.random
+        logits = logits_of(self.classifier, others.reshape(draws * count, -1))
+        beside = log_odds(logits, np.tile(self.classes, draws)).reshape(draws, count).mean(0)
+        return beside - log_odds(logits_of(self.classifier, self.items - images), self.classes)
+
+
+def unit_random_sets(first: np.ndarray, count: int, seed: int, purpose: str) -> np.ndarray:
+    """Sums of random sets of atoms (n₀, d) to compare removals with, unit rows (DRAWS,
+    count, d).
+    """
+    atoms = torch.from_numpy(np.array(first))
+    streams = (stream(seed, f"random sets {purpose} {draw}") for draw in range(DRAWS))
+    return np.stack([random_sets(atoms, count, generator).numpy() for generator in streams])

@@ -1,4 +1,4 @@
-"""Contextual decomposition: how much of a network's logits a part of the picture brings
+"""Contextual decomposition: how much of a network's logits a part of the image contributes
 by itself.
 
 Murdoch et al., 1801.05453; Singh et al., 1806.05337, which brought it to convolutions.

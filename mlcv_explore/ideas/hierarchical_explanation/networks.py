@@ -1,5 +1,5 @@
-"""Two small classifiers of one architecture: the judge, which f asks and no vocabulary
-sees, and the teacher, which trees learn from.
+"""Two small networks of one architecture: the classifier that judges explanations,
+which no dictionary is fitted to, and the teacher that trees learn from.
 """
 
 import numpy as np
@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from mlcv_explore.ideas.hierarchical_explanation.datasets import Dataset, Items
 from mlcv_explore.ideas.hierarchical_explanation.strokes import SIDE
-from mlcv_explore.ideas.hierarchical_explanation.worlds import Items, World
 from mlcv_explore.models.stacked import gradient_step
 from mlcv_explore.seeds import seeded, stream
 
@@ -16,74 +16,61 @@ BATCH = 50
 RATE = 0.003
 HIDDEN = 64  # units for the row of a table
 SET = 6  # atoms in a random set
-DISTURBED = 0.5  # share of the pictures of a batch that are shown with something taken away
+DISTURBED = 0.5  # share of the items of a batch from which a random set is subtracted
 
 
-def classifier(of_pictures: bool, size: int, classes: int) -> nn.Sequential:
-    """Vectors (B, d) → logits (B, classes): two convolutions for pictures of 16 × 16,
-    one hidden layer for rows of tables.
+def build(has_images: bool, size: int, classes: int) -> nn.Sequential:
+    """Vectors (B, d) → logits (B, classes): two convolutions for images of 16 × 16, one
+    hidden layer for rows of tables.
     """
-    if not of_pictures:
+    if not has_images:
         return nn.Sequential(nn.Linear(size, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, classes))
-    body = (
-        nn.Conv2d(1, 16, 3, padding=1),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(16, 32, 3, padding=1),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-    )
-    return nn.Sequential(
-        nn.Unflatten(1, (1, SIDE, SIDE)), *body, nn.Flatten(), nn.Linear(32 * (SIDE // 4) ** 2, classes)
-    )
+    first = nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)
+    second = nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)
+    last = nn.Flatten(), nn.Linear(32 * (SIDE // 4) ** 2, classes)
+    return nn.Sequential(nn.Unflatten(1, (1, SIDE, SIDE)), *first, *second, *last)
 
 
-def trained(
-    world: World, items: Items, epochs: int, seed: int, purpose: str, first: np.ndarray | None = None
+def train(
+    dataset: Dataset, items: Items, epochs: int, seed: int, purpose: str, first: np.ndarray | None = None
 ) -> nn.Sequential:
-    """A classifier of these items; given atoms `first` (n₀, d) a judge, which says
-    nothing of nothing and does not mind what is no part of them.
+    """A network trained on these items; given atoms `first` (n₀, d) also on disturbed
+    items and blanks, so that a blank has no class and removals count.
 
-    A judge sees half of the items of every batch with random atoms taken away, up to
-    their own energy, under the same label; and as many blanks, from which the same is
-    taken, which are to be given every class alike. Without this a blank has a class of
-    its own, and to remove any explanation of that class would change nothing.
+    Half of each batch has random atoms subtracted, up to its own energy, under the same
+    label; as many blanks, with the same subtracted, have a uniform target.
     """
-    network = seeded(
-        seed, lambda: classifier(world.of_pictures, items.values.shape[1], len(world.classes)), purpose
-    )
+    size, classes = items.values.shape[1], len(dataset.classes)
+    network = seeded(seed, lambda: build(dataset.has_images, size, classes), purpose)
     optimiser = torch.optim.Adam(network.parameters(), RATE)
     values, labels = torch.from_numpy(items.values), torch.from_numpy(items.labels)
     orders, disturb = stream(seed, f"{purpose}, order"), stream(seed, f"{purpose}, disturbed")
     atoms = None if first is None else torch.from_numpy(np.array(first))
-    targets = functional.one_hot(labels, len(world.classes)).float()
+    targets = functional.one_hot(labels, classes).float()
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs * -(-len(items) // BATCH))
     for _ in range(epochs):
         for places in torch.randperm(len(items), generator=orders).split(BATCH):
-            batch, wanted = values[places], targets[places]
+            batch, target = values[places], targets[places]
             if atoms is not None:
-                batch, wanted = _disturbed(batch, wanted, atoms, disturb)
-            gradient_step(optimiser, functional.cross_entropy(network(batch), wanted))
+                batch, target = _disturbed(batch, target, atoms, disturb)
+            gradient_step(optimiser, functional.cross_entropy(network(batch), target))
             schedule.step()
     return network.eval().requires_grad_(False)
 
 
 def _disturbed(
-    batch: torch.Tensor, wanted: torch.Tensor, atoms: torch.Tensor, generator: torch.Generator
+    batch: torch.Tensor, target: torch.Tensor, atoms: torch.Tensor, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The batch with something taken from half of it, and as many blanks with the same
-    taken, of which nothing can be said.
-    """
+    """The batch, half of it disturbed, and as many disturbed blanks with uniform targets."""
     taken = random_sets(atoms, 2 * len(batch), generator) * batch.norm(dim=1).repeat(2)[:, None]
     taken *= torch.rand(len(taken), 1, generator=generator).sqrt()
     taken[: len(batch)] *= (torch.rand(len(batch), 1, generator=generator) < DISTURBED).float()
-    return torch.cat([batch, torch.zeros_like(batch)]) - taken, torch.cat(
-        [wanted, torch.full_like(wanted, 1 / wanted.shape[1])]
-    )
+    uniform = torch.full_like(target, 1 / target.shape[1])
+    return torch.cat([batch, torch.zeros_like(batch)]) - taken, torch.cat([target, uniform])
 
 
 def random_sets(atoms: torch.Tensor, count: int, generator: torch.Generator) -> torch.Tensor:
-    """What random sets of atoms (n₀, d) add up to, unit rows (count, d)."""
+    """Sums of random sets of atoms (n₀, d), unit rows (count, d)."""
     chosen = torch.randint(len(atoms), (count, min(SET, len(atoms))), generator=generator)
     weights = 0.25 + torch.rand(chosen.shape, generator=generator)
     added = torch.einsum("nm,nmd->nd", weights, atoms[chosen])

@@ -1,12 +1,10 @@
-"""Level 0: sixteen oriented strokes, the first principles that a picture of lines is
-made of.
-"""
+"""Level 0: sixteen oriented strokes, the first principles of an image of lines."""
 
 from functools import cache
 
 import numpy as np
 
-SIDE = 16  # pixels of every picture
+SIDE = 16  # pixels of every image
 ORIENTATIONS = 8
 LENGTHS = (3.0, 6.0)  # pixels
 KINDS = ORIENTATIONS * len(LENGTHS)
@@ -15,11 +13,11 @@ FAINTEST = 0.001  # of the brightest
 
 
 def stroke(kind: int, row: float, column: float, side: int = SIDE) -> np.ndarray:
-    """One stroke as brightness (side, side), of unit length as a vector; what reaches
-    beyond the picture is cut off.
+    """One stroke with its middle at (row, column), brightness (side, side), of unit
+    length as a vector and cut off at the border.
 
     `kind` counts orientations from upright on, by 22.5° against the clock, the short
-    ones first; the place is that of its middle.
+    ones first.
     """
     length, angle = LENGTHS[kind // ORIENTATIONS], np.pi * (kind % ORIENTATIONS) / ORIENTATIONS
     rows, columns = np.mgrid[:side, :side].astype(float)
@@ -27,10 +25,9 @@ def stroke(kind: int, row: float, column: float, side: int = SIDE) -> np.ndarray
     along = -down * np.cos(angle) - across * np.sin(angle)
     beside = across * np.cos(angle) - down * np.sin(angle)
     beyond = np.maximum(np.abs(along) - (length - 1) / 2, 0)
-    picture = np.exp(-(beside**2 + beyond**2) / (2 * THICKNESS**2))
-    # numbers near the least that a float can hold would slow every product down
-    picture[picture < FAINTEST] = 0
-    return picture / np.linalg.norm(picture)
+    image = np.exp(-(beside**2 + beyond**2) / (2 * THICKNESS**2))
+    image[image < FAINTEST] = 0  # denormal numbers would slow every product down
+    return image / np.linalg.norm(image)
 
 
 @cache
@@ -38,14 +35,8 @@ def placed(side: int = SIDE) -> np.ndarray:
     """Every stroke at every pixel, float32 (KINDS·side², side²), unit rows; kind first,
     then row, then column.
     """
-    every = np.stack(
-        [
-            stroke(kind, row, column, side)
-            for kind in range(KINDS)
-            for row in range(side)
-            for column in range(side)
-        ]
-    )
+    places = [(row, column) for row in range(side) for column in range(side)]
+    every = np.stack([stroke(kind, *place, side) for kind in range(KINDS) for place in places])
     every = every.reshape(-1, side * side).astype(np.float32)
     every.flags.writeable = False
     return every

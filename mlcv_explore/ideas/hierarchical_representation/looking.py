@@ -7,7 +7,6 @@ from functools import cache
 
 import numpy as np
 import torch
-from PIL import Image
 
 from mlcv_explore import data
 from mlcv_explore.ideas.hierarchical_representation import HierarchicalRepresentationConfig, decodes, held_out
@@ -17,9 +16,7 @@ from mlcv_explore.metrics.embedding_map import FittedMap
 from mlcv_explore.metrics.linear_probe import PrincipalComponents
 from mlcv_explore.models import checkpoints
 
-BITMAP = 32  # pixels a side of the bitmaps that the digits were counted from
 SIDE = 8
-INK = 0.5  # of the way from the paper to what differs most: darker or brighter than that is ink
 BATCH = 100  # test digits whose losses are followed back
 # those with a wiring of their own
 WIRED = tuple(arm for arm in PLAYED if arm not in ("denoising", "contrastive", "random", "supervised"))
@@ -119,32 +116,3 @@ def without_gradient(arm: str) -> tuple[int, int]:
     sizes = {name: sum(each.numel() for each in own) for name, own in mind().shelf.arms[arm].blocks().items()}
     still = [name for name, column in zip(blocks, table.T, strict=True) if np.isnan(column).all()]
     return sum(sizes[name] for name in still), sum(sizes.values())
-
-
-def from_bitmap(ink: np.ndarray) -> np.ndarray | None:
-    """Ink, bool (h, w), as the digits were made of bitmaps: cut to the ink, as large as
-    fits, counted in blocks of 4 × 4; (8, 8) in [0, 1].
-
-    None where there is no ink.
-    """
-    if not ink.any():
-        return None
-    rows, columns = (np.flatnonzero(ink.any(axis)) for axis in (1, 0))
-    cut = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    height, width = (max(1, round(length * BITMAP / max(cut.shape))) for length in cut.shape)
-    resized = np.asarray(Image.fromarray(cut).resize((width, height), Image.Resampling.NEAREST))
-    canvas = np.zeros((BITMAP, BITMAP), bool)
-    top, left = (BITMAP - height) // 2, (BITMAP - width) // 2
-    canvas[top : top + height, left : left + width] = resized
-    block = BITMAP // SIDE
-    return canvas.reshape(SIDE, block, SIDE, block).mean((1, 3))
-
-
-def from_photograph(pixels: np.ndarray) -> np.ndarray | None:
-    """A picture (h, w, 3) uint8 of one digit as (8, 8) in [0, 1]: ink is what differs
-    from the picture's edge, paper. None where nothing does.
-    """
-    grey = pixels.astype(float) @ np.array([0.299, 0.587, 0.114])
-    paper = np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
-    apart = np.abs(grey - paper)
-    return from_bitmap(apart > INK * apart.max()) if apart.max() > 0 else None

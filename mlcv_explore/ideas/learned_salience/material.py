@@ -31,14 +31,14 @@ def telling_plates(given: Scenes, agreement: float, seed: int, purpose: str) -> 
     class. At 0.25 class and plate are independent.
     """
     draws = numpy_stream(seed, f"{purpose} backgrounds")
-    groups = np.array_split(np.argsort(given.plates.mean(axis=(1, 2, 3)), kind="stable"), 4)
+    groups = np.array_split(np.argsort(given.backgrounds.mean(axis=(1, 2, 3)), kind="stable"), 4)
     others = (given.labels + 1 + draws.integers(0, 3, len(given))) % 4
     wanted = np.where(draws.random(len(given)) < agreement, given.labels, others)
     places = draws.random(len(given))
     chosen = np.array(
         [groups[group][int(place * len(groups[group]))] for group, place in zip(wanted, places, strict=True)]
     )
-    return given.plates[chosen]
+    return given.backgrounds[chosen]
 
 
 def shared(config: LearnedSalienceConfig, count: int, seed: int, purpose: str) -> Material:

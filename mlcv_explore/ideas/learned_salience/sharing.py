@@ -14,8 +14,8 @@ from mlcv_explore.data.dataset import OUTLINE
 from mlcv_explore.ideas.learned_salience import LearnedSalienceConfig
 from mlcv_explore.ideas.learned_salience.masker import batches
 from mlcv_explore.metrics import overlap
-from mlcv_explore.models import classifiers
-from mlcv_explore.models.classifiers import Hyperparameters
+from mlcv_explore.models import classifier_training, classifiers
+from mlcv_explore.models.classifier_training import Hyperparameters
 from mlcv_explore.models.stacked import gradient_step
 from mlcv_explore.models.unet import Decoder, backbone_channels, backbone_features
 from mlcv_explore.seeds import seeded, stream
@@ -145,7 +145,7 @@ class Learner:
             for parameter in encoder:
                 parameter.requires_grad_(not phase.frozen)
             for group in optimiser.param_groups:
-                group["lr"] = classifiers.rate(recipe, step, phase.updates)
+                group["lr"] = classifier_training.rate(recipe, step, phase.updates)
             gradient_step(optimiser, self._loss(next(chosen), phase.tasks))
             yield
 

@@ -38,7 +38,7 @@ from mlcv_explore.models.checkpoints import (
 )
 from mlcv_explore.models.stacked import gradient_step
 from mlcv_explore.models.unet import UNet, backbone_channels
-from mlcv_explore.saliency.measures import Fill, filled
+from mlcv_explore.saliency.faithfulness import Fill, filled
 from mlcv_explore.seeds import seeded, stream
 
 AREA = 4.0  # the weight at which a card's numbers are measured

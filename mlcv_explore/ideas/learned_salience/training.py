@@ -38,7 +38,7 @@ from mlcv_explore.ideas.learned_salience.masker import (
 from mlcv_explore.ideas.learned_salience.masker import training as masker_training
 from mlcv_explore.ideas.learned_salience.sharing import Learner, Material, ticks
 from mlcv_explore.metrics.overlap import DETECTION_IOU, box_overlap, largest_box
-from mlcv_explore.saliency import controls, measures, methods
+from mlcv_explore.saliency import controls, faithfulness, measures, methods
 from mlcv_explore.seeds import stream, stream_seed
 
 VALIDATED = 150  # pictures at most that curves are measured on
@@ -234,14 +234,14 @@ def _areas(
     pictures: torch.Tensor,
     targets: torch.Tensor,
     maps: np.ndarray,
-    fill: measures.Fill,
+    fill: faithfulness.Fill,
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Areas (n, M) under the probability of the target while the most salient pixels
     are shown first, and while they are removed first.
     """
     given = (network, pictures, targets, maps, fill, CURVE_STEPS)
-    return measures.insertion(*given, seed=seed).area, measures.deletion(*given, seed=seed).area
+    return faithfulness.insertion(*given, seed=seed).area, faithfulness.deletion(*given, seed=seed).area
 
 
 def leaks(

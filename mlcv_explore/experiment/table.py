@@ -1,0 +1,89 @@
+"""The rows of a study as a table to ask for values, intervals and differences."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mlcv_explore import statistics
+from mlcv_explore.statistics import Interval, Split
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Row = dict[str, Any]  # claim, arm, varying settings (text), seed, measure, value (None: undefined)
+
+
+class Table:
+    """The rows of a study: an arm's values over seeds, their intervals and differences.
+
+    Settings are given as values or as the text the rows hold.
+    """
+
+    def __init__(self, rows: Sequence[Row], splits: Mapping[str, Split | None] | None = None) -> None:
+        self.rows = rows
+        self.splits = splits or {}
+        self._columns: dict[tuple[str, str, str], list[Row]] = {}
+        for row in rows:
+            self._columns.setdefault((row["claim"], row["arm"], row["measure"]), []).append(row)
+
+    def values(self, claim: str, arm: str, measure: str, **settings: Any) -> "np.ndarray":
+        """(S,) float64 in the order of the seeds, NaN where undefined. Raises KeyError
+        when there is no such row, ValueError when several share a seed.
+        """
+        import numpy as np
+
+        wanted = {name: str(value) for name, value in settings.items()}
+        rows = [
+            row
+            for row in self._columns.get((claim, arm, measure), ())
+            if all(row[name] == value for name, value in wanted.items())
+        ]
+        by_seed = {row["seed"]: row["value"] for row in rows}
+        if not rows:
+            raise KeyError(f"The study has no {measure} of {arm} in {claim} with {wanted}.")
+        if len(by_seed) < len(rows):
+            raise ValueError(f"{claim}, {arm}, {measure}: several rows a seed; name more settings.")
+        return np.array([math.nan if by_seed[seed] is None else by_seed[seed] for seed in sorted(by_seed)])
+
+    def interval(self, claim: str, arm: str, measure: str, level: float = 0.95, **settings: Any) -> Interval:
+        """The mean over seeds with its interval, corrected where splits were re-drawn."""
+        return self.of(claim, self.values(claim, arm, measure, **settings), level)
+
+    def difference(
+        self, claim: str, one: str, other: str, measure: str, level: float = 0.95, **settings: Any
+    ) -> Interval:
+        """The mean paired difference of two arms, one − other, with its interval."""
+        first, second = (self.values(claim, arm, measure, **settings) for arm in (one, other))
+        return self.of(claim, first - second, level)
+
+    def of(self, claim: str, values: "np.ndarray", level: float = 0.95) -> Interval:
+        """The interval of values (S,) computed from this claim's rows."""
+        return statistics.interval(values, self.splits.get(claim), level)
+
+    def levels(self, claim: str, setting: str) -> list[str]:
+        """The values a setting takes in a claim's rows, as text, in their order."""
+        return list(dict.fromkeys(row[setting] for row in self.rows if row["claim"] == claim))
+
+    def arms(self, claim: str) -> list[str]:
+        """The arms of a claim's rows, in their order."""
+        return list(dict.fromkeys(row["arm"] for row in self.rows if row["claim"] == claim))
+
+    def grid(
+        self, claim: str, down: str, across: str, one: str, other: str, measure: str
+    ) -> tuple[list[str], list[str], "np.ndarray"]:
+        """Paired differences one − other over two settings: the levels of each in
+        numeric order, and differences (R, C, S).
+        """
+        import numpy as np
+
+        rows, columns = (sorted(self.levels(claim, name), key=float) for name in (down, across))
+        first, second = (
+            np.array(
+                [
+                    [self.values(claim, arm, measure, **{down: row, across: column}) for column in columns]
+                    for row in rows
+                ]
+            )
+            for arm in (one, other)
+        )
+        return rows, columns, first - second

@@ -1,0 +1,121 @@
+"""Whether today's code still computes the numbers that ship: one seed, run again.
+
+Beside an idea's evidence lies `check.json`: for each kind of processor the metrics of the
+study's first seed, run alone, in every cell, and of the recorded run. Rounding depends on
+the processor and on how many seeds train in one stack, so equal numbers are expected only
+from the same processor and the same single seed.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from mlcv_explore import idea
+from mlcv_explore.experiment import film, fingerprint, runs, studies
+from mlcv_explore.files import write_atomically
+from mlcv_explore.idea import Study
+
+NUMBERS = 1e-6  # absolute and relative: what the rows of a study keep
+Metrics = Mapping[str, float | None]
+
+
+class Unequal(ValueError):
+    """Numbers that differ, or nothing to compare with. The text is one sentence."""
+
+
+def reference(slug: str) -> dict[str, Any]:
+    """Processor → {"fingerprint", "versions", "seed", study name or "default" → metrics}."""
+    path = idea.ASSETS / slug / "check.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def check(slug: str, part: str, seed: int, computed: Sequence[Metrics], stamped: str) -> int:
+    """Compare what was computed with the reference of this processor; returns how many
+    numbers are equal, all of them.
+
+    Where this processor has no reference, one is written if the code is the one that is
+    stamped on what ships. Raises Unequal.
+    """
+    versions, current = runs.versions(), fingerprint.fingerprint(slug)
+    every = reference(slug)
+    own = every.setdefault(versions["processor"], {"versions": versions, "seed": seed})
+    if part not in own:
+        if stamped != current:
+            raise Unequal(
+                f"{slug} has no reference for this processor ({versions['processor']}) and its code has"
+                f" changed: run --verify on this machine with the version stamped {stamped} first."
+            )
+        own[part] = [dict(metrics) for metrics in computed]
+        text = json.dumps(every, indent=None, separators=(",", ":"), allow_nan=False)
+        write_atomically(idea.ASSETS / slug / "check.json", text + "\n")
+    return _compared(slug, own[part], computed)
+
+
+def restamp_study(slug: str, study: Study) -> list[dict[str, Any]]:
+    """Today's fingerprint and today's words on a study whose numbers are equal; returns
+    the verdicts, decided again from its rows.
+    """
+    folder = idea.ASSETS / slug
+    record = json.loads((folder / f"{study.name}.json").read_text(encoding="utf-8"))
+    about = {
+        name: record[name]
+        for name in ("slug", "command", "made", "seconds", "failed", "versions")
+        if name in record
+    }
+    subject, table = idea.load(slug), studies.read(folder, study)
+    decided = studies.verdicts(subject, study, table)
+    changed = [
+        new["claim"]
+        for old, new in zip(record["verdicts"], decided, strict=True)
+        if (old["claim"], old["status"]) != (new["claim"], new["status"])
+    ]
+    if changed:
+        raise Unequal(f"{slug}: the rows decide {', '.join(changed)} otherwise than what ships.")
+    about["fingerprint"] = fingerprint.fingerprint(slug)
+    studies.write_record(folder, study, subject, decided, about)
+    return decided
+
+
+def restamp_run(slug: str, pace: Sequence[float] = ()) -> runs.Run:
+    """Today's fingerprint, identity and words on a recorded run whose numbers are equal,
+    with the pace of the run that showed it.
+    """
+    run, subject = runs.recorded(slug), idea.load(slug)
+    config = subject.config(**run.config)
+    columns = subject.metrics(config, film.unpack(runs.film_bytes(run), subject.frame))
+    stamped = replace(
+        run,
+        id=runs.identity(slug, config, run.seeds),
+        key=config.key(),
+        fingerprint=fingerprint.fingerprint(slug),
+        pace=tuple(pace) or run.pace,
+        verdicts=[verdict.as_json() for verdict in runs.decided(subject, config, columns)],
+    )
+    record = {name: value for name, value in asdict(stamped).items() if name != "folder"}
+    text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
+    write_atomically(run.folder / "run.json", text)
+    return stamped
+
+
+def _compared(slug: str, kept: Sequence[Metrics], computed: Sequence[Metrics]) -> int:
+    pairs = [
+        (name, before.get(name), after.get(name))
+        for before, after in zip(kept, computed, strict=True)
+        for name in dict.fromkeys((*before, *after))
+    ]
+    unequal = [(name, one, other) for name, one, other in pairs if not _equal(one, other)]
+    if unequal:
+        name, one, other = unequal[0]
+        raise Unequal(
+            f"{slug}: {len(unequal)} of {len(pairs)} numbers differ, the first {name}: {one} shipped,"
+            f" {other} computed. Nothing was stamped."
+        )
+    return len(pairs)
+
+
+def _equal(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return math.isclose(one, other, rel_tol=NUMBERS, abs_tol=NUMBERS)

@@ -1,0 +1,101 @@
+"""Arms and measures of the experiment, with the labels their parts have on the page."""
+
+from mlcv_explore.idea import Arm, Measure
+from mlcv_explore.ideas.copernican.forecasts import applies, uniform_stop
+from mlcv_explore.ideas.copernican.lifetimes import BY_CONSTRUCTION, SIMULATED
+
+KIND_LABELS = {
+    "curves": "Mean of five kinds",
+    "boosting": "Boosting loss",
+    "training": "Training loss",
+    "variance": "PCA variance",
+    "features": "Feature importances",
+    "tsne": "t-SNE loss",
+    "epochs": "Best epoch",
+}
+STOP_LABELS = {
+    "time": "at any step",
+    "importance": "uniform in importance",
+    "fixed": "at a fixed step",
+    "improving": "while improving",
+}
+METHOD_ARMS = (
+    Arm("copernican", "Gott's rule", "idea", "From past·(1−c)/(1+c) to past·(1+c)/(1−c)."),
+    Arm("half", "Gott's rule, 50 %", "idea", "The same rule at 50 % confidence."),
+    Arm("fitted", "Fitted factor k", "variant", "From past/k to k·past, k fitted on other curves."),
+    Arm("double", "Always double", "baseline", "Point forecast: the future equals the past."),
+    Arm("exponential", "Exponential fit", "other", "Fit to the visible part, interval from its residuals."),
+    Arm("power", "Power-law fit", "other", "Fit to the visible part, interval from its residuals."),
+    Arm("exponential_others", "Exponential, others' errors", "other", "Interval: errors on other curves."),
+    Arm("power_others", "Power law, others' errors", "other", "Interval: errors on other curves."),
+    Arm("quantiles", "Other curves' quantiles", "control", "Quantiles of future/past on other curves."),
+    Arm("oracle", "This curve's quantiles", "oracle", "Quantiles of future/past on the curve itself."),
+)
+LEARNER_LABELS = {"groups": "Boosting in groups", "adding": "Feature selection", "cut": "PCA cut"}
+RULE_ARMS = (
+    Arm("copernican", "Gott's rule", "idea", "By predicted future: rate times age."),
+    Arm("validated", "Validation", "other", "By (cross-)validation at equal numbers of fits."),
+    Arm("shuffled", "Shuffled ages", "control", "Gott's rule with ages permuted."),
+    Arm("ageblind", "Rate alone", "variant", "Gott's rule without ages."),
+    Arm("default", "Plain rule", "baseline", "In turn; features by age."),
+)
+LAW_LABELS = {
+    "uniform": "Uniform",
+    "exponential": "Exponential",
+    "pareto": "Pareto",
+    "lognormal": "Log-normal",
+}
+INSPECTION_LABELS = {
+    "time": "uniform in time",
+    "importance": "uniform in importance",
+    "decelerating": "importance slows down",
+    "improving": "while improving",
+    "age001": "at age 0.01",
+    "age01": "at age 0.1",
+    "age1": "at age 1",
+    "age10": "at age 10",
+}
+
+NOMINAL_ARMS = (
+    Arm("nominal", "Nominal", "baseline", "The confidence of the interval."),
+    Arm("nominal_half", "Nominal 50 %", "baseline"),
+)
+# true by construction is the bound of Gott's rule, not evidence for it
+FORECAST_ARMS = (
+    *(
+        Arm(
+            f"{kind}_{stops}_{arm.name}",
+            f"{kind_label}, {stop_label}, {arm.label}",
+            "oracle" if stops == uniform_stop(kind) and arm.role == "idea" else arm.role,
+            arm.description,
+        )
+        for kind, kind_label in KIND_LABELS.items()
+        for stops, stop_label in STOP_LABELS.items()
+        for arm in METHOD_ARMS
+        if applies(kind, arm.name)
+    ),
+    Arm("epochs", "Censored runs", "control", "Runs without a usable best epoch, left out."),
+)
+LEARNER_ARMS = tuple(
+    Arm(f"{learner}_{arm.name}", f"{label}, {arm.label}", arm.role, arm.description)
+    for learner, label in LEARNER_LABELS.items()
+    for arm in RULE_ARMS
+)
+LIFETIME_ARMS = tuple(
+    Arm(
+        f"lives_{law}_{way}",
+        f"Simulated: {LAW_LABELS[law]}, {INSPECTION_LABELS[way]}",
+        "oracle" if way in BY_CONSTRUCTION else "variant",
+        "Lifetimes of mean 1.",
+    )
+    for law, way in SIMULATED
+)
+MEASURE_TABLE = (
+    Measure("coverage", "Coverage", "%", ""),
+    Measure("score", "Interval score", "", "lower"),
+    Measure("width", "Interval width, log(future/past)", "", ""),
+    Measure("over", "Future overestimated", "%", "lower"),
+    Measure("regret", "Regret", "points", "lower"),
+    Measure("fits", "Model fits", "", ""),
+    Measure("censored", "Runs left out", "%", "lower"),
+)

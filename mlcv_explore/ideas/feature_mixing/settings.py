@@ -1,0 +1,167 @@
+"""Settings of a run, the frames it yields, and the order of arms and measures in them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import model_validator
+
+from mlcv_explore import data
+from mlcv_explore.config import Config, SettingError, setting
+from mlcv_explore.data.coarse import GROUPS
+
+CORE = ("plain", "soft", "mixed", "both")  # the 2×2
+ARMS = (
+    *CORE, "smoothing", "separate", "scrambled", "input_mixup", "cutmix", "manifold", "oracle"
+)  # fmt: skip
+COARSE_ARMS = tuple(f"coarse_{arm}" for arm in CORE)
+PASTE_ARMS = tuple(
+    f"paste_{kind}" for kind in ("none", "object", "rectangle", "patch", "image", "scrambled", "oracle")
+)
+PROBE_ARMS = tuple(
+    f"probe_{kind}"
+    for kind in ("pixels", "random", "unjittered", "jitter", "noise", "mixed", "both", "supervised")
+)
+MEASURES = ("accuracy", "nll", "miscalibration")
+PASTE_MEASURES = ("accuracy", "boxes")
+EXPERIMENTS = ("mixing", "paste", "contrastive", "all")
+ENCODERS = ("random", "autoencoder", "rotation", "contrastive")
+EXAMPLES = 40  # images shown with their mixtures
+FRAMES = 20  # of the mixing experiment
+PASTE_FRAMES = 5
+
+
+def split_sizes(dataset: str) -> tuple[int, int, int]:
+    """Training, validation and test images; of digits all 1,797, half of them for
+    testing.
+    """
+    return (600, 297, 900) if dataset == "digits" else (5000, 1000, 5000)
+
+
+class FeatureMixingConfig(Config):
+    """What the reader sets; the defaults are the recorded run."""
+
+    experiment: str = setting(
+        "mixing",
+        "Experiment",
+        choices=EXPERIMENTS,
+        help="Features and labels mixed, objects pasted into feature maps, or contrastive views.",
+    )
+    weight: float = setting(
+        0.5, "Weight λ", low=0, high=2, step=0.05, help="Of the second image; at 0 nothing is mixed."
+    )
+    depth: int = setting(
+        2, "Depth", low=0, high=3, step=1, help="Features that are mixed: 0 pixels, 3 the last hidden layer."
+    )
+    scaling: str = setting(
+        "sum_to_one",
+        "Label scaling",
+        choices=("sum_to_one", "softmax", "argmax"),
+        help="Makes y_i + λ·y_j a label: divided by its sum, its softmax, or its largest class.",
+    )
+    labels: int = setting(10, "Labels per class", low=1, high=500, step=1, help="On digits at most 59.")
+    temperature: float = setting(1.0, "Softmax temperature", low=0.05, high=5, step=0.05, more=True)
+    images: int = setting(
+        2, "Images per mixture, m", low=1, high=10, step=1, more=True, help="All but the first share λ."
+    )
+    mode: str = setting(
+        "sum",
+        "Mode",
+        choices=("sum", "convex", "extrapolate"),
+        more=True,
+        help="F_i + λF_j; the same divided by 1 + λ; F_i + λ(F_i − F_j).",
+    )
+    partners: str = setting("any", "Class of the second image", choices=("any", "same", "other"), more=True)
+    encoder: str = setting(
+        "random", "Encoder initialisation", choices=ENCODERS, more=True, help="Pretrained without labels."
+    )
+    tuned: bool = setting(
+        True, "Train the encoder", more=True, help="Off: layers below the depth are frozen."
+    )
+    pretraining: int = setting(600, "Pretraining steps", low=0, high=20_000, step=100, more=True)
+    steps: int = setting(400, "Steps", low=10, high=20_000, step=50, more=True)
+    batch_size: int = setting(50, "Batch size", low=5, high=512, step=5, more=True)
+    width: int = setting(
+        128, "Width", low=8, high=512, step=8, more=True, help="Units per layer, or channels of block one."
+    )
+    learning_rate: float = setting(0.003, "Learning rate", low=0.00001, high=1, step=0.001, more=True)
+    dataset: str = setting(
+        "digits", "Data", choices=tuple(GROUPS), more=True, help="All but digits must be on this machine."
+    )
+    network: str = setting("dense", "Network", choices=("dense", "convolutional"), more=True)
+    scenes: int = setting(200, "Training scenes", low=33, high=5000, step=8, more=True)
+    tested_scenes: int = setting(1000, "Test scenes", low=50, high=5000, step=50, more=True)
+    paste_share: float = setting(0.5, "Share of scenes pasted into", low=0, high=1, step=0.05, more=True)
+    paste_depth: int = setting(1, "Depth of pasting", low=0, high=2, step=1, more=True)
+    paste_steps: int = setting(600, "Copy-paste steps", low=2, high=20_000, step=50, more=True)
+    contrast_steps: int = setting(400, "Contrastive steps", low=10, high=20_000, step=50, more=True)
+    jitter_weight: float = setting(0.25, "λ of a mixed view", low=0, high=1, step=0.05, more=True)
+    feature_noise: float = setting(
+        0.25, "Feature noise of a view", low=0, high=2, step=0.05, more=True, help="In standard deviations."
+    )
+    pixel_noise: float = setting(0.2, "Pixel noise of a view", low=0, high=1, step=0.05, more=True)
+    pixel_shift: int = setting(0, "Largest pixel shift of a view", low=0, high=8, step=1, more=True)
+
+    @model_validator(mode="after")
+    def _fits(self) -> "FeatureMixingConfig":
+        data.check_split(self.dataset, *split_sizes(self.dataset))
+        classes, count = len(data.entry(self.dataset).classes), split_sizes(self.dataset)[0]
+        most = count // classes - 1  # the smallest class may be one short of its share
+        if self.labels > most:
+            where = f"{self.dataset} ({count:,} training images in {classes} classes)"
+            raise SettingError(f"labels must be at most {most} on {where}, got {self.labels}.")
+        most, what = {
+            "any": (self.labels * classes, "labelled images"),
+            "same": (self.labels, "labelled images of a class, with partners of the same"),
+            "other": (classes, "classes, with partners of others"),
+        }[self.partners]
+        if self.images > most:
+            raise SettingError(f"images must be at most the {most} {what}, got {self.images}.")
+        return self
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The experiments of this run."""
+        return EXPERIMENTS[:-1] if self.experiment == "all" else (self.experiment,)
+
+    @property
+    def mixing_frames(self) -> list[int]:
+        """Steps of the mixing experiment that become frames."""
+        return _evenly(self.steps, min(self.steps, FRAMES))
+
+    @property
+    def paste_frames(self) -> list[int]:
+        """Steps of the copy-paste experiment that become frames."""
+        return _evenly(self.paste_steps, PASTE_FRAMES)
+
+    @property
+    def frames(self) -> int:
+        """Number of frames of the run."""
+        counts = {
+            "mixing": len(self.mixing_frames) + 1,
+            "paste": len(self.paste_frames),
+            "contrastive": len(PROBE_ARMS),
+        }
+        return sum(counts[stage] for stage in self.stages)
+
+
+def _evenly(steps: int, count: int) -> list[int]:
+    return np.unique(np.linspace(0, steps, count + 1).round().astype(int))[1:].tolist()
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Results after one part of the run; S seeds, float32, shares in [0, 1]. Arrays of
+    other experiments keep their last values, at first 0.
+    """
+
+    step: int  # parts done
+    steps: int
+    stage: str  # "mixing", "coarser", "paste" or "contrastive"
+    measured: np.ndarray  # (S, len(ARMS), len(MEASURES)) on test images
+    validation: np.ndarray  # (S, len(ARMS)) accuracy on validation images
+    loss: np.ndarray  # (S, len(ARMS)) of the last batch, nats
+    coarse: np.ndarray  # (S, len(COARSE_ARMS), len(MEASURES)) of the second network
+    pasted: np.ndarray  # (S, len(PASTE_ARMS), len(PASTE_MEASURES)) on test scenes
+    probes: np.ndarray  # (S, len(PROBE_ARMS)) test accuracy
+    # (S, EXAMPLES, 5) two leading components of features of "both": x, y, label, x and y mixed
+    cloud: np.ndarray

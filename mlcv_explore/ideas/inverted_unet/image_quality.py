@@ -1,0 +1,72 @@
+"""Quality of a generated image against the true one: arrays in, numbers out. Images are
+float (n, 3, h, w) in [0, 1].
+"""
+
+import numpy as np
+from scipy import ndimage
+
+WINDOW = 7  # pixels a side of the windows of structural similarity
+LEAST_ERROR = (1 / 255) ** 2 / 12  # of rounding to whole grey levels
+
+
+def explained(outputs: np.ndarray, truths: np.ndarray, where: np.ndarray) -> float:
+    """Explained variance of the pixels `where` (n, h, w), pooled over images and
+    channels.
+
+    R² as `scenes.ceiling` defines it: 1 at the truth, 0 at the pixels' own mean over
+    all channels, negative beyond.
+    """
+    wanted, given = (values.transpose(0, 2, 3, 1)[where].astype(np.float64) for values in (truths, outputs))
+    return float(1 - np.mean((wanted - given) ** 2) / np.var(wanted))
+
+
+def psnr(outputs: np.ndarray, truths: np.ndarray) -> float:
+    """Peak signal-to-noise ratio in dB, mean over images; at most 58.9, the error of
+    rounding.
+    """
+    errors = np.maximum(((outputs - truths) ** 2).mean(axis=(1, 2, 3)), LEAST_ERROR)
+    return float(np.mean(-10 * np.log10(errors)))
+
+
+def ssim(outputs: np.ndarray, truths: np.ndarray) -> float:
+    """Structural similarity (Wang et al., 2004), mean over images and channels, as
+    `skimage.metrics.structural_similarity` computes it.
+    """
+    size = (0, 0, WINDOW, WINDOW)
+    unbiased = WINDOW**2 / (WINDOW**2 - 1)
+    one, other = outputs.astype(np.float64), truths.astype(np.float64)
+    mean_one, mean_other = ndimage.uniform_filter(one, size), ndimage.uniform_filter(other, size)
+    pairs = ((one, one, mean_one, mean_one), (other, other, mean_other, mean_other))
+    variances = [
+        unbiased * (ndimage.uniform_filter(a * b, size) - c * d)
+        for a, b, c, d in (*pairs, (one, other, mean_one, mean_other))
+    ]
+    first, second = 0.01**2, 0.03**2
+    above = (2 * mean_one * mean_other + first) * (2 * variances[2] + second)
+    below = (mean_one**2 + mean_other**2 + first) * (variances[0] + variances[1] + second)
+    edge = (WINDOW - 1) // 2
+    return float((above / below)[..., edge:-edge, edge:-edge].mean())
+
+
+def energy(outputs: np.ndarray, truths: np.ndarray) -> float:
+    """Gradient energy as a share of the truth's: below 1 is blur."""
+    one, other = (
+        sum(float(np.mean(np.diff(images.astype(np.float64), axis=axis) ** 2)) for axis in (2, 3))
+        for images in (outputs, truths)
+    )
+    return one / other
+
+
+def diversity(samples: np.ndarray, where: np.ndarray) -> float:
+    """Standard deviation over samples (k, n, 3, h, w), mean over the pixels `where`
+    (n, h, w), in shares of the full range.
+    """
+    return float(samples.std(axis=0).transpose(0, 2, 3, 1)[where].mean())
+
+
+def best(samples: np.ndarray, truths: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Of samples (k, n, 3, h, w) each image's best, (n, 3, h, w), by squared error
+    weighted with (n, h, w).
+    """
+    errors = [(((sample - truths) ** 2).mean(axis=1) * weights).mean(axis=(1, 2)) for sample in samples]
+    return samples[np.stack(errors).argmin(0), np.arange(len(truths))]

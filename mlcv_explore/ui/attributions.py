@@ -1,0 +1,190 @@
+"""Caches for all visitors of what a model computes from an image: its input,
+probabilities, attribution maps, their curves, scores and uncertainty.
+"""
+
+import io
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from mlcv_explore.data import gallery, uploads
+from mlcv_explore.ui import inputs
+
+if TYPE_CHECKING:
+    from mlcv_explore.models.checkpoints import Classifier
+    from mlcv_explore.saliency import Map, SaliencySettings, Target
+    from mlcv_explore.saliency.faithfulness import Fill
+    from mlcv_explore.saliency.scores import Score, Truth
+    from mlcv_explore.saliency.uncertainty import AttributionStats
+
+CACHE_ENTRIES = 200  # results of one kind
+# the methods a page opens with
+DEFAULT_METHODS = ("gradcam", "integrated_gradients", "smoothgrad", "guided_backprop", "occlusion", "edges")
+
+
+@st.cache_resource(max_entries=CACHE_ENTRIES, show_spinner=False)
+def model_input(digest: str, _pixels: np.ndarray, side: int) -> np.ndarray:
+    """The image as the model's input, float32 (3, side, side) in [0, 1]."""
+    return uploads.resized_to_square(_pixels, side)
+
+
+@st.cache_resource(max_entries=CACHE_ENTRIES, show_spinner=False)
+def resized(digest: str, _pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The image at a map's size (width, height) on the page, uint8 (h, w, 3)."""
+    return uploads.resized(_pixels, size)
+
+
+@st.cache_resource(max_entries=CACHE_ENTRIES, show_spinner=False)
+def probabilities(digest: str, model_key: str, _network: Any, _model_input: np.ndarray) -> np.ndarray:
+    """(classes,) of the image."""
+    from mlcv_explore.models import classifiers
+
+    return classifiers.predict_probabilities(_network, [_model_input])[0]
+
+
+@st.cache_resource(max_entries=CACHE_ENTRIES, show_spinner=False)
+def maps(
+    digest: str, model_key: str, target: "Target", settings_key: str, layer: str | None, randomised: int
+) -> "dict[str, Map]":
+    """The maps computed so far, by method, of a network whose top layers may have been
+    randomised; `compute_missing` adds to them.
+    """
+    return {}
+
+
+def compute_missing(
+    known: "dict[str, Map]",
+    network: Any,
+    model_input: np.ndarray,
+    target: "Target",
+    methods: Sequence[str],
+    settings: "SaliencySettings",
+    layer: str | None,
+    randomised: int,
+) -> "Iterator[Map]":
+    """Compute those of the maps that are not known yet, the cheap ones first, add each
+    to `known` and yield it. Raises SaliencyError.
+    """
+    import torch
+
+    from mlcv_explore import saliency
+
+    missing = [name for name in methods if name not in known]
+    if missing:
+        explained = saliency.randomised(network, randomised, 0) if randomised else network
+        image = torch.from_numpy(model_input)
+        for attribution in saliency.attribute_all(explained, image, target, missing, settings, 0, layer):
+            known[attribution.method] = attribution
+            yield attribution
+
+
+@st.cache_resource(max_entries=CACHE_ENTRIES, show_spinner=False)
+def uncertainty(
+    digest: str,
+    model_key: str,
+    target: "Target",
+    methods: tuple[str, ...],
+    settings_key: str,
+    layer: str | None,
+    kind: str,
+    _model: "Classifier",
+    _model_input: np.ndarray,
+    _settings: Any,
+) -> "dict[str, AttributionStats]":
+    """Mean and spread of each map over five draws (`kind` "draws"), or over the seeds
+    of the model.
+    """
+    import torch
+
+    from mlcv_explore.models import checkpoints
+    from mlcv_explore.saliency import uncertainty
+
+    image = torch.from_numpy(_model_input)
+    if kind == "draws":
+        return uncertainty.over_draws(_model.network, image, target, methods, _settings, range(5), layer)
+    seeds = [member.network for member in checkpoints.members(_model.name.split("/")[0])]
+    return uncertainty.over_models(seeds, image, target, methods, _settings, 0, layer)
+
+
+@st.cache_resource(max_entries=CACHE_ENTRIES, show_spinner=False)
+def deletion_insertion(
+    digest: str,
+    model_key: str,
+    target: int,
+    map_digest: str,
+    fill: "Fill",
+    _network: Any,
+    _model_input: np.ndarray,
+    _map: np.ndarray,
+) -> np.ndarray:
+    """(2, T): the target's probability while pixels are deleted, and while they are
+    inserted, the most salient first.
+    """
+    import torch
+
+    from mlcv_explore.saliency import faithfulness
+
+    request = _network, torch.from_numpy(_model_input)[None], torch.tensor([target]), _map[None, None], fill
+    curves = (measure(*request) for measure in (faithfulness.deletion, faithfulness.insertion))
+    return np.stack([curve.probabilities[0, 0] for curve in curves])
+
+
+@st.cache_resource(max_entries=CACHE_ENTRIES, show_spinner=False)
+def scores(
+    digest: str,
+    model_key: str,
+    target: "Target",
+    methods: tuple[str, ...],
+    settings_key: str,
+    layer: str | None,
+    _network: Any,
+    _model_input: np.ndarray,
+    _maps: "Sequence[Map]",
+    _settings: "SaliencySettings",
+    _truth: "Truth | None",
+) -> "list[Score]":
+    """The measures of these maps."""
+    import torch
+
+    from mlcv_explore.saliency import scores
+
+    return scores.scores(_network, torch.from_numpy(_model_input), _maps, _settings, 0, layer, _truth)
+
+
+def without_top(model_input: np.ndarray, values: np.ndarray, share: float, fill: "Fill") -> np.ndarray:
+    """The input (3, h, w) with this share of its most salient pixels replaced."""
+    import torch
+
+    from mlcv_explore.saliency import faithfulness
+
+    return faithfulness.at_share(torch.from_numpy(model_input), values, share, fill).numpy()
+
+
+def npy(values: np.ndarray) -> bytes:
+    """An array as an NPY file."""
+    file = io.BytesIO()
+    np.save(file, values, allow_pickle=False)
+    return file.getvalue()
+
+
+def warm_up() -> None:
+    """Compute what a page opens with, so that its first visitor does not wait for it."""
+    from mlcv_explore import saliency
+    from mlcv_explore.models import available_models
+
+    shipped = [offer.name for offer in available_models.listing() if offer.origin == "ships"]
+    if not shipped:
+        return
+    image = inputs.gallery_image(next(iter(gallery.photographs())))
+    model = available_models.load(inputs.default_model(inputs.SOURCES[0], shipped))
+    array = model_input(image.digest, image.pixels, model.side)
+    target = int(probabilities(image.digest, model.key, model.network, array).argmax())
+    settings, layer = saliency.SaliencySettings(), list(saliency.convolutions(model.network))[-1]
+    known = maps(image.digest, model.key, target, settings.key(), layer, 0)
+    for _ in compute_missing(known, model.network, array, target, DEFAULT_METHODS, settings, layer, 0):
+        pass
+    first = known[DEFAULT_METHODS[0]].values
+    digest = inputs.array_digest(first)
+    deletion_insertion(image.digest, model.key, target, digest, "mean", model.network, array, first)

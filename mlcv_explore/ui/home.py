@@ -1,0 +1,210 @@
+"""Home: three moving tiles, a field for a photograph, the cards, and one effect an idea."""
+
+import base64
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from mlcv_explore import idea, statistics
+from mlcv_explore.idea import Card
+from mlcv_explore.ui import answer, evidence, figures, inputs, server, theme
+
+IN_MOTION = {  # what the three tiles at the top show
+    "saliency": "Attribution maps of a photograph",
+    "inverted_unet": "Paint a mask, see the image it determines",
+    "label_noise": "Watch a network memorise wrong labels",
+}
+PLANNED = (  # of the author's twenty, those without a page
+    "active learning against random sampling",
+    "label noise in self-supervision",
+    "weighted supermasks",
+    "graph networks with a varying number of nodes",
+    "complicated losses",
+    "adversarial noise at each layer",
+    "freezing",
+    "learned augmentation for domain adaptation",
+    "learned augmentation in FixMatch",
+    "underspecification",
+    "the Peter principle of features",
+    "virtual outliers by prediction depth",
+)
+MOTION = """
+.live { position: relative; aspect-ratio: 2 / 1; overflow: hidden; border-radius: 6px; }
+.live img { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: contain; }
+.live img + img { opacity: 0; }
+@media (prefers-reduced-motion: no-preference) {
+  .fade img { opacity: 0; animation: fade calc(var(--count) * 1.6s) infinite; }
+  .fade img:nth-child(1) { opacity: 1; }
+  .wipe img { animation: wipe 5s ease-in-out infinite; }
+}
+@keyframes fade { 0% { opacity: 0 } 8%, 30% { opacity: 1 } 42%, 100% { opacity: 0 } }
+@keyframes wipe { 0% { clip-path: inset(0 100% 0 0) } 60%, 100% { clip-path: inset(0) } }
+"""
+
+
+def live_tiles(cards: Sequence[Card]) -> None:
+    """Three ideas in motion, still where the visitor prefers no motion."""
+    shown = [card for card in cards if card.slug in IN_MOTION]
+    if not shown:
+        return
+    for column, card in zip(st.columns(len(shown), gap="medium"), shown, strict=True):
+        with column:
+            files = _tiles(card.slug, theme.scheme())
+            kind = "fade" if len(files) > 1 else "wipe"
+            alt = f"{IN_MOTION[card.slug]}: {card.title}"
+            images = "".join(
+                f'<img src="{address}" alt="{alt if not place else ""}"'
+                f' style="animation-delay:{1.6 * place - (kind == "fade"):.1f}s">'
+                for place, address in enumerate(files)
+            )
+            st.html(
+                f'<style>{MOTION}</style><div class="live {kind}" style="--count:{len(files)}">{images}</div>'
+            )
+            st.page_link(f"{card.slug}.py", label=IN_MOTION[card.slug], icon=":material/arrow_forward:")
+
+
+def cards_and_filters(cards: Sequence[Card]) -> None:
+    """Every idea as a card, filtered by topic, verdict and data; then what is planned."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        topic = _choice("Topic", list(dict.fromkeys(card.section for card in cards)))
+        words = {card.slug: evidence.chip(card)[1].split(" · ")[0] for card in cards}
+        verdict = _choice("Verdict", list(dict.fromkeys(words.values())))
+        data = _choice("Data", list(dict.fromkeys(card.data for card in cards if card.data)))
+    chosen = [
+        card
+        for card in cards
+        if topic in (None, card.section) and verdict in (None, words[card.slug]) and data in (None, card.data)
+    ]
+    if not chosen:
+        st.info("No idea matches these filters.", icon=":material/filter_alt_off:")
+    grid = st.grid(min_column_width=300, gap="medium")
+    for card in chosen:
+        with grid, st.container(border=True, height="stretch", key=f"card-{card.slug}"):
+            _card(card)
+    st.caption(f"{len(cards)} of 20 available. Planned: {', '.join(PLANNED)}.")
+
+
+def effects(cards: Sequence[Card]) -> None:
+    """One effect an idea, its headline contrast, and a table of all."""
+    with_evidence = [(card, found) for card in cards if (found := evidence.study(card.slug))]
+    if not with_evidence:
+        return
+    st.subheader("Effects", anchor=False)
+
+    @st.fragment(run_every=None if server.ready() else 0.5, key="effects")
+    def draw() -> None:
+        if not server.ready():
+            st.skeleton(height=160)
+            return
+        from mlcv_explore import charts
+
+        rows = [_difference(card, found) for card, found in with_evidence]
+        p_values = [found["verdicts"][0]["estimates"][0]["p"] for _, found in with_evidence]
+        kept = sum(p < 0.05 for p in statistics.holm([1.0 if p is None else p for p in p_values]))
+        figures.figure(
+            charts.effects(rows, theme.palette()),
+            "effects",
+            f"Headline contrast of each idea with its interval; {kept} of {len(rows)} tests remain"
+            " significant after Holm's correction over ideas.",
+        )
+        with st.expander("All effects", key="all-effects", on_change="rerun") as every:
+            if every.open:
+                _table(with_evidence)
+
+    draw()
+
+
+def _card(card: Card) -> None:
+    image = _image(card.slug, theme.scheme())
+    if image:
+        st.image(image, width="stretch", alt=f"{card.title}: the idea at work")
+    st.markdown(f"**{card.question}**")
+    if card.answer:
+        st.markdown(f"{card.answer} :gray[But: {card.but}]" if card.but else card.answer)
+    figures.badge(*evidence.chip(card))
+    st.page_link(
+        f"{card.slug}.py", label=f"Idea {card.number}: {card.title}", icon=":material/arrow_forward:"
+    )
+
+
+def _choice(label: str, options: list[str]) -> str | None:
+    key = f"home-{label.lower()}"
+    return st.selectbox(
+        label, options, index=None, placeholder="All", key=key, bind="query-params", width=220
+    )
+
+
+def _difference(card: Card, found: dict[str, Any]) -> Any:
+    from mlcv_explore.charts import Difference
+
+    verdict = found["verdicts"][0]
+    item, unit = verdict["estimates"][0], verdict["unit"]
+    interval = answer.interval_of(item)
+    bounds = (statistics.in_unit(value, unit) for value in (interval.mean, interval.low, interval.high))
+    name = f"{card.title}: {' − '.join(item.get('labels', item['contrast']))}"
+    margin = statistics.in_unit(verdict["margin"], unit)
+    return Difference(name, *bounds, (), "idea", item["status"], margin, verdict["direction"], unit)
+
+
+def _table(with_evidence: Sequence[tuple[Card, dict[str, Any]]]) -> None:
+    rows = [
+        (card, verdict, item)
+        for card, found in with_evidence
+        for verdict in found["verdicts"]
+        for item in verdict["estimates"]
+    ]
+    st.dataframe(
+        {
+            "Idea": [card.title for card, _, _ in rows],
+            "Difference": [" − ".join(item.get("labels", item["contrast"])) for _, _, item in rows],
+            "Effect": [
+                answer.interval_of(item).text(verdict["unit"], signed=True) for _, verdict, item in rows
+            ],
+            "Status": [item["status"] for _, _, item in rows],
+            "n": [item["n"] for _, _, item in rows],
+        },
+        hide_index=True,
+        height=400,
+        alt=f"All {len(rows)} effects with 95 % intervals",
+    )
+    st.caption("Search, sort and download with the table's own menu; each page has the test of its claims.")
+
+
+def _image(slug: str, scheme: str) -> str | None:
+    """The card's picture, else the curves of the recorded run."""
+    folder = idea.ASSETS / slug / "default"
+    card, curves = folder / f"card.{scheme}.webp", folder / f"picture.{scheme}.svg"
+    if card.exists():
+        return str(card)
+    return curves.read_text(encoding="utf-8") if curves.exists() else None
+
+
+def _tiles(slug: str, scheme: str) -> list[str]:
+    folder = idea.ASSETS / slug / "default"
+    files = sorted(folder.glob(f"tile*.{scheme}.webp")) or [folder / f"picture.{scheme}.svg"]
+    return [_address(file, file.stat().st_mtime) for file in files if file.exists()]
+
+
+@cache
+def _address(file: Path, _: float) -> str:
+    """A small image file as a data address."""
+    kind = "svg+xml" if file.suffix == ".svg" else "webp"
+    return f"data:image/{kind};base64,{base64.b64encode(file.read_bytes()).decode()}"
+
+
+def show() -> None:
+    """The whole page."""
+    cards = idea.cards()
+    st.title("Computer-vision ideas to try, train and check", anchor=False)
+    st.markdown(
+        "Twenty research questions. Each page has an interactive demo, trains the experiment on this machine,"
+        " and answers from paired runs over many seeds."
+    )
+    live_tiles(cards)
+    if any(card.slug == "saliency" for card in cards):
+        inputs.upload_and_open("saliency.py", "saliency", "What does a model look at in your photograph?")
+    cards_and_filters(cards)
+    effects(cards)

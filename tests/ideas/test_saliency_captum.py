@@ -1,0 +1,70 @@
+"""Captum as the second implementation: where it equals ours, and that it leaves no trace."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from opening import opened, words
+from torch import nn
+
+from mlcv_explore.models.classifiers import residual_classifier
+from mlcv_explore.saliency import SaliencyError, SaliencySettings, attribute_all, captum_maps
+from mlcv_explore.seeds import seeded
+
+EQUAL = ("gradient", "input_x_gradient", "guided_backprop", "occlusion")
+SETTINGS = SaliencySettings(baseline="blur", steps=400, complete=False)
+STATISTICS = (0.45, 0.45, 0.42), (0.25, 0.25, 0.27)
+NETWORK = seeded(0, lambda: residual_classifier(4, 4, *STATISTICS), "network").eval()
+IMAGE = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(1))
+
+
+def maps(attribute: object, *names: str, target: object = (1, 2), seed: int = 0) -> dict[str, np.ndarray]:
+    return {
+        item.method: item.values for item in attribute(NETWORK, IMAGE, target, names, SETTINGS, seed, None)
+    }
+
+
+@pytest.mark.parametrize("target", [1, (1, 2)])
+def test_both_implementations_agree_on_a_class_and_on_a_difference(target: object) -> None:
+    ours, theirs = (maps(each, *EQUAL, target=target) for each in (attribute_all, captum_maps.attribute_all))
+    for name in EQUAL:
+        np.testing.assert_allclose(theirs[name], ours[name], atol=1e-4 * np.abs(ours[name]).max())
+    name = "integrated_gradients"  # other steps of the same path
+    ours, theirs = (
+        maps(each, name, target=target)[name] for each in (attribute_all, captum_maps.attribute_all)
+    )
+    assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.99
+
+
+def test_captum_leaves_network_and_generators_as_they_were() -> None:
+    generator, legacy = torch.get_rng_state(), np.random.get_state()[1].copy()
+    first = maps(captum_maps.attribute_all, *captum_maps.AVAILABLE, "rise", "gradient_shap", "edges")
+    again = maps(captum_maps.attribute_all, *captum_maps.AVAILABLE, "rise", "gradient_shap", "edges")
+    other = maps(captum_maps.attribute_all, "smoothgrad", seed=1)["smoothgrad"]
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    assert set(first) == {*captum_maps.AVAILABLE, "rise", "gradient_shap", "edges"} and not np.array_equal(
+        other, first["smoothgrad"]
+    )
+    assert torch.equal(torch.get_rng_state(), generator)
+    assert np.array_equal(np.random.get_state()[1], legacy)
+    assert not any(module._forward_hooks or module._backward_hooks for module in NETWORK.modules())
+
+
+def test_threads_that_share_a_network_get_the_same_maps() -> None:
+    names = ("guided_backprop", "deeplift", "smoothgrad")
+    alone = maps(captum_maps.attribute_all, *names)
+    with ThreadPoolExecutor(4) as pool:
+        for together in pool.map(lambda _: maps(captum_maps.attribute_all, *names), range(8)):
+            assert all(np.array_equal(alone[name], together[name]) for name in names)
+
+
+def test_a_network_without_relus_is_refused_in_a_sentence() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 4)).eval()
+    with pytest.raises(SaliencyError, match="has none"):
+        list(captum_maps.attribute_all(network, IMAGE, 1, ["guided_backprop"], SETTINGS, 0))
+
+
+def test_the_page_offers_captum() -> None:
+    app = opened("saliency", methods=["Gradient", "RISE"], implementation="captum")
+    assert not app.exception and not app.error and "by Captum where it has the method" in words(app)

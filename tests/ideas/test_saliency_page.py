@@ -1,0 +1,112 @@
+"""Saliency's page: links to maps, what is shown of them, and the tests beside them."""
+
+from collections.abc import Callable
+
+from opening import opened, words
+from streamlit.testing.v1 import AppTest
+
+from mlcv_explore.ideas.saliency import RHOS
+
+
+def test_a_link_to_maps_opens_on_them() -> None:
+    app = opened("saliency", photograph="coffee", methods="Gradient", target="dog")
+    assert not app.exception and not app.warning
+    assert app.segmented_control(key="saliency-photograph").value == "coffee"
+    assert app.selectbox(key="saliency-target").value == "dog"
+    assert app.multiselect(key="saliency-methods").value == ["gradient"]
+    assert "Prediction: " in words(app) and "Explained: dog" in words(app)
+
+
+def test_values_of_a_link_that_do_not_exist_are_named() -> None:
+    app = opened("saliency", act="Read", model="cifar11", methods="Grad-CAM", compare="scene-99")
+    text = words(app)
+    assert not app.exception and "model must be one of" in text and "did you mean 'cifar10" in text
+    assert "compare must be one of" in text and "methods must" not in text
+
+
+def test_a_scene_is_explained_by_a_model_of_scenes_beside_another_with_scores() -> None:
+    app = opened("saliency", source="Scene", scene="3", compare="scene-5", methods="Gradient", scores="true")
+    text = words(app)
+    assert not app.exception and not app.warning and app.selectbox(key="saliency-model").value == "scenes/0"
+    assert "Scene 3: a" in text and "Scene 5: a" in text and text.count("on the object") == 2
+    scores = app.dataframe[-1].value
+    assert list(scores["Image"]) == ["scene-3", "scene-5"] and list(scores["Map"]) == ["Gradient"] * 2
+    assert "Maximum on the object" in scores and "Completeness error" not in scores
+
+
+def test_maps_that_do_not_depend_on_the_weights_are_named_at_first_sight() -> None:
+    app = opened("saliency", methods=["Gradient", "Sobel edges"])
+    (warning,) = app.warning
+    assert not app.exception and "8 layers randomised: Sobel edges." in warning.value
+    app.slider(key="saliency-randomised").set_value(4).run()
+    (warning,) = app.warning
+    assert not app.exception and "4 layers randomised: Sobel edges." in warning.value
+    correlations = app.dataframe[0].value
+    assert list(correlations["Map"]) == ["Gradient", "Sobel edges"] and correlations["Signed"][1] == 1
+    assert correlations["Absolute"][0] < 0.9
+
+
+def test_the_curve_is_that_of_the_map_that_is_shown() -> None:
+    app = opened("saliency", methods="Gradient", by="Gradient")
+    curves = [app.get("vega_lite_chart")[-1].proto.data.data]
+    app.slider(key="saliency-randomised").set_value(3).run()
+    curves.append(app.get("vega_lite_chart")[-1].proto.data.data)
+    assert not app.exception and "3 layers randomised" in words(app) and curves[0] != curves[1]
+
+
+def test_uncertainty_and_a_contrast_of_one_class_are_explained_in_a_sentence() -> None:
+    app = opened("saliency", methods="Gradient", doubt="draws")
+    assert not app.exception and "no other draws or seeds" in words(app)
+    app.selectbox(key="saliency-target").set_value("cat").run()
+    app.selectbox(key="saliency-minus").set_value("cat").run()
+    assert not app.exception and "A contrast needs two classes; both are cat." in words(app)
+    app.selectbox(key="saliency-minus").set_value("dog").run()
+    assert not app.exception and "Explained: cat − dog" in words(app)
+
+
+def test_without_an_image_or_a_method_the_page_says_what_to_do() -> None:
+    app = opened("saliency", source="Upload")
+    assert not app.exception and "Choose an image to start" in words(app)
+    app = opened("saliency", methods="Gradient")
+    app.multiselect(key="saliency-methods").set_value([]).run()
+    assert not app.exception and "Choose a method" in words(app)
+
+
+def beside_read(script: Callable[[], None]) -> AppTest:
+    """What the script draws beside the act Read, which importing the page opens."""
+    app = AppTest.from_function(script, default_timeout=100)
+    app.query_params["saliency-act"] = "Read"
+    return app.run()
+
+
+def details() -> None:
+    from mlcv_explore.ui import evidence
+    from pages import saliency
+
+    saliency.answer(evidence.table("saliency"))
+
+
+def test_answer_shows_every_map_and_whether_the_rankings_agree() -> None:
+    app = beside_read(details)
+    assert not app.exception and len(app.get("vega_lite_chart")) >= len(RHOS)
+    agreement = next(table.value for table in app.dataframe if "Kendall's τ" in table.value)
+    assert agreement["Rankings"][0] == "model-dependent and faithful"
+    arms = next(table.value for table in app.dataframe if "Arm" in table.value)
+    assert {"True mask", "Image-only network", "Classifier"} <= set(arms["Arm"])
+    learned = next(
+        table.value for table in app.dataframe if "On the tag, where it is the cause" in table.value
+    )
+    assert list(learned["Map"]) == ["Generated map", "Best single input", "Image-only network"]
+
+
+def run_of_every_arm() -> None:
+    from mlcv_explore.ideas.saliency import idea
+    from pages import saliency
+
+    saliency.draw(list(idea.run(idea.quick, (0, 1))), idea.quick, (0, 1))
+
+
+def test_a_run_is_drawn_with_every_arm_it_has() -> None:
+    app = beside_read(run_of_every_arm)
+    assert not app.exception
+    assert "Maps of one scene, first seed" in words(app) and "Image-only network." in words(app)

@@ -1,0 +1,109 @@
+"""Controls for images and files under Streamlit's own test runner."""
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from mlcv_explore.charts import images
+from mlcv_explore.ui import canvas
+
+
+def words(app: AppTest) -> str:
+    return " ".join(each.value for kind in ("caption", "error", "info", "markdown") for each in app.get(kind))
+
+
+def table_page() -> None:
+    import streamlit as st
+
+    from mlcv_explore.data.uploads import BadUpload
+    from mlcv_explore.ui import inputs
+
+    def parse(content: bytes, name: str, factor: int) -> list[int]:
+        st.session_state["parsed"] = st.session_state.get("parsed", 0) + 1
+        if not content.isdigit():
+            raise BadUpload(f"{name} must hold a number.")
+        return [factor * int(content)]
+
+    factor = st.number_input("Factor", value=1)
+    value = inputs.upload(
+        "file", "A number", ("txt",), parse, args=(factor,), max_mb=1, rejected="Number rejected"
+    )
+    st.text(f"{value} after {st.session_state.get('parsed', 0)}")
+
+
+def test_a_file_is_parsed_once_and_again_when_an_argument_changes() -> None:
+    app = AppTest.from_function(table_page).run()
+    assert app.text[0].value == "None after 0" and "Not stored, not shared." in words(app)
+    app.file_uploader[0].upload("number.txt", b"7", "text/plain").run()
+    assert app.text[0].value == "[7] after 1"
+    assert app.run().text[0].value == "[7] after 1"
+    assert app.number_input[0].set_value(3).run().text[0].value == "[21] after 2"
+
+
+def test_a_rejected_file_is_one_sentence_and_stays_rejected() -> None:
+    app = AppTest.from_function(table_page).run()
+    app.file_uploader[0].upload("number.txt", b"seven", "text/plain").run()
+    for _ in range(2):
+        assert [error.value for error in app.error] == ["number.txt must hold a number."]
+        assert app.text[0].value == "None after 1" and not app.exception
+        app.run()
+
+
+def image_page() -> None:
+    import streamlit as st
+
+    from mlcv_explore.ui import inputs
+
+    image = inputs.choose_image("demo", ("cifar10/0", "scenes/0", "imagenet"))
+    other = inputs.compare_image("demo")
+    st.text([None if each is None else each.name for each in (image, other)])
+
+
+def opened(**link: str) -> AppTest:
+    app = AppTest.from_function(image_page)
+    for name, value in link.items():
+        app.query_params[f"demo-{name}"] = value
+    return app.run(timeout=20)
+
+
+def test_an_image_is_chosen_from_the_gallery_the_scenes_or_a_file() -> None:
+    app = opened(photograph="coffee", compare="scene-2")
+    assert app.text[0].value == "['coffee', 'scene-2']" and not app.exception
+    app.segmented_control(key="demo-photograph").set_value("flower").run()
+    assert app.text[0].value == "['flower', 'scene-2']"
+    app = opened(source="Scene", scene="3")
+    assert app.text[0].value == "['scene-3', None]"
+    app = opened(source="Upload")
+    assert app.text[0].value == "[None, None]" and "Choose an image" in words(app)
+    app.file_uploader[0].upload("mine.png", images.png(np.zeros((4, 4, 3), np.uint8)), "image/png").run()
+    assert app.text[0].value == "['own-image', None]"
+    app.file_uploader[0].upload("mine.png", b"GIF", "image/png").run()
+    assert app.text[0].value == "[None, None]" and "only JPEG, PNG, WebP and GIF" in words(app)
+
+
+def test_the_model_follows_the_kind_of_image_but_not_over_a_choice_that_suits() -> None:
+    app = opened()
+    for source, model in (("Scene", "scenes/0"), ("Gallery", "cifar10/0"), ("Upload", "imagenet")):
+        app.segmented_control(key="demo-source").set_value(source).run()
+        assert app.session_state["demo-model"] == model
+    app.session_state["demo-model"] = "resnet50"
+    app.segmented_control(key="demo-source").set_value("Gallery").run()
+    assert app.session_state["demo-model"] == "resnet50"
+
+
+def digit_page() -> None:
+    import streamlit as st
+
+    from mlcv_explore.ui import inputs
+
+    digit = inputs.draw_digit("canvas")
+    st.text(None if digit is None else [digit.shape, float(digit.max())])
+
+
+@pytest.mark.parametrize(("ink", "value"), [("0" * 1024, "None"), ("0" * 500 + "1" * 524, "[(8, 8), 1.0]")])
+def test_a_drawn_digit_has_the_size_of_the_handwritten_ones(
+    ink: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(canvas, "_canvas", lambda **_: type("Sent", (), {"painted": f"drawing:{ink}"})())
+    app = AppTest.from_function(digit_page).run()
+    assert app.text[0].value == value and not app.exception
