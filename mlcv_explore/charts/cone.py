@@ -1,6 +1,5 @@
 """A curve up to a stop, the intervals predicted from there, and how it went on."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,17 +58,14 @@ def cone(
     above = [min(value, y_domain[1]) + raised for value in (float(y[-1]), middle)]
     labels = zip((ACTUAL, MEDIAN), ("oracle", "idea"), label_places(above, y_domain, PLOTTED), strict=True)
     blocks += [
-        {"part": "label", "role": role, "text": name, "x": float(x[-1]), "y": at} for name, role, at in labels
+        {"part": "label", "role": role, "text": name, "x": x[-1], "y": at} for name, role, at in labels
     ]
     subject = f"{y_title} by {x_title}, with what is predicted from the stop on."
-    words = "; ".join(f"{band.label} from {band.low:.4g} to {_shown(band.high)}" for band in bands)
+    spans = [f"{band.low:.4g} to {band.high:.4g}".replace("inf", "infinity") for band in bands]
+    words = "; ".join(f"{band.label} from {span}" for band, span in zip(bands, spans, strict=True))
     description = (
         f"{subject} Stopped at {x[stop]:g} with {y[stop]:.4g}; at the end it was {y[-1]:.4g};"
         f" predicted: {middle:.4g}, {words}."
     )
     spec = specification("cone", palette, height=HEIGHT, x_title=x_title, y_title=y_title)
     return Chart(spec, rows(blocks), subject, description, COLUMNS, palette.background)
-
-
-def _shown(value: float) -> str:
-    return f"{value:.4g}" if math.isfinite(value) else "infinity"

@@ -58,7 +58,10 @@ def curves(
     y_ends = y_domain or _limits(drawn, seeds)
     blocks = [_mean_rows(item, (place + 0.5) / len(drawn)) for place, item in enumerate(drawn)]
     blocks.sort(key=lambda block: block["role"] == "idea")  # the idea lies on top
-    blocks += [_seed_rows(item) for item in drawn if seeds]
+    for item in drawn if seeds else ():
+        count, length = item.values.shape
+        seed = np.repeat(np.arange(float(count)), length)
+        blocks.append(item.block("seed", x=np.tile(item.x, count), mean=item.values.ravel(), seed=seed))
     blocks += _label_rows(drawn, y_ends, y_format, x_domain[1] if x_domain else None)
     blocks += [{"part": "mark", "text": name, "x": float(at)} for name, at in marks.items()]
     titles = {"x_title": x_title, "y_title": y_title, "y_format": y_format}
@@ -154,12 +157,6 @@ def _mean_rows(item: _Measured, phase: float) -> dict[str, Any]:
     marker = (np.arange(len(item.x)) % every == int(phase * every)) & np.isfinite(item.mean)
     numbers = {"mean": item.mean, "low": item.low, "high": item.high, "n": float(len(item.values))}
     return item.block("value", x=item.x, marker=marker, **numbers)
-
-
-def _seed_rows(item: _Measured) -> dict[str, Any]:
-    count, length = item.values.shape
-    seed = np.repeat(np.arange(float(count)), length)
-    return item.block("seed", x=np.tile(item.x, count), mean=item.values.ravel(), seed=seed)
 
 
 def _label_rows(

@@ -260,9 +260,7 @@ def _axis(channel: str, field: str, *, reverse: bool = False, **axis: Any) -> al
 
 
 def _by(channel: str, styles: Mapping[str, Style], name: str, field: str = "role") -> Any:
-    """A channel by a property of the style that the column `field` names, without
-    legend.
-    """
+    """A channel by a property of the style that a column names, without legend."""
     scale = alt.Scale(domain=list(styles), range=[getattr(style, name) for style in styles.values()])
     return getattr(alt, channel)(field, type="nominal", scale=scale, legend=None)
 
