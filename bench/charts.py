@@ -90,8 +90,10 @@ def sent(chart: Any) -> int:
     return len(json.dumps(chart.spec)) + sink.getvalue().size
 
 
-def answer() -> None:
-    """Time what is asked on the standard input, a kind and a round a line, in ms."""
+def serve() -> None:
+    """Time the redraws requested on the standard input: kind, round and count per line;
+    prints medians in ms.
+    """
     draw: dict[str, Callable[[int], Any]] = {}
     for line in sys.stdin:
         kind, turn, count = json.loads(line)
@@ -109,7 +111,7 @@ class Checkout:
 
     def __init__(self, root: Path) -> None:
         environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
-        code = f"import runpy; runpy.run_path({str(__file__)!r}, run_name='child')['answer']()"
+        code = f"import runpy; runpy.run_path({str(__file__)!r}, run_name='child')['serve']()"
         self.process = subprocess.Popen(
             [sys.executable, "-c", code],
             cwd=root,

@@ -38,11 +38,11 @@ def heat_map(
     disagree.
     """
     values = np.asarray(values, dtype=float)
-    sure = np.ones(values.shape, bool) if significant is None else np.asarray(significant, dtype=bool)
+    significant = np.ones(values.shape, bool) if significant is None else np.asarray(significant, bool)
     shape = (len(row_labels), len(column_labels))
-    if values.shape != shape or sure.shape != shape:
+    if values.shape != shape or significant.shape != shape:
         needed = f"{shape[0]} rows by {shape[1]} columns"
-        raise ValueError(f"Values {values.shape} and significant {sure.shape} must be {needed}.")
+        raise ValueError(f"Values {values.shape} and significant {significant.shape} must be {needed}.")
     low, high = _bounds(values, signed, limit)
     stops = palette.signed_stops if signed else palette.amounts
     spec = specification(
@@ -54,28 +54,23 @@ def heat_map(
     down, across = (index.ravel() for index in np.indices(shape))
     flat, known = values.ravel(), np.isfinite(values.ravel())
     fill = signed_shades(flat, high, palette) if signed else shades((flat - low) / (high - low), stops)
-    whiter = contrast(fill, np.array(rgb(INKS[1]))) > contrast(fill, np.array(rgb(INKS[0])))
+    prefers_white = contrast(fill, np.array(rgb(INKS[1]))) > contrast(fill, np.array(rgb(INKS[0])))
     texts = [f"{value:{value_format}}".replace("-", "−") if math.isfinite(value) else "–" for value in flat]
     cells = {
         "part": "value", "x": across.astype(float), "y": down.astype(float),
         "row": [row_labels[index] for index in down], "column": [column_labels[index] for index in across],
-        "value": flat, "significant": sure.ravel(), "text": texts,
+        "value": flat, "significant": significant.ravel(), "text": texts,
         "fill": [f"#{red:02X}{green:02X}{blue:02X}" for red, green, blue in fill],
-        "ink": np.where(known, np.where(whiter, INKS[1], INKS[0]), palette.muted),
+        "ink": np.where(known, np.where(prefers_white, INKS[1], INKS[0]), palette.muted),
     }  # fmt: skip
-    doubtful = ~sure.ravel() & known
-    hatch = {"part": "hatch", "x": cells["x"][doubtful], "y": cells["y"][doubtful]}
+    hatched = ~significant.ravel() & known
+    hatch = {"part": "hatch", "x": cells["x"][hatched], "y": cells["y"][hatched]}
     subject = f"{titles[2]} by {titles[0]} (rows) and {titles[1]} (columns)."
-    words = (
-        f"{doubtful.sum()} of {known.sum()} cells are hatched: not significant."
-        if known.any()
-        else "No values yet."
-    )
-    for name, best in (("Smallest", np.nanargmin), ("Largest", np.nanargmax)) if known.any() else ():
-        cell = best(flat)
-        words = (
-            f"{name} {flat[cell]:{value_format}} at {cells['row'][cell]}, {cells['column'][cell]}. {words}"
-        )
+    words = "No values yet."
+    if known.any():
+        places = list(map("{} at {}, {}".format, texts, cells["row"], cells["column"]))
+        extremes = f"Largest {places[np.nanargmax(flat)]}; smallest {places[np.nanargmin(flat)]}."
+        words = f"{extremes} {hatched.sum()} of {known.sum()} cells are hatched: not significant."
     table = rows([cells, hatch])
     return Chart(spec, table, subject, f"{subject} {words}", HEAT_COLUMNS, palette.background)
 
@@ -118,8 +113,8 @@ def histograms(
             continue
         top = int(np.nanargmax(mean))
         left, right, share = edges[top], edges[top + 1], f"{mean[top]:.0%}"
-        crest = float(np.nanmin([sides["y2"][top], whiskers["y_high"][top]]))
-        blocks.append({"part": "mark", "start": (left + right) / 2, "y": crest, "text": share})
+        label_y = float(np.nanmin([sides["y2"][top], whiskers["y_high"][top]]))
+        blocks.append({"part": "mark", "start": (left + right) / 2, "y": label_y, "text": share})
         parts.append(f"{label} ({n_seeds(count)}) peaks at {left:g}–{right:g} with {share} of its values")
     spec = specification("histograms", palette, height=PANEL * len(groups) + 46, x_title=x_title)
     subject = f"Histograms of {x_title}: {', '.join(groups)}."

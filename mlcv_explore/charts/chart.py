@@ -1,4 +1,4 @@
-"""A chart: a cached specification, its numbers as an Arrow table, and its description."""
+"""A chart: its cached specification, its numbers as an Arrow table, its description."""
 
 import json
 import math

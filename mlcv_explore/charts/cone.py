@@ -1,4 +1,4 @@
-"""A curve up to a stop, the intervals predicted from there, and how it went on."""
+"""A curve up to a stop, the forecast from there with intervals, and the actual rest."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from mlcv_explore.charts.palette import Palette
 HEIGHT = 360  # pixels
 PLOTTED = HEIGHT - 62  # without axis and titles; only the labels' spacing depends on it
 COLUMNS = ("line", "x", "y", "low", "high")
-ACTUAL, MEDIAN = "what came", "as much again"
+ACTUAL, FORECAST = "actual", "point forecast"
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def cone(
         for part, band in zip(("wide", "narrow"), bands, strict=True)
     ]  # fmt: skip
     blocks += [
-        {"part": "middle", "line": MEDIAN, "role": "idea", "x": span, "y": np.array([y[stop], middle])},
+        {"part": "middle", "line": FORECAST, "role": "idea", "x": span, "y": np.array([y[stop], middle])},
         {"part": "value", "line": "so far", "role": "baseline", "x": x[: stop + 1], "y": y[: stop + 1]},
         {"part": "seed", "line": ACTUAL, "role": "oracle", "x": x[stop:], "y": y[stop:]},
         {"part": "stop", "x": float(x[stop]), "y": float(y[stop])},
@@ -56,11 +56,11 @@ def cone(
     ]
     raised = LABEL_LINE * (y_domain[1] - y_domain[0]) / PLOTTED  # a label stands above its line
     above = [min(value, y_domain[1]) + raised for value in (float(y[-1]), middle)]
-    labels = zip((ACTUAL, MEDIAN), ("oracle", "idea"), label_places(above, y_domain, PLOTTED), strict=True)
+    labels = zip((ACTUAL, FORECAST), ("oracle", "idea"), label_places(above, y_domain, PLOTTED), strict=True)
     blocks += [
         {"part": "label", "role": role, "text": name, "x": x[-1], "y": at} for name, role, at in labels
     ]
-    subject = f"{y_title} by {x_title}, with what is predicted from the stop on."
+    subject = f"{y_title} by {x_title}, with the forecast from the stop on."
     spans = [f"{band.low:.4g} to {band.high:.4g}".replace("inf", "infinity") for band in bands]
     words = "; ".join(f"{band.label} from {span}" for band, span in zip(bands, spans, strict=True))
     description = (

@@ -140,7 +140,7 @@ def _t_quantile(freedom: int) -> float:
 
 
 def _limits(drawn: Sequence[_Measured], seeds: bool) -> tuple[float, float]:
-    """Round limits that hold every line and band; (0, 1) when there is nothing to hold."""
+    """Round limits that hold every line and band; (0, 1) when there is nothing."""
     shown = [getattr(item, name) for item in drawn for name in ("mean", "low", "high")]
     shown += [item.values.ravel() for item in drawn if seeds]
     finite = np.concatenate([array[np.isfinite(array)] for array in shown] or [np.empty(0)])
@@ -152,7 +152,7 @@ def _limits(drawn: Sequence[_Measured], seeds: bool) -> tuple[float, float]:
 
 
 def _mean_rows(item: _Measured, phase: float) -> dict[str, Any]:
-    """The means with their bands; `phase` 0–1 staggers the markers of different lines."""
+    """Means with their bands; `phase` 0–1 staggers the markers of different lines."""
     every = max(1, len(item.x) // MARKERS)
     marker = (np.arange(len(item.x)) % every == int(phase * every)) & np.isfinite(item.mean)
     numbers = {"mean": item.mean, "low": item.low, "high": item.high, "n": float(len(item.values))}

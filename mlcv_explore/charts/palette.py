@@ -118,7 +118,7 @@ def signed_shades(values: np.ndarray, limit: float, palette: Palette) -> np.ndar
 
 
 def luminance(colour: np.ndarray) -> np.ndarray:
-    """Relative luminance 0–1 of sRGB colours, uint8 (…, 3) → (…), as WCAG 2 defines it."""
+    """Relative luminance 0–1 of sRGB colours, uint8 (…, 3) → (…), defined by WCAG 2."""
     share = np.asarray(colour, dtype=float) / 255
     linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
     return linear @ np.array([0.2126, 0.7152, 0.0722])

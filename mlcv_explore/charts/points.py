@@ -44,15 +44,15 @@ def points(
         wrong = ", ".join(map(repr, sorted(unknown)))
         raise ValueError(f"A group must be '' or one of {', '.join(ROLES)}, got {wrong}.")
     low, high = _limits(places)
-    went = np.clip(np.reshape(np.empty((0, 2)) if trail is None else trail, (-1, 2)), low, high)
+    trail = np.clip(np.reshape(() if trail is None else trail, (-1, 2)), low, high)
     here, names = here or {}, names or {}
     at = {name: tuple(map(float, np.clip(place, low, high))) for name, (*place, _) in here.items()}
     beside = label_places([y for _, y in at.values()], (low[1], high[1]), height) if at else []
     turn = low[0] + RIGHT * (high[0] - low[0])
     blocks: list[dict[str, Any]] = [
         {"part": "value", "label": texts, "role": roles, "x": places[:, 0], "y": places[:, 1]},
-        {"part": "seed", "label": "trail", "role": "idea", "x": went[:, 0], "y": went[:, 1],
-         "step": np.arange(float(len(went)))},
+        {"part": "seed", "label": "trail", "role": "idea", "x": trail[:, 0], "y": trail[:, 1],
+         "step": np.arange(float(len(trail)))},
         ends((low[0], high[0]), (low[1], high[1])),
     ]  # fmt: skip
     for (name, (x, y)), (*_, role), level in zip(at.items(), here.values(), beside, strict=True):
@@ -67,7 +67,7 @@ def points(
             blocks.append({"part": "name", "label": name, "role": role, "text": name, "x": x, "y": y})
     spec = specification("points", palette, max(map(len, texts), default=0) <= GLYPH, height=height)
     subject = "Map of points, alike near each other."
-    words = _words(texts, roles, names, len(went), at)
+    words = _words(texts, roles, names, len(trail), at)
     return Chart(spec, rows(blocks), subject, f"{subject} {words}", COLUMNS, palette.background)
 
 
@@ -84,7 +84,7 @@ def _limits(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _words(texts: np.ndarray, roles: np.ndarray, names: Mapping, steps: int, at: Mapping) -> str:
-    """How many points, how many of them in which group, and where markers are, as text."""
+    """How many points, how many of them in which group, where markers are, as text."""
     parts = [f"{len(texts)} points with {len(set(texts))} different labels."]
     for role in ROLES:
         if own := int((roles == role).sum()):

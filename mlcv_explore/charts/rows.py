@@ -164,8 +164,8 @@ def _differences(differences: Sequence[Difference], palette: Palette, layout: _L
         spec["encoding"]["x"]["axis"] |= {"labels": False, "ticks": False, "grid": False}
     subject = f"Paired differences: {', '.join(item.name for item in differences)}."
     counts = [f" ({n_seeds(len(item.per_seed))})" if len(item.per_seed) else "" for item in differences]
-    spoken = [f"{item.name} {_numbers(item, bare=False)}" for item in differences]
-    words = "; ".join(map("".join, zip(spoken, counts, strict=True)))
+    texts = [f"{item.name} {_numbers(item, bare=False)}" for item in differences]
+    words = "; ".join(map("".join, zip(texts, counts, strict=True)))
     description = f"{subject} {words}. Bars are intervals; zero is no difference."
     return Chart(spec, rows(blocks), subject, description, COLUMNS, palette.background)
 

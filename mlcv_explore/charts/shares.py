@@ -18,7 +18,7 @@ def shares(names: Sequence[str], series: Mapping[str, tuple[Role, np.ndarray]], 
     share for each class, (C,). Raises ValueError when the lengths disagree.
     """
     blocks: list[dict[str, Any]] = []
-    height, spoken = 2 * BAR / max(len(series), 1), []
+    height, texts = 2 * BAR / max(len(series), 1), []
     for place, (title, (role, values)) in enumerate(series.items()):
         values = np.asarray(values, dtype=float)
         if values.shape != (len(names),):
@@ -31,9 +31,9 @@ def shares(names: Sequence[str], series: Mapping[str, tuple[Role, np.ndarray]], 
         edges = {"top": top + 0.03, "bottom": top + height - 0.03, "at": top + height / 2, "x": 0.0}
         words = {"name": list(names), "series": title, "role": role, "text": numbers}
         blocks.append({"part": "value", **words, **edges, "share": values})
-        spoken.append(f"{title}: " + ", ".join(map(" ".join, zip(names, numbers, strict=True))))
+        texts.append(f"{title}: " + ", ".join(map(" ".join, zip(names, numbers, strict=True))))
     blocks.append({"part": "class", "text": list(names), "x": 0.0, "at": np.arange(len(names)) + 0.5})
     blocks.append(ends((-0.28, 1.12), (0, len(names))))
     subject = f"Shares of {len(names)} classes: {', '.join(series)}."
     spec = specification("shares", palette, height=ROW * len(names) + 8)
-    return Chart(spec, rows(blocks), subject, f"{subject} {'; '.join(spoken)}.", COLUMNS, palette.background)
+    return Chart(spec, rows(blocks), subject, f"{subject} {'; '.join(texts)}.", COLUMNS, palette.background)
