@@ -1,14 +1,20 @@
-"""Charts through their specification and their numbers: intervals, colours, hatching, words; and that each can be drawn."""
+"""Charts through their specification and their numbers: intervals, colours, hatching,
+words; and that each can be drawn.
+"""
 
 import io
 import itertools
 import json
 import math
+import re
+import subprocess
+import sys
 
 import altair
 import numpy as np
 import pandas
 import pytest
+import vl_convert
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -16,7 +22,7 @@ from scipy import stats
 
 from mlcv_explore import charts
 from mlcv_explore.charts import PALETTES, ROLES, Band, Bar, Chart, Difference, Line
-from mlcv_explore.charts.chart import NUMBERS, percent, with_interval
+from mlcv_explore.charts.chart import NUMBERS, _specification, percent, with_interval
 from mlcv_explore.charts.curves import spread
 from mlcv_explore.charts.palette import contrast, rgb, shades, signed_shades
 from mlcv_explore.seeds import numpy_stream
@@ -32,14 +38,50 @@ def learning(seeds: int, top: float, purpose: str) -> np.ndarray:
 
 
 def two_lines() -> dict[str, Line]:
-    return {"plain": Line("baseline", learning(10, 0.65, "plain")), "noise σ = 1": Line("idea", learning(10, 0.9, "noisy"))}
+    return {
+        "plain": Line("baseline", learning(10, 0.65, "plain")),
+        "noise σ = 1": Line("idea", learning(10, 0.9, "noisy")),
+    }
 
 
 def some_differences() -> list[Difference]:
     return [
-        Difference("noisy − plain", 22.9, 21.5, 24.3, np.array([22.0, 23.8]), "idea", "supported", 2.0, "greater", "points"),
-        Difference("fresh − static", 0.3, -0.2, 0.8, np.array([0.1, 0.5]), "variant", "supported", 1.0, "equal", "points"),
-        Difference("one seed", -4.2, -math.inf, math.inf, np.array([-4.2]), "control", "undecided", 1.0, "less", "points"),
+        Difference(
+            "noisy − plain",
+            22.9,
+            21.5,
+            24.3,
+            np.array([22.0, 23.8]),
+            "idea",
+            "supported",
+            2.0,
+            "greater",
+            "points",
+        ),
+        Difference(
+            "fresh − static",
+            0.3,
+            -0.2,
+            0.8,
+            np.array([0.1, 0.5]),
+            "variant",
+            "supported",
+            1.0,
+            "equal",
+            "points",
+        ),
+        Difference(
+            "one seed",
+            -4.2,
+            -math.inf,
+            math.inf,
+            np.array([-4.2]),
+            "control",
+            "undecided",
+            1.0,
+            "less",
+            "points",
+        ),
     ]
 
 
@@ -50,12 +92,22 @@ def some_cone(stop: int, palette: charts.Palette = LIGHT) -> Chart:
     return charts.cone(STEPS, grown, stop, 2 * past, bands, "step", "gain", palette, (0.0, 8.0))
 
 
-def some_map(palette: charts.Palette = LIGHT, at: tuple[float, float] = (2.0, 1.0), went: int = 3, words: bool = False) -> Chart:
+def some_map(
+    palette: charts.Palette = LIGHT, at: tuple[float, float] = (2.0, 1.0), went: int = 3, words: bool = False
+) -> Chart:
     places = np.array([[0.0, 0.0], [1.0, 0.5], [4.0, 2.0], [3.0, 1.0]])
     labels = ["circle", "star", "star", "square"] if words else ["0", "7", "7", "3"]
     trail = np.linspace((0.0, 0.0), (4.0, 2.0), 5)[:went]
     here = {"first": (0.0, 0.0, "idea"), "mixed": (*at, "variant")}
-    return charts.points(places, labels, ["idea", "", "", "variant"], palette, trail=trail, here=here, names={"idea": "its class"})
+    return charts.points(
+        places,
+        labels,
+        ["idea", "", "", "variant"],
+        palette,
+        trail=trail,
+        here=here,
+        names={"idea": "its class"},
+    )
 
 
 def every_chart(scheme: str) -> dict[str, Chart]:
@@ -63,20 +115,46 @@ def every_chart(scheme: str) -> dict[str, Chart]:
     values = np.array([[0.0, 1.5, -3.0], [2.0, np.nan, 4.0]])
     published = Line("other", np.array([0.5, 0.7, 0.6]), "Chen et al. 2021", np.array([1.0, 15.0, 30.0]))
     return {
-        "curves": charts.curves(STEPS, two_lines(), "epoch", "test accuracy", palette=palette, marks={"now": 12.0}, seeds=True),
-        "published": charts.curves(STEPS, two_lines() | {"σ sweep": published}, "epoch", "accuracy", palette=palette, y_domain=(0, 1)),
+        "curves": charts.curves(
+            STEPS, two_lines(), "epoch", "test accuracy", palette=palette, marks={"now": 12.0}, seeds=True
+        ),
+        "published": charts.curves(
+            STEPS, two_lines() | {"σ sweep": published}, "epoch", "accuracy", palette=palette, y_domain=(0, 1)
+        ),
         "differences": charts.paired_differences(some_differences(), palette),
-        "effects": charts.effects([*some_differences(), Difference("rank", 0.2, 0.1, 0.3, unit="correlation")], palette),
-        "bars": charts.bars_with_intervals([Bar("plain", 0.65, 0.64, 0.66, "baseline"), Bar("noisy", 0.88, 0.87, 0.89, "idea")], "accuracy", palette),
-        "heat map": charts.heat_map(values, ["0.2", "0.4"], ["a", 'b"', "c"], ("corruption", "σ", "points"), palette, significant=values > 1),
-        "histograms": charts.histograms(np.linspace(0, 1, 4), {"clean": ("baseline", np.array([[1, 2, 3], [3, 2, 1]]))}, "confidence", palette),
+        "effects": charts.effects(
+            [*some_differences(), Difference("rank", 0.2, 0.1, 0.3, unit="correlation")], palette
+        ),
+        "bars": charts.bars_with_intervals(
+            [Bar("plain", 0.65, 0.64, 0.66, "baseline"), Bar("noisy", 0.88, 0.87, 0.89, "idea")],
+            "accuracy",
+            palette,
+        ),
+        "heat map": charts.heat_map(
+            values,
+            ["0.2", "0.4"],
+            ["a", 'b"', "c"],
+            ("corruption", "σ", "points"),
+            palette,
+            significant=values > 1,
+        ),
+        "histograms": charts.histograms(
+            np.linspace(0, 1, 4),
+            {"clean": ("baseline", np.array([[1, 2, 3], [3, 2, 1]]))},
+            "confidence",
+            palette,
+        ),
         "cone": some_cone(10, palette),
         "points": some_map(palette),
         "points with words": some_map(palette, words=True),
         "shares": charts.shares(
-            ["circle", "square"], {"asked for": ("idea", np.array([0.3, 0.7])), "said": ("baseline", np.array([0.5, 0.5]))}, palette
+            ["circle", "square"],
+            {"asked for": ("idea", np.array([0.3, 0.7])), "said": ("baseline", np.array([0.5, 0.5]))},
+            palette,
         ),
-        "thumbnail": charts.thumbnail(STEPS, {"baseline": learning(5, 0.6, "plain"), "idea": learning(5, 0.9, "noisy")}, palette),
+        "thumbnail": charts.thumbnail(
+            STEPS, {"baseline": learning(5, 0.6, "plain"), "idea": learning(5, 0.9, "noisy")}, palette
+        ),
     }
 
 
@@ -95,7 +173,9 @@ def test_every_chart_is_valid_and_can_be_drawn(name: str, scheme: str) -> None:
     altair.Chart.from_dict(chart.to_dict())  # raises on anything that Vega-Lite's schema does not know
     picture = chart.svg()
     for text in part(chart, "label")["text"] if "text" in chart.data.column_names else []:
-        assert all(word.replace('"', "&quot;") in picture for word in text.split("\n")), f"{text!r} is missing in the picture"
+        assert all(word.replace('"', "&quot;") in picture for word in text.split("\n")), (
+            f"{text!r} is missing in the picture"
+        )
     json.dumps(chart.spec)  # what Streamlit sends
 
 
@@ -105,17 +185,75 @@ def test_an_exported_picture_stands_on_its_paper_and_a_thumbnail_on_none() -> No
     assert image.getpixel((1, 1)) == (*rgb(PALETTES["dark"].background), 255)
     sparkline = drawn["thumbnail"].svg()
     assert 'width="240"' in sparkline and 'height="96"' in sparkline
-    assert PALETTES["dark"].background not in sparkline and "http" not in sparkline.replace("http://www.w3.org", "")
+    assert PALETTES["dark"].background not in sparkline and "http" not in sparkline.replace(
+        "http://www.w3.org", ""
+    )
     assert len(sparkline) < 12_000
 
 
 def test_new_numbers_leave_the_specification_as_it_is() -> None:
     def drawn(purpose: str, now: float) -> Chart:
-        return charts.curves(STEPS, {"a": Line("idea", learning(4, 0.8, purpose))}, "step", "loss", palette=LIGHT, marks={"now": now})
+        return charts.curves(
+            STEPS,
+            {"a": Line("idea", learning(4, 0.8, purpose))},
+            "step",
+            "loss",
+            palette=LIGHT,
+            marks={"now": now},
+        )
 
     first, second = drawn("one", 3.0), drawn("two", 29.0)
     assert first.spec == second.spec and first.subject == second.subject
     assert first.description != second.description and not first.data.equals(second.data)
+
+
+def test_altair_is_imported_by_the_first_chart_and_not_before() -> None:
+    code = (
+        "import sys, numpy as np\nfrom mlcv_explore import charts\nassert 'altair' not in sys.modules\n"
+        "charts.effects([charts.Difference('a', 1.0, 0.5, 1.5)], charts.PALETTES['light'])\n"
+        "assert 'altair' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_kind_is_built_once_and_every_chart_has_its_own_copy() -> None:
+    def drawn(title: str, rows: int) -> Chart:
+        return charts.paired_differences([Difference(title, 1.0, 0.5, 1.5, unit=title)] * rows, LIGHT)
+
+    first = drawn("points", 1)
+    built = _specification.cache_info().misses
+    second = drawn("bits", 3)
+    assert _specification.cache_info().misses == built and second.spec["height"] > first.spec["height"]
+    assert second.spec["encoding"]["x"]["axis"]["title"] == "difference, bits"
+    second.spec["encoding"]["x"]["axis"]["tickMinStep"] = 1
+    assert (
+        drawn("bits", 3).spec == {**second.spec, "encoding": drawn("bits", 3).spec["encoding"]} != second.spec
+    )
+
+
+@pytest.mark.parametrize("name", every_chart("light"))
+def test_every_placeholder_is_filled(name: str) -> None:
+    written = json.dumps(every_chart("light")[name].spec).replace('"$schema"', "")
+    assert '"$' not in written
+
+
+@pytest.mark.parametrize("name", every_chart("light"))
+def test_only_points_have_both_a_colour_and_a_fill(name: str) -> None:
+    """Elsewhere a browser logs that it drops the colour."""
+    spec = every_chart("light")[name].spec
+    for layer in spec["layer"]:
+        encoding = {**spec["encoding"], **layer.get("encoding", {})}
+        assert layer["mark"]["type"] == "point" or not {"color", "fill"} <= set(encoding)
+
+
+@pytest.mark.parametrize("name", every_chart("light"))
+def test_no_axis_is_fitted_to_the_rows_of_a_layer(name: str) -> None:
+    """A browser logs "Infinite extent" for a column without numbers, and for every one
+    of them before the data arrive.
+    """
+    for scale in vl_convert.vegalite_to_vega(every_chart("light")[name].spec)["scales"]:
+        if scale["type"] not in ("ordinal", "band", "point"):
+            assert isinstance(scale["domain"], list) or set(scale["domain"]) == {"signal"}, scale
 
 
 def test_the_numbers_to_take_along_are_tidy_and_hold_no_furniture() -> None:
@@ -130,7 +268,11 @@ def test_the_numbers_to_take_along_are_tidy_and_hold_no_furniture() -> None:
 
 def test_bands_are_the_t_interval_over_seeds() -> None:
     values = learning(7, 0.8, "band")
-    table = pandas.read_csv(io.StringIO(charts.curves(STEPS, {"a": Line("idea", values)}, "step", "accuracy", palette=LIGHT).csv()))
+    table = pandas.read_csv(
+        io.StringIO(
+            charts.curves(STEPS, {"a": Line("idea", values)}, "step", "accuracy", palette=LIGHT).csv()
+        )
+    )
     low, high = stats.t.interval(0.95, 6, values.mean(axis=0), stats.sem(values, axis=0))
     np.testing.assert_allclose(table["mean"], values.mean(axis=0), rtol=1e-9)
     np.testing.assert_allclose(table["low"], low, rtol=1e-8)
@@ -141,7 +283,16 @@ def test_bands_are_the_t_interval_over_seeds() -> None:
 def test_one_seed_has_no_band_and_a_missing_value_is_not_filled_in() -> None:
     values = learning(3, 0.8, "gap")
     values[1, 4] = np.nan
-    table = part(charts.curves(STEPS, {"one": Line("idea", values[0]), "three": Line("variant", values)}, "step", "y", palette=LIGHT), "value")
+    table = part(
+        charts.curves(
+            STEPS,
+            {"one": Line("idea", values[0]), "three": Line("variant", values)},
+            "step",
+            "y",
+            palette=LIGHT,
+        ),
+        "value",
+    )
     one, three = table[table["line"] == "one"], table[table["line"] == "three"].reset_index(drop=True)
     assert one["low"].isna().all() and one["mean"].notna().all()
     assert list(np.flatnonzero(three["mean"].isna())) == [4]
@@ -150,7 +301,13 @@ def test_one_seed_has_no_band_and_a_missing_value_is_not_filled_in() -> None:
 def test_the_description_carries_n_and_the_last_values() -> None:
     values = np.array([[0.0, 0.5, 0.7], [0.1, 0.6, 0.9]])
     chart = charts.curves(
-        np.array([1, 2, 5]), {"plain": Line("baseline", values)}, "epoch", "accuracy", palette=LIGHT, marks={"stop": 2}, y_format=".3f"
+        np.array([1, 2, 5]),
+        {"plain": Line("baseline", values)},
+        "epoch",
+        "accuracy",
+        palette=LIGHT,
+        marks={"stop": 2},
+        y_format=".3f",
     )
     low, high = stats.t.interval(0.95, 1, 0.8, stats.sem([0.7, 0.9]))
     assert f"plain 0.800 [{low:.3f}, {high:.3f}] (n = 2 seeds) at epoch 5" in chart.description
@@ -168,10 +325,20 @@ def test_every_seed_is_drawn_when_asked_and_only_then() -> None:
 
 def test_published_numbers_are_called_so_and_drawn_unlike_anything_measured_here() -> None:
     line = Line("other", np.array([0.5, 0.8]), "Chen et al. 2021, one seed", np.array([0.0, 2.0]))
-    chart = charts.curves(np.array([0.0, 1.0]), {"ours": Line("idea", np.ones((3, 2))), "sweep": line}, "σ", "accuracy", palette=LIGHT)
+    chart = charts.curves(
+        np.array([0.0, 1.0]),
+        {"ours": Line("idea", np.ones((3, 2))), "sweep": line},
+        "σ",
+        "accuracy",
+        palette=LIGHT,
+    )
     rows = part(chart, "value")
     theirs = rows[rows["line"] == "published: sweep"]
-    assert list(theirs["x"]) == [0.0, 2.0] and set(theirs["stroke"]) == {"published"} and theirs["low"].isna().all()
+    assert (
+        list(theirs["x"]) == [0.0, 2.0]
+        and set(theirs["stroke"]) == {"published"}
+        and theirs["low"].isna().all()
+    )
     assert "published: sweep 0.80 (Chen et al. 2021, one seed)" in chart.description
 
 
@@ -182,10 +349,14 @@ def test_labels_stay_at_the_edge_of_a_fixed_axis_while_the_lines_grow() -> None:
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6), st.booleans())
-def test_the_axis_holds_every_band_and_every_seed_without_wasting_half_of_it(at: float, wide: float, seeds: bool) -> None:
+def test_the_axis_holds_every_band_and_every_seed_without_wasting_half_of_it(
+    at: float, wide: float, seeds: bool
+) -> None:
     values = at + wide * np.array([[0.0, 0.3], [0.1, 1.0], [0.2, 0.6]])
-    chart = charts.curves(np.array([0.0, 1.0]), {"a": Line("idea", values)}, "x", "y", palette=LIGHT, seeds=seeds)
-    low, high = part(chart, "frame")["mean"]
+    chart = charts.curves(
+        np.array([0.0, 1.0]), {"a": Line("idea", values)}, "x", "y", palette=LIGHT, seeds=seeds
+    )
+    low, high = part(chart, "frame")["y_end"]
     shown = part(chart, "value")[["mean", "low", "high"]].to_numpy()
     reached = np.concatenate([shown.ravel(), values.ravel()]) if seeds else shown.ravel()
     slack = 1e-6 * max(abs(at), wide)
@@ -217,7 +388,9 @@ def test_labels_never_overlap_and_stay_inside(boxes: list[tuple[float, float]]) 
 
 
 def test_labels_with_room_stand_where_they_want() -> None:
-    np.testing.assert_allclose(spread(np.array([200.0, 40.0, 120.0]), np.full(3, 16.0), 300.0), [200, 40, 120])
+    np.testing.assert_allclose(
+        spread(np.array([200.0, 40.0, 120.0]), np.full(3, 16.0), 300.0), [200, 40, 120]
+    )
     np.testing.assert_allclose(spread(np.array([100.0, 100.0]), np.full(2, 20.0), 300.0), [90, 110])
 
 
@@ -228,7 +401,11 @@ def test_a_row_shows_its_interval_its_seeds_and_its_margin() -> None:
     chart = charts.paired_differences(some_differences(), LIGHT)
     rows, shades_, seeds = part(chart, "value"), part(chart, "shade"), part(chart, "seed")
     assert list(rows["x_low"][:2]) == [21.5, -0.2] and list(rows["x_high"][:2]) == [24.3, 0.8]
-    assert [tuple(pair) for pair in shades_[["x", "x_high"]].to_numpy()] == [(0, 2), (-1, 1), (-1, 0)]  # greater, equal, less
+    assert [tuple(pair) for pair in shades_[["x", "x_high"]].to_numpy()] == [
+        (0, 2),
+        (-1, 1),
+        (-1, 0),
+    ]  # greater, equal, less
     assert list(seeds[seeds["name"] == "noisy − plain"]["x"]) == [22.0, 23.8]
     assert "noisy − plain 22.9 [21.5, 24.3] points · supported (n = 2 seeds)" in chart.description
 
@@ -241,20 +418,32 @@ def test_a_difference_without_bounds_has_a_dot_and_no_bar() -> None:
 
 
 def test_units_are_never_mixed_on_one_scale() -> None:
-    rows = part(charts.effects([*some_differences(), Difference("rank", 0.2, 0.1, 0.3, unit="correlation")], LIGHT), "value")
-    assert rows["x_high"][0] == 1.0 and rows["x_high"][3] == pytest.approx(1.0)  # each unit to its own largest
+    rows = part(
+        charts.effects([*some_differences(), Difference("rank", 0.2, 0.1, 0.3, unit="correlation")], LIGHT),
+        "value",
+    )
+    assert rows["x_high"][0] == 1.0 and rows["x_high"][3] == pytest.approx(
+        1.0
+    )  # each unit to its own largest
     assert rows["mean"][3] == 0.2
     seeds = part(
-        charts.paired_differences([*some_differences(), Difference("rank", 0.2, 0.1, 0.3, np.array([0.15]), unit="correlation")], LIGHT), "seed"
+        charts.paired_differences(
+            [*some_differences(), Difference("rank", 0.2, 0.1, 0.3, np.array([0.15]), unit="correlation")],
+            LIGHT,
+        ),
+        "seed",
     )
     assert seeds["x"].iloc[-1] == pytest.approx(0.5) and seeds["mean"].iloc[-1] == 0.15
     same = charts.effects(some_differences(), LIGHT)
-    assert part(same, "value")["x"][0] == 22.9 and same.spec["encoding"]["x"]["axis"]["title"] == "difference, points"
+    assert (
+        part(same, "value")["x"][0] == 22.9
+        and same.spec["encoding"]["x"]["axis"]["title"] == "difference, points"
+    )
 
 
 def test_zero_is_always_on_the_axis() -> None:
     far = [Difference("far", 22.9, 21.5, 24.3, unit="points")]
-    reach = part(charts.paired_differences(far, LIGHT), "frame")["x"]
+    reach = part(charts.paired_differences(far, LIGHT), "frame")["x_end"]
     assert reach.min() < 0 < 24.3 < reach.max()
 
 
@@ -271,17 +460,25 @@ def test_zero_is_always_on_the_axis() -> None:
         ((math.nan, math.nan, math.nan), "undefined"),
     ],
 )
-def test_numbers_have_the_digits_their_interval_leaves_them(numbers: tuple[float, float, float], text: str) -> None:
+def test_numbers_have_the_digits_their_interval_leaves_them(
+    numbers: tuple[float, float, float], text: str
+) -> None:
     assert with_interval(*numbers) == text
 
 
 def test_shares_are_told_in_per_cent_and_without_bounds_where_there_is_no_width() -> None:
     assert percent(Bar("plain", 0.652, 0.641, 0.663, "baseline")) == with_interval(65.2, 64.1, 66.3)
-    assert [percent(Bar("same", value, value, value, "baseline")) for value in (0.0, 1.0, -0.125)] == ["0", "100", "−12.5"]
+    assert [percent(Bar("same", value, value, value, "baseline")) for value in (0.0, 1.0, -0.125)] == [
+        "0",
+        "100",
+        "−12.5",
+    ]
 
 
 def test_bars_start_at_zero() -> None:
-    chart = charts.bars_with_intervals([Bar("plain", 0.65, 0.64, 0.66, "baseline")], "accuracy", LIGHT, x_format=".0%", x_domain=(0, 1))
+    chart = charts.bars_with_intervals(
+        [Bar("plain", 0.65, 0.64, 0.66, "baseline")], "accuracy", LIGHT, x_format=".0%", x_domain=(0, 1)
+    )
     bar = part(chart, "bar").iloc[0]
     assert (bar["x"], bar["x_high"]) == (0.0, 0.65)
     assert "plain 65% [64%, 66%]" in chart.description
@@ -293,36 +490,71 @@ def test_bars_start_at_zero() -> None:
 @SCHEMES
 def test_zero_has_the_colour_of_the_paper_and_the_limits_are_symmetric(scheme: str) -> None:
     palette = PALETTES[scheme]
-    chart = charts.heat_map(np.array([[-5.0, 0.0, 1.0]]), ["r"], ["a", "b", "c"], ("row", "column", "points"), palette)
+    chart = charts.heat_map(
+        np.array([[-5.0, 0.0, 1.0]]), ["r"], ["a", "b", "c"], ("row", "column", "points"), palette
+    )
     scale = chart.spec["layer"][0]["encoding"]["color"]["scale"]
     assert scale["domain"][0] == -5.0 and scale["domain"][-1] == 5.0 and scale["domain"][5] == 0.0
-    assert scale["range"][5] == palette.background and scale["range"][0] == palette.signed[0] and scale["range"][-1] == palette.signed[9]
+    assert (
+        scale["range"][5] == palette.background
+        and scale["range"][0] == palette.signed[0]
+        and scale["range"][-1] == palette.signed[9]
+    )
     assert list(part(chart, "value")["fill"])[:2] == [palette.signed[0], palette.background]
+
+
+def squares(drawn: str, fill: str, more: str = "") -> list[str]:
+    """The outlines of the rectangles of an SVG with such a fill."""
+    return re.findall(rf'<path d="(M[^"]*h[^"]*v[^"]*h[^"]*Z)" fill="{fill}"{more}', drawn)
 
 
 def test_exactly_the_cells_that_are_not_significant_are_hatched() -> None:
     generator = numpy_stream(0, "cells")
     values, sure = generator.normal(size=(4, 5)), generator.random((4, 5)) < 0.5
     values[2, 3], sure[2, 3] = np.nan, False  # an empty cell is not a doubtful one
-    chart = charts.heat_map(values, list("abcd"), list("vwxyz"), ("row", "column", "points"), LIGHT, significant=sure)
-    stripes = part(chart, "hatch")
-    where = {(math.floor((row["y"] + row["y2"]) / 2), math.floor((row["x"] + row["x2"]) / 2)) for _, row in stripes.iterrows()}
-    assert where == {(int(row), int(column)) for row, column in zip(*np.nonzero(~sure & np.isfinite(values)), strict=True)}
-    assert ((stripes["x"] >= np.floor(stripes["x"])) & (stripes["x2"] <= np.floor(stripes["x"]) + 1)).all(), "a stripe leaves its cell"
+    chart = charts.heat_map(
+        values, list("abcd"), list("vwxyz"), ("row", "column", "points"), LIGHT, significant=sure
+    )
+    hatched, cells = part(chart, "hatch"), part(chart, "value")
+    where = {(int(row["y"]), int(row["x"])) for _, row in hatched.iterrows()}
+    assert where == {
+        (int(row), int(column)) for row, column in zip(*np.nonzero(~sure & np.isfinite(values)), strict=True)
+    }
+    assert len(hatched) == len(where) and {(row["row"], row["y"]) for _, row in cells.iterrows()} == {
+        (name, at) for at, name in enumerate("abcd")
+    }
+    covered, drawn = (
+        squares(chart.svg(), r"url\(#\w+\)", ' opacity="0.45"'),
+        squares(chart.svg(), r"rgb\([^)]*\)"),
+    )
+    assert len(covered) == len(where) and set(covered) <= set(drawn), "a stripe leaves its cell"
     assert f"{len(where)} of 19 cells are hatched" in chart.description
 
 
 def test_rows_keep_the_order_they_were_given_in() -> None:
-    chart = charts.heat_map(np.arange(3.0)[:, None], ["0.2", "10", "9"], ["a"], ("σ", "c", "v"), LIGHT, signed=False)
+    chart = charts.heat_map(
+        np.arange(3.0)[:, None], ["0.2", "10", "9"], ["a"], ("σ", "c", "v"), LIGHT, signed=False
+    )
     cells = part(chart, "value")
     assert list(cells["row"]) == ["0.2", "10", "9"] and list(cells["y"]) == [0, 1, 2]
-    assert chart.spec["layer"][0]["encoding"]["y"]["scale"]["reverse"] is True
-    assert list(cells["fill"]) == [LIGHT.amounts[0], f"#{bytes(shades(np.array(0.5), LIGHT.amounts)).hex().upper()}", LIGHT.amounts[9]]
+    drawn = chart.svg()
+    heights = [
+        float(re.search(rf"translate\([^,]*,([^)]*)\)[^>]*>{re.escape(name)}<", drawn)[1])
+        for name in ("0.2", "10", "9")
+    ]
+    assert heights == sorted(heights)
+    assert list(cells["fill"]) == [
+        LIGHT.amounts[0],
+        f"#{bytes(shades(np.array(0.5), LIGHT.amounts)).hex().upper()}",
+        LIGHT.amounts[9],
+    ]
 
 
 def test_every_row_of_a_tall_heat_map_has_its_name_and_a_column_may_have_two_lines() -> None:
     names = [f"method {number}" for number in range(12)]
-    drawn = charts.heat_map(np.arange(24.0).reshape(12, 2), names, ["first\nline", "other"], ("map", "property", "v"), LIGHT).svg()
+    drawn = charts.heat_map(
+        np.arange(24.0).reshape(12, 2), names, ["first\nline", "other"], ("map", "property", "v"), LIGHT
+    ).svg()
     assert all(f">{name}<" in drawn for name in (*names, "first", "line", "other"))
 
 
@@ -330,9 +562,17 @@ def test_every_row_of_a_tall_heat_map_has_its_name_and_a_column_may_have_two_lin
 def test_every_number_in_a_cell_can_be_read(scheme: str) -> None:
     values = np.linspace(-1, 1, 41)[None]
     for signed in (True, False):
-        cells = part(charts.heat_map(values, ["r"], [str(i) for i in range(41)], ("r", "c", "v"), PALETTES[scheme], signed=signed), "value")
+        cells = part(
+            charts.heat_map(
+                values, ["r"], [str(i) for i in range(41)], ("r", "c", "v"), PALETTES[scheme], signed=signed
+            ),
+            "value",
+        )
         cells = cells[cells["text"] != "–"]
-        ratios = [float(contrast(np.array(rgb(ink)), np.array(rgb(fill)))) for ink, fill in zip(cells["ink"], cells["fill"], strict=True)]
+        ratios = [
+            float(contrast(np.array(rgb(ink)), np.array(rgb(fill))))
+            for ink, fill in zip(cells["ink"], cells["fill"], strict=True)
+        ]
         assert min(ratios) >= 4.5
 
 
@@ -354,7 +594,9 @@ def test_histograms_show_shares_on_one_scale() -> None:
     assert few["low"].iloc[0] == pytest.approx(low)
     bars = part(chart, "value")
     heights = bars["y"] - bars["y2"]
-    np.testing.assert_allclose(heights / heights.iloc[0], bars["share"] / bars["share"].iloc[0])  # across panels too
+    np.testing.assert_allclose(
+        heights / heights.iloc[0], bars["share"] / bars["share"].iloc[0]
+    )  # across panels too
     whisker = (bars["y"] - bars["y_high"])[:3]
     np.testing.assert_allclose(whisker / heights[:3], bars["high"][:3] / bars["share"][:3])
     assert (bars["y2"] >= np.floor(bars["y"])).all(), "a bar leaves its panel"
@@ -372,20 +614,39 @@ def test_a_group_without_counts_is_empty_not_zero() -> None:
 # Machado, Oliveira & Fernandes 2009, severity 1, on linear RGB
 DEFICIENCIES = {
     "none": np.eye(3),
-    "protanopia": np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
-    "deuteranopia": np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]),
-    "tritanopia": np.array([[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]),
+    "protanopia": np.array(
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+    ),
+    "deuteranopia": np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+    ),
+    "tritanopia": np.array(
+        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]
+    ),
 }
 
 
 def oklab(colour: str, deficiency: str) -> np.ndarray:
     """Ottosson 2020."""
     share = np.array(rgb(colour)) / 255
-    linear = np.clip(DEFICIENCIES[deficiency] @ np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4), 0, 1)
-    cones = np.array(
-        [[0.4122214708, 0.5363325363, 0.0514459929], [0.2119034982, 0.6806995451, 0.1073969566], [0.0883024619, 0.2817188376, 0.6299787005]]
+    linear = np.clip(
+        DEFICIENCIES[deficiency]
+        @ np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4),
+        0,
+        1,
     )
-    mixed = [[0.2104542553, 0.7936177850, -0.0040720468], [1.9779984951, -2.4285922050, 0.4505937099], [0.0259040371, 0.7827717662, -0.8086757660]]
+    cones = np.array(
+        [
+            [0.4122214708, 0.5363325363, 0.0514459929],
+            [0.2119034982, 0.6806995451, 0.1073969566],
+            [0.0883024619, 0.2817188376, 0.6299787005],
+        ]
+    )
+    mixed = [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
     return np.array(mixed) @ np.cbrt(cones @ linear)
 
 
@@ -393,7 +654,10 @@ def oklab(colour: str, deficiency: str) -> np.ndarray:
 @pytest.mark.parametrize(("scheme", "apart"), [("light", 0.10), ("dark", 0.09)])
 def test_every_two_roles_are_told_apart_by_every_eye(scheme: str, apart: float, deficiency: str) -> None:
     colours = {role: oklab(PALETTES[scheme].roles[role].colour, deficiency) for role in ROLES}
-    distances = {pair: float(np.linalg.norm(colours[pair[0]] - colours[pair[1]])) for pair in itertools.combinations(ROLES, 2)}
+    distances = {
+        pair: float(np.linalg.norm(colours[pair[0]] - colours[pair[1]]))
+        for pair in itertools.combinations(ROLES, 2)
+    }
     assert round(min(distances.values()), 2) >= apart, min(distances, key=distances.__getitem__)
 
 
@@ -405,7 +669,9 @@ def test_colours_stand_out_from_their_paper(scheme: str) -> None:
         return round(float(contrast(np.array(rgb(first)), np.array(rgb(second)))), 1)
 
     assert min(against(style.colour, palette.background) for style in palette.roles.values()) >= 3.1
-    assert against(palette.text, palette.background) >= 15 and against(palette.muted, palette.background) >= 5.3
+    assert (
+        against(palette.text, palette.background) >= 15 and against(palette.muted, palette.background) >= 5.3
+    )
     assert against("#FFFFFF", palette.primary) >= 5.1
     assert contrast(np.array(rgb("#000000")), np.array(rgb("#FFFFFF"))) == pytest.approx(21)
 
@@ -455,7 +721,9 @@ def test_a_cone_opens_from_the_stop_and_only_its_numbers_move() -> None:
     for name in ("wide", "narrow"):
         band = part(early, name)
         assert band["low"].iloc[0] == band["high"].iloc[0] == pytest.approx(math.sqrt(5))
-        assert band["low"].iloc[1] < band["high"].iloc[1] < math.inf  # an infinite end is drawn far beyond the chart
+        assert (
+            band["low"].iloc[1] < band["high"].iloc[1] < math.inf
+        )  # an infinite end is drawn far beyond the chart
     assert "to infinity" in early.description
 
 
@@ -466,13 +734,19 @@ def test_a_marker_that_moves_redraws_in_place_and_a_map_keeps_its_limits() -> No
     early, late = some_map(went=1, at=(0.5, 0.1)), some_map(went=5, at=(3.9, 1.9))
     assert early.spec == late.spec and early.subject == late.subject and early.description != late.description
     for side, ends in (("x", [-0.2, 4.2]), ("y", [-0.1, 2.1])):  # 5 % beyond 0…4 and 0…2
-        assert early.spec["encoding"][side]["scale"]["domain"] == pytest.approx(ends) and early.spec["encoding"][side]["axis"] is None
+        for chart in (early, late):
+            assert (
+                list(part(chart, "frame")[f"{side}_end"]) == pytest.approx(ends)
+                and chart.spec["encoding"][side]["axis"] is None
+            )
     bare = charts.points(np.array([[0.0, 0.0], [4.0, 2.0]]), ["0", "7"], ["", ""], LIGHT)
     assert bare.spec == early.spec and not len(part(bare, "seed")) and not len(part(bare, "here"))
 
 
 def test_a_layer_of_a_map_that_has_a_name_has_it_alone() -> None:
-    """A browser refuses the whole chart when two layers share one; an exported picture has no layer for the pointer, and would not tell."""
+    """A browser refuses the whole chart when two layers share one; an exported chart
+    has no layer for the pointer, and would not show it.
+    """
     spec = charts.points(np.array([[0.0, 0.0], [4.0, 2.0]]), ["0", "7"], ["", ""], LIGHT).spec
     named = [layer["name"] for layer in spec["layer"] if "name" in layer]
     assert named == ["hover"]
@@ -492,7 +766,9 @@ def test_short_labels_are_their_own_glyphs_and_long_ones_are_dots_in_their_roles
     marks = [[item["mark"]["type"] for item in chart.spec["layer"][:2]] for chart in (short, long)]
     assert marks == [["text", "text"], ["point", "point"]]
     shape = long.spec["layer"][1]["encoding"]["shape"]["scale"]
-    assert dict(zip(shape["domain"], shape["range"], strict=True)) == {role: LIGHT.roles[role].marker for role in ROLES}
+    assert dict(zip(shape["domain"], shape["range"], strict=True)) == {
+        role: LIGHT.roles[role].marker for role in ROLES
+    }
     assert charts.points(np.zeros((1, 2)), ["ten"], [""], LIGHT).spec["layer"][0]["mark"]["type"] == "point"
 
 
@@ -508,7 +784,10 @@ def test_points_without_a_group_are_grey_and_the_others_have_their_roles_colour(
 
 def test_the_words_of_a_map_count_its_points_and_name_its_markers() -> None:
     words = some_map().description
-    assert "4 points with 3 different labels. its class: 1 point labelled 0. variant: 1 point labelled 3. A trail of 3 places." in words
+    assert (
+        "4 points with 3 different labels. its class: 1 point labelled 0. variant: 1 point labelled 3."
+        " A trail of 3 places." in words
+    )
     assert "first at (0, 0). mixed at (2, 1)." in words
     table = pandas.read_csv(io.StringIO(some_map().csv()))
     assert list(table["x"]) == [0, 1, 4, 3, 0, 1, 2] and list(table["step"].dropna()) == [0, 1, 2]
@@ -522,14 +801,20 @@ def test_names_of_markers_in_one_place_do_not_overlap() -> None:
 def test_the_trail_is_drawn_in_the_order_it_went() -> None:
     back = np.array([[3.0, 1.0], [0.0, 0.0], [2.0, 2.0]])
     drawn = charts.points(np.array([[0.0, 0.0], [4.0, 2.0]]), ["0", "7"], ["", ""], LIGHT, trail=back).svg()
-    line = next(piece for piece in drawn.split("<path")[1:] if 'd="M' in piece and piece.split('d="M')[1].split('"')[0].count("L") == 2)
+    line = next(
+        piece
+        for piece in drawn.split("<path")[1:]
+        if 'd="M' in piece and piece.split('d="M')[1].split('"')[0].count("L") == 2
+    )
     across = [float(pair.split(",")[0]) for pair in line.split('d="M')[1].split('"')[0].split("L")]
     assert across[1] < across[2] < across[0]
 
 
 def test_a_map_of_one_point_or_none_can_be_drawn_and_lengths_must_agree() -> None:
     for count in (0, 1):
-        assert charts.points(np.zeros((count, 2)), ["7"] * count, [""] * count, LIGHT).svg().startswith("<svg")
+        assert (
+            charts.points(np.zeros((count, 2)), ["7"] * count, [""] * count, LIGHT).svg().startswith("<svg")
+        )
     with pytest.raises(ValueError, match="one label and one group each"):
         charts.points(np.zeros((2, 2)), ["7"], ["", ""], LIGHT)
     with pytest.raises(ValueError, match="got 'blue'"):
@@ -543,11 +828,15 @@ def test_two_distributions_stand_bar_by_bar_with_their_numbers_and_redraw_in_pla
     asked, said = np.array([0.0, 1 / 3, 2 / 3]), np.array([0.1, 0.2, 0.7])
     chart = charts.shares(["a", "b", "c"], {"asked for": ("idea", asked), "said": ("baseline", said)}, LIGHT)
     other = charts.shares(["a", "b", "c"], {"asked for": ("idea", said), "said": ("baseline", asked)}, LIGHT)
-    assert chart.spec == other.spec and chart.subject == other.subject and chart.description != other.description
+    assert (
+        chart.spec == other.spec and chart.subject == other.subject and chart.description != other.description
+    )
     drawn = part(chart, "value")
     assert list(drawn["share"]) == [*asked, *said] and list(drawn["text"])[1] == "0.333"
     spans = sorted(zip(drawn["top"], drawn["bottom"], strict=True))
-    assert all(top < bottom for top, bottom in spans) and all(one[1] <= two[0] for one, two in itertools.pairwise(spans))
+    assert all(top < bottom for top, bottom in spans) and all(
+        one[1] <= two[0] for one, two in itertools.pairwise(spans)
+    )
     assert "asked for: a 0.000, b 0.333, c 0.667; said: a 0.100" in chart.description
     assert all(f">{name}<" in chart.svg() for name in "abc")
     with pytest.raises(ValueError, match="one share for each of 2 classes"):

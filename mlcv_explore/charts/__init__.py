@@ -1,4 +1,4 @@
-"""Arrays in, picture out: every chart of every page, in one colour language."""
+"""Every chart of every page: arrays in, a chart with its data and description out."""
 
 from mlcv_explore.charts.cells import heat_map, histograms
 from mlcv_explore.charts.chart import Chart, percent, with_interval
@@ -10,25 +10,7 @@ from mlcv_explore.charts.rows import Bar, Difference, bars_with_intervals, effec
 from mlcv_explore.charts.shares import shares
 
 __all__ = [
-    "PALETTES",
-    "ROLES",
-    "Band",
-    "Bar",
-    "Chart",
-    "Difference",
-    "Line",
-    "Palette",
-    "Role",
-    "bars_with_intervals",
-    "cone",
-    "curves",
-    "effects",
-    "heat_map",
-    "histograms",
-    "paired_differences",
-    "percent",
-    "points",
-    "shares",
-    "thumbnail",
-    "with_interval",
-]
+    "PALETTES", "ROLES", "Band", "Bar", "Chart", "Difference", "Line", "Palette", "Role",
+    "bars_with_intervals", "cone", "curves", "effects", "heat_map", "histograms", "paired_differences",
+    "percent", "points", "shares", "thumbnail", "with_interval",
+]  # fmt: skip

@@ -1,54 +1,58 @@
-"""A picture as Vega-Lite: the specification, the numbers in it, and the words for who cannot see it."""
+"""A chart: its cached specification, its numbers as an Arrow table, its description."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlcv_explore.charts.palette import ROLES, Palette
+from mlcv_explore.charts.palette import Palette
 
 if TYPE_CHECKING:
     import pyarrow
 
-DATA = "source"  # the name under which Streamlit hands the rows to Vega
-EXPORT_WIDTH = 720  # pixels; on a page a chart is as wide as its column
-FONT = '"Source Sans", "Source Sans Pro", system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
-HOVER = "hover"  # the layer of invisible targets for the pointer; an exported picture has none
-NUMBERS = ("value", "seed")  # the parts whose rows are numbers; the others place furniture
+DATA = "source"  # the name under which Streamlit gives the rows to Vega
+EXPORT_WIDTH = 720  # pixels; on a page a chart is as wide as its container
+HOVER = "hover"  # the layer of invisible targets for the pointer; exports leave it out
+NUMBERS = ("value", "seed")  # the parts exported as numbers; the others are decoration
+LABEL_LINE = 16  # pixels between two lines of a label
+PUBLISHED = "published"  # style of numbers from the literature
 
 
 @dataclass(frozen=True)
 class Chart:
-    """One picture. `spec` is Vega-Lite without the data and does not depend on it, so that new numbers redraw in place.
+    """A chart. `spec` is Vega-Lite without data, equal for equal titles and sizes, so
+    that new numbers redraw in place; every chart has its own copy.
 
-    `subject` says what is plotted and is as constant as `spec`; `description` adds the numbers. On a page a changing `alt` builds the
-    chart anew: give a chart that moves its `subject`, a chart that stands its `description`.
+    `subject` is as constant as `spec`; `description` adds the numbers. On a page a
+    changed `alt` rebuilds the chart: moving charts take `subject`, the others
+    `description`.
     """
 
     spec: dict[str, Any]
-    data: "pyarrow.Table"  # tidy; the column `part` says what a row draws; what is undefined is null
+    data: "pyarrow.Table"  # tidy; `part` names the layers of a row; undefined is null
     subject: str
     description: str
-    columns: tuple[str, ...]  # of `data` that are numbers to take along
-    paper: str = "transparent"  # what an exported picture stands on
+    columns: tuple[str, ...]  # of `data`, exported as CSV
+    paper: str = "transparent"  # background of an exported image
 
     def to_dict(self, width: int = EXPORT_WIDTH) -> dict[str, Any]:
-        """The whole specification, data included: any Vega-Lite 6 draws it."""
+        """The whole specification with its data, `width` pixels wide."""
         layers = [item for item in self.spec["layer"] if item.get("name") != HOVER]
-        words = {"background": self.paper, "description": self.description}
-        return {"width": width, **self.spec, **words, "layer": layers, "data": {"name": DATA, "values": self.data.to_pylist()}}
+        words = {"background": self.paper, "description": self.description, "layer": layers}
+        return {"width": width, **self.spec, **words, "data": {"name": DATA, "values": self.data.to_pylist()}}
 
     def png(self, scale: float = 2) -> bytes:
-        """The picture as PNG, `scale` pixels a point."""
+        """The chart as PNG, `scale` device pixels per pixel."""
         import vl_convert
 
         return vl_convert.vegalite_to_png(self.to_dict(), scale=scale)
 
     def svg(self) -> str:
-        """The picture as SVG, self-contained."""
+        """The chart as SVG, self-contained."""
         import vl_convert
 
         return vl_convert.vegalite_to_svg(self.to_dict())
@@ -56,57 +60,73 @@ class Chart:
     def csv(self) -> str:
         """The numbers, tidy, with a header."""
         table = self.data.to_pandas()
-        return table.loc[table["part"].isin(NUMBERS), list(self.columns)].to_csv(index=False, float_format="%.10g")
+        numbers = table[table["part"].isin(NUMBERS)].reindex(columns=list(self.columns))
+        return numbers.to_csv(index=False, float_format="%.10g")
 
 
-def specification(layers: Sequence[Mapping[str, Any]], encoding: Mapping[str, Any], height: int, palette: Palette) -> dict[str, Any]:
-    """Layers over shared axes as one themed Vega-Lite specification, `height` pixels with its axes, as wide as its place."""
-    return {
-        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
-        "data": {"name": DATA},
-        "height": height,
-        "padding": {"left": 2, "right": 6, "top": 4, "bottom": 2},  # Streamlit would add twenty pixels of nothing below
-        "autosize": {"type": "fit", "contains": "padding"},
-        "background": "transparent",
-        "config": theme(palette),
-        "encoding": dict(encoding),
-        "layer": list(layers),
-    }
+def specification(kind: str, palette: Palette, *options: Any, height: int, **values: Any) -> dict[str, Any]:
+    """A function of `specifications` as Vega-Lite, `height` pixels high with its axes;
+    `values` take the places of "$name".
+    """
+    text = _specification(kind, palette, *options)
+    for name, value in values.items():
+        written = json.dumps(value)
+        text = text.replace(f'["${name}"]' if isinstance(value, list) else f'"${name}"', written)
+    return json.loads(text) | {"height": height}
 
 
-def layer(part: str, mark: Mapping[str, Any], encoding: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """A mark drawn for the rows of one part."""
-    return {"transform": [{"filter": {"field": "part", "equal": part}}], "mark": dict(mark), "encoding": dict(encoding or {})}
+@lru_cache(maxsize=128)  # kinds × palettes × a few options
+def _specification(kind: str, *arguments: Any) -> str:
+    from mlcv_explore.charts import specifications  # Altair: 0.3 s, then 0.03 s a kind
+
+    return getattr(specifications, kind)(*arguments).to_json(indent=None, validate=False)
 
 
-def rows(parts: Sequence[Mapping[str, Any]], defaults: Mapping[str, Any]) -> "pyarrow.Table":
-    """Blocks of rows as one table. A block gives columns of one length, or single values for all its rows; the rest takes `defaults`.
+def ends(x: Sequence[float], y: Sequence[float]) -> dict[str, Any]:
+    """The block of rows with the limits of both axes."""
+    return {"part": "frame", "x_end": np.array(x, dtype=float), "y_end": np.array(y, dtype=float)}
 
-    Arrow, because that is what travels to the browser: by way of pandas a chart costs three times as much.
+
+def rows(blocks: Sequence[Mapping[str, Any]]) -> "pyarrow.Table":
+    """Blocks of rows as one table. A block gives columns of one length, or single
+    values for all its rows; elsewhere texts are "", booleans false and numbers null.
+
+    Arrow, because that is what travels to the browser: through pandas a chart costs
+    three times as much.
     """
     import pyarrow
 
-    lengths = [max((len(column) for column in part.values() if isinstance(column, (np.ndarray, list))), default=1) for part in parts]
+    pieces: dict[str, list[tuple[slice, Any]]] = {}
+    stop = 0
+    for block in blocks:
+        arrays = [value for value in block.values() if isinstance(value, (np.ndarray, list))]
+        start, stop = stop, stop + max(map(len, arrays), default=1)
+        for name, value in block.items():
+            pieces.setdefault(name, []).append((slice(start, stop), value))
     columns = {}
-    for name, default in defaults.items():
-        kind, stored = (object, pyarrow.string()) if isinstance(default, str) else (type(default), None)
-        values = [_filled(part.get(name, default), length, kind) for part, length in zip(parts, lengths, strict=True)]
-        columns[name] = pyarrow.array(np.concatenate(values or [np.empty(0, kind)]), stored, from_pandas=True)  # NaN becomes null
+    for name, placed in pieces.items():
+        blank = _blank(placed[0][1])
+        column = np.full(stop, blank, dtype=object if blank == "" else None)
+        for where, value in placed:
+            column[where] = value
+        stored = pyarrow.string() if blank == "" else None
+        columns[name] = pyarrow.array(column, stored, from_pandas=True)  # NaN becomes null
     return pyarrow.table(columns)
 
 
-def _filled(value: Any, length: int, kind: type) -> np.ndarray:
-    return np.asarray(value, dtype=kind) if isinstance(value, (np.ndarray, list)) else np.full(length, value, dtype=kind)
+def _blank(value: Any) -> str | bool | float:
+    """What a column has in the rows of other blocks."""
+    kind = (value if isinstance(value, np.ndarray) else np.asarray(value)).dtype.kind
+    return "" if kind in "UO" else False if kind == "b" else math.nan
 
 
-def role_colour(palette: Palette) -> dict[str, Any]:
-    """The encoding that gives the column `role` its colour; direct labels take the place of a legend."""
-    scale = {"domain": list(ROLES), "range": [palette.roles[role].colour for role in ROLES]}
-    return {"field": "role", "type": "nominal", "scale": scale, "legend": None}
+def n_seeds(count: int) -> str:
+    """ "n = 3 seeds"."""
+    return f"n = {count} seed{'s' * (count != 1)}"
 
 
 def with_interval(mean: float, low: float, high: float) -> str:
-    """A mean and its interval with sensible digits: "22.9 [21.5, 24.3]"; without bounds the mean alone."""
+    """A mean with its interval, "22.9 [21.5, 24.3]"; without bounds the mean alone."""
     if not all(map(math.isfinite, (mean, low, high))):
         return f"{mean:.3g}".replace("-", "−") if math.isfinite(mean) else "undefined"
     places = _places((high - low) / 2, mean)
@@ -115,45 +135,17 @@ def with_interval(mean: float, low: float, high: float) -> str:
 
 
 def percent(interval: Any) -> str:
-    """A share, or a difference of shares, with `mean`, `low` and `high`, in per cent; without bounds where there is no width."""
+    """The interval of a fraction in per cent; without bounds where they are equal."""
     if interval.low == interval.high:
         return f"{100 * interval.mean:g}".replace("-", "−")
     return with_interval(*(100 * value for value in (interval.mean, interval.low, interval.high)))
 
 
 def _places(half: float, mean: float) -> int:
-    """Decimals that leave half an interval one significant digit, two when they lie between 10 and 35, as particle physicists round."""
+    """Decimals that leave half an interval one significant digit, two when they lie
+    between 10 and 35, as the Particle Data Group rounds.
+    """
     if half <= 0:
         return 3 if abs(mean) < 10 else 1
     exponent = math.floor(math.log10(half))
     return max(0, -exponent + (1 if half / 10**exponent < 3.55 else 0))
-
-
-@cache
-def _theme(name: str, text: str, muted: str, border: str) -> dict[str, Any]:
-    return {
-        "font": FONT,
-        "aria": False,  # the picture has one text for screen readers; a label for each mark would drown it
-        "view": {"stroke": None},
-        "axis": {
-            "labelColor": muted,
-            "labelFontSize": 13,
-            "titleColor": text,
-            "titleFontSize": 14,
-            "titleFontWeight": "normal",
-            "domainColor": border,
-            "tickColor": border,
-            "gridColor": border,
-            "gridOpacity": 0.55,
-            "labelFlush": False,
-        },
-        "axisX": {"grid": False, "titlePadding": 6},
-        "axisY": {"domain": False, "ticks": False, "labelPadding": 6, "tickCount": 5},
-        "text": {"color": text, "fontSize": 14},
-        "legend": {"labelColor": muted, "titleColor": text, "labelFontSize": 13, "titleFontSize": 14, "titleFontWeight": "normal"},
-    }
-
-
-def theme(palette: Palette) -> dict[str, Any]:
-    """Vega-Lite's config for a palette: everything that is not data, so that Streamlit need not add its own."""
-    return _theme(palette.name, palette.text, palette.muted, palette.border)
