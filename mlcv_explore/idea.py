@@ -96,7 +96,7 @@ class Cell:
 class Study:
     """The declared grid behind the evidence: every cell is run once with all seeds."""
 
-    name: str  # "live": bundled data, minutes on two cores; "full": real image data
+    name: str  # "live": bundled data, minutes on two cores; "photographs": real images
     cells: tuple[Cell, ...]
     seeds: tuple[int, ...]
 

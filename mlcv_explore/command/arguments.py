@@ -126,7 +126,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         "--study",
         default="live",
         metavar="NAME",
-        help="live (bundled data, minutes; the default) or full (real images)",
+        help="a study of the idea (default live: bundled data, minutes)",
     )
     study.add_argument(
         "--scheduler",

@@ -338,10 +338,7 @@ idea = Idea(
         "Interval scores clip futures below 1/100 of the past.",
         "The gain over fits at improving steps is over fits with intervals from their own residuals.",
     ),
-    studies=(
-        _study("live", 20, CopernicanConfig(curves=8, problems=16)),
-        _study("full", 30, CopernicanConfig(curves=30, problems=40, rounds=LONGEST)),
-    ),
+    studies=(_study("live", 20, CopernicanConfig(curves=8, problems=16)),),
     prior_work=PRIOR_WORK,
     split_sizes=split_sizes,
 )

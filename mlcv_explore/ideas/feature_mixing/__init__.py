@@ -217,20 +217,6 @@ def _checkpoints() -> Mapping[str, Any]:
     return CHECKPOINTS
 
 
-FULL = FeatureMixingConfig(
-    dataset="cifar10",
-    network="convolutional",
-    width=32,
-    labels=100,
-    steps=4000,
-    batch_size=128,
-    pretraining=4000,
-    contrast_steps=4000,
-    pixel_shift=4,
-    paste_steps=3000,
-    scenes=1000,
-)
-
 idea = Idea(
     config=FeatureMixingConfig,
     frame=Frame,
@@ -252,7 +238,7 @@ idea = Idea(
     picture=picture,
     arms=claims.ARM_TABLE,
     measures=claims.MEASURE_TABLE,
-    studies=(_study("live", 16, FeatureMixingConfig()), _study("full", 5, FULL)),
+    studies=(_study("live", 16, FeatureMixingConfig()),),
     prior_work=claims.PRIOR_WORK,
     provenance=claims.PROVENANCE,
     limits=(

@@ -263,13 +263,6 @@ def _live(seeds: int) -> Study:
     return Study("live", tuple(cells), tuple(range(seeds)))
 
 
-def _full(seeds: int) -> Study:
-    """Pets: the claims that need no ceiling, with the discriminator."""
-    pets = InvertedUnetConfig(arms="all", adversarial=True, dataset="pets", side=PETS_SIDE, width=32)
-    base = pets.replace(scenes=3000, tested=2000, updates=12_000, batch=32, rate=0.002)
-    return Study("full", tuple(_cells(base, base.updates)), tuple(range(seeds)))
-
-
 def _checkpoints() -> "Mapping[str, CheckpointSpec]":
     """The demo's networks, one a conditioning level and one that samples."""
     from mlcv_explore.ideas.inverted_unet import pretrain  # torch comes with it
@@ -339,7 +332,7 @@ idea = Idea(
         "Explained variance rewards blur.",
         "Photographs have no known ceiling and were not run.",
     ),
-    studies=(_live(6), _full(5)),
+    studies=(_live(6),),
     prior_work=PRIOR_WORK,
     checkpoints=_checkpoints,
 )

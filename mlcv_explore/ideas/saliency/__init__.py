@@ -279,9 +279,6 @@ idea = Idea(
         "Generated 32×32 scenes, a small convolutional classifier (width 8), five seeds, 100 scenes each.",
         "In photographs the true cause is unknown.",
     ),
-    studies=(
-        _study("live", 5, SaliencyConfig(pictures=100, generation=True, scenes=4000, epochs=8)),
-        _study("full", 10, SaliencyConfig(pictures=150, generation=True, side=64, scenes=10_000, width=16)),
-    ),
+    studies=(_study("live", 5, SaliencyConfig(pictures=100, generation=True, scenes=4000, epochs=8)),),
     prior_work=PRIOR_WORK,
 )
