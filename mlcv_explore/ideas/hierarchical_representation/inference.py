@@ -108,7 +108,7 @@ def infer(base: Demo, arm: str, digit: np.ndarray) -> Inference:
     return Inference(images, errors, np.stack(coordinates), neighbours, np.array(novelty))
 
 
-def tiles(label: int = 5) -> tuple[Tile, ...]:
+def tiles(label: int = 9) -> tuple[Tile, ...]:
     """A test digit, and its reconstruction from each level of the layer-wise arm and
     from the top level of the end-to-end one.
     """

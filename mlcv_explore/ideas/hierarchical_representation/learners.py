@@ -83,7 +83,6 @@ class GradientLearner(Learner):
 
     @torch.no_grad()
     def encode(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """The codes of every level."""
         return self.model.codes(images)
 
 
@@ -107,15 +106,11 @@ class Autoencoder(GradientLearner):
         self.streams = [stream(seed, "noise") for seed in seeds] if denoising else []
 
     def step(self, batch: torch.Tensor, labels: torch.Tensor) -> None:
-        """One update; labels are not used."""
         self.minimise(losses(self.model, batch, self.objective, self._noise if self.streams else None))
 
     def _noise(self, level: int, values: torch.Tensor) -> torch.Tensor:
-        draws = torch.stack(
-            [torch.randn(values.shape[1:], generator=generator) for generator in self.streams]
-        )
         std = values.flatten(1).std(1).view(-1, *[1] * (values.ndim - 1))
-        return self.settings.noise * std * draws
+        return self.settings.noise * std * normal(self.streams, values)
 
     @torch.no_grad()
     def decode(self, level: int, code: torch.Tensor) -> torch.Tensor | None:
@@ -126,6 +121,11 @@ class Autoencoder(GradientLearner):
         if alone and not top:
             return None
         return self.model.reconstruction(level, code, alone or (self.objective == "both" and top))
+
+
+def normal(streams: Sequence[torch.Generator], values: torch.Tensor) -> torch.Tensor:
+    """Standard normal draws of the size of values (S, …), each seed's from its stream."""
+    return torch.stack([torch.randn(values.shape[1:], generator=generator) for generator in streams])
 
 
 class Contrastive(GradientLearner):
@@ -148,11 +148,9 @@ class Contrastive(GradientLearner):
         self.streams = [stream(seed, "views") for seed in seeds]
 
     def parameters(self) -> list[nn.Parameter]:
-        """The heads too."""
         return [*super().parameters(), *self.heads]
 
     def step(self, batch: torch.Tensor, labels: torch.Tensor) -> None:
-        """One update of all levels on two views of every image; labels are not used."""
         below = torch.cat([self.view(batch), self.view(batch)], dim=1)
         terms = {}
         for level, head in enumerate(self.heads):
@@ -166,13 +164,9 @@ class Contrastive(GradientLearner):
         """
         channels, height, width = self.settings.shape.image
         most = max(1, height // 8)
-        shifts = torch.stack(
-            [
-                torch.randint(-most, most + 1, (batch.shape[1], 2), generator=generator)
-                for generator in self.streams
-            ]
-        )
-        draws = torch.stack([torch.randn(batch.shape[1:], generator=generator) for generator in self.streams])
+        size = batch.shape[1], 2
+        shifts = [torch.randint(-most, most + 1, size, generator=generator) for generator in self.streams]
+        shifts, draws = torch.stack(shifts), normal(self.streams, batch)
         rows = (torch.arange(height) + shifts[..., :1]).clamp(0, height - 1)  # (S, B, h)
         columns = (torch.arange(width) + shifts[..., 1:]).clamp(0, width - 1)
         places = (rows[..., :, None] * width + columns[..., None, :]).flatten(2)  # (S, B, h·w)
@@ -204,40 +198,57 @@ class Supervised(GradientLearner):
         super().__init__(settings, seeds)
 
     def parameters(self) -> list[nn.Parameter]:
-        """The head too."""
         return [*super().parameters(), self.head, self.head_bias]
 
     def step(self, batch: torch.Tensor, labels: torch.Tensor) -> None:
-        """One update on images and their labels."""
         logits = torch.baddbmm(self.head_bias, self.model.codes(batch)[-1].flatten(2), self.head)
         errors = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
         self.minimise({"labels": errors.view(labels.shape).mean(1)})
 
 
-class PCA(Learner):
-    """Principal components of the level below, and of these again: a linear level, so
-    the second only rotates the first.
-    """
+class FittedLearner(Learner):
+    """Levels fitted in one piece, each on the codes (S, n, d) of the level below."""
 
-    def __init__(self, settings: Hyperparameters) -> None:
-        self.count, self.units = settings.shape.count, min(settings.shape.values(0), MOST_UNITS)
+    dtype = torch.float32
+
+    def __init__(self, settings: Hyperparameters, seeds: Sequence[int]) -> None:
+        self.seeds, self.count = tuple(seeds), settings.shape.count
+        self.units = min(settings.shape.values(0), MOST_UNITS)
         self.updates, self.losses = np.zeros(self.count, np.int64), {}
-        self.components: list[list[linear_probe.PrincipalComponents]] = []  # of each level, one a seed
 
     def fit(self, images: torch.Tensor) -> None:
-        """Fit one level after the other."""
-        below = images.flatten(2).double().numpy()
-        for _ in range(self.count):
-            self.components.append([linear_probe.principal_components(own, self.units) for own in below])
-            below = self._transform(self.components[-1], below)
+        pixels = below = images.flatten(2).to(self.dtype).numpy()
+        for level in range(self.count):
+            self.fit_level(level, below, pixels)
+            below = self.transform(level, below)
 
     def encode(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """Projections, scaled to a total variance of one."""
-        codes, below = [], images.flatten(2).double().numpy()
-        for level in self.components:
-            below = self._transform(level, below)
+        codes, below = [], images.flatten(2).to(self.dtype).numpy()
+        for level in range(self.count):
+            below = self.transform(level, below)
             codes.append(torch.from_numpy(below))
         return codes
+
+
+class PCA(FittedLearner):
+    """Principal components of the level below, scaled to a total variance of one, and of
+    these again: a linear level, so the second only rotates the first.
+    """
+
+    dtype = torch.float64
+
+    def __init__(self, settings: Hyperparameters, seeds: Sequence[int]) -> None:
+        super().__init__(settings, seeds)
+        self.components: list[list[linear_probe.PrincipalComponents]] = []  # of each level, one a seed
+
+    def fit_level(self, level: int, below: np.ndarray, pixels: np.ndarray) -> None:
+        """The leading components of the codes below."""
+        self.components.append([linear_probe.principal_components(own, self.units) for own in below])
+
+    def transform(self, level: int, below: np.ndarray) -> np.ndarray:
+        """Projections on the components."""
+        pairs = zip(self.components[level], below, strict=True)
+        return np.stack([components.transform(own) for components, own in pairs])
 
     def decode(self, level: int, code: torch.Tensor) -> torch.Tensor | None:
         """The best linear reconstruction."""
@@ -251,55 +262,36 @@ class PCA(Learner):
             )
         return torch.from_numpy(values).float()
 
-    @staticmethod
-    def _transform(level: list[linear_probe.PrincipalComponents], below: np.ndarray) -> np.ndarray:
-        return np.stack([own.transform(values) for own, values in zip(level, below, strict=True)])
 
-
-class KMeans(Learner):
+class KMeans(FittedLearner):
     """k-means of the level below; the code of an image is `kmeans_features` (Coates,
     Lee, Ng, AISTATS 2011).
     """
 
     def __init__(self, settings: Hyperparameters, seeds: Sequence[int]) -> None:
-        self.seeds, self.count = tuple(seeds), settings.shape.count
-        self.units = min(settings.shape.values(0), MOST_UNITS)
-        self.updates, self.losses = np.zeros(self.count, np.int64), {}
+        super().__init__(settings, seeds)
         self.centres: list[list[np.ndarray]] = []  # of each level, one (k, d) a seed
         self.means: list[list[np.ndarray]] = []  # the mean training image (k, pixels) of each cluster
 
-    def fit(self, images: torch.Tensor) -> None:
-        """Fit one level after the other."""
+    def fit_level(self, level: int, below: np.ndarray, pixels: np.ndarray) -> None:
+        """Centres of the codes below, and the mean image of each cluster."""
         from sklearn.cluster import KMeans as Clustering
 
-        pixels = images.flatten(2).numpy()
-        below = pixels
-        for level in range(self.count):
-            fits = [
-                Clustering(
-                    min(self.units, len(own)),
-                    n_init=1,
-                    max_iter=ITERATIONS,
-                    random_state=stream_seed(seed, f"centroids {level}") % 2**32,
-                ).fit(own)
-                for seed, own in zip(self.seeds, below, strict=True)
-            ]
-            self.centres.append([fit.cluster_centers_ for fit in fits])
-            self.means.append(
-                [
-                    cluster_means(own, fit.labels_, fit.n_clusters)
-                    for own, fit in zip(pixels, fits, strict=True)
-                ]
-            )
-            below = self._features(level, below)
+        centres, means = [], []
+        for seed, own, images in zip(self.seeds, below, pixels, strict=True):
+            state, count = stream_seed(seed, f"centroids {level}") % 2**32, min(self.units, len(own))
+            fit = Clustering(count, n_init=1, max_iter=ITERATIONS, random_state=state).fit(own)
+            sums = np.zeros((fit.n_clusters, images.shape[1]), np.float32)
+            np.add.at(sums, fit.labels_, images)
+            means.append(sums / np.maximum(np.bincount(fit.labels_, minlength=count), 1)[:, None])
+            centres.append(fit.cluster_centers_)
+        self.centres.append(centres)
+        self.means.append(means)
 
-    def encode(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """Codes from distances to the centres."""
-        codes, below = [], images.flatten(2).numpy()
-        for level in range(self.count):
-            below = self._features(level, below)
-            codes.append(torch.from_numpy(below))
-        return codes
+    def transform(self, level: int, below: np.ndarray) -> np.ndarray:
+        """Features from the distances to the centres."""
+        pairs = zip(below, self.centres[level], strict=True)
+        return np.stack([kmeans_features(own, centres) for own, centres in pairs])
 
     def decode(self, level: int, code: torch.Tensor) -> torch.Tensor | None:
         """The mean training image of the nearest centre's cluster."""
@@ -307,10 +299,6 @@ class KMeans(Learner):
         return torch.from_numpy(
             np.stack([own[places] for own, places in zip(self.means[level], nearest, strict=True)])
         )
-
-    def _features(self, level: int, below: np.ndarray) -> np.ndarray:
-        pairs = zip(below, self.centres[level], strict=True)
-        return np.stack([kmeans_features(own, centres) for own, centres in pairs])
 
 
 def kmeans_features(values: np.ndarray, centres: np.ndarray) -> np.ndarray:
@@ -320,10 +308,3 @@ def kmeans_features(values: np.ndarray, centres: np.ndarray) -> np.ndarray:
     squared = (values**2).sum(1)[:, None] - 2 * values @ centres.T + (centres**2).sum(1)
     distances = np.sqrt(np.maximum(squared, 0))
     return np.maximum(0, distances.mean(1, keepdims=True) - distances).astype(np.float32)
-
-
-def cluster_means(pixels: np.ndarray, members: np.ndarray, count: int) -> np.ndarray:
-    """The mean image of each cluster, (k, pixels); `members` (n,) holds each image's."""
-    sums = np.zeros((count, pixels.shape[1]), np.float32)
-    np.add.at(sums, members, pixels)
-    return sums / np.maximum(np.bincount(members, minlength=count), 1)[:, None]

@@ -67,7 +67,7 @@ def learner(arm: str, settings: Hyperparameters, seeds: Sequence[int], classes: 
     if arm == "supervised":
         return Supervised(settings, seeds, classes)
     if arm == "pca":
-        return PCA(settings)
+        return PCA(settings, seeds)
     return KMeans(settings, seeds) if arm == "kmeans" else GradientLearner(settings, seeds)
 
 
