@@ -10,16 +10,12 @@ from mlcv_explore.charts import Line, images
 from mlcv_explore.config import Config
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
-from mlcv_explore.ideas.hierarchical_representation import (
-    MAPPED,
-    inference,
-    learners,
-    networks,
-    probes,
-    tables,
-)
+from mlcv_explore.ideas.hierarchical_representation import MAPPED, inference, tables
 from mlcv_explore.ideas.hierarchical_representation import idea as subject
-from mlcv_explore.ideas.hierarchical_representation.inference import SHIPPED, Demo, Inference
+from mlcv_explore.ideas.hierarchical_representation.inference import SHIPPED, Demo
+from mlcv_explore.ideas.hierarchical_representation.learners import info_nce, kmeans_features
+from mlcv_explore.ideas.hierarchical_representation.networks import gradient_flow, losses, reconstruction_loss
+from mlcv_explore.ideas.hierarchical_representation.probes import fitted_bias
 from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.ui import evidence, figures, inputs, page, theme
 
@@ -27,7 +23,7 @@ SLUG, LABELS = subject.slug, subject.labels()
 SOURCES = ("Digit", "Draw", "Upload")  # as the link names them
 DIGITS, DEFAULT_DIGIT = tuple("0123456789"), 9
 CURVES = ("supervised", "greedy_code", "greedy_pixels", "global", "random")  # of a run
-SCALE = 9  # screen pixels of a digit's pixel: four digits side by side on a phone
+SCALE = 10  # screen pixels of a digit's pixel: four digits side by side on a phone
 MOST_POINTS = 350  # training digits on a map
 
 
@@ -39,23 +35,25 @@ def play() -> None:
     except CheckpointError as error:
         st.error(str(error), icon=":material/error:")
         return
-    strip, (controls, right) = st.container(), st.columns([1, 3], gap="large")
+    strip, (results, controls) = st.container(), st.columns([3, 1], gap="large")
     with controls:
-        bound = {"key": f"{SLUG}-source", "bind": "query-params", "wrap": True}
-        source = st.segmented_control("Digit from", SOURCES, default=SOURCES[0], required=True, **bound)
-        spot = st.container()
+        about = {"key": f"{SLUG}-source", "bind": "query-params", "wrap": True, "required": True}
+        source = st.segmented_control("Digit from", SOURCES, default=SOURCES[0], **about)
         arm, other = choose_arm("Trained with", "arm", "greedy_code"), choose_arm("Compare with", "compare")
-    with strip if source == "Digit" else spot:
+    with strip:
         digit, label = choose_digit(base, source)
-    with right:
+    with results:
         if digit is not None:
             for column, name in zip(st.columns(2), dict.fromkeys((arm, other)), strict=False):
                 with column:
-                    reconstructions(name, digit, inference.infer(base, name, digit))
-            level_maps(base, arm, inference.infer(base, arm, digit), label)
+                    reconstructions(base, name, digit)
+            level_maps(base, arm, digit, label)
     left, right = st.columns(2, gap="large")
-    with left:
-        recorded_depth(arm, other)
+    if recorded := evidence.recorded(SLUG):
+        with left:
+            (run, film), arms = recorded, ("supervised", arm, other, "random")
+            st.markdown("##### Linear separability of each level")
+            draw_depth(film, subject.config(**run.config), run.seeds, arms, "recorded")
     with right:
         gradients(arm if arm in inference.DIFFERENTIATED else "greedy_code")
 
@@ -80,27 +78,25 @@ def choose_digit(base: Demo, source: str) -> tuple[np.ndarray | None, int | None
     return base.example(label), label
 
 
-def reconstructions(arm: str, digit: np.ndarray, result: Inference) -> None:
-    """The input and what each level reconstructs of it."""
+def reconstructions(base: Demo, arm: str, digit: np.ndarray) -> None:
+    """A digit and what each level of an arm reconstructs of it."""
+    result, palette = inference.infer(base, arm, digit), theme.palette()
     shown = [digit, *(np.zeros_like(digit) if image is None else image for image in result.images)]
-    drawn = np.stack([images.amounts(np.clip(values, 0, 1), theme.palette()) for values in shown])
-    sheet = images.grid(drawn, len(drawn), scale=SCALE, gap=4, paper=theme.palette().border)
+    drawn = np.stack([images.amounts(np.clip(values, 0, 1), palette) for values in shown])
+    sheet = images.grid(drawn, len(drawn), scale=SCALE, gap=4, paper=palette.border)
+    errors = ["no decoder" if error is None else f"{error:.2f}" for error in result.errors]
+    text = ", ".join(f"level {level} {error}" for level, error in enumerate(errors, start=1))
     st.markdown(f"##### {LABELS[arm]}: reconstructions")
-    alt = f"{LABELS[arm]}: input, then reconstructions from levels 1 to {len(shown) - 1}"
-    st.image(images.png(sheet), alt=alt, output_format="PNG")
-    errors = ", ".join(
-        f"level {level} {'no decoder' if error is None else f'{error:.2f}'}"
-        for level, error in enumerate(result.errors, start=1)
-    )
-    st.caption(f"Input, then reconstructions. Mean squared error: {errors}.")
+    st.image(images.png(sheet), alt=f"{LABELS[arm]}: input, then reconstructions", output_format="PNG")
+    st.caption(f"Input, then reconstructions. Mean squared error: {text}.")
 
 
-def level_maps(base: Demo, arm: str, result: Inference, label: int | None) -> None:
+def level_maps(base: Demo, arm: str, digit: np.ndarray, label: int | None) -> None:
     """The digit on the map of every level, with the digits of its class in colour: its
     own, or the most frequent one of its neighbours.
     """
     st.markdown(f"##### {LABELS[arm]}: map of each level")
-    texts = [str(own) for own in base.labels[:MOST_POINTS]]
+    result, texts = inference.infer(base, arm, digit), [str(own) for own in base.labels[:MOST_POINTS]]
     for level, column in enumerate(st.columns(len(result.neighbours), gap="small")):
         near, (x, y) = [str(own) for own in result.neighbours[level]], result.coordinates[level]
         marked = max(set(near), key=near.count) if label is None else str(label)
@@ -113,17 +109,6 @@ def level_maps(base: Demo, arm: str, result: Inference, label: int | None) -> No
             notice = f"Level {level + 1}. Colour: {marked}. Nearest: {' '.join(near)}.{novelty}"
             figures.figure(chart, f"{SLUG}-map{level}", notice, moving=True)
     st.caption("UMAP of training codes, 12 leading components. Distances on a map are not those of codes.")
-
-
-def recorded_depth(*arms: str) -> None:
-    """Probe accuracy over depth in the recorded run."""
-    st.markdown("##### Linear separability of each level")
-    recorded = evidence.recorded(SLUG)
-    if recorded is None:
-        st.info(f"No run is recorded yet: `python -m mlcv_explore record {SLUG}`.")
-        return
-    run, film = recorded
-    draw_depth(film, subject.config(**run.config), run.seeds, ("supervised", *arms, "random"), "recorded")
 
 
 def draw_depth(film: Film, config: Config, seeds: Sequence[int], arms: Sequence[str], key: str) -> None:
@@ -140,9 +125,8 @@ def depth_chart(curves: Mapping[str, np.ndarray], lowest: float) -> charts.Chart
     """
     lines: dict[str, Line] = {}
     for arm, values in curves.items():
-        role = subject.arm(arm).role
-        taken = role in (line.role for line in lines.values())
-        lines[LABELS[arm]] = Line("other" if taken else role, values)
+        role, taken = subject.arm(arm).role, {line.role for line in lines.values()}
+        lines[LABELS[arm]] = Line("other" if role in taken else role, values)
     levels = np.arange(float(len(next(iter(curves.values())).T)))
     axes = {"x_domain": (0.0, levels[-1]), "y_domain": (lowest, 1.0), "y_format": ".0%"}
     chart = charts.curves(levels, lines, "level", "probe test accuracy", palette=theme.palette(), **axes)
@@ -153,9 +137,9 @@ def depth_chart(curves: Mapping[str, np.ndarray], lowest: float) -> charts.Chart
 def gradients(arm: str) -> None:
     """Which loss of an arm reaches which block."""
     st.markdown("##### Gradients of each loss")
-    titles = ("loss", "block", "gradient norm, share of the loss's largest")
-    losses, blocks, shares = inference.gradient_shares(arm)
-    chart = charts.heat_map(shares, losses, blocks, titles, theme.palette(), signed=False)
+    titles = ("loss", "block", "share of largest norm")
+    rows, columns, shares = inference.gradient_shares(arm)
+    chart = charts.heat_map(shares, rows, columns, titles, theme.palette(), signed=False)
     count, parameters = inference.parameters_without_gradient(arm)
     about = "enc: encoder; dec: its own decoder; e2e: end-to-end decoder"
     notice = f"{LABELS[arm]}: {count:,} of {parameters:,} parameters get no gradient (dash). {about}."
@@ -168,8 +152,8 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
     limits = {"x_domain": (0.0, float(film[0].steps)), "palette": theme.palette()}
     for column, arm in zip(st.columns(2, gap="medium"), MAPPED if len(film) > 1 else (), strict=False):
         with column:
-            epochs, losses = tables.run_losses(film, arm)
-            lines = {name: Line(*loss) for name, loss in losses.items()}
+            epochs, terms = tables.run_losses(film, arm)
+            lines = {name: Line(*values) for name, values in terms.items()}
             chart = charts.curves(epochs, lines, "epoch", f"{LABELS[arm]}: training loss", **limits)
             notice = "Losses of different levels are not comparable."
             figures.figure(chart, f"{SLUG}-run-loss-{arm}", notice, moving=True)
@@ -192,9 +176,8 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
 def example() -> None:
     """A test digit, reconstructed by the layer-wise and the end-to-end levels."""
     base = inference.demo()
-    digit = base.example(DEFAULT_DIGIT)
     for arm in ("greedy_code", "global"):
-        reconstructions(arm, digit, inference.infer(base, arm, digit))
+        reconstructions(base, arm, base.example(DEFAULT_DIGIT))
 
 
 def answer(table: Table) -> None:
@@ -209,15 +192,9 @@ def answer(table: Table) -> None:
         figures.intervals(columns, f"{SLUG}-{name}", note)
 
 
-FORMULAS = {
-    "Losses of an objective": networks.losses,
-    "Reconstruction loss": networks.reconstruction_loss,
-    "Gradient flow": networks.gradient_flow,
-    "InfoNCE": learners.info_nce,
-    "k-means features": learners.kmeans_features,
-    "Bias of the frozen probe": probes.fitted_bias,
-}
+formulas = {"Losses": losses, "Reconstruction loss": reconstruction_loss, "Gradients": gradient_flow}
+formulas |= {"InfoNCE": info_nce, "k-means features": kmeans_features, "Frozen probe": fitted_bias}
 named = [LABELS[arm] for arm in SHIPPED]
 choices = {"source": SOURCES, "digit": DIGITS, "arm": named, "compare": named}
 acts = {"play": play, "draw": draw, "answer": answer, "example": example}
-page.run(subject, **acts, formulas=FORMULAS, choices=choices, seeds=5)
+page.run(subject, **acts, formulas=formulas, choices=choices, seeds=5)

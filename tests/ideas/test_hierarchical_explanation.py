@@ -13,12 +13,12 @@ from mlcv_explore import idea
 from mlcv_explore.config import SettingError
 from mlcv_explore.ideas.hierarchical_explanation import (
     ARMS,
+    BUDGETS,
     MEASURES,
     STAGES,
     HierarchicalExplanationConfig,
     agreement,
     baselines,
-    budgets,
     datasets,
     networks,
     strokes,
@@ -306,7 +306,7 @@ def test_arms_stay_within_their_bits() -> None:
     for name in ("pixels", "flat", "prototypes", "two", "three", "spelled", "shuffled", "soft"):
         assert bits[ARMS.index(name)] <= config.bits or atoms[ARMS.index(name)] == 0
     assert passes[ARMS.index("spanned")] == 1
-    assert [frame.bits for frame in film if frame.bits] == list(map(float, budgets(config)))
+    assert [frame.bits for frame in film if frame.bits] == list(map(float, BUDGETS))
 
 
 def test_nothing_is_trained_or_chosen_on_test_items() -> None:
