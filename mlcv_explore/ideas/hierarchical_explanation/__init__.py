@@ -2,8 +2,7 @@
 Section: Explain
 Title: Hierarchical explanations
 Question: Do part hierarchies explain more than flat dictionaries of equal size?
-Try: A glyph is explained by a few atoms. Set the levels to 0: strokes alone fail. Open
-  the tree down to single strokes.
+Try: Four atoms explain a glyph. Set the highest level to 0: strokes alone fail.
 Answer: Three levels explain 18.5 points more glyphs built from parts than a flat
   dictionary, but fewer handwritten digits.
 But: On digits the flat dictionary wins by 3.9 points [2.4, 5.5]; on glyphs too once
@@ -11,7 +10,8 @@ But: On digits the flat dictionary wins by 3.9 points [2.4, 5.5]; on glyphs too 
 Holds when: Glyphs have a known grammar, 100 bits per item, dictionary shared by 1,000
   items: +18.5 points [10.7, 26.3] explained, n = 10.
 Fails when: Digits: −3.9 points [−5.5, −2.4]; breast-cancer table: −7.8 [−12.5, −3.2];
-  100,000 items share the dictionary: −5.9 [−8.4, −3.5]; 60 bits: −6.9 [−17.5, 3.7].
+  100,000 items share the dictionary: −5.9 [−8.4, −3.5]; unclear at 60 bits: −6.9
+  [−17.5, 3.7].
 Verdict: depends on the data
 Data: generated glyphs
 
@@ -37,11 +37,9 @@ costs 5 bits a pixel; a learned one costs an index and 5 bits for each piece. *S
 strokes* has the same atoms, each written in strokes: the difference is what levels save.
 
 **Controls.** The shuffled hierarchy has as many atoms of as many pieces, drawn at random.
-Dictionary sizes are chosen on validation items. No method sees the classifier, and test
-items are new. The classifier is also trained on blanks with a uniform target: otherwise
-a blank has a class, and removal changes nothing.
-
-**What it does not show.** That a network uses these parts. On digits no parts are known.
+Dictionary sizes are chosen on validation items. No method sees the classifier. The
+classifier is also trained on blanks with a uniform target: otherwise a blank has a
+class, and removal changes nothing. It is not shown that a network uses these parts.
 
 Source: Pati, Rezaiifar, Krishnaprasad, Orthogonal Matching Pursuit, 1993; Frosst and
 Hinton, Distilling a Neural Network Into a Soft Decision Tree, 2017,
@@ -72,9 +70,10 @@ EXPLAINING = (*DICTIONARIES, "soft", "cart", "spanned")
 CLASSIFYING = ("backed", "random", "cnn")  # arms that predict a class and explain nothing
 COMPARING = ("directions", "strangers", "halves")  # pairs of explanations
 ARMS = (*EXPLAINING, *CLASSIFYING, *COMPARING)  # the order of the arm axis A
-# the order of the measure axis K
+# in the order of the measure axis K
 MEASURES = ("passes", "energy", "accuracy", "atoms", "bits", "stability", "recovered", "overlap")
 STAGES = ("classifier", "teacher", "levels", "baselines", "trees")  # of training
+BUDGETS = tuple(range(40, 241, 20))  # bits per item at which all arms are compared
 SHOWN = 48  # atoms that a frame shows
 
 
@@ -139,17 +138,10 @@ class Frame:
     measured: np.ndarray
 
 
-def budgets(config: HierarchicalExplanationConfig) -> tuple[int, ...]:
-    """The bits per item at which all arms are compared, from few to many."""
-    return tuple(range(40, 241, 20))
-
-
 def measured_of(config: HierarchicalExplanationConfig, arm: str) -> tuple[str, ...]:
     """The measures that an arm has."""
-    if arm in CLASSIFYING:
-        return ("accuracy",)
-    if arm in COMPARING:
-        return ("overlap",)
+    if arm in (*CLASSIFYING, *COMPARING):
+        return ("accuracy",) if arm in CLASSIFYING else ("overlap",)
     extra = ("stability",) if arm in ("three", "flat") else ()
     extra += ("recovered",) if arm in ("three", "shuffled") and config.dataset == "glyphs" else ()
     return (*MEASURES[:5], *extra)
@@ -213,15 +205,12 @@ SENTENCES = {
     " dictionary.",
     "shuffled": "Three levels explain over 2 points more glyphs than a shuffled hierarchy of equal bits.",
     "depth": "A third level explains over 2 points more glyphs than strokes and parts alone.",
-    "saving": "Three levels explain over 2 points more glyphs than the same dictionary with every atom stored"
-    " as strokes.",
-    "stable": "Levels learned from two halves of the glyphs are over 5 points more similar than flat"
-    " dictionaries are.",
+    "saving": "Three levels explain over 2 points more glyphs than the same atoms stored as strokes.",
+    "stable": "Levels from two halves of the glyphs are over 5 points more similar than flat dictionaries.",
     "recovery": "Level 1 recovers over 50 points more of the grammar's parts than a shuffled hierarchy does.",
     "directions": "Bottom-up and top-down explanations share over 5 points more strokes on the same glyph"
     " than on different ones.",
-    "same_explanation": "Bottom-up and top-down agree as well as two bottom-up dictionaries do, within 10"
-    " points.",
+    "same_explanation": "Bottom-up and top-down agree like two bottom-up dictionaries, within 10 points.",
     "backed": "A neural-backed tree classifies glyphs as accurately as its network, within 2 points.",
 }
 TESTS = {  # measure, direction, margin, first arm, second arm
@@ -258,8 +247,8 @@ def _cell(claim: str, config: HierarchicalExplanationConfig, arms: Sequence[str]
 
 def _claimed(config: HierarchicalExplanationConfig) -> tuple[Cell, ...]:
     """The claims about a run's data set."""
-    claims = (claim for claim in CLAIMS if dict(claim.when)["dataset"] == config.dataset)
-    return tuple(_cell(claim.name, config, claim.arms) for claim in claims)
+    own = (claim for claim in CLAIMS if dict(claim.when)["dataset"] == config.dataset)
+    return tuple(_cell(claim.name, config, claim.arms) for claim in own)
 
 
 def _live(seeds: int) -> Study:

@@ -42,7 +42,7 @@ def decompose(
     Raises TypeError naming a module without a rule, ValueError for a network that is
     not in evaluation mode.
     """
-    # a slice of a network says it trains
+    # a slice of a network reports that it trains
     if any(module.training for module in network.modules() if isinstance(module, LINEAR_WHEN_EVALUATED)):
         raise ValueError("A network must be in evaluation mode to be decomposed: call its eval().")
     logits, kept = _through(network, whole, relevant)

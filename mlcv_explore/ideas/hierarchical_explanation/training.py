@@ -13,6 +13,7 @@ import torch
 
 from mlcv_explore.ideas.hierarchical_explanation import (
     ARMS,
+    BUDGETS,
     MEASURES,
     SHOWN,
     STAGES,
@@ -20,7 +21,6 @@ from mlcv_explore.ideas.hierarchical_explanation import (
     HierarchicalExplanationConfig,
     agreement,
     baselines,
-    budgets,
     datasets,
     networks,
     top_down,
@@ -159,7 +159,7 @@ class Trainer:
 
     def _pursue(self, name: str, atoms: np.ndarray, dictionary: float) -> None:
         none = Coding(atoms, np.zeros((0, MOST), np.int64), 0.0)
-        most = none.affords(self.config, budgets(self.config)[-1])  # more are never paid for
+        most = none.affords(self.config, BUDGETS[-1])  # more are never paid for
         chosen = matching_pursuit(self.dataset.test.values, atoms, most)
         self.arms[name] = Coding(atoms, chosen, dictionary)
 
@@ -315,7 +315,7 @@ class Trainer:
 def run(config: HierarchicalExplanationConfig, seeds: Sequence[int]) -> Iterator[Frame]:
     """The frames of a run."""
     trainers = [Trainer(config, seed) for seed in seeds]
-    steps = len(STAGES) + len(budgets(config))
+    steps = len(STAGES) + len(BUDGETS)
     none = np.zeros((len(seeds), len(ARMS)), np.float32)
     unmeasured = np.zeros((len(seeds), len(ARMS), len(MEASURES)), np.float32)
     shown = np.zeros((len(seeds), SHOWN, 16, 16), np.uint8)
@@ -325,7 +325,7 @@ def run(config: HierarchicalExplanationConfig, seeds: Sequence[int]) -> Iterator
         shown[0] = trainers[0].shown()
         judged = np.array([trainer.judged for trainer in trainers], np.float32)
         yield Frame(step, steps, 0.0, judged, none.copy(), none.copy(), shown.copy(), unmeasured.copy())
-    for step, bits in enumerate(budgets(config), start=len(STAGES) + 1):
+    for step, bits in enumerate(BUDGETS, start=len(STAGES) + 1):
         passes, energy, measured = none.copy(), none.copy(), unmeasured.copy()
         for row, trainer in enumerate(trainers):
             for arm, (check, _, _) in trainer.explain(bits).items():
