@@ -17,8 +17,8 @@ import psutil
 import pytest
 
 from mlcv_explore import idea
-from mlcv_explore.experiment import cluster, jobs, runs
-from mlcv_explore.experiment.job import GONE, RunState
+from mlcv_explore.experiment import cluster, jobs, registry, runs, watchdog
+from mlcv_explore.experiment.job import CLUSTER_LOST, RunState
 from mlcv_explore.experiment.jobs import Busy, Jobs
 
 pytestmark = pytest.mark.alone
@@ -91,7 +91,7 @@ def free(engine: Jobs) -> None:
 
 def queue(engine: Jobs) -> dict[str, int]:
     """How many runs are running and waiting."""
-    states = [job.status for job in engine._jobs.values()]
+    states = [job.status for job in engine._registry.jobs.values()]
     return {"running": states.count("running"), "waiting": states.count("waiting")}
 
 
@@ -117,28 +117,28 @@ def test_two_visitors_share_one_run_and_the_film_is_the_generators(engine: Jobs,
     assert film[0].process != os.getpid()
 
 
-def test_a_finished_run_lies_on_disk_and_is_served_from_there(engine: Jobs, home: Path) -> None:
+def test_a_finished_run_is_saved_and_read_from_disk(engine: Jobs, home: Path) -> None:
     config = sham()
     run_id = engine.start("sham", config, (0, 1), "a")
-    kept = ended(engine, run_id).run
-    assert kept.folder == home / "runs" / f"sham-{run_id}" and kept.id == run_id and kept.seeds == (0, 1)
-    assert kept.metrics["other_value"]["mean"] == pytest.approx(kept.metrics["sham_value"]["mean"] + 1)
-    assert [verdict["status"] for verdict in kept.verdicts] == ["supported"]
+    saved = ended(engine, run_id).run
+    assert saved.folder == home / "runs" / f"sham-{run_id}" and saved.id == run_id and saved.seeds == (0, 1)
+    assert saved.metrics["other_value"]["mean"] == pytest.approx(saved.metrics["sham_value"]["mean"] + 1)
+    assert [verdict["status"] for verdict in saved.verdicts] == ["supported"]
     other = Jobs(scheduler="tcp://127.0.0.1:9")  # nothing listens there: only the disk can answer
     assert other.start("sham", config, (0, 1), "b") == run_id
     assert other.state(run_id).status == "finished"
     assert np.array_equal(other.frames(run_id)[-1].values, engine.frames(run_id)[-1].values)
     other.close()
-    runs.delete(kept)
+    runs.delete(saved)
     engine.start("sham", config, (0, 1), "a")
     assert ended(engine, run_id).status == "finished" and began(home, config) == 2
 
 
-def test_a_kept_film_that_is_damaged_is_made_again(engine: Jobs, home: Path) -> None:
+def test_a_damaged_saved_film_is_computed_again(engine: Jobs, home: Path) -> None:
     config = sham()
     run_id = engine.start("sham", config, (0,), "a")
     film = ended(engine, run_id).run.folder / "film.npz"
-    film.write_bytes(film.read_bytes()[:-1] + b"?")  # of the same size: only its checksum tells
+    film.write_bytes(film.read_bytes()[:-1] + b"?")  # of the same size: only its checksum differs
     other = Jobs(scheduler=engine._connection.client.scheduler.address, grace=60)
     other.start("sham", config, (0,), "b")
     assert ended(other, run_id).status == "finished" and len(other.frames(run_id)) == 5
@@ -225,8 +225,10 @@ def test_a_run_beyond_its_memory_fails_in_one_sentence(engine: Jobs) -> None:
     assert ended(engine, after).status == "finished"
 
 
-def test_a_run_that_never_looks_up_loses_its_worker(engine: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "PATIENCE", 0.5)
+def test_the_worker_of_a_run_that_does_not_end_is_restarted(
+    engine: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watchdog, "CANCEL_TIMEOUT", 0.5)
     config = sham(kind="sleeps")
     run_id = engine.start("sham", config, (0,), "a")
     worker = seen(engine, run_id)[0].process
@@ -241,7 +243,7 @@ def test_a_run_that_never_looks_up_loses_its_worker(engine: Jobs, monkeypatch: p
     assert done.status == "finished", done.message
 
 
-def test_a_run_goes_on_for_the_grace_and_no_longer(engine: Jobs) -> None:
+def test_an_abandoned_run_is_cancelled_after_the_grace_time(engine: Jobs) -> None:
     config = sham(steps=1000, pace=0.02)
     run_id = engine.start("sham", config, (0,), "a")
     engine.watch(run_id, "b")
@@ -270,7 +272,7 @@ def test_admission(engine: Jobs) -> None:
         and "3 runs are ahead" in str(refused.value)
     )
     # an equal one is joined, not refused
-    assert engine.start("sham", engine._jobs[waiting[0]].config, (0,), "a") == waiting[0]
+    assert engine.start("sham", engine._registry.jobs[waiting[0]].config, (0,), "a") == waiting[0]
     for number in range(jobs.ALL_WAITING - jobs.OWN_WAITING):
         waiting.append(engine.start("sham", sham(), (0,), f"visitor {number}"))
     assert queue(engine) == {"running": 1, "waiting": 16}
@@ -291,12 +293,12 @@ def test_admission(engine: Jobs) -> None:
             "breaks",
             (
                 "The run stopped with an unexpected error (KeyError: 'a\\nmistake'). Start again; if it"
-                " stays, the server's log says where."
+                " recurs, the server's log has the traceback."
             ),
         ),
     ],
 )
-def test_what_an_idea_raises_is_told_in_one_sentence(engine: Jobs, kind: str, sentence: str) -> None:
+def test_an_error_of_an_idea_is_reported_in_one_sentence(engine: Jobs, kind: str, sentence: str) -> None:
     run_id = engine.start("sham", sham(kind=kind, pace=0.4), (0,), "a")
     state = ended(engine, run_id)
     assert (state.status, state.message) == ("failed", sentence)
@@ -307,12 +309,12 @@ def test_what_an_idea_raises_is_told_in_one_sentence(engine: Jobs, kind: str, se
 def test_a_frame_larger_than_an_event_comes_with_the_whole_film(engine: Jobs) -> None:
     run_id = engine.start("sham", sham(size=20_000, steps=8, pace=0.2), (0,), "a")
     until(lambda: engine.state(run_id).step >= 3)
-    # 160 kB of noise: only the step is told
+    # 160 kB of noise: only the step is sent
     assert engine.state(run_id).status == "running" and engine.frames(run_id) == []
     assert ended(engine, run_id).status == "finished" and len(engine.frames(run_id)) == 8
 
 
-def test_a_film_whose_step_goes_back_starts_afresh(engine: Jobs) -> None:
+def test_a_film_whose_step_goes_back_starts_again(engine: Jobs) -> None:
     run_id = engine.start("sham", sham(kind="goes back", at=8, steps=1000, pace=0.1), (0,), "a")
     seen(engine, run_id, 9)
     steps = [frame.step for frame in engine.frames(run_id)]
@@ -321,7 +323,7 @@ def test_a_film_whose_step_goes_back_starts_afresh(engine: Jobs) -> None:
     free(engine)
 
 
-def test_what_an_idea_prints_does_not_hold_it_up(engine: Jobs) -> None:
+def test_output_of_an_idea_does_not_block_its_run(engine: Jobs) -> None:
     run_id = engine.start("sham", sham(kind="talks"), (0,), "a")
     assert ended(engine, run_id).status == "finished"
 
@@ -343,20 +345,22 @@ def test_two_engines_on_one_scheduler_do_not_mix(engine: Jobs, home: Path, tmp_p
     assert ended(engine, after).status == "finished"
 
 
-def test_a_home_that_cannot_be_written_costs_only_the_keeping(engine: Jobs, tmp_path: Path) -> None:
+def test_a_run_that_cannot_be_saved_is_shown_all_the_same(engine: Jobs, tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file where the folder should be")
     other = Jobs(scheduler=engine._connection.client.scheduler.address, grace=60, root=tmp_path / "runs")
     config = sham()
     run_id = other.start("sham", config, (0,), "a")
     state = ended(other, run_id)
-    assert state.status == "finished" and "could not be kept" in state.message and one_sentence(state.message)
+    assert (
+        state.status == "finished" and "could not be saved" in state.message and one_sentence(state.message)
+    )
     assert len(other.frames(run_id)) == 5 and state.run.metrics["sham_value"]["mean"] is not None
     other.start("sham", config, (0,), "b")
-    assert other.state(run_id) == state  # shown again as long as its film is at hand
+    assert other.state(run_id) == state  # shown again as long as its film is cached
     other.close()
 
 
-def test_what_is_undefined_is_null_on_disk(engine: Jobs) -> None:
+def test_undefined_metrics_are_null_on_disk(engine: Jobs) -> None:
     run_id = engine.start("sham", sham(kind="undefined"), (0, 1), "a")
     folder = ended(engine, run_id).run.folder
     assert json.loads((folder / "run.json").read_text())["metrics"]["sham_value"] == {
@@ -368,19 +372,19 @@ def test_what_is_undefined_is_null_on_disk(engine: Jobs) -> None:
 
 
 def test_memory_is_bounded_over_many_runs(engine: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "FILMS", 3 * 5 * 8000)
-    monkeypatch.setattr(jobs, "ENDED", 6)
+    monkeypatch.setattr(registry, "FILM_BYTES", 3 * 5 * 8000)
+    monkeypatch.setattr(registry, "ENDED", 6)
     ids = []
     for _ in range(10):
         ids.append(engine.start("sham", sham(size=1000), (0,), "a"))
         assert ended(engine, ids[-1]).status == "finished"
-    assert 1 <= len(engine._films) <= 3 and len(engine._jobs) <= 7
-    assert all(not job.frames and job.future is None for job in engine._jobs.values())
+    assert 1 <= len(engine._registry.films) <= 3 and len(engine._registry.jobs) <= 7
+    assert all(not job.frames and job.future is None for job in engine._registry.jobs.values())
     assert len(engine.frames(ids[-5])) == 5  # read from disk again
     assert engine.state(ids[0]) is None and engine.frames(ids[0]) == []
 
 
-def test_a_scheduler_that_does_not_answer_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scheduler_that_does_not_answer_is_reported_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "ANSWER", 0.5)
     lonely = Jobs(scheduler="tcp://127.0.0.1:9")
     with pytest.raises(Busy, match=r"the cluster of tcp://127\.0\.0\.1:9 does not answer"):
@@ -388,7 +392,7 @@ def test_a_scheduler_that_does_not_answer_is_told_in_a_sentence(monkeypatch: pyt
     lonely.close()
 
 
-def test_a_cluster_that_dies_fails_its_runs_and_the_next_start_has_a_new_one(
+def test_a_lost_cluster_fails_its_runs_and_the_next_start_has_a_new_one(
     engine: Jobs, capfd: pytest.CaptureFixture[str]
 ) -> None:
     config = sham(steps=100, pace=0.05)
@@ -396,7 +400,7 @@ def test_a_cluster_that_dies_fails_its_runs_and_the_next_start_has_a_new_one(
     worker = seen(engine, run_id)[0].process
     os.kill(engine._connection.process.pid, signal.SIGKILL)
     state = ended(engine, run_id)
-    assert (state.status, state.message) == ("failed", GONE) and ended(
+    assert (state.status, state.message) == ("failed", CLUSTER_LOST) and ended(
         engine, waiting
     ).status == "failed"
     assert engine.start("sham", config, (0,), "a") == run_id
@@ -444,7 +448,7 @@ def test_closing_while_the_cluster_comes_up_leaves_no_process_behind() -> None:
     until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, 15)
 
 
-FAREWELL = """
+ENDING = """
 import time
 from mlcv_explore import idea
 from mlcv_explore.experiment.jobs import Jobs
@@ -458,7 +462,7 @@ while engine.state(run).step < {step}:
 
 @pytest.mark.parametrize(("step", "close"), [(1, "engine.close()"), (6, "engine.close()"), (1, "")])
 def test_a_server_that_ends_in_mid_run_ends_quietly(step: int, close: str) -> None:
-    script = FAREWELL.format(name=next(_names), step=step, close=close)
+    script = ENDING.format(name=next(_names), step=step, close=close)
     ended = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=DEADLINE, cwd=ROOT
     )

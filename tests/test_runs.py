@@ -1,5 +1,5 @@
 """Runs on disk: whole or absent after every crash, found again, bounded in size, and
-told in a sentence when they are damaged.
+reported in a sentence when they are damaged.
 """
 
 import io
@@ -95,14 +95,14 @@ def whole(run: Run) -> bool:
 def child(script: str, *words: object, ahead: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
     """A script in a process of its own that has this module's names."""
     start = (
-        "import os, random, signal, sys, time\nfrom pathlib import Path\nfrom mlcv_explore.experiment import runs\nfrom"
-        " tests.test_runs import made, FILM\n"
+        "import os, random, signal, sys, time\nfrom pathlib import Path\n"
+        "from mlcv_explore.experiment import runs\nfrom tests.test_runs import made, FILM\n"
     )
     words = (*ahead, sys.executable, "-c", start + script, *map(str, words))
     return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60)
 
 
-# --- kept and found again
+# --- saved and found again
 
 
 @given(
@@ -117,14 +117,14 @@ def child(script: str, *words: object, ahead: tuple[str, ...] = ()) -> subproces
     film=st.binary(max_size=200),
 )
 @settings(max_examples=30)
-def test_what_is_kept_is_found_again_as_it_was(
+def test_a_saved_run_is_found_again_as_it_was(
     config: dict, seeds: list[int], metrics: dict, film: bytes
 ) -> None:
     with tempfile.TemporaryDirectory() as root:
-        kept = runs.write(made(config=config, seeds=tuple(seeds), metrics=metrics), film, root=Path(root))
-        found = runs.find(kept.id, Path(root))
-        assert found == kept and found.folder == kept.folder == Path(root) / f"coin-{kept.id}"
-        assert runs.film_bytes(found) == film and runs.all_runs(Path(root)) == ([kept], [])
+        saved = runs.write(made(config=config, seeds=tuple(seeds), metrics=metrics), film, root=Path(root))
+        found = runs.find(saved.id, Path(root))
+        assert found == saved and found.folder == saved.folder == Path(root) / f"coin-{saved.id}"
+        assert runs.film_bytes(found) == film and runs.all_runs(Path(root)) == ([saved], [])
         assert [type(value) for value in found.config.values()] == [type(value) for value in config.values()]
         assert runs.find("0" * 19, Path(root)) is None and runs.find("*", Path(root)) is None
 
@@ -133,8 +133,8 @@ def test_weights_lie_beside_the_film(tmp_path: Path) -> None:
     from safetensors.numpy import load_file
 
     weights = {"layer": np.arange(6, dtype=np.float32).reshape(2, 3)}
-    kept = runs.write(made(), FILM, weights, tmp_path)
-    assert np.array_equal(load_file(kept.folder / "weights.safetensors")["layer"], weights["layer"])
+    saved = runs.write(made(), FILM, weights, tmp_path)
+    assert np.array_equal(load_file(saved.folder / "weights.safetensors")["layer"], weights["layer"])
 
 
 def test_the_newest_stands_first(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_the_newest_stands_first(tmp_path: Path) -> None:
     assert [int(run.id) for run in runs.all_runs(tmp_path)[0]] == [4, 3, 2, 1, 0]
 
 
-def test_a_second_copy_is_not_made_and_a_deleted_one_can_be_kept_again(tmp_path: Path) -> None:
+def test_a_second_copy_is_not_made_and_a_deleted_one_can_be_saved_again(tmp_path: Path) -> None:
     first = runs.write(made(device="first"), FILM, root=tmp_path)
     assert runs.write(made(device="second"), FILM + b"other", root=tmp_path) == first
     assert whole(first) and left_over(tmp_path) == []
@@ -155,7 +155,7 @@ def test_a_second_copy_is_not_made_and_a_deleted_one_can_be_kept_again(tmp_path:
     assert runs.write(made(device="second"), FILM, root=tmp_path).device == "second"
 
 
-def test_nothing_is_kept_where_nothing_was(tmp_path: Path) -> None:
+def test_an_empty_folder_has_no_runs(tmp_path: Path) -> None:
     absent = tmp_path / "absent"
     assert (
         runs.all_runs(absent) == ([], [])
@@ -186,8 +186,8 @@ def test_home_is_the_folder_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setenv("MLCV_HOME", str(tmp_path))
     assert runs.write(made(), FILM).folder.parent == runs.runs_folder() == tmp_path / "runs"
     monkeypatch.setenv("HOME", "/somewhere")
-    monkeypatch.setenv("MLCV_HOME", "~/kept")
-    assert environment.home() == Path("/somewhere/kept")
+    monkeypatch.setenv("MLCV_HOME", "~/saved")
+    assert environment.home() == Path("/somewhere/saved")
     monkeypatch.delenv("MLCV_HOME")
     assert "mlcv-explore" in str(environment.home()) and environment.home().is_absolute()
 
@@ -196,7 +196,7 @@ def test_home_is_the_folder_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 def refused(root: Path) -> str:
-    """What is said of a run that could not be kept."""
+    """The message of a run that could not be saved."""
     with pytest.raises(NotSaved) as error:
         runs.write(made(), FILM, root=root)
     return str(error.value)
@@ -232,7 +232,7 @@ def test_a_film_beyond_the_size_a_file_may_have(tmp_path: Path) -> None:
     ended = child(WRITE_LARGE.format(limit=limit), tmp_path)
     message, left = ended.stdout.splitlines()[0].split("|")
     assert one_sentence(message) and "too large" in message and left == "0"
-    assert ended.stdout.splitlines()[1] == "True"  # a smaller one still is kept
+    assert ended.stdout.splitlines()[1] == "True"  # a smaller one is still saved
 
 
 def test_a_full_disk(tmp_path: Path) -> None:
@@ -262,9 +262,9 @@ for attempt in range(20):
     if child == 0:
         number = 1000 * attempt
         while True:
-            kept = runs.write(made(f"{number:020}"), FILM * 50, root=root)
+            saved = runs.write(made(f"{number:020}"), FILM * 50, root=root)
             if number % 3 == 0:
-                runs.delete(kept)
+                runs.delete(saved)
             number += 1
     time.sleep(chance.uniform(0, 0.05))
     os.kill(child, signal.SIGKILL)
@@ -276,14 +276,14 @@ for attempt in range(20):
 def test_a_writer_killed_at_any_moment_leaves_a_run_whole_or_absent(tmp_path: Path) -> None:
     ended = child(KILLED, tmp_path)
     assert ended.stderr == ""
-    kept, damaged = runs.all_runs(tmp_path)
-    assert damaged == [] and len(kept) >= 10
-    assert all(runs.film_bytes(run) == FILM * 50 for run in kept)
+    saved, damaged = runs.all_runs(tmp_path)
+    assert damaged == [] and len(saved) >= 10
+    assert all(runs.film_bytes(run) == FILM * 50 for run in saved)
     assert len(left_over(tmp_path)) >= 5  # the kills came in the middle
     for name in left_over(tmp_path):
         os.utime(tmp_path / name, (0, 0))
     runs.limit(1e6, root=tmp_path)
-    assert left_over(tmp_path) == [] and len(runs.all_runs(tmp_path)[0]) == len(kept)
+    assert left_over(tmp_path) == [] and len(runs.all_runs(tmp_path)[0]) == len(saved)
 
 
 RACE = """
@@ -300,8 +300,8 @@ for number in range(rounds):
         if child == 0:
             os.close(opener)
             os.read(gate, 1)
-            kept = runs.write(made(name, device=device), FILM, root=root)
-            os.write(1, f"{name} {kept.device} {kept.folder}\\n".encode())
+            saved = runs.write(made(name, device=device), FILM, root=root)
+            os.write(1, f"{name} {saved.device} {saved.folder}\\n".encode())
             os._exit(0)
         children.append(child)
     os.close(gate)
@@ -316,14 +316,14 @@ def test_writers_of_one_run_at_once_leave_one_whole_copy_that_all_return(tmp_pat
     rounds = 30
     ended = child(RACE, tmp_path, rounds)
     assert ended.stderr == "" and len(ended.stdout.splitlines()) == 3 * rounds
-    kept, damaged = runs.all_runs(tmp_path)
-    assert damaged == [] and left_over(tmp_path) == [] and len(kept) == rounds and all(map(whole, kept))
-    for run in kept:
-        told = [line.split() for line in ended.stdout.splitlines() if line.startswith(run.id)]
-        assert {folder for _, _, folder in told} == {str(run.folder)}
+    saved, damaged = runs.all_runs(tmp_path)
+    assert damaged == [] and left_over(tmp_path) == [] and len(saved) == rounds and all(map(whole, saved))
+    for run in saved:
+        lines = [line.split() for line in ended.stdout.splitlines() if line.startswith(run.id)]
+        assert {folder for _, _, folder in lines} == {str(run.folder)}
         # else a writer may put its own equal copy where another's was taken for the damaged one
         if int(run.id) % 2 == 0:
-            assert {device for _, device, _ in told} == {run.device}
+            assert {device for _, device, _ in lines} == {run.device}
 
 
 # times that other folders were there than a moment ago: without care a count trips within the first
@@ -365,13 +365,13 @@ def test_folders_that_vanish_while_they_are_counted(count: Callable[[Path], obje
 LIMITED = """
 root, offset = Path(sys.argv[1]), int(sys.argv[2])
 for number in range(60):
-    kept = runs.write(made(f"{offset + number:020}"), b"?" * 10_000, root=root)
-    runs.limit(0.03, spare=kept.id, root=root)
+    saved = runs.write(made(f"{offset + number:020}"), b"?" * 10_000, root=root)
+    runs.limit(0.03, spare=saved.id, root=root)
     try:
-        if runs.film_bytes(kept) != b"?" * 10_000:
-            raise SystemExit("the run just kept is not the one that was written")
+        if runs.film_bytes(saved) != b"?" * 10_000:
+            raise SystemExit("the run just saved is not the one that was written")
     except runs.DamagedRun:  # the other process made room since
-        if kept.folder.exists():
+        if saved.folder.exists():
             raise
     runs.total_bytes(root)
 """
@@ -381,15 +381,15 @@ def test_two_processes_that_make_room_at_once_do_not_trip(tmp_path: Path) -> Non
     with ThreadPoolExecutor() as both:
         ended = list(both.map(lambda offset: child(LIMITED, tmp_path, offset), (0, 1000)))
     assert [process.stderr for process in ended] == ["", ""]
-    kept, damaged = runs.all_runs(tmp_path)
-    assert damaged == [] and 1 <= len(kept) <= 4 and {59, 1059} & {int(run.id) for run in kept}
+    saved, damaged = runs.all_runs(tmp_path)
+    assert damaged == [] and 1 <= len(saved) <= 4 and {59, 1059} & {int(run.id) for run in saved}
 
 
 # --- damage
 
 
 def tampered(root: Path, **changes: Any) -> Path:
-    """A kept run whose record was changed; None drops a key."""
+    """A saved run whose record was changed; None drops a key."""
     folder = runs.write(made(), FILM, root=root).folder
     record = {**json.loads((folder / "run.json").read_text()), **changes}
     (folder / "run.json").write_text(
@@ -400,9 +400,9 @@ def tampered(root: Path, **changes: Any) -> Path:
 
 def assert_skipped(root: Path) -> None:
     """The run is absent, reported in a sentence, and a whole one takes its place."""
-    kept, damaged = runs.all_runs(root)
+    saved, damaged = runs.all_runs(root)
     assert (
-        kept == []
+        saved == []
         and len(damaged) == 1
         and one_sentence(damaged[0].reason)
         and damaged[0].folder.name in damaged[0].reason
@@ -416,8 +416,8 @@ def assert_skipped(root: Path) -> None:
 @settings(max_examples=10)
 def test_a_truncated_film(length: int) -> None:
     with tempfile.TemporaryDirectory() as root:
-        kept = runs.write(made(), FILM, root=Path(root))
-        (kept.folder / "film.npz").write_bytes(FILM[:length])
+        saved = runs.write(made(), FILM, root=Path(root))
+        (saved.folder / "film.npz").write_bytes(FILM[:length])
         assert_skipped(Path(root))
 
 
@@ -425,12 +425,12 @@ def test_a_truncated_film(length: int) -> None:
 @settings(max_examples=10)
 def test_one_bit_of_a_film(at: int, bit: int) -> None:
     with tempfile.TemporaryDirectory() as root:
-        kept = runs.write(made(), FILM, root=Path(root))
+        saved = runs.write(made(), FILM, root=Path(root))
         changed = bytearray(FILM)
         changed[at] ^= 1 << bit
-        (kept.folder / "film.npz").write_bytes(changed)
+        (saved.folder / "film.npz").write_bytes(changed)
         with pytest.raises(DamagedRun, match="checksum") as error:
-            runs.film_bytes(runs.find(kept.id, Path(root)))
+            runs.film_bytes(runs.find(saved.id, Path(root)))
         assert one_sentence(str(error.value))
         assert whole(runs.write(made(), FILM, root=Path(root)))  # the damaged one made way
 
@@ -459,16 +459,16 @@ def test_a_record_that_is_another_json(value: object) -> None:
 def test_any_value_under_any_name_is_read_or_reported(name: str, value: object) -> None:
     with tempfile.TemporaryDirectory() as root:
         folder = tampered(Path(root), **{name: value})
-        kept, damaged = runs.all_runs(Path(root))
-        assert len(kept) + len(damaged) == 1 and all(one_sentence(item.reason) for item in damaged)
-        for run in kept:
+        saved, damaged = runs.all_runs(Path(root))
+        assert len(saved) + len(damaged) == 1 and all(one_sentence(item.reason) for item in damaged)
+        for run in saved:
             assert run.folder == folder and len(run.seeds) > 0 and isinstance(run.started, str)
             assert isinstance(run.config, dict) and all(
                 isinstance(metric, dict) for metric in run.metrics.values()
             )
 
 
-# what later versions added may be missing: a run kept before is read all the same
+# what later versions added may be missing: a run saved before is read all the same
 @pytest.mark.parametrize("name", sorted(set(asdict(made())) - {"folder", "film_sha256", "pace", "looks"}))
 def test_a_missing_key(name: str, tmp_path: Path) -> None:
     tampered(tmp_path, **{name: None})
@@ -510,7 +510,7 @@ def test_a_record_that_is_none(content: bytes, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["run.json", "film.npz"])
-def test_a_file_that_is_gone(name: str, tmp_path: Path) -> None:
+def test_a_missing_file(name: str, tmp_path: Path) -> None:
     (runs.write(made(), FILM, root=tmp_path).folder / name).unlink()
     assert_skipped(tmp_path)
 
@@ -519,8 +519,8 @@ def test_one_damaged_run_hides_no_other(tmp_path: Path) -> None:
     others = [runs.write(made(f"{number:020}"), FILM, root=tmp_path) for number in range(1, 4)]
     tampered(tmp_path, seeds=None)
     (tmp_path / "notes").mkdir()
-    kept, damaged = runs.all_runs(tmp_path)
-    assert {run.id for run in kept} == {run.id for run in others} and {
+    saved, damaged = runs.all_runs(tmp_path)
+    assert {run.id for run in saved} == {run.id for run in others} and {
         item.folder.name for item in damaged
     } == {f"coin-{0:020}", "notes"}
 
@@ -529,12 +529,12 @@ def test_one_damaged_run_hides_no_other(tmp_path: Path) -> None:
 
 
 def several(root: Path, ages: list[int]) -> list[Run]:
-    """Runs of 10 kB of film that were kept so many seconds ago."""
-    kept = []
+    """Runs of 10 kB of film that were saved so many seconds ago."""
+    saved = []
     for number, age in enumerate(ages):
-        kept.append(runs.write(made(f"{number:020}"), b"?" * 10_000, root=root))
-        os.utime(kept[-1].folder, (time.time() - age,) * 2)
-    return kept
+        saved.append(runs.write(made(f"{number:020}"), b"?" * 10_000, root=root))
+        os.utime(saved[-1].folder, (time.time() - age,) * 2)
+    return saved
 
 
 def present(root: Path) -> list[int]:
@@ -543,8 +543,8 @@ def present(root: Path) -> list[int]:
 
 
 def test_the_total_is_what_the_files_have(tmp_path: Path) -> None:
-    kept = several(tmp_path, [1, 2])
-    expected = sum(file.stat().st_size for run in kept for file in run.folder.iterdir())
+    saved = several(tmp_path, [1, 2])
+    expected = sum(file.stat().st_size for run in saved for file in run.folder.iterdir())
     assert runs.total_bytes(tmp_path) == expected > 20_000
 
 
@@ -563,13 +563,13 @@ def test_the_oldest_go_until_the_rest_fits_and_the_newest_stays(ages: list[int],
         assert present(Path(root)) == sorted(newest_first[:fit]) and left_over(Path(root)) == []
 
 
-def test_the_run_to_spare_is_spared_though_it_is_the_oldest(tmp_path: Path) -> None:
+def test_a_spared_run_stays_though_it_is_the_oldest(tmp_path: Path) -> None:
     several(tmp_path, [300, 200, 100])
     runs.limit(0.001, spare=f"{0:020}", root=tmp_path)
     assert present(tmp_path) == [0, 2]
 
 
-def test_keeping_one_more_makes_room_in_the_home_folder(
+def test_saving_one_more_makes_room_in_the_home_folder(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("MLCV_HOME", str(tmp_path))
@@ -602,7 +602,7 @@ def test_the_limit_is_a_positive_number_or_the_default(
     assert runs.limit_megabytes() == megabytes
 
 
-def test_what_was_never_finished_goes_after_an_hour(tmp_path: Path) -> None:
+def test_an_unfinished_folder_is_removed_after_an_hour(tmp_path: Path) -> None:
     for name, age in ((".part-old", 3700), (".part-young", 3500)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "film.npz").write_bytes(b"?")
@@ -659,11 +659,11 @@ def sham_config() -> type:
 def test_an_identity_is_the_same_in_every_process() -> None:
     subject = idea.load("label_noise")
     script = (
-        "from mlcv_explore import idea; from mlcv_explore.experiment import runs; print(runs.identity('label_noise',"
-        " idea.load('label_noise').config(sigma=0.5), (3, 4)))"
+        "from mlcv_explore import idea; from mlcv_explore.experiment import runs;"
+        " print(runs.identity('label_noise', idea.load('label_noise').config(sigma=0.5), (3, 4)))"
     )
-    told = {child(script, ahead=("env", f"PYTHONHASHSEED={seed}")).stdout.strip() for seed in (1, 2)}
-    assert told == {runs.identity("label_noise", subject.config(sigma=0.5), (3, 4))}
+    printed = {child(script, ahead=("env", f"PYTHONHASHSEED={seed}")).stdout.strip() for seed in (1, 2)}
+    assert printed == {runs.identity("label_noise", subject.config(sigma=0.5), (3, 4))}
 
 
 def test_a_run_of_other_sources_is_not_current() -> None:
@@ -676,15 +676,15 @@ def test_a_run_of_other_sources_is_not_current() -> None:
 # --- what is written of a film
 
 
-def test_what_is_undefined_is_null(sham: idea.Idea, tmp_path: Path) -> None:
+def test_undefined_metrics_are_null(sham: idea.Idea, tmp_path: Path) -> None:
     config = sham.config(kind="undefined")
     frames = list(sham.run(config, (0, 1)))
-    kept = runs.write(runs.of("sham", config, (0, 1), frames, 2.0), film.pack(frames), root=tmp_path)
+    saved = runs.write(runs.of("sham", config, (0, 1), frames, 2.0), film.pack(frames), root=tmp_path)
 
     def forbidden(constant: str) -> None:
         raise AssertionError(f"{constant} is no JSON")
 
-    record = json.loads((kept.folder / "run.json").read_text(), parse_constant=forbidden)
+    record = json.loads((saved.folder / "run.json").read_text(), parse_constant=forbidden)
     assert record["metrics"]["sham_value"] == {
         "mean": None,
         "low": None,
@@ -692,7 +692,7 @@ def test_what_is_undefined_is_null(sham: idea.Idea, tmp_path: Path) -> None:
         "per_seed": [None, None],
     }
     assert record["metrics"]["other_value"]["mean"] is not None
-    assert runs.find(kept.id, tmp_path) == kept
+    assert runs.find(saved.id, tmp_path) == saved
 
 
 def test_the_record_of_a_film(sham: idea.Idea) -> None:
@@ -717,7 +717,7 @@ def test_the_record_of_a_film(sham: idea.Idea) -> None:
     assert datetime.fromisoformat(run.started).timestamp() == pytest.approx(before - 60, abs=5)
 
 
-def test_a_zip_holds_what_it_says_and_its_command_is_understood(sham: idea.Idea, tmp_path: Path) -> None:
+def test_a_zip_holds_its_files_and_its_command_is_valid(sham: idea.Idea, tmp_path: Path) -> None:
     config = sham.config(kind="goes back", pace=1e-05, at=1000)
     frames = list(sham.run(sham.config(), (7, 8, 9)))
     weights = {"w": np.zeros(3)}
@@ -764,7 +764,7 @@ def test_reading_needs_no_torch(tmp_path: Path) -> None:
         "import sys; from pathlib import Path; from mlcv_explore.experiment import runs;"
         " print(len(runs.all_runs(Path(sys.argv[1]))[0]), 'torch' in sys.modules)"
     )
-    told = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-c", script, tmp_path], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
-    assert told.stdout.split() == ["1", "False"]
+    assert ended.stdout.split() == ["1", "False"]

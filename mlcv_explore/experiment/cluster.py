@@ -1,5 +1,5 @@
-"""A connection to a dask cluster: one of this machine's own, one inside this process for
-tests, or any scheduler.
+"""A connection to a dask cluster: one of this machine's own, one inside this process
+for tests, or any scheduler.
 """
 
 import json
@@ -22,8 +22,8 @@ class Connection:
     """A client of a scheduler, with the process or cluster that was started for it."""
 
     def __init__(self, scheduler: str | None, processes: bool, workers: int | None) -> None:
-        """A scheduler's address, else a cluster started for it: in a process of its own,
-        or in this one. `open` connects.
+        """A scheduler's address, else a cluster started for it: in a process of its
+        own, or in this one. `open` connects.
         """
         self._scheduler, self._processes, self._workers = scheduler, processes, workers
         self.client: Client | None = None

@@ -1,4 +1,4 @@
-"""What is known of one run under way or ended, and how it is reported."""
+"""One run under way or ended: its state, the time left, messages about its end."""
 
 import os
 from dataclasses import dataclass, field
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from distributed import Future
 
 Status = Literal["waiting", "running", "finished", "failed", "cancelled"]
-LOST = (
+WORKER_LOST = (
     "The worker that trained this was lost: it was killed, or needed more than its memory ({memory}). Start"
     " again, or make the run smaller."
 )
-GONE = "The cluster that trained this is gone. Start again: a new one is fetched."
-UNANSWERED = (
+CLUSTER_LOST = "The cluster that trained this was lost. Start again on a new one."
+NO_ANSWER = (
     "Nothing can be trained now: the cluster of {where} does not answer; `python -m mlcv_explore doctor` may"
-    " say why. Start again later."
+    " show why. Start again later."
 )
 OTHER_SOURCES = (
     "The cluster runs other sources than this server, so its numbers are not shown; install the same version"
@@ -32,7 +32,7 @@ CLOSED = "Nothing can be trained any more: the server is closing."
 
 @dataclass(frozen=True)
 class RunState:
-    """How a run stands, at one moment."""
+    """The state of a run at one moment."""
 
     id: str
     status: Status
@@ -41,7 +41,7 @@ class RunState:
     steps: int  # 0 until the first frame
     elapsed: float  # seconds since it began to run
     seconds_left: float | None
-    message: str  # why it failed, or why it could not be kept
+    message: str  # why it failed, or why it could not be saved
     run: Run | None  # once it is finished
     version: int  # grows with every change
     # when the newest frame was made, by the worker's clock, seconds since the epoch; 0 before
@@ -51,6 +51,8 @@ class RunState:
 
 @dataclass
 class Job:
+    """A run that was submitted, or read from disk."""
+
     id: str
     slug: str
     config: Config
@@ -64,9 +66,9 @@ class Job:
     step: int = 0
     steps: int = 0
     began: float = 0.0
-    first: tuple[float, int] | None = None  # when the first frame came, and its step
+    first: tuple[float, int] | None = None  # when the first frame was received, and its step
     ended: float = 0.0
-    cancelled: float = 0.0  # when that was asked
+    cancelled: float = 0.0  # when it was cancelled; it may not have ended yet
     message: str = ""
     run: Run | None = None
     version: int = 0
@@ -74,21 +76,22 @@ class Job:
     received: float = 0.0
     pace: tuple[float, ...] = ()
     future: "Future | None" = None
-    returned: int = 0
+    resubmitted: int = 0  # times
 
     @property
     def live(self) -> bool:
+        """Whether it waits or runs."""
         return self.status in ("waiting", "running")
 
 
-def pace_of(slug: str, config: Config, root: "Path | None" = None) -> tuple[float, ...]:
-    """How time passes over the steps of such a run, as `Run.pace`: of the newest kept run
-    with these settings, else of the recorded one; empty where neither is known.
+def expected_pace(slug: str, config: Config, root: "Path | None" = None) -> tuple[float, ...]:
+    """How time passes over the steps of such a run, as `Run.pace`: of the newest saved
+    run with these settings, else of the recorded one; empty where neither is known.
     """
-    kept = (run for run in runs.all_runs(root)[0] if run.slug == slug and run.pace)
-    same = next((run for run in kept if run.key == config.key()), None)
-    recorded = same or runs.recorded(slug)
-    return recorded.pace if recorded else ()
+    saved = (run for run in runs.all_runs(root)[0] if run.slug == slug and run.pace)
+    same = next((run for run in saved if run.key == config.key()), None)
+    run = same or runs.recorded(slug)
+    return run.pace if run else ()
 
 
 def seconds_left(job: Job, now: float) -> float | None:
@@ -101,29 +104,20 @@ def seconds_left(job: Job, now: float) -> float | None:
     return max(0.0, (job.received - job.first[0]) / (done - first) * (1 - done) - (now - job.received))
 
 
-def since_it_went_back(frames: list[Any]) -> list[Any]:
-    """The film from its last step that is not behind the one before: what came earlier
-    belongs to a beginning that was lost.
+def since_restart(frames: list[Any]) -> list[Any]:
+    """The film from its last step that is not behind the one before: a run that lost
+    its worker starts again from the beginning.
     """
     starts = [index for index in range(1, len(frames)) if frames[index].step < frames[index - 1].step]
     return frames[starts[-1] :] if starts else frames
 
 
-def film_bytes(frames: list[Any]) -> int:
-    """Of one frame times their number: the frames of a film are alike."""
-    return (
-        sum(getattr(value, "nbytes", 32) for value in vars(frames[-1]).values()) * len(frames)
-        if frames
-        else 0
-    )
-
-
-def sentence_of(error: BaseException | None) -> str:
-    """The reader's sentence for an error: an idea's own sentence, or its type."""
+def error_message(error: BaseException | None) -> str:
+    """An error in one sentence for the reader: an idea's own, or its type."""
     from distributed.scheduler import KilledWorker
 
     if error is None or isinstance(error, KilledWorker):
-        return LOST.format(memory=os.environ.get("MLCV_WORKER_MEMORY", worker.MEMORY))
+        return WORKER_LOST.format(memory=os.environ.get("MLCV_WORKER_MEMORY", worker.MEMORY))
     if isinstance(error, MemoryError):
         return "The run needed more memory than its worker has; make it smaller and start again."
     text = " ".join(str(error).split())
@@ -131,5 +125,5 @@ def sentence_of(error: BaseException | None) -> str:
         return text
     return (
         f"The run stopped with an unexpected error ({type(error).__name__}: {text}). Start again; if it"
-        " stays, the server's log says where."
+        " recurs, the server's log has the traceback."
     )

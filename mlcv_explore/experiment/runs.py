@@ -1,41 +1,38 @@
-"""Every finished run, on disk: one folder a run, and the folders are the index.
+"""Saved runs: one folder a run, and the folders are the index.
 
 A run is written under a temporary name, synced and renamed: after a crash, a full disk,
 or two writers at once it is whole or absent.
 """
 
 import hashlib
-import importlib.metadata
 import io
 import json
 import math
 import os
-import platform
 import shlex
 import shutil
 import time
 import uuid
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mlcv_explore import environment, idea, statistics
-from mlcv_explore.config import Config
-from mlcv_explore.experiment import fingerprint
-from mlcv_explore.idea import Film, Idea
+from mlcv_explore import environment, idea
+from mlcv_explore.experiment.run import Run, decided, identity, of, reason_untested, versions
 
 if TYPE_CHECKING:
     import numpy as np
     from pydantic import TypeAdapter
 
-# What only shows, carries, keeps or judges a film: an edit there does not change the film or its
-# metrics, and verdicts are decided again from these
-LIBRARIES = ("mlcv-explore", "numpy", "torch")
+__all__ = [
+    "Damaged", "DamagedRun", "NotSaved", "Run", "all_runs", "as_zip", "decided", "delete", "film_bytes",
+    "find", "identity", "limit", "limit_megabytes", "of", "read", "reason_untested", "recorded",
+    "runs_folder", "total_bytes", "versions", "write",
+]  # fmt: skip
 DEFAULT_LIMIT = 2048.0  # megabytes
 UNFINISHED = ".part-"  # how the name of a folder begins that is being written or removed
 ABANDONED = 3600.0  # seconds after which a folder that was never finished is removed
@@ -50,35 +47,6 @@ class DamagedRun(ValueError):
 
 
 @dataclass(frozen=True)
-class Run:
-    """What is known of a finished run; its film lies beside it."""
-
-    id: str
-    slug: str
-    key: str
-    config: dict[str, Any]
-    seeds: tuple[int, ...]
-    started: str  # ISO 8601, UTC
-    seconds: float
-    versions: dict[str, str]
-    device: str
-    fingerprint: str  # of the sources that made it
-    # name → mean, low, high, per_seed; undefined is None
-    metrics: dict[str, dict[str, float | list[float | None] | None]]
-    verdicts: list[dict[str, Any]]
-    pace: tuple[float, ...] = ()  # share of the time spent at every twentieth of the steps
-    looks: int = 1  # interim analyses its verdicts have had: seeds were added between them
-    film_bytes: int = 0
-    film_sha256: str = ""
-    folder: Path = field(default=Path(), compare=False)
-
-    @property
-    def current(self) -> bool:
-        """Whether today's sources would make it again."""
-        return self.fingerprint == fingerprint.fingerprint(self.slug)
-
-
-@dataclass(frozen=True)
 class Damaged:
     """A folder that was skipped, and why."""
 
@@ -87,104 +55,18 @@ class Damaged:
 
 
 def runs_folder() -> Path:
-    """Where finished runs lie."""
+    """The folder of the saved runs."""
     return environment.home() / "runs"
-
-
-def identity(slug: str, config: Config, seeds: Sequence[int], made_by: str | None = None) -> str:
-    """20 hexadecimal digits that equal runs share: idea, settings, seeds and sources."""
-    text = json.dumps([slug, config.key(), list(seeds), made_by or fingerprint.fingerprint(slug)])
-    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
-
-
-def of(
-    slug: str,
-    config: Config,
-    seeds: Sequence[int],
-    film: Film,
-    seconds: float,
-    device: str = "cpu",
-    pace: Sequence[float] = (),
-    look: int = 1,
-    looks: int = 1,
-) -> Run:
-    """The record of a finished film: its metrics with 95 % intervals, and the verdict,
-    at interim analysis `look` of `looks`, of every claim it speaks of.
-    """
-    subject = idea.load(slug)
-    columns = subject.metrics(config, film)
-    return Run(
-        identity(slug, config, seeds),
-        slug,
-        config.key(),
-        config.model_dump(),
-        tuple(seeds),
-        (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat(timespec="seconds"),
-        seconds,
-        versions(),
-        device,
-        fingerprint.fingerprint(slug),
-        {name: _metric(column, subject.split_sizes(config)) for name, column in columns.items()},
-        [verdict.as_json() for verdict in decided(subject, config, columns, look, looks)],
-        tuple(pace),
-        look,
-    )
-
-
-def decided(
-    subject: Idea, config: Config, columns: Mapping[str, "np.ndarray"], look: int = 1, looks: int = 1
-) -> list[statistics.Verdict]:
-    """The verdicts on the claims a run speaks of, in their order."""
-    options = {"look": look, "looks": looks, "split": subject.split_sizes(config), "labels": subject.labels()}
-    return [
-        statistics.decide(claim, {arm: columns[f"{arm}_{claim.measure}"] for arm in claim.arms}, **options)
-        for claim in subject.claims
-        if not unjudged(claim, config, columns)
-    ]
-
-
-def unjudged(claim: statistics.Claim, config: Config, columns: Mapping[str, "np.ndarray"]) -> str:
-    """Why a run says nothing about a claim, in a phrase; empty where it speaks of it."""
-    for name, value in claim.when:
-        if getattr(config, name) != value:
-            label = config.setting(name).label.lower()
-            return f"it is about {label} {value}, this run has {getattr(config, name)}"
-    if not all(f"{arm}_{claim.measure}" in columns for arm in claim.arms):
-        return "it compares arms that only the study has"
-    return ""
-
-
-@cache
-def versions() -> dict[str, str]:
-    """Of Python, of the libraries and of the processor: what a number depends on, to
-    its last bits.
-
-    The processor's vector instructions are named, and all that is known of it (caches
-    and cores too) is identified by 8 hexadecimal digits: one set of instructions was
-    seen to train classifiers that are 3 points apart on two machines.
-    """
-    import torch
-
-    found = {"python": platform.python_version()}
-    for name in LIBRARIES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:  # this package itself, run from its folder
-            continue
-    known = json.dumps(dict(torch.cpu.get_capabilities()), sort_keys=True).encode()
-    return found | {
-        "instructions": torch.backends.cpu.get_cpu_capability(),
-        "processor": hashlib.blake2b(known, digest_size=4).hexdigest(),
-    }
 
 
 def write(
     run: Run, film: bytes, weights: "Mapping[str, np.ndarray] | None" = None, root: Path | None = None
 ) -> Run:
-    """Keep a run; returns it with its folder. If an equal one is there already, that
+    """Save a run; returns it with its folder. If an equal one is saved already, that
     whole copy stays and is returned.
 
-    Raises NotSaved, one sentence, when it cannot be written; nothing half-written stays.
+    Raises NotSaved, one sentence, when it cannot be written; nothing half-written
+    stays.
     """
     root = runs_folder() if root is None else Path(root)
     folder = root / f"{run.slug}-{run.id}"
@@ -200,17 +82,17 @@ def write(
         for name, content in contents.items():
             _synced(part / name, content)
         _sync_folder(part)
-        kept = _put(part, folder)
+        existing = _rename(part, folder)
         _sync_folder(root)
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
         raise NotSaved(
-            f"The run could not be kept in {root.name}: {error.strerror or error}; free some space or set"
+            f"The run could not be saved in {root.name}: {error.strerror or error}; free some space or set"
             " MLCV_HOME to a folder that can be written."
         ) from error
-    if kept is not None:
+    if existing is not None:
         shutil.rmtree(part, ignore_errors=True)
-        return kept
+        return existing
     if root == runs_folder():
         limit(limit_megabytes(), spare=run.id)
     return run
@@ -251,7 +133,7 @@ def film_bytes(run: Run) -> bytes:
 
 
 def all_runs(root: Path | None = None) -> tuple[list[Run], list[Damaged]]:
-    """Every kept run, newest first, and the folders that were skipped."""
+    """Every saved run, newest first, and the folders that were skipped."""
     root = runs_folder() if root is None else root
     found, damaged = [], []
     for folder in _folders(root):
@@ -264,7 +146,7 @@ def all_runs(root: Path | None = None) -> tuple[list[Run], list[Damaged]]:
 
 
 def find(run_id: str, root: Path | None = None) -> Run | None:
-    """The kept run of that identity, or None; a damaged one counts as absent."""
+    """The saved run of that identity, or None; a damaged one counts as absent."""
     for folder in _folders(runs_folder() if root is None else root):
         if folder.name.endswith(f"-{run_id}"):
             with suppress(DamagedRun):
@@ -288,8 +170,8 @@ def delete(run: Run) -> None:
 
 
 def as_zip(run: Run) -> bytes:
-    """A run to take along: record, film, settings, weights if there are any, and the
-    command that makes it again.
+    """A run as a ZIP file: record, film, settings, weights if there are any, and the
+    command that computes it again.
     """
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -302,7 +184,7 @@ def as_zip(run: Run) -> bytes:
 
 
 def total_bytes(root: Path | None = None) -> int:
-    """What all kept runs take on disk."""
+    """Bytes of all saved runs on disk."""
     return sum(_size(folder) for folder in _folders(runs_folder() if root is None else root))
 
 
@@ -341,37 +223,31 @@ def _record() -> "TypeAdapter[Run]":
     return TypeAdapter(Run)
 
 
-def _put(part: Path, folder: Path) -> Run | None:
-    """Rename what was written into its place; returns the whole run that is there
-    already. A damaged one makes way.
+def _rename(part: Path, folder: Path) -> Run | None:
+    """Rename a written folder to its final name; returns the whole run that has it
+    already. A damaged one is replaced.
     """
-    for _ in range(3):  # other processes may put and remove folders meanwhile
+    for _ in range(3):  # other processes may rename and remove folders meanwhile
         with suppress(OSError):
             os.rename(part, folder)
             return None
         with suppress(DamagedRun):
-            kept = read(folder)
-            film_bytes(kept)
-            return kept
+            existing = read(folder)
+            film_bytes(existing)
+            return existing
         _remove(folder)
     os.rename(part, folder)
     return None
 
 
 def _remove(folder: Path) -> None:
-    """Take a folder away at once, then its files: a process that is killed meanwhile
-    leaves no half of a run.
+    """Rename a folder, then delete its files: a process that is killed meanwhile leaves
+    no half of a run.
     """
     aside = folder.with_name(f"{UNFINISHED}{uuid.uuid4().hex}")
     with suppress(OSError):  # gone already
         os.rename(folder, aside)
         shutil.rmtree(aside, ignore_errors=True)
-
-
-def _metric(column: "np.ndarray", split: statistics.Split | None) -> dict[str, Any]:
-    interval = statistics.interval(column, split)
-    bounds = {name: value for name, value in interval.as_json().items() if name != "n"}
-    return {**bounds, "per_seed": [float(value) if math.isfinite(value) else None for value in column]}
 
 
 def _text(run: Run) -> str:

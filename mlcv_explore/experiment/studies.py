@@ -1,5 +1,5 @@
-"""The evidence of an idea: a study's cells run over workers, kept as they finish, and
-what their rows decide.
+"""The evidence of an idea: a study's cells run on workers, each saved as it finishes,
+and the verdicts on their rows.
 """
 
 import csv
@@ -25,7 +25,7 @@ from mlcv_explore.statistics import Claim, Split
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Row", "Table"]  # of `table`, with what makes and keeps them
+__all__ = ["Row", "Table"]  # of `table`
 Outcome = dict[
     str, Any
     # {"metrics": {name: [number or None, one a seed]}, "failed": {seed as text: sentence}, "seconds":
@@ -37,8 +37,7 @@ def perform(slug: str, values: Mapping[str, Any], seeds: Sequence[int]) -> Outco
     """One cell, run in a worker on one thread; what an idea prints goes to stderr.
 
     When an arm stops with a FloatingPointError the seeds are run one by one: those that
-    end well keep their numbers, the others have none, in no arm, and are recorded as
-    failed.
+    end well have numbers, the others none, in no arm, and are recorded as failed.
     """
     import torch
 
@@ -68,18 +67,18 @@ def perform(slug: str, values: Mapping[str, Any], seeds: Sequence[int]) -> Outco
 def outcomes(
     slug: str, configs: Sequence[Config], seeds: Sequence[int], client: "Client"
 ) -> Iterator[tuple[Config, Outcome]]:
-    """Every configuration's outcome, those kept from an earlier call first, the others
+    """Every configuration's outcome, those saved by an earlier call first, the others
     as they finish.
     """
     from distributed import KilledWorker, as_completed
 
     missing = []
     for config in configs:
-        kept = _kept(slug, config, seeds)
-        if kept is None:
+        saved = _saved(slug, config, seeds)
+        if saved is None:
             missing.append(config)
         else:
-            yield config, kept
+            yield config, saved
     futures = {
         client.submit(perform, slug, config.model_dump(), tuple(seeds), pure=False): config
         for config in missing
@@ -91,14 +90,14 @@ def outcomes(
             changed = futures[future].changed() or "the defaults"
             raise ConnectionError(
                 f"The worker that ran {slug} with {changed} was lost, probably out of memory; the cells that"
-                " ended are kept."
+                " ended are saved."
             ) from error
         if outcome["fingerprint"] != fingerprint.fingerprint(slug):
             raise ConnectionError(
                 "A worker has other sources than this machine: bring both to the same version, then start"
                 " again."
             )
-        _keep(slug, futures[future], seeds, outcome)
+        _save(slug, futures[future], seeds, outcome)
         yield futures[future], outcome
 
 
@@ -145,8 +144,8 @@ def varying_settings(study: Study) -> list[str]:
 
 
 def verdicts(subject: Idea, study: Study, table: Sequence[Row]) -> list[dict[str, Any]]:
-    """What the rows decide, one look, in the order of the claims; a claim without rows
-    is undecided at n = 0.
+    """The verdicts on the rows, one look, in the order of the claims; a claim without
+    rows is undecided at n = 0.
     """
     splits = splits_of(subject, study)
     labels = subject.labels()
@@ -186,7 +185,7 @@ def write(
 def write_record(
     folder: Path, study: Study, subject: Idea, decided: Sequence[Mapping[str, Any]], about: Mapping[str, Any]
 ) -> None:
-    """`<study>.json`: claims, verdicts and what is known of how the rows were computed."""
+    """`<study>.json`: claims, verdicts and how the rows were computed."""
     record = {
         "study": study.name,
         "seeds": list(study.seeds),
@@ -276,12 +275,12 @@ def _path(slug: str, config: Config, seeds: Sequence[int]) -> Path:
     return environment.home() / "evidence" / f"{slug}-{runs.identity(slug, config, tuple(seeds))}.json"
 
 
-def _kept(slug: str, config: Config, seeds: Sequence[int]) -> Outcome | None:
+def _saved(slug: str, config: Config, seeds: Sequence[int]) -> Outcome | None:
     try:
         return json.loads(_path(slug, config, seeds).read_text(encoding="utf-8"))
     except (OSError, ValueError):  # absent, or damaged: it is run again
         return None
 
 
-def _keep(slug: str, config: Config, seeds: Sequence[int], outcome: Outcome) -> None:
+def _save(slug: str, config: Config, seeds: Sequence[int], outcome: Outcome) -> None:
     write_atomically(_path(slug, config, seeds), json.dumps(outcome, allow_nan=False))

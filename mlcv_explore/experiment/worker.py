@@ -1,5 +1,5 @@
-"""The worker side of a run, and `python -m mlcv_explore.experiment.worker`: a cluster of this
-machine's own, as one process beside the server.
+"""The worker side of a run, and `python -m mlcv_explore.experiment.worker`: a cluster
+of this machine's own, as one process beside the server.
 
 Never imports Streamlit: its workers would run the page again.
 """
@@ -76,7 +76,7 @@ def work(
             import torch  # waits where the warm-up of a new worker is still importing it
 
             torch.set_num_threads(1)
-        with _EventSender(lambda news: worker.log_event(TOPIC, {**about, **news})) as sender:
+        with _EventSender(lambda event: worker.log_event(TOPIC, {**about, **event})) as sender:
             for frame in stage:
                 frames.append(frame)
                 times.append(time.time() - started)

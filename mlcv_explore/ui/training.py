@@ -266,7 +266,7 @@ def _results(card: Card, subject: Idea, shown: Shown, frames: Film) -> None:
             figures.badge(verdict.status, f"this run: {verdict.status}")
             st.markdown(f"**{verdict.claim.sentence}**")
             st.markdown(verdict.sentence)
-    skipped = {claim.sentence: runs.unjudged(claim, shown.config, columns) for claim in subject.claims}
+    skipped = {claim.sentence: runs.reason_untested(claim, shown.config, columns) for claim in subject.claims}
     skipped = {sentence: reason for sentence, reason in skipped.items() if reason}
     if skipped:
         with st.expander(f"Claims this run does not test ({len(skipped)})"):
