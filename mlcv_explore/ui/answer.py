@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from mlcv_explore.experiment.studies import Table
 
 
+ROW = 54  # pixels: a claim takes two lines
+
+
 def show(
     card: Card,
     subject: Idea,
@@ -109,9 +112,17 @@ def _claims(card: Card, subject: Idea, found: dict[str, Any]) -> None:
     st.dataframe(
         table,
         hide_index=True,
-        height=min(35 * (len(rows) + 1) + 3, 460),
+        height=min(ROW * len(rows) + 38, 560),
+        row_height=ROW,
         key=f"{card.slug}-claims",
-        column_config={"Claim": st.column_config.TextColumn(width="large")},
+        column_config={
+            "Claim": st.column_config.TextColumn(width=360),
+            "Status": st.column_config.TextColumn(width=90),
+            "Difference": st.column_config.TextColumn(width=190),
+            "Effect": st.column_config.TextColumn(width=180),
+            "Margin": st.column_config.TextColumn(width=80),
+            "n": st.column_config.NumberColumn(width=40),
+        },
         alt=f"Table of {len(found['verdicts'])} claims with status, effect, 95 % interval and n",
     )
     st.caption("Click a head to sort. Several differences of one claim are Holm-corrected together.")
