@@ -33,7 +33,7 @@ ROOT = Path(__file__).parent.parent
 PAGE = "label_noise"
 VISITORS = 8
 MOVES = 60  # slider moves a visitor
-DONE = "What these seeds say"  # the heading of a finished run
+DONE = "Interim analysis"  # said under a finished run
 SHOWN = re.compile(r"Step (\d+) of")  # what the progress bar says of a run under way
 # seconds between two moves of one visitor, give or take half: a hand does not move a slider faster
 PAUSE = 0.3
