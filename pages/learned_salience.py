@@ -144,10 +144,9 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
         key = f"{SLUG}-{experiment}-{title.replace(' ', '-')}"
         with columns[place % 3]:
             figures.figure(chart, key, "Validation images.", command=command, config=config, moving=True)
-    columns = st.columns(2, gap="medium")
-    for place, name in enumerate(("faithful", "mass", "tag", "leak", "found")):
+    for column, name in zip(st.columns(2) * 3, ("faithful", "mass", "tag", "leak", "found"), strict=False):
         if values := tables.measured(config, last, name):
-            with columns[place % 2]:
+            with column:
                 figures.bars(subject, values, name, f"{SLUG}-run-{name}", "Mean over seeds, 95 % interval.")
     if maps := tables.shown_maps(last):
         drawn = [images.attribution(values, False, palette, 127.0) for values in maps.values()]

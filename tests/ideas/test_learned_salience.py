@@ -131,7 +131,7 @@ def test_the_classifier_is_frozen_running_statistics_too_and_equal_seeds_train_a
 def test_a_constant_classifier_needs_no_pixel() -> None:
     network = copy.deepcopy(untrained())
     nn.init.zeros_(network.linear.weight)
-    settings = MaskSettings(updates=40, batch_size=8, rate=0.03, widest=4)
+    settings = MaskSettings(updates=60, batch_size=8, rate=0.03, widest=4)
     made = masks.build(network, 32, settings, 0)
     list(masks.train(made, network, images(), settings, 0))
     assert float(masks.predict(made, network, images(), 4.0).masks.mean()) < 0.02
@@ -146,7 +146,7 @@ def test_the_mask_of_a_classifier_that_reads_the_tag_lies_on_the_tag() -> None:
     assert achievable(0.0018) == pytest.approx(0.9, abs=0.002) and achievable(1.0) == 16 / 1024
     config = SMALL.replace(updates=200, batch_size=16, width=8)
     training, _ = datasets.with_tags(config, 1.0, 400, 0, "taught")
-    trainer = MultitaskTrainer(config, "classify_only", training, 4, 0)
+    trainer = MultitaskTrainer(config, "classify_only", training, 0)
     list(trainer.train(training))
     network = trainer.network.eval().requires_grad_(False)
     explained, scenes = datasets.with_tags(SMALL, 0.25, 60, 0, "explained")
@@ -200,7 +200,7 @@ def finished(
 ) -> MultitaskTrainer:
     training = training_images()
     test = training if test_seed is None else datasets.with_backgrounds(SMALL, 20, test_seed, "tested")
-    trainer = MultitaskTrainer(config, arm, training, 4, 0)
+    trainer = MultitaskTrainer(config, arm, training, 0)
     list(trainer.train(test))
     return trainer
 
@@ -230,7 +230,7 @@ def test_outline_pixels_do_not_count() -> None:
     truth = given.masks.clone()
     truth[:, :, :16] = OUTLINE
     partial = datasets.AnnotatedImages(given.images, given.swapped, given.labels, truth, given.boxes)
-    trainer = MultitaskTrainer(SMALL, "segment_only", partial, 4, 0)
+    trainer = MultitaskTrainer(SMALL, "segment_only", partial, 0)
     logits = trainer.predict(given.images[:8], ("segment",)).masks[:, :, 16:]
     by_hand = nn.functional.binary_cross_entropy_with_logits(logits, given.masks[:8, :, 16:].float())
     torch.testing.assert_close(trainer.loss(torch.arange(8), ("segment",)), by_hand)

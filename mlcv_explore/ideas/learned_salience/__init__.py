@@ -23,14 +23,11 @@ image, or one gate per skip connection. The gates, values in [0, 1], are a map a
 
 **Order of two tasks.** One encoder is shared by a classifier and a segmenter, trained in
 every order or jointly. The background's brightness mostly names the class, a shortcut that
-does not help to segment. Accuracy with swapped backgrounds shows its use.
-
-**Boxes.** A box head on the same encoder, in every order, is compared with the bounding
-boxes of the largest component of the learned mask and of Grad-CAM.
+does not help to segment. A box head is trained in every order as well, and compared with
+the bounding boxes of the largest component of the learned mask and of Grad-CAM.
 
 **What to watch.** Explain a classifier that reads the corner tag: the mask should leave
-the object for the tag. On textures, watch the leak: the class decoded from the mask's
-shape alone.
+the object for the tag. On textures, watch the leak: the class decoded from the mask alone.
 
 **What it does not show.** That learned masks are right on photographs, where the cause is
 unknown. A small mask that keeps the class may exploit the classifier. Hence fills unseen
@@ -38,8 +35,7 @@ in training, and a second classifier.
 
 **Controls.** The classifier is frozen, running statistics too. The leak is measured where
 the class is the texture, since a silhouette is its own label. All arms have equal updates
-of the encoder, or in a second run of every task. Curves use validation scenes; test scenes
-are used once.
+of the encoder, or in a second run of every task. Test scenes are used once.
 
 Source: Dabkowski, Gal, Real Time Image Saliency for Black Box Classifiers, 2017,
 https://arxiv.org/abs/1705.07857
@@ -62,7 +58,7 @@ import numpy as np
 
 from mlcv_explore.config import Config, setting
 from mlcv_explore.experiment.film import series
-from mlcv_explore.idea import Cell, Film, Idea, Picture, Study
+from mlcv_explore.idea import Cell, Film, Idea, Picture, Study, Tile
 from mlcv_explore.ideas.learned_salience.claims import (
     ARM_TABLE,
     CLAIMS,
@@ -318,6 +314,13 @@ def _checkpoints() -> "Mapping[str, CheckpointSpec]":
     return pretrain.CHECKPOINTS
 
 
+def _tiles() -> tuple[Tile, ...]:
+    """A photograph, its learned mask, the part kept and the complement."""
+    from mlcv_explore.ideas.learned_salience import inference  # torch comes with it
+
+    return inference.tiles()
+
+
 idea = Idea(
     config=LearnedSalienceConfig,
     frame=Frame,
@@ -343,4 +346,5 @@ idea = Idea(
     studies=(_study("live", 6, LearnedSalienceConfig()), _study("full", 10, PETS)),
     prior_work=PRIOR_WORK,
     checkpoints=_checkpoints,
+    tiles=_tiles,
 )

@@ -152,16 +152,14 @@ PRIOR_WORK = (
     Prior(
         "Real-time saliency (Dabkowski and Gal, 2017)",
         "https://arxiv.org/abs/1705.07857",
-        "A frozen encoder, a U-Net decoder and a class selector; preserve and destroy losses with weights 0.3"
-        " and 1, the area to the power 0.3 with weight 8, random colour with noise or heavy blur as fill.",
-        "The same losses on classifiers whose cause is known, four forms of skip connections, and intervals"
-        " over classifiers.",
+        "A frozen encoder and a U-Net decoder; preserve and destroy losses with weights 0.3 and 1, area to"
+        " the power 0.3 with weight 8, random colour with noise or heavy blur as fill.",
+        "The same losses where the cause is known, four kinds of skip connections, intervals over seeds.",
     ),
     Prior(
         "Meaningful and extremal perturbations (Fong and Vedaldi, 2017; Fong et al., 2019)",
         "https://arxiv.org/abs/1910.08485",
-        "A mask optimised for each image; the extremal one at a fixed area with 800 steps, area weight 300"
-        " and 8 levels of blur.",
+        "A mask optimised for each image; with fixed area: 800 steps, area weight 300, 8 levels of blur.",
         "The baseline that one forward pass has to match, on the same loss.",
     ),
     Prior(
@@ -180,8 +178,7 @@ PRIOR_WORK = (
         "Selectors that encode the label (Jethani et al., 2021)",
         "https://arxiv.org/abs/2103.01890",
         "Selectors trained jointly with their predictor encode the label in the mask's shape.",
-        "The leak is measured: the class decoded from the mask alone, where the silhouette is independent"
-        " of it.",
+        "The leak is measured where the silhouette is independent of the class.",
     ),
     Prior(
         "Attention U-Net (Oktay et al., 2018)",

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from mlcv_explore.data import gallery, uploads
+from mlcv_explore.idea import Tile
 from mlcv_explore.ideas.learned_salience import mask_network as mask_networks
 from mlcv_explore.ideas.learned_salience.mask_network import MaskNetwork
 from mlcv_explore.ideas.learned_salience.pretrain import CLASSIFIERS, SEGMENTER
@@ -81,6 +83,19 @@ def keep(image: np.ndarray, mask: np.ndarray, fill: Fill) -> np.ndarray:
     """The image float32 (3, h, w) where the mask (h, w) is 1, and the fill where it is 0."""
     given, masks = torch.from_numpy(image)[None], torch.from_numpy(np.ascontiguousarray(mask))[None]
     return mask_networks.blend(given, masks, filled(given, fill))[0].numpy()
+
+
+def tiles(photograph: str = "cat", classifier: str = "cifar10/0", area: float = 2.0) -> tuple[Tile, ...]:
+    """A photograph of the gallery, the mask of its predicted class, and the image with
+    the mask kept and removed.
+    """
+    network, model = load(classifier)
+    image = uploads.resized_to_square(gallery.photographs()[photograph].read().pixels, model.side)
+    mask = explain(network, model, image, area).mask
+    kept, rest = (keep(image, part, "noise") for part in (mask, 1 - mask))
+    shown = (image, kept, rest)
+    whole, *parts = (Tile(np.clip(each, 0, 1).transpose(1, 2, 0)) for each in shown)
+    return (whole, Tile(mask, "amount"), *parts)
 
 
 @torch.no_grad()

@@ -21,6 +21,7 @@ from mlcv_explore.models.stacked import gradient_step
 from mlcv_explore.models.unet import Decoder, backbone_channels, backbone_features
 from mlcv_explore.seeds import seeded, stream
 
+CLASSES = {"scenes": 4, "oxford_pets": 37}
 MEAN, STD = (0.45, 0.45, 0.42), (0.25, 0.25, 0.27)  # of the scenes' pixels, over all settings
 # peak learning rate: of five, the best for the plain classifier on validation scenes
 RATE = 0.015
@@ -48,18 +49,13 @@ class MultitaskOutput:
     boxes: torch.Tensor | None = None  # (n, 4), in sides
 
 
-class BoxHead(nn.Module):
+def _box_head(inputs: int) -> nn.Sequential:
     """The coarsest features (B, channels, h, w) → a box (B, 4) in [0, 1]: top, left,
     bottom, right in sides.
     """
-
-    def __init__(self, inputs: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(inputs, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 4))
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """(B, channels, h, w) → (B, 4)."""
-        return self.layers(features).sigmoid()
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(inputs, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 4), nn.Sigmoid()
+    )
 
 
 def schedule(arm: str, config: LearnedSalienceConfig) -> tuple[Phase, ...]:
@@ -89,26 +85,20 @@ class MultitaskTrainer:
     """
 
     def __init__(
-        self,
-        config: LearnedSalienceConfig,
-        arm: str,
-        data: AnnotatedImages,
-        classes: int,
-        seed: int,
-        prefix: str = "",
+        self, config: LearnedSalienceConfig, arm: str, data: AnnotatedImages, seed: int, prefix: str = ""
     ) -> None:
-        self.config, self.arm, self.data, self.seed, self.prefix = config, arm, data, seed, prefix
+        self.config, self.data, self.seed, self.prefix = config, data, seed, prefix
         side, memory = data.images.shape[-1], {"memory_format": torch.channels_last}
         network = seeded(
             seed,
-            lambda: classifiers.residual_classifier(config.width, classes, MEAN, STD),
+            lambda: classifiers.residual_classifier(config.width, CLASSES[config.dataset], MEAN, STD),
             f"{prefix}classifier",
         )
         self.network = network.to(**memory)
         channels = backbone_channels(self.network.eval(), side)
         places = (side // 2 ** (len(channels) - 1)) ** 2
         segmenter = seeded(seed, lambda: Decoder(channels, 1, widest=WIDEST), "segmenter")
-        box_head = seeded(seed, lambda: BoxHead(channels[-1] * places), "box head")
+        box_head = seeded(seed, lambda: _box_head(channels[-1] * places), "box head")
         heads = {"classify": self.network.linear, "segment": segmenter.to(**memory), "detect": box_head}
         self.heads = nn.ModuleDict(heads)
         self.phases = schedule(arm, config)
