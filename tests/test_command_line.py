@@ -247,6 +247,17 @@ def test_the_recorded_run_is_a_run_folder_with_two_pictures(say) -> None:
     assert all(picture.startswith("<svg") for picture in pictures)
     assert pictures[0] != pictures[1]
 
+    film = (recorded.folder / "film.npz").read_bytes()
+    (recorded.folder / "picture.light.svg").unlink()
+    drawn = say("record", "coin", "--images", "--json").json()
+    assert (drawn, say("record", "coin", "--images").out) == (
+        {"slug": "coin", "bytes": {}},
+        "coin: 0 images drawn, 0 kB\n",
+    )
+    assert (recorded.folder / "picture.light.svg").read_text() == pictures[0]
+    assert (recorded.folder / "film.npz").read_bytes() == film
+    assert (idea.ASSETS / "gallery" / "cat.webp").stat().st_size < 6000
+
 
 def test_verify_stamps_only_what_comes_out_equal(say) -> None:
     say("record", "coin", "--seeds", "3", "--json").json()

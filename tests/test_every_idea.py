@@ -214,6 +214,19 @@ def test_its_picture_has_a_line_a_seed(slug: str) -> None:
 
 
 @every_idea
+def test_its_tiles_are_small_finite_images_that_come_out_equal_twice(slug: str) -> None:
+    tiles, again = idea.load(slug).tiles(), idea.load(slug).tiles()
+    assert len(tiles) == len(again) <= 5
+    for tile, other in zip(tiles, again, strict=True):
+        values = np.asarray(tile.values)
+        assert (tile.kind, values.dtype) == (other.kind, np.asarray(other.values).dtype)
+        assert np.array_equal(values, other.values) and np.isfinite(values).all()
+        assert max(values.shape) <= 256 and values.ndim == 2 + (values.shape[2:] == (3,))
+        if tile.kind == "image":
+            assert values.min() >= 0 and values.max() <= 1
+
+
+@every_idea
 def test_its_claims_speak_of_arms_and_measures_that_exist(slug: str) -> None:
     subject = idea.load(slug)
     assert subject.claims

@@ -110,6 +110,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         "json",
     )
     recording.add_argument("--verify", action="store_true", help=VERIFY)
+    recording.add_argument("--images", action="store_true", help="draw home's images again; run nothing")
     study = add(
         "evidence",
         evidence.evidence,

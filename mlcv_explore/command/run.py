@@ -20,6 +20,7 @@ from mlcv_explore.experiment import film, runs, verification, worker
 from mlcv_explore.experiment.runs import NotSaved, Run
 
 SEEDS = 10
+TILE, CARD = 160, (640, 210)  # pixels: a side of a tile; width and height of a card's image
 SHOWN_APART = 5  # more seeds than that make a line too long to read; --json has them all
 
 
@@ -44,6 +45,9 @@ def record(options: argparse.Namespace) -> None:
     if options.verify:
         _verify(slug, options)
         return
+    if options.images:
+        _redraw(slug, options)
+        return
     frames, done = perform(slug, idea.load(slug).config(), range(options.seeds or SEEDS), options)
     shelf = idea.ASSETS / slug
     shelf.mkdir(parents=True, exist_ok=True)
@@ -55,13 +59,30 @@ def record(options: argparse.Namespace) -> None:
     print_run(done, options.json)
 
 
+def _recorded(slug: str) -> Run:
+    recorded = runs.recorded(slug)
+    if recorded is None:
+        raise SettingError(f"{slug} has no recorded run: make one with `record {slug}`.")
+    return recorded
+
+
+def _redraw(slug: str, options: argparse.Namespace) -> None:
+    """Home's images of the recorded run again, and its photographs; nothing is run."""
+    from mlcv_explore.data import gallery
+
+    recorded, subject = _recorded(slug), idea.load(slug)
+    _draw(subject, film.unpack(runs.film_bytes(recorded), subject.frame), recorded.folder)
+    gallery.write_thumbnails(idea.ASSETS / "gallery")
+    sizes = {file.name: file.stat().st_size for file in sorted(recorded.folder.glob("*.webp"))}
+    message = f"{slug}: {len(sizes)} images drawn, {sum(sizes.values()) / 1000:.0f} kB"
+    print(json.dumps({"slug": slug, "bytes": sizes}) if options.json else message)
+
+
 def _verify(slug: str, options: argparse.Namespace) -> None:
     """The recorded run's first seed again; today's fingerprint on it if all numbers are
     equal. Raises verification.Unequal.
     """
-    recorded = runs.recorded(slug)
-    if recorded is None:
-        raise SettingError(f"{slug} has no recorded run: make one with `record {slug}`.")
+    recorded = _recorded(slug)
     config = idea.load(slug).config(**recorded.config)
     _, again = perform(slug, config, recorded.seeds[:1], options)
     computed = {name: value["per_seed"][0] for name, value in again.metrics.items()}
@@ -140,8 +161,8 @@ def _draw(subject: idea.Idea, frames: Sequence[Any], folder: Path) -> None:
     for scheme, palette in charts.PALETTES.items():
         curves = charts.thumbnail(picture.x, picture.lines, palette)
         (folder / f"picture.{scheme}.svg").write_text(curves.svg(), encoding="utf-8")
-        drawn = [images.tile(tile.values, tile.kind, palette) for tile in tiles]
+        drawn = [images.tile(tile.values, tile.kind, palette, TILE) for tile in tiles]
         for place, image in enumerate(drawn):
             (folder / f"tile{place}.{scheme}.webp").write_bytes(images.webp(image))
         if drawn:
-            (folder / f"card.{scheme}.webp").write_bytes(images.webp(images.card(drawn, palette)))
+            (folder / f"card.{scheme}.webp").write_bytes(images.webp(images.card(drawn, palette, *CARD)))

@@ -45,6 +45,10 @@ FILES = {  # short name → file in its package, title, author, licence
 }
 
 
+FREE = ("cat", "coffee", "astronaut", "photographer", "rocket", "retina")  # to be copied without attribution
+THUMBNAIL = 112  # pixels
+
+
 @dataclass(frozen=True)
 class GalleryImage:
     """A photograph that an installed library carries."""
@@ -76,3 +80,15 @@ def photographs() -> dict[str, GalleryImage]:
             if (path := Path(folder, within)).is_file():
                 images[name] = GalleryImage(title, author, licence, path)
     return images
+
+
+def write_thumbnails(folder: Path) -> None:
+    """The photographs of FREE, THUMBNAIL pixels high, as WebP files `<name>.webp`."""
+    from PIL import Image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in FREE:
+        pixels = photographs()[name].read(4 * THUMBNAIL).pixels
+        width = round(pixels.shape[1] * THUMBNAIL / pixels.shape[0])
+        small = Image.fromarray(pixels).resize((width, THUMBNAIL), Image.Resampling.LANCZOS)
+        small.save(folder / f"{name}.webp", "WEBP", quality=75, method=6)

@@ -61,7 +61,7 @@ from typing import Any
 import numpy as np
 
 from mlcv_explore.experiment.film import series
-from mlcv_explore.idea import Cell, Film, Idea, Picture, Study
+from mlcv_explore.idea import Cell, Film, Idea, Picture, Study, Tile
 from mlcv_explore.ideas.feature_mixing import claims
 from mlcv_explore.ideas.feature_mixing.settings import (
     ARMS,
@@ -217,6 +217,13 @@ def _checkpoints() -> Mapping[str, Any]:
     return CHECKPOINTS
 
 
+def _tiles() -> tuple[Tile, ...]:
+    """Two images, and three mixtures between them, decoded."""
+    from mlcv_explore.ideas.feature_mixing import inference  # torch comes with it
+
+    return inference.tiles()
+
+
 idea = Idea(
     config=FeatureMixingConfig,
     frame=Frame,
@@ -246,4 +253,5 @@ idea = Idea(
         "Nothing on photographs or with many labels.",
     ),
     checkpoints=_checkpoints,
+    tiles=_tiles,
 )

@@ -14,6 +14,7 @@ from torch.nn import functional
 from mlcv_explore.config import Config, setting
 from mlcv_explore.data import compositing, drawings, uploads
 from mlcv_explore.data.dataset import Images
+from mlcv_explore.idea import Tile
 from mlcv_explore.ideas.feature_mixing import pretrain
 from mlcv_explore.ideas.feature_mixing.mixing import MODES, mix_features, soft_labels
 from mlcv_explore.ideas.feature_mixing.pretrain import INK, MixingModel
@@ -228,6 +229,20 @@ def _pasted_label(
 def pixels(image: np.ndarray) -> np.ndarray:
     """An image (C, side, side) in [0, 1] as float (side, side, 3)."""
     return np.broadcast_to(image.transpose(1, 2, 0), (*image.shape[1:], 3))
+
+
+def tiles(first: int = 0, second: int = 1) -> tuple[Tile, ...]:
+    """Two test scenes, and between them their mixtures at depth 1 with 25, 50 and 75 %
+    of the second, decoded.
+    """
+    shown = demo("scenes")
+    ends = [test_input(shown, number) for number in (first, second)]
+    mixed = [
+        mix(shown, ends[0], ends[1:], MixSettings("convex", weight, depth=1)).image
+        for weight in (1 / 3, 1, 3)
+    ]
+    images = (ends[0].image, *mixed, ends[1].image)
+    return tuple(Tile(np.clip(pixels(image), 0, 1)) for image in images)
 
 
 def map_groups(shown: MixingDemo, mixture: Mixture) -> tuple[np.ndarray, dict[str, str], dict[str, tuple]]:

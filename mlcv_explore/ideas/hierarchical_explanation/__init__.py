@@ -57,7 +57,7 @@ from pydantic import model_validator
 
 from mlcv_explore.config import Config, SettingError, setting
 from mlcv_explore.experiment.film import series
-from mlcv_explore.idea import Arm, Cell, Film, Idea, Measure, Picture, Prior, Provenance, Study
+from mlcv_explore.idea import Arm, Cell, Film, Idea, Measure, Picture, Prior, Provenance, Study, Tile
 from mlcv_explore.statistics import Claim
 
 if TYPE_CHECKING:
@@ -312,6 +312,14 @@ PRIOR_WORK = (
     ),
 )
 
+
+def _tiles() -> tuple[Tile, ...]:
+    """An item, and its explanation as it grows level by level."""
+    from mlcv_explore.ideas.hierarchical_explanation import inference  # torch comes with it
+
+    return inference.tiles()
+
+
 idea = Idea(
     config=HierarchicalExplanationConfig,
     frame=Frame,
@@ -354,4 +362,5 @@ idea = Idea(
     studies=(_live(10), _full(10)),
     prior_work=PRIOR_WORK,
     checkpoints=shipped,
+    tiles=_tiles,
 )

@@ -12,6 +12,7 @@ import torch
 from scipy import sparse
 from torch import nn
 
+from mlcv_explore.idea import Tile
 from mlcv_explore.ideas.hierarchical_explanation import (
     HierarchicalExplanationConfig,
     datasets,
@@ -255,6 +256,17 @@ def _parts(
             for place, weight in known.items()
         ]
     return pieces.of_atoms(dictionary, chosen, weights, towards, base.columns)
+
+
+def tiles(name: str = "digits", item: int = 5) -> tuple[Tile, ...]:
+    """A test item, and its explanation by four atoms as it grows from the highest level
+    down.
+    """
+    base = explainer(name)
+    values, side = base.items[item], base.dictionary.side
+    growth = explain(base, values, METHODS[0], 4, 2, Rules()).growth
+    shown = [values, *(image for _, image, _ in growth)]
+    return tuple(Tile(np.maximum(image, 0).reshape(side, side), "amount") for image in shown)
 
 
 def from_photograph(pixels: np.ndarray) -> np.ndarray:

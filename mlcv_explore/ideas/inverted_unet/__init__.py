@@ -57,7 +57,7 @@ from pydantic import model_validator
 
 from mlcv_explore.config import Config, SettingError, setting
 from mlcv_explore.experiment.film import series
-from mlcv_explore.idea import Cell, Film, Idea, Picture, Prior, Provenance, Study
+from mlcv_explore.idea import Cell, Film, Idea, Picture, Prior, Provenance, Study, Tile
 from mlcv_explore.ideas.inverted_unet.claims import (
     ARM_TABLE,
     CLAIMS,
@@ -270,6 +270,13 @@ def _checkpoints() -> "Mapping[str, CheckpointSpec]":
     return pretrain.CHECKPOINTS
 
 
+def _tiles() -> tuple[Tile, ...]:
+    """Two masks, each with the image predicted for it."""
+    from mlcv_explore.ideas.inverted_unet import inference  # torch comes with it
+
+    return inference.tiles()
+
+
 PRIOR_WORK = (
     Prior(
         "pix2pix (Isola et al., 2017)",
@@ -335,4 +342,5 @@ idea = Idea(
     studies=(_live(6),),
     prior_work=PRIOR_WORK,
     checkpoints=_checkpoints,
+    tiles=_tiles,
 )

@@ -2,12 +2,14 @@
 training image of the nearest mask.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 
+from mlcv_explore.idea import Tile
 from mlcv_explore.ideas.inverted_unet import SHOWN, Frame, InvertedUnetConfig, baselines
 from mlcv_explore.ideas.inverted_unet.conditioning import Conditioning, edge_sides, thumbnails_of
 from mlcv_explore.ideas.inverted_unet.mask_upload import coloured
@@ -117,6 +119,13 @@ def shown_images(frame: Frame, config: InvertedUnetConfig, seed: int) -> np.ndar
     truths = generate_scenes(config.dependence, SHOWN, seed, purpose, config.side)
     rows = [coloured(truths.regions), outputs, truths.images.transpose(0, 2, 3, 1)]
     return np.stack(rows, axis=1).reshape(-1, *outputs.shape[1:])
+
+
+def tiles(shown: Sequence[int] = (6, 7), level: str = "class") -> tuple[Tile, ...]:
+    """Masks of examples, each followed by the image that a level's network predicts."""
+    masks = [examples().regions[index] for index in shown]
+    pairs = ((coloured(mask), generate(level, mask)) for mask in masks)
+    return tuple(Tile(image / 255) for pair in pairs for image in pair)
 
 
 def test_explained(level: str) -> str:

@@ -64,7 +64,7 @@ import numpy as np
 
 from mlcv_explore.config import Config, setting
 from mlcv_explore.experiment.film import series
-from mlcv_explore.idea import Arm, Cell, Film, Idea, Measure, Picture, Prior, Provenance, Study
+from mlcv_explore.idea import Arm, Cell, Film, Idea, Measure, Picture, Prior, Provenance, Study, Tile
 from mlcv_explore.statistics import Claim
 
 ARM_TABLE = (  # its maps are the arm axis M of a frame, in this order
@@ -255,6 +255,14 @@ PRIOR_WORK = (
     ),
 )
 
+
+def _tiles() -> tuple[Tile, ...]:
+    """A photograph and three of its attribution maps."""
+    from mlcv_explore.ideas.saliency import inference  # torch comes with it
+
+    return inference.tiles()
+
+
 idea = Idea(
     config=SaliencyConfig,
     frame=Frame,
@@ -281,4 +289,5 @@ idea = Idea(
     ),
     studies=(_study("live", 5, SaliencyConfig(pictures=100, generation=True, scenes=4000, epochs=8)),),
     prior_work=PRIOR_WORK,
+    tiles=_tiles,
 )
