@@ -194,9 +194,9 @@ def test_tied_linear_levels_reach_the_error_of_pca(sizes, batch):
     pixels = batch[:1] - batch[:1].mean(1, keepdim=True)
     shape = Shape((1, 8, 8), 8, len(sizes) - 1)
     model = StackedAutoencoders(shape, (0,), tied=True, linear=True, sizes=sizes)
-    adam = torch.optim.Adam(model.parameters(), lr=0.01)
-    for step in range(700):
-        adam.param_groups[0]["lr"] = 0.001 if step >= 500 else 0.01
+    adam = torch.optim.Adam(model.parameters())
+    for step in range(300):
+        adam.param_groups[0]["lr"] = 0.02 if step < 200 else 0.002
         adam.zero_grad()
         total(losses(model, pixels, "greedy"), 1.0).backward()
         adam.step()
