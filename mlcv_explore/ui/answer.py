@@ -65,7 +65,7 @@ def _summary(card: Card, subject: Idea, found: dict[str, Any]) -> None:
     if card.but:
         st.markdown(f"**But:** {card.but}")
     if card.holds_when or card.fails_when:
-        st.markdown(f"- **Holds when** {card.holds_when}\n- **Fails when** {card.fails_when}")
+        st.markdown(f"- **Holds when:** {card.holds_when}\n- **Fails when:** {card.fails_when}")
 
 
 def _headline(card: Card, subject: Idea, found: dict[str, Any], example: Callable[[], None] | None) -> None:
@@ -125,11 +125,12 @@ def _claims(card: Card, subject: Idea, found: dict[str, Any]) -> None:
         },
         alt=f"Table of {len(found['verdicts'])} claims with status, effect, 95 % interval and n",
     )
-    st.caption("Click a head to sort. Several differences of one claim are Holm-corrected together.")
+    st.caption("Click a heading to sort. Several differences of one claim are Holm-corrected together.")
 
 
 def _amount(margin: float, unit: str) -> str:
-    return f"{statistics.in_unit(margin, unit):.4g} {unit}".strip()
+    text = f"{statistics.in_unit(margin, unit):.4g} {unit}".strip()
+    return text.removesuffix("s") if text == "1 points" else text
 
 
 def _limits(card: Card, subject: Idea, found: dict[str, Any]) -> None:
@@ -147,7 +148,7 @@ def provenance(about: Provenance | None) -> list[str]:
     """How claims and evidence came about, one sentence each."""
     if about is None:
         return ["Provenance is not recorded."]
-    order = "before" if about.before_evidence else "not before"
+    order = "before" if about.before_evidence else "after"
     times = {1: "once", 2: "twice"}.get(about.evidence_made, f"{about.evidence_made} times")
     fixed = f"Claims fixed on {about.claims_fixed}, {order} the first results; evidence computed {times}."
     return [fixed, *about.changed]

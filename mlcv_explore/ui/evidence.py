@@ -12,7 +12,7 @@ from mlcv_explore.idea import Film
 if TYPE_CHECKING:
     from mlcv_explore.experiment.studies import Table
 
-WORDS = {"supported": "holds", "contradicted": "fails", "undecided": "unclear"}
+WORDS = {"supported": "holds", "contradicted": "fails", "undecided": "undecided"}
 
 
 def study(slug: str, name: str = "live") -> dict[str, Any] | None:

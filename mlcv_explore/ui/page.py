@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ACTS = {
     "Play": "Interactive demo",
     "Train": "Run the experiment with your settings and seeds",
-    "Answer": "What many seeds show, with intervals",
+    "Answer": "What repeated runs show, with 95 % intervals",
     "Read": "Background, related work, code",
 }
 

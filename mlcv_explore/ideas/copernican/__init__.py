@@ -1,18 +1,18 @@
 """Idea: 19
 Section: Learning
 Title: Copernican learner
-Question: Does Gott's rule give calibrated forecasts of learning curves?
-Try: Move the stop along a curve. The bands forecast its end; the dashed line is the actual
-  curve.
-Answer: Gott's 95 % interval covers only 62 % of steps on real learning curves;
+Question: Can a learning curve's past alone forecast its future (Gott's rule)?
+Try: Move the stop along a curve. The bands forecast its end; the dashed line is the
+  actual curve.
+Answer: Gott's 95 % interval covers only 62 % of points on real learning curves;
   intervals from other curves forecast better.
-But: At steps that still improve it beats exponential fits by 6.2 in interval score, yet
-  loses to other curves' quantiles by 4.8.
-Holds when: Steps still improve: its interval score is 6.2 lower [4.5, 8.0] than an
-  exponential fit's, though coverage stays 10.5 points short [7.8, 13.3], n = 20.
-Fails when: Any step counts: coverage is 33.4 points below 95 % [29.1, 37.6], on training
-  loss 67.5 [55.1, 80.0]; all three learners lose to validation (regret +3.7, +2.8, +1.8
-  points), n = 20.
+But: Where a curve still improves, it beats exponential fits by 6.2 in interval score,
+  yet loses to other curves' quantiles by 4.8.
+Holds when: the curve still improves: its interval score is 6.2 better [4.5, 8.0] than
+  an exponential fit's, though coverage stays 10.5 points short [7.8, 13.3]; n = 20.
+Fails when: all points count: coverage is 33.4 points short of 95 % [29.1, 37.6], on
+  training loss 67.5 [55.1, 80.0]; choosing features by the rule costs 1.8 to 3.7 points
+  against validation; n = 20.
 Data: learning curves of 5 data sets
 
 Suppose the moment at which something is observed is uniform over its life. Then the share
