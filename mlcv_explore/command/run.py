@@ -49,13 +49,13 @@ def record(options: argparse.Namespace) -> None:
         _redraw(slug, options)
         return
     frames, done = perform(slug, idea.load(slug).config(), range(options.seeds or SEEDS), options)
-    shelf = idea.ASSETS / slug
-    shelf.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=shelf, prefix=".recording-") as place:
+    assets = idea.ASSETS / slug
+    assets.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=assets, prefix=".recording-") as place:
         folder = runs.write(done, film.pack(frames), root=Path(place)).folder
         _draw(idea.load(slug), frames, folder)
-        shutil.rmtree(shelf / "default", ignore_errors=True)
-        folder.rename(shelf / "default")
+        shutil.rmtree(assets / "default", ignore_errors=True)
+        folder.rename(assets / "default")
     print_run(done, options.json)
 
 

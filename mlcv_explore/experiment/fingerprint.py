@@ -21,7 +21,7 @@ from mlcv_explore.data.catalogue import CATALOGUE
 PACKAGE = Path(__file__).parent.parent
 ROOT = "mlcv_explore"
 ROOTS = ("config", "run", "metrics")  # of the record `Idea`: what makes a number
-# References to these stay references: they carry, check, judge or show numbers and do not make them
+# References to these stay references: they carry, check, decide or show numbers
 OUTSIDE = (
     "charts",
     "command",
