@@ -12,7 +12,6 @@ from mlcv_explore.charts.palette import Palette, Role
 from mlcv_explore.statistics import Direction
 
 AXIS = 46  # pixels for the axis under the rows
-REACH = (0.17, 0.27)  # of a row: shade and zero line above and below the dot
 SEED_OFFSET = 0.19  # of a row: single seeds lie this far under their mean
 COLUMNS = ("name", "role", "unit", "mean", "low", "high", "n", "margin", "status", "seed")
 BAR_COLUMNS = ("name", "role", "mean", "low", "high")
@@ -59,10 +58,18 @@ class _Layout:
     dot: float
     reserved: int  # pixels for numbers at the right of the name; 0: on a line of their own
     needed: int  # pixels of width below which the name has the line alone
+    reach: tuple[float, float] = (0.17, 0.27)  # shade and zero line above and below the dot
+    aside: int = 0  # per cent of the width for the name alone; 0: the dot is under the name
+    beyond: int = 0  # per cent of the width for the numbers alone
 
     def specification(self, kind: str, palette: Palette, count: int, **titles: str) -> dict[str, Any]:
         height = count * self.height + AXIS
-        return specification(kind, palette, self.reserved, self.needed, height=height, **titles)
+        return specification(kind, palette, self.reserved, self.needed, self.aside, height=height, **titles)
+
+    def around(self, low: float, high: float) -> tuple[float, float]:
+        """The limits of the axis that keep low…high clear of names and numbers."""
+        one_percent = (high - low) / (100 - self.aside - self.beyond)
+        return low - self.aside * one_percent, high + self.beyond * one_percent
 
     def row(self, item: Difference, place: int, text: str, scale: float) -> list[dict[str, Any]]:
         """Interval, numbers and name of the row `place`."""
@@ -79,7 +86,7 @@ class _Layout:
 
 
 ROOMY = _Layout(84, 0.15, 0.38, 0.67, 0, 0)
-COMPACT = _Layout(50, 0.27, 0.27, 0.70, 210, 460)
+COMPACT = _Layout(22, 0.5, 0.5, 0.5, 190, 640, (0.34, 0.34), 42, 20)
 LEVELS = _Layout(50, 0.27, 0.27, 0.70, 130, 0)
 
 
@@ -143,7 +150,7 @@ def _differences(differences: Sequence[Difference], palette: Palette, layout: _L
     blocks: list[dict[str, Any]] = [{"part": "origin", "x": 0.0}]
     for place, item in enumerate(differences):
         scale, dot = scales[item.unit], place + layout.dot
-        sides = {"top": dot - REACH[0], "bottom": dot + REACH[1]}
+        sides = {"top": dot - layout.reach[0], "bottom": dot + layout.reach[1]}
         if item.margin > 0:  # what does not clear it
             low = 0.0 if item.direction == "greater" else -item.margin
             high = 0.0 if item.direction == "less" else item.margin
@@ -156,11 +163,11 @@ def _differences(differences: Sequence[Difference], palette: Palette, layout: _L
             numbers = {"x": values / scale, "mean": values, "seed": np.arange(float(len(values)))}
             blocks.append({"part": "seed", **names, **numbers})
     blocks.append({"part": "separator", "at": np.arange(1.0, len(differences))})
-    blocks.append(ends(_reached(blocks), (0, max(len(differences), 1))))
+    blocks.append(ends(layout.around(*_reached(blocks)), (0, max(len(differences), 1))))
     title = f"difference, {units[0]}" if units and units[0] else "difference"
     title = title if len(units) < 2 else "difference, each unit to its own scale"
     spec = layout.specification("differences", palette, len(differences), x_title=title)
-    if len(units) > 1:
+    if len(units) > 1 or layout.aside:
         spec["encoding"]["x"]["axis"] |= {"labels": False, "ticks": False, "grid": False}
     subject = f"Paired differences: {', '.join(item.name for item in differences)}."
     counts = [f" ({n_seeds(len(item.per_seed))})" if len(item.per_seed) else "" for item in differences]

@@ -143,15 +143,19 @@ def bars(palette: Palette, *layout: int) -> alt.LayerChart:
     return _named_rows(palette, layers, *layout, format="$x_format")
 
 
-def _named_rows(palette: Palette, layers: list, reserved: int, needed: int, **axis: Any) -> alt.LayerChart:
+def _named_rows(
+    palette: Palette, layers: list, reserved: int, needed: int, aside: int = 0, **axis: Any
+) -> alt.LayerChart:
     """Rows with names at the left and numbers at the right, or under the names where
     nothing is reserved; narrower than `needed` pixels without numbers.
+
+    With `aside` a name ends after that many per cent of the width.
     """
     y, narrow = alt.Y("text_at:Q"), f"width < {needed}"
     name, number = _part("label").encode(x=alt.XValue(0), y=y), _part("value").encode(y=y)
     number = number.encode(x=alt.XValue("width" if reserved else 0))
     align, room = "right" if reserved else "left", alt.expr(f"{narrow} ? 0 : 1")
-    limit = alt.expr(f"{narrow} ? width : width - {reserved}")
+    limit = alt.expr(f"width * {aside / 100} - 8" if aside else f"{narrow} ? width : width - {reserved}")
     layers = [
         *layers,
         *_words(palette, name, palette.text, align="left", limit=limit),

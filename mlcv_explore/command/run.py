@@ -20,7 +20,7 @@ from mlcv_explore.experiment import film, runs, verification, worker
 from mlcv_explore.experiment.runs import NotSaved, Run
 
 SEEDS = 10
-TILE, CARD = 160, (640, 210)  # pixels: a side of a tile; width and height of a card's image
+TILE, CARD = 160, (640, 170)  # pixels: a side of a tile; width and height of a card's image
 SHOWN_APART = 5  # more seeds than that make a line too long to read; --json has them all
 
 

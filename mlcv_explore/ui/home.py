@@ -9,13 +9,14 @@ from typing import Any
 import streamlit as st
 
 from mlcv_explore import idea, statistics
+from mlcv_explore.data import gallery
 from mlcv_explore.idea import Card
 from mlcv_explore.ui import answer, evidence, figures, inputs, server, theme
 
-IN_MOTION = {  # what the three tiles at the top show
-    "saliency": "Attribution maps of a photograph",
-    "inverted_unet": "Paint a mask, see the image it determines",
-    "label_noise": "Watch a network memorise wrong labels",
+IN_MOTION = {  # what the three tiles at the top show: words, then tiles side by side, one pair after another
+    "saliency": ("Attribution maps of a photograph", ((0, 1), (0, 2), (0, 3))),
+    "inverted_unet": ("Paint a mask, see the image it determines", ((0, 1), (2, 3))),
+    "label_noise": ("Watch a network memorise wrong labels", ()),  # its curves
 }
 PLANNED = (  # of the author's twenty, those without a page
     "active learning against random sampling",
@@ -31,17 +32,33 @@ PLANNED = (  # of the author's twenty, those without a page
     "the Peter principle of features",
     "virtual outliers by prediction depth",
 )
-MOTION = """
-.live { position: relative; aspect-ratio: 2 / 1; overflow: hidden; border-radius: 6px; }
-.live img { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: contain; }
-.live img + img { opacity: 0; }
+STYLE = """
+.live { position: relative; height: 7.5rem; overflow: hidden; }
+.live > div { position: absolute; inset: 0; display: flex; gap: 0.5rem; }
+.live img { height: 100%; min-width: 0; object-fit: contain; object-position: left; border-radius: 4px; }
+.live > div + div { opacity: 0; }
 @media (prefers-reduced-motion: no-preference) {
-  .fade img { opacity: 0; animation: fade calc(var(--count) * 1.6s) infinite; }
-  .fade img:nth-child(1) { opacity: 1; }
-  .wipe img { animation: wipe 5s ease-in-out infinite; }
+  .fade > div { opacity: 0; animation: fade calc(var(--count) * 2s) infinite; }
+  .wipe > div { animation: wipe 5s ease-in-out infinite; }
 }
-@keyframes fade { 0% { opacity: 0 } 8%, 30% { opacity: 1 } 42%, 100% { opacity: 0 } }
-@keyframes wipe { 0% { clip-path: inset(0 100% 0 0) } 60%, 100% { clip-path: inset(0) } }
+@keyframes fade { 0% { opacity: 0 } 6%, 33% { opacity: 1 } 45%, 100% { opacity: 0 } }
+@keyframes fade-two { 0% { opacity: 0 } 6%, 50% { opacity: 1 } 58%, 100% { opacity: 0 } }
+@keyframes wipe { 0% { clip-path: inset(0 45% 0 0) } 60%, 100% { clip-path: inset(0) } }
+.fade.two > div { animation-name: fade-two; }
+@media (min-width: 640px) { .stMainBlockContainer { padding-left: 3rem; padding-right: 3rem; } }
+[class*="st-key-card-"] { padding: 0.7rem 0.75rem; gap: 0.4rem; }
+[class*="st-key-card-"] [data-testid="stMarkdownContainer"] { margin-bottom: 0; }
+[class*="st-key-card-"] [data-testid="stMarkdownContainer"] p {
+  font-size: 0.82rem; line-height: 1.32; margin: 0;
+}
+[class*="st-key-card-"] p + p { padding-top: 0.2rem; }
+[class*="st-key-card-"] strong { font-size: 0.95rem; line-height: 1.3; }
+[class*="st-key-card-"] :is(img, [data-testid="stImage"] svg) { height: 4.7rem; object-fit: contain; }
+[class*="st-key-card-"] [data-testid="stPageLink-NavLink"] { padding: 0; min-height: 0; }
+[class*="st-key-chip-"] { row-gap: 0.15rem; column-gap: 0.6rem; }
+[class*="st-key-chip-"] .stMarkdownBadge {
+  white-space: normal !important; max-width: 100%; font-size: 0.78rem !important; line-height: 1.3;
+}
 """
 
 
@@ -52,23 +69,37 @@ def live_tiles(cards: Sequence[Card]) -> None:
         return
     for column, card in zip(st.columns(len(shown), gap="medium"), shown, strict=True):
         with column:
-            files = _tiles(card.slug, theme.scheme())
-            kind = "fade" if len(files) > 1 else "wipe"
-            alt = f"{IN_MOTION[card.slug]}: {card.title}"
-            images = "".join(
-                f'<img src="{address}" alt="{alt if not place else ""}"'
-                f' style="animation-delay:{1.6 * place - (kind == "fade"):.1f}s">'
-                for place, address in enumerate(files)
-            )
-            st.html(
-                f'<style>{MOTION}</style><div class="live {kind}" style="--count:{len(files)}">{images}</div>'
-            )
-            st.page_link(f"{card.slug}.py", label=IN_MOTION[card.slug], icon=":material/arrow_forward:")
+            words, pairs = IN_MOTION[card.slug]
+            frames = [[_tile(card.slug, f"tile{place}", "webp") for place in pair] for pair in pairs]
+            if not frames or not all(map(all, frames)):
+                frames = [[_tile(card.slug, "picture", "svg")]]
+            kind = "wipe" if len(frames) == 1 else "fade two" if len(frames) == 2 else "fade"
+            st.html(f'<div class="live {kind}" style="--count:{len(frames)}">{_frames(frames, words)}</div>')
+            st.page_link(f"{card.slug}.py", label=words, icon=":material/arrow_forward:")
+
+
+def _frames(frames: Sequence[Sequence[str]], words: str) -> str:
+    """One `div` a frame, shown for two seconds each; the first has the alt text."""
+    parts = []
+    for place, frame in enumerate(frames):
+        alts = [words if not (place or position) else "" for position in range(len(frame))]
+        images = "".join(f'<img src="{src}" alt="{alt}">' for src, alt in zip(frame, alts, strict=True))
+        parts.append(f'<div style="animation-delay:{2 * place - 0.2:.1f}s">{images}</div>')
+    return "".join(parts)
+
+
+def photograph() -> None:
+    """A field for a photograph and some examples; either opens Saliency with it."""
+    own, examples = st.columns([2, 3], gap="medium")
+    with own:
+        inputs.upload_and_open("saliency.py", "saliency", "What does a model look at in your photograph?")
+    with examples:
+        inputs.open_example("saliency.py", "saliency", _thumbnails())
 
 
 def cards_and_filters(cards: Sequence[Card]) -> None:
     """Every idea as a card, filtered by topic, verdict and data; then what is planned."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         topic = _choice("Topic", list(dict.fromkeys(card.section for card in cards)))
         words = {card.slug: evidence.chip(card)[1].split(" · ")[0] for card in cards}
         verdict = _choice("Verdict", list(dict.fromkeys(words.values())))
@@ -80,7 +111,7 @@ def cards_and_filters(cards: Sequence[Card]) -> None:
     ]
     if not chosen:
         st.info("No idea matches these filters.", icon=":material/filter_alt_off:")
-    grid = st.grid(min_column_width=300, gap="medium")
+    grid = st.grid(min_column_width=300, gap="small")
     for card in chosen:
         with grid, st.container(border=True, height="stretch", key=f"card-{card.slug}"):
             _card(card)
@@ -121,19 +152,24 @@ def _card(card: Card) -> None:
     image = _image(card.slug, theme.scheme())
     if image:
         st.image(image, width="stretch", alt=f"{card.title}: the idea at work")
-    st.markdown(f"**{card.question}**")
-    if card.answer:
-        st.markdown(f"{card.answer} :gray[But: {card.but}]" if card.but else card.answer)
-    figures.badge(*evidence.chip(card))
-    st.page_link(
-        f"{card.slug}.py", label=f"Idea {card.number}: {card.title}", icon=":material/arrow_forward:"
-    )
+    but = f" :gray[But: {card.but}]" if card.but else ""
+    st.markdown(f"**{card.question}**\n\n{card.answer}{but}")
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key=f"chip-{card.slug}"):
+        figures.badge(*evidence.chip(card))
+        st.page_link(f"{card.slug}.py", label=card.title, icon=":material/arrow_forward:")
 
 
 def _choice(label: str, options: list[str]) -> str | None:
     key = f"home-{label.lower()}"
     return st.selectbox(
-        label, options, index=None, placeholder="All", key=key, bind="query-params", width=220
+        label,
+        options,
+        index=None,
+        placeholder=f"{label}: all",
+        key=key,
+        bind="query-params",
+        width=220,
+        label_visibility="collapsed",
     )
 
 
@@ -182,10 +218,16 @@ def _image(slug: str, scheme: str) -> str | None:
     return curves.read_text(encoding="utf-8") if curves.exists() else None
 
 
-def _tiles(slug: str, scheme: str) -> list[str]:
-    folder = idea.ASSETS / slug / "default"
-    files = sorted(folder.glob(f"tile*.{scheme}.webp")) or [folder / f"picture.{scheme}.svg"]
-    return [_address(file, file.stat().st_mtime) for file in files if file.exists()]
+def _tile(slug: str, name: str, kind: str) -> str:
+    """A small image beside the recorded run as a data address; empty where there is none."""
+    file = idea.ASSETS / slug / "default" / f"{name}.{theme.scheme()}.{kind}"
+    return _address(file, file.stat().st_mtime) if file.exists() else ""
+
+
+def _thumbnails() -> dict[str, str]:
+    """Photographs of the gallery as data addresses, by name."""
+    files = [idea.ASSETS / "gallery" / f"{name}.webp" for name in gallery.FREE]
+    return {file.stem: _address(file, file.stat().st_mtime) for file in files if file.exists()}
 
 
 @cache
@@ -200,11 +242,12 @@ def show() -> None:
     cards = idea.cards()
     st.title("Computer-vision ideas to try, train and check", anchor=False)
     st.markdown(
-        "Twenty research questions. Each page has an interactive demo, trains the experiment on this machine,"
-        " and answers from paired runs over many seeds."
+        "Twenty research questions: an interactive demo each, training on this machine, and an answer over"
+        " many seeds."
     )
+    st.html(f"<style>{STYLE}</style>")
     live_tiles(cards)
     if any(card.slug == "saliency" for card in cards):
-        inputs.upload_and_open("saliency.py", "saliency", "What does a model look at in your photograph?")
+        photograph()
     cards_and_filters(cards)
     effects(cards)

@@ -116,7 +116,31 @@ def example_strip(
     `examples` are uint8 images (h, w) or (h, w, 3) of at most some 200 pixels a side;
     their names are shown beneath them. The first is chosen unless `default` names one.
     """
-    names, button = list(examples), f".st-key-{key} button"
+    names = list(examples)
+    addresses = {name: _thumbnail(array_digest(image), image) for name, image in examples.items()}
+    small = [name for name, image in examples.items() if max(image.shape[:2]) < THUMBNAIL]
+    _style_strip(key, addresses, small)
+    return st.segmented_control(
+        label, names, default=default or names[0], required=True, key=key, bind="query-params", wrap=True
+    )
+
+
+def open_example(page: str, slug: str, examples: Mapping[str, str], label: str = "Or an example") -> None:
+    """Photographs of the gallery, by name their addresses; the chosen one opens `page`,
+    the page of the idea `slug`, where `choose_image` then returns it.
+    """
+    if not examples:
+        return
+    _style_strip("home-example", examples)
+    if name := st.segmented_control(label, list(examples), key="home-example", wrap=True):
+        st.switch_page(page, query_params={f"{slug}-source": "Gallery", f"{slug}-photograph": name})
+
+
+def _style_strip(key: str, addresses: Mapping[str, str], small: Sequence[str] = ()) -> None:
+    """The buttons of the control `key` as thumbnails; those of `small` images keep
+    their pixels.
+    """
+    button = f".st-key-{key} button"
     rules = [
         f"{button}{{height:auto;flex:none;flex-direction:column;padding:0.3rem}}",
         f"{button}::before{{content:'';display:block;width:5rem;height:{THUMBNAIL}px;"
@@ -124,14 +148,10 @@ def example_strip(
         f"@media(max-width:640px){{.st-key-{key} [role=radiogroup]"
         "{flex-wrap:nowrap;overflow-x:auto;max-width:calc(100vw - 2rem)}}",
     ]
-    for place, image in enumerate(examples.values(), start=1):
-        pixelated = ";image-rendering:pixelated" if max(image.shape[:2]) < THUMBNAIL else ""
-        address = _thumbnail(array_digest(image), image)
+    for place, (name, address) in enumerate(addresses.items(), start=1):
+        pixelated = ";image-rendering:pixelated" if name in small else ""
         rules.append(f"{button}:nth-of-type({place})::before{{background-image:url({address}){pixelated}}}")
     st.html(f"<style>{''.join(rules)}</style>")
-    return st.segmented_control(
-        label, names, default=default or names[0], required=True, key=key, bind="query-params", wrap=True
-    )
 
 
 def draw_digit(key: str, side: int = 8) -> np.ndarray | None:

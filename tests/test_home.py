@@ -1,0 +1,47 @@
+"""Home: what its first paint costs, and the ways that lead from it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+from mlcv_explore import idea
+from mlcv_explore.data import gallery
+
+FRAME = Path(__file__).parent.parent / "pages" / "frame.py"
+SLOW = {"torch", "altair", "pandas", "pyarrow", "matplotlib", "scipy", "sklearn"}  # to import
+
+
+def test_the_first_paint_imports_nothing_slow() -> None:
+    script = (
+        "import sys; from streamlit.testing.v1 import AppTest;"
+        f" app = AppTest.from_file({str(FRAME)!r}, default_timeout=60).run();"
+        " assert app.title and not app.exception;"
+        f" print(sorted({SLOW} & set(sys.modules)))"
+    )
+    root = FRAME.parent.parent
+    words = [sys.executable, "-c", script]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, cwd=root)
+    assert done.returncode == 0 and done.stdout.strip() == "[]", done.stderr + done.stdout
+
+
+def test_an_example_photograph_opens_saliency_with_it() -> None:
+    app = AppTest.from_file(FRAME, default_timeout=60).run()
+    name = gallery.FREE[1]
+    app.button_group(key="home-example").set_value(name).run()
+    assert not app.exception
+    assert [title.value for title in app.title] == [idea.card("saliency").question]
+    assert app.session_state["saliency-photograph"] == name
+
+
+def test_every_idea_has_a_small_image_in_light_and_dark() -> None:
+    for card in idea.cards():
+        folder = idea.ASSETS / card.slug / "default"
+        assert all((folder / f"picture.{scheme}.svg").exists() for scheme in ("light", "dark"))
+        assert sum(file.stat().st_size for file in folder.glob("*.webp")) <= 60_000
+        light, dark = (
+            {file.stem.removesuffix(f".{each}") for file in folder.glob(f"*.{each}.webp")}
+            for each in ("light", "dark")
+        )
+        assert light == dark
