@@ -159,9 +159,9 @@ class LearnedSalienceConfig(Config):
         1.0, "Weight of the second task", low=0, high=20, more=True, help="In joint training."
     )
     tested: int = setting(
-        1000, "Test scenes", low=20, high=20_000, more=True, help="Also the masks of the leak test."
+        1000, "Test scenes", low=8, high=20_000, more=True, help="Also the masks of the leak test."
     )
-    pictures: int = setting(60, "Scenes explained", low=2, high=500, step=10, more=True)
+    pictures: int = setting(60, "Scenes explained", low=1, high=500, step=10, more=True)
     width: int = setting(
         8, "Width", low=4, high=32, step=4, more=True, help="Channels of the encoder's first convolution."
     )
@@ -335,8 +335,8 @@ idea = Idea(
         scenes=50,
         updates=2,
         batch_size=4,
-        tested=20,
-        pictures=2,
+        tested=8,
+        pictures=1,
         width=4,
     ),
     picture=picture,

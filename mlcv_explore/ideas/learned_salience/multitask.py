@@ -88,6 +88,7 @@ class MultitaskTrainer:
         self, config: LearnedSalienceConfig, arm: str, data: AnnotatedImages, seed: int, prefix: str = ""
     ) -> None:
         self.config, self.data, self.seed, self.prefix = config, data, seed, prefix
+        self.phases = schedule(arm, config)
         side, memory = data.images.shape[-1], {"memory_format": torch.channels_last}
         network = seeded(
             seed,
@@ -95,13 +96,16 @@ class MultitaskTrainer:
             f"{prefix}classifier",
         )
         self.network = network.to(**memory)
-        channels = backbone_channels(self.network.eval(), side)
-        places = (side // 2 ** (len(channels) - 1)) ** 2
-        segmenter = seeded(seed, lambda: Decoder(channels, 1, widest=WIDEST), "segmenter")
-        box_head = seeded(seed, lambda: _box_head(channels[-1] * places), "box head")
-        heads = {"classify": self.network.linear, "segment": segmenter.to(**memory), "detect": box_head}
+        heads: dict[str, nn.Module] = {"classify": self.network.linear}
+        if self.tasks != ("classify",):
+            channels = backbone_channels(self.network.eval(), side)
+        if "segment" in self.tasks:
+            segmenter = seeded(seed, lambda: Decoder(channels, 1, widest=WIDEST), "segmenter")
+            heads["segment"] = segmenter.to(**memory)
+        if "detect" in self.tasks:
+            inputs = channels[-1] * (side // 2 ** (len(channels) - 1)) ** 2
+            heads["detect"] = seeded(seed, lambda: _box_head(inputs), "box head")
         self.heads = nn.ModuleDict(heads)
-        self.phases = schedule(arm, config)
         self.first_scores: dict[str, float] | None = None  # test scores at the end of the first phase
 
     @property
