@@ -13,10 +13,12 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.timing import slowness
+
 settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared machine")
 
-BUDGET = 25.0  # CPU-seconds of the suite that an idea may take
+BUDGET = 25.0  # CPU-seconds of the suite that an idea may take, on the reference machine
 UNSET = (
     "MLCV_SCHEDULER",
     "MLCV_PUBLIC",
@@ -85,7 +87,8 @@ _started = pytest.StashKey[float]()
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[pytest.TestReport]:
     report = yield
     if call.when == "teardown":
-        report.user_properties.append(("cpu", time.process_time() - item.stash[_started]))
+        spent = time.process_time() - item.stash[_started]
+        report.user_properties.append(("cpu", spent / slowness()))
     return report
 
 
