@@ -242,8 +242,9 @@ def show() -> None:
     cards = idea.cards()
     st.title("Computer-vision ideas to try, train and check", anchor=False)
     st.markdown(
-        "Twenty research questions: an interactive demo each, training on this machine, and an answer over"
-        " many seeds."
+        f"{len(cards)} research questions, {20 - len(cards)} more planned. Each page has an interactive demo,"
+        " trains the experiment where this app runs, and answers over n repeated runs (seeds) with 95 %"
+        " intervals [low, high]."
     )
     st.html(f"<style>{STYLE}</style>")
     live_tiles(cards)
