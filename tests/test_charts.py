@@ -841,3 +841,11 @@ def test_two_distributions_stand_bar_by_bar_with_their_numbers_and_redraw_in_pla
     assert all(f">{name}<" in chart.svg() for name in "abc")
     with pytest.raises(ValueError, match="one share for each of 2 classes"):
         charts.shares(["a", "b"], {"asked for": ("idea", asked)}, LIGHT)
+
+
+def test_after_the_warm_up_no_chart_has_to_build_its_specification() -> None:
+    charts.warm_up()
+    built = _specification.cache_info().misses
+    for scheme in PALETTES:
+        every_chart(scheme)
+    assert _specification.cache_info().misses == built

@@ -200,10 +200,9 @@ def write_record(
 def read(folder: Path, study: Study) -> list[Row]:
     """The rows that were written for a study; settings stay text."""
     with (folder / f"{study.name}.csv").open(encoding="utf-8", newline="") as file:
-        return [
-            {**row, "seed": int(row["seed"]), "value": float(row["value"]) if row["value"] else None}
-            for row in csv.DictReader(file)
-        ]
+        reader = csv.reader(file)
+        names = next(reader)
+        return [_row(names, values) for values in reader]
 
 
 def first_cells(study: Study, count: int) -> Study:
@@ -265,6 +264,16 @@ def _joined(slug: str, outcomes: Sequence[Outcome]) -> Outcome:
         "seconds": seconds,
         "fingerprint": fingerprint.fingerprint(slug),
     }
+
+
+def _row(names: Sequence[str], values: Sequence[str]) -> Row:
+    """A line of the file. Equal texts are one object: a study repeats few of them."""
+    row: Row = {
+        name: value if name == "value" else sys.intern(value)
+        for name, value in zip(names, values, strict=True)
+    }
+    row["seed"], row["value"] = int(row["seed"]), float(row["value"]) if row["value"] else None
+    return row
 
 
 def _number(value: float) -> float | None:

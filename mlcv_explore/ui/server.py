@@ -1,15 +1,15 @@
-"""What the server process holds once for all visitors: the job engine, the warm-up, the
-clean end.
-"""
+"""The server process: its one job engine, its warm-up, its clean end."""
 
+import ctypes
 import gc
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mlcv_explore.experiment.jobs import Jobs
 
-PATIENCE = 1.5  # seconds the warm-up waits for a first page before it starts by itself
+FIRST_PAGE = 1.5  # seconds the warm-up waits for a first page before it starts by itself
 
 _engine: "Jobs | None" = None
 _creating = threading.Lock()
@@ -31,18 +31,14 @@ def jobs() -> "Jobs":
 
 
 def use(engine: "Jobs") -> None:
-    """Let this engine, already made, be the one of this process: a cluster of one's
-    own, or one inside the process.
-    """
+    """Set the job engine of this process, before its first use."""
     global _engine
     with _creating:
         _engine = engine
 
 
 def warm_up() -> None:
-    """Start, in a thread and once, everything slow; it waits for the first page so as
-    not to slow that one down.
-    """
+    """Start the slow imports and the cluster in a thread, once the first page is drawn."""
     threading.Thread(target=_boot, name="warm-up", daemon=True).start()
 
 
@@ -66,7 +62,7 @@ def close() -> None:
 
 
 def _boot() -> None:
-    _painted.wait(PATIENCE)
+    _painted.wait(FIRST_PAGE)
     jobs().warm()
     import pandas  # noqa: F401  for the first table
 
@@ -81,11 +77,7 @@ def _boot() -> None:
             config = subject.config(**run.config)
             # SciPy, before a first verdict has to wait for it
             runs.decided(subject, config, subject.metrics(config, film), 1, 1)
-            picture = subject.picture(film)
-            lines = {role: charts.Line(role, values) for role, values in picture.lines.items()}
-            charts.curves(
-                picture.x, lines, picture.x_title, picture.y_title, palette=charts.PALETTES["light"]
-            )
+    charts.warm_up()
     import torch
 
     torch.set_num_threads(1)
@@ -94,4 +86,11 @@ def _boot() -> None:
     # frozen nothing
     gc.collect()
     gc.freeze()
+    _return_free_memory()
     _ready.set()
+
+
+def _return_free_memory() -> None:
+    """Give what the warm-up has freed back to the system, where the C library can."""
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
