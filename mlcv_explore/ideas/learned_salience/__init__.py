@@ -46,9 +46,6 @@ Perturbation, 2017, https://arxiv.org/abs/1704.03296
 
 Source: Oktay et al., Attention U-Net: Learning Where to Look for the Pancreas, 2018,
 https://arxiv.org/abs/1804.03999
-
-Source: Ronneberger, Fischer, Brox, U-Net: Convolutional Networks for Biomedical Image
-Segmentation, 2015, https://arxiv.org/abs/1505.04597
 """
 
 from collections.abc import Iterator, Sequence
