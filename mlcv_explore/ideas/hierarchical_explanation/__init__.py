@@ -264,14 +264,6 @@ def _live(seeds: int) -> Study:
     return Study("live", cells, tuple(range(seeds)))
 
 
-def _full(seeds: int) -> Study:
-    glyphs = HierarchicalExplanationConfig(taught=4000, judged=4000, validated=1000, tested=1000, epochs=30)
-    images = (glyphs.replace(dataset=name) for name in ("glyphs", "fashion_mnist", "cifar10"))
-    digits = HierarchicalExplanationConfig(dataset="digits")
-    cells = (*_claimed(glyphs), *_claimed(digits), *(_cell("arms", config) for config in images))
-    return Study("full", cells, tuple(range(seeds)))
-
-
 def shipped() -> "Mapping[str, CheckpointSpec]":
     """The demo's dictionaries, classifier and tree of each bundled data set."""
     from mlcv_explore.ideas.hierarchical_explanation import pretrain  # torch comes with it
@@ -360,7 +352,7 @@ idea = Idea(
         "100 bits and τ = 0.85 were chosen because the arms differ there, so the headline is exploratory.",
         "Shared strokes are 4.2 points [3.5, 4.9] above those of different glyphs: under the 5-point margin.",
     ),
-    studies=(_live(10), _full(10)),
+    studies=(_live(10),),
     prior_work=PRIOR_WORK,
     checkpoints=shipped,
     tiles=_tiles,
