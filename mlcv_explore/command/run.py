@@ -149,8 +149,8 @@ def print_run(done: Run, as_json: bool) -> None:
 
 
 def _draw(subject: idea.Idea, frames: Sequence[Any], folder: Path) -> None:
-    """Home's pictures of an idea, light and dark, beside its recorded run: the curves as
-    SVG, each tile and the card of them all as WebP.
+    """Home's pictures of an idea, light and dark, beside its recorded run: the curves
+    as SVG, each tile and the card of them all as WebP.
     """
     from mlcv_explore import charts
     from mlcv_explore.charts import images

@@ -16,8 +16,8 @@ def rotate_quarter_turns(images: torch.Tensor, turns: torch.Tensor) -> torch.Ten
 
 
 def shift(images: torch.Tensor, reach: int, generator: torch.Generator) -> torch.Tensor:
-    """Images (B, C, side, side), each shifted by its own whole number of pixels, at most
-    `reach` either way; the edge is filled with 0.
+    """Images (B, C, side, side), each shifted by its own whole number of pixels, at
+    most `reach` either way; the edge is filled with 0.
     """
     padded = functional.pad(images, (reach,) * 4)
     down, right = torch.randint(2 * reach + 1, (2, len(images)), generator=generator)

@@ -1,5 +1,4 @@
-"""Cache of decoded data sets as .npy files, memory-mapped and shared between processes.
-"""
+"""Cache of decoded data sets as .npy files, memory-mapped and shared between processes."""
 
 import json
 import os

@@ -14,8 +14,7 @@ OUTLINE = 255  # in a mask: pixels that belong neither to the object nor to the 
 
 
 class DataError(ValueError):
-    """Data that cannot be used. The text is one sentence: what is wrong and what to do.
-    """
+    """Data that cannot be used. The text is one sentence: what is wrong and what to do."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -112,8 +112,7 @@ def _load_folder(name: str, root: Path) -> Dataset:
 
 
 def _open_or_read(name: str, fingerprint: str, read: Callable[[], tuple[Images, Images | None]]) -> Dataset:
-    """The cached set of these files, or the result of `read()`, which is then cached.
-    """
+    """The cached set of these files, or the result of `read()`, which is then cached."""
     cached = environment.home() / "cache" / name / fingerprint
     dataset = open_cached(name, cached)
     if dataset is None:

@@ -321,8 +321,8 @@ def _orientation(image: "Image.Image") -> int:
 
 
 def _plain_character(character: str) -> str:
-    """The character itself where it is letter, digit, pictograph or plain punctuation; a
-    space for any space, nothing for control, else `_`.
+    """The character itself where it is letter, digit, pictograph or plain punctuation;
+    a space for any space, nothing for control, else `_`.
     """
     kind = unicodedata.category(character)
     if character.isspace() or kind[0] == "Z":

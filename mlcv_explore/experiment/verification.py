@@ -1,9 +1,9 @@
 """Whether today's code still computes the numbers that ship: one seed, run again.
 
-Beside an idea's evidence lies `check.json`: for each kind of processor the metrics of the
-study's first seed, run alone, in every cell, and of the recorded run. Rounding depends on
-the processor and on how many seeds train in one stack, so equal numbers are expected only
-from the same processor and the same single seed.
+Beside an idea's evidence lies `check.json`: for each kind of processor the metrics of
+the study's first seed, run alone, in every cell, and of the recorded run. Rounding
+depends on the processor and on how many seeds train in one stack, so equal numbers are
+expected only from the same processor and the same single seed.
 """
 
 import json
@@ -26,7 +26,9 @@ class Unequal(ValueError):
 
 
 def reference(slug: str) -> dict[str, Any]:
-    """Processor → {"fingerprint", "versions", "seed", study name or "default" → metrics}."""
+    """Processor → {"fingerprint", "versions", "seed", study name or "default" →
+    metrics}.
+    """
     path = idea.ASSETS / slug / "check.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
@@ -79,8 +81,8 @@ def restamp_study(slug: str, study: Study) -> list[dict[str, Any]]:
 
 
 def restamp_run(slug: str, pace: Sequence[float] = ()) -> runs.Run:
-    """Today's fingerprint, identity and words on a recorded run whose numbers are equal,
-    with the pace of the run that showed it.
+    """Today's fingerprint, identity and words on a recorded run whose numbers are
+    equal, with the pace of the run that showed it.
     """
     run, subject = runs.recorded(slug), idea.load(slug)
     config = subject.config(**run.config)

@@ -57,8 +57,7 @@ class Classifier:
 
 @dataclass(frozen=True, eq=False)
 class TrainedCheckpoint:
-    """A trained network of another kind than a classifier, and the entries of its card.
-    """
+    """A trained network of another kind than a classifier, and the entries of its card."""
 
     network: nn.Module
     # kind, architecture, arguments, data {name, fingerprint}, steps, metrics, and what building needs
@@ -76,8 +75,7 @@ class CheckpointSpec:
 
 
 def names(kind: str | None = CLASSIFIER) -> list[str]:
-    """The shipped checkpoints of a kind, seed by seed; of every kind where it is None.
-    """
+    """The shipped checkpoints of a kind, seed by seed; of every kind where it is None."""
     paths = ((path, path.parent.relative_to(FOLDER).as_posix()) for path in FOLDER.glob(f"**/{CARD}"))
     return sorted(name for path, name in paths if kind is None or _kind(path, path.stat().st_mtime) == kind)
 

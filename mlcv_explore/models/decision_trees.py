@@ -131,8 +131,8 @@ class NeuralBackedTree:
     greater inner product. Rows and biases are taken as they are, so a node's score is
     the mean logit of its classes; the network is not fine-tuned, unlike in the paper.
 
-    Nodes: K leaves 0 … K − 1 in the order of the classes, then the K − 1 forks, children
-    before parents, the root last.
+    Nodes: K leaves 0 … K − 1 in the order of the classes, then the K − 1 forks,
+    children before parents, the root last.
     """
 
     def __init__(

@@ -65,7 +65,9 @@ def coefficients(signals: np.ndarray, atoms: np.ndarray, chosen: np.ndarray) -> 
 
 
 def reconstruct(atoms: np.ndarray, chosen: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The sum of the chosen atoms (n, m) with these coefficients (n, m), float32 (n, d)."""
+    """The sum of the chosen atoms (n, m) with these coefficients (n, m), float32 (n,
+    d).
+    """
     return np.einsum("nm,nmd->nd", np.where(chosen >= 0, weights, 0), atoms[chosen]).astype(np.float32)
 
 

@@ -1,5 +1,5 @@
-"""Captum's attributions of an image beside this package's own: the same settings, another
-implementation.
+"""Captum's attributions of an image beside this package's own: the same settings,
+another implementation.
 
 Captum sets hooks on the network's modules and draws from torch's global generator. So a
 copy of the network is explained, one thread at a time, and the generator is put back.
@@ -52,8 +52,8 @@ def attribute_all(
     """The maps of these methods for an image (3, h, w) float32 in [0, 1], as
     `saliency.attribute_all` yields them, and by it those that Captum lacks.
 
-    Differs by design: Grad-CAM reads the convolution before its activation, SmoothGrad has
-    other draws, path steps are Gauss–Legendre and never doubled. Raises
+    Differs by design: Grad-CAM reads the convolution before its activation, SmoothGrad
+    has other draws, path steps are Gauss–Legendre and never doubled. Raises
     SaliencyError where a method cannot be computed for this network.
     """
     lacking = [name for name in names if name not in AVAILABLE]

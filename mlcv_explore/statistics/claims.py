@@ -1,8 +1,8 @@
 """How a claim is decided.
 
 Superiority is tested against a declared margin, equality by two one-sided tests,
-several contrasts by Holm's correction; a verdict that is one of several interim analyses
-has its share of the level.
+several contrasts by Holm's correction; a verdict that is one of several interim
+analyses has its share of the level.
 """
 
 import math
@@ -143,8 +143,8 @@ def decide(
     split: Split | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> Verdict:
-    """The verdict of the seeds on a claim; `per_seed` maps each arm to its measure (S,),
-    paired by position, `labels` to what it is called in sentences.
+    """The verdict of the seeds on a claim; `per_seed` maps each arm to its measure
+    (S,), paired by position, `labels` to what it is called in sentences.
 
     Greater and less: the whole interval beyond the margin supports, before it
     contradicts. Equal: two one-sided tests support, an interval wholly outside

@@ -1,4 +1,6 @@
-"""The Answer act: the answer, what speaks against it, the numbers, and where they come from."""
+"""The Answer act: the answer, what speaks against it, the numbers, and where they come
+from.
+"""
 
 import re
 from collections.abc import Callable
@@ -26,8 +28,8 @@ def show(
     details: "Callable[[Table], None] | None" = None,
     example: Callable[[], None] | None = None,
 ) -> None:
-    """The whole act. `example` draws one real image of the idea at work; `details` draws
-    sweeps and tables beyond the claims, folded.
+    """The whole act. `example` draws one real image of the idea at work; `details`
+    draws sweeps and tables beyond the claims, folded.
     """
     found = evidence.study(card.slug)
     if found is None:

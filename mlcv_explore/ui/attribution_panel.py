@@ -167,7 +167,9 @@ def predict(model: "Classifier", digest: str, array: np.ndarray) -> np.ndarray:
 
 
 def explain(image: inputs.ChosenImage, model: "Classifier", named: str = "", contrast: str = "") -> Explained:
-    """The image with the class `named`, or the predicted one, minus `contrast` if given."""
+    """The image with the class `named`, or the predicted one, minus `contrast` if
+    given.
+    """
     explained, classes = Explained(image, model, 0), list(model.classes)
     first = classes.index(named) if named in classes else int(explained.probabilities.argmax())
     return Explained(image, model, (first, classes.index(contrast)) if contrast in classes else first)
@@ -215,9 +217,9 @@ def tile(
     original: np.ndarray | None = None,
     command: str = "",
 ) -> None:
-    """One map (h, w) drawn up to `top` (its largest absolute value) over the image at this
-    opacity, hatched where not `stable`; with a caption, and with downloads of `original`
-    (or the map itself) under `key`.
+    """One map (h, w) drawn up to `top` (its largest absolute value) over the image at
+    this opacity, hatched where not `stable`; with a caption, and with downloads of
+    `original` (or the map itself) under `key`.
     """
     shape, top = image.size_within(TILE), top or float(np.abs(values).max()) or 1.0
     upsampled, palette = uploads.upsampled(values, shape), theme.palette()
@@ -250,11 +252,11 @@ def tile(
 def show_maps(
     explained: Sequence[Explained], request: Request, labels: Mapping[str, str], key: str, view: MapView
 ) -> list[dict[str, np.ndarray]]:
-    """Every image and its maps as tiles, each as soon as it is computed, maps of one method
-    beside each other; returns the maps shown, {method: (h, w)}, for each image.
+    """Every image and its maps as tiles, each as soon as it is computed, maps of one
+    method beside each other; returns the maps shown, {method: (h, w)}, for each image.
 
-    Uncertainty over five "draws", or over the "seeds" of the model, is that of the trained
-    network. Raises SaliencyError.
+    Uncertainty over five "draws", or over the "seeds" of the model, is that of the
+    trained network. Raises SaliencyError.
     """
     from mlcv_explore.saliency.uncertainty import scale_to_mean
 

@@ -87,7 +87,8 @@ def show_similarity(
     explained: Sequence[Explained], request: Request, labels: Mapping[str, str], key: str, randomised: int
 ) -> None:
     """Which maps of a network with this many layers randomised are still those of the
-    trained one, and so do not depend on what these layers learned. Raises SaliencyError.
+    trained one, and so do not depend on what these layers learned. Raises
+    SaliencyError.
     """
     from mlcv_explore.saliency import measures
 

@@ -34,7 +34,8 @@ def draw_on_grid(
     cross or ring, with its size in pixels, 0 where the visitor sets it. `brush` and
     `size` are chosen at first. `label` is the canvas's name for screen readers. What
     the browser sends is checked: anything else than codes is reported, and `start`
-    returned. Raises ValueError for more than ten names, or a `start` that is not square.
+    returned. Raises ValueError for more than ten names, or a `start` that is not
+    square.
     """
     if len(names) > len(DIGITS) or start.ndim != 2 or start.shape[0] != start.shape[1]:
         raise ValueError(f"A canvas must be square with at most ten codes, got {start.shape}, {len(names)}.")

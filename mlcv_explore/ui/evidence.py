@@ -34,8 +34,8 @@ def recorded(slug: str) -> tuple[runs.Run, Film] | None:
 
 
 def chip(card: idea.Card) -> tuple[str, str]:
-    """The status of an idea's headline claim, and the one chip that home, Answer and Runs
-    show: "holds · handwritten digits, n = 20".
+    """The status of an idea's headline claim, and the one chip that home, Answer and
+    Runs show: "holds · handwritten digits, n = 20".
     """
     found = study(card.slug)
     if found is None:

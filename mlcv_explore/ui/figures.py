@@ -115,8 +115,8 @@ def bars(
     command: str = "",
     labels: Mapping[str, str] | None = None,
 ) -> None:
-    """The levels of arms, {arm: (S,)}, as bars with 95 % intervals, labelled and coloured
-    as the idea declares its arms; `labels` overrides.
+    """The levels of arms, {arm: (S,)}, as bars with 95 % intervals, labelled and
+    coloured as the idea declares its arms; `labels` overrides.
     """
     from mlcv_explore import charts
 
@@ -176,7 +176,8 @@ def comparison(
     called: Callable[..., str] | None = None,
 ) -> None:
     """Two arms and their paired difference, first − second, for every combination of
-    the settings `names` in a claim's rows; `called` makes a row's label of their values.
+    the settings `names` in a claim's rows; `called` makes a row's label of their
+    values.
     """
     about, key = subject.measure(measure), "-".join((subject.slug, claim, measure, *names))
     values = dict.fromkeys(tuple(row[name] for name in names) for row in table.rows if row["claim"] == claim)

@@ -1,4 +1,6 @@
-"""Home: three moving tiles, a field for a photograph, the cards, and one effect an idea."""
+"""Home: three moving tiles, a field for a photograph, the cards, and one effect an
+idea.
+"""
 
 import base64
 from collections.abc import Sequence
@@ -219,7 +221,9 @@ def _image(slug: str, scheme: str) -> str | None:
 
 
 def _tile(slug: str, name: str, kind: str) -> str:
-    """A small image beside the recorded run as a data address; empty where there is none."""
+    """A small image beside the recorded run as a data address; empty where there is
+    none.
+    """
     file = idea.ASSETS / slug / "default" / f"{name}.{theme.scheme()}.{kind}"
     return _address(file, file.stat().st_mtime) if file.exists() else ""
 

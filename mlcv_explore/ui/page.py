@@ -40,12 +40,12 @@ def run(
 ) -> None:
     """The page of an idea.
 
-    `draw(film, config, seeds)` draws a run with the settings it was run with, by default
-    its curves; `play` is the interactive demo, by default the recorded run;
-    `answer(table)` draws results beyond the claims and `example()` one image of the idea
-    at work; `formulas` are functions whose code is shown. `views` are settings of the demo
-    alone, `choices` other names the link may hold with what each may be, `seeds` how many
-    a training begins with.
+    `draw(film, config, seeds)` draws a run with the settings it was run with, by
+    default its curves; `play` is the interactive demo, by default the recorded run;
+    `answer(table)` draws results beyond the claims and `example()` one image of the
+    idea at work; `formulas` are functions whose code is shown. `views` are settings of
+    the demo alone, `choices` other names the link may hold with what each may be,
+    `seeds` how many a training begins with.
     """
     card = ideas.card(subject.slug)
     draw = draw or partial(figures.run_curves, subject)
@@ -76,8 +76,8 @@ def machine() -> None:
 
 
 def _intro(card: Card, *configs: "type[Config]", choices: Mapping[str, Collection[str] | None] | None) -> str:
-    """Title, instruction and acts; returns the chosen act. Values in the link that cannot
-    be used are named first.
+    """Title, instruction and acts; returns the chosen act. Values in the link that
+    cannot be used are named first.
     """
     st.title(card.question, anchor=False)
     settings.check_link(card.slug, *configs, choices=choices)
@@ -118,7 +118,9 @@ def _code(formulas: Mapping[str, Any]) -> None:
 
 
 def _feedback(card: Card) -> None:
-    """A link to report what is wrong or missing; hidden when MLCV_FEEDBACK_URL is unset."""
+    """A link to report what is wrong or missing; hidden when MLCV_FEEDBACK_URL is
+    unset.
+    """
     url = os.environ.get("MLCV_FEEDBACK_URL", "")
     if url:
         joint = "&" if "?" in url else "?"

@@ -24,7 +24,9 @@ UNDER_WAY = ("waiting", "running")
 
 @dataclass
 class Shown:
-    """What this visitor's Train act shows: one run, and seeds that are being added to it."""
+    """What this visitor's Train act shows: one run, and seeds that are being added to
+    it.
+    """
 
     config: Config
     seeds: tuple[int, ...]
@@ -76,8 +78,8 @@ def live(
     seeds: tuple[int, ...],
     draw: "Callable[[Film, Config, Sequence[int]], None]",
 ) -> None:
-    """Train, follow, cancel: `draw(film, config, seeds)` is called with the frames so far
-    and what they were run with, at most four times a second.
+    """Train, follow, cancel: `draw(film, config, seeds)` is called with the frames so
+    far and what they were run with, at most four times a second.
     """
     engine, name = server.jobs(), visitor().name
     shown = _shown(card.slug, config, seeds)
@@ -172,8 +174,8 @@ def _shown(slug: str, config: Config, seeds: tuple[int, ...]) -> Shown | None:
 
 
 def _known(slug: str, config: Config, seeds: tuple[int, ...]) -> Shown | None:
-    """The run this link describes, when it is under way or was saved; on a public server
-    only Train asks for it.
+    """The run this link describes, when it is under way or was saved; on a public
+    server only Train asks for it.
     """
     if theme.public():
         return None

@@ -27,11 +27,11 @@ class Node:
 
 
 def tree(key: str, roots: Sequence[Node], label: str) -> None:
-    """Draw the tree; `label` is its name for screen readers. Click, Enter or Space opens
-    and closes a card, arrow keys go from one to the next.
+    """Draw the tree; `label` is its name for screen readers. Click, Enter or Space
+    opens and closes a card, arrow keys go from one to the next.
 
-    What the visitor opened is remembered by its place among its siblings, and stays open
-    when other nodes are drawn under the same `key`. Raises ValueError for a share
+    What the visitor opened is remembered by its place among its siblings, and stays
+    open when other nodes are drawn under the same `key`. Raises ValueError for a share
     outside [0, 1].
     """
     _tree(key=key, data={"label": label, "nodes": [_plain(node) for node in roots]})

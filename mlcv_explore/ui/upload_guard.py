@@ -16,8 +16,8 @@ WINDOW = 600.0  # seconds after which an upload no longer counts
 
 
 class UploadGuard:
-    """Rejects an upload without a length, or one that would take a session or the server
-    over its limit. Pure ASGI.
+    """Rejects an upload without a length, or one that would take a session or the
+    server over its limit. Pure ASGI.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -34,9 +34,9 @@ class UploadedCurve:
 def parse_upload(content: bytes, name: str) -> UploadedCurve:
     """The curve in a CSV file: columns x, y, or y alone, under an optional header.
 
-    Separators are commas, semicolons, tabs or blanks; but for commas, a comma is a decimal
-    comma. A curve that ends lower than it began is a loss, its importance the fall so far.
-    Raises BadCurve.
+    Separators are commas, semicolons, tabs or blanks; but for commas, a comma is a
+    decimal comma. A curve that ends lower than it began is a loss, its importance the
+    fall so far. Raises BadCurve.
     """
     file = uploads.shown_name(name)
     if len(content) > MAX_MB << 20:

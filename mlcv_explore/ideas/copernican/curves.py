@@ -2,8 +2,8 @@
 importances, t-SNE, and epochs until the best.
 
 Each draws a sub-sample of scikit-learn's bundled data and its own hyperparameters. Two
-thirds train, one third is held out. The future at a step is the importance still to come
-until the curve's last gain.
+thirds train, one third is held out. The future at a step is the importance still to
+come until the curve's last gain.
 """
 
 from collections.abc import Callable
@@ -77,8 +77,8 @@ def draw_curves(kind: str, count: int, rounds: int, rng: np.random.Generator) ->
 
 
 def falling_loss(losses: np.ndarray, horizon: int) -> Curve | None:
-    """How far a loss has fallen so far, until its last gain; None when that is not after
-    the first step.
+    """How far a loss has fallen so far, until its last gain; None when that is not
+    after the first step.
     """
     fallen = losses[0] - np.minimum.accumulate(losses)
     last = int(np.searchsorted(fallen, fallen[-1]))
@@ -167,8 +167,8 @@ def training(rounds: int, rng: np.random.Generator) -> Curve | None:
 
 
 def epochs(rounds: int, rng: np.random.Generator) -> Curve | None:
-    """Epochs until the smoothed validation loss of a perceptron is lowest; None when that
-    is the last of the budget, since the best may come later.
+    """Epochs until the smoothed validation loss of a perceptron is lowest; None when
+    that is the last of the budget, since the best may come later.
     """
     losses = perceptron_losses(rounds, rng)[1]
     smooth = np.convolve(np.pad(losses, SMOOTH // 2, mode="edge"), np.full(SMOOTH, 1 / SMOOTH), mode="valid")
@@ -223,8 +223,8 @@ def _squared_distances(points: np.ndarray) -> np.ndarray:
 
 
 def neighbour_probabilities(columns: np.ndarray, perplexity: float) -> np.ndarray:
-    """Symmetric probabilities (n, n), sum 1, that two points are neighbours; each point's
-    bandwidth is found by bisection on the entropy.
+    """Symmetric probabilities (n, n), sum 1, that two points are neighbours; each
+    point's bandwidth is found by bisection on the entropy.
     """
     distances = _squared_distances(columns)
     np.fill_diagonal(distances, np.inf)
@@ -244,8 +244,8 @@ def neighbour_probabilities(columns: np.ndarray, perplexity: float) -> np.ndarra
 def tsne_losses(
     columns: np.ndarray, perplexity: float, iterations: int, rate: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Kullback–Leibler divergences (iterations + 1,), nats, of exact t-SNE in the plane,
-    with momentum, without exaggeration.
+    """Kullback–Leibler divergences (iterations + 1,), nats, of exact t-SNE in the
+    plane, with momentum, without exaggeration.
 
     Source: van der Maaten and Hinton, Visualizing Data using t-SNE, JMLR 9, 2008.
     """

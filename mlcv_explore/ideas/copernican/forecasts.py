@@ -1,8 +1,8 @@
 """Where a curve is stopped, what Gott's rule and its baselines forecast there, and how
 good that is.
 
-Stops on one curve are dependent, so every number is a mean over stops, then over curves:
-one a seed.
+Stops on one curve are dependent, so every number is a mean over stops, then over
+curves: one a seed.
 """
 
 import math
@@ -38,19 +38,19 @@ def applies(kind: str, method: str) -> bool:
 
 
 def uniform_stop(kind: str) -> str:
-    """The kind of stop that is uniform in what is predicted, so that Gott's interval covers
-    by construction.
+    """The kind of stop that is uniform in what is predicted, so that Gott's interval
+    covers by construction.
     """
     return "time" if kind == "epochs" else "importance"
 
 
 def stop_weights(curve: Curve, stops: str, fixed: int) -> np.ndarray:
-    """Probability (T,) that the curve is stopped at each step 1…T; all 0 where it has no
-    such stop. Never the last step, nor one without a past.
+    """Probability (T,) that the curve is stopped at each step 1…T; all 0 where it has
+    no such stop. Never the last step, nor one without a past.
 
     *time*: uniform. *importance*: proportional to the gain of a step. *fixed*: the step
-    `fixed`, if the curve goes on after it. *improving*: uniform over the steps whose last
-    three gained at least 1 % of all so far.
+    `fixed`, if the curve goes on after it. *improving*: uniform over the steps whose
+    last three gained at least 1 % of all so far.
     """
     steps = len(curve.importance) - 1
     if stops == "time":
@@ -94,8 +94,8 @@ def fitted_futures(curve: Curve, family: str) -> tuple[np.ndarray, np.ndarray, n
 
 def extrapolate(curve: Curve, family: str, confidence: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """log(future / past) at every step: the fit's prediction and the ends of its own
-    interval, (T,) each. The interval is that of the likelihood, widened by the residuals;
-    with fewer than three visible steps it is Gott's around the past.
+    interval, (T,) each. The interval is that of the likelihood, widened by the
+    residuals; with fewer than three visible steps it is Gott's around the past.
     """
     from scipy.special import ndtri
 
@@ -121,13 +121,14 @@ def extrapolate(curve: Curve, family: str, confidence: float) -> tuple[np.ndarra
 
 
 def evaluate(curves: Sequence[Curve], confidence: float, extrapolates: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Every measure of every method at every kind of stop, (STOPS, METHODS, MEASURES), and
-    coverage of Gott's interval at every level, (STOPS, LEVELS).
+    """Every measure of every method at every kind of stop, (STOPS, METHODS, MEASURES),
+    and coverage of Gott's interval at every level, (STOPS, LEVELS).
 
-    *fitted*: [past/k, k·past], k minimising the score on the other curves. *quantiles* and
-    *…_others*: ends from the other curves' log(future / past), or the fit's errors in it.
-    *double*: the point future = past. *oracle*: quantiles of this very curve. Without
-    `extrapolates` the fits are 0. Means over curves that have such a stop, else 0.
+    *fitted*: [past/k, k·past], k minimising the score on the other curves. *quantiles*
+    and *…_others*: ends from the other curves' log(future / past), or the fit's errors
+    in it. *double*: the point future = past. *oracle*: quantiles of this very curve.
+    Without `extrapolates` the fits are 0. Means over curves that have such a stop, else
+    0.
     """
     fixed = max(1, round(FIXED * float(np.median([len(curve.importance) - 1 for curve in curves]))))
     pasts = [curve.importance[1:] for curve in curves]
@@ -170,8 +171,8 @@ def _ends(
     fits: Mapping[str, list[tuple[np.ndarray, ...]]],
     confidence: float,
 ) -> dict[str, Ends]:
-    """Both ends of log(future / past) by every method, for one curve; without other curves
-    a method that needs them falls back on its own, or Gott's, interval.
+    """Both ends of log(future / past) by every method, for one curve; without other
+    curves a method that needs them falls back on its own, or Gott's, interval.
     """
     tails = np.array([(1 - confidence) / 2, (1 + confidence) / 2])
     gott = math.log(factor(confidence))

@@ -15,8 +15,8 @@ MAX_RATIO = 100.0  # future / past is clipped to 1/100…100 in scores, so that 
 
 
 def factor(confidence: float) -> float:
-    """(1 + c) / (1 − c), the ratio of either end of the interval to the past: 1 at c = 0,
-    infinite at c = 1. Raises ValueError on a confidence outside 0…1.
+    """(1 + c) / (1 − c), the ratio of either end of the interval to the past: 1 at c =
+    0, infinite at c = 1. Raises ValueError on a confidence outside 0…1.
     """
     if not 0 <= confidence <= 1:
         raise ValueError(f"The confidence must be between 0 and 1, got {confidence:g}.")
@@ -24,9 +24,9 @@ def factor(confidence: float) -> float:
 
 
 def interval(past: np.ndarray | float, confidence: float) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper end of the future, in the unit and shape of the past. At confidence
-    0 both are the past, the median; at 1 they are 0 and infinity. Raises ValueError on a
-    negative past.
+    """Lower and upper end of the future, in the unit and shape of the past. At
+    confidence 0 both are the past, the median; at 1 they are 0 and infinity. Raises
+    ValueError on a negative past.
     """
     past = np.asarray(past, dtype=float)
     if not (past >= 0).all():
@@ -63,7 +63,9 @@ def interval_score(low: np.ndarray, high: np.ndarray, value: np.ndarray, confide
 
 
 def weighted_quantile(values: np.ndarray, weights: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """The smallest values (n,) at or below which the given shares (q,) of the weight (n,) lie."""
+    """The smallest values (n,) at or below which the given shares (q,) of the weight
+    (n,) lie.
+    """
     order = np.argsort(values, kind="stable")
     reached = np.cumsum(weights[order])
     places = np.searchsorted(reached, np.asarray(shares) * reached[-1] * (1 - 1e-12))

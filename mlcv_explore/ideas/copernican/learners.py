@@ -3,8 +3,8 @@ without ages and a plain rule, at equal fits.
 
 Every learner divides fits, or places, among things that began at unequal times. The
 predicted future of each is its past: rate times age. *Shuffled* multiplies each rate by
-another's age, *ageblind* uses the rate alone. The constants were fixed beforehand, three
-of the cut's on seeds 100 to 103, which no study uses.
+another's age, *ageblind* uses the rate alone. The constants were fixed beforehand,
+three of the cut's on seeds 100 to 103, which no study uses.
 """
 
 from dataclasses import dataclass
@@ -53,13 +53,15 @@ def draw_problem(rng: np.random.Generator, names: tuple[str, ...] = WIDE, classe
 
 
 def explained_variance(target: np.ndarray, output: np.ndarray) -> float:
-    """Share of a target's variance that is explained; negative if worse than a constant."""
+    """Share of a target's variance that is explained; negative if worse than a
+    constant.
+    """
     return float(1 - ((target - output) ** 2).mean() / target.var()) if target.var() > 0 else 0.0
 
 
 def regrets(learner: str, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Regret of every rule, its distance below the best at equal fits as a fraction of 1,
-    and its fits a problem; (RULES,) float64 each.
+    """Regret of every rule, its distance below the best at equal fits as a fraction of
+    1, and its fits a problem; (RULES,) float64 each.
 
     Means over `count` problems of boosting, four times as many of feature selection, or
     twice as many cuts and one. The score is the explained variance of the test part; of
@@ -116,15 +118,15 @@ class BoostedGroups:
 
 
 def grouped_boosting(problem: Problem, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Five groups of columns, the k-th available from fit 6·k of 60 on; each fit goes to
-    one of them.
+    """Five groups of columns, the k-th available from fit 6·k of 60 on; each fit goes
+    to one of them.
 
     A group starts with two fits. Then: copernican – the group with the largest gain so
     far, which is its predicted future; shuffled – gain per fit of age, times another
     group's age; ageblind – gain per fit of age; default – in turn; validated – all are
-    fitted, which counts, and the best on validation data is added. Every rule ends where
-    validation loss was lowest. The best is of all rules and an oracle that uses the test
-    part and whose trials are free.
+    fitted, which counts, and the best on validation data is added. Every rule ends
+    where validation loss was lowest. The best is of all rules and an oracle that uses
+    the test part and whose trials are free.
     """
     count = min(GROUPS, problem.columns[0].shape[1])
     groups = np.array_split(rng.permutation(problem.columns[0].shape[1]), count)
@@ -169,12 +171,12 @@ def feature_selection(problem: Problem, rng: np.random.Generator) -> tuple[np.nd
     """Columns become available one by one in the first two thirds of 3·d rounds of
     componentwise boosting; a quarter is then kept and fitted by ridge regression.
 
-    A round is one fit: the available column that lowers training loss most takes a step.
-    Kept are those with the largest – copernican: importance so far, which is the
+    A round is one fit: the available column that lowers training loss most takes a
+    step. Kept are those with the largest – copernican: importance so far, which is the
     predicted future; shuffled: importance per round of age, times another column's age;
     ageblind: importance per round; default: age; validated: gain in three-fold
-    cross-validation of each column alone, 3·d fits. The best is of all rules and forward
-    selection on the test part.
+    cross-validation of each column alone, 3·d fits. The best is of all rules and
+    forward selection on the test part.
     """
     columns, target = problem.columns[0], problem.target[0]
     width = columns.shape[1]
@@ -222,14 +224,14 @@ def ridge_score(problem: Problem, kept: np.ndarray) -> float:
 
 
 def pca_cut(problems: list[Problem], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """How many principal components to keep before linear discriminant analysis: problems
-    try k = 1, 2, … and share 9 fits each.
+    """How many principal components to keep before linear discriminant analysis:
+    problems try k = 1, 2, … and share 9 fits each.
 
-    The next fit goes to – copernican: the problem with the fewest steps since improvement
-    relative to the age of its best, for P(Y times as long without) = 1/(1 + Y); shuffled:
-    relative to another's age; ageblind: the fewest steps; default: in turn. The k with the
-    best validation log-likelihood is kept. Validated: three-fold cross-validation of three
-    k each. The best is the best k on the test part.
+    The next fit goes to – copernican: the problem with the fewest steps since
+    improvement relative to the age of its best, for P(Y times as long without) = 1/(1 +
+    Y); shuffled: relative to another's age; ageblind: the fewest steps; default: in
+    turn. The k with the best validation log-likelihood is kept. Validated: three-fold
+    cross-validation of three k each. The best is the best k on the test part.
     """
     tables = [cut_scores(problem) for problem in problems]
     limits = np.array([len(validation) for validation, _ in tables])
@@ -267,8 +269,8 @@ def pca_cut(problems: list[Problem], rng: np.random.Generator) -> tuple[np.ndarr
 
 
 def cut_scores(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
-    """Validation log-likelihood after training, and test accuracy after training with the
-    validation part too, at every k, (K,) each.
+    """Validation log-likelihood after training, and test accuracy after training with
+    the validation part too, at every k, (K,) each.
     """
     known, labels = np.concatenate(problem.columns[:2]), np.concatenate(problem.target[:2])
     axes = principal_axes(known)

@@ -29,9 +29,9 @@ SIMULATED = tuple(
 
 
 def lifetimes(law: str, count: int, rng: np.random.Generator, age: float = 0.0) -> np.ndarray:
-    """(count,) lifetimes that exceed an age: uniform on 0…2, exponential, Pareto with tail
-    1.5, log-normal with log-deviation 1, all of mean 1. Raises ValueError on an unknown
-    law and where no lifetime exceeds the age.
+    """(count,) lifetimes that exceed an age: uniform on 0…2, exponential, Pareto with
+    tail 1.5, log-normal with log-deviation 1, all of mean 1. Raises ValueError on an
+    unknown law and where no lifetime exceeds the age.
     """
     if not lasts(law, age):
         raise ValueError(f"No lifetime of the {law} law exceeds {age:g}.")
@@ -53,10 +53,10 @@ def inspect(law: str, inspection: str, count: int, rng: np.random.Generator) -> 
     """Past and future of `count` inspected lifetimes, each (count,).
 
     *time*: the moment is uniform in each lifetime. *importance*: importance grows as
-    (t/T)^p, p from 1/3 to 3, and the moment is uniform in importance; past and future are
-    importance. *decelerating*: importance grows as (t/T)^(1/3), the moment is uniform in
-    time. *improving*: uniform in time, given an improvement within the last twentieth of
-    the lifetime. *age…*: at that age, of the lifetimes that exceed it.
+    (t/T)^p, p from 1/3 to 3, and the moment is uniform in importance; past and future
+    are importance. *decelerating*: importance grows as (t/T)^(1/3), the moment is
+    uniform in time. *improving*: uniform in time, given an improvement within the last
+    twentieth of the lifetime. *age…*: at that age, of the lifetimes that exceed it.
     """
     age = AGES.get(inspection, 0.0)
     lasted = lifetimes(law, count, rng, age)

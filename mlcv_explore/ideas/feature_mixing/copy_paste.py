@@ -155,8 +155,8 @@ def _middles() -> torch.Tensor:
 
 
 def detection_loss(cells: torch.Tensor, kinds: torch.Tensor, reach: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of the cells' classes, OBJECT_WEIGHT times as heavy on objects, plus
-    smooth L1 of the boxes of cells on objects.
+    """Cross-entropy of the cells' classes, OBJECT_WEIGHT times as heavy on objects,
+    plus smooth L1 of the boxes of cells on objects.
     """
     weights = torch.tensor([OBJECT_WEIGHT] * CLASSES + [1.0])
     inside = (kinds < CLASSES).float()[:, None]
@@ -180,7 +180,9 @@ def run(config: FeatureMixingConfig, seeds: Sequence[int]) -> Iterator[np.ndarra
 
 
 class SceneTrainer:
-    """One arm of one seed. All arms of a seed share initial weights and order of scenes."""
+    """One arm of one seed. All arms of a seed share initial weights and order of
+    scenes.
+    """
 
     def __init__(self, arm: str, config: FeatureMixingConfig, seed: int) -> None:
         self.arm, self.config, self.steps = arm, config, 0
@@ -192,8 +194,8 @@ class SceneTrainer:
         self.waiting: list[torch.Tensor] = []
 
     def train_to(self, step: int) -> None:
-        """Train until so many steps are done. Raises FloatingPointError when the loss is
-        no longer a number.
+        """Train until so many steps are done. Raises FloatingPointError when the loss
+        is no longer a number.
         """
         while self.steps < step:
             loss = self._step()
@@ -205,8 +207,8 @@ class SceneTrainer:
 
     @torch.no_grad()
     def evaluate(self, test: SceneTensors) -> list[float]:
-        """Accuracy, and share of scenes whose most confident box has the right class and
-        an IoU of at least 0.5, in the order of PASTE_MEASURES.
+        """Accuracy, and share of scenes whose most confident box has the right class
+        and an IoU of at least 0.5, in the order of PASTE_MEASURES.
         """
         outputs = [self.network(part) for part in test.images.split(250)]
         logits, cells = (torch.cat(part) for part in zip(*outputs, strict=True))

@@ -17,7 +17,9 @@ from mlcv_explore.seeds import numpy_stream
 
 @dataclass(frozen=True, eq=False)
 class MixingDataset:
-    """One fixed split for all seeds; each seed draws which training images are labelled."""
+    """One fixed split for all seeds; each seed draws which training images are
+    labelled.
+    """
 
     split: data.Split
     labelled: np.ndarray  # (S, n) places in the training part, class by class
@@ -138,8 +140,8 @@ class Batch:
 
 
 class BatchSampler:
-    """Batches of the labelled images of `inputs` (N, …), order and partners from streams
-    of their own. Other `labelled` places or one-hot `labels` may be set.
+    """Batches of the labelled images of `inputs` (N, …), order and partners from
+    streams of their own. Other `labelled` places or one-hot `labels` may be set.
     """
 
     def __init__(
@@ -169,7 +171,9 @@ class BatchSampler:
                 yield self._batch(rows, table, order[:, span], order[:, (span + 1) % count])
 
     def _batch(self, rows: torch.Tensor, table: np.ndarray, own: np.ndarray, others: np.ndarray) -> Batch:
-        """Images `own` (S, B) with their partners, and the partners' labels of `others`."""
+        """Images `own` (S, B) with their partners, and the partners' labels of
+        `others`.
+        """
         mates = table[rows.numpy(), own].transpose(0, 2, 1)  # (S, m − 1, B)
         own, flat = torch.from_numpy(own), torch.from_numpy(mates.reshape(len(mates), -1))
         if mates.shape[1]:

@@ -42,8 +42,8 @@ class DenseNetworks(StackedDense):
 
 
 class ConvolutionalNetwork(nn.Module):
-    """Three blocks of two convolutions and a linear layer on the spatial mean. The first
-    convolution of a block halves the side, except of 8-pixel images in block one.
+    """Three blocks of two convolutions and a linear layer on the spatial mean. The
+    first convolution of a block halves the side, except of 8-pixel images in block one.
     """
 
     def __init__(self, channels: int, side: int, width: int, classes: int) -> None:
@@ -59,8 +59,8 @@ class ConvolutionalNetwork(nn.Module):
         )
 
     def partial_forward(self, values: torch.Tensor, first: int = 0, last: int | None = None) -> torch.Tensor:
-        """(B, C, h, w) at depth `first` → (B, C', h', w') at depth `last`; logits (B, K)
-        where None.
+        """(B, C, h, w) at depth `first` → (B, C', h', w') at depth `last`; logits (B,
+        K) where None.
         """
         for block in self.blocks[first:last]:
             values = block(values)
@@ -121,7 +121,9 @@ def apply_networks(
 
 
 def build_heads(features: tuple[int, ...], width: int, outputs: int, seeds: Sequence[int]) -> StackedDense:
-    """One network a seed on flat features of a shape: a hidden layer, `outputs` numbers."""
+    """One network a seed on flat features of a shape: a hidden layer, `outputs`
+    numbers.
+    """
     return StackedDense((math.prod(features), width, outputs), seeds)
 
 

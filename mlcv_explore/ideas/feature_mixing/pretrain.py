@@ -48,8 +48,9 @@ class MixingHyperparameters(Config):
 
 
 def demo_images(name: str, train: int, test: int, seed: int) -> tuple[Images, Images]:
-    """Training and test images: generated scenes, or digits, whose last ones in an order
-    drawn from the seed are the test part. The map shows the first training images.
+    """Training and test images: generated scenes, or digits, whose last ones in an
+    order drawn from the seed are the test part. The map shows the first training
+    images.
     """
     if name == "scenes":
         return tuple(
@@ -119,8 +120,8 @@ class MixingModel(nn.Module):
         )
 
     def map_errors(self, depth: int) -> np.ndarray:
-        """Distances (tested,) of test features from where UMAP's transform puts them, as
-        shares of the map's width.
+        """Distances (tested,) of test features from where UMAP's transform puts them,
+        as shares of the map's width.
         """
         fitted, asked = self.map(depth), getattr(self, f"asked{depth}").numpy()
         transformed = getattr(self, f"transformed{depth}").numpy()

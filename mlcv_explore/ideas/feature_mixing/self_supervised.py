@@ -75,8 +75,9 @@ def train_contrastive(
     generators: Generators,
     steps: int,
 ) -> None:
-    """Train in place what `views` runs through, so that two views of an image are nearer
-    than those of others; features of this shape go through a head that is discarded.
+    """Train in place what `views` runs through, so that two views of an image are
+    nearer than those of others; features of this shape go through a head that is
+    discarded.
     """
     heads = build_heads(shape, math.prod(shape), EMBEDDING, seeds)
     optimiser = torch.optim.Adam([*networks.parameters(), *heads.parameters()], lr=RATE, fused=True)

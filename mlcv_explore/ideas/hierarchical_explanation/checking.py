@@ -44,8 +44,8 @@ class Checker:
     """f for some items; what does not depend on E is computed once."""
 
     def __init__(self, classifier: nn.Module, items: np.ndarray, random: np.ndarray, rules: Rules) -> None:
-        """`items` (n, d); `random` (draws, n, d): unit sums of random sets that removals
-        are compared with.
+        """`items` (n, d); `random` (draws, n, d): unit sums of random sets that
+        removals are compared with.
         """
         self.classifier, self.items, self.random, self.rules = classifier, items, random, rules
         self.classes = logits_of(classifier, items).argmax(1)

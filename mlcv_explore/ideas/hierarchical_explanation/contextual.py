@@ -1,5 +1,5 @@
-"""Contextual decomposition: how much of a network's logits a part of the image contributes
-by itself.
+"""Contextual decomposition: how much of a network's logits a part of the image
+contributes by itself.
 
 Murdoch et al., 1801.05453; Singh et al., 1806.05337, which brought it to convolutions.
 
@@ -7,11 +7,10 @@ What enters a layer is relevant + irrelevant, and so is what leaves it. The rule
 relevant part, γ the rest:
 
 - linear layers, convolutions, normalisations in evaluation mode: Wβ and Wγ; the bias is
-  split as |Wβ| : |Wγ|, a unit at a time, and where both are nothing it is irrelevant
-  (as in the authors' code);
-- ReLU: β' = relu(β), γ' = relu(β + γ) − relu(β);
-- maximum pooling: both parts where β + γ is largest;
-- mean pooling, flattening, shortcuts: both parts alike.
+split as |Wβ| : |Wγ|, a unit at a time, and where both are nothing it is irrelevant (as
+in the authors' code); - ReLU: β' = relu(β), γ' = relu(β + γ) − relu(β); - maximum
+pooling: both parts where β + γ is largest; - mean pooling, flattening, shortcuts: both
+parts alike.
 """
 
 import torch

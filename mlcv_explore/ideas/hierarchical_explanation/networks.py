@@ -61,7 +61,9 @@ def train(
 def _disturbed(
     batch: torch.Tensor, target: torch.Tensor, atoms: torch.Tensor, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The batch, half of it disturbed, and as many disturbed blanks with uniform targets."""
+    """The batch, half of it disturbed, and as many disturbed blanks with uniform
+    targets.
+    """
     taken = random_sets(atoms, 2 * len(batch), generator) * batch.norm(dim=1).repeat(2)[:, None]
     taken *= torch.rand(len(taken), 1, generator=generator).sqrt()
     taken[: len(batch)] *= (torch.rand(len(batch), 1, generator=generator) < DISTURBED).float()

@@ -42,8 +42,8 @@ def path_atoms(
 def strongest(
     tree: SoftTree, filters: Filters, values: np.ndarray, first: np.ndarray, most: int
 ) -> np.ndarray:
-    """The atoms of level 0 with the largest effect on each item's path, int64 (n, most),
-    the strongest first, none twice, −1 where there are no more.
+    """The atoms of level 0 with the largest effect on each item's path, int64 (n,
+    most), the strongest first, none twice, −1 where there are no more.
     """
     chosen = np.full((len(values), most), -1, np.int64)
     for row, own, effect in zip(chosen, *path_atoms(tree, filters, values, first), strict=True):

@@ -231,8 +231,8 @@ class FittedLearner(Learner):
 
 
 class PCA(FittedLearner):
-    """Principal components of the level below, scaled to a total variance of one, and of
-    these again: a linear level, so the second only rotates the first.
+    """Principal components of the level below, scaled to a total variance of one, and
+    of these again: a linear level, so the second only rotates the first.
     """
 
     dtype = torch.float64

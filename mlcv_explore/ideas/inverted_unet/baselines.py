@@ -55,8 +55,8 @@ class MaskIndex:
         self.objects = objects
 
     def nearest(self, asked: np.ndarray, count: int) -> np.ndarray:
-        """Indices of the `count` masks nearest to one mask uint8 (h, w): int64 (count,),
-        nearest first.
+        """Indices of the `count` masks nearest to one mask uint8 (h, w): int64
+        (count,), nearest first.
 
         By intersection over union of the objects; ties by the share of equal pixels.
         """

@@ -1,5 +1,5 @@
-"""Conditioning levels: what a network is given of an image, as channels, and its size in
-bytes.
+"""Conditioning levels: what a network is given of an image, as channels, and its size
+in bytes.
 
 Every level keeps the channels of those below it. Nothing is interpolated, since a grey
 border carries grey levels of the image; only the last level, the thumbnail, holds
@@ -99,8 +99,8 @@ class Conditioning:
         return np.concatenate(channels, axis=1, dtype=np.float32)
 
     def sizes(self) -> np.ndarray:
-        """Bytes of each image's input after zlib, int64 (n,): mask codes or bits, label,
-        edge bits, colours.
+        """Bytes of each image's input after zlib, int64 (n,): mask codes or bits,
+        label, edge bits, colours.
         """
         return np.array([len(zlib.compress(self._encoded(index), 9)) for index in range(len(self.labels))])
 

@@ -1,5 +1,5 @@
-"""Networks trained on true images that score generated ones: is the object found, is its
-texture recognised?
+"""Networks trained on true images that score generated ones: is the object found, is
+its texture recognised?
 """
 
 from collections.abc import Callable

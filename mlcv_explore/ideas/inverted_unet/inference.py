@@ -1,5 +1,5 @@
-"""What the demo computes with the shipped networks: an image for a mask, samples, and the
-training image of the nearest mask.
+"""What the demo computes with the shipped networks: an image for a mask, samples, and
+the training image of the nearest mask.
 """
 
 from collections.abc import Sequence
@@ -35,12 +35,12 @@ def network(name: str) -> tuple[Inverter, dict[str, Any]]:
 def generate(
     level: str, regions: np.ndarray, label: int = 0, example: int = 0, outline: bool = False
 ) -> np.ndarray:
-    """The image uint8 (32, 32, 3) that a level's network predicts for a mask uint8
-    (32, 32).
+    """The image uint8 (32, 32, 3) that a level's network predicts for a mask uint8 (32,
+    32).
 
-    `label` is an index into the textures. Edges and thumbnail, from their levels on, are
-    those of an example; with `outline` the edges are the mask's own, its object bright.
-    Raises CheckpointError.
+    `label` is an index into the textures. Edges and thumbnail, from their levels on,
+    are those of an example; with `outline` the edges are the mask's own, its object
+    bright. Raises CheckpointError.
     """
     images = examples().images[example : example + 1]
     bright = 255 * np.isin(regions, SCENES.objects).astype(np.uint8)

@@ -1,5 +1,5 @@
-"""Networks: a U-Net from mask to image, with or without a latent code, a CVAE's posterior
-and a discriminator; their losses.
+"""Networks: a U-Net from mask to image, with or without a latent code, a CVAE's
+posterior and a discriminator; their losses.
 """
 
 import itertools

@@ -204,8 +204,8 @@ class Trainer:
     def _outputs(
         self, conditioning: Conditioning, images: MaskedImages, truths: np.ndarray
     ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, float]]]:
-        """Every arm's test images, float32 (n, 3, h, w), and measures that only some arms
-        have.
+        """Every arm's test images, float32 (n, 3, h, w), and measures that only some
+        arms have.
         """
         training, binary, weights = (
             self.training_images,

@@ -1,5 +1,5 @@
-"""Images for training and test: scenes whose backgrounds or tags are informative, or pets;
-every part from a stream of its own.
+"""Images for training and test: scenes whose backgrounds or tags are informative, or
+pets; every part from a stream of its own.
 """
 
 from dataclasses import dataclass
@@ -42,8 +42,8 @@ def generate_scenes(config: LearnedSalienceConfig, rho: float, count: int, seed:
 
 
 def informative_backgrounds(given: Scenes, agreement: float, seed: int, purpose: str) -> np.ndarray:
-    """Backgrounds for these scenes, uint8 (n, 3, h, w), whose brightness names the class
-    with probability `agreement`.
+    """Backgrounds for these scenes, uint8 (n, 3, h, w), whose brightness names the
+    class with probability `agreement`.
 
     The scenes' own backgrounds in four equal groups, the darkest first: a scene gets a
     random one of its class's group, or, where it does not agree, of another's. At 0.25
@@ -61,8 +61,8 @@ def informative_backgrounds(given: Scenes, agreement: float, seed: int, purpose:
 
 
 def with_backgrounds(config: LearnedSalienceConfig, count: int, seed: int, purpose: str) -> AnnotatedImages:
-    """For the experiments on order and boxes: informative backgrounds, and the same scenes
-    with independent ones.
+    """For the experiments on order and boxes: informative backgrounds, and the same
+    scenes with independent ones.
     """
     if config.dataset != "scenes":
         return pets(config, count, seed, purpose)
@@ -78,7 +78,8 @@ def with_tags(
     config: LearnedSalienceConfig, rho: float, count: int, seed: int, purpose: str
 ) -> tuple[AnnotatedImages, Scenes | None]:
     """For the experiment on saliency: scenes whose tag agrees with the class with
-    probability `rho`, and the same with independent tags; the scenes too, None for pets.
+    probability `rho`, and the same with independent tags; the scenes too, None for
+    pets.
     """
     if config.dataset != "scenes":
         return pets(config, count, seed, purpose), None
@@ -89,8 +90,8 @@ def with_tags(
 
 
 def pets(config: LearnedSalienceConfig, count: int, seed: int, purpose: str) -> AnnotatedImages:
-    """Images of Oxford-IIIT Pet, drawn anew for each seed, from its training part or its
-    test part; validation images are the end of the drawn training part.
+    """Images of Oxford-IIIT Pet, drawn anew for each seed, from its training part or
+    its test part; validation images are the end of the drawn training part.
 
     Raises DataError when the data set is not here.
     """

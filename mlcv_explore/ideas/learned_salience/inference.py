@@ -1,5 +1,5 @@
-"""What the demo computes with the shipped networks: class, mask and gates of an image in
-one forward pass, the image with its mask kept or removed, and a segmentation.
+"""What the demo computes with the shipped networks: class, mask and gates of an image
+in one forward pass, the image with its mask kept or removed, and a segmentation.
 """
 
 from dataclasses import dataclass
@@ -80,7 +80,9 @@ def explain(network: MaskNetwork, model: Classifier, image: np.ndarray, area: fl
 
 
 def keep(image: np.ndarray, mask: np.ndarray, fill: Fill) -> np.ndarray:
-    """The image float32 (3, h, w) where the mask (h, w) is 1, and the fill where it is 0."""
+    """The image float32 (3, h, w) where the mask (h, w) is 1, and the fill where it is
+    0.
+    """
     given, masks = torch.from_numpy(image)[None], torch.from_numpy(np.ascontiguousarray(mask))[None]
     return mask_networks.blend(given, masks, filled(given, fill))[0].numpy()
 
@@ -100,7 +102,9 @@ def tiles(photograph: str = "cat", classifier: str = "cifar10/0", area: float = 
 
 @torch.no_grad()
 def segment(image: np.ndarray) -> np.ndarray:
-    """Probability of each pixel of a scene float32 (3, h, w) to be the object's, (h, w)."""
+    """Probability of each pixel of a scene float32 (3, h, w) to be the object's, (h,
+    w).
+    """
     network, _ = _segmenter()
     return network(torch.from_numpy(image)[None]).sigmoid()[0, 0].numpy()
 

@@ -1,5 +1,5 @@
-"""The leak test: can the class be decoded from a mask alone? Masks that encode more than
-the object's place give the label away (Jethani et al., 2103.01890).
+"""The leak test: can the class be decoded from a mask alone? Masks that encode more
+than the object's place give the label away (Jethani et al., 2103.01890).
 """
 
 import torch

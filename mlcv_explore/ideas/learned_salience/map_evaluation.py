@@ -1,5 +1,5 @@
-"""Evaluation of saliency maps of a frozen classifier: learned masks, their baselines and
-controls; faithfulness, localisation, leak, and bounding boxes.
+"""Evaluation of saliency maps of a frozen classifier: learned masks, their baselines
+and controls; faithfulness, localisation, leak, and bounding boxes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,8 +37,8 @@ SECOND_FILL = "noise"  # nor is this one, but it is nearer to them
 
 
 def mask_settings(config: LearnedSalienceConfig, arm: str) -> MaskSettings:
-    """The mask network of an arm. It has half the classifier's updates, since each takes
-    three passes through the classifier.
+    """The mask network of an arm. It has half the classifier's updates, since each
+    takes three passes through the classifier.
     """
     updates = max(frames_per_stage(config), config.updates // 2)
     area = config.area
@@ -98,8 +98,8 @@ def evaluate(
     count: int,
     seed: int,
 ) -> Iterator[dict[str, dict[str, float]]]:
-    """Every measure of every arm's maps, as means over the images so far, in `count` parts
-    of the images: {arm: {measure: mean}}.
+    """Every measure of every arm's maps, as means over the images so far, in `count`
+    parts of the images: {arm: {measure: mean}}.
     """
     stacked = np.stack(list(maps.values()), axis=1)  # (n, M, h, w)
     with torch.no_grad():
@@ -135,8 +135,8 @@ def _areas(
     fill: faithfulness.Fill,
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Areas (n, M) under the target's probability as the most salient pixels are inserted
-    first, and as they are deleted first.
+    """Areas (n, M) under the target's probability as the most salient pixels are
+    inserted first, and as they are deleted first.
     """
     given = (network, images, targets, maps, fill, CURVE_STEPS)
     return faithfulness.insertion(*given, seed=seed).area, faithfulness.deletion(*given, seed=seed).area

@@ -1,10 +1,11 @@
-"""A mask network: predicts which pixels a frozen classifier needs, trained without masks.
+"""A mask network: predicts which pixels a frozen classifier needs, trained without
+masks.
 
 The classifier is the encoder of a U-Net whose decoder ends in one mask. The part of the
-image inside the mask must keep the predicted class, the complement must lose it, and the
-mask must be small and smooth (Dabkowski and Gal, 1705.07857). The decoder reads the area
-weight, so one network serves a range of mask sizes (Dosovitskiy and Djolonga, You Only
-Train Once, 2020).
+image inside the mask must keep the predicted class, the complement must lose it, and
+the mask must be small and smooth (Dabkowski and Gal, 1705.07857). The decoder reads the
+area weight, so one network serves a range of mask sizes (Dosovitskiy and Djolonga, You
+Only Train Once, 2020).
 """
 
 import math
@@ -53,8 +54,8 @@ class MaskOutput:
 
 
 class MaskNetwork(nn.Module):
-    """The decoder from a classifier's features to a mask; the form "image" has plain skip
-    connections and reads the image itself. It holds no part of the classifier.
+    """The decoder from a classifier's features to a mask; the form "image" has plain
+    skip connections and reads the image itself. It holds no part of the classifier.
     """
 
     def __init__(self, channels: tuple[int, ...], form: str, widest: int = 16) -> None:
@@ -122,8 +123,8 @@ def mask_loss(
     """Mean over images of −log p(target | kept) − log(1 − p(target | complement)) +
     area · mean(mask) + smoothness · mean squared step of the mask.
 
-    `masks` are (B, h, w), `area` (B,) weights, `targets` int64 (B,) the classes predicted
-    for the whole images.
+    `masks` are (B, h, w), `area` (B,) weights, `targets` int64 (B,) the classes
+    predicted for the whole images.
     """
     down, across = masks[:, 1:] - masks[:, :-1], masks[:, :, 1:] - masks[:, :, :-1]
     steps = down.square().mean() + across.square().mean()
@@ -142,8 +143,8 @@ def train(
     """Train on images (n, 3, h, w) in [0, 1]; yields the loss of every update. The
     classifier stays as it is, running statistics too.
 
-    Order, fills and area weights have streams of their own: networks of one seed train on
-    the same ones.
+    Order, fills and area weights have streams of their own: networks of one seed train
+    on the same ones.
     """
     classifier.eval().requires_grad_(False)
     optimiser = torch.optim.Adam(network.parameters(), lr=settings.rate, fused=True)
@@ -175,11 +176,11 @@ def optimise_masks(
     steps: int = 100,
     rate: float = 0.1,
 ) -> torch.Tensor:
-    """The baseline without a network: one mask an image, (B, h, w) in [0, 1], optimised on
-    the same loss (Fong and Vedaldi, 1704.03296).
+    """The baseline without a network: one mask an image, (B, h, w) in [0, 1], optimised
+    on the same loss (Fong and Vedaldi, 1704.03296).
 
-    One value for 4 × 4 pixels, upsampled smoothly, against adversarial patterns. The area
-    weight is the middle of the settings' range.
+    One value for 4 × 4 pixels, upsampled smoothly, against adversarial patterns. The
+    area weight is the middle of the settings' range.
     """
     fills = stream(seed, "fills of the optimised mask")
     with torch.no_grad():

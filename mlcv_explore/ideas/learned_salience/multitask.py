@@ -1,5 +1,5 @@
-"""One encoder for two tasks: a classifier, and with it a segmenter or a box head, trained
-in any order.
+"""One encoder for two tasks: a classifier, and with it a segmenter or a box head,
+trained in any order.
 """
 
 from collections.abc import Iterator, Sequence
@@ -59,8 +59,8 @@ def _box_head(inputs: int) -> nn.Sequential:
 
 
 def schedule(arm: str, config: LearnedSalienceConfig) -> tuple[Phase, ...]:
-    """The phases of an arm. With the budget "encoder" all arms have equal updates of the
-    shared encoder, with "task" of every head.
+    """The phases of an arm. With the budget "encoder" all arms have equal updates of
+    the shared encoder, with "task" of every head.
 
     Where the encoder is frozen in the second phase, the first has all its updates.
     """
@@ -119,8 +119,8 @@ class MultitaskTrainer:
         return sum(phase.updates for phase in self.phases)
 
     def train(self, test: AnnotatedImages) -> Iterator[None]:
-        """Train, one update a step; the scores of the first of two phases are measured at
-        its end.
+        """Train, one update a step; the scores of the first of two phases are measured
+        at its end.
         """
         order = stream(self.seed, f"{self.prefix}order")
         for index, phase in enumerate(self.phases):
@@ -173,8 +173,8 @@ class MultitaskTrainer:
         return sum(parts[1:], parts[0])
 
     def evaluate(self, data: AnnotatedImages, tasks: Sequence[str]) -> dict[str, float]:
-        """Scores of these tasks: accuracy, with swapped backgrounds too; mean IoU of the
-        masks; mean overlap of the boxes and the share found.
+        """Scores of these tasks: accuracy, with swapped backgrounds too; mean IoU of
+        the masks; mean overlap of the boxes and the share found.
         """
         output, scores = self.predict(data.images, tasks), {}
         if "classify" in tasks:

@@ -1,5 +1,5 @@
-"""How the shipped networks are trained: mask networks of shipped classifiers, each for a
-range of area weights, and a segmenter of scenes.
+"""How the shipped networks are trained: mask networks of shipped classifiers, each for
+a range of area weights, and a segmenter of scenes.
 """
 
 from functools import partial
@@ -101,8 +101,8 @@ def train_mask_network(
 
 @torch.no_grad()
 def _metrics(network: MaskNetwork, model: Classifier, images: torch.Tensor, seed: int) -> dict[str, float]:
-    """How often the class stays with the kept part and with the complement, and the mask's
-    mean, at the middle area weight.
+    """How often the class stays with the kept part and with the complement, and the
+    mask's mean, at the middle area weight.
     """
     output = mask_networks.predict(network, model.network, images, AREA)
     fill = mask_networks.random_fill(images, stream(seed, "fills of the test pictures"))

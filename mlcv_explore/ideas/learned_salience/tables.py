@@ -48,8 +48,8 @@ def cell_columns(table: Table, cell: str) -> dict[str, np.ndarray]:
 def training_curves(
     config: LearnedSalienceConfig, film: Film
 ) -> dict[tuple[str, str], dict[str, np.ndarray]]:
-    """Curves (S, T) of every arm in each experiment's latest training: {(experiment, name
-    of the curve): {arm: curve}}.
+    """Curves (S, T) of every arm in each experiment's latest training: {(experiment,
+    name of the curve): {arm: curve}}.
     """
     begun = [each for each in stages(config, film) if each[:2] in TRAINING]
     latest = {experiment: (TRAINING[experiment, stage], frames) for experiment, stage, frames in begun}

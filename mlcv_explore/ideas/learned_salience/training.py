@@ -1,5 +1,5 @@
-"""The run: the experiments of each seed as a generator, all seeds side by side, a frame for
-each part of a stage.
+"""The run: the experiments of each seed as a generator, all seeds side by side, a frame
+for each part of a stage.
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -64,7 +64,9 @@ class SeedRun:
             yield from generators[experiment](self.config.replace(experiment=experiment))
 
     def saliency(self, config: LearnedSalienceConfig) -> Iterator[None]:
-        """Train two classifiers, then mask networks of the first, then evaluate its maps."""
+        """Train two classifiers, then mask networks of the first, then evaluate its
+        maps.
+        """
         training, validation, test = (
             datasets.with_tags(config, config.rho, size, self.seed, purpose)[0]
             for purpose, size in self._sizes()
@@ -97,8 +99,8 @@ class SeedRun:
         yield from self._train_multitask(config)
 
     def boxes(self, config: LearnedSalienceConfig) -> Iterator[None]:
-        """Classification and a box head in every order, then a mask network of the plain
-        classifier, with the bounding boxes of its masks and of Grad-CAM.
+        """Classification and a box head in every order, then a mask network of the
+        plain classifier, with the bounding boxes of its masks and of Grad-CAM.
         """
         trainers, training, test = yield from self._train_multitask(config)
         classifier = trainers["classify_only"].network.eval().requires_grad_(False)
@@ -129,7 +131,9 @@ class SeedRun:
     def _train(
         self, trainers: Mapping[str, MultitaskTrainer], validation: AnnotatedImages, test: AnnotatedImages
     ) -> Iterator[None]:
-        """Train part by part, with validation scores as curves and test scores at the end."""
+        """Train part by part, with validation scores as curves and test scores at the
+        end.
+        """
         parts = [in_parts(trainer.train(test), trainer.updates, self.count) for trainer in trainers.values()]
         for part, _ in enumerate(zip(*parts, strict=True), 1):
             for arm, trainer in trainers.items():
@@ -161,8 +165,8 @@ class SeedRun:
         training: AnnotatedImages,
         validation: AnnotatedImages,
     ) -> Generator[None, None, dict[str, MaskNetwork]]:
-        """Train the chosen mask networks; the curves are how often the class stays with the
-        kept part, and with the complement.
+        """Train the chosen mask networks; the curves are how often the class stays with
+        the kept part, and with the complement.
         """
         networks, parts = {}, []
         for arm in (arm for arm in MASKERS if arm in arms(config)):

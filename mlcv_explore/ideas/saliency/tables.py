@@ -1,5 +1,5 @@
-"""What Answer shows beyond the claims: three properties of every method against the best
-control, whether their rankings agree, and the learned map. Numbers only.
+"""What Answer shows beyond the claims: three properties of every method against the
+best control, whether their rankings agree, and the learned map. Numbers only.
 """
 
 from collections.abc import Sequence
@@ -41,8 +41,8 @@ def over_best_control(table: Table, rho: float) -> tuple[tuple[str, ...], np.nda
 
 
 def agreement(table: Table, rho: float) -> dict[tuple[str, str], Interval]:
-    """Kendall's τ between the rankings of the methods by every two properties: mean over
-    classifiers with its bootstrap interval.
+    """Kendall's τ between the rankings of the methods by every two properties: mean
+    over classifiers with its bootstrap interval.
     """
     from mlcv_explore.saliency.measures import kendall  # torch comes with it
 
@@ -56,8 +56,8 @@ def measured(table: Table, rho: float) -> dict[str, np.ndarray]:
 
 
 def learned(table: Table) -> dict[str, list[Interval]]:
-    """Mass of the learned map and its baselines on the cause: on the object where the tag
-    is uninformative, on the tag where it always agrees with the class.
+    """Mass of the learned map and its baselines on the cause: on the object where the
+    tag is uninformative, on the tag where it always agrees with the class.
     """
     heads = {"mass": "On the object, where it is the cause", "tag": "On the tag, where it is the cause"}
     return {

@@ -146,8 +146,8 @@ class Experiment:
 def classifier(
     config: SaliencyConfig, rho: float, seed: int, purpose: str, weights_seed: int, order_seed: int
 ) -> tuple[ClassifierTrainer, Iterator]:
-    """A classifier of scenes, and the iterator that trains it epoch by epoch. It trains in
-    full precision, which every processor computes fast.
+    """A classifier of scenes, and the iterator that trains it epoch by epoch. It trains
+    in full precision, which every processor computes fast.
     """
     # a moved or mirrored tag keeps its colour, and so its class
     hyperparameters = Hyperparameters(
@@ -180,8 +180,8 @@ def explained(config: SaliencyConfig, seed: int) -> Scenes:
 
 
 def train_generators(config: SaliencyConfig, seed: int) -> tuple[nn.Module, int, nn.Module]:
-    """The network that generates maps, trained on a classifier that uses the object; the
-    channel of its best single input; the control trained on images alone.
+    """The network that generates maps, trained on a classifier that uses the object;
+    the channel of its best single input; the control trained on images alone.
     """
     trainer, epochs = classifier(
         config,
