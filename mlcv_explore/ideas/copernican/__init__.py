@@ -1,44 +1,47 @@
-"""Idea: 19 Section: Learning Title: Copernican learner Question: Can a learning curve's
-past alone forecast its future (Gott's rule)? Try: Move the stop along a curve. The
-bands forecast its end; the dashed line is the actual curve. Answer: Gott's 95 %
-interval covers only 62 % of points on real learning curves; intervals from other curves
-forecast better. But: Where a curve still improves, it beats exponential fits by 6.2 in
-interval score, yet loses to other curves' quantiles by 4.8. Holds when: the curve still
-improves: its interval score is 6.2 better [4.5, 8.0] than an exponential fit's, though
-coverage stays 10.5 points short [7.8, 13.3]; n = 20. Fails when: all points count:
-coverage is 33.4 points short of 95 % [29.1, 37.6], on training loss 67.5 [55.1, 80.0];
-choosing features by the rule costs 1.8 to 3.7 points against validation; n = 20. Data:
-learning curves of 5 data sets
+"""Idea: 19
+Section: Learning
+Title: Copernican learner
+Question: Can a learning curve's past alone forecast its future (Gott's rule)?
+Try: Move the stop along a curve. The bands forecast its end; the dashed line is the
+  actual curve.
+Answer: Gott's 95 % interval covers only 62 % of points on real learning curves;
+  intervals from other curves forecast better.
+But: Where a curve still improves, it beats exponential fits by 6.2 in interval score,
+  yet loses to other curves' quantiles by 4.8.
+Holds when: the curve still improves: its interval score is 6.2 better [4.5, 8.0] than
+  an exponential fit's, though coverage stays 10.5 points short [7.8, 13.3]; n = 20.
+Fails when: all points count: coverage is 33.4 points short of 95 % [29.1, 37.6], on
+  training loss 67.5 [55.1, 80.0]; choosing features by the rule costs 1.8 to 3.7 points
+  against validation; n = 20.
+Data: learning curves of 5 data sets
 
-Suppose the moment at which something is observed is uniform over its life. Then the
-share of it that is past is uniform too. Gott's rule: with confidence c, the future lies
-between past · (1 − c)/(1 + c) and past · (1 + c)/(1 − c). At 50 % that is a third to
-three times the past, at 95 % 1/39 to 39 times. Here *importance* replaces time: the
-gain of boosting rounds, the variance of components, the importance of features, the
-fall of a loss.
+Suppose the moment at which something is observed is uniform over its life. Then the share
+of it that is past is uniform too. Gott's rule: with confidence c, the future lies between
+past · (1 − c)/(1 + c) and past · (1 + c)/(1 − c). At 50 % that is a third to three times
+the past, at 95 % 1/39 to 39 times. Here *importance* replaces time: the gain of boosting
+rounds, the variance of components, the importance of features, the fall of a loss.
 
 **True by construction.** If the stop is uniform in the predicted quantity, the interval
-covers whatever the curve. Such cases are marked and are no evidence. The question is
-what happens at any step, at a fixed step, and while the curve still improves.
+covers whatever the curve. Such cases are marked and are no evidence. The question is what
+happens at any step, at a fixed step, and while the curve still improves.
 
-**What to watch.** Learning curves are steep first and flat later. At a random step most
-of the gain is past, so the interval forecasts too much.
+**What to watch.** Learning curves are steep first and flat later. At a random step most of
+the gain is past, so the interval forecasts too much.
 
 **Three learners.** *Boosting in groups* fits the group of columns with the largest
-predicted gain next. *Feature selection* keeps columns with the most predicted
-importance, though they became available at different times. *A PCA cut* goes on where
-few steps passed since the last improvement, relative to its age. At equal ages the
-forecast is proportional to the past and cannot change a ranking; hence the control with
-shuffled ages.
+predicted gain next. *Feature selection* keeps columns with the most predicted importance,
+though they became available at different times. *A PCA cut* goes on where few steps passed
+since the last improvement, relative to its age. At equal ages the forecast is proportional
+to the past and cannot change a ranking; hence the control with shuffled ages.
 
-**What it does not show.** Large networks. Curves have at most 100 rounds or epochs and
-64 components or columns. A curve ends at its last gain within that budget.
+**What it does not show.** Large networks. Curves have at most 100 rounds or epochs and 64
+components or columns. A curve ends at its last gain within that budget.
 
-**Controls.** A seed's number is a mean over stops, then over curves. Seeds share the
-data sets, so intervals have the Nadeau–Bengio correction. Runs whose best epoch ends
-the budget are counted and left out. Baselines know the budget, not the curve's end;
-they use other curves only where their name says so. Scores clip futures below 1/100 of
-the past. All rules of a learner have equal numbers of fits.
+**Controls.** A seed's number is a mean over stops, then over curves. Seeds share the data
+sets, so intervals have the Nadeau–Bengio correction. Runs whose best epoch ends the budget
+are counted and left out. Baselines know the budget, not the curve's end; they use other
+curves only where their name says so. Scores clip futures below 1/100 of the past. All
+rules of a learner have equal numbers of fits.
 
 Source: Gott, Implications of the Copernican principle for our future prospects, Nature
 363:315, 1993, https://doi.org/10.1038/363315a0
@@ -126,9 +129,8 @@ def run(config: CopernicanConfig, seeds: Sequence[int]) -> Iterator[Frame]:
 
 
 def metrics(config: CopernicanConfig, film: Film) -> dict[str, np.ndarray]:
-    """Per seed, of the parts in the film: coverage of Gott's interval and scores of
-    every method at every kind of stop, coverage and width of all at any step, regrets
-    and fits.
+    """Per seed, of the parts in the film: coverage of Gott's interval and scores of every
+    method at every kind of stop, coverage and width of all at any step, regrets and fits.
     """
     frames = {frame.part: frame for frame in film}
     simulated, half = frames["lives"].simulated, int(np.searchsorted(LEVELS, HALF))
@@ -173,8 +175,8 @@ def picture(film: Film) -> Picture:
 
 
 def split_sizes(config: CopernicanConfig) -> Split | None:
-    """Every seed re-draws sub-samples of the same data sets: two parts train, one is
-    held out.
+    """Every seed re-draws sub-samples of the same data sets: two parts train, one is held
+    out.
     """
     return Split(2, 1)
 

@@ -1,40 +1,44 @@
-"""Idea: 8 Section: Feature space Title: Mixing in feature space Question: Does mixing
-two images inside a network improve its accuracy? Try: Move λ: two images' features are
-added inside a network, decoded and classified. Answer: Mixing features and labels gains
-3.0 points over plain training; soft labels alone give the same gain. But: Label
-smoothing alone ends 0.6 points higher than mixing [0.1, 1.2]; mixing wins only on
-likelihood (by 0.31 nats per image) and calibration. Holds when: digits have ten labels
-per class and features are mixed before the last hidden layer: +3.0 points [2.5, 3.6]
-over plain training at mixing weight λ = 0.5, n = 16. Fails when: pixels are mixed: −1.3
-points [−2.2, −0.5]; both images share a class: −0.8 [−1.3, −0.3]; autoencoder features
-are frozen: −1.2 [−1.9, −0.5]; n = 16. Verdict: matched by label smoothing Data:
-handwritten digits
+"""Idea: 8
+Section: Feature space
+Title: Mixing in feature space
+Question: Does mixing two images inside a network improve its accuracy?
+Try: Move λ: two images' features are added inside a network, decoded and classified.
+Answer: Mixing features and labels gains 3.0 points over plain training; soft labels
+  alone give the same gain.
+But: Label smoothing alone ends 0.6 points higher than mixing [0.1, 1.2]; mixing wins
+  only on likelihood (by 0.31 nats per image) and calibration.
+Holds when: digits have ten labels per class and features are mixed before the last
+  hidden layer: +3.0 points [2.5, 3.6] over plain training at mixing weight λ = 0.5, n =
+  16.
+Fails when: pixels are mixed: −1.3 points [−2.2, −0.5]; both images share a class: −0.8
+  [−1.3, −0.3]; autoencoder features are frozen: −1.2 [−1.9, −0.5]; n = 16.
+Verdict: matched by label smoothing
+Data: handwritten digits
 
-Take the features F_i and F_j of two training images at some depth of a network. Train
-the layers above on F = F_i + λ·F_j with the label y = (y_i + λ·y_j)/(1 + λ); λ is the
-weight of the second image, its *partner*. This changes two things: features are
-*mixed*, and labels become *soft*. The experiment separates them in a 2×2: neither
-(plain), soft labels only, mixed features only, both.
+Take the features F_i and F_j of two training images at some depth of a network. Train the
+layers above on F = F_i + λ·F_j with the label y = (y_i + λ·y_j)/(1 + λ); λ is the weight
+of the second image, its *partner*. This changes two things: features are *mixed*, and
+labels become *soft*. The experiment separates them in a 2×2: neither (plain), soft labels
+only, mixed features only, both.
 
 **What to watch.** The four arms, and label smoothing of the matched strength λ/(1 + λ),
-which uses no partner. The arm *images separately* trains on the same images with the
-same weights, unmixed. Accuracy, likelihood and calibration rank the arms differently.
+which uses no partner. The arm *images separately* trains on the same images with the same
+weights, unmixed. Accuracy, likelihood and calibration rank the arms differently.
 
-**What it does not show.** That mixing pays with many labels or large networks: there
-are ten labels per class and one small network. Shares of the gain are shown only if its
+**What it does not show.** That mixing pays with many labels or large networks: there are
+ten labels per class and one small network. Shares of the gain are shown only if its
 interval lies above 1 point. Copy-paste is tested on generated scenes with exact masks.
 
-**Controls.** The softmax of a one-hot label of ten classes gives the true class only
-0.23, even at λ = 0: labels are divided by their sum, and softmax is an arm. Before the
-last layer, mixing features only mixes logits: depth 2 leaves a hidden layer above.
-Several partners share one λ. All arms of a seed share split, labelled images, initial
-weights, batches and partners. Early stopping uses validation images; test images only
-measure.
+**Controls.** The softmax of a one-hot label of ten classes gives the true class only 0.23,
+even at λ = 0: labels are divided by their sum, and softmax is an arm. Before the last
+layer, mixing features only mixes logits: depth 2 leaves a hidden layer above. Several
+partners share one λ. All arms of a seed share split, labelled images, initial weights,
+batches and partners. Early stopping uses validation images; test images only measure.
 
-**Copy-paste.** The object of one scene is pasted into the feature map of another,
-through its mask reduced to the map's size. Labels follow the visible pixels of both
-objects. The control is a rectangle of the same area; the baseline pastes into the image
-itself. A classifier and a detection head are measured.
+**Copy-paste.** The object of one scene is pasted into the feature map of another, through
+its mask reduced to the map's size. Labels follow the visible pixels of both objects. The
+control is a rectangle of the same area; the baseline pastes into the image itself. A
+classifier and a detection head are measured.
 
 **Contrastive views.** Two views of an image can be made without changing its pixels: by
 noise on its features, or by mixing in some of another image's features.
@@ -154,8 +158,8 @@ def picture(film: Film) -> Picture:
 
 
 def _study(name: str, seeds: int, base: FeatureMixingConfig) -> Study:
-    """Every claim, then the 2×2 with one setting changed, then all arms of copy-paste
-    and of contrastive views.
+    """Every claim, then the 2×2 with one setting changed, then all arms of copy-paste and
+    of contrastive views.
     """
     paste, contrast = base.replace(experiment="paste"), base.replace(experiment="contrastive")
     softmax, argmax = base.replace(scaling="softmax"), base.replace(scaling="argmax")

@@ -1,42 +1,45 @@
-"""Idea: 13 Section: Explain Title: Hierarchical explanations Question: Do part
-hierarchies explain more than flat dictionaries of equal size? Try: Four atoms explain a
-glyph. Set the highest level to 0: strokes alone fail. Answer: Three levels explain 18.5
-points more of the glyphs built from parts than a flat dictionary, but fewer handwritten
-digits. But: On digits the flat dictionary explains 3.9 points more [2.4, 5.5]; on
-glyphs too, once 10,000 glyphs share its storage cost (3.6 points [0.5, 6.7]). Holds
-when: glyphs follow a known grammar of parts, with 100 bits per glyph and 1,000 glyphs
-sharing the dictionary's cost: +18.5 points [10.7, 26.3] of glyphs explained, n = 10
-seeds. Fails when: the images are digits: −3.9 points [−5.5, −2.4]; the data are the
-breast-cancer table: −7.8 [−12.5, −3.2]; 100,000 glyphs share the cost: −5.9 [−8.4,
-−3.5]; n = 10. Verdict: depends on the data Data: generated glyphs
+"""Idea: 13
+Section: Explain
+Title: Hierarchical explanations
+Question: Do part hierarchies explain more than flat dictionaries of equal size?
+Try: Four atoms explain a glyph. Set the highest level to 0: strokes alone fail.
+Answer: Three levels explain 18.5 points more of the glyphs built from parts than a flat
+  dictionary, but fewer handwritten digits.
+But: On digits the flat dictionary explains 3.9 points more [2.4, 5.5]; on glyphs too,
+  once 10,000 glyphs share its storage cost (3.6 points [0.5, 6.7]).
+Holds when: glyphs follow a known grammar of parts, with 100 bits per glyph and 1,000
+  glyphs sharing the dictionary's cost: +18.5 points [10.7, 26.3] of glyphs explained, n
+  = 10 seeds.
+Fails when: the images are digits: −3.9 points [−5.5, −2.4]; the data are the
+  breast-cancer table: −7.8 [−12.5, −3.2]; 100,000 glyphs share the cost: −5.9 [−8.4,
+  −3.5]; n = 10.
+Verdict: depends on the data
+Data: generated glyphs
 
-An explanation E of an item X is a few atoms of a dictionary S. S has **levels**: level
-0 holds sixteen oriented strokes at every pixel; every later level is made of atoms
-below. Level 1 holds parts, level 2 whole images. Read from the top, an explanation is a
-tree from the image down to strokes. A method **g** finds E; a test **f** accepts or
-rejects it.
+An explanation E of an item X is a few atoms of a dictionary S. S has **levels**: level 0
+holds sixteen oriented strokes at every pixel; every later level is made of atoms below.
+Level 1 holds parts, level 2 whole images. Read from the top, an explanation is a tree
+from the image down to strokes. A method **g** finds E; a test **f** accepts or rejects it.
 
-**f has three tests**, each with a switch. *Energy*: E explains at least a share τ of
-X's energy, 1 − ‖X − E‖² / ‖X‖². *Label*: a classifier trained on other items predicts
-the same class for E's reconstruction as for X. *Removal*: without E, the log-odds of
-X's class fall by at least δ more than without random strokes of equal energy. Where
-removing X itself costs less than δ, that is enough. An empty E is rejected.
+**f has three tests**, each with a switch. *Energy*: E explains at least a share τ of X's
+energy, 1 − ‖X − E‖² / ‖X‖². *Label*: a classifier trained on other items predicts the
+same class for E's reconstruction as for X. *Removal*: without E, the log-odds of X's
+class fall by at least δ more than without random strokes of equal energy. Where removing
+X itself costs less than δ, that is enough. An empty E is rejected.
 
-**Methods g.** Matching pursuit adds the atom that fits best and refits all
-coefficients. Prototypes are the nearest training images. The tree path goes top-down: a
-soft decision tree is distilled from a network, its filters are written in strokes, and
-E holds the strokes with the largest effect on the path. E may also hold the remainder,
-at its price.
+**Methods g.** Matching pursuit adds the atom that fits best and refits all coefficients.
+Prototypes are the nearest training images. The tree path goes top-down: a soft decision
+tree is distilled from a network, its filters are written in strokes, and E holds the
+strokes with the largest effect on the path. E may also hold the remainder, at its price.
 
 **Equal bits.** An atom of an explanation costs log₂|S| + 5 bits (|S|: number of atoms).
 Each item also pays for the dictionary: its bits / N when N items share it. A dense atom
 costs 5 bits a pixel; a learned one costs an index and 5 bits for each piece. *Stored as
-strokes* has the same atoms, each written in strokes: the difference is what levels
-save.
+strokes* has the same atoms, each written in strokes: the difference is what levels save.
 
-**Controls.** The shuffled hierarchy has as many atoms of as many pieces, drawn at
-random. Dictionary sizes are chosen on validation items. No method sees the classifier.
-The classifier is also trained on blanks with a uniform target: otherwise a blank has a
+**Controls.** The shuffled hierarchy has as many atoms of as many pieces, drawn at random.
+Dictionary sizes are chosen on validation items. No method sees the classifier. The
+classifier is also trained on blanks with a uniform target: otherwise a blank has a
 class, and removal changes nothing. It is not shown that a network uses these parts.
 
 Source: Pati, Rezaiifar, Krishnaprasad, Orthogonal Matching Pursuit, 1993; Frosst and

@@ -1,41 +1,45 @@
-"""Idea: 17 Section: Explain Title: Inverted U-Net Question: How much of an image does
-its segmentation mask determine? Try: Paint on the mask. The U-Net shows the mean of all
-images with that mask. Answer: A U-Net explains 81 % of the object's variance from the
-mask alone, 3 points below the possible maximum. But: The generated scenes were built
-that way: where appearance is independent of the mask nothing is gained (−0.4 points),
-and only 4 % of the background is explained. Holds when: appearance depends on the mask
-(size sets brightness, light from above): +81.1 points [80.0, 82.2] over region mean
-colours, n = 6. Fails when: appearance is independent of the mask: −0.4 points [−0.8,
-0.0]. Texture name and edges add nothing to the object: −0.2 [−0.5, 0.1] and +0.1 [−0.2,
-0.3]; n = 6. Data: generated scenes
+"""Idea: 17
+Section: Explain
+Title: Inverted U-Net
+Question: How much of an image does its segmentation mask determine?
+Try: Paint on the mask. The U-Net shows the mean of all images with that mask.
+Answer: A U-Net explains 81 % of the object's variance from the mask alone, 3 points
+  below the possible maximum.
+But: The generated scenes were built that way: where appearance is independent of the
+  mask nothing is gained (−0.4 points), and only 4 % of the background is explained.
+Holds when: appearance depends on the mask (size sets brightness, light from above):
+  +81.1 points [80.0, 82.2] over region mean colours, n = 6.
+Fails when: appearance is independent of the mask: −0.4 points [−0.8, 0.0]. Texture name
+  and edges add nothing to the object: −0.2 [−0.5, 0.1] and +0.1 [−0.2, 0.3]; n = 6.
+Data: generated scenes
 
 A U-Net turns an image into a mask. Inverted, it turns a mask into an image. Trained on
-squared error, it predicts the mean of all images with that mask. Sharp parts of this
-mean are determined by the mask; blurred parts are not. Explained variance measures how
-much is determined, against a ceiling and against simple ways to fill a mask.
+squared error, it predicts the mean of all images with that mask. Sharp parts of this mean
+are determined by the mask; blurred parts are not. Explained variance measures how much is
+determined, against a ceiling and against simple ways to fill a mask.
 
 **Ceiling.** In generated scenes the determined part is known. At dependence 1 a larger
 object is brighter and light comes from above; texture, tint and contrast are random. At
 dependence 0 nothing follows from the mask, and no network can gain anything.
 
-**Conditioning levels.** *Binary*: object or background. *Class*: the class of each
-pixel. *Label*: the texture's name as well. *Edges*: pixels more than 12 grey levels
-brighter, or darker, than the 5 × 5 pixels around them; these come from the image, on
-purpose. *Thumbnail*: mean colours of 4 × 4 tiles. Each level keeps those before it.
+**Conditioning levels.** *Binary*: object or background. *Class*: the class of each pixel.
+*Label*: the texture's name as well. *Edges*: pixels more than 12 grey levels brighter, or
+darker, than the 5 × 5 pixels around them; these come from the image, on purpose.
+*Thumbnail*: mean colours of 4 × 4 tiles. Each level keeps those before it.
 
-**What to watch.** The texture's name does not change the mean: stripes are light on
-dark as often as dark on light. A line drawing without the sign of its edges does not
-raise it.
+**What to watch.** The texture's name does not change the mean: stripes are light on dark
+as often as dark on light. A line drawing without the sign of its edges does not raise
+it.
 
-**What it does not show.** How realistic an image looks: explained variance rewards
-blur, so gradient energy stands beside it. The background is a crop of a photograph,
-which no mask determines. Real photographs have no known ceiling.
+**What it does not show.** How realistic an image looks: explained variance rewards blur,
+so gradient energy stands beside it. The background is a crop of a photograph, which no
+mask determines. Real photographs have no known ceiling.
 
-**Controls.** Masks are true and hard, since soft borders carry grey levels of the
-image. No layer normalises, which can remove a mask's area. The object's pixels have
-weight 8 in the loss; the weight depends on the mask alone, so the optimum stays the
-mean. Arms with five samples are compared with the best of five nearest training images.
-The control is trained with other images' masks. Test scenes are used once.
+**Controls.** Masks are true and hard, since soft borders carry grey levels of the image.
+No layer normalises, which can remove a mask's area. The object's pixels have weight 8 in
+the loss; the weight depends on the mask alone, so the optimum stays the mean. Arms with
+five samples are compared with the best of five nearest training images. The control is
+trained with other images' masks. Test scenes are used once.
 
 Source: Isola, Zhu, Zhou, Efros, Image-to-Image Translation with Conditional Adversarial
 Networks, 2017, https://arxiv.org/abs/1611.07004
@@ -232,8 +236,8 @@ def _level_configs(base: InvertedUnetConfig) -> dict[str, InvertedUnetConfig]:
 
 
 def _cells(base: InvertedUnetConfig, updates: int, *more: Cell) -> list[Cell]:
-    """Cells of the claims: pairs of arms from one run, then `more`, then pairs of
-    levels from runs of their own; at last every arm.
+    """Cells of the claims: pairs of arms from one run, then `more`, then pairs of levels
+    from runs of their own; at last every arm.
     """
     pairs, within = [(claim.name, claim.contrasts[0]) for claim in CLAIMS], set(arms_of(base))
     levels = _level_configs(base.replace(updates=updates))

@@ -1,43 +1,48 @@
-"""Idea: 4 Section: Noise Title: Stochastic label noise Question: Does noise added to
-the targets stop a network memorising wrong labels? Try: 40 % of the training labels are
-wrong. Move the epoch and compare the curves. Answer: Added noise stops memorisation and
-gains 22 points over plain training with Adam; early stopping gains more. But: Early
-stopping on equally mislabelled validation data ends 3.3 points [2.6, 4.0] higher; with
-SGD at learning rate 0.1, added noise falls 54.7 points below plain training. Holds
-when: 40 % of labels are wrong, the optimiser is Adam (learning rate 0.003), and the
-noise has standard deviation σ = 1: +22.3 points [21.0, 23.6] over plain training, n =
-20. Fails when: SGD replaces Adam: −3.2 points [−4.0, −2.4] at learning rate 0.01, −54.7
-[−55.9, −53.5] at 0.1; or no label is wrong: −7.6 [−8.5, −6.6]; n = 20. Verdict: depends
-on the optimiser Data: handwritten digits
+"""Idea: 4
+Section: Noise
+Title: Stochastic label noise
+Question: Does noise added to the targets stop a network memorising wrong labels?
+Try: 40 % of the training labels are wrong. Move the epoch and compare the curves.
+Answer: Added noise stops memorisation and gains 22 points over plain training with
+  Adam; early stopping gains more.
+But: Early stopping on equally mislabelled validation data ends 3.3 points [2.6, 4.0]
+  higher; with SGD at learning rate 0.1, added noise falls 54.7 points below plain
+  training.
+Holds when: 40 % of labels are wrong, the optimiser is Adam (learning rate 0.003), and
+  the noise has standard deviation σ = 1: +22.3 points [21.0, 23.6] over plain training,
+  n = 20.
+Fails when: SGD replaces Adam: −3.2 points [−4.0, −2.4] at learning rate 0.01, −54.7
+  [−55.9, −53.5] at 0.1; or no label is wrong: −7.6 [−8.5, −6.6]; n = 20.
+Verdict: depends on the optimiser
+Data: handwritten digits
 
 A share of the training labels is wrong and stays wrong. *Plain* cross-entropy first
 learns the digits, then memorises the wrong labels, and its test accuracy falls.
-*Stochastic label noise* (SLN) adds σ·N(0, 1) to every entry of the one-hot target,
-drawn anew for every sample at every step (σ: standard deviation of the noise). The
-expected gradient is unchanged, but a confident prediction receives a noisier gradient,
-so no label is fitted closely.
+*Stochastic label noise* (SLN) adds σ·N(0, 1) to every entry of the one-hot target, drawn
+anew for every sample at every step (σ: standard deviation of the noise). The expected
+gradient is unchanged, but a confident prediction receives a noisier gradient, so no label
+is fitted closely.
 
-**What to watch.** The memorisation curves: the share of mislabelled training digits
-that are predicted as their *wrong* label. Then the gap between the test accuracy
-curves, and how close early stopping comes without any noise.
+**What to watch.** The memorisation curves: the share of mislabelled training digits that
+are predicted as their *wrong* label. Then the gap between the test accuracy curves, and
+how close early stopping comes without any noise.
 
 **What it does not show.** That noise is the best remedy: early stopping on noisy
 validation labels ends above it. Nor that the optimiser does not matter: with a smaller
 learning rate the gain shrinks, and with SGD it reverses. It is a small network on 1,000
 small digits.
 
-**Controls.** The wrong labels are fixed for the whole run and exact in number.
-Validation labels are corrupted too, and early stopping uses only them. Test accuracy is
-the mean of the last ten epochs, never the best one. All arms of a seed share split,
-initial weights and batches; all shapes transform the same Gaussian draws by their own
-quantile function.
+**Controls.** The wrong labels are fixed for the whole run and exact in number. Validation
+labels are corrupted too, and early stopping uses only them. Test accuracy is the mean of
+the last ten epochs, never the best one. All arms of a seed share split, initial weights
+and batches; all shapes transform the same Gaussian draws by their own quantile function.
 
-**Noise types.** Laplace, uniform, Rademacher and Student-t noise have the Gaussian's
-mean and covariance, and cross-entropy is linear in its target: they should tie.
-Zero-sum noise removes the dependence on confidence: its gradient noise has trace 9σ²
-for every prediction, the Gaussian's grows from 9σ² to 18σ². Static label smoothing,
-resampled smoothing, resampled strength and resampled flips share their mean target, (1
-− ε) y + ε/K with ε = σ/2 (y: one-hot label, K: number of classes).
+**Noise types.** Laplace, uniform, Rademacher and Student-t noise have the Gaussian's mean
+and covariance, and cross-entropy is linear in its target: they should tie. Zero-sum noise
+removes the dependence on confidence: its gradient noise has trace 9σ² for every
+prediction, the Gaussian's grows from 9σ² to 18σ². Static label smoothing, resampled
+smoothing, resampled strength and resampled flips share their mean target,
+(1 − ε) y + ε/K with ε = σ/2 (y: one-hot label, K: number of classes).
 
 Source: Chen, Wang, Lian, Zhang, Tao, Noise against Noise: Stochastic Label Noise Helps
 Combat Inherent Label Noise, ICLR 2021, https://openreview.net/forum?id=80FMcTSZ6J0

@@ -1,40 +1,42 @@
-"""Idea: 16 Section: Explain Title: Learned saliency Question: Can a network learn to
-show what a frozen classifier uses? Try: One forward pass gives class and mask. Change
-area weight and fill: does the class stay with the kept part? Answer: Learned masks lie
-more on the object than Grad-CAM's maps; whether they are more faithful to the
-classifier is undecided. But: Masks optimised for each image are more faithful still, by
-0.04 [0.01, 0.08] (insertion minus deletion area); with noise as baseline fill, learned
-masks lead Grad-CAM by 0.00 [−0.06, 0.05]. Holds when: the question is where: 17 points
-[10, 24] more of the mask on the object than Grad-CAM, and 26 [21, 31] more on the tag
-if the classifier uses it, n = 6. Fails when: the question is faithfulness: +0.04 [0.00,
-0.08] over Grad-CAM is undecided. The mask's shape also reveals the class: a classifier
-reads it 36.1 points [29.7, 42.4] better than the true silhouette; n = 6. Data:
-generated scenes
+"""Idea: 16
+Section: Explain
+Title: Learned saliency
+Question: Can a network learn to show what a frozen classifier uses?
+Try: One forward pass gives class and mask. Change area weight and fill: does the class
+  stay with the kept part?
+Answer: Learned masks lie more on the object than Grad-CAM's maps; whether they are more
+  faithful to the classifier is undecided.
+But: Masks optimised for each image are more faithful still, by 0.04 [0.01, 0.08]
+  (insertion minus deletion area); with noise as baseline fill, learned masks lead
+  Grad-CAM by 0.00 [−0.06, 0.05].
+Holds when: the question is where: 17 points [10, 24] more of the mask on the object
+  than Grad-CAM, and 26 [21, 31] more on the tag if the classifier uses it, n = 6.
+Fails when: the question is faithfulness: +0.04 [0.00, 0.08] over Grad-CAM is undecided.
+  The mask's shape also reveals the class: a classifier reads it 36.1 points [29.7,
+  42.4] better than the true silhouette; n = 6.
+Data: generated scenes
 
 A saliency map is usually computed from gradients. Here a *mask network* predicts it: a
-U-Net whose encoder is the frozen classifier. No mask is given as a label. The part
-inside the mask must keep the predicted class, the complement must lose it, and the mask
-must be small and smooth. The decoder has no skip connections, plain ones, plain ones
-and the image, or one gate per skip connection. The gates, values in [0, 1], are a map
-as well.
+U-Net whose encoder is the frozen classifier. No mask is given as a label. The part inside
+the mask must keep the predicted class, the complement must lose it, and the mask must be
+small and smooth. The decoder has no skip connections, plain ones, plain ones and the
+image, or one gate per skip connection. The gates, values in [0, 1], are a map as well.
 
-**Order of two tasks.** One encoder is shared by a classifier and a segmenter, trained
-in every order or jointly. The background's brightness mostly names the class, a
-shortcut that does not help to segment. A box head is trained in every order as well,
-and compared with the bounding boxes of the largest component of the learned mask and of
-Grad-CAM.
+**Order of two tasks.** One encoder is shared by a classifier and a segmenter, trained in
+every order or jointly. The background's brightness mostly names the class, a shortcut that
+does not help to segment. A box head is trained in every order as well, and compared with
+the bounding boxes of the largest component of the learned mask and of Grad-CAM.
 
 **What to watch.** Explain a classifier that reads the corner tag: the mask should leave
-the object for the tag. On textures, watch the leak: the class decoded from the mask
-alone.
+the object for the tag. On textures, watch the leak: the class decoded from the mask alone.
 
-**What it does not show.** That learned masks are right on photographs, where the cause
-is unknown. A small mask that keeps the class may exploit the classifier. Hence fills
-unseen in training, and a second classifier.
+**What it does not show.** That learned masks are right on photographs, where the cause is
+unknown. A small mask that keeps the class may exploit the classifier. Hence fills unseen
+in training, and a second classifier.
 
-**Controls.** The classifier is frozen, running statistics too. The leak is measured
-where the class is the texture, since a silhouette is its own label. All arms have equal
-updates of the encoder, or in a second run of every task. Test scenes are used once.
+**Controls.** The classifier is frozen, running statistics too. The leak is measured where
+the class is the texture, since a silhouette is its own label. All arms have equal updates
+of the encoder, or in a second run of every task. Test scenes are used once.
 
 Source: Dabkowski, Gal, Real Time Image Saliency for Black Box Classifiers, 2017,
 https://arxiv.org/abs/1705.07857
@@ -171,8 +173,8 @@ class LearnedSalienceConfig(Config):
 
 @dataclass(frozen=True)
 class Frame:
-    """One part of a stage: S seeds, A arms in the order of ARMS; float32 unless noted,
-    0 where undefined or not yet measured.
+    """One part of a stage: S seeds, A arms in the order of ARMS; float32 unless noted, 0
+    where undefined or not yet measured.
     """
 
     step: int

@@ -1,40 +1,44 @@
-"""Idea: 15 Section: Explain Title: Saliency from gradients Question: Which saliency
-maps can be trusted to show what a classifier uses? Try: Choose an image and compare its
-maps on one scale. Then randomise layers, or remove the most salient pixels. Answer:
-Integrated gradients, Grad-CAM and Guided Backprop highlight the object more than a
-centre blob or edge detector; SmoothGrad is undecided. But: A network that sees only the
-image, never the classifier, does as well: 37 % of its map is on the object, integrated
-gradients 38 %. Holds when: the classifier uses the object: integrated gradients place
-24 points [20, 28] more of the map on the object than a centre blob does, n = 5
-classifiers. Fails when: the classifier uses a small tag in the corner instead: Grad-CAM
-places 3 % [3, 4] of its map on the tag, integrated gradients 46 % [40, 52]; n = 5.
-Verdict: depends on what the classifier uses Data: generated scenes
+"""Idea: 15
+Section: Explain
+Title: Saliency from gradients
+Question: Which saliency maps can be trusted to show what a classifier uses?
+Try: Choose an image and compare its maps on one scale. Then randomise layers, or remove
+  the most salient pixels.
+Answer: Integrated gradients, Grad-CAM and Guided Backprop highlight the object more
+  than a centre blob or edge detector; SmoothGrad is undecided.
+But: A network that sees only the image, never the classifier, does as well: 37 % of its
+  map is on the object, integrated gradients 38 %.
+Holds when: the classifier uses the object: integrated gradients place 24 points [20,
+  28] more of the map on the object than a centre blob does, n = 5 classifiers.
+Fails when: the classifier uses a small tag in the corner instead: Grad-CAM places 3 %
+  [3, 4] of its map on the tag, integrated gradients 46 % [40, 52]; n = 5.
+Verdict: depends on what the classifier uses
+Data: generated scenes
 
 A saliency map marks the pixels that a prediction depends on. A dozen methods make
 convincing maps, and they disagree. Here twelve of them explain the same image on one
 scale, beside three maps that ignore the model: random numbers, edges and a centre blob.
 In generated scenes the true cause is known, so each map is measured in three ways.
 
-**Model-dependent.** Does the map change when the weights are randomised? A map that
-does not change shows the image, not the model. **Faithful.** Does the probability fall
-when the most salient pixels are removed first (deletion), and rise when they are shown
-first (insertion)? **On the true cause.** How much of the map lies on the object, and
-how much on the corner tag that a classifier may use instead?
+**Model-dependent.** Does the map change when the weights are randomised? A map that does
+not change shows the image, not the model. **Faithful.** Does the probability fall when
+the most salient pixels are removed first (deletion), and rise when they are shown first
+(insertion)? **On the true cause.** How much of the map lies on the object, and how much
+on the corner tag that a classifier may use instead?
 
 **What to watch.** Train with a tag that nearly always agrees with the class: accuracy
 with randomised tags falls, because the classifier reads the tag. Compare which maps
 move to it.
 
 **What it does not show.** The best map on scenes need not be the best on photographs.
-There the true cause is unknown, and only the first two tests apply. Removing pixels
-makes images unlike the training images. A map that depends on the weights can still be
-wrong.
+There the true cause is unknown, and only the first two tests apply. Removing pixels makes
+images unlike the training images. A map that depends on the weights can still be wrong.
 
-**Controls.** Maps explain the logit of the predicted class, not its probability.
-Objects are placed uniformly, so the centre is a poor guess. All ReLUs are modules;
-otherwise Guided Backprop is the plain gradient. Noise has σ = 0.1 of the pixel range
-(σ: standard deviation). Ties are broken at random, identically for all maps. Grad-CAM
-keeps its positive part. Every explained scene has an uninformative tag.
+**Controls.** Maps explain the logit of the predicted class, not its probability. Objects
+are placed uniformly, so the centre is a poor guess. All ReLUs are modules; otherwise
+Guided Backprop is the plain gradient. Noise has σ = 0.1 of the pixel range (σ: standard
+deviation). Ties are broken at random, identically for all maps. Grad-CAM keeps its
+positive part. Every explained scene has an uninformative tag.
 
 **A learned map.** A small network turns the gradients of all layers into one map. It is
 trained on classifiers that use the object and tested on those that read the tag. Its
@@ -191,8 +195,8 @@ def picture(film: Film) -> Picture:
 
 
 def _claim(arm: str, verb: str = "puts") -> Claim:
-    """More of the map on the object than a map that ignores the model; contradicted
-    when either difference lies below the margin.
+    """More of the map on the object than a map that ignores the model; contradicted when
+    either difference lies below the margin.
     """
     label = next(item.label for item in ARM_TABLE if item.name == arm)
     sentence = f"{label} {verb} over 0.05 more of the map on the object than a centre blob and Sobel edges."
@@ -210,8 +214,8 @@ RHOS = (0.25, 1.0)
 
 
 def _study(name: str, seeds: int, base: SaliencyConfig) -> Study:
-    """The claims on classifiers that use the object; every measure with an
-    uninformative tag and with one that always agrees.
+    """The claims on classifiers that use the object; every measure with an uninformative
+    tag and with one that always agrees.
     """
     everything = {arm: arm for arm in (*arms(base), "classifier")}
     cells = [Cell(claim.name, base.replace(rho=0.25), {arm: arm for arm in claim.arms}) for claim in CLAIMS]
