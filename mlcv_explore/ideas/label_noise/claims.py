@@ -1,0 +1,118 @@
+"""What label noise claims, its arms, how the evidence came about, and earlier work."""
+
+from mlcv_explore.idea import Arm, Prior, Provenance
+from mlcv_explore.statistics import Claim
+
+STUDIED = (("corruption", 0.4), ("sigma", 1.0), ("kind", "symmetric"), ("dataset", "digits"))
+
+
+def _claim(name: str, sentence: str, direction: str, margin: float, *contrasts: tuple[str, str]) -> Claim:
+    return Claim(name, sentence, "accuracy", "points", direction, margin, contrasts, STUDIED)
+
+
+CLAIMS = (
+    _claim(
+        "gain",
+        "With 40 % wrong labels, label noise (σ = 1) ends more than 2 points above plain training.",
+        "greater",
+        0.02,
+        ("noisy", "plain"),
+    ),
+    _claim(
+        "beats_early_stopping",
+        "With 40 % wrong labels, label noise (σ = 1) ends more than 1 point above early stopping.",
+        "greater",
+        0.01,
+        ("noisy", "early_stopped"),
+    ),
+    _claim(
+        "fresh_is_static",
+        "Label smoothing resampled at every step (ε = 0.5) ties with static smoothing within 1 point.",
+        "equal",
+        0.01,
+        ("fresh_smoothing", "static_smoothing"),
+    ),
+    _claim(
+        "shapes_tie",
+        "Laplace, uniform, Rademacher and Student-t noise of equal variance tie with Gaussian (1 point).",
+        "equal",
+        0.01,
+        *((shape, "gaussian") for shape in ("laplace", "uniform", "rademacher", "student_t")),
+    ),
+    _claim(
+        "zero_sum_differs",
+        "Zero-sum noise of equal σ differs from Gaussian noise by more than 1 point.",
+        "different",
+        0.01,
+        ("zero_sum", "gaussian"),
+    ),
+    _claim(
+        "zero_sum_differs_at_equal_trace",
+        "Zero-sum noise of equal gradient-noise trace differs from Gaussian noise by more than 1 point.",
+        "different",
+        0.01,
+        ("zero_sum_equal_trace", "gaussian"),
+    ),
+)
+
+ARMS = (
+    Arm("plain", "Plain", "baseline", "Cross-entropy on the given labels, mean of the last ten epochs."),
+    Arm("noisy", "Label noise", "idea", "Noise on every target entry, resampled at every step."),
+    Arm("clean", "Clean labels", "oracle", "Plain training on the correct labels."),
+    Arm("early_stopped", "Early stopping", "other", "Plain, best epoch on noisy validation labels."),
+    Arm("noisy_early_stopped", "Label noise, early stopped", "variant", "Label noise, chosen alike."),
+    Arm("gaussian", "Gaussian noise", "idea"),
+    Arm("laplace", "Laplace noise", "variant"),
+    Arm("uniform", "Uniform noise", "variant"),
+    Arm("rademacher", "Rademacher noise", "variant", "Plus or minus σ with equal probability."),
+    Arm("student_t", "Student-t noise", "variant", "5 degrees of freedom."),
+    Arm("zero_sum", "Zero-sum noise", "variant", "Gaussian noise minus its mean over the classes."),
+    Arm("zero_sum_equal_trace", "Zero-sum, equal trace", "variant"),
+    Arm("static_smoothing", "Label smoothing", "other", "Static label smoothing, ε = σ/2."),
+    Arm("fresh_smoothing", "Resampled label smoothing", "variant", "Its direction is drawn at every step."),
+    Arm("fresh_strength", "Resampled smoothing strength", "variant", "ε is drawn at every step."),
+    Arm("fresh_flips", "Resampled label flips", "variant", "A random class with probability ε."),
+)
+
+PROVENANCE = Provenance(
+    "2026-11-24",
+    False,
+    1,
+    (
+        "A recorded run of ten seeds with the study's settings existed when the claims were committed.",
+        "Claims, margins and settings did not change afterwards.",
+    ),
+)
+
+LIMITS = ("1,000 training images of 8×8 digits and a two-layer perceptron; one fixed split; no photographs.",)
+
+PRIOR_WORK = (
+    Prior(
+        "Stochastic label noise (Chen et al., ICLR 2021)",
+        "https://openreview.net/forum?id=80FMcTSZ6J0",
+        "WRN-28-2 on CIFAR-10 with 40 % symmetric noise: 80.0 % against 52.4 % for plain training in"
+        " independent logs (σ = 1, one seed, mean of the last ten epochs). The best epoch of plain training"
+        " is 75.9 %: about three quarters of the gain is late memorisation avoided.",
+        "Intervals over seeds; early stopping on a noisy validation split as an arm of its own; ten other"
+        " shapes of noise on the same draws.",
+    ),
+    Prior(
+        "Label-noise SGD penalises sharpness (Damian, Ma, Lee, 2021)",
+        "https://arxiv.org/abs/2106.06530",
+        "SGD with fresh label noise follows, in the limit, a loss with a sharpness penalty proportional to"
+        " the trace of the Hessian.",
+        "We measure accuracy and memorisation under Adam and SGD, not sharpness.",
+    ),
+    Prior(
+        "Label smoothing and label noise (Lukasik et al., 2020)",
+        "https://arxiv.org/abs/2003.02819",
+        "Static smoothing competes with loss correction under symmetric label noise.",
+        "Static smoothing is an arm beside smoothing redrawn at every step, in direction or in strength.",
+    ),
+    Prior(
+        "Dynamic open-set labels (Wei et al., 2021)",
+        "https://arxiv.org/abs/2106.10891",
+        "Open-set pictures with labels redrawn at every epoch keep a network from memorising noisy labels.",
+        "Here the fresh labels sit on the training pictures themselves (fresh flips), without extra data.",
+    ),
+)
