@@ -18,14 +18,6 @@ from mlcv_explore.ui import evidence, figures, page, settings, theme
 
 SLUG = subject.slug
 TARGETS = 12  # noisy targets shown at once
-NOTES = {
-    "zero_sum": "Entries sum to one.",
-    "zero_sum_equal_trace": "Shown at equal σ; in training it is scaled up where the model is confident.",
-    "static_smoothing": "Strength ε = σ/2, the same at every step.",
-    "fresh_smoothing": "Strength ε = σ/2, its direction resampled at every step.",
-    "fresh_strength": "Strength resampled at every step around ε = σ/2.",
-    "fresh_flips": "With probability ε = σ/2 the target is a random class.",
-}
 
 
 class LabelNoiseView(Config):
@@ -119,7 +111,8 @@ def formula() -> None:
         bars = images.target_bars(targets, labels, theme.palette(), columns=4)
         alt = f"Twelve targets, {shape.replace('_', ' ')}, σ = {sigma:g}: one bar a class, given label marked"
         st.image(images.png(bars), width="stretch", alt=alt, output_format="PNG")
-        st.caption(f"Twelve targets of one step; the mark is the given label. {NOTES.get(shape, '')}")
+        note = tables.SHAPE_NOTES.get(shape, "")
+        st.caption(f"Twelve targets of one step; the mark is the given label. {note}")
     with trace_column:
         figures.figure(
             trace_curves(sigma, confidence),

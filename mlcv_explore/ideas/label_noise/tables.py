@@ -1,5 +1,5 @@
-"""What Answer shows beyond the claims: the σ × corruption map, late memorisation, and the
-published curve. Numbers only, from the rows of a study.
+"""What Answer shows beyond the claims: late memorisation and the published curve, from
+the rows of a study; notes on the shapes of noise.
 """
 
 import numpy as np
@@ -13,6 +13,14 @@ PUBLISHED = (
 )
 PUBLISHED_SIGMAS = np.array([0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0])
 PUBLISHED_ACCURACY = np.array([52.4, 55.1, 68.5, 75.9, 79.2, 80.0, 80.4, 79.2, 78.0, 76.2, 74.6]) / 100
+SHAPE_NOTES = {  # shape of noise → what its targets show
+    "zero_sum": "Entries sum to one.",
+    "zero_sum_equal_trace": "Shown at equal σ; in training it is scaled up where the model is confident.",
+    "static_smoothing": "Strength ε = σ/2, the same at every step.",
+    "fresh_smoothing": "Strength ε = σ/2, its direction resampled at every step.",
+    "fresh_strength": "Strength resampled at every step around ε = σ/2.",
+    "fresh_flips": "With probability ε = σ/2 the target is a random class.",
+}
 
 
 def late_memorisation(table: Table) -> Interval:
