@@ -12,7 +12,7 @@ from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.copernican import curve_file, forecasts, inference, intervals, learners, tables
 from mlcv_explore.ideas.copernican import idea as subject
-from mlcv_explore.ideas.copernican.arms import KIND_LABELS, LEARNER_ARMS, STOP_LABELS
+from mlcv_explore.ideas.copernican.arms import AXES, KIND_LABELS, LEARNER_ARMS, STOP_LABELS
 from mlcv_explore.ideas.copernican.curves import KINDS, spectrum
 from mlcv_explore.ideas.copernican.forecasts import LEVELS, uniform_stop
 from mlcv_explore.ideas.copernican.lifetimes import INSPECTIONS
@@ -21,15 +21,6 @@ from mlcv_explore.ui import evidence, figures, inputs, page, settings, theme
 SLUG = subject.slug
 KIND = "training"  # of curve, at first
 CURVES = {KIND_LABELS[kind]: kind for kind in KINDS} | {"Your own CSV": ""}
-AXES = {
-    "boosting": ("round", "Fall of the held-out loss of gradient boosting, as a share"),
-    "training": ("epoch", "Fall of a perceptron's training loss, as a share"),
-    "variance": ("component", "Variance explained by principal components, up to 99.9 %"),
-    "features": ("feature", "Importance of a random forest's features, largest first"),
-    "tsne": ("iteration", "Fall of the divergence of t-SNE, as a share"),
-    "epochs": ("epoch", "Epochs until validation loss is lowest"),
-    "": ("x", "Importance until its last gain"),
-}
 # one of the first two is true by construction, and then the bound
 STOP_ROLES = {"time": "idea", "importance": "idea", "fixed": "other", "improving": "variant"}
 RATES, AGE = np.array([0.02, 0.05]), 50  # gain a round of features A and B, and rounds of A
@@ -163,31 +154,9 @@ def example() -> None:
 
 def answer(table: Table) -> None:
     """Coverage, scores, learners, and what remains as a reason to use the rule."""
-    half = table.interval("curves", "curves_time_half", "coverage").text("%")
-    censored = table.interval("curves", "epochs", "censored").text("%")
-    note = (
-        f"Coverage of the 95 % interval. At any step the 50 % interval covers {half};"
-        f" {tables.overestimated(table):.0%} of the misses overestimate the future. Left out for want of a"
-        f" usable best epoch: {censored} of the runs."
-    )
-    scores = "Interval scores {}, lower is better; Bonferroni over all comparisons."
-    learned = "Regret against the best choice at equal fits: explained variance, for the cut accuracy."
-    lives = "Coverage of simulated lifetimes; uniform in time and in importance are true by construction."
-    for key, columns, text in (
-        ("coverage", tables.coverage(table), note),
-        ("any-step", tables.scores(table, "time"), scores.format(STOP_LABELS["time"])),
-        ("improving", tables.scores(table, "improving"), scores.format(STOP_LABELS["improving"])),
-        ("regrets", tables.regrets(table), learned),
-        ("lifetimes", tables.lifetimes(table), lives),
-    ):
-        figures.intervals(columns, f"{SLUG}-{key}", text)
-    improving, count = table.interval("curves", "curves_improving_copernican", "score"), tables.tally(table)
-    st.markdown(
-        f"**Why use it?** At improving steps it beats fits with intervals of their own, with a score of"
-        f" {improving.text()}; an interval from 1/100 to 100 times the past scores "
-        f"{tables.UNINFORMATIVE:.1f}. Of {count['all']} comparisons with baselines, it wins {count['won']}"
-        f" ({count['won_doubling']} against always doubling) and loses {count['lost']}."
-    )
+    for name, (columns, note) in tables.details(table).items():
+        figures.intervals(columns, f"{SLUG}-{name}", note)
+    st.markdown(f"**Why use it?** {tables.reason(table)}")
 
 
 page.run(

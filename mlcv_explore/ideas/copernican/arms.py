@@ -13,6 +13,15 @@ KIND_LABELS = {
     "tsne": "t-SNE loss",
     "epochs": "Best epoch",
 }
+AXES = {  # kind → title of the x axis and what the curve shows; "": a visitor's own
+    "boosting": ("round", "Fall of the held-out loss of gradient boosting, as a share"),
+    "training": ("epoch", "Fall of a perceptron's training loss, as a share"),
+    "variance": ("component", "Variance explained by principal components, up to 99.9 %"),
+    "features": ("feature", "Importance of a random forest's features, largest first"),
+    "tsne": ("iteration", "Fall of the divergence of t-SNE, as a share"),
+    "epochs": ("epoch", "Epochs until validation loss is lowest"),
+    "": ("x", "Importance until its last gain"),
+}
 STOP_LABELS = {
     "time": "at any step",
     "importance": "uniform in importance",

@@ -24,6 +24,42 @@ BASELINES = tuple(method for method in METHODS if method not in ("copernican", "
 LABELS = {arm.name: arm.label for arm in METHOD_ARMS}
 
 
+def details(table: Table) -> dict[str, tuple[Columns, str]]:
+    """Key → a table and its note."""
+    half = table.interval("curves", "curves_time_half", "coverage").text("%")
+    censored = table.interval("curves", "epochs", "censored").text("%")
+    score_note = "Interval scores {}, lower is better; Bonferroni over all comparisons."
+    return {
+        "coverage": (
+            coverage(table),
+            f"Coverage of the 95 % interval. At any step the 50 % interval covers {half};"
+            f" {overestimated(table):.0%} of the misses overestimate the future. Left out for want of a"
+            f" usable best epoch: {censored} of the runs.",
+        ),
+        "any-step": (scores(table, "time"), score_note.format(STOP_LABELS["time"])),
+        "improving": (scores(table, "improving"), score_note.format(STOP_LABELS["improving"])),
+        "regrets": (
+            regrets(table),
+            "Regret against the best choice at equal fits: explained variance, for the cut accuracy.",
+        ),
+        "lifetimes": (
+            lifetimes(table),
+            "Coverage of simulated lifetimes; uniform in time and in importance are true by construction.",
+        ),
+    }
+
+
+def reason(table: Table) -> str:
+    """What remains as a reason to use the rule, in two sentences."""
+    improving, count = table.interval("curves", "curves_improving_copernican", "score"), tally(table)
+    return (
+        f"At improving steps it beats fits with intervals of their own, with a score of {improving.text()};"
+        f" an interval from 1/100 to 100 times the past scores {UNINFORMATIVE:.1f}. Of {count['all']}"
+        f" comparisons with baselines, it wins {count['won']} ({count['won_doubling']} against always"
+        f" doubling) and loses {count['lost']}."
+    )
+
+
 def coverage(table: Table) -> Columns:
     """Coverage of Gott's interval, kinds by stops, and where it is true by construction."""
     columns: Columns = {"Curves": list(KIND_LABELS.values())}
