@@ -108,9 +108,7 @@ class _Reader:
             short = name.removeprefix(f"{ROOT}.")
             outside = any(short == each or short.startswith(f"{each}.") for each in OUTSIDE)
             path = None if outside else self.file(name)
-            self.modules[name] = module = (
-                None if path is None else _parsed(name, path, path.stat().st_mtime_ns)
-            )
+            self.modules[name] = module = None if path is None else _parsed(name, path)
             for effect in module.effects if module else ():
                 self.reach(module, effect)
         return self.modules[name]
@@ -213,8 +211,7 @@ class _Reader:
                 yield repr(each)
 
 
-@cache
-def _parsed(name: str, path: Path, _: int) -> _Module:
+def _parsed(name: str, path: Path) -> _Module:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     definitions: dict[str, list[ast.stmt]] = {}
     package = name if path.stem == "__init__" else name.rpartition(".")[0]
