@@ -1,4 +1,4 @@
-"""Mixing in feature space: two images mixed inside a network, the experiment, the answer."""
+"""Mixing in feature space: two images mixed inside a network; the experiment."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +16,6 @@ from mlcv_explore.ideas.feature_mixing import CORE, inference, mixing, self_supe
 from mlcv_explore.ideas.feature_mixing import FeatureMixingConfig as Experiment
 from mlcv_explore.ideas.feature_mixing import idea as subject
 from mlcv_explore.models.checkpoints import CheckpointError
-from mlcv_explore.statistics import Interval
 from mlcv_explore.ui import figures, inputs, page, settings, theme
 
 SLUG = subject.slug
@@ -53,7 +52,8 @@ def play() -> None:
     more = [inference.test_input(shown, (number + step) % inference.TESTED) for step in range(count - 2)]
     mixture = inference.mix(shown, first, (second, *more)[: count - 1], mix_settings)
     with mixed_column:
-        tiles([mixture.image], "The mixed feature, decoded to an image", caption(shown, mixture, count))
+        text = inference.notes(shown, mixture, count)
+        tiles([mixture.image], "The mixed feature, decoded to an image", text)
     show_results(shown, mixture, mix_settings.depth)
 
 
@@ -98,20 +98,6 @@ def choose_input(shown: inference.MixingDemo, which: str) -> inference.MixInput 
     return chosen
 
 
-def caption(shown: inference.MixingDemo, mixture: inference.Mixture, count: int) -> str:
-    """What the decoded mixture is, and what was assumed."""
-    known = zip(mixture.labels, mixture.guessed, strict=True)
-    guessed = [shown.classes[label] for label, guess in known if guess]
-    empty = mixture.pasted is not None and not mixture.pasted.any()
-    notes = {
-        "Mixed and decoded.": True,
-        f"Predicted class used: {', '.join(guessed)}.": guessed,
-        "The mask is empty: nothing is pasted.": empty,
-        "With m = 1 nothing is mixed.": count == 1,
-    }
-    return " ".join(note for note, holds in notes.items() if holds)
-
-
 def show_results(shown: inference.MixingDemo, mixture: inference.Mixture, depth: int) -> None:
     """Target and prediction, the map, the nearest training images."""
     bars, plane = st.columns([2, 3], gap="large")
@@ -124,17 +110,11 @@ def show_results(shown: inference.MixingDemo, mixture: inference.Mixture, depth:
     with plane:
         st.markdown(f"##### Map of the training features at depth {depth}")
         groups, names, marked = inference.map_groups(shown, mixture)
-        texts, places = [shown.classes[label] for label in shown.mapped.labels], mixture.trail
+        texts = [shown.classes[label] for label in shown.mapped.labels]
         coordinates = inference.feature_map(shown.name, depth).coordinates
-        about = {"trail": places, "here": marked, "names": names}
+        about = {"trail": mixture.trail, "here": marked, "names": names}
         chart = charts.points(coordinates, texts, groups, theme.palette(), **about)
-        median, late = inference.map_error(shown.name, depth)
-        notice = (
-            f"{'Line: the mixture for λ from 0 to 2. ' if len(places) else ''}Its fifth nearest training"
-            f" feature is **{mixture.distance:.2f} times** as far as a test image's; novelty percentile"
-            f" **{mixture.novelty_percentile:.0%}**. Placement error: median {median:.1%} of the map's"
-            f" width, 90th percentile {late:.1%}."
-        )
+        notice = inference.map_notice(shown, mixture, depth)
         figures.figure(chart, f"{SLUG}-map-{shown.name}-{depth}", notice, moving=True)
     st.markdown("##### Nearest training images")
     near = ", ".join(shown.classes[shown.mapped.labels[place]] for place in mixture.nearest)
@@ -154,10 +134,7 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
     """The experiments of a run so far."""
     columns, command = subject.metrics(config, film), figures.command(SLUG, config, seeds)
     if "mixing" in config.stages:
-        lines = {
-            subject.label(arm): Line("control" if arm == "mixed" else subject.arm(arm).role, values)
-            for arm, values in tables.accuracy_curves(film).items()
-        }
+        lines = {label: Line(*line) for label, line in tables.accuracy_curves(film).items()}
         steps = np.array(config.mixing_frames[: len(film)], dtype=float)
         limits = {"x_domain": (0.0, float(config.steps)), "y_format": ".0%"}
         chart = charts.curves(steps, lines, "step", "test accuracy", palette=theme.palette(), **limits)
@@ -165,26 +142,20 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
         figures.figure(chart, f"{SLUG}-run-accuracy", "Bands: 95 % over seeds.", **about)
         left, right = st.columns(2, gap="large")
         with left:
-            effects = tables.effects({arm: columns[f"{arm}_accuracy"] for arm in CORE})
-            draw_effects(effects, f"{SLUG}-run-effects")
+            draw_effects({arm: columns[f"{arm}_accuracy"] for arm in CORE}, f"{SLUG}-run-effects")
         with right:
-            chart = charts.points(
-                *tables.mixture_cloud(film), theme.palette(), names={"idea": "mixtures"}, height=300
-            )
+            about = {"names": {"idea": "mixtures"}, "height": 300}
+            chart = charts.points(*tables.mixture_cloud(film), theme.palette(), **about)
             notice = "Features, first seed, two leading components. Digits: images; dots: mixtures."
             figures.figure(chart, f"{SLUG}-run-cloud", notice)
-    for prefix, measure in (("paste_", "accuracy"), ("paste_", "boxes"), ("probe_", "accuracy")):
-        values = tables.bars(columns, prefix, measure)
-        if values:
-            notice = "On test scenes." if prefix == "paste_" else "Linear probes with few labels."
-            key = f"{SLUG}-run-{prefix}{measure}"
-            figures.bars(subject, values, measure, key, notice, command=command)
+    for name, (measure, values, notice) in tables.other_experiments(columns).items():
+        figures.bars(subject, values, measure, f"{SLUG}-run-{name}", notice, command=command)
 
 
-def draw_effects(effects: Mapping[str, Interval], key: str) -> None:
-    """Main effects, interaction and gain with their intervals."""
+def draw_effects(accuracy: Mapping[str, np.ndarray], key: str) -> None:
+    """Main effects, interaction and gain of the accuracy (S,) of the 2×2's arms."""
     roles, rows = ("idea", "variant", "control", "idea"), []
-    for (name, effect), role in zip(effects.items(), roles, strict=True):
+    for (name, effect), role in zip(tables.effects(accuracy).items(), roles, strict=True):
         mean, low, high = (100 * value for value in (effect.mean, effect.low, effect.high))
         rows.append(charts.Difference(name, mean, low, high, (), role, unit="points"))
     notice = "Each factor averaged over the other. Negative interaction: the two gains do not add up."
@@ -194,19 +165,14 @@ def draw_effects(effects: Mapping[str, Interval], key: str) -> None:
 def answer(table: Table) -> None:
     """The share of the soft labels, all arms, and the 2×2 with one setting changed."""
     accuracy = {arm: table.values("arms", arm, "accuracy") for arm in CORE}
-    draw_effects(tables.effects(accuracy), f"{SLUG}-effects")
-    if shares := tables.soft_label_shares(accuracy):
-        alone, averaged = (share.text("%") for share in shares)
-        averages = f"averaged over mixed and unmixed features {averaged} (Fieller intervals)"
-        st.markdown(f"Soft labels alone give **{alone}** of the gain; {averages}.")
+    draw_effects(accuracy, f"{SLUG}-effects")
+    if sentence := tables.soft_label_sentence(accuracy):
+        st.markdown(sentence)
     for claim, title in (("arms", "Mixing"), ("pasted", "Copy-paste"), ("probes", "Contrastive views")):
         st.markdown(f"##### {title}: all arms")
         figures.results(subject, tables.columns(table, claim), f"{SLUG}-{claim}")
-    for title in tables.VARIED:
-        note = f"{title} changed; 95 % intervals, not corrected for their number."
-        figures.intervals(tables.varied(table, title), f"{SLUG}-varied-{title}", note)
-    note = "Example: y_i is class 3, y_j class 2. Softmax gives 0.157 to each class that neither image has."
-    figures.intervals(tables.scaling_example(), f"{SLUG}-scaling", note)
+    for name, (columns, note) in tables.details(table).items():
+        figures.intervals(columns, f"{SLUG}-{name}", note)
 
 
 def example() -> None:
@@ -218,7 +184,7 @@ def example() -> None:
     tiles([each.image for each in (first, second, mixture)], text, text, 128)
 
 
-FORMULAS = {
+formulas = {
     "Mixed features": mixing.mix_features,
     "Soft labels": mixing.soft_labels,
     "Matched label smoothing": mixing.smooth_labels,
@@ -226,19 +192,8 @@ FORMULAS = {
     "Labels after pasting": compositing.labels_by_visibility,
     "Contrastive loss": self_supervised.contrastive_loss,
 }
-CHOICES = {"world": list(DATASETS), "mixing": inference.ALL_MODES}
-for each in ("first", "second"):
-    CHOICES |= {
-        f"{each}-source": sum(inference.SOURCES.values(), ()),
-        f"{each}-photograph": list(gallery.photographs()),
-    }
-page.run(
-    subject,
-    play=play,
-    draw=draw,
-    answer=answer,
-    example=example,
-    formulas=FORMULAS,
-    views=(inference.FeatureMixingView,),
-    choices=CHOICES,
-)
+choices = {"world": tuple(DATASETS), "mixing": inference.ALL_MODES}
+choices |= dict.fromkeys(("first-source", "second-source"), sum(inference.SOURCES.values(), ()))
+choices |= dict.fromkeys(("first-photograph", "second-photograph"), tuple(gallery.photographs()))
+shown = {"play": play, "draw": draw, "answer": answer, "example": example}
+page.run(subject, **shown, formulas=formulas, views=(inference.FeatureMixingView,), choices=choices)

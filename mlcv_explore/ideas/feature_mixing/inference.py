@@ -1,5 +1,5 @@
 """The demo: images mixed at a depth of a pretrained network, decoded, classified and
-placed on the map of the training features. Numbers only.
+placed on the map of the training features. Numbers and sentences only.
 """
 
 from collections.abc import Sequence
@@ -259,3 +259,28 @@ def map_groups(shown: MixingDemo, mixture: Mixture) -> tuple[np.ndarray, dict[st
             names["other"] = shown.classes[others[0]]
     groups[shown.mapped.labels == first] = "variant"
     return groups, names, marked
+
+
+def notes(shown: MixingDemo, mixture: Mixture, count: int) -> str:
+    """What the decoded mixture of `count` images is, and what was assumed."""
+    known = zip(mixture.labels, mixture.guessed, strict=True)
+    guessed = [shown.classes[label] for label, guess in known if guess]
+    empty = mixture.pasted is not None and not mixture.pasted.any()
+    sentences = {
+        "Mixed and decoded.": True,
+        f"Predicted class used: {', '.join(guessed)}.": guessed,
+        "The mask is empty: nothing is pasted.": empty,
+        "With m = 1 nothing is mixed.": count == 1,
+    }
+    return " ".join(sentence for sentence, holds in sentences.items() if holds)
+
+
+def map_notice(shown: MixingDemo, mixture: Mixture, depth: int) -> str:
+    """How far the mixture is from the training features, and the map's error."""
+    median, late = map_error(shown.name, depth)
+    return (
+        f"{'Line: the mixture for λ from 0 to 2. ' if len(mixture.trail) else ''}Its fifth nearest training"
+        f" feature is **{mixture.distance:.2f} times** as far as a test image's; novelty percentile"
+        f" **{mixture.novelty_percentile:.0%}**. Placement error: median {median:.1%} of the map's"
+        f" width, 90th percentile {late:.1%}."
+    )

@@ -10,6 +10,7 @@ import torch
 from mlcv_explore.experiment.film import series
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
+from mlcv_explore.ideas.feature_mixing import idea as subject
 from mlcv_explore.ideas.feature_mixing.mixing import SCALINGS, soft_labels
 from mlcv_explore.ideas.feature_mixing.settings import ARMS, CORE, ENCODERS
 from mlcv_explore.statistics import Interval, ratio_interval, t_interval
@@ -34,10 +35,13 @@ VARIED = {
 }
 
 
-def accuracy_curves(film: Film) -> dict[str, np.ndarray]:
-    """Test accuracy (S, T) of the 2×2 and of the oracle over the mixing frames of a run."""
+def accuracy_curves(film: Film) -> dict[str, tuple[str, np.ndarray]]:
+    """Label → role and test accuracy (S, T) of the 2×2 and of the oracle over the
+    mixing frames of a run; no two have the same role.
+    """
     accuracy = series([frame for frame in film if frame.stage == "mixing"], "measured")[..., 0]
-    return {arm: accuracy[:, :, ARMS.index(arm)] for arm in (*CORE, "oracle")}
+    roles = {arm: subject.arm(arm).role for arm in (*CORE, "oracle")} | {"mixed": "control"}
+    return {subject.label(arm): (role, accuracy[:, :, ARMS.index(arm)]) for arm, role in roles.items()}
 
 
 def mixture_cloud(film: Film) -> tuple[np.ndarray, list[str], list[str]]:
@@ -56,6 +60,18 @@ def bars(columns: Mapping[str, np.ndarray], prefix: str, measure: str) -> dict[s
         for name, values in columns.items()
         if name.startswith(prefix) and name.endswith(f"_{measure}") and values.any()
     }
+
+
+def other_experiments(columns: Mapping[str, np.ndarray]) -> dict[str, tuple[str, dict[str, np.ndarray], str]]:
+    """Key → measure, its values by arm, and a note, for copy-paste and contrastive views
+    as far as they are done.
+    """
+    shown = {}
+    for prefix, measure in (("paste_", "accuracy"), ("paste_", "boxes"), ("probe_", "accuracy")):
+        if values := bars(columns, prefix, measure):
+            note = "On test scenes." if prefix == "paste_" else "Linear probes with few labels."
+            shown[f"{prefix}{measure}"] = measure, values, note
+    return shown
 
 
 def columns(table: Table, claim: str) -> dict[str, np.ndarray]:
@@ -87,6 +103,31 @@ def soft_label_shares(accuracy: Mapping[str, np.ndarray]) -> tuple[Interval, Int
         return None
     averaged = ((soft - plain) + (both - mixed)) / 2
     return ratio_interval(soft - plain, both - plain), ratio_interval(averaged, both - plain)
+
+
+def soft_label_sentence(accuracy: Mapping[str, np.ndarray]) -> str:
+    """The shares of the soft labels in a sentence; empty where they are not defined."""
+    shares = soft_label_shares(accuracy)
+    if shares is None:
+        return ""
+    alone, averaged = (share.text("%") for share in shares)
+    return (
+        f"Soft labels alone give **{alone}** of the gain; averaged over mixed and unmixed features"
+        f" {averaged} (Fieller intervals)."
+    )
+
+
+def details(table: Table) -> dict[str, tuple[dict[str, list], str]]:
+    """Key → a table and its note: the 2×2 with a setting changed, and label scaling."""
+    shown: dict[str, tuple[dict[str, list], str]] = {
+        f"varied-{title}": (
+            varied(table, title),
+            f"{title} changed; 95 % intervals, not corrected for their number.",
+        )
+        for title in VARIED
+    }
+    note = "Example: y_i is class 3, y_j class 2. Softmax gives 0.157 to each class that neither image has."
+    return shown | {"scaling": (scaling_example(), note)}
 
 
 def varied(table: Table, title: str) -> dict[str, list[Interval | str]]:
