@@ -1,4 +1,4 @@
-"""Copernican learner: stop a curve and forecast the rest, run it on real curves, the answer."""
+"""Copernican learner: stop a curve and forecast the rest; real curves; the answer."""
 
 from collections.abc import Sequence
 
@@ -52,7 +52,7 @@ def choose_curve(kind: str, film: Film) -> inference.PlottedCurve | None:
 
 @st.fragment
 def play() -> None:
-    """Stop a curve: the forecast, coverage at every confidence, and two features' ranks."""
+    """Stop a curve: its forecast, coverage at every confidence, two features' ranks."""
     found = evidence.recorded(SLUG)
     if found is None:
         st.info("No run is recorded yet: `python -m mlcv_explore record copernican`.")
@@ -116,7 +116,7 @@ def calibration(film: Film, kind: str, shown: inference.PlottedCurve, source: st
 
 
 def rank_two_features() -> None:
-    """Two features ranked by rate and by predicted gain: only unequal ages can differ."""
+    """Two features ranked by rate and by predicted gain; these differ with the ages."""
     st.markdown("##### At equal ages the rule cannot change a ranking")
     rates, ages = RATES, np.array([AGE, settings.control(SLUG, CopernicanView.setting("age"))])
     orders = np.argsort(-rates, kind="stable"), intervals.ranking(rates, ages)

@@ -65,7 +65,7 @@ def confidence_histograms(frame: object) -> charts.Chart:
 
 
 def draw(film: Film, config: Config, seeds: Sequence[int], at: int = 0, each_seed: bool = False) -> None:
-    """Accuracy, memorisation and confidence of a run, up to its end or marked at an epoch."""
+    """Accuracy, memorisation and confidence of a run, at its end or at an epoch."""
     key, shown = f"{SLUG}-{'play' if at else 'run'}", film[min(at or len(film), len(film)) - 1]
     accuracy = arm_curves(film, "accuracy", at or None, each_seed)
     notice = "Plain training peaks early, then memorises wrong labels. Bands: 95 % over seeds."
@@ -158,7 +158,7 @@ def play() -> None:
 
 
 def answer(table: Table) -> None:
-    """Where the noise helps, how much early stopping explains, noise types, optimisers."""
+    """Where noise helps, the share of early stopping, noise types, optimisers."""
     left, right = st.columns(2, gap="medium")
     with left:
         rows, columns, gains = table.grid("map", "corruption", "sigma", "noisy", "plain", "accuracy")
