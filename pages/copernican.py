@@ -116,7 +116,7 @@ def calibration(film: Film, kind: str, shown: inference.PlottedCurve, source: st
 
 
 def rank_two_features() -> None:
-    """Two features ranked by rate and by predicted gain; these differ with the ages."""
+    """Two features ranked by rate and by prediction; only unequal ages can differ."""
     st.markdown("##### At equal ages the rule cannot change a ranking")
     rates, ages = RATES, np.array([AGE, settings.control(SLUG, CopernicanView.setting("age"))])
     orders = np.argsort(-rates, kind="stable"), intervals.ranking(rates, ages)

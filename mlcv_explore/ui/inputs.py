@@ -189,7 +189,7 @@ def choose_image(slug: str, models: Sequence[str] = ()) -> ChosenImage | None:
         wrap=True,
     )
     if source == "Gallery":
-        return gallery_image(example_strip(f"{slug}-photograph", _gallery_thumbnails(), "Photograph"))
+        return gallery_image(example_strip(f"{slug}-photograph", gallery_thumbnails(), "Photograph"))
     if source == "Scene":
         image = scene(st.slider("Scene", 1, SCENES, key=f"{slug}-scene", bind="query-params"))
         st.caption(
@@ -238,6 +238,12 @@ def gallery_image(name: str) -> ChosenImage:
     known = gallery.photographs()[name]
     image = known.read()
     return ChosenImage(image.pixels, image.size, f"{known.title}: {known.author}, {known.licence}", name)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def gallery_thumbnails() -> dict[str, np.ndarray]:
+    """The photographs of the gallery, twice as large as shown for dense screens."""
+    return {name: image.read(160).pixels for name, image in gallery.photographs().items()}
 
 
 def scene(number: int) -> ChosenImage:
@@ -348,12 +354,6 @@ def _scenes() -> "Scenes":
     from mlcv_explore.data import scenes
 
     return scenes.generate(scenes.ScenesConfig(), SCENES, 0, "shown on the page")
-
-
-@st.cache_resource(max_entries=1, show_spinner=False)
-def _gallery_thumbnails() -> dict[str, np.ndarray]:
-    """The photographs of the gallery, twice as large as shown for dense screens."""
-    return {name: image.read(160).pixels for name, image in gallery.photographs().items()}
 
 
 @st.cache_resource(max_entries=200, show_spinner=False)

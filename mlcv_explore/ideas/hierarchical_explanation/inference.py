@@ -12,6 +12,7 @@ import torch
 from scipy import sparse
 from torch import nn
 
+from mlcv_explore.config import Config, setting
 from mlcv_explore.idea import Tile
 from mlcv_explore.ideas.hierarchical_explanation import (
     HierarchicalExplanationConfig,
@@ -34,6 +35,22 @@ from mlcv_explore.models.sparse_coding import coefficients, matching_pursuit, qu
 METHODS = ("pursuit", "prototypes", "path")  # g, as in the link
 BITS = HierarchicalExplanationConfig().coefficient_bits
 Accepted = tuple[np.ndarray, np.ndarray]  # an accepted explanation: atoms (m,), coefficients (m,)
+MOST_ADDED = 12  # accepted explanations of a visitor that become atoms
+ADDING_NOTE = f"An accepted E with all levels becomes an atom, for you alone; at most {MOST_ADDED}."
+PHOTOGRAPH_NOTE = "Explained as 16 × 16 grey pixels minus their mean, by energy alone."
+TREE_NOTE = (
+    "Orange adds, blue subtracts. Bars: share of X's energy. Logit: part of the classifier's logit of X's"
+    " class, by contextual decomposition; parts need not add up."
+)
+
+
+class HierarchicalExplanationView(Config):
+    """Settings of the demo; nothing of it is trained."""
+
+    item: int = setting(3, "Test row", low=1, high=40, step=1)
+    atoms: int = setting(4, "Atoms in E, at most", low=1, high=24, step=1)
+    depth: int = setting(2, "Highest level", low=0, high=2, step=1, help="0: strokes, 1: parts, 2: wholes.")
+    residual: bool = setting(False, "E may hold the remainder", help="One vector outside S, at its price.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,8 +156,15 @@ class Explanation:
         """f(X, E)."""
         return bool(self.check.passed[0])
 
+    def stages(self, item: np.ndarray) -> list[tuple[str, np.ndarray]]:
+        """Labels and images: the item (d,), then E as levels are added from the top."""
+        added = [(f"+ {name}: {energy:.0%}", image) for name, image, energy in self.growth]
+        return [("X, the item", item), *added]
+
     def report(self, rules: Rules) -> list[str]:
         """One line for each test of f that is on: passed or failed, and by how much."""
+        if not self.atoms and not self.remainder:
+            return ["E is empty."]
         energy, drop, required = (
             float(getattr(self.check, name)[0]) for name in ("energy", "drop", "required")
         )
@@ -156,6 +180,45 @@ class Explanation:
             )
             if on
         ]
+
+
+def examples(base: Explainer) -> dict[str, np.ndarray]:
+    """Class → its first test item, (d,)."""
+    return {name: base.items[(base.labels == index).argmax()] for index, name in enumerate(base.classes)}
+
+
+def can_be_added(base: Explainer, added: Sequence[Accepted], explained: Explanation, depth: int) -> bool:
+    """Whether an explanation by levels 0…depth may become an atom of the last one."""
+    whole = depth == len(base.dictionary.levels) and explained.atoms > 1 and not explained.remainder
+    return explained.passed and whole and len(added) < MOST_ADDED
+
+
+def as_image(base: Explainer, values: np.ndarray) -> np.ndarray:
+    """A vector (d,) as 16 × 16; a table's columns in rows of 15, NaN at the end."""
+    side = base.dictionary.side
+    shape = (side, side) if side else (-(-len(values) // 15), min(15, len(values)))
+    return np.append(values, np.full(shape[0] * shape[1] - len(values), np.nan)).reshape(shape)
+
+
+def describe(piece: Piece) -> tuple[str, str, str, float]:
+    """A piece's title, its coefficient with its part of the logit, an alternative text
+    for its image, and its share within [0, 1].
+    """
+    title = piece.name if piece.level < 0 else f"level {piece.level}: {piece.name}"
+    logit = "" if np.isnan(piece.logit) else f", logit {piece.logit:+.1f}"
+    alt = f"{title}, {piece.share:.0%} of the energy, made of {len(piece.pieces)} pieces"
+    share = min(1.0, max(0.0, piece.share))
+    return title, f"× {piece.weight:.2f}{logit}".replace("-", "−"), alt, share
+
+
+def summary(base: Explainer, values: np.ndarray, explained: Explanation, rules: Rules) -> str:
+    """Size and bits of E, bits of S; with the label test, the likeliest classes."""
+    likely = ", ".join(f"{name} {share:.0%}" for name, share in predictions(base, values))
+    return (
+        f"E: {explained.atoms} of {explained.size:,} atoms{' and the remainder' * explained.remainder},"
+        f" {explained.bits:.0f} bits. Dictionary S: {explained.dictionary:,.0f} bits, shared by all items."
+        f"{f' Classifier: {likely}.' * rules.tests[1]}"
+    )
 
 
 def explain(

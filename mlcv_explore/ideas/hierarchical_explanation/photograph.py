@@ -29,6 +29,14 @@ class DecisionPath:
     # fork on that way → (s, s) float32: evidence for its left side (positive) or its right
     maps: Mapping[int, np.ndarray]
 
+    def branches(self, place: int) -> tuple[tuple[int, float], ...]:
+        """Left and right of a fork, each with its probability; nothing under a leaf."""
+        leaves = len(self.tree.classes)
+        if place < leaves:
+            return ()
+        fork, (left, right) = self.tree.fork(place), self.at_forks[place - leaves].tolist()
+        return (fork.left, left), (fork.right, right)
+
     def report(self) -> str:
         """Both predictions, and the accuracies of network and trees."""
         best, network = int(self.leaves.argmax()), int(self.network.argmax())

@@ -1,21 +1,57 @@
-"""Tables of the Answer act beyond the claims: columns of text and intervals."""
+"""Curves and atoms of a run, and tables of the Answer act beyond the claims: columns of
+text and intervals.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from mlcv_explore.experiment.film import series
 from mlcv_explore.experiment.studies import Table
+from mlcv_explore.idea import Film
 from mlcv_explore.ideas.hierarchical_explanation import (
+    ARMS,
     BUDGETED,
+    BUDGETS,
     CLASSIFYING,
     COMPARING,
     EXPLAINING,
     SHARING,
     STUDIED,
+    Frame,
 )
 from mlcv_explore.ideas.hierarchical_explanation import idea as subject
 
 Columns = dict[str, list[Any]]  # head → text or intervals
 SHOWN = EXPLAINING[:-1]  # without the item itself
+CURVES = ("three", "two", "flat", "shuffled", "pixels")  # arms of a run's curves
+AXES = {
+    "x_title": "bits per item",
+    "y_title": "test items explained",
+    "x_domain": (float(BUDGETS[0]), float(BUDGETS[-1])),
+    "y_domain": (0.0, 1.0),
+    "y_format": ".0%",
+}
+
+
+def explained_curves(film: Film) -> tuple[np.ndarray, dict[str, tuple[str, np.ndarray]]] | None:
+    """Bits per item (T,), and label → role and share of the items explained (S, T);
+    None while the run is in training.
+    """
+    explained = [frame for frame in film if frame.bits]
+    if not explained:
+        return None
+    passes, arms = series(explained, "passes"), [subject.arm(name) for name in CURVES]
+    lines = {arm.label: (arm.role, passes[:, :, ARMS.index(arm.name)]) for arm in arms}
+    return series(explained, "bits").astype(float), lines
+
+
+def learned_atoms(frame: Frame) -> dict[str, np.ndarray]:
+    """What they are → the first seed's atoms (n, 16, 16) learned so far."""
+    parts, wholes = np.split(frame.shown[0], 2)
+    atoms = {"Parts, level 1, first seed": parts, "Wholes, level 2, first seed": wholes}
+    return {name: images[images.any((1, 2))] for name, images in atoms.items() if images.any()}
 
 
 def details(table: Table) -> dict[str, tuple[Columns, str]]:
