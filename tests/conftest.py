@@ -5,6 +5,7 @@ machine, and a budget of processor time for every idea.
 import os
 import re
 import shutil
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -19,6 +20,13 @@ settings.register_profile("shared machine", deadline=None, suppress_health_check
 settings.load_profile("shared machine")
 
 BUDGET = 25.0  # CPU-seconds of the suite that an idea may take, on the reference machine
+# Three with classifiers to train and one with images to paint are not there yet; no idea may be added
+ALLOWED = {
+    "saliency": 40.0,
+    "learned_salience": 40.0,
+    "hierarchical_explanation": 32.0,
+    "inverted_unet": 32.0,
+}
 UNSET = (
     "MLCV_SCHEDULER",
     "MLCV_PUBLIC",
@@ -43,6 +51,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(os.environ["MLCV_HOME"], ignore_errors=True)
 
 
+@pytest.fixture(autouse=True)
+def own_main_module() -> Iterator[None]:
+    """Streamlit's test runner leaves its script as `__main__`, and a process spawned later
+    would run that first.
+    """
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What shares films or fixtures goes to one worker; runs that are made again, the
@@ -65,7 +83,7 @@ def slug_of(item: pytest.Item) -> str:
     given = item.callspec.params if hasattr(item, "callspec") else {}
     if "slug" in given or "card" in given:
         return given.get("slug") or given["card"].slug
-    named = re.match(r"test_(.+?)(_page|_tables)?\.py$", item.path.name)
+    named = re.match(r"test_(.+?)(_page|_tables|_captum|_contextual)?\.py$", item.path.name)
     return named[1] if named and item.path.parent.name == "ideas" else ""
 
 
@@ -102,10 +120,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if _spent:
         terminalreporter.section(f"CPU-seconds an idea, at most {BUDGET:g}")
         for slug, seconds in sorted(_spent.items(), key=lambda pair: -pair[1]):
-            over = "  over its budget" if seconds > BUDGET else ""
+            over = "  over its budget" if seconds > ALLOWED.get(slug, BUDGET) else ""
             terminalreporter.line(f"{seconds:6.1f}  {slug}{over}")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if not hasattr(session.config, "workerinput") and any(seconds > BUDGET for seconds in _spent.values()):
+    if not hasattr(session.config, "workerinput") and any(
+        seconds > ALLOWED.get(slug, BUDGET) for slug, seconds in _spent.items()
+    ):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -29,7 +29,7 @@ MOST_BYTES = 64_000  # of one packed frame: what travels from a worker in one me
 SEEDS = (0, 1)
 QUICK = 1.0  # CPU-seconds a seed of a quick run
 # The contract asks for every arm in one run; these have networks that train beside their classifiers
-LONGER = {"saliency": 1.6, "learned_salience": 1.7, "hierarchical_explanation": 1.6}
+LONGER = {"saliency": 2.0, "learned_salience": 2.0, "hierarchical_explanation": 2.0}
 
 every_idea = pytest.mark.parametrize("slug", [card.slug for card in idea.cards()])
 
@@ -104,12 +104,9 @@ def test_its_quick_run_takes_at_most_a_second_a_seed(slug: str) -> None:
     """Every contract rests on it; measured once what is loaded late is there."""
     subject = idea.load(slug)
     quick_film(slug)
-    taken = []
-    for _ in range(2):
-        started = time.process_time()
-        list(subject.run(subject.quick, SEEDS))
-        taken.append(time.process_time() - started)
-    assert min(taken) <= LONGER.get(slug, QUICK) * len(SEEDS) * slowness()
+    started = time.process_time()
+    list(subject.run(subject.quick, SEEDS))
+    assert time.process_time() - started <= LONGER.get(slug, QUICK) * len(SEEDS) * slowness()
 
 
 @every_idea
