@@ -5,7 +5,7 @@ about this machine.
 import streamlit as st
 
 from mlcv_explore import idea
-from mlcv_explore.ui import page, server, theme
+from mlcv_explore.ui import server, theme
 
 menu: dict[str, list[st.Page]] = {"": [st.Page("home.py", title="All ideas", default=True)]}
 for card in idea.cards():
@@ -16,6 +16,6 @@ chosen = st.navigation(menu, expanded=True)
 icon = str(idea.ASSETS / "icon.svg")
 st.set_page_config(page_title=f"{chosen.title} · mlcv-explore", page_icon=icon, layout="wide")
 theme.style()
-page.machine()
+theme.machine()
 chosen.run()
 server.painted()

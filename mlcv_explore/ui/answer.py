@@ -12,7 +12,6 @@ from mlcv_explore import idea as ideas
 from mlcv_explore import statistics
 from mlcv_explore.experiment import fingerprint
 from mlcv_explore.idea import Card, Idea, Prior, Provenance
-from mlcv_explore.statistics import Interval
 from mlcv_explore.ui import evidence, figures
 
 if TYPE_CHECKING:
@@ -52,14 +51,6 @@ def show(
     _reproduce(card, subject, found)
 
 
-def interval_of(estimate: dict[str, Any]) -> Interval:
-    """A contrast of a shipped verdict as an interval; undefined bounds are NaN."""
-    low, mean, high = (
-        float("nan") if estimate[name] is None else estimate[name] for name in ("low", "mean", "high")
-    )
-    return Interval(low, mean, high, 0.95, estimate["n"], "t")
-
-
 def _summary(card: Card, subject: Idea, found: dict[str, Any]) -> None:
     status, text = evidence.chip(card)
     figures.badge(status, text)
@@ -84,7 +75,7 @@ def _headline(card: Card, subject: Idea, found: dict[str, Any], example: Callabl
                 continue
         labels = " − ".join(first.get("labels", first["contrast"]))
         notice = (
-            f"{labels}: **{interval_of(first).text(verdict['unit'], signed=True)}**, 95 % interval,"
+            f"{labels}: **{evidence.interval_of(first).text(verdict['unit'], signed=True)}**, 95 % interval,"
             f" n = {first['n']} seeds; margin {_amount(verdict['margin'], verdict['unit'])}."
         )
         options = {"split": rows.splits.get(claim.name), "command": found["command"]}
@@ -107,7 +98,7 @@ def _claims(card: Card, subject: Idea, found: dict[str, Any]) -> None:
         "Claim": [sentences[verdict["claim"]] for verdict, _ in rows],
         "Status": [item["status"] for _, item in rows],
         "Difference": [" − ".join(item.get("labels", item["contrast"])) for _, item in rows],
-        "Effect": [interval_of(item).text(verdict["unit"], signed=True) for verdict, item in rows],
+        "Effect": [evidence.interval_of(item).text(verdict["unit"], signed=True) for verdict, item in rows],
         "Margin": [_amount(verdict["margin"], verdict["unit"]) for verdict, _ in rows],
         "n": [item["n"] for _, item in rows],
     }

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlcv_explore import idea
-from mlcv_explore.experiment import film, runs
 from mlcv_explore.idea import Film
+from mlcv_explore.statistics import Interval
 
 if TYPE_CHECKING:
+    from mlcv_explore.experiment import runs
     from mlcv_explore.experiment.studies import Table
 
 WORDS = {"supported": "holds", "contradicted": "fails", "undecided": "undecided"}
@@ -27,7 +28,7 @@ def table(slug: str, name: str = "live") -> "Table":
     return _table(slug, name, path.stat().st_mtime)
 
 
-def recorded(slug: str) -> tuple[runs.Run, Film] | None:
+def recorded(slug: str) -> "tuple[runs.Run, Film] | None":
     """The recorded default run with its film, or None when none was recorded."""
     path = idea.ASSETS / slug / "default" / "film.npz"
     return _recorded(slug, path.stat().st_mtime) if path.exists() else None
@@ -47,6 +48,14 @@ def chip(card: idea.Card) -> tuple[str, str]:
     return status, f"{where}, n = {headline['estimate']['n']}"
 
 
+def interval_of(estimate: dict[str, Any]) -> Interval:
+    """A contrast of a shipped verdict as an interval; undefined bounds are NaN."""
+    low, mean, high = (
+        float("nan") if estimate[name] is None else estimate[name] for name in ("low", "mean", "high")
+    )
+    return Interval(low, mean, high, 0.95, estimate["n"], "t")
+
+
 @cache
 def _study(path: Path, _: float) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
@@ -62,6 +71,8 @@ def _table(slug: str, name: str, _: float) -> "Table":
 
 
 @cache
-def _recorded(slug: str, _: float) -> tuple[runs.Run, Film] | None:
+def _recorded(slug: str, _: float) -> "tuple[runs.Run, Film] | None":
+    from mlcv_explore.experiment import film, runs
+
     run = runs.recorded(slug)
     return (run, film.unpack(runs.film_bytes(run), idea.load(slug).frame)) if run else None

@@ -13,7 +13,7 @@ import streamlit as st
 from mlcv_explore import idea, statistics
 from mlcv_explore.data import gallery
 from mlcv_explore.idea import Card
-from mlcv_explore.ui import answer, evidence, figures, inputs, server, theme
+from mlcv_explore.ui import evidence, figures, inputs, server, theme
 
 IN_MOTION = {  # what the three tiles at the top show: words, then tiles side by side, one pair after another
     "saliency": ("Attribution maps of a photograph", ((0, 1), (0, 2), (0, 3))),
@@ -180,7 +180,7 @@ def _difference(card: Card, found: dict[str, Any]) -> Any:
 
     verdict = found["verdicts"][0]
     item, unit = verdict["estimates"][0], verdict["unit"]
-    interval = answer.interval_of(item)
+    interval = evidence.interval_of(item)
     bounds = (statistics.in_unit(value, unit) for value in (interval.mean, interval.low, interval.high))
     name = f"{card.title}: {' − '.join(item.get('labels', item['contrast']))}"
     margin = statistics.in_unit(verdict["margin"], unit)
@@ -199,7 +199,7 @@ def _table(with_evidence: Sequence[tuple[Card, dict[str, Any]]]) -> None:
             "Idea": [card.title for card, _, _ in rows],
             "Difference": [" − ".join(item.get("labels", item["contrast"])) for _, _, item in rows],
             "Effect": [
-                answer.interval_of(item).text(verdict["unit"], signed=True) for _, verdict, item in rows
+                evidence.interval_of(item).text(verdict["unit"], signed=True) for _, verdict, item in rows
             ],
             "Status": [item["status"] for _, _, item in rows],
             "n": [item["n"] for _, _, item in rows],

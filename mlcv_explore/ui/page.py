@@ -1,7 +1,6 @@
 """The skeleton of an idea's page: question, acts, and what each act shows."""
 
 import os
-import platform
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -67,12 +66,6 @@ def _recorded(subject: Idea, draw: "Callable[[Film, Config, Sequence[int]], None
     else:
         run, film = found
         draw(film, subject.config(**run.config), run.seeds)
-
-
-def machine() -> None:
-    """One line at the foot of the sidebar: device and cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    st.sidebar.caption(f"{platform.machine()} processor · {cores} cores · works offline")
 
 
 def _intro(card: Card, *configs: "type[Config]", choices: Mapping[str, Collection[str] | None] | None) -> str:

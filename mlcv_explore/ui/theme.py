@@ -1,6 +1,7 @@
 """The visitor's theme, and whether strangers are served."""
 
 import os
+import platform
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,3 +45,9 @@ def style() -> None:
 @cache
 def _sheet() -> str:
     return (Path(__file__).parent / "components" / "house.css").read_text(encoding="utf-8")
+
+
+def machine() -> None:
+    """One line at the foot of the sidebar: device and cores."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    st.sidebar.caption(f"{platform.machine()} processor · {cores} cores · works offline")
