@@ -39,6 +39,26 @@ def test_what_is_not_there_or_not_one_a_seed_is_refused():
         table.values("map", "plain", "accuracy")
 
 
+def test_a_cross_table_asks_for_what_row_and_column_name_together():
+    table = Table(rows(sigma="1.0") + rows("other", sigma="2.0"))
+    cells = [{"claim": "map", "sigma": 1.0}, {"claim": "other"}, {"claim": "neither"}]
+    shown = table.cross(
+        [{"measure": "accuracy", **cell} for cell in cells],
+        {"Plain": {"arm": "plain"}, "Gain": {"arm": "idea", "minus": "plain"}, "Lost": {"arm": "lost"}},
+    )
+    assert shown["Plain"] == [t_interval(VALUES["plain"])] * 2 + ["–"]
+    assert shown["Gain"][0] == table.difference("map", "idea", "plain", "accuracy")
+    assert shown["Lost"] == ["–"] * 3
+    with pytest.raises(KeyError, match="with"):  # a misspelt value of a setting is no dash
+        table.cross([{"claim": "map", "sigma": 3, "arm": "plain"}], {"Plain": {"measure": "accuracy"}})
+
+
+def test_columns_hold_every_measure_of_every_arm():
+    columns = Table(rows(sigma="1.0")).columns("map")
+    assert list(columns) == ["plain_accuracy", "idea_accuracy"]
+    assert columns["idea_accuracy"].tolist() == VALUES["idea"]
+
+
 def test_undefined_values_are_nan():
     broken = [{**row, "value": None} if row["seed"] == 1 else row for row in rows()]
     assert np.isnan(Table(broken).values("map", "plain", "accuracy")).tolist() == [False, True, False]

@@ -60,6 +60,27 @@ class Table:
         """The interval of values (S,) computed from this claim's rows."""
         return statistics.interval(values, self.splits.get(claim), level)
 
+    def columns(self, claim: str, **settings: Any) -> "dict[str, np.ndarray]":
+        """Every measure of every arm of a claim's rows, {"<arm>_<measure>": (S,)}."""
+        pairs = [(arm, measure) for of, arm, measure in self._columns if of == claim]
+        return {f"{arm}_{measure}": self.values(claim, arm, measure, **settings) for arm, measure in pairs}
+
+    def cross(
+        self, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Mapping[str, Any]]
+    ) -> dict[str, list[Interval | str]]:
+        """Head → a cell for each row, of what row and column name together: claim, arm,
+        measure, settings, and `minus`, the arm to subtract. A dash where the study has
+        no such values.
+        """
+        return {head: [self._cell(**{**row, **column}) for row in rows] for head, column in columns.items()}
+
+    def _cell(self, claim: str, arm: str, measure: str, minus: str = "", **settings: Any) -> Interval | str:
+        if any((claim, name, measure) not in self._columns for name in (arm, minus or arm)):
+            return "–"
+        if minus:
+            return self.difference(claim, arm, minus, measure, **settings)
+        return self.interval(claim, arm, measure, **settings)
+
     def levels(self, claim: str, setting: str) -> list[str]:
         """The values a setting takes in a claim's rows, as text, in their order."""
         return list(dict.fromkeys(row[setting] for row in self.rows if row["claim"] == claim))
