@@ -122,6 +122,15 @@ class Tab:
         """What the main part of the page says."""
         return self.page.inner_text('[data-testid="stMain"]')
 
+    def downloads(self, key: str) -> None:
+        """Open a downloads menu once the page is at rest: a menu whose button moves out of
+        sight follows it there, where nothing can be clicked.
+        """
+        self.idle()
+        button = self.page.locator(f".st-key-{key}-downloads button:visible").first
+        button.evaluate("each => each.scrollIntoView({block: 'center'})")
+        button.click()
+
     def act(self, name: str) -> None:
         """Switch to an act."""
         self.page.get_by_role("radio", name=name, exact=True).click()

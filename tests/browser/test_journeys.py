@@ -25,7 +25,7 @@ def test_from_home_to_a_verdict_and_a_shared_link(server, new_tab):
         tab.page.keyboard.press("ArrowLeft")
     tab.idle()
     assert "label_noise-epoch=95" in tab.page.url
-    tab.page.locator(".st-key-label_noise-play-accuracy-downloads button:visible").first.click()
+    tab.downloads("label_noise-play-accuracy")
     with tab.page.expect_download() as numbers:
         tab.page.get_by_role("button", name="Numbers (CSV)").click()
     assert (

@@ -29,7 +29,7 @@ def test_an_uploaded_image_has_its_learned_mask_beside_grad_cam(server, new_tab,
     tab.idle()
     assert "learned_salience-wanted=7" in tab.page.url
     expect(learned).not_to_have_attribute("src", before)
-    tab.page.locator(".st-key-learned_salience-mask-downloads button:visible").first.click()
+    tab.downloads("learned_salience-mask")
     with tab.page.expect_download() as mask:
         tab.page.get_by_role("button", name="Map (NPY)").click()
     assert mask.value.path().read_bytes().startswith(b"\x93NUMPY")

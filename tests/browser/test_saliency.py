@@ -34,7 +34,7 @@ def test_an_uploaded_image_is_explained_and_tested(server, new_tab, tmp_path):
             tab.page.keyboard.press("ArrowRight")
         tab.idle()
     assert "3 layers randomised" in tab.text() and "without 15% of its pixels" in tab.text()
-    tab.page.locator(".st-key-saliency-gradcam-downloads button:visible").first.click()
+    tab.downloads("saliency-gradcam")
     with tab.page.expect_download() as heat:
         tab.page.get_by_role("button", name=re.compile("Heat map")).click()
     assert Image.open(heat.value.path()).size == (300, 200)
@@ -66,9 +66,9 @@ def test_two_scenes_are_compared_and_scored(server, new_tab, width):
     assert tab.text().count("Prediction: ") == 2
     assert tab.page.get_by_alt_text("Gradient: evidence for the prediction").count() == 2
     tab.page.get_by_text("Scores of these maps").click()
-    downloads = tab.page.locator(".st-key-saliency-scores-table-downloads button:visible").first
-    expect(downloads).to_be_visible(timeout=30_000)
-    downloads.click()
+    menu = tab.page.locator(".st-key-saliency-scores-table-downloads button:visible").first
+    expect(menu).to_be_visible(timeout=30_000)
+    tab.downloads("saliency-scores-table")
     with tab.page.expect_download() as numbers:
         tab.page.get_by_role("button", name="Scores (CSV)").click()
     lines = numbers.value.path().read_text(encoding="utf-8").splitlines()
