@@ -78,6 +78,16 @@ class Dataset:
     fingerprint: str
 
 
+def to_float(images: np.ndarray) -> np.ndarray:
+    """uint8 images as float32 in [0, 1]."""
+    return images.astype(np.float32) / 255
+
+
+def to_bytes(images: np.ndarray) -> np.ndarray:
+    """float images in [0, 1] as uint8, clipped."""
+    return np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
+
+
 def content_fingerprint(train: Images, test: Images | None) -> str:
     """16 hexadecimal digits of every pixel, label, class name and mask."""
     digest = hashlib.blake2b(digest_size=8)
