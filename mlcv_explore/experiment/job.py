@@ -86,11 +86,16 @@ class Job:
 
 def expected_pace(slug: str, config: Config, root: "Path | None" = None) -> tuple[float, ...]:
     """How time passes over the steps of such a run, as `Run.pace`: of the newest saved
-    run with these settings, else of the recorded one; empty where neither is known.
+    run with these settings, else of the newest or the recorded one that differs in
+    numbers alone, since those stretch a run and choices change its stages; empty where
+    none is known.
     """
-    saved = (run for run in runs.all_runs(root)[0] if run.slug == slug and run.pace)
-    same = next((run for run in saved if run.key == config.key()), None)
-    run = same or runs.recorded(slug)
+    known = [run for run in (*runs.all_runs(root)[0], runs.recorded(slug)) if run and run.slug == slug]
+    known = [run for run in known if run.pace]
+    wanted = {name: value for name, value in config.model_dump().items() if isinstance(value, (str, bool))}
+    same = (run for run in known if run.key == config.key())
+    alike = (run for run in known if wanted.items() <= run.config.items())
+    run = next(same, None) or next(alike, None)
     return run.pace if run else ()
 
 

@@ -42,7 +42,7 @@ class Run:
     # name → mean, low, high, per_seed; undefined is None
     metrics: dict[str, dict[str, float | list[float | None] | None]]
     verdicts: list[dict[str, Any]]
-    pace: tuple[float, ...] = ()  # share of the time spent at every twentieth of the steps
+    pace: tuple[float, ...] = ()  # share of the time since the first frame, at every twentieth of the steps
     looks: int = 1  # interim analyses its verdicts have had: seeds were added between them
     film_bytes: int = 0
     film_sha256: str = ""

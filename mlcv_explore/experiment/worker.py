@@ -99,14 +99,16 @@ def work(
 
 
 def pace(steps: Sequence[int], times: Sequence[float]) -> tuple[float, ...]:
-    """How time passes over the steps of a run: the share of its time spent at every
-    twentieth of its steps, 21 numbers from 0 to 1; empty for a run of no length.
+    """How time passes over the steps of a run once its first frame is there: the share
+    of its time spent at every twentieth of its steps, 21 numbers from 0 to 1; empty for
+    a run of one frame.
     """
     import numpy as np
 
-    if not times or times[-1] <= 0:
+    if not times or times[-1] <= times[0]:
         return ()
-    at = np.interp(np.linspace(0, steps[-1], 21), [0, *steps], [0.0, *times]) / times[-1]
+    passed = (np.asarray(times) - times[0]) / (times[-1] - times[0])  # imports come before the first
+    at = np.interp(np.linspace(0, steps[-1], 21), steps, passed)
     return tuple(round(float(share), 4) for share in at)
 
 
