@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from mlcv_explore import idea
 from mlcv_explore.experiment import runs
 from mlcv_explore.ui import evidence, server, training
+from mlcv_explore.ui.home import first_sentence
 
 FRAME = Path(__file__).parent.parent / "pages" / "frame.py"
 PATIENCE = 60  # seconds a quick run may take
@@ -58,8 +59,15 @@ def home() -> AppTest:
 def test_home_shows_every_idea():
     assert not home().exception and len(home().title) == 1
     for card in idea.cards():
-        assert card.question in words(home())
-        assert any(card.title in link.label for link in home().get("page_link"))
+        assert f"**{card.question}**" in [link.label for link in home().get("page_link")]
+        assert card.answer in words(home()) and first_sentence(card.but) in words(home())
+
+
+def test_a_card_shows_the_first_sentence_of_its_but() -> None:
+    assert first_sentence("PCA ties (88.5 %). Also k-means.") == "PCA ties (88.5 %)."
+    assert (
+        first_sentence("Only one, by 0.3. points") == "Only one, by 0.3. points" and first_sentence("") == ""
+    )
 
 
 @every_idea

@@ -3,6 +3,7 @@ idea.
 """
 
 import base64
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -54,11 +55,12 @@ STYLE = """
   font-size: 0.82rem; line-height: 1.32; margin: 0;
 }
 [class*="st-key-card-"] p + p { padding-top: 0.2rem; }
-[class*="st-key-card-"] strong { font-size: 0.95rem; line-height: 1.3; }
+[class*="st-key-card-"] [data-testid="stPageLink"] p {
+  font-size: 0.95rem; line-height: 1.3; white-space: normal;
+}
 [class*="st-key-card-"] :is(img, [data-testid="stImage"] svg) { height: 4.7rem; object-fit: contain; }
 [class*="st-key-card-"] [data-testid="stPageLink-NavLink"] { padding: 0; min-height: 0; }
-[class*="st-key-chip-"] { row-gap: 0.15rem; column-gap: 0.6rem; }
-[class*="st-key-chip-"] .stMarkdownBadge {
+[class*="st-key-card-"] .stMarkdownBadge {
   white-space: normal !important; max-width: 100%; font-size: 0.78rem !important; line-height: 1.3;
 }
 """
@@ -113,7 +115,7 @@ def cards_and_filters(cards: Sequence[Card]) -> None:
     ]
     if not chosen:
         st.info("No idea matches these filters.", icon=":material/filter_alt_off:")
-    grid = st.grid(min_column_width=300, gap="small")
+    grid = st.grid(min_column_width=230, gap="small")
     for card in chosen:
         with grid, st.container(border=True, height="stretch", key=f"card-{card.slug}"):
             _card(card)
@@ -154,11 +156,15 @@ def _card(card: Card) -> None:
     image = _image(card.slug, theme.scheme())
     if image:
         st.image(image, width="stretch", alt=f"{card.title}: the idea at work")
-    but = f" :gray[But: {card.but}]" if card.but else ""
-    st.markdown(f"**{card.question}**\n\n{card.answer}{but}")
-    with st.container(horizontal=True, gap="small", vertical_alignment="center", key=f"chip-{card.slug}"):
-        figures.badge(*evidence.chip(card))
-        st.page_link(f"{card.slug}.py", label=card.title, icon=":material/arrow_forward:")
+    st.page_link(f"{card.slug}.py", label=f"**{card.question}**", help=card.title)
+    but = f" :gray[But: {first_sentence(card.but)}]" if card.but else ""
+    st.markdown(f"{card.answer}{but}")
+    figures.badge(*evidence.chip(card))
+
+
+def first_sentence(text: str) -> str:
+    """A text up to its first full stop that is followed by a capital letter."""
+    return re.split(r"(?<=\.) (?=[A-Z])", text, maxsplit=1)[0]
 
 
 def _choice(label: str, options: list[str]) -> str | None:
