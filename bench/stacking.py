@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional
 
 from mlcv_explore import data
-from mlcv_explore.ideas.label_noise.training import soft_cross_entropy
+from mlcv_explore.models.losses import soft_cross_entropy
 from mlcv_explore.models.stacked import StackedDense, gradient_step
 from mlcv_explore.seeds import seeded, stream
 

@@ -11,13 +11,14 @@ from mlcv_explore.config import Config, setting
 from mlcv_explore.experiment.film import series
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
-from mlcv_explore.ideas.label_noise import ARMS, BINS, LabelNoiseConfig, noise, tables
+from mlcv_explore.ideas.label_noise import ARMS, LabelNoiseConfig, noise, tables
 from mlcv_explore.ideas.label_noise import idea as subject
+from mlcv_explore.seeds import numpy_stream
 from mlcv_explore.statistics import significant_cells
 from mlcv_explore.ui import evidence, figures, page, settings, theme
 
 SLUG = subject.slug
-TARGETS = 12  # noisy targets shown at once
+CLASSES, TARGETS = 10, 12  # noisy targets shown at once
 
 
 class LabelNoiseView(Config):
@@ -25,12 +26,7 @@ class LabelNoiseView(Config):
 
     epoch: int = setting(100, "Epoch", low=1, high=100, step=1, help="Scrub through the recorded run.")
     confidence: float = setting(
-        0.9,
-        "Confidence",
-        low=0.1,
-        high=1,
-        step=0.01,
-        help="Probability of one class; the others share the rest.",
+        0.9, "Confidence", low=0.1, high=1, step=0.01, help="Of one class; the others share the rest."
     )
     each_seed: bool = setting(False, "Show every seed")
 
@@ -61,7 +57,8 @@ def confidence_histograms(frame: object) -> charts.Chart:
         for arm in ARMS[:2]
         for index, part in enumerate(("correctly labelled", "mislabelled"))
     }
-    return charts.histograms(np.linspace(0, 1, BINS + 1), groups, "largest probability", theme.palette())
+    edges = np.linspace(0, 1, frame.confidence.shape[-1] + 1)
+    return charts.histograms(edges, groups, "largest probability", theme.palette())
 
 
 def draw(film: Film, config: Config, seeds: Sequence[int], at: int = 0, each_seed: bool = False) -> None:
@@ -85,7 +82,7 @@ def recorded_run() -> None:
     """The recorded run under a scrubber."""
     found = evidence.recorded(SLUG)
     if found is None:
-        st.info("No run is recorded yet: `python -m mlcv_explore record label_noise`.")
+        st.info(f"No run is recorded yet: `python -m mlcv_explore record {SLUG}`.")
         return
     run, film = found
     image, controls = st.columns([3, 1], gap="medium")
@@ -107,48 +104,35 @@ def formula() -> None:
         shape = settings.control(SLUG, LabelNoiseConfig.setting("shape"))
         confidence = settings.control(SLUG, LabelNoiseView.setting("confidence"))
     with targets_column:
-        labels, targets = noise.gallery(shape, sigma, TARGETS)
+        labels, rng = np.arange(TARGETS) % CLASSES, numpy_stream(0, "gallery")
+        draws = rng.standard_normal((TARGETS, CLASSES), dtype=np.float32)
+        targets = noise.noisy_targets(shape, sigma, labels, draws)
         bars = images.target_bars(targets, labels, theme.palette(), columns=4)
         alt = f"Twelve targets, {shape.replace('_', ' ')}, σ = {sigma:g}: one bar a class, given label marked"
         st.image(images.png(bars), width="stretch", alt=alt, output_format="PNG")
         note = tables.SHAPE_NOTES.get(shape, "")
         st.caption(f"Twelve targets of one step; the mark is the given label. {note}")
     with trace_column:
-        figures.figure(
-            trace_curves(sigma, confidence),
-            f"{SLUG}-trace",
-            "Independent noise grows with confidence, 9σ² to 18σ²; zero-sum noise does not.",
-            moving=True,
-        )
+        notice = "Independent noise grows with confidence, 9σ² to 18σ²; zero-sum noise does not."
+        figures.figure(trace_curves(sigma, confidence), f"{SLUG}-trace", notice, moving=True)
     with controls:
-        matrix = noise.gradient_covariance(
-            sigma, noise.prediction(confidence), zero_sum=shape.startswith("zero_sum")
-        )
+        predicted = noise.prediction(confidence)
+        matrix = noise.gradient_covariance(sigma, predicted, zero_sum=shape.startswith("zero_sum"))
         enlarged = images.enlarged(images.signed(matrix, theme.palette(), 8.0), 12)
         st.image(images.png(enlarged), alt="Covariance of the gradient noise, ten by ten classes")
-        st.caption(
-            f"Covariance of the gradient noise between classes, −8 to 8; trace {np.trace(matrix):.1f}."
-        )
+        text = f"Covariance of the gradient noise between classes, −8 to 8; trace {np.trace(matrix):.1f}."
+        st.caption(text)
 
 
 def trace_curves(sigma: float, confidence: float) -> charts.Chart:
     """Trace of the gradient noise over confidence, from the formula."""
     x = np.linspace(0.1, 1, 91)
-    lines = {
-        "independent": Line("idea", noise.gradient_trace(sigma, noise.prediction(x))),
-        "zero-sum": Line("variant", np.full_like(x, 9 * sigma**2)),
-    }
-    return charts.curves(
-        x,
-        lines,
-        "confidence in one class",
-        "trace of the gradient noise",
-        palette=theme.palette(),
-        x_domain=(0.1, 1.0),
-        y_domain=(0.0, 72.0),
-        y_format=".1f",
-        marks={f"{confidence:.2f}": confidence},
-    )
+    independent = Line("idea", noise.gradient_trace(sigma, noise.prediction(x)))
+    lines = {"independent": independent, "zero-sum": Line("variant", np.full_like(x, 9 * sigma**2))}
+    titles = "confidence in one class", "trace of the gradient noise"
+    limits = {"x_domain": (0.1, 1.0), "y_domain": (0.0, 72.0), "y_format": ".1f"}
+    marks = {f"{confidence:.2f}": confidence}
+    return charts.curves(x, lines, *titles, palette=theme.palette(), marks=marks, **limits)
 
 
 def play() -> None:

@@ -56,7 +56,7 @@ def test_a_renamed_module_function_or_constant_leaves_them_as_they_were(package:
     (folder / "noise.py").rename(folder / "targets.py")
     for path in folder.glob("*.py"):
         text = path.read_text(encoding="utf-8").replace("label_noise.noise", "label_noise.targets")
-        text = re.sub(r"\bcorrupted\b", "with_wrong_labels", text)
+        text = re.sub(r"\bnoisy_targets\b", "with_noise", text)
         path.write_text(re.sub(r"\bMOMENTUM\b", "SGD_MOMENTUM", text), encoding="utf-8")
     assert now("label_noise") == before
 
@@ -66,7 +66,7 @@ def test_a_renamed_module_function_or_constant_leaves_them_as_they_were(package:
     [
         ("ideas/label_noise/training.py", "MOMENTUM = 0.9", "MOMENTUM = 0.8"),  # a constant
         (
-            "ideas/label_noise/training.py",
+            "data/label_corruption.py",
             "given[wrong] = (labels[wrong] + shift",
             "given[wrong] = (labels[wrong] - shift",
         ),

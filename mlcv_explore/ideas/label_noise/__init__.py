@@ -19,29 +19,26 @@ Data: handwritten digits
 A share of the training labels is wrong and stays wrong. *Plain* cross-entropy first
 learns the digits, then memorises the wrong labels, and its test accuracy falls.
 *Stochastic label noise* (SLN) adds σ·N(0, 1) to every entry of the one-hot target, drawn
-anew for every sample at every step (σ: standard deviation of the noise). The expected
-gradient is unchanged, but a confident prediction receives a noisier gradient, so no label
-is fitted closely.
+anew for every sample at every step (σ: standard deviation). The expected gradient is
+unchanged, but a confident prediction receives a noisier gradient, so no label is fitted
+closely.
 
 **What to watch.** The memorisation curves: the share of mislabelled training digits that
-are predicted as their *wrong* label. Then the gap between the test accuracy curves, and
-how close early stopping comes without any noise.
+are predicted as their *wrong* label. Then how close early stopping comes without noise.
 
 **What it does not show.** That noise is the best remedy: early stopping on noisy
 validation labels ends above it. Nor that the optimiser does not matter: with a smaller
-learning rate the gain shrinks, and with SGD it reverses. It is a small network on 1,000
-small digits.
+learning rate the gain shrinks, and with SGD it reverses.
 
-**Controls.** The wrong labels are fixed for the whole run and exact in number. Validation
+**Controls.** Wrong labels are fixed for the whole run and exact in number; validation
 labels are corrupted too, and early stopping uses only them. Test accuracy is the mean of
-the last ten epochs, never the best one. All arms of a seed share split, initial weights
-and batches; all shapes transform the same Gaussian draws by their own quantile function.
+the last ten epochs. All arms of a seed share split, initial weights and batches; all
+noise types transform the same Gaussian draws.
 
 **Noise types.** Laplace, uniform, Rademacher and Student-t noise have the Gaussian's mean
-and covariance, and cross-entropy is linear in its target: they should tie. Zero-sum noise
-removes the dependence on confidence: its gradient noise has trace 9σ² for every
-prediction, the Gaussian's grows from 9σ² to 18σ². Static label smoothing, resampled
-smoothing, resampled strength and resampled flips share their mean target,
+and covariance, and cross-entropy is linear in its target: they should tie. The trace of
+the gradient noise grows with confidence from 9σ² to 18σ²; for zero-sum noise it is always
+9σ². Label smoothing, static or resampled, and resampled flips share their mean target,
 (1 − ε) y + ε/K with ε = σ/2 (y: one-hot label, K: number of classes).
 
 Source: Chen, Wang, Lian, Zhang, Tao, Noise against Noise: Stochastic Label Noise Helps
@@ -71,7 +68,6 @@ from mlcv_explore.statistics import Split
 
 ARMS = ("plain", "noisy", "clean")  # the order of the arm axis A
 LAST = 10  # epochs whose mean is the reported accuracy
-BINS = 20  # of the confidence histograms, over [0, 1]
 
 
 def held_out(dataset: str) -> tuple[int, int]:
@@ -85,50 +81,25 @@ class LabelNoiseConfig(Config):
     """What the reader sets; the defaults are the recorded run."""
 
     corruption: float = setting(
-        0.4,
-        "Wrong labels",
-        low=0,
-        high=0.8,
-        step=0.05,
-        help="Exact share of training and validation labels that are wrong, and stay wrong.",
+        0.4, "Wrong labels", low=0, high=0.8, step=0.05, help="Exact share, in training and validation."
     )
     sigma: float = setting(
-        1.0,
-        "Noise σ",
-        low=0,
-        high=2,
-        step=0.05,
-        help="Standard deviation of what is added to every entry of the target, resampled at every step.",
+        1.0, "Noise σ", low=0, high=2, step=0.05, help="Standard deviation, resampled at every step."
     )
     shape: str = setting(
         "gaussian", "Noise type", choices=SHAPES, help="Smoothing and flips use the strength ε = σ/2."
     )
     kind: str = setting(
-        "symmetric",
-        "Wrong labels are",
-        choices=("symmetric", "pair"),
-        help="Uniform over the other classes, or always the next class.",
+        "symmetric", "Wrong labels are", choices=("symmetric", "pair"), help="Uniform, or the next class."
     )
     epochs: int = setting(
-        100,
-        "Epochs",
-        low=1,
-        high=400,
-        step=10,
-        more=True,
-        help="Above 190, accuracy is read, and early stopping chooses, at 190 of them and the last ten.",
+        100, "Epochs", low=1, high=400, step=10, more=True, help="From 191 on, not every one is evaluated."
     )
     train_size: int = setting(
         1000, "Training images", low=50, high=50_000, step=50, more=True, help="At most 1,000 on digits."
     )
     width: int = setting(
-        128,
-        "Width",
-        low=4,
-        high=512,
-        step=4,
-        more=True,
-        help="Units of each of the two hidden layers, or channels of the first block.",
+        128, "Width", low=4, high=512, step=4, more=True, help="Units a layer, or channels of the first."
     )
     batch_size: int = setting(64, "Batch size", low=8, high=512, step=8, more=True)
     optimiser: str = setting(
@@ -136,19 +107,11 @@ class LabelNoiseConfig(Config):
     )
     learning_rate: float = setting(0.003, "Learning rate", low=0.00001, high=1, step=0.001, more=True)
     dataset: str = setting(
-        "digits",
-        "Data",
-        choices=tuple(data.CATALOGUE),
-        more=True,
-        help="All but digits must be on this machine; `download NAME` fetches one.",
+        "digits", "Data", choices=tuple(data.CATALOGUE), more=True, help="`download NAME` fetches others."
     )
     network: str = setting("mlp", "Network", choices=("mlp", "resnet"), more=True)
     split: str = setting(
-        "fixed",
-        "Split",
-        choices=("fixed", "redrawn"),
-        more=True,
-        help="One split for all seeds, or one a seed; the interval then is the wider, corrected one.",
+        "fixed", "Split", choices=("fixed", "redrawn"), more=True, help="One for all seeds, or one a seed."
     )
 
     @model_validator(mode="after")
@@ -172,7 +135,7 @@ class Frame:
     memorised: np.ndarray
     recovered: np.ndarray  # (S, A) of the mislabelled ones, those given their true label
     clean_part: np.ndarray  # (S, A) accuracy on the correctly labelled ones
-    # (S, A, 2, BINS) histograms of the largest probability: correctly labelled, mislabelled
+    # (S, A, 2, bins) histograms of the largest probability: correctly labelled, mislabelled
     confidence: np.ndarray
     loss: np.ndarray  # (S, A) of the last batch, nats; negative when the targets are
 

@@ -4,55 +4,26 @@ from mlcv_explore.idea import Arm, Prior, Provenance
 from mlcv_explore.statistics import Claim
 
 STUDIED = (("corruption", 0.4), ("sigma", 1.0), ("kind", "symmetric"), ("dataset", "digits"))
-
-
-def _claim(name: str, sentence: str, direction: str, margin: float, *contrasts: tuple[str, str]) -> Claim:
-    return Claim(name, sentence, "accuracy", "points", direction, margin, contrasts, STUDIED)
-
-
-CLAIMS = (
-    _claim(
-        "gain",
-        "With 40 % wrong labels, label noise (σ = 1) ends more than 2 points above plain training.",
-        "greater",
-        0.02,
-        ("noisy", "plain"),
-    ),
-    _claim(
-        "beats_early_stopping",
-        "With 40 % wrong labels, label noise (σ = 1) ends more than 1 point above early stopping.",
-        "greater",
-        0.01,
-        ("noisy", "early_stopped"),
-    ),
-    _claim(
-        "fresh_is_static",
-        "Label smoothing resampled at every step (ε = 0.5) ties with static smoothing within 1 point.",
-        "equal",
-        0.01,
-        ("fresh_smoothing", "static_smoothing"),
-    ),
-    _claim(
-        "shapes_tie",
-        "Laplace, uniform, Rademacher and Student-t noise of equal variance tie with Gaussian (1 point).",
-        "equal",
-        0.01,
-        *((shape, "gaussian") for shape in ("laplace", "uniform", "rademacher", "student_t")),
-    ),
-    _claim(
-        "zero_sum_differs",
-        "Zero-sum noise of equal σ differs from Gaussian noise by more than 1 point.",
-        "different",
-        0.01,
-        ("zero_sum", "gaussian"),
-    ),
-    _claim(
-        "zero_sum_differs_at_equal_trace",
-        "Zero-sum noise of equal gradient-noise trace differs from Gaussian noise by more than 1 point.",
-        "different",
-        0.01,
-        ("zero_sum_equal_trace", "gaussian"),
-    ),
+TIES = tuple((shape, "gaussian") for shape in ("laplace", "uniform", "rademacher", "student_t"))
+DECIDED = {  # claim → direction, margin, contrasts (first arm minus second)
+    "gain": ("greater", 0.02, (("noisy", "plain"),)),
+    "beats_early_stopping": ("greater", 0.01, (("noisy", "early_stopped"),)),
+    "fresh_is_static": ("equal", 0.01, (("fresh_smoothing", "static_smoothing"),)),
+    "shapes_tie": ("equal", 0.01, TIES),
+    "zero_sum_differs": ("different", 0.01, (("zero_sum", "gaussian"),)),
+    "zero_sum_differs_at_equal_trace": ("different", 0.01, (("zero_sum_equal_trace", "gaussian"),)),
+}
+SENTENCES = (  # of the same claims
+    "With 40 % wrong labels, label noise (σ = 1) ends more than 2 points above plain training.",
+    "With 40 % wrong labels, label noise (σ = 1) ends more than 1 point above early stopping.",
+    "Label smoothing resampled at every step (ε = 0.5) ties with static smoothing within 1 point.",
+    "Laplace, uniform, Rademacher and Student-t noise of equal variance tie with Gaussian (1 point).",
+    "Zero-sum noise of equal σ differs from Gaussian noise by more than 1 point.",
+    "Zero-sum noise of equal gradient-noise trace differs from Gaussian noise by more than 1 point.",
+)
+CLAIMS = tuple(
+    Claim(name, sentence, "accuracy", "points", *decided, STUDIED)
+    for (name, decided), sentence in zip(DECIDED.items(), SENTENCES, strict=True)
 )
 
 ARMS = (
@@ -93,8 +64,7 @@ PRIOR_WORK = (
         "WRN-28-2 on CIFAR-10 with 40 % symmetric noise: 80.0 % against 52.4 % for plain training in"
         " independent logs (σ = 1, one seed, mean of the last ten epochs). The best epoch of plain training"
         " is 75.9 %: about three quarters of the gain is late memorisation avoided.",
-        "Intervals over seeds; early stopping on a noisy validation split as an arm of its own; ten other"
-        " shapes of noise on the same draws.",
+        "Intervals over seeds; early stopping on noisy validation labels; ten other noise types.",
     ),
     Prior(
         "Label-noise SGD penalises sharpness (Damian, Ma, Lee, 2021)",
@@ -113,6 +83,6 @@ PRIOR_WORK = (
         "Dynamic open-set labels (Wei et al., 2021)",
         "https://arxiv.org/abs/2106.10891",
         "Open-set pictures with labels redrawn at every epoch keep a network from memorising noisy labels.",
-        "Here the fresh labels sit on the training pictures themselves (fresh flips), without extra data.",
+        "Fresh labels on the training pictures themselves (resampled flips), without extra data.",
     ),
 )

@@ -7,8 +7,11 @@ import numpy as np
 import torch
 
 from mlcv_explore import data
-from mlcv_explore.ideas.label_noise import ARMS, BINS, LAST, Frame, LabelNoiseConfig, held_out
+from mlcv_explore.data.label_corruption import corrupt_labels
+from mlcv_explore.ideas.label_noise import ARMS, LAST, Frame, LabelNoiseConfig, held_out
 from mlcv_explore.ideas.label_noise.noise import noisy_targets
+from mlcv_explore.metrics import subsets
+from mlcv_explore.models.losses import logit_gradient, soft_cross_entropy
 from mlcv_explore.models.resnet import small_resnet
 from mlcv_explore.models.stacked import SeparateModels, StackedDense, evaluate, gradient_step
 from mlcv_explore.seeds import numpy_stream, stream
@@ -31,24 +34,6 @@ class Task:
     # corrupted at the same rate: a real validation set is no cleaner than its training set
     validation_given: torch.Tensor
     test_true: torch.Tensor
-
-
-def corrupted(
-    labels: np.ndarray, corruption: float, kind: str, classes: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Labels of which exactly round(corruption · n) are wrong; a larger rate keeps the
-    wrong ones of a smaller rate.
-
-    "symmetric": any other class alike; "pair": the next class, as 3 → 4.
-    """
-    order = rng.permutation(len(labels))
-    shift = (
-        rng.integers(1, classes, len(labels)) if kind == "symmetric" else np.ones(len(labels), dtype=np.int64)
-    )
-    wrong = order[: round(corruption * len(labels))]
-    given = labels.copy()
-    given[wrong] = (labels[wrong] + shift[wrong]) % classes
-    return given
 
 
 def tasks(config: LabelNoiseConfig, seeds: Sequence[int]) -> list[Task]:
@@ -78,25 +63,13 @@ def _inputs(part: data.Images, config: LabelNoiseConfig) -> torch.Tensor:
 def _task(config: LabelNoiseConfig, seed: int, split: data.Split, pictures: list[torch.Tensor]) -> Task:
     classes = len(split.train.classes)
     given, validation_given = (
-        corrupted(
+        corrupt_labels(
             part.labels, config.corruption, config.kind, classes, numpy_stream(seed, f"wrong {name} labels")
         )
         for name, part in (("training", split.train), ("validation", split.validation))
     )
     labels = (split.train.labels, given, validation_given, split.test.labels)
     return Task(*pictures, *map(torch.from_numpy, labels))
-
-
-def soft_cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """−Σ t log p over the last axis, for any real targets."""
-    return targets.sum(-1) * logits.logsumexp(-1) - (targets * logits).sum(-1)
-
-
-def logit_gradient(probability: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Its gradient in the logits, p·Σt − t: written out, it costs a step a fifth less
-    than finding it from the loss.
-    """
-    return torch.addcmul(-targets, probability, targets.sum(-1, keepdim=True))
 
 
 def equal_trace_scale(probability: torch.Tensor) -> torch.Tensor:
@@ -249,29 +222,16 @@ def _measured(
     top, said = torch.cat(learner.passed, dim=1).max(-1)
     wrong, loss = given != true, learner.loss
     return {
-        "accuracy": _share(logits["test"].argmax(-1) == torch.stack([task.test_true for task in every])),
-        "validation": _share(
+        "accuracy": subsets.share(
+            logits["test"].argmax(-1) == torch.stack([task.test_true for task in every])
+        ),
+        "validation": subsets.share(
             logits["validation"].argmax(-1) == torch.stack([task.validation_given for task in every])
         ),
-        "memorised": _share(said == given, wrong),
-        "recovered": _share(said == true, wrong),
-        "clean_part": _share(said == true, ~wrong),
-        "confidence": np.stack([_histograms(top, ~wrong), _histograms(top, wrong)], axis=1),
+        "memorised": subsets.share(said == given, wrong),
+        "recovered": subsets.share(said == true, wrong),
+        "clean_part": subsets.share(said == true, ~wrong),
+        "confidence": np.stack([subsets.histograms(top, ~wrong), subsets.histograms(top, wrong)], axis=1),
         "loss": loss.numpy(),
         "lost": ~(torch.isfinite(loss) & torch.isfinite(logits["test"]).flatten(1).all(1)).numpy(),
     }
-
-
-def _share(hit: torch.Tensor, among: torch.Tensor | None = None) -> np.ndarray:
-    """Share of hits (S, n) among the chosen, (S,) float32; NaN where none is chosen."""
-    among = torch.ones_like(hit) if among is None else among
-    return ((hit & among).sum(1) / among.sum(1)).numpy().astype(np.float32)
-
-
-def _histograms(values: torch.Tensor, among: torch.Tensor) -> np.ndarray:
-    """Shares of values in [0, 1] in BINS bins for the chosen of each seed, (S, BINS)
-    float32; zeros where none is chosen.
-    """
-    bins = (values * BINS).long().clamp(0, BINS - 1)
-    counts = torch.zeros(len(values), BINS).scatter_add_(1, bins, among.float())
-    return (counts / among.sum(1, keepdim=True).clamp(min=1)).numpy()
