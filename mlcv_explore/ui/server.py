@@ -10,11 +10,15 @@ if TYPE_CHECKING:
     from mlcv_explore.experiment.jobs import Jobs
 
 FIRST_PAGE = 1.5  # seconds the warm-up waits for a first page before it starts by itself
+TIDY = 10.0  # seconds between two returns of free memory to the system; one takes milliseconds
+ARENAS = 2  # heaps of the C library; one for every script thread would each keep what its pages freed
+M_ARENA_MAX = -8  # of glibc's malloc.h
 
 _engine: "Jobs | None" = None
 _creating = threading.Lock()
 _painted = threading.Event()
 _ready = threading.Event()
+_closing = threading.Event()
 
 
 def jobs() -> "Jobs":
@@ -39,6 +43,9 @@ def use(engine: "Jobs") -> None:
 
 def warm_up() -> None:
     """Start the slow imports and the cluster in a thread, once the first page is drawn."""
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
+    _closing.clear()
     threading.Thread(target=_boot, name="warm-up", daemon=True).start()
 
 
@@ -55,6 +62,7 @@ def ready() -> bool:
 def close() -> None:
     """End the job engine, if it was ever made."""
     global _engine
+    _closing.set()
     with _creating:
         if _engine is not None:
             _engine.close()
@@ -88,9 +96,13 @@ def _boot() -> None:
     gc.freeze()
     _return_free_memory()
     _ready.set()
+    while not _closing.wait(TIDY):
+        _return_free_memory()
 
 
 def _return_free_memory() -> None:
-    """Give what the warm-up has freed back to the system, where the C library can."""
+    """Give what pages and warm-up have freed back to the system, where the C library
+    can.
+    """
     with suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
