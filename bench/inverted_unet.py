@@ -18,8 +18,8 @@ import numpy as np
 
 from bench._session import Session
 from bench.serving import ROOT, first_session, percentile, serving, wait_ready
+from mlcv_explore.data.masked_images import SCENE_REGIONS
 from mlcv_explore.ideas.inverted_unet import inference
-from mlcv_explore.ideas.inverted_unet.masked_images import REGIONS
 
 PAGE = "inverted_unet"
 LEVELS = ("class", "thumbnail")
@@ -35,7 +35,9 @@ def strokes(count: int) -> list[str]:
     for step in range(count):
         row, column = 16 + 12 * np.sin(step / 3), 16 + 12 * np.cos(step / 5)
         regions = inference.examples().regions[0].copy()
-        regions[(rows - row) ** 2 + (columns - column) ** 2 <= (4 + step % 5) ** 2] = REGIONS.index("circle")
+        regions[(rows - row) ** 2 + (columns - column) ** 2 <= (4 + step % 5) ** 2] = SCENE_REGIONS.index(
+            "circle"
+        )
         sent.append("scene 1:" + "".join(map(str, regions.ravel())))
     return sent
 
@@ -60,7 +62,7 @@ def main() -> None:
         first_session(port).close()
         wait_ready(port)
         for level in LEVELS:
-            session = first_session(port, PAGE, f"{PAGE}-rung={level}")
+            session = first_session(port, PAGE, f"{PAGE}-level={level}")
             times = paint(session)
             report[f"stroke → image at the level {level}, s"] = times
             report[f"ratio to the target of {TARGET:g} s, {level}"] = times["image p95"] / TARGET

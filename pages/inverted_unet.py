@@ -1,8 +1,9 @@
 """Inverted U-Net: paint a mask and see the image it determines; train it; the answer."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import streamlit as st
@@ -10,26 +11,32 @@ import streamlit as st
 from mlcv_explore import charts
 from mlcv_explore.charts import Line, images
 from mlcv_explore.config import Config, setting
+from mlcv_explore.data.image_summaries import edge_sides
+from mlcv_explore.data.mask_files import read_mask
+from mlcv_explore.data.masked_images import SCENE_COLOURS, SCENE_REGIONS
+from mlcv_explore.data.scenes import SILHOUETTES, TEXTURES
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.inverted_unet import idea as subject
-from mlcv_explore.ideas.inverted_unet import image_quality, inference, learning_curves, networks, tables
+from mlcv_explore.ideas.inverted_unet import inference, learning_curves, tables
 from mlcv_explore.ideas.inverted_unet.claims import LEVEL_ARMS
-from mlcv_explore.ideas.inverted_unet.conditioning import LEVELS, edge_sides, includes
-from mlcv_explore.ideas.inverted_unet.mask_upload import COLOURS, OBJECTS, coloured, parse_mask
-from mlcv_explore.ideas.inverted_unet.masked_images import REGIONS, SCENES
+from mlcv_explore.ideas.inverted_unet.conditioning import LEVELS, includes
+from mlcv_explore.metrics.image_quality import explained_variance
 from mlcv_explore.models.checkpoints import CheckpointError
+from mlcv_explore.models.conditional_generation import best_code
 from mlcv_explore.ui import evidence, figures, inputs, page, settings, theme
 from mlcv_explore.ui.canvas import draw_on_grid
 
 SLUG = subject.slug
 SOURCES = ("Scene", "Empty", "Upload")  # as the link names them
 EXAMPLES = tuple(str(number) for number in range(1, inference.EXAMPLES + 1))
-TEXTURES = ("", *SCENES.labels)  # "": the scene's own
+CHOICES = {"begin": SOURCES, "level": LEVELS, "shape": SILHOUETTES, "scene": EXAMPLES}
+CHOICES["texture"] = ("", *TEXTURES)  # "": the scene's own
 SHAPES = ("square", "circle", "square", "triangle", "cross", "ring", "square")  # stamps of the regions
 STAMPS = tuple(zip(SHAPES, (0, 0, 0, 0, 0, 6, 4), strict=True))
 PAINT = "Mask to paint. Arrow keys move the stamp, space paints."
-CANVAS = (REGIONS, COLOURS, STAMPS, REGIONS.index("circle"), 13, PAINT)  # 13: the middle training size
+# 13: the middle of the sizes in training
+CANVAS = SCENE_REGIONS, SCENE_COLOURS, STAMPS, SCENE_REGIONS.index("circle"), 13, PAINT
 SAMPLES, SCALE, SMALL, TILE = 5, 12, 6, 150  # the last three: screen pixels of an image pixel, of a tile
 
 choose = partial(st.segmented_control, required=True, bind="query-params", wrap=True)
@@ -38,6 +45,7 @@ choose = partial(st.segmented_control, required=True, bind="query-params", wrap=
 class InvertedUnetView(Config):
     """Settings of the demo; nothing of it is trained."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"rung": "level"}
     draw: int = setting(0, "Sample", low=0, high=99, step=1, help="Other latent codes, the same mask.")
 
 
@@ -63,15 +71,16 @@ def show_row(tiles: np.ndarray, text: str, scale: int = SMALL) -> None:
 
 def initial_mask(source: str, example: int) -> tuple[np.ndarray, str]:
     """The mask on which painting starts, uint8 (32, 32), and its token."""
+    side, mask = inference.SIDE, None
     if source == "Scene":
         return inference.examples().regions[example], f"scene {example + 1}"
-    mask = None
     if source == "Upload":
-        shape = st.selectbox("White on black is a", OBJECTS, key=f"{SLUG}-shape", bind="query-params")
-        args, about = (inference.SIDE, shape), "Your own mask, in the palette's colours or white on black"
-        mask = inputs.upload(f"{SLUG}-upload", about, parse=parse_mask, args=args, rejected="Mask rejected")
+        shape = st.selectbox("White on black is a", SILHOUETTES, key=f"{SLUG}-shape", bind="query-params")
+        about = "Your own mask, in the palette's colours or white on black"
+        parse = partial(read_mask, regions=SCENE_REGIONS, palette=SCENE_COLOURS, side=side)
+        mask = inputs.upload(f"{SLUG}-upload", about, parse=parse, args=(shape,), rejected="Mask rejected")
     if mask is None:
-        return np.zeros((inference.SIDE, inference.SIDE), np.uint8), "empty"
+        return np.zeros((side, side), np.uint8), "empty"
     for note in mask.notes:
         st.info(note, icon=":material/info:")
     return mask.regions, f"upload {inputs.array_digest(mask.regions)}"
@@ -94,7 +103,7 @@ def play() -> None:
     with checkpoint_errors():
         with right:
             hidden = {"default": "class", "label_visibility": "collapsed"}
-            level = choose("Conditioning level", LEVELS, key=f"{SLUG}-rung", **hidden)
+            level = choose("Conditioning level", LEVELS, key=f"{SLUG}-level", **hidden)
             output = generate(level, regions, example, source)
         tiles = st.container()
         left, right = st.columns([5, 6], gap="large")
@@ -113,17 +122,17 @@ def generate(level: str, regions: np.ndarray, example: int, source: str) -> np.n
     """Show the level's image of a mask, and return it."""
     label, text = 0, f"U-Net. Input: {subject.arm(level).description}"
     if includes(level, "label"):
-        own = SCENES.labels[inference.examples().labels[example]]
-        key, called = f"{SLUG}-texture", lambda name: name or own
-        name = st.selectbox("Texture", TEXTURES, key=key, bind="query-params", format_func=called)
-        label = SCENES.labels.index(name or own)
+        own = TEXTURES[inference.examples().labels[example]]
+        about = {"key": f"{SLUG}-texture", "bind": "query-params"}
+        name = st.selectbox("Texture", CHOICES["texture"], format_func=lambda name: name or own, **about)
+        label = TEXTURES.index(name or own)
     if includes(level, "edges"):
         text += f" Edges: {f'scene {example + 1}' if source == 'Scene' else 'the outline of the mask'}."
     if includes(level, "thumbnail"):
         text += f" Colours: scene {example + 1}."
-    output = inference.generate(level, regions, label, example, source != "Scene")
+    output = inference.predicted(level, regions, label, example, source != "Scene")
     show(output, "Image predicted for this mask", SCALE, inference.SIDE * SCALE)
-    pixels = {"mask.png": coloured(regions), "image.png": output}
+    pixels = {"mask.png": SCENE_COLOURS[regions], "image.png": output}
     files = {name: (partial(images.png, values), name, "image/png") for name, values in pixels.items()}
     figures.caption(text, f"{SLUG}-output", files)
     return output
@@ -131,12 +140,12 @@ def generate(level: str, regions: np.ndarray, example: int, source: str) -> np.n
 
 def compare(regions: np.ndarray, output: np.ndarray, example: int, unchanged: bool) -> None:
     """Mask, output and truth, region means, and the training image with the nearest mask."""
-    truth, filled = inference.example_image(example), inference.fill_regions(regions)
+    truth, filled = inference.example_image(example), inference.region_means(regions)
     near, near_mask, overlap = inference.nearest_training(regions)
-    tiles = {"Mask": coloured(regions), "U-Net": output} | ({"True image": truth} if unchanged else {})
+    tiles = {"Mask": SCENE_COLOURS[regions], "U-Net": output} | ({"True image": truth} if unchanged else {})
     tiles |= {"Region means": filled, f"Nearest in training, overlap {overlap:.0%}": near}
     with st.container(horizontal=True, gap="small"):
-        for caption, pixels in (tiles | {"Its mask": coloured(near_mask)}).items():
+        for caption, pixels in (tiles | {"Its mask": SCENE_COLOURS[near_mask]}).items():
             with st.container(width=TILE, gap="small"):
                 show(pixels, caption, SMALL, TILE)
                 st.caption(caption)
@@ -175,7 +184,7 @@ def example() -> None:
     """A scene's mask, the U-Net's image and the true one."""
     with checkpoint_errors():
         mask, truth = inference.examples().regions[0], inference.example_image(0)
-        row = np.stack([coloured(mask), inference.generate("class", mask), truth])
+        row = np.stack([SCENE_COLOURS[mask], inference.predicted("class", mask), truth])
         show_row(row, "Mask, U-Net's image and true image of an unseen scene.")
 
 
@@ -183,7 +192,7 @@ def answer(table: Table) -> None:
     """Every conditioning level against its ceiling, and every measure of every arm."""
     demo = [inference.test_explained(level) for level in LEVEL_ARMS]
     figures.intervals(tables.levels(table) | {"Demo network (%)": demo}, f"{SLUG}-levels", tables.LEVELS_NOTE)
-    figures.results(subject, tables.arm_columns(table), f"{SLUG}-arms")
+    figures.results(subject, table.columns("arms"), f"{SLUG}-arms")
     st.caption(tables.ARMS_NOTE)
 
 
@@ -193,8 +202,8 @@ page.run(
     draw=draw,
     answer=answer,
     example=example,
-    formulas={"Edge sides": edge_sides, "R²": image_quality.explained, "Best of 5": networks.best_code},
+    formulas={"Edge sides": edge_sides, "R²": explained_variance, "Best of 5": best_code},
     views=(InvertedUnetView,),
-    choices={"begin": SOURCES, "rung": LEVELS, "shape": OBJECTS, "texture": TEXTURES, "scene": EXAMPLES},
+    choices=CHOICES,
     seeds=3,
 )

@@ -56,6 +56,31 @@ def test_boxes_by_hand_and_of_nothing_the_whole_mask() -> None:
     assert masked_images.bounding_boxes(masks).tolist() == [[2, 1, 4, 5], [0, 0, 5, 6]]
 
 
+def test_pixels_weigh_by_their_mask_alone() -> None:
+    assert from_images(pets(1), "pet").pixel_weights(8)[0, 0].tolist() == [1, 8, 8, 0]
+    ours = generate(ScenesConfig(), 4, 1, "of a test")
+    weights = ours.pixel_weights(5)
+    assert set(weights[ours.objects]) == {5} and set(weights[~ours.objects]) == {1}
+    assert np.array_equal(ours.pixel_weights(5, np.array([3, 0])), weights[[3, 0]])
+
+
+def test_regions_are_filled_with_their_mean_colours() -> None:
+    ours, tag = generate(ScenesConfig(), 40, 0, "of a test"), SCENE_REGIONS.index("tag")
+    colours = masked_images.mean_colours([ours])
+    pixels, inside = ours.images.transpose(0, 2, 3, 1), ours.regions == tag
+    assert colours[tag] == pytest.approx(pixels[inside].mean(0) / 255, abs=1e-6)
+    halves = [ours.take(slice(30)), ours.take(slice(30, 40))]
+    assert np.array_equal(masked_images.mean_colours(halves), colours)
+    filled = masked_images.fill_regions(ours.regions, colours).transpose(0, 2, 3, 1)
+    assert np.array_equal(filled[inside][0], colours[tag]) and filled.shape == pixels.shape
+    two = masked_images.mean_colours([ours.binary()])
+    assert two.shape == (2, 3) and np.array_equal(ours.binary().objects, ours.objects)
+    assert two[1] == pytest.approx(pixels[ours.objects].mean(0) / 255, abs=1e-6)
+    nothing = from_images(pets(2).take(np.array([0])), "pet")
+    nothing.regions[:] = 0
+    assert masked_images.mean_colours([nothing])[1] == pytest.approx([0.5] * 3)
+
+
 def test_some_of_the_images_keep_what_belongs_to_them() -> None:
     ours = generate(ScenesConfig(), 6, 1, "of a test")
     chosen = ours.take(np.array([4, 1]))

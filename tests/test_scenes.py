@@ -105,6 +105,14 @@ def test_equal_settings_and_seed_give_equal_scenes_and_fewer_are_the_first_of_mo
         )
 
 
+def test_some_scenes_can_be_made_without_those_before() -> None:
+    config = ScenesConfig(dependence=0.5)
+    whole, part = generate(config, 9, 2, "x"), scenes.generate_from(config, 6, 2, 2, "x")
+    for item in fields(part):
+        if item.name != "config":
+            assert np.array_equal(getattr(part, item.name), getattr(whole, item.name)[6:8]), item.name
+
+
 def test_another_seed_and_another_purpose_give_other_scenes() -> None:
     config = ScenesConfig()
     first, *others = generate(config, 50, 0), generate(config, 50, 1), generate(config, 50, 0, "test scenes")

@@ -5,6 +5,7 @@ A region code says what a pixel shows; categories say which codes are the object
 which are neither object nor background.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,19 @@ if TYPE_CHECKING:
     import torch
 
 SCENE_REGIONS = ("background", *SILHOUETTES, "distractor", "tag")
+# RGB, distinct in brightness too, for any colour vision
+SCENE_COLOURS = np.array(
+    (
+        (222, 214, 196),
+        (46, 132, 204),
+        (214, 118, 50),
+        (150, 40, 160),
+        (0, 111, 58),
+        (250, 220, 60),
+        (20, 20, 28),
+    ),
+    np.uint8,
+)
 PARTS = ("taught", "validated", "tested")  # names of the streams of generated parts
 
 
@@ -66,6 +80,20 @@ class MaskedImages:
         pixels, the last two exclusive; the whole image where there is no object.
         """
         return bounding_boxes(self.objects)
+
+    def pixel_weights(self, object_weight: float, indices: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Weights of the pixels in a loss, float32 (n, h, w): 1 on the background, 0 on
+        what is ignored.
+        """
+        regions = self.regions[indices]
+        weights = np.where(np.isin(regions, self.categories.objects), object_weight, 1.0).astype(np.float32)
+        weights[np.isin(regions, self.categories.ignored)] = 0
+        return weights
+
+    def binary(self) -> "MaskedImages":
+        """The same images with two regions, the object and all else."""
+        categories = Categories(("background", "object"), (1,), (), self.categories.labels)
+        return replace(self, categories=categories, regions=self.objects.astype(np.uint8))
 
     def take(self, indices: np.ndarray | slice) -> "MaskedImages":
         """The images at these places, in this order."""
@@ -128,6 +156,26 @@ def pets_split(sizes: tuple[int, int, int], seed: int) -> tuple[MaskedImages, ..
 
     parts = splits.split(load("oxford_pets"), *sizes, seed)
     return tuple(from_images(part, "pet") for part in (parts.train, parts.validation, parts.test))
+
+
+def mean_colours(parts: Iterable[MaskedImages]) -> np.ndarray:
+    """Mean colour of the pixels of each region over all parts, float32 (regions, 3) in
+    [0, 1]; middle grey where there are none.
+    """
+    sums, counts = np.zeros(()), np.zeros(())
+    for part in parts:
+        codes, size = part.regions.ravel(), len(part.categories.regions)
+        channels = (part.images[:, channel].ravel() for channel in range(3))
+        sums = sums + np.stack([np.bincount(codes, values, size) for values in channels], axis=1)
+        counts = counts + np.bincount(codes, minlength=size)[:, None]
+    return np.where(counts, sums / np.maximum(counts, 1), 127.5).astype(np.float32) / 255
+
+
+def fill_regions(regions: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    """Masks (n, h, w) as images whose regions have these colours (regions, 3): float32
+    (n, 3, h, w).
+    """
+    return np.ascontiguousarray(colours[regions].transpose(0, 3, 1, 2))
 
 
 def bounding_boxes(masks: np.ndarray) -> np.ndarray:

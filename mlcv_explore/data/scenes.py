@@ -30,6 +30,7 @@ TAG_SIDE = 4
 # apart in brightness too
 TAG_COLOURS = np.array([[255, 255, 0], [0, 190, 0], [255, 0, 255], [0, 0, 255]], np.uint8)
 LARGEST_COUNT = 100_000
+INDEPENDENT = 0.25  # agreement of a tag or background with one of four classes that is uninformative
 BLOCK = 512  # scenes generated at once, to bound memory
 
 # Grey levels an object's pixel can be moved away from the middle one. Both sums are such that
@@ -136,6 +137,17 @@ def generate(config: ScenesConfig, count: int, seed: int, purpose: str = "scenes
         for start in starts
     ]
     return Scenes(config, **{name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]})
+
+
+def generate_from(config: ScenesConfig, first: int, count: int, seed: int, purpose: str) -> Scenes:
+    """Scenes `first`, `first` + 1, … of those that `generate` makes, without the images
+    before them.
+    """
+    draws = {
+        name: numpy_stream(seed, f"{purpose} {name}").random((first + count, *shape))[first:]
+        for name, shape in _DRAWS.items()
+    }
+    return Scenes(config, **_block(config, draws))
 
 
 def on_background(scenes: Scenes, backgrounds: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 of a map.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import ndimage
 
@@ -44,3 +46,40 @@ def largest_box(saliency: np.ndarray, share: float = 0.5) -> np.ndarray:
     largest = 1 + int(np.argmax(np.bincount(components.ravel())[1:]))
     rows, columns = ndimage.find_objects(components)[largest - 1]
     return np.array([rows.start, columns.start, rows.stop, columns.stop])
+
+
+def box_scores(boxes: np.ndarray, others: np.ndarray) -> dict[str, float]:
+    """The mean "overlap" of boxes (n, 4) with the true ones, and the share "found", of
+    at least DETECTION_IOU.
+    """
+    shares = box_overlap(boxes, others)
+    return {"overlap": float(shares.mean()), "found": float((shares >= DETECTION_IOU).mean())}
+
+
+class MaskIndex:
+    """Masks to search for the nearest one, a byte a pixel."""
+
+    def __init__(self, regions: np.ndarray, objects: Sequence[int]) -> None:
+        """`regions` uint8 (n, h, w): codes, of which `objects` are the object."""
+        # (h·w, n): a pixel of all masks is one row
+        self.pixels = np.ascontiguousarray(regions.reshape(len(regions), -1).T)
+        self.shape = regions.shape[1:]
+        self.is_object = np.isin(np.arange(256), objects)
+        self.areas = self.is_object[self.pixels].sum(0, dtype=np.int32)  # (n,)
+
+    def nearest(self, asked: np.ndarray, count: int) -> np.ndarray:
+        """Indices of the `count` masks nearest to one mask uint8 (h, w): int64
+        (count,), nearest first.
+
+        By intersection over union of the objects; ties by the share of equal pixels.
+        """
+        given = asked.ravel()
+        own = np.flatnonzero(self.is_object[given])
+        common = self.is_object[self.pixels[own]].sum(0, dtype=np.int32)
+        overlap = common / np.maximum(len(own) + self.areas - common, 1)
+        equal = (self.pixels == given[:, None]).mean(0)
+        return np.lexsort((-equal, -overlap))[:count]
+
+    def mask(self, index: int) -> np.ndarray:
+        """A mask of those indexed, uint8 (h, w)."""
+        return self.pixels[:, index].reshape(self.shape)

@@ -7,8 +7,8 @@ import re
 from PIL import Image
 from playwright.sync_api import expect
 
+from mlcv_explore.data.masked_images import SCENE_COLOURS
 from mlcv_explore.ideas.inverted_unet import inference
-from mlcv_explore.ideas.inverted_unet.mask_upload import coloured
 
 OUTPUT = 'img[alt="Image predicted for this mask"]'
 
@@ -24,10 +24,10 @@ def new_image(tab, old):
 
 def test_the_image_follows_the_mask(server, new_tab, tmp_path):
     tab = new_tab(390, 844, "dark")
-    Image.fromarray(coloured(inference.examples().regions[2]).repeat(4, 0).repeat(4, 1)).save(
+    Image.fromarray(SCENE_COLOURS[inference.examples().regions[2]].repeat(4, 0).repeat(4, 1)).save(
         tmp_path / "mask.png"
     )
-    tab.open(f"{server}/inverted_unet?inverted_unet-begin=Upload&inverted_unet-rung=edges")
+    tab.open(f"{server}/inverted_unet?inverted_unet-begin=Upload&inverted_unet-level=edges")
     expect(tab.page.locator(OUTPUT)).to_be_visible(timeout=30_000)
     tab.idle()
     empty = tab.page.locator(OUTPUT).evaluate("image => image.src")

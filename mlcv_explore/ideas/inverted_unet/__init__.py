@@ -15,8 +15,7 @@ Data: generated scenes
 
 A U-Net turns an image into a mask. Inverted, it turns a mask into an image. Trained on
 squared error, it predicts the mean of all images with that mask. Sharp parts of this mean
-are determined by the mask; blurred parts are not. Explained variance measures how much is
-determined, against a ceiling and against simple ways to fill a mask.
+are determined by the mask; blurred parts are not. Explained variance measures how much.
 
 **Ceiling.** In generated scenes the determined part is known. At dependence 1 a larger
 object is brighter and light comes from above; texture, tint and contrast are random. At
@@ -32,14 +31,14 @@ as often as dark on light. A line drawing without the sign of its edges does not
 it.
 
 **What it does not show.** How realistic an image looks: explained variance rewards blur,
-so gradient energy stands beside it. The background is a crop of a photograph, which no
-mask determines. Real photographs have no known ceiling.
+so gradient energy stands beside it. No mask determines the background, a crop of a
+photograph. Real photographs have no known ceiling.
 
-**Controls.** Masks are true and hard, since soft borders carry grey levels of the image.
-No layer normalises, which can remove a mask's area. The object's pixels have weight 8 in
-the loss; the weight depends on the mask alone, so the optimum stays the mean. Arms with
-five samples are compared with the best of five nearest training images. The control is
-trained with other images' masks. Test scenes are used once.
+**Controls.** Masks are hard, since soft borders carry grey levels. No layer normalises,
+which can remove a mask's area. Object pixels weigh 8 in the loss, a function of the mask
+alone, so the optimum stays the mean. Arms with five samples are compared with the best of
+five nearest training images. The control is trained with other images' masks. Test
+scenes are used once.
 
 Source: Isola, Zhu, Zhou, Efros, Image-to-Image Translation with Conditional Adversarial
 Networks, 2017, https://arxiv.org/abs/1611.07004
@@ -80,7 +79,6 @@ ARMS = (
 # the order of the measure axis K
 MEASURES = ("explained", "background", "psnr", "ssim", "energy", "iou", "accuracy", "diversity", "bytes")
 EVALUATED = ("iou", "accuracy")  # by networks trained on true images
-FRAMES = 10  # of the training; one more shows the test
 PETS_SIDE = 64  # pixels a side of the pets
 SHOWN = 3  # images in a frame
 
@@ -92,19 +90,13 @@ class InvertedUnetConfig(Config):
         "class", "Conditioning level", choices=LEVELS, help="Each level keeps the channels of those before."
     )
     dependence: float = setting(
-        1,
-        "Appearance follows the mask",
-        low=0,
-        high=1,
-        step=0.05,
-        help="At 1 larger objects are brighter, lit from above; at 0 neither.",
+        1, "Appearance follows the mask", low=0, high=1, step=0.05, help="At 1 size and light set brightness."
     )
     arms: str = setting(
         "two",
         "Networks",
         choices=tuple(TRAINED),
-        help="one: the U-Net. two: with its control. all: three more losses, and two networks that score"
-        " the images; three times as long as two.",
+        help="one: the U-Net. two: with its control. all: 3 more losses, 2 scoring networks; 3 × as long.",
     )
     scenes: int = setting(4000, "Training images", low=20, high=20_000, step=100, more=True)
     tested: int = setting(300, "Test images", low=10, high=3000, step=10, more=True)
@@ -115,21 +107,13 @@ class InvertedUnetConfig(Config):
     )
     rate: float = setting(0.006, "Peak learning rate", low=0.00001, high=0.1, step=0.001, more=True)
     edges: str = setting(
-        "sides",
-        "Edges",
-        choices=EDGES,
-        more=True,
-        help="sides: bright and dark pixels apart. lines: one unsigned line drawing.",
+        "sides", "Edges", choices=EDGES, more=True, help="sides: bright and dark apart. lines: no sign."
     )
     adversarial: bool = setting(
         False, "Discriminator", more=True, help="One more arm, trained with an adversarial loss."
     )
     dataset: str = setting(
-        "scenes",
-        "Data",
-        choices=("scenes", "pets"),
-        more=True,
-        help="Oxford-IIIT pets must be on this machine.",
+        "scenes", "Data", choices=("scenes", "pets"), more=True, help="pets: Oxford-IIIT, if downloaded."
     )
     side: int = setting(32, "Side", choices=(32, 64), unit="pixels", more=True)
 
@@ -182,12 +166,6 @@ def measures_of(config: InvertedUnetConfig, arm: str) -> tuple[str, ...]:
     return tuple(measure for measure in MEASURES if measure not in (*trivial, *evaluated, *sampled, *sized))
 
 
-def frame_steps(config: InvertedUnetConfig) -> list[int]:
-    """Updates after which a frame is made."""
-    count = min(FRAMES, config.updates)
-    return [round(config.updates * (index + 1) / count) for index in range(count)]
-
-
 def run(config: InvertedUnetConfig, seeds: Sequence[int]) -> Iterator[Frame]:
     """Train every arm, then measure all on test images. Raises FloatingPointError,
     DataError, SettingError with a sentence for the visitor.
@@ -226,41 +204,28 @@ def picture(film: Film) -> Picture:
     return Picture(steps, lines, labels, "updates", "explained variance of the object")
 
 
-def _level_configs(base: InvertedUnetConfig) -> dict[str, InvertedUnetConfig]:
-    """The run behind each arm that compares conditioning levels: the U-Net alone."""
-    alone = base.replace(arms="one", adversarial=False)
-    return {
-        arm: alone.replace(detail=level, edges="lines" if arm == "lines" else "sides")
-        for arm, level in LEVEL_ARMS.items()
-    }
-
-
-def _cells(base: InvertedUnetConfig, updates: int, *more: Cell) -> list[Cell]:
-    """Cells of the claims: pairs of arms from one run, then `more`, then pairs of levels
-    from runs of their own; at last every arm.
-    """
-    pairs, within = [(claim.name, claim.contrasts[0]) for claim in CLAIMS], set(arms_of(base))
-    levels = _level_configs(base.replace(updates=updates))
-    return [
-        *(Cell(name, base, {arm: arm for arm in pair}) for name, pair in pairs if within.issuperset(pair)),
-        *more,
-        *(Cell(name, levels[arm], {arm: "l2"}) for name, pair in pairs for arm in pair if arm in levels),
-        Cell("arms", base, {arm: arm for arm in arms_of(base)}),
-    ]
-
-
 def _live(seeds: int) -> Study:
     """Every claim, every arm given the class mask, and every conditioning level, with
     more updates.
     """
-    base, updates = InvertedUnetConfig(arms="all"), 800
-    independent = base.replace(arms="one", updates=updates, dependence=0)
-    vanishes = Cell("vanishes", independent, {f"independent_{arm}": arm for arm in INDEPENDENT})
-    cells = _cells(base, updates, vanishes)
-    for level, config in _level_configs(base.replace(updates=updates)).items():
-        compared = [arm for arm in COMPARED if arm in arms_of(config)]
-        cells.append(Cell("ladder", config, {f"{level}_{arm}": arm for arm in compared}))
-    return Study("live", tuple(cells), tuple(range(seeds)))
+    base = InvertedUnetConfig(arms="all")
+    alone, own = base.replace(arms="one", updates=800), arms_of(base)
+    levels = {
+        arm: alone.replace(detail=level, edges="lines" if arm == "lines" else "sides")
+        for arm, level in LEVEL_ARMS.items()
+    }
+    pairs = [(claim.name, claim.contrasts[0]) for claim in CLAIMS]
+    cells = (
+        *(Cell(name, base, {arm: arm for arm in pair}) for name, pair in pairs if {*pair} <= {*own}),
+        Cell("vanishes", alone.replace(dependence=0), {f"independent_{arm}": arm for arm in INDEPENDENT}),
+        *(Cell(name, levels[arm], {arm: "l2"}) for name, pair in pairs for arm in pair if arm in levels),
+        Cell("arms", base, {arm: arm for arm in own}),
+        *(
+            Cell("ladder", config, {f"{level}_{arm}": arm for arm in COMPARED if arm in arms_of(config)})
+            for level, config in levels.items()
+        ),
+    )
+    return Study("live", cells, tuple(range(seeds)))
 
 
 def _checkpoints() -> "Mapping[str, CheckpointSpec]":

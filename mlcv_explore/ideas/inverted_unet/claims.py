@@ -44,7 +44,6 @@ ARM_TABLE = (
         if arm.name in COMPARED
     ),
 )
-LABELS = {arm.name: arm.label for arm in ARM_TABLE}
 MEASURE_TABLE = (
     Measure("explained", "Explained variance of the object", "%"),
     Measure("background", "Explained variance of the background", "%"),
@@ -56,22 +55,18 @@ MEASURE_TABLE = (
     Measure("diversity", "Standard deviation over five samples", better=""),
     Measure("bytes", "Size", "bytes", "lower"),
 )
+CLASS = {"detail": "class"}
 # name → direction, margin, arms (first − second), settings beside dependence 1
 RULES = {
-    "gain": ("greater", 0.10, ("l2", "region"), {"detail": "class"}),
-    "vanishes": (
-        "equal",
-        0.02,
-        ("independent_l2", "independent_region"),
-        {"detail": "class", "dependence": 0},
-    ),
-    "reaches": ("equal", 0.05, ("l2", "ceiling"), {"detail": "class"}),
+    "gain": ("greater", 0.10, ("l2", "region"), CLASS),
+    "vanishes": ("equal", 0.02, ("independent_l2", "independent_region"), CLASS | {"dependence": 0}),
+    "reaches": ("equal", 0.05, ("l2", "ceiling"), CLASS),
     "label_adds_nothing": ("equal", 0.02, ("label", "class"), {}),
     "edges_add": ("greater", 0.05, ("edges", "label"), {}),
     "lines_add_nothing": ("equal", 0.02, ("lines", "label"), {}),
     "thumbnail_adds": ("greater", 0.05, ("thumbnail", "edges"), {}),
-    "beats_webp": ("greater", 0.0, ("l2", "webp"), {"detail": "class"}),
-    "sampling_beats_nearest": ("greater", 0.0, ("sampled", "nearest5"), {"detail": "class"}),
+    "beats_webp": ("greater", 0.0, ("l2", "webp"), CLASS),
+    "sampling_beats_nearest": ("greater", 0.0, ("sampled", "nearest5"), CLASS),
 }
 SENTENCES = {
     "gain": "The U-Net, given class masks, explains over 10 points more of the object's variance than region"

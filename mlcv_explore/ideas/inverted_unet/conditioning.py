@@ -10,16 +10,12 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
-from mlcv_explore.ideas.inverted_unet.masked_images import Categories, MaskedImages
+from mlcv_explore.data.image_summaries import TILES, edge_maps, thumbnails
+from mlcv_explore.data.masked_images import Categories, MaskedImages
 
 LEVELS = ("binary", "class", "label", "edges", "thumbnail")
 EDGES = ("sides", "lines")
-EDGE_STEP = 12  # grey levels above or below the mean of the surrounding pixels
-EDGE_WINDOW = 5  # pixels a side of the surrounding window
-TILES = 4  # mean colours a side of a thumbnail
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def includes(level: str, detail: str) -> bool:
@@ -37,32 +33,6 @@ def channel_count(categories: Categories, level: str) -> int:
         "thumbnail": 3,
     }
     return sum(count for detail, count in own.items() if includes(level, detail))
-
-
-def edge_sides(images: np.ndarray) -> np.ndarray:
-    """The two sides of the edges of images uint8 (n, 3, h, w), as bool (n, 2, h, w).
-
-    First the pixels more than 12 grey levels brighter than the mean of the 5 × 5 pixels
-    around them, then those more than 12 darker.
-    """
-    grey = np.tensordot(LUMA, images.astype(np.float32), axes=(0, 1))  # (n, h, w)
-    above = grey - ndimage.uniform_filter(grey, (0, EDGE_WINDOW, EDGE_WINDOW), mode="nearest")
-    return np.stack([above > EDGE_STEP, above < -EDGE_STEP], axis=1)
-
-
-def edge_maps(images: np.ndarray, kind: str) -> np.ndarray:
-    """bool (n, 2, h, w): both sides apart ("sides"), or twice the same unsigned line
-    drawing ("lines").
-    """
-    sides = edge_sides(images)
-    return sides if kind == "sides" else np.repeat(sides.any(1, keepdims=True), 2, axis=1)
-
-
-def thumbnails_of(images: np.ndarray) -> np.ndarray:
-    """Mean colours of 4 × 4 tiles of images uint8 (n, 3, h, w), uint8 (n, 3, 4, 4)."""
-    count, _, height, width = images.shape
-    tiles = images.reshape(count, 3, TILES, height // TILES, TILES, width // TILES)
-    return np.rint(tiles.mean(axis=(3, 5))).astype(np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,5 +91,5 @@ class Conditioning:
 def condition(images: MaskedImages, level: str, edges: str = "sides") -> Conditioning:
     """The inputs of these images at a level."""
     maps = edge_maps(images.images, edges) if includes(level, "edges") else None
-    thumbnails = thumbnails_of(images.images) if includes(level, "thumbnail") else None
-    return Conditioning(images.categories, level, images.regions, images.labels, maps, thumbnails)
+    colours = thumbnails(images.images) if includes(level, "thumbnail") else None
+    return Conditioning(images.categories, level, images.regions, images.labels, maps, colours)

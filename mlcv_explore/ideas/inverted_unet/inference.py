@@ -2,37 +2,49 @@
 the training image of the nearest mask.
 """
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterator, Sequence
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 
+from mlcv_explore.data import scenes
+from mlcv_explore.data.dataset import to_bytes
+from mlcv_explore.data.image_summaries import edge_sides, thumbnails
+from mlcv_explore.data.masked_images import (
+    SCENE_COLOURS,
+    MaskedImages,
+    fill_regions,
+    from_scenes,
+    generate,
+    mean_colours,
+    scene_categories,
+)
 from mlcv_explore.idea import Tile
-from mlcv_explore.ideas.inverted_unet import SHOWN, Frame, InvertedUnetConfig, baselines
-from mlcv_explore.ideas.inverted_unet.conditioning import Conditioning, edge_sides, thumbnails_of
-from mlcv_explore.ideas.inverted_unet.mask_upload import coloured
-from mlcv_explore.ideas.inverted_unet.masked_images import SCENES, MaskedImages, generate_scenes, to_bytes
-from mlcv_explore.ideas.inverted_unet.networks import CODES, Inverter, predict
+from mlcv_explore.ideas.inverted_unet import SHOWN, Frame, InvertedUnetConfig, training
+from mlcv_explore.ideas.inverted_unet.conditioning import Conditioning
 from mlcv_explore.ideas.inverted_unet.pretrain import CHECKPOINTS, PREFIX, SAMPLED
-from mlcv_explore.metrics.overlap import intersection_over_union
+from mlcv_explore.metrics.overlap import MaskIndex, intersection_over_union
 from mlcv_explore.models import checkpoints
+from mlcv_explore.models.conditional_generation import CODES, Generator, predict
 from mlcv_explore.seeds import stream
 
 SIDE = 32  # pixels a side of the shipped networks' images
 EXAMPLES = 12  # scenes whose masks the page offers
+SCENES = scene_categories(scenes.TEXTURES)
+PART = 250  # training scenes generated at once
 
 
 @cache
-def network(name: str) -> tuple[Inverter, dict[str, Any]]:
+def network(name: str) -> tuple[Generator, dict[str, Any]]:
     """A shipped network, by its level or as "sampled", and its card. Raises
     CheckpointError.
     """
-    return checkpoints.load_network(f"{PREFIX}{name}/0", lambda card: Inverter(**card["arguments"]))
+    return checkpoints.load_network(f"{PREFIX}{name}/0", lambda card: Generator(**card["arguments"]))
 
 
-def generate(
+def predicted(
     level: str, regions: np.ndarray, label: int = 0, example: int = 0, outline: bool = False
 ) -> np.ndarray:
     """The image uint8 (32, 32, 3) that a level's network predicts for a mask uint8 (32,
@@ -44,25 +56,24 @@ def generate(
     """
     images = examples().images[example : example + 1]
     bright = 255 * np.isin(regions, SCENES.objects).astype(np.uint8)
-    drawn = np.broadcast_to(bright, images.shape) if outline else images
-    maps = edge_sides(drawn), thumbnails_of(images)
-    conditioning = Conditioning(SCENES, level, regions[None], np.array([label]), *maps)
-    return to_bytes(predict(network(level)[0], conditioning))[0].transpose(1, 2, 0)
+    maps = edge_sides(np.broadcast_to(bright, images.shape) if outline else images), thumbnails(images)
+    given = Conditioning(SCENES, level, regions[None], np.array([label]), *maps)
+    return to_bytes(predict(network(level)[0], given.inputs, 1))[0].transpose(1, 2, 0)
 
 
 def sample(regions: np.ndarray, draw: int, count: int) -> np.ndarray:
     """Images of one mask under `count` codes, other ones for each `draw`: uint8
     (count, 32, 32, 3). Raises CheckpointError.
     """
-    conditioning = Conditioning(SCENES, "class", regions[None].repeat(count, 0), np.zeros(count, np.int64))
+    given = Conditioning(SCENES, "class", regions[None].repeat(count, 0), np.zeros(count, np.int64))
     codes = torch.randn(count, CODES, generator=stream(draw, "codes shown on the page"))
-    return to_bytes(predict(network(SAMPLED)[0], conditioning, codes)).transpose(0, 2, 3, 1)
+    return to_bytes(predict(network(SAMPLED)[0], given.inputs, count, codes)).transpose(0, 2, 3, 1)
 
 
 @cache
 def examples() -> MaskedImages:
     """Scenes on which no network was trained."""
-    return generate_scenes(1.0, EXAMPLES, 0, "shown on the page")
+    return generate(training.scenes_config(1.0), EXAMPLES, 0, "shown on the page")
 
 
 def example_image(index: int) -> np.ndarray:
@@ -70,31 +81,48 @@ def example_image(index: int) -> np.ndarray:
     return examples().images[index].transpose(1, 2, 0)
 
 
+def _training_scenes(first: int, count: int) -> MaskedImages:
+    """Some of the scenes that the shipped networks were trained on."""
+    config = training.scenes_config(CHECKPOINTS[f"{PREFIX}class"].hyperparameters.dependence)
+    return from_scenes(scenes.generate_from(config, first, count, 0, "taught"))
+
+
 @cache
-def _training() -> tuple[MaskedImages, baselines.MaskIndex]:
-    settings = CHECKPOINTS[f"{PREFIX}class"].hyperparameters
-    images = generate_scenes(settings.dependence, settings.scenes, 0, "taught")
-    return images, baselines.MaskIndex(images.regions, SCENES.objects)
+def _training_masks() -> tuple[MaskIndex, np.ndarray]:
+    """The masks of the training scenes, and the mean colours of their regions; images
+    are made again one at a time.
+    """
+    starts, masks = range(0, CHECKPOINTS[f"{PREFIX}class"].hyperparameters.scenes, PART), []
+
+    def parts() -> Iterator[MaskedImages]:
+        for start in starts:
+            part = _training_scenes(start, PART)
+            masks.append(part.regions)
+            yield part
+
+    colours = mean_colours(parts())
+    return MaskIndex(np.concatenate(masks), SCENES.objects), colours
+
+
+@lru_cache(64)
+def _training_image(index: int) -> np.ndarray:
+    return _training_scenes(index, 1).images[0].transpose(1, 2, 0)
 
 
 def nearest_training(regions: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     """The training image with the nearest mask, uint8 (32, 32, 3), that mask uint8
     (32, 32), and the overlap of the two objects.
     """
-    images, index = _training()
+    index, _ = _training_masks()
     (nearest,) = index.nearest(regions, 1)
-    overlap = intersection_over_union(np.isin(regions, SCENES.objects), images.objects[nearest])
-    return images.images[nearest].transpose(1, 2, 0), images.regions[nearest], float(overlap)
+    mask = index.mask(nearest)
+    overlap = intersection_over_union(*(np.isin(each, SCENES.objects) for each in (regions, mask)))
+    return _training_image(int(nearest)), mask, float(overlap)
 
 
-@cache
-def _colours() -> np.ndarray:
-    return baselines.region_colours(_training()[0], [np.array([code]) for code in range(len(SCENES.regions))])
-
-
-def fill_regions(regions: np.ndarray) -> np.ndarray:
+def region_means(regions: np.ndarray) -> np.ndarray:
     """Every region in its mean training colour, uint8 (32, 32, 3)."""
-    return to_bytes(_colours()[regions])
+    return to_bytes(fill_regions(regions[None], _training_masks()[1]))[0].transpose(1, 2, 0)
 
 
 def region_errors(output: np.ndarray, truth: np.ndarray, regions: np.ndarray) -> dict[str, float]:
@@ -116,15 +144,15 @@ def shown_images(frame: Frame, config: InvertedUnetConfig, seed: int) -> np.ndar
     if config.dataset != "scenes":
         return outputs
     purpose = "tested" if frame.measured.any() else "validated"
-    truths = generate_scenes(config.dependence, SHOWN, seed, purpose, config.side)
-    rows = [coloured(truths.regions), outputs, truths.images.transpose(0, 2, 3, 1)]
+    truths = generate(training.scenes_config(config.dependence, config.side), SHOWN, seed, purpose)
+    rows = [SCENE_COLOURS[truths.regions], outputs, truths.images.transpose(0, 2, 3, 1)]
     return np.stack(rows, axis=1).reshape(-1, *outputs.shape[1:])
 
 
 def tiles(shown: Sequence[int] = (6, 7), level: str = "class") -> tuple[Tile, ...]:
     """Masks of examples, each followed by the image that a level's network predicts."""
     masks = [examples().regions[index] for index in shown]
-    pairs = ((coloured(mask), generate(level, mask)) for mask in masks)
+    pairs = ((SCENE_COLOURS[mask], predicted(level, mask)) for mask in masks)
     return tuple(Tile(image / 255) for pair in pairs for image in pair)
 
 

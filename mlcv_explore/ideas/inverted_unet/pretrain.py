@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from functools import partial
 
-from mlcv_explore.data.dataset import Images, content_fingerprint
-from mlcv_explore.ideas.inverted_unet import ARMS, MEASURES, InvertedUnetConfig, frame_steps
+from mlcv_explore.data.dataset import content_fingerprint
+from mlcv_explore.ideas.inverted_unet import ARMS, MEASURES, InvertedUnetConfig
 from mlcv_explore.ideas.inverted_unet.conditioning import LEVELS, channel_count
-from mlcv_explore.ideas.inverted_unet.networks import CODES
-from mlcv_explore.ideas.inverted_unet.training import Trainer
+from mlcv_explore.ideas.inverted_unet.training import Trainer, frame_steps
 from mlcv_explore.models.checkpoints import CheckpointSpec, ProgressCallback, TrainedCheckpoint
+from mlcv_explore.models.conditional_generation import CODES
 
 PREFIX = "inverted_unet_"
 SAMPLED = "sampled"
-KIND = "inverter"
+KIND = "generator"
 REPORTED = ("explained", "background", "psnr", "ssim", "energy")  # measures on a card
 
 
@@ -28,29 +28,24 @@ def train(
     network = trainer.learners[arm].network
     network.load_state_dict({name: value.half().float() for name, value in network.state_dict().items()})
     trainer.test()
-    values = dict(zip(MEASURES, trainer.measured[ARMS.index(arm)].tolist(), strict=True))
-    metrics = {f"test_{name}": round(values[name], 4) for name in REPORTED}
+    own, ceiling = (trainer.measured[ARMS.index(name)] for name in (arm, "ceiling"))
+    metrics = {f"test_{name}": round(float(own[MEASURES.index(name)]), 4) for name in REPORTED}
     if "ceiling" in trainer.arms:
-        ceiling = trainer.measured[ARMS.index("ceiling"), MEASURES.index("explained")]
-        metrics["test_ceiling"] = round(float(ceiling), 4)
-    categories = trainer.training_images.categories
-    parts = (
-        Images(part.images, part.labels, categories.labels, part.regions)
-        for part in (trainer.training_images, trainer.test_images)
-    )
+        metrics["test_ceiling"] = round(float(ceiling[MEASURES.index("explained")]), 4)
+    parts = (trainer.training_images, trainer.test_images)
     about = {
         "kind": KIND,
-        "architecture": "Inverter",
+        "architecture": "Generator",
         "arguments": {
-            "inputs": channel_count(categories, hyperparameters.detail),
+            "inputs": channel_count(parts[0].categories, hyperparameters.detail),
             "width": hyperparameters.width,
             "codes": CODES if arm == SAMPLED else 0,
         },
-        "rung": hyperparameters.detail,
+        "level": hyperparameters.detail,
         "input": {"size": hyperparameters.side},
         "data": {
             "name": f"scenes, dependence {hyperparameters.dependence:g}",
-            "fingerprint": content_fingerprint(*parts),
+            "fingerprint": content_fingerprint(*(part.as_images() for part in parts)),
         },
         "steps": hyperparameters.updates,
         "metrics": metrics | {"test_size": len(trainer.test_images)},

@@ -1,52 +1,37 @@
-"""Masks that visitors upload as image files."""
+"""Masks in image files: the region of every pixel by a palette, or an object in white on
+black.
+"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mlcv_explore.data import uploads
 from mlcv_explore.data.uploads import BadImage
-from mlcv_explore.ideas.inverted_unet.masked_images import REGIONS
 
-# (regions, 3) uint8: distinct in brightness too, for any colour vision
-COLOURS = np.array(
-    (
-        (222, 214, 196),
-        (46, 132, 204),
-        (214, 118, 50),
-        (150, 40, 160),
-        (0, 111, 58),
-        (250, 220, 60),
-        (20, 20, 28),
-    ),
-    np.uint8,
-)
 MAX_DISTANCE = 60.0  # from a palette colour, in grey levels, of a pixel still taken as meant
 MAX_COLOURS = 48  # at four bits a channel; a mask saved as JPEG has about a dozen
 MAX_UNKNOWN = 0.25  # share of pixels near no palette colour; many colours and more is a photograph
 SHADES = (64, 192)  # between these grey levels a pixel is neither black nor white
-OBJECTS = REGIONS[1:5]
 
 
 @dataclass(frozen=True, eq=False)
 class Mask:
     """The region of every pixel, and how the file was converted."""
 
-    regions: np.ndarray  # (side, side) uint8, index into REGIONS
+    regions: np.ndarray  # (side, side) uint8, index into the regions
     notes: tuple[str, ...] = ()  # sentences for the visitor
 
 
-def coloured(regions: np.ndarray) -> np.ndarray:
-    """A mask (…, h, w) as an image uint8 (…, h, w, 3)."""
-    return COLOURS[regions]
+def read_mask(
+    content: bytes, name: str, white: str, *, regions: Sequence[str], palette: np.ndarray, side: int
+) -> Mask:
+    """A mask from the bytes of an image file, in the colours of `palette`, uint8
+    (regions, 3); in black and white the white object is the region `white`.
 
-
-def parse_mask(content: bytes, name: str, side: int, shape: str = OBJECTS[0]) -> Mask:
-    """A mask from the bytes of an image file; in black and white the white object is a
-    `shape`.
-
-    Resized by nearest pixel, colours mapped to the nearest of the palette; `notes`
-    report both. Raises BadImage for an unreadable file and for a photograph.
+    Resized to `side` by nearest pixel, colours mapped to the nearest of the palette;
+    `notes` report both. Raises BadImage for an unreadable file and for a photograph.
     """
     called = uploads.shown_name(name)
     pixels = uploads.read(content, name, side=None).pixels
@@ -60,7 +45,7 @@ def parse_mask(content: bytes, name: str, side: int, shape: str = OBJECTS[0]) ->
         )
     grey = bool((np.ptp(small.astype(int), axis=-1) <= 8).all())
     shades = small.mean(axis=-1)
-    distances = np.sqrt(((small[..., None, :].astype(float) - COLOURS) ** 2).sum(-1))  # (side, side, regions)
+    distances = np.sqrt(((small[..., None, :].astype(float) - palette) ** 2).sum(-1))  # (side, side, regions)
     if grey:
         unknown, colours = (shades > SHADES[0]) & (shades < SHADES[1]), np.unique(small[..., 0] >> 2)
     else:
@@ -75,10 +60,10 @@ def parse_mask(content: bytes, name: str, side: int, shape: str = OBJECTS[0]) ->
         if share := float((distances.min(-1) > 0).mean()):
             notes.append(f"{share:.0%} of its pixels were mapped to the nearest colour of the palette.")
         return Mask(distances.argmin(-1).astype(np.uint8), tuple(notes))
-    notes.append(f"{called} has no colours: white is the object, a {shape}.")
+    notes.append(f"{called} has no colours: white is the object, a {white}.")
     if share := float(((shades > 8) & (shades < 247)).mean()):
         notes.append(f"{share:.0%} of its pixels were grey: those above middle grey are the object.")
-    return Mask(np.where(shades >= 128, REGIONS.index(shape), 0).astype(np.uint8), tuple(notes))
+    return Mask(np.where(shades >= 128, regions.index(white), 0).astype(np.uint8), tuple(notes))
 
 
 def nearest_pixels(pixels: np.ndarray, side: int) -> np.ndarray:

@@ -1,5 +1,6 @@
-"""Quality of a generated image against the true one: arrays in, numbers out. Images are
-float (n, 3, h, w) in [0, 1].
+"""Generated or reconstructed images against the true ones: arrays in, numbers out.
+
+Images are float (n, 3, h, w) in [0, 1].
 """
 
 import numpy as np
@@ -9,12 +10,12 @@ WINDOW = 7  # pixels a side of the windows of structural similarity
 LEAST_ERROR = (1 / 255) ** 2 / 12  # of rounding to whole grey levels
 
 
-def explained(outputs: np.ndarray, truths: np.ndarray, where: np.ndarray) -> float:
+def explained_variance(outputs: np.ndarray, truths: np.ndarray, where: np.ndarray) -> float:
     """Explained variance of the pixels `where` (n, h, w), pooled over images and
     channels.
 
-    R² as `scenes.ceiling` defines it: 1 at the truth, 0 at the pixels' own mean over
-    all channels, negative beyond.
+    R²: 1 at the truth, 0 at the mean of these pixels over all channels, negative below
+    that.
     """
     wanted, given = (values.transpose(0, 2, 3, 1)[where].astype(np.float64) for values in (truths, outputs))
     return float(1 - np.mean((wanted - given) ** 2) / np.var(wanted))
@@ -48,7 +49,7 @@ def ssim(outputs: np.ndarray, truths: np.ndarray) -> float:
     return float((above / below)[..., edge:-edge, edge:-edge].mean())
 
 
-def energy(outputs: np.ndarray, truths: np.ndarray) -> float:
+def gradient_energy(outputs: np.ndarray, truths: np.ndarray) -> float:
     """Gradient energy as a share of the truth's: below 1 is blur."""
     one, other = (
         sum(float(np.mean(np.diff(images.astype(np.float64), axis=axis) ** 2)) for axis in (2, 3))
@@ -64,7 +65,7 @@ def diversity(samples: np.ndarray, where: np.ndarray) -> float:
     return float(samples.std(axis=0).transpose(0, 2, 3, 1)[where].mean())
 
 
-def best(samples: np.ndarray, truths: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def best_sample(samples: np.ndarray, truths: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Of samples (k, n, 3, h, w) each image's best, (n, 3, h, w), by squared error
     weighted with (n, h, w).
     """

@@ -1,5 +1,5 @@
 """Networks trained on true images that score generated ones: is the object found, is
-its texture recognised?
+its class recognised?
 """
 
 from collections.abc import Callable
@@ -9,15 +9,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mlcv_explore.ideas.inverted_unet.masked_images import MaskedImages, to_float
-from mlcv_explore.ideas.inverted_unet.networks import BATCH, PatchUNet, one_cycle
+from mlcv_explore.data.dataset import to_float
+from mlcv_explore.data.masked_images import MaskedImages
 from mlcv_explore.metrics.overlap import intersection_over_union
 from mlcv_explore.models import classifiers
+from mlcv_explore.models.conditional_generation import BATCH, PatchUNet, one_cycle
 from mlcv_explore.models.stacked import gradient_step
 from mlcv_explore.seeds import numpy_stream, seeded, stream_seed
 
 WIDTH, UPDATES, BATCH_SIZE, RATE = 8, 300, 32, 0.004
-MEAN, STD = (0.45, 0.45, 0.42), (0.25, 0.25, 0.27)  # of the training images, in [0, 1]
+MEAN, STD = (0.45, 0.45, 0.42), (0.25, 0.25, 0.27)  # of generated scenes, in [0, 1]
 
 
 class Evaluators:

@@ -1,17 +1,29 @@
-"""Networks: a U-Net from mask to image, with or without a latent code, a CVAE's
-posterior and a discriminator; their losses.
+"""Networks that generate an image from a condition of the same size, such as a mask: a
+U-Net, with or without a latent code, and five losses to train it.
+
+Under squared error the output is the mean of all images of a condition, under absolute
+error their median. With a code there is an image for each code: of a best-of-k loss, or
+of a conditional variational autoencoder.
 """
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-from mlcv_explore.ideas.inverted_unet.conditioning import Conditioning
+from mlcv_explore.models.stacked import gradient_step
 from mlcv_explore.models.unet import UNet
+from mlcv_explore.seeds import seeded, stream
 
+LOSSES = ("l2", "l1", "sampled", "cvae", "adversarial")
+SAMPLING = ("sampled", "cvae")  # losses of a network with a code
+TRIES = 5  # codes the best-of-k loss draws for each image
+# largest norm of a gradient; without normalisation one steep step can end in a constant image
+MAX_GRADIENT_NORM = 0.1
+PIXEL_WEIGHT = 100.0  # of the absolute error beside the discriminator (Isola et al., 1611.07004)
 PATCH = 2  # the U-Net works on patches of 2 × 2 pixels: a quarter of the work at full resolution
 CODES = 8  # dimensions of the latent code
 SPREAD = 0.15  # standard deviation of the CVAE's pixel likelihood, in shares of the full range
@@ -36,8 +48,8 @@ class PatchUNet(nn.Module):
         return functional.pixel_shuffle(outputs, PATCH)
 
 
-class Inverter(nn.Module):
-    """Conditioning channels → image (B, 3, h, w), about [0, 1] and not clipped."""
+class Generator(nn.Module):
+    """Condition (B, inputs, h, w) → image (B, 3, h, w), about [0, 1] and not clipped."""
 
     def __init__(self, inputs: int, width: int, codes: int = 0) -> None:
         super().__init__()
@@ -61,7 +73,7 @@ def _downsampling(inputs: int, width: int, count: int, activation: nn.Module) ->
 
 
 class Posterior(nn.Module):
-    """Of a CVAE (Sohn, Lee, Yan, NIPS 2015): conditioning and image → mean and log
+    """Of a CVAE (Sohn, Lee, Yan, NIPS 2015): condition and image → mean and log
     variance of the code, (B, codes) each.
     """
 
@@ -78,7 +90,7 @@ class Posterior(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """PatchGAN of Isola et al. (1611.07004): conditioning (B, inputs, h, w) and image
+    """PatchGAN of Isola et al. (1611.07004): condition (B, inputs, h, w) and image
     (B, 3, h, w) → logits (B, 1, h/4, w/4), positive for true images.
     """
 
@@ -103,7 +115,7 @@ def absolute_error(outputs: torch.Tensor, images: torch.Tensor, weights: torch.T
 
 
 def best_code(
-    network: Inverter, given: torch.Tensor, images: torch.Tensor, weights: torch.Tensor, codes: torch.Tensor
+    network: Generator, given: torch.Tensor, images: torch.Tensor, weights: torch.Tensor, codes: torch.Tensor
 ) -> torch.Tensor:
     """Of codes (k, B, codes) the one with the least error for each image, (B, codes).
     Guzmán-Rivera et al., NIPS 2012.
@@ -128,13 +140,77 @@ def one_cycle(
     return adam, torch.optim.lr_scheduler.OneCycleLR(adam, rate, total_steps=updates)
 
 
+class GeneratorTrainer:
+    """A generator, its optimiser and one of LOSSES; networks of a seed without a code
+    start with equal weights.
+    """
+
+    def __init__(self, loss: str, inputs: int, width: int, rate: float, updates: int, seed: int) -> None:
+        self.loss_name = loss
+        codes = CODES if loss in SAMPLING else 0
+        self.network = seeded(seed, lambda: Generator(inputs, width, codes))
+        parameters = list(self.network.parameters())
+        if loss == "cvae":
+            self.posterior = seeded(seed, lambda: Posterior(inputs, width), "posterior")
+            parameters += self.posterior.parameters()
+        if loss == "adversarial":
+            self.critic = seeded(seed, lambda: Discriminator(inputs, 2 * width), "critic")
+            self.critic_optimiser, self.critic_schedule = one_cycle(
+                list(self.critic.parameters()), rate, updates
+            )
+        self.generator = stream(seed, f"codes of {loss}")
+        self.optimiser, self.schedule = one_cycle(parameters, rate, updates)
+
+    def step(self, given: torch.Tensor, images: torch.Tensor, weights: torch.Tensor) -> float:
+        """One update on conditions (B, inputs, h, w), images (B, 3, h, w) and weights of
+        their pixels (B, 1, h, w); returns the loss.
+        """
+        self.network.train()
+        loss = self._loss(given, images, weights)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRADIENT_NORM)
+        self.optimiser.step()
+        self.schedule.step()
+        return float(loss.detach())
+
+    def _loss(self, given: torch.Tensor, images: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        if self.loss_name == "l2":
+            return squared_error(self.network(given), images, weights).mean()
+        if self.loss_name == "l1":
+            return absolute_error(self.network(given), images, weights).mean()
+        if self.loss_name == "sampled":
+            codes = torch.randn(TRIES, len(given), CODES, generator=self.generator)
+            code = best_code(self.network, given, images, weights, codes)
+            return squared_error(self.network(given, code), images, weights).mean()
+        if self.loss_name == "cvae":
+            mean, log_variance = self.posterior(given, images)
+            code = mean + (log_variance / 2).exp() * torch.randn(mean.shape, generator=self.generator)
+            errors = squared_error(self.network(given, code), images, weights)
+            errors = errors * images[0].numel() / (2 * SPREAD**2)
+            return (errors + kl_divergence(mean, log_variance)).mean() / images[0].numel()
+        # of the generator, after one step of the discriminator on the same batch
+        outputs = self.network(given)
+        true, false = self.critic(given, images), self.critic(given, outputs.detach())
+        gradient_step(
+            self.critic_optimiser, functional.softplus(-true).mean() + functional.softplus(false).mean()
+        )
+        self.critic_schedule.step()
+        fooled = functional.softplus(-self.critic(given, outputs)).mean()
+        return fooled + PIXEL_WEIGHT * absolute_error(outputs, images, weights).mean()
+
+
 @torch.no_grad()
-def predict(network: Inverter, conditioning: Conditioning, codes: torch.Tensor | None = None) -> np.ndarray:
-    """A network's images, float32 (n, 3, h, w) clipped to [0, 1]."""
+def predict(
+    network: Generator, inputs: Callable[[slice], np.ndarray], count: int, codes: torch.Tensor | None = None
+) -> np.ndarray:
+    """A network's images of `count` conditions, float32 (count, 3, h, w) clipped to [0,
+    1]; `inputs(part)` gives the conditions of a part, `codes` are (count, CODES).
+    """
     network.eval()
     outputs = []
-    for start in range(0, len(conditioning.labels), BATCH):
+    for start in range(0, count, BATCH):
         part = slice(start, start + BATCH)
-        given = torch.from_numpy(conditioning.inputs(part))
+        given = torch.from_numpy(inputs(part))
         outputs.append(network(given, None if codes is None else codes[part]))
     return torch.cat(outputs).clamp_(0, 1).numpy()

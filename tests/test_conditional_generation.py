@@ -1,0 +1,116 @@
+"""Generators of images: what each loss learns, codes, the divergence, equal starts."""
+
+import numpy as np
+import pytest
+import torch
+
+from mlcv_explore.data.dataset import to_float
+from mlcv_explore.data.masked_images import generate
+from mlcv_explore.data.scenes import ScenesConfig
+from mlcv_explore.metrics.image_quality import psnr
+from mlcv_explore.models import conditional_generation as generation
+from mlcv_explore.seeds import seeded, stream
+
+SCENES = generate(ScenesConfig(), 3, 0, "of a test")
+MASKS = SCENES.objects[:, None].astype(np.float32)
+
+
+def constant(*values: float) -> np.ndarray:
+    return np.stack([np.full((3, 16, 16), value, np.float32) for value in values])
+
+
+def fitted(
+    given: np.ndarray, wanted: np.ndarray, updates: int, loss=generation.squared_error, width: int = 16
+) -> np.ndarray:
+    """A network's images after memorising these pairs, float32 (n, 3, h, w)."""
+    inputs, truths = torch.from_numpy(given), torch.from_numpy(wanted)
+    network = seeded(0, lambda: generation.Generator(given.shape[1], width))
+    optimiser, schedule = generation.one_cycle(list(network.parameters()), 0.004, updates)
+    for _ in range(updates):
+        optimiser.zero_grad()
+        loss(network(inputs), truths, torch.ones(len(given), 1, *given.shape[2:])).mean().backward()
+        optimiser.step()
+        schedule.step()
+    with torch.no_grad():
+        return network.eval()(inputs).numpy()
+
+
+def untrained(seed: int, inputs: int, width: int, codes: int) -> generation.Generator:
+    """A network that is not constant before training."""
+    network = seeded(seed, lambda: generation.Generator(inputs, width, codes)).eval()
+    torch.nn.init.normal_(network.drawn.net.decoder.last.weight, generator=stream(0, "test weights"))
+    return network
+
+
+def test_images_of_one_condition_give_their_mean_and_under_absolute_error_their_median() -> None:
+    given = MASKS[:1, :, 8:24, 8:24]
+    wanted = constant(0.2, 0.8)
+    wanted[:, :, :, 8:] += np.array([0.1, -0.3])[:, None, None, None]
+    assert np.abs(fitted(given.repeat(2, 0), wanted, 120) - wanted.mean(0)).max() < 0.01
+    median = fitted(given.repeat(3, 0), constant(0.2, 0.3, 0.9), 120, generation.absolute_error)
+    assert np.abs(median - 0.3).max() < 0.03
+
+
+def test_given_the_image_itself_it_reconstructs_it() -> None:
+    wanted = to_float(SCENES.images[:2, :, 8:24, 8:24])
+    assert psnr(np.clip(fitted(wanted, wanted, 400, width=24), 0, 1), wanted) > 30
+
+
+@pytest.mark.parametrize("codes", [0, 8])
+def test_equal_conditions_give_equal_images_and_other_codes_other_ones(codes: int) -> None:
+    given, network = torch.from_numpy(MASKS), untrained(1, 1, 8, codes)
+    code = torch.randn(2, 3, 8, generator=stream(0, "test codes")) if codes else (None, None)
+    with torch.no_grad():
+        one, again = network(given.clone(), code[0]), network(given.clone(), code[0])
+        assert torch.equal(one, again) and not torch.allclose(one[0], one[1])
+        assert not codes or not torch.allclose(one, network(given, code[1]))
+
+
+def test_the_best_code_and_the_divergence() -> None:
+    network, codes = untrained(2, 1, 4, 8), torch.randn(3, 2, 8, generator=stream(0, "test codes"))
+    given = weights = torch.ones(2, 1, 8, 8)
+    with torch.no_grad():
+        wanted = torch.stack([network(given, codes[2])[0], network(given, codes[1])[1]])
+    best = generation.best_code(network, given, wanted, weights, codes)
+    assert torch.equal(best, torch.stack([codes[2, 0], codes[1, 1]]))
+    assert generation.kl_divergence(torch.zeros(1, 8), torch.zeros(1, 8)) == 0
+    assert generation.kl_divergence(torch.ones(1, 8), torch.zeros(1, 8)) == pytest.approx(4)
+
+
+def test_errors_are_weighted_by_pixel() -> None:
+    outputs, truths, weights = torch.zeros(1, 3, 2, 2), torch.full((1, 3, 2, 2), 0.5), torch.zeros(1, 1, 2, 2)
+    weights[..., 0, 0] = 8
+    truths[..., 1, 1] = 100  # of no weight
+    assert generation.squared_error(outputs, truths, weights) == pytest.approx(0.25 * 8 / 4)
+    assert generation.absolute_error(outputs, truths, weights) == pytest.approx(0.5 * 8 / 4)
+
+
+def test_every_loss_starts_a_seed_alike_falls_and_changes_all_of_its_networks() -> None:
+    given, images = torch.from_numpy(MASKS), SCENES.as_float()
+    first = None
+    for loss in generation.LOSSES:
+        trainer = generation.GeneratorTrainer(loss, 1, 8, 0.004, 30, 0)
+        network = trainer.network
+        if loss not in generation.SAMPLING:
+            initial = torch.cat([value.flatten() for value in network.parameters()])
+            first = initial.clone() if first is None else first
+            assert torch.equal(initial, first)
+        others = [getattr(trainer, name) for name in ("posterior", "critic") if hasattr(trainer, name)]
+        assert len(others) == (loss in ("cvae", "adversarial"))
+        before = [next(iter(other.parameters())).clone() for other in others]
+        losses = [trainer.step(given, images, torch.ones_like(given)) for _ in range(30)]
+        assert losses[-1] < losses[0], loss
+        assert all(
+            not torch.equal(next(iter(other.parameters())), value)
+            for other, value in zip(others, before, strict=True)
+        )
+        codes = torch.zeros(3, generation.CODES) if loss in generation.SAMPLING else None
+        outputs = generation.predict(network, MASKS.__getitem__, 3, codes)
+        assert outputs.shape == (3, 3, 32, 32) and 0 <= outputs.min() < outputs.max() <= 1
+
+
+def test_predictions_do_not_depend_on_how_they_are_batched(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, codes = untrained(0, 1, 4, 8), torch.randn(3, 8, generator=stream(0, "test codes"))
+    whole = generation.predict(network, MASKS.__getitem__, 3, codes)
+    monkeypatch.setattr(generation, "BATCH", 2)
+    assert generation.predict(network, MASKS.__getitem__, 3, codes) == pytest.approx(whole, abs=1e-5)
