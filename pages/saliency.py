@@ -16,6 +16,7 @@ from mlcv_explore.ideas.saliency import ARMS, ATTRIBUTIONS, GENERATED, MEASURES,
 from mlcv_explore.ideas.saliency import idea as subject
 from mlcv_explore.models import available_models
 from mlcv_explore.saliency import METHODS, SaliencyError, SaliencySettings, faithfulness, layers, methods
+from mlcv_explore.saliency.measures import kendall
 from mlcv_explore.statistics import significant_cells
 from mlcv_explore.ui import attribution_panel, attribution_tests, attributions, figures, inputs, page, theme
 from mlcv_explore.ui.attribution_panel import Explained, Request
@@ -135,16 +136,14 @@ def answer(table: Table) -> None:
         chart = charts.heat_map(mean, names, heads, titles, theme.palette(), significant=significant)
         notice = "Hatched: not significant, Holm-corrected over 36 cells. Exploratory."
         figures.figure(chart, f"{SLUG}-properties-{rho:g}", notice)
-        agreed = tables.agreement(table, rho)
+        agreed = kendall(tables.scores(table, rho))
         pairs = {"Rankings": [" and ".join(pair) for pair in agreed], "Kendall's τ": list(agreed.values())}
         note = "Agreement of two rankings of the twelve methods, from −1 to 1; bootstrap intervals."
         figures.intervals(pairs, f"{SLUG}-agreement-{rho:g}", note)
-        figures.results(subject, tables.measured(table, rho), f"{SLUG}-measures-{rho:g}")
-    columns = {"Map": [LABELS[arm] for arm in GENERATED]} | tables.learned(table)
-    note = (
-        "The generated map is trained on classifiers that use the object. A map that stays on the object when"
-        " the tag is the cause depends on the image alone."
-    )
+        figures.results(subject, table.columns("tags", rho=rho), f"{SLUG}-measures-{rho:g}")
+    rows = [{"arm": arm} for arm in GENERATED]
+    columns = {"Map": [LABELS[arm] for arm in GENERATED]} | table.cross(rows, tables.LEARNED)
+    note = "A generated map that stays on the object when the tag is the cause depends on the image alone."
     figures.intervals(columns, f"{SLUG}-learned", note)
 
 

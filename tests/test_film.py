@@ -108,3 +108,8 @@ def test_a_series_leads_with_the_seed_axis() -> None:
     assert film.series(original, "picture").shape == (3, 4, 2, 3)
     assert film.series(original, "step").tolist() == [1, 2, 3, 4]
     assert film.series(original, "accuracy")[2, 1] == original[1].accuracy[2]
+
+
+def test_a_map_as_int8_keeps_signs_and_zeros_and_ends_at_127():
+    assert film.as_int8(np.array([[-2.0, 0.0], [1.0, 0.5]])).tolist() == [[-127, 0], [64, 32]]
+    assert film.as_int8(np.zeros((2, 2))).dtype == np.int8 and not film.as_int8(np.zeros((2, 2))).any()

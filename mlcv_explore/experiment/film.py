@@ -72,3 +72,9 @@ def series(frames: Sequence[Any], name: str) -> np.ndarray:
     """
     values = np.stack([np.asarray(getattr(frame, name)) for frame in frames])
     return values if values.ndim == 1 else np.moveaxis(values, 0, 1)
+
+
+def as_int8(values: np.ndarray) -> np.ndarray:
+    """A map (h, w) as int8, small enough for a frame, its largest absolute value at 127."""
+    largest = np.abs(values).max()
+    return np.rint(values / largest * 127).astype(np.int8) if largest else np.zeros(values.shape, np.int8)

@@ -1,12 +1,11 @@
 """Saliency: what holds of every map whatever the classifier, a classifier that reads the
-tag, uncertainty, and the tables by hand.
+tag, and the tables by hand.
 """
 
 from functools import cache
 
 import numpy as np
 import pytest
-import torch
 
 from mlcv_explore.data import scenes
 from mlcv_explore.experiment.studies import Table
@@ -24,7 +23,8 @@ from mlcv_explore.ideas.saliency import (
     tables,
     training,
 )
-from mlcv_explore.saliency import METHODS, measures, uncertainty
+from mlcv_explore.saliency import METHODS
+from mlcv_explore.saliency.measures import kendall
 from mlcv_explore.statistics import significant_cells
 
 SMALL = SaliencyConfig(rho=1.0, pictures=3, scenes=1000, epochs=4)
@@ -44,7 +44,7 @@ def test_every_method_is_an_arm_in_the_order_of_its_library() -> None:
 
 
 def test_the_true_mask_is_the_bound_and_controls_do_not_move() -> None:
-    assert (measured("truth", "mass"), measured("truth", "tag"), measured("truth", "pointing")) == (1, 0, 1)
+    assert [measured("truth", name) for name in ("mass", "tag", "pointing")] == [1, 0, 1]
     assert all(measured(arm, "moved") == pytest.approx(0, abs=1e-6) for arm in (*CONTROLS, "truth"))
     assert min(measured(arm, "moved") for arm in ATTRIBUTIONS) > 0.05
 
@@ -57,15 +57,9 @@ def test_a_classifier_trained_with_an_informative_tag_reads_it_and_maps_lie_ther
 
 
 def test_every_scene_has_its_share_in_the_means() -> None:
-    explained = [frame for frame in film() if frame.measured.any()]
-    assert len(explained) == SMALL.pictures
-    points = np.stack(
-        [
-            frame.measured[0, :, MEASURES.index("pointing")] * (index + 1)
-            for index, frame in enumerate(explained)
-        ]
-    )
-    one_by_one = np.diff(points, axis=0, prepend=0)
+    means = [frame.measured[0, :, MEASURES.index("pointing")] for frame in film() if frame.measured.any()]
+    assert len(means) == SMALL.pictures
+    one_by_one = np.diff([mean * count for count, mean in enumerate(means, 1)], axis=0, prepend=0)
     assert one_by_one.min() > -1e-5 and one_by_one.max() < 1 + 1e-5  # a share of one scene
 
 
@@ -80,76 +74,18 @@ def test_the_shown_maps_are_those_of_the_first_scene() -> None:
 
 
 def test_generated_maps_are_computed_only_on_request() -> None:
-    config = SMALL.replace(generation=True, scenes=50, epochs=1, pictures=1)
-    with_maps = metrics(config, list(run(config, (0,))))
-    assert {f"{arm}_mass" for arm in GENERATED} <= set(with_maps) and not {
-        f"{arm}_mass" for arm in GENERATED
-    } & set(metrics(SMALL, film()))
+    config, wanted = SMALL.replace(generation=True, scenes=50, epochs=1, pictures=1), "_mass"
+    asked, unasked = (
+        {name.removesuffix(wanted) for name in found}
+        for found in (metrics(config, list(run(config, (0,)))), metrics(SMALL, film()))
+    )
+    assert set(GENERATED) <= asked and not set(GENERATED) & unasked
 
 
 def test_the_scenes_explained_have_uninformative_tags() -> None:
     # of a classifier whose own tags always agree
     explained = training.Experiment(SMALL.replace(pictures=150, scenes=50), 3).explained
     assert 0.1 < (explained.tags == explained.labels).mean() < 0.4  # a quarter, of 150
-
-
-# --- uncertainty
-
-
-def test_a_map_in_multiples_of_its_mean_has_no_unit() -> None:
-    values = np.array([[1.0, -3.0], [0.0, 0.0]])
-    np.testing.assert_allclose(uncertainty.scale_to_mean(1000 * values), uncertainty.scale_to_mean(values))
-    assert (
-        np.abs(uncertainty.scale_to_mean(values)).mean() == pytest.approx(1)
-        and not uncertainty.scale_to_mean(np.zeros((2, 2))).any()
-    )
-
-
-class Weighted(torch.nn.Module):
-    """Logits (B, 2): the weighted sum of the pixels, and nothing."""
-
-    def __init__(self, weights: torch.Tensor) -> None:
-        super().__init__()
-        self.weights = weights
-
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        first = (pictures * self.weights).sum((1, 2, 3))
-        return torch.stack([first, torch.zeros_like(first)], dim=1)
-
-
-def test_models_of_another_prediction_are_left_out_and_opposite_signs_are_not_stable() -> None:
-    steady = torch.ones(3, 8, 8)
-    turned = steady.clone()
-    turned[:, 0, 0] = -1.0
-    against = -steady
-    networks = [Weighted(weights).eval() for weights in (steady, turned, steady, turned, against)]
-    found = uncertainty.over_models(
-        networks, torch.full((3, 8, 8), 0.5), 0, ["gradient"], training.SaliencySettings(), 0
-    )["gradient"]
-    assert found.count == 4 and found.stable.sum() == 63 and not found.stable[0, 0]
-    np.testing.assert_allclose(found.mean[1, 1], 3.0, rtol=1e-5)
-    assert (
-        uncertainty.over_models(
-            networks[4:], torch.full((3, 8, 8), 0.5), 0, ["gradient"], training.SaliencySettings(), 0
-        )
-        == {}
-    )
-
-
-def test_uncertainty_of_grad_cam_is_that_of_its_layer() -> None:
-    network = training.classifiers.residual_classifier(4, 4, training.MEAN, training.STD).eval()
-    picture, settings = torch.rand(3, 32, 32), training.SaliencySettings(cam_positive=False)
-    target, same = int(network(picture[None]).argmax()), [network, network]
-    early, late = (
-        uncertainty.over_models(same, picture, target, ["gradcam"], settings, 0, layer)["gradcam"].mean
-        for layer in ("halve1.0", None)
-    )
-    wanted = training.attribute_all(network, picture, target, ["gradcam"], settings, 0, "halve1.0")
-    np.testing.assert_allclose(early, next(wanted).values, rtol=1e-5)
-    assert np.abs(early - late).max() > 1e-6
-
-
-# --- tables
 
 
 def table(rho: str, values: dict[str, dict[str, list[float]]]) -> Table:
@@ -163,23 +99,19 @@ def table(rho: str, values: dict[str, dict[str, list[float]]]) -> Table:
     )
 
 
-def test_rankings_that_agree_have_tau_one_and_opposite_ones_minus_one() -> None:
+@pytest.mark.parametrize(("rho", "of_cause"), [(0.25, -1), (1.0, 1)], ids=["object", "tag"])
+def test_rankings_that_agree_have_tau_one_and_opposite_ones_minus_one(rho: float, of_cause: int) -> None:
+    """The cause is the object, which is ranked against the others, or the tag."""
     values = {
         arm: {
-            "moved": [rank] * 2,
-            "insertion": [rank + 5] * 2,
-            "deletion": [5] * 2,
-            "mass": [-rank] * 2,
-            "tag": [rank] * 2,
+            name: [value] * 2
+            for name, value in zip(MEASURES, (-rank, rank, 0, 5, rank + 5, rank), strict=True)
         }
         for rank, arm in enumerate(ATTRIBUTIONS)
     }
-    agreed = tables.agreement(table("0.25", values), 0.25)
+    agreed = kendall(tables.scores(table(str(rho), values), rho))
     assert agreed["model-dependent", "faithful"].mean == pytest.approx(1)
-    assert agreed["faithful", "on the true cause"].mean == pytest.approx(-1)
-    # there the tag is the cause
-    agreed = tables.agreement(table("1.0", values), 1.0)
-    assert agreed["faithful", "on the true cause"].mean == pytest.approx(1)
+    assert agreed["faithful", "on the true cause"].mean == pytest.approx(of_cause)
 
 
 def test_methods_are_compared_with_the_best_control_of_each_property_seed_by_seed() -> None:
@@ -204,11 +136,6 @@ def test_the_learned_map_is_measured_on_the_cause_of_each_classifier() -> None:
         *table("0.25", {arm: {"mass": [0.6, 0.8], "tag": [0.0, 0.0]} for arm in GENERATED}).rows,
         *table("1.0", {arm: {"mass": [0.0, 0.0], "tag": [0.3, 0.5]} for arm in GENERATED}).rows,
     ]
-    on_object, on_tag = tables.learned(Table(rows)).values()
+    on_object, on_tag = Table(rows).cross([{"arm": arm} for arm in GENERATED], tables.LEARNED).values()
     assert [item.mean for item in on_object] == pytest.approx([0.7] * 3)
     assert [item.mean for item in on_tag] == pytest.approx([0.4] * 3)
-
-
-def test_mass_ignores_signs() -> None:
-    half = np.array([[1.0, -1.0]])
-    assert measures.mass_in_mask(half, np.array([[1, 0]])) == pytest.approx(0.5)

@@ -1,7 +1,5 @@
 """Saliency's page: links to maps, what is shown of them, and the tests beside them."""
 
-from collections.abc import Callable
-
 from opening import opened, words
 from streamlit.testing.v1 import AppTest
 
@@ -72,41 +70,30 @@ def test_without_an_image_or_a_method_the_page_says_what_to_do() -> None:
     assert not app.exception and "Choose a method" in words(app)
 
 
-def beside_read(script: Callable[[], None]) -> AppTest:
-    """What the script draws beside the act Read, which importing the page opens."""
-    app = AppTest.from_function(script, default_timeout=100)
-    app.query_params["saliency-act"] = "Read"
-    return app.run()
+def test_the_page_offers_captum() -> None:
+    app = opened("saliency", methods=["Gradient", "RISE"], implementation="captum")
+    assert not app.exception and not app.error and "by Captum where it has the method" in words(app)
 
 
-def details() -> None:
+def answer_and_run() -> None:
+    from mlcv_explore.ideas.saliency import idea
     from mlcv_explore.ui import evidence
     from pages import saliency
 
     saliency.answer(evidence.table("saliency"))
-
-
-def test_answer_shows_every_map_and_whether_the_rankings_agree() -> None:
-    app = beside_read(details)
-    assert not app.exception and len(app.get("vega_lite_chart")) >= len(RHOS)
-    agreement = next(table.value for table in app.dataframe if "Kendall's τ" in table.value)
-    assert agreement["Rankings"][0] == "model-dependent and faithful"
-    arms = next(table.value for table in app.dataframe if "Arm" in table.value)
-    assert {"True mask", "Image-only network", "Classifier"} <= set(arms["Arm"])
-    learned = next(
-        table.value for table in app.dataframe if "On the tag, where it is the cause" in table.value
-    )
-    assert list(learned["Map"]) == ["Generated map", "Best single input", "Image-only network"]
-
-
-def run_of_every_arm() -> None:
-    from mlcv_explore.ideas.saliency import idea
-    from pages import saliency
-
     saliency.draw(list(idea.run(idea.quick, (0, 1))), idea.quick, (0, 1))
 
 
-def test_a_run_is_drawn_with_every_arm_it_has() -> None:
-    app = beside_read(run_of_every_arm)
-    assert not app.exception
+def test_answer_shows_every_map_and_whether_the_rankings_agree_and_a_run_every_arm_it_has() -> None:
+    app = AppTest.from_function(answer_and_run, default_timeout=100)
+    app.query_params["saliency-act"] = "Read"  # which importing the page opens
+    app.run()
+    assert not app.exception and len(app.get("vega_lite_chart")) >= len(RHOS) + 3
+    tables = [table.value for table in app.dataframe]
+    agreement = next(table for table in tables if "Kendall's τ" in table)
+    assert agreement["Rankings"][0] == "model-dependent and faithful"
+    arms = next(table for table in tables if "Arm" in table)
+    assert {"True mask", "Image-only network", "Classifier"} <= set(arms["Arm"])
+    learned = next(table for table in tables if "On the tag, where it is the cause" in table)
+    assert list(learned["Map"]) == ["Generated map", "Best single input", "Image-only network"]
     assert "Maps of one scene, first seed" in words(app) and "Image-only network." in words(app)

@@ -16,29 +16,26 @@ Verdict: depends on what the classifier uses
 Data: generated scenes
 
 A saliency map marks the pixels that a prediction depends on. A dozen methods make
-convincing maps, and they disagree. Here twelve of them explain the same image on one
-scale, beside three maps that ignore the model: random numbers, edges and a centre blob.
-In generated scenes the true cause is known, so each map is measured in three ways.
+convincing maps, and they disagree. Twelve of them explain the same image on one scale,
+beside three maps that ignore the model: random numbers, edges and a centre blob. In
+generated scenes the true cause is known, so each map is measured in three ways.
 
-**Model-dependent.** Does the map change when the weights are randomised? A map that does
-not change shows the image, not the model. **Faithful.** Does the probability fall when
-the most salient pixels are removed first (deletion), and rise when they are shown first
-(insertion)? **On the true cause.** How much of the map lies on the object, and how much
-on the corner tag that a classifier may use instead?
+**Model-dependent.** Does the map change when the weights are randomised? **Faithful.**
+Does the probability fall when the most salient pixels are removed first (deletion), and
+rise when they are shown first (insertion)? **On the true cause.** How much of the map
+lies on the object, and how much on the corner tag that a classifier may use instead?
 
 **What to watch.** Train with a tag that nearly always agrees with the class: accuracy
-with randomised tags falls, because the classifier reads the tag. Compare which maps
-move to it.
+with randomised tags falls. Compare which maps move to the tag.
 
 **What it does not show.** The best map on scenes need not be the best on photographs.
 There the true cause is unknown, and only the first two tests apply. Removing pixels makes
 images unlike the training images. A map that depends on the weights can still be wrong.
 
-**Controls.** Maps explain the logit of the predicted class, not its probability. Objects
-are placed uniformly, so the centre is a poor guess. All ReLUs are modules; otherwise
-Guided Backprop is the plain gradient. Noise has σ = 0.1 of the pixel range (σ: standard
-deviation). Ties are broken at random, identically for all maps. Grad-CAM keeps its
-positive part. Every explained scene has an uninformative tag.
+**Controls.** Maps explain the logit of the predicted class. Objects are placed uniformly,
+so the centre is a poor guess. All ReLUs are modules; otherwise Guided Backprop is the
+plain gradient. Noise has σ = 0.1 of the pixel range (σ: standard deviation). Ties are
+broken at random, identically for all maps. Every explained scene has an uninformative tag.
 
 **A learned map.** A small network turns the gradients of all layers into one map. It is
 trained on classifiers that use the object and tested on those that read the tag. Its
@@ -112,25 +109,16 @@ class SaliencyConfig(Config):
     """What the reader sets; the defaults are the recorded run."""
 
     rho: float = setting(
-        0.95,
-        "Tag agrees with the class",
-        low=0.25,
-        high=1,
-        step=0.05,
-        help="Share of training scenes whose corner tag names the class. At 0.25 it is uninformative.",
+        0.95, "Tag agrees with the class", low=0.25, high=1, step=0.05, help="At 0.25 it is uninformative."
     )
-    pictures: int = setting(
-        20, "Scenes explained", low=1, high=150, step=1, help="Every map of each of them is measured."
-    )
+    pictures: int = setting(20, "Scenes explained", low=1, high=150, step=1, help="With every method.")
     generation: bool = setting(
-        False,
-        "Learn to make maps",
-        help="Also trains the network that turns the gradients of all layers into a map; twice the time.",
+        False, "Learn to make maps", help="Also train the network that generates maps; twice the time."
     )
     scenes: int = setting(1500, "Training scenes", low=50, high=20_000, step=50, more=True)
     epochs: int = setting(5, "Epochs", low=1, high=40, more=True)
     width: int = setting(
-        8, "Width", low=4, high=32, step=4, more=True, help="Channels of the classifier's first convolution."
+        8, "Width", low=4, high=32, step=4, more=True, help="Channels of the first convolution."
     )
     label: str = setting("silhouette", "The class is", choices=("silhouette", "texture"), more=True)
     side: int = setting(32, "Side", choices=(32, 64), unit="pixels", more=True)
@@ -181,17 +169,10 @@ def metrics(config: SaliencyConfig, film: Film) -> dict[str, np.ndarray]:
 
 def picture(film: Film) -> Picture:
     """How much the classifier relies on the tag while it trains."""
-    return Picture(
-        series(film, "step").astype(float),
-        {
-            "oracle": series(film, "accuracy"),
-            "idea": series(film, "swapped"),
-            "control": series(film, "follows"),
-        },
-        {"oracle": "tags as trained", "idea": "randomised tags", "control": "follows a misleading tag"},
-        "epoch, then scene explained",
-        "share of new scenes",
-    )
+    labels = {"oracle": "tags as trained", "idea": "randomised tags", "control": "follows a misleading tag"}
+    lines = {role: series(film, name) for role, name in zip(labels, SHARES, strict=True)}
+    x = series(film, "step").astype(float)
+    return Picture(x, lines, labels, "epoch, then scene explained", "share of new scenes")
 
 
 def _claim(arm: str, verb: str = "puts") -> Claim:
@@ -204,24 +185,16 @@ def _claim(arm: str, verb: str = "puts") -> Claim:
     return Claim(arm, sentence, "mass", "of the map", "greater", 0.05, contrasts, (("rho", 0.25),))
 
 
-CLAIMS = (
-    _claim("integrated_gradients", "put"),
-    _claim("smoothgrad"),
-    _claim("gradcam"),
-    _claim("guided_backprop"),
-)
+CLAIMS = (_claim("integrated_gradients", "put"), *map(_claim, ("smoothgrad", "gradcam", "guided_backprop")))
 RHOS = (0.25, 1.0)
 
 
-def _study(name: str, seeds: int, base: SaliencyConfig) -> Study:
-    """The claims on classifiers that use the object; every measure with an uninformative
-    tag and with one that always agrees.
-    """
-    everything = {arm: arm for arm in (*arms(base), "classifier")}
-    cells = [Cell(claim.name, base.replace(rho=0.25), {arm: arm for arm in claim.arms}) for claim in CLAIMS]
-    cells += [Cell("tags", base.replace(rho=rho), everything) for rho in RHOS]
-    return Study(name, tuple(cells), tuple(range(seeds)))
-
+STUDIED = SaliencyConfig(pictures=100, generation=True, scenes=4000, epochs=8)
+EVERY = {arm: arm for arm in (*ARMS, "classifier")}
+CELLS = (  # the claims on classifiers that use the object; every measure also where the tag agrees
+    *(Cell(claim.name, STUDIED.replace(rho=0.25), {arm: arm for arm in claim.arms}) for claim in CLAIMS),
+    *(Cell("tags", STUDIED.replace(rho=rho), EVERY) for rho in RHOS),
+)
 
 PRIOR_WORK = (
     Prior(
@@ -229,38 +202,35 @@ PRIOR_WORK = (
         "https://arxiv.org/abs/1810.03292",
         "Gradient and Grad-CAM change when weights are randomised; Guided Backprop and Guided Grad-CAM hardly"
         " do. An erratum adds that randomising the lower layers does change Guided Backprop.",
-        "The same check beside faithfulness and the true cause, on classifiers whose cause is known, with"
-        " intervals over classifiers.",
+        "The same check beside two others, on classifiers whose true cause is known, with intervals.",
     ),
     Prior(
         "Criticism of that check (Yona and Greenfeld, 2021; Binder et al., 2022)",
         "https://arxiv.org/abs/2211.12486",
-        "Uninformative maps score well, and randomisation from the top keeps the scale of activations; "
-        "conclusions may be artefacts of the task (2110.14297).",
+        "Uninformative maps score well, and randomisation from the top keeps the scale of activations;"
+        " conclusions may be artefacts of the task (2110.14297).",
         "One of three rankings, never the only one; their agreement is measured too.",
     ),
     Prior(
         "RISE (Petsiuk et al., 2018)",
         "https://arxiv.org/abs/1806.07421",
-        "Deletion 0.105 and insertion 0.772 on 10,000 ImageNet images with a ResNet-50, in the authors'"
-        " notebook.",
+        "Deletion 0.105, insertion 0.772 on 10,000 ImageNet images, ResNet-50, in the authors' notebook.",
         "Both areas for every method and for the controls, an edge detector among them.",
     ),
     Prior(
         "Pointing game (Zhang et al., 2016; numbers of Fong et al., 2019)",
         "https://arxiv.org/abs/1608.00507",
-        "On VOC07 with a VGG-16 the centre alone hits 69.6 %, the gradient 76.3 %, Grad-CAM 86.6 %, RISE"
-        " 86.9 %.",
+        "On VOC07 with a VGG-16: centre alone 69.6 %, gradient 76.3 %, Grad-CAM 86.6 %, RISE 86.9 %.",
         "Objects are placed uniformly, so the centre is a poor guess.",
     ),
 )
 
 
 def _tiles() -> tuple[Tile, ...]:
-    """A photograph and three of its attribution maps."""
-    from mlcv_explore.ideas.saliency import inference  # torch comes with it
+    """A photograph and three attribution maps of its predicted class."""
+    from mlcv_explore.ideas.saliency import training  # torch comes with it
 
-    return inference.tiles()
+    return training.tiles("cat", "cifar10/0", ("gradcam", "guided_backprop", "integrated_gradients"))
 
 
 idea = Idea(
@@ -287,7 +257,7 @@ idea = Idea(
         "Generated 32×32 scenes, a small convolutional classifier (width 8), five seeds, 100 scenes each.",
         "In photographs the true cause is unknown.",
     ),
-    studies=(_study("live", 5, SaliencyConfig(pictures=100, generation=True, scenes=4000, epochs=8)),),
+    studies=(Study("live", CELLS, tuple(range(5))),),
     prior_work=PRIOR_WORK,
     tiles=_tiles,
 )

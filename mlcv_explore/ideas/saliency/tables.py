@@ -1,5 +1,5 @@
-"""What Answer shows beyond the claims: three properties of every method against the
-best control, whether their rankings agree, and the learned map. Numbers only.
+"""What Answer shows beyond the claims: three properties of every method, compared with
+the best control; the columns of the learned map.
 """
 
 from collections.abc import Sequence
@@ -7,10 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from mlcv_explore.experiment.studies import Table
-from mlcv_explore.ideas.saliency import ARMS, ATTRIBUTIONS, CONTROLS, GENERATED, MEASURES, RHOS, SHARES
-from mlcv_explore.statistics import Interval
+from mlcv_explore.ideas.saliency import ATTRIBUTIONS, CONTROLS, RHOS
 
 PROPERTIES = ("model-dependent", "faithful", "on the true cause")
+LEARNED = {  # head → measure of a learned map on the cause of each classifier
+    "On the object, where it is the cause": {"claim": "tags", "rho": RHOS[0], "measure": "mass"},
+    "On the tag, where it is the cause": {"claim": "tags", "rho": RHOS[1], "measure": "tag"},
+}
 
 
 def scores(table: Table, rho: float, arms: Sequence[str] = ATTRIBUTIONS) -> dict[str, np.ndarray]:
@@ -38,29 +41,3 @@ def over_best_control(table: Table, rho: float) -> tuple[tuple[str, ...], np.nda
     best = controls.mean(1).argmax(1)  # (K,)
     differences = methods - np.take_along_axis(controls, best[:, None, None], axis=2)
     return tuple(CONTROLS[index] for index in best), differences.transpose(2, 0, 1)
-
-
-def agreement(table: Table, rho: float) -> dict[tuple[str, str], Interval]:
-    """Kendall's τ between the rankings of the methods by every two properties: mean
-    over classifiers with its bootstrap interval.
-    """
-    from mlcv_explore.saliency.measures import kendall  # torch comes with it
-
-    return kendall(scores(table, rho))
-
-
-def measured(table: Table, rho: float) -> dict[str, np.ndarray]:
-    """Every measure of every arm, {"<arm>_<measure>": (S,)} for S classifiers."""
-    names = [(arm, name) for arm in ARMS for name in MEASURES] + [("classifier", name) for name in SHARES]
-    return {f"{arm}_{name}": table.values("tags", arm, name, rho=rho) for arm, name in names}
-
-
-def learned(table: Table) -> dict[str, list[Interval]]:
-    """Mass of the learned map and its baselines on the cause: on the object where the
-    tag is uninformative, on the tag where it always agrees with the class.
-    """
-    heads = {"mass": "On the object, where it is the cause", "tag": "On the tag, where it is the cause"}
-    return {
-        head: [table.interval("tags", arm, name, rho=rho) for arm in GENERATED]
-        for (name, head), rho in zip(heads.items(), RHOS, strict=True)
-    }

@@ -1,6 +1,4 @@
-"""The run of idea 15: classifiers of scenes whose corner tag agrees with the class at a
-given rate, then every map of their predictions.
-"""
+"""Classifiers of scenes with a corner tag, then every map of their predictions."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,10 +6,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from mlcv_explore.data import scenes
+from mlcv_explore.data import gallery, scenes, uploads
 from mlcv_explore.data.scenes import Scenes, ScenesConfig
+from mlcv_explore.experiment.film import as_int8
+from mlcv_explore.idea import Tile
 from mlcv_explore.ideas.saliency import ARMS, MEASURES, Frame, SaliencyConfig, arms
-from mlcv_explore.models import classifier_training, classifiers
+from mlcv_explore.models import checkpoints, classifier_training, classifiers
 from mlcv_explore.models.classifier_training import ClassifierTrainer, Hyperparameters
 from mlcv_explore.models.layers import layers, randomised
 from mlcv_explore.saliency import faithfulness, generation, measures
@@ -206,7 +206,14 @@ def train_generators(config: SaliencyConfig, seed: int) -> tuple[nn.Module, int,
     )
 
 
-def as_int8(values: np.ndarray) -> np.ndarray:
-    """A map as int8 (h, w), its largest absolute value at 127."""
-    largest = np.abs(values).max()
-    return np.rint(values / largest * 127).astype(np.int8) if largest else np.zeros(values.shape, np.int8)
+def tiles(photograph: str, model: str, names: Sequence[str], side: int = 192) -> tuple[Tile, ...]:
+    """A photograph of the gallery, and these maps of its predicted class."""
+    pixels, known = gallery.photographs()[photograph].read().pixels, checkpoints.load(model)
+    given = torch.from_numpy(uploads.resized_to_square(pixels, known.side))
+    with torch.no_grad():
+        target = int(known.network(given[None]).argmax())
+    computed = attribute_all(known.network, given, target, names, SaliencySettings(), 0)
+    maps = {item.method: item for item in computed}
+    kinds = {name: "signed" if maps[name].signed else "amount" for name in names}
+    drawn = (Tile(uploads.upsampled(maps[name].values, (side, side)), kinds[name]) for name in names)
+    return Tile(uploads.resized(pixels, (side, side)) / 255), *drawn

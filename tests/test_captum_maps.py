@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-from opening import opened, words
 from torch import nn
 
 from mlcv_explore.models.classifiers import residual_classifier
@@ -63,8 +62,3 @@ def test_a_network_without_relus_is_refused_in_a_sentence() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 4)).eval()
     with pytest.raises(SaliencyError, match="has none"):
         list(captum_maps.attribute_all(network, IMAGE, 1, ["guided_backprop"], SETTINGS, 0))
-
-
-def test_the_page_offers_captum() -> None:
-    app = opened("saliency", methods=["Gradient", "RISE"], implementation="captum")
-    assert not app.exception and not app.error and "by Captum where it has the method" in words(app)
