@@ -16,9 +16,8 @@ import torch
 
 from mlcv_explore.data import uploads
 from mlcv_explore.data.gallery import photographs
-from mlcv_explore.ideas.learned_salience import inference
-from mlcv_explore.ideas.learned_salience.mask_network import MaskSettings, optimise_masks
-from mlcv_explore.saliency import SaliencySettings, methods
+from mlcv_explore.saliency import SaliencySettings, learned_masks, methods
+from mlcv_explore.saliency.mask_network import MaskSettings, optimise_masks
 
 TURNS, CLASSIFIER = 15, "cifar10/0"
 
@@ -26,7 +25,7 @@ TURNS, CLASSIFIER = 15, "cifar10/0"
 def main() -> None:
     """Print every median and the ratios."""
     torch.set_num_threads(1)
-    network, model = inference.load(CLASSIFIER)
+    network, model = learned_masks.load(CLASSIFIER)
     given = uploads.resized_to_square(next(iter(photographs().values())).read().pixels, model.side)
     image, settings, masks = torch.from_numpy(given), SaliencySettings(), MaskSettings()
 
@@ -37,7 +36,7 @@ def main() -> None:
     target = predict()
     timed: dict[str, Callable[[], object]] = {
         "forward pass": predict,
-        "learned mask, with the class": lambda: inference.explain(network, model, given, 4.0),
+        "learned mask, with the class": lambda: learned_masks.explain(network, model, given, 4.0),
         "Grad-CAM of a known class": lambda: methods.grad_cam(model.network, image, target, settings),
         "Grad-CAM, with the class": lambda: methods.grad_cam(model.network, image, predict(), settings),
         "optimised mask, 100 steps": lambda: optimise_masks(model.network, image[None], masks, 0, 100),

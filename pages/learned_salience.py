@@ -1,7 +1,7 @@
 """Learned saliency: one forward pass gives class and mask; runs; what many seeds show."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -13,22 +13,32 @@ from mlcv_explore.config import Config, setting
 from mlcv_explore.data import gallery
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
-from mlcv_explore.ideas.learned_salience import frames_per_stage, inference, mask_network, tables
+from mlcv_explore.ideas.learned_salience import frames_per_stage, pretrain, tables
 from mlcv_explore.ideas.learned_salience import idea as subject
 from mlcv_explore.metrics import overlap
+from mlcv_explore.models import segmenter
 from mlcv_explore.models.checkpoints import CheckpointError, Classifier
-from mlcv_explore.saliency import SaliencyError, SaliencySettings, measures
+from mlcv_explore.saliency import SaliencyError, SaliencySettings, learned_masks, mask_network, measures
 from mlcv_explore.ui import attribution_panel, attributions, figures, inputs, page, settings, theme
 from mlcv_explore.ui.attribution_panel import TILE, Explained, Request
+from mlcv_explore.ui.attribution_tests import input_image
 
-SLUG = subject.slug
+SLUG, WIDTH = subject.slug, 156  # of a tile: four stand beside the controls, two on a phone
 DESCRIPTIONS = {
     "scenes/0": "Silhouette in a scene; trained with uninformative tags.",
     "scenes-tagged/0": "Silhouette in a scene; in training, tags named it.",
     "scenes-texture/0": "Texture of the object in a scene.",
     "cifar10/0": "Ten classes of photographs, 32 × 32 pixels.",
 }
-GRADCAM = Request(("gradcam",), SaliencySettings())
+CELLS = {  # cell of the study → its title
+    "honest": "Classifiers that use the object",
+    "tagged": "Classifiers that read the tag",
+    "textures": "The class is the texture",
+    "encoder": "Two tasks, equal encoder updates",
+    "task": "Two tasks, equal updates per task",
+    "boxes": "Box heads, uninformative backgrounds",
+}
+GRADCAM, ERRORS = Request(("gradcam",), SaliencySettings()), (CheckpointError, SaliencyError)
 
 
 class LearnedSalienceView(Config):
@@ -40,26 +50,17 @@ class LearnedSalienceView(Config):
     share: float = setting(0.5, "Box threshold", low=0.1, high=0.9, step=0.05, help="Share of the maximum.")
 
 
-@contextmanager
-def errors() -> Iterator[None]:
-    """A network that cannot be loaded or explained is reported in a sentence."""
-    try:
-        yield
-    except (CheckpointError, SaliencyError) as error:
-        st.error(str(error), icon=":material/error:")
-
-
 def play() -> None:
     """An image, a classifier, and the mask that its mask network predicts."""
     panel, controls = st.columns([3, 1], gap="medium")
     with controls:
-        names = inference.offered()
+        names = tuple(DESCRIPTIONS)
         image = inputs.choose_image(SLUG, names)
         if image is None:
             return
-        default = inputs.default_model(st.session_state[f"{SLUG}-source"], names)
+        index = names.index(inputs.default_model(st.session_state[f"{SLUG}-source"], names))
         bound = {"key": f"{SLUG}-model", "bind": "query-params", "filter_mode": None}
-        name = st.selectbox("Classifier", names, names.index(default), **bound)
+        name = st.selectbox("Classifier", names, index, **bound)
         st.caption(DESCRIPTIONS[name])
     with panel:
         explain(image, name)
@@ -69,31 +70,33 @@ def play() -> None:
 def explain(image: inputs.ChosenImage, name: str) -> None:
     """Image, mask, kept part and complement; then Grad-CAM, gates, boxes and segmenter."""
     panel, values = st.container(), {}
-    items = LearnedSalienceView.settings()
-    for column, item in zip(st.columns(4, gap="medium", vertical_alignment="bottom"), items, strict=True):
+    columns = st.columns(4, gap="medium", vertical_alignment="bottom")
+    for column, item in zip(columns, LearnedSalienceView.settings(), strict=True):
         with column:
             values[item.name] = settings.control(SLUG, item)
     view = LearnedSalienceView(**values)
-    with panel, errors():
-        network, model = inference.load(name)
+    with panel, figures.reported(*ERRORS):
+        network, model = learned_masks.load(name)
         explained = attribution_panel.explain(image, model)
-        result = inference.explain(network, model, explained.array, view.wanted)
+        result = learned_masks.explain(network, model, explained.array, view.wanted)
         gradcam = GRADCAM.maps(explained)["gradcam"].values
-        tiles = iter([*st.columns(4, gap="small"), *st.columns(4, gap="small")])
+        sheet = st.container(horizontal=True, gap="small")
+        tiles = iter(lambda: sheet.container(width=WIDTH), None)
         with next(tiles):
             st.image(images.png(image.enlarged), width="stretch", alt=image.description)
             st.caption(f"{explained.prediction()}  \n{image.description}.")
         show_map(next(tiles), explained, "gated", result.mask, view, top=1.0, key=f"{SLUG}-mask")
         for title, mask in (("Kept", result.mask), ("Complement", 1 - result.mask)):
             with next(tiles):
-                show_part(model, title, inference.keep(explained.array, mask, view.fill), result.target)
+                show_part(model, title, learned_masks.keep(explained.array, mask, view.fill), result.target)
         show_map(next(tiles), explained, "gradcam", gradcam, view)
         show_map(next(tiles), explained, "gates", result.gates, view)
         with next(tiles):
             boxes = [overlap.largest_box(each, view.share) for each in (result.mask, gradcam)]
             show_boxes(image, model.side, boxes)
         if image.truth is not None:
-            show_map(next(tiles), explained, "truth", inference.segment(explained.array), view, top=1.0)
+            segmented = segmenter.segment(f"{pretrain.SEGMENTER}/0", explained.array)
+            show_map(next(tiles), explained, "truth", segmented, view, top=1.0)
         if result.uninformative:
             text = f"The mask covers {result.mask.mean():.1%} of the image: it is uninformative."
             st.info(text, icon=":material/info:")
@@ -115,9 +118,8 @@ def show_map(
 def show_part(model: Classifier, title: str, array: np.ndarray, target: int) -> None:
     """A part of the image as the classifier's input, and the predicted class's probability."""
     probability = float(attribution_panel.predict(model, inputs.array_digest(array), array)[target])
-    pixels = images.enlarged(np.rint(255 * array.transpose(1, 2, 0)).astype(np.uint8), TILE // model.side)
     text = f"{title}: {model.classes[target]} {probability:.0%}"
-    st.image(images.png(pixels), width="stretch", alt=text, output_format="PNG")
+    input_image(array, text)
     st.progress(probability, text)
 
 
@@ -136,17 +138,18 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
     """Curves of each experiment's latest training, then bars and maps of what is measured."""
     command, palette, last = figures.command(SLUG, config, seeds), theme.palette(), film[-1]
     limits = {"palette": palette, "x_domain": (0.0, 1.0), "y_domain": (0.0, 1.0), "y_format": ".0%"}
-    columns = st.columns(3, gap="small")
-    for place, ((experiment, title), curves) in enumerate(tables.training_curves(config, film).items()):
+    columns = cycle(st.columns(3, gap="small"))
+    for (experiment, title), curves in tables.training_curves(config, film).items():
         lines = {subject.label(arm): Line(subject.arm(arm).role, values) for arm, values in curves.items()}
         x = np.arange(1, next(iter(curves.values())).shape[1] + 1) / frames_per_stage(config)
         chart = charts.curves(x, lines, "share of the updates", title, **limits)
         key = f"{SLUG}-{experiment}-{title.replace(' ', '-')}"
-        with columns[place % 3]:
+        with next(columns):
             figures.figure(chart, key, "Validation images.", command=command, config=config, moving=True)
-    for column, name in zip(st.columns(2) * 3, ("faithful", "mass", "tag", "leak", "found"), strict=False):
-        if values := tables.measured(config, last, name):
-            with column:
+    columns = cycle(st.columns(2))
+    for name in ("faithful", "mass", "tag", "leak", "found"):
+        if values := tables.measured(config, film, name):
+            with next(columns):
                 figures.bars(subject, values, name, f"{SLUG}-run-{name}", "Mean over seeds, 95 % interval.")
     if maps := tables.shown_maps(last):
         drawn = [images.attribution(values, False, palette, 127.0) for values in maps.values()]
@@ -160,11 +163,11 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
 def example() -> None:
     """One scene explained by a classifier that uses the object and one that reads the tag."""
     view = LearnedSalienceView(wanted=8.0)
-    with errors():
+    with figures.reported(*ERRORS):
         for name in ("scenes/0", "scenes-tagged/0"):
-            network, model = inference.load(name)
+            network, model = learned_masks.load(name)
             explained = attribution_panel.explain(inputs.scene(1), model)
-            mask = inference.explain(network, model, explained.array, view.wanted).mask
+            mask = learned_masks.explain(network, model, explained.array, view.wanted).mask
             left, right = st.columns(2, gap="small")
             show_map(left, explained, "gated", mask, view, top=1.0)
             show_map(right, explained, "gradcam", GRADCAM.maps(explained)["gradcam"].values, view)
@@ -173,9 +176,9 @@ def example() -> None:
 
 def answer(table: Table) -> None:
     """Every measure of every arm in the six cells of the study."""
-    for cell, title in tables.CELLS.items():
+    for cell, title in CELLS.items():
         st.subheader(title, anchor=False)
-        figures.results(subject, tables.cell_columns(table, cell), f"{SLUG}-{cell}")
+        figures.results(subject, table.columns(cell), f"{SLUG}-{cell}")
     st.caption(
         "95 % intervals over seeds, not corrected; exploratory. Order depends on the learning rate: at twice"
         " the rate segmenting first gained 20.0 points [2.4, 37.6] over classifying alone, n = 6."
@@ -194,7 +197,7 @@ page.run(
         "source": inputs.SOURCES,
         "photograph": tuple(gallery.photographs()),
         "scene": tuple(str(number) for number in range(1, inputs.SCENES + 1)),
-        "model": inference.offered(),
+        "model": tuple(DESCRIPTIONS),
     },
     seeds=3,
 )

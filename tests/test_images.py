@@ -130,3 +130,15 @@ def test_only_what_is_unsure_is_hatched() -> None:
     assert changed[:6].mean() == pytest.approx(1 / 3) and not changed[6:].any() and (picture == 50).all()
     with pytest.raises(ValueError, match="must be"):
         images.hatched(picture, unsure[:3], PALETTES["light"])
+
+
+def test_boxes_are_drawn_as_outlines_in_their_roles_colours() -> None:
+    image, both = np.full((20, 20, 3), 7, np.uint8), {"other": (0, 0, 20, 20), "idea": (5, 6, 15, 18)}
+    drawn = images.boxed(image, both, LIGHT, width=1)
+    outline = np.zeros((20, 20), bool)
+    outline[[0, 19]] = outline[:, [0, 19]] = True
+    outline[[5, 14], 6:18] = outline[5:15, [6, 17]] = True
+    assert np.array_equal((drawn != 7).any(-1), outline) and not (image != 7).any()
+    assert drawn[5, 6].tolist() == [0x2E, 0x84, 0xCC] and drawn[0, 0].tolist() == [0xD6, 0x76, 0x32]
+    outside = images.boxed(image, {"idea": (-5, -5, 3, 40)}, LIGHT, width=1)
+    assert (outside != 7).any(-1).sum() == 20 + 20 + 2

@@ -1,7 +1,8 @@
 """What pages are made of: charts with their downloads, bars, tables of results, badges."""
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
 
 COLOURS = {"supported": "green", "contradicted": "orange"}
 Files = Mapping[str, tuple[Callable[[], str | bytes], str, str]]  # label → content, file name, MIME type
+
+
+@contextmanager
+def reported(*errors: type[Exception]) -> Iterator[None]:
+    """An error of these classes is shown as its sentence, where it happened."""
+    try:
+        yield
+    except errors as error:
+        st.error(str(error), icon=":material/error:")
 
 
 def badge(status: str, text: str = "") -> None:

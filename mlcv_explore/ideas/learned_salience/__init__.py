@@ -16,27 +16,22 @@ Fails when: the question is faithfulness: +0.04 [0.00, 0.08] over Grad-CAM is un
   42.4] better than the true silhouette; n = 6.
 Data: generated scenes
 
-A saliency map is usually computed from gradients. Here a *mask network* predicts it: a
-U-Net whose encoder is the frozen classifier. No mask is given as a label. The part inside
-the mask must keep the predicted class, the complement must lose it, and the mask must be
-small and smooth. The decoder has no skip connections, plain ones, plain ones and the
-image, or one gate per skip connection. The gates, values in [0, 1], are a map as well.
+A *mask network* predicts a saliency map: a U-Net whose encoder is the frozen
+classifier, running statistics included. No mask is given as a label. The part inside
+the mask must keep the predicted class, the complement must lose it, and the mask must
+be small and smooth. The decoder has no skip connections, plain ones, plain ones and the
+image, or one gate in [0, 1] per skip connection. The gates are a map as well.
 
-**Order of two tasks.** One encoder is shared by a classifier and a segmenter, trained in
-every order or jointly. The background's brightness mostly names the class, a shortcut that
-does not help to segment. A box head is trained in every order as well, and compared with
-the bounding boxes of the largest component of the learned mask and of Grad-CAM.
+**Order of two tasks.** One encoder is shared by a classifier and a segmenter, or a box
+head, trained in every order or jointly, with equal updates of the encoder or of every
+task. The background's brightness mostly names the class, a shortcut that does not help
+to segment. The box head is compared with bounding boxes of the learned mask and of
+Grad-CAM.
 
-**What to watch.** Explain a classifier that reads the corner tag: the mask should leave
-the object for the tag. On textures, watch the leak: the class decoded from the mask alone.
-
-**What it does not show.** That learned masks are right on photographs, where the cause is
-unknown. A small mask that keeps the class may exploit the classifier. Hence fills unseen
-in training, and a second classifier.
-
-**Controls.** The classifier is frozen, running statistics too. The leak is measured where
-the class is the texture, since a silhouette is its own label. All arms have equal updates
-of the encoder, or in a second run of every task. Test scenes are used once.
+**What it does not show.** That learned masks are right on photographs, where the cause
+is unknown. A small mask that keeps the class may exploit the classifier. Hence fills
+unseen in training, and a second classifier. The leak, the class decoded from the mask
+alone, is measured where the class is the texture: a silhouette is its own label.
 
 Source: Dabkowski, Gal, Real Time Image Saliency for Black Box Classifiers, 2017,
 https://arxiv.org/abs/1705.07857
@@ -50,22 +45,16 @@ https://arxiv.org/abs/1804.03999
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlcv_explore.config import Config, setting
+from mlcv_explore.data.scenes import INDEPENDENT
 from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Cell, Film, Idea, Picture, Study, Tile
-from mlcv_explore.ideas.learned_salience.claims import (
-    ARM_TABLE,
-    CLAIMS,
-    INDEPENDENT,
-    LIMITS,
-    MEASURE_TABLE,
-    PRIOR_WORK,
-    PROVENANCE,
-)
+from mlcv_explore.ideas.learned_salience import claims
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,10 +62,12 @@ if TYPE_CHECKING:
     from mlcv_explore.models.checkpoints import CheckpointSpec
 
 EXPERIMENTS = ("salience", "order", "boxes")
-FORMS = ("none", "plain", "image", "gated")  # of mask networks: skip connections of the decoder
-# arm → form, objective
+# train classifiers, train mask networks, evaluate maps; train all; train all, then a mask network
+STAGES = {"salience": 3, "order": 1, "boxes": 2}
+FRAMES = 10  # of every stage at most
+# arm → skip connections of the decoder, objective
 MASKERS = {
-    **{form: (form, "both") for form in FORMS},
+    **{form: (form, "both") for form in ("none", "plain", "image", "gated")},
     "preserving": ("gated", "preserve"),
     "destroying": ("gated", "destroy"),
 }
@@ -92,15 +83,18 @@ DETECT = (
 )
 BOXES = ("learned_box", "gradcam_box", "centre_box", "truth_box")
 ARMS = (*CLASSIFIERS, *MAPS, *ORDER, *DETECT, *BOXES)  # the order of the arm axis A
+TWO_MAPS = ("none", "gated", "gates", "gradcam", "centre", "random", "truth")
+CHOSEN = {  # experiment → its arms where two variants are chosen, and all
+    "salience": ((*CLASSIFIERS, *TWO_MAPS), (*CLASSIFIERS, *MAPS)),
+    "order": (("classify_only", "classify_first", "segment_first"), ORDER),
+    "boxes": (("classify_only", *DETECT[1:3], *BOXES), ("classify_only", *DETECT, *BOXES)),
+}
 # the order of the curve axis C. Of mask networks: share of images whose class stays with the kept
 # part, with the complement; area. Extent of others: IoU of masks or boxes
 CURVES = ("accuracy", "swapped", "extent")
 MAP_MEASURES = ("insertion", "deletion", "faithful", "noisy", "mass", "tag", "pointing", "transfer", "area")
 # the order of the measure axis K
 MEASURES = ("accuracy", "swapped", "iou", "forgotten", "overlap", "found", *MAP_MEASURES, "leak")
-FRAMES = 10  # of every stage at most
-# train classifiers, train mask networks, evaluate maps; train all; train all, then a mask network
-STAGES = {"salience": 3, "order": 1, "boxes": 2}
 
 
 class LearnedSalienceConfig(Config):
@@ -113,10 +107,7 @@ class LearnedSalienceConfig(Config):
         help="Saliency of a frozen classifier, order of two tasks, a box head, or all.",
     )
     arms: str = setting(
-        "two",
-        "Arms",
-        choices=("two", "all"),
-        help="two: two variants and controls, about 50 seconds a seed. all: two to three times as long.",
+        "two", "Arms", choices=("two", "all"), help="two: about 50 seconds a seed. all: two to three times."
     )
     label: str = setting(
         "silhouette", "The class is", choices=("silhouette", "texture"), help="texture: with the leak test."
@@ -138,8 +129,7 @@ class LearnedSalienceConfig(Config):
         low=INDEPENDENT,
         high=1,
         step=0.05,
-        help="Order and boxes: brightness names the class. Compare boxes of maps at 0.25, where only the"
-        " object is informative.",
+        help="Order and boxes: by brightness. Compare boxes of maps at 0.25: only the object informs.",
     )
     budget: str = setting(
         "encoder", "Equal updates", choices=("encoder", "task"), help="Of the shared encoder, or every task."
@@ -159,15 +149,9 @@ class LearnedSalienceConfig(Config):
         1000, "Test scenes", low=8, high=20_000, more=True, help="Also the masks of the leak test."
     )
     pictures: int = setting(60, "Scenes explained", low=1, high=500, step=10, more=True)
-    width: int = setting(
-        8, "Width", low=4, high=32, step=4, more=True, help="Channels of the encoder's first convolution."
-    )
+    width: int = setting(8, "Width", low=4, high=32, step=4, more=True, help="Of the first convolution.")
     dataset: str = setting(
-        "scenes",
-        "Data",
-        choices=("scenes", "oxford_pets"),
-        more=True,
-        help="Pets have masks and no known cause; they must be on this machine.",
+        "scenes", "Data", choices=("scenes", "oxford_pets"), more=True, help="Pets have no known cause."
     )
 
 
@@ -197,28 +181,10 @@ def frames_per_stage(config: LearnedSalienceConfig) -> int:
     return min(FRAMES, config.updates, config.pictures)
 
 
-def stages(config: LearnedSalienceConfig, film: Film) -> Iterator[tuple[str, int, Film]]:
-    """Every stage begun so far: its experiment, its index there, its frames."""
-    count = frames_per_stage(config)
-    names = [(name, index) for name in experiments(config) for index in range(STAGES[name])]
-    for place, (name, index) in enumerate(names):
-        if frames := film[place * count : (place + 1) * count]:
-            yield name, index, frames
-
-
 def arms(config: LearnedSalienceConfig) -> tuple[str, ...]:
     """The arms of a run, controls and bounds too."""
-    every = config.arms == "all"
-    networks, computed = (
-        (tuple(MASKERS), ("gradcam", "optimised")) if every else (("none", "gated"), ("gradcam",))
-    )
-    detect = DETECT if every else ("classify_then_detect", "detect_then_classify")
-    chosen = {
-        "salience": (*CLASSIFIERS, *networks, "gates", *computed, "centre", "random", "truth"),
-        "order": ORDER if every else ("classify_only", "classify_first", "segment_first"),
-        "boxes": ("classify_only", *detect, *BOXES),
-    }
-    return tuple(dict.fromkeys(arm for experiment in experiments(config) for arm in chosen[experiment]))
+    chosen = (CHOSEN[experiment][config.arms == "all"] for experiment in experiments(config))
+    return tuple(dict.fromkeys(chain(*chosen)))
 
 
 def measures_of(config: LearnedSalienceConfig, arm: str) -> tuple[str, ...]:
@@ -233,7 +199,7 @@ def measures_of(config: LearnedSalienceConfig, arm: str) -> tuple[str, ...]:
         return ("overlap", "found")
     if arm == "segment_only":
         return ("iou",)
-    both = ("accuracy", "swapped", "iou") if arm in ORDER else ("accuracy", "swapped", "overlap", "found")
+    both = ("accuracy", "swapped", *(("iou",) if arm in ORDER else ("overlap", "found")))
     return both if arm in ("parallel", "classify_and_detect") else (*both, "forgotten")
 
 
@@ -269,7 +235,7 @@ def picture(film: Film) -> Picture:
         return Picture(x[begun] - x[begun][0] + 1, lines, labels, "tenth of the updates", "share")
     order = curves[:, :, ARMS.index("segment_first")].any()
     names = ("segment_first", "classify_first") if order else ("detect_then_classify", "classify_then_detect")
-    chosen = {"baseline": "classify_only", "idea": names[0], "variant": names[1]}
+    chosen = dict(zip(("baseline", "idea", "variant"), ("classify_only", *names), strict=True))
     lines = {role: curves[:, :, ARMS.index(arm), CURVES.index("swapped")] for role, arm in chosen.items()}
     labels = {role: idea.label(arm) for role, arm in chosen.items()}
     return Picture(x, lines, labels, "tenth of the updates", "accuracy, swapped backgrounds")
@@ -288,17 +254,18 @@ def _study() -> Study:
         # a classifier that reads the background need not look at the object
         "boxes": boxes.replace(background=INDEPENDENT),
     }
-    claimed = []
-    for claim in CLAIMS:
-        fitting = (
-            config
+    rows = [
+        next(
+            (claim.name, config, claim.arms)
             for config in cells.values()
-            if all(getattr(config, key) == value for key, value in claim.when)
-            and {*claim.arms} <= {*arms(config)}
+            if {*claim.arms} <= {*arms(config)}
+            and all(getattr(config, key) == value for key, value in claim.when)
         )
-        claimed += [Cell(claim.name, config, {arm: arm for arm in claim.arms}) for config in [*fitting][:1]]
-    described = (Cell(name, config, {arm: arm for arm in arms(config)}) for name, config in cells.items())
-    return Study("live", (*claimed, *described), tuple(range(6)))
+        for claim in claims.CLAIMS
+    ]
+    rows += [(name, config, arms(config)) for name, config in cells.items()]
+    cells = (Cell(name, config, {arm: arm for arm in names}) for name, config, names in rows)
+    return Study("live", tuple(cells), tuple(range(6)))
 
 
 def _checkpoints() -> "Mapping[str, CheckpointSpec]":
@@ -310,35 +277,26 @@ def _checkpoints() -> "Mapping[str, CheckpointSpec]":
 
 def _tiles() -> tuple[Tile, ...]:
     """A photograph, its learned mask, the part kept and the complement."""
-    from mlcv_explore.ideas.learned_salience import inference  # torch comes with it
+    from mlcv_explore.ideas.learned_salience import pretrain  # torch comes with it
 
-    return inference.tiles()
+    return pretrain.tiles()
 
 
+SMALL = dict(scenes=50, updates=2, batch_size=4, tested=8, pictures=1, width=4)
 idea = Idea(
     config=LearnedSalienceConfig,
     frame=Frame,
     run=run,
     metrics=metrics,
-    claims=CLAIMS,
-    quick=LearnedSalienceConfig(
-        experiment="all",
-        arms="all",
-        label="texture",
-        scenes=50,
-        updates=2,
-        batch_size=4,
-        tested=8,
-        pictures=1,
-        width=4,
-    ),
+    claims=claims.CLAIMS,
+    quick=LearnedSalienceConfig(experiment="all", arms="all", label="texture", **SMALL),
     picture=picture,
-    arms=ARM_TABLE,
-    measures=MEASURE_TABLE,
-    provenance=PROVENANCE,
-    limits=LIMITS,
+    arms=claims.ARMS,
+    measures=claims.MEASURES,
+    provenance=claims.PROVENANCE,
+    limits=claims.LIMITS,
     studies=(_study(),),
-    prior_work=PRIOR_WORK,
+    prior_work=claims.PRIOR_WORK,
     checkpoints=_checkpoints,
     tiles=_tiles,
 )

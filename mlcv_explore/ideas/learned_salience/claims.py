@@ -1,13 +1,10 @@
 """Arms, measures, claims and what they take for granted, their provenance, prior work."""
 
-from typing import Any
-
+from mlcv_explore.data.scenes import INDEPENDENT
 from mlcv_explore.idea import Arm, Measure, Prior, Provenance
-from mlcv_explore.statistics import Claim, Direction
+from mlcv_explore.statistics import Claim
 
-INDEPENDENT = 0.25  # agreement of a tag or background with one of four classes that is uninformative
-
-ARM_TABLE = (
+ARMS = (
     Arm("classifier", "Classifier", "baseline", "The frozen classifier that is explained."),
     Arm("second", "Second classifier", "baseline", "Another classifier, for the transfer test."),
     Arm("none", "No skips", "variant", "Mask decoder without skip connections."),
@@ -40,7 +37,7 @@ ARM_TABLE = (
     Arm("centre_box", "Mean box", "control", "Mean box of the training scenes."),
     Arm("truth_box", "True mask's box", "oracle", "Bounding box of the true mask."),
 )
-MEASURE_TABLE = (
+MEASURES = (
     Measure("accuracy", "Accuracy", "%"),
     Measure("swapped", "Accuracy, swapped backgrounds", "%"),
     Measure("iou", "Segmentation IoU", "%"),
@@ -64,69 +61,58 @@ OBJECT = {"dataset": "scenes", **MASK}
 TAG, TEXTURE = OBJECT | {"rho": 1.0}, OBJECT | {"label": "texture"}
 ORDER = {"label": "silhouette", "background": 0.7, "budget": "encoder"}
 SWAPPED = {"dataset": "scenes", **ORDER}
+JOINT, PER_TASK = SWAPPED | {"weight": 1.0}, SWAPPED | {"budget": "task"}
 MASK_BOX = {"label": "silhouette", "background": INDEPENDENT, "area": 4.0}
-HEAD_BOX = {"label": "silhouette", "background": INDEPENDENT, "area": 4.0, "budget": "encoder", "weight": 1.0}
-# measure, direction, margin, contrast, settings taken for granted
-RULES: dict[str, tuple[str, Direction, float, tuple[str, str], dict[str, Any]]] = {
-    "faithful": ("faithful", "greater", 0.02, ("gated", "gradcam"), MASK),
-    "faithful_in_noise": ("noisy", "greater", 0.02, ("gated", "gradcam"), MASK),
-    "cause": ("mass", "greater", 0.05, ("gated", "gradcam"), OBJECT),
-    "cause_tag": ("tag", "greater", 0.05, ("gated", "gradcam"), TAG),
-    "skips_help": ("mass", "greater", 0.05, ("plain", "none"), MASK),
-    "gates_help": ("mass", "greater", 0.02, ("gated", "plain"), MASK),
-    "picture_helps_not": ("faithful", "equal", 0.02, ("image", "plain"), MASK),
-    "as_good_as_optimised": ("faithful", "equal", 0.05, ("gated", "optimised"), MASK),
-    "transfers": ("transfer", "greater", 0.02, ("gated", "gradcam"), MASK),
-    "leaks": ("leak", "greater", 0.05, ("gated", "truth"), TEXTURE),
-    "segment_first_helps": ("swapped", "greater", 0.01, ("segment_first", "classify_only"), SWAPPED),
-    "order_matters": ("swapped", "different", 0.01, ("segment_first", "parallel"), SWAPPED | {"weight": 1.0}),
-    "classify_first_helps": ("iou", "greater", 0.01, ("classify_first", "segment_only"), ORDER),
-    "segment_first_helps_task": (
-        *("swapped", "greater", 0.01, ("segment_first", "classify_only")),
-        SWAPPED | {"budget": "task"},
-    ),
-    "head_beats_salience": ("found", "greater", 0.05, ("classify_and_detect", "learned_box"), HEAD_BOX),
-    "learned_beats_gradient": ("found", "greater", 0.05, ("learned_box", "gradcam_box"), MASK_BOX),
+HEAD_BOX = MASK_BOX | {"budget": "encoder", "weight": 1.0}
+# claim → measure, direction, margin, contrast, settings taken for granted
+RULES = {
+    "faithful": ("faithful", "greater", 0.02, "gated", "gradcam", MASK),
+    "faithful_in_noise": ("noisy", "greater", 0.02, "gated", "gradcam", MASK),
+    "cause": ("mass", "greater", 0.05, "gated", "gradcam", OBJECT),
+    "cause_tag": ("tag", "greater", 0.05, "gated", "gradcam", TAG),
+    "skips_help": ("mass", "greater", 0.05, "plain", "none", MASK),
+    "gates_help": ("mass", "greater", 0.02, "gated", "plain", MASK),
+    "picture_helps_not": ("faithful", "equal", 0.02, "image", "plain", MASK),
+    "as_good_as_optimised": ("faithful", "equal", 0.05, "gated", "optimised", MASK),
+    "transfers": ("transfer", "greater", 0.02, "gated", "gradcam", MASK),
+    "leaks": ("leak", "greater", 0.05, "gated", "truth", TEXTURE),
+    "segment_first_helps": ("swapped", "greater", 0.01, "segment_first", "classify_only", SWAPPED),
+    "order_matters": ("swapped", "different", 0.01, "segment_first", "parallel", JOINT),
+    "classify_first_helps": ("iou", "greater", 0.01, "classify_first", "segment_only", ORDER),
+    "segment_first_helps_task": ("swapped", "greater", 0.01, "segment_first", "classify_only", PER_TASK),
+    "head_beats_salience": ("found", "greater", 0.05, "classify_and_detect", "learned_box", HEAD_BOX),
+    "learned_beats_gradient": ("found", "greater", 0.05, "learned_box", "gradcam_box", MASK_BOX),
 }
-SENTENCES = {
-    "faithful": "The learned mask is over 0.02 more faithful than Grad-CAM, with mean colour as fill, unseen"
-    " in training.",
-    "faithful_in_noise": "The learned mask is over 0.02 more faithful than Grad-CAM, with noise as fill.",
-    "cause": "The learned mask puts over 0.05 more of its mass on the object than Grad-CAM.",
-    "cause_tag": "The learned mask puts over 0.05 more of its mass on the tag than Grad-CAM, if the"
-    " classifier reads it.",
-    "skips_help": "Skip connections put over 0.05 more of the mask's mass on the object than no skip"
-    " connections.",
-    "gates_help": "Gated skip connections put over 0.02 more of the mask's mass on the object than plain"
-    " ones.",
-    "picture_helps_not": "Adding the image to the decoder's input changes faithfulness by less than 0.02.",
-    "as_good_as_optimised": "One forward pass is as faithful as a mask optimised for each image, within"
-    " 0.05.",
-    "transfers": "The learned mask stays over 0.02 more faithful than Grad-CAM to a second classifier.",
-    "leaks": "The learned mask's shape predicts the texture class over 5 points better than the object's"
-    " silhouette does.",
-    "segment_first_helps": "Segmenting first gains over 1 point with swapped backgrounds over classifying"
-    " alone, at equal encoder updates.",
-    "order_matters": "Accuracy with swapped backgrounds differs by over 1 point between segmenting first and"
-    " joint training.",
-    "classify_first_helps": "Classifying first gains over 1 point of IoU over segmenting alone, at equal"
-    " encoder updates.",
-    "segment_first_helps_task": "Segmenting first gains over 1 point with swapped backgrounds over"
-    " classifying alone, at equal updates per task.",
-    "head_beats_salience": "A box head finds over 5 points more objects than the learned mask's bounding"
-    " box.",
-    "learned_beats_gradient": "The learned mask's bounding box finds over 5 points more objects than"
-    " Grad-CAM's.",
-}
-
-
-def _claim(name: str) -> Claim:
-    measure, direction, margin, pair, when = RULES[name]
-    unit = "points" if measure in ("swapped", "iou", "found", "leak") else ""
-    return Claim(name, SENTENCES[name], measure, unit, direction, margin, (pair,), tuple(when.items()))
-
-
-CLAIMS = tuple(map(_claim, RULES))
+# of the claims, in their order, a line each
+SENTENCES = """
+The learned mask is over 0.02 more faithful than Grad-CAM, with mean colour as fill, unseen in training.
+The learned mask is over 0.02 more faithful than Grad-CAM, with noise as fill.
+The learned mask puts over 0.05 more of its mass on the object than Grad-CAM.
+The learned mask puts over 0.05 more of its mass on the tag than Grad-CAM, if the classifier reads it.
+Skip connections put over 0.05 more of the mask's mass on the object than no skip connections.
+Gated skip connections put over 0.02 more of the mask's mass on the object than plain ones.
+Adding the image to the decoder's input changes faithfulness by less than 0.02.
+One forward pass is as faithful as a mask optimised for each image, within 0.05.
+The learned mask stays over 0.02 more faithful than Grad-CAM to a second classifier.
+The learned mask's shape predicts the texture class over 5 points better than the object's silhouette does.
+Segmenting first gains over 1 point with swapped backgrounds over classifying alone, at equal encoder updates.
+Accuracy with swapped backgrounds differs by over 1 point between segmenting first and joint training.
+Classifying first gains over 1 point of IoU over segmenting alone, at equal encoder updates.
+Segmenting first gains over 1 point with swapped backgrounds over classifying alone, at equal task updates.
+A box head finds over 5 points more objects than the learned mask's bounding box.
+The learned mask's bounding box finds over 5 points more objects than Grad-CAM's.
+"""
+POINTS = ("swapped", "iou", "found", "leak")  # measures whose unit is points
+CLAIMS = tuple(
+    Claim(
+        *(name, sentence, measure, "points" if measure in POINTS else "", direction, margin),
+        ((one, other),),
+        tuple(when.items()),
+    )
+    for (name, (measure, direction, margin, one, other, when)), sentence in zip(
+        RULES.items(), SENTENCES.strip().splitlines(), strict=True
+    )
+)
 
 PROVENANCE = Provenance(
     "2026-11-25",

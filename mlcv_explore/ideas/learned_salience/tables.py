@@ -1,34 +1,25 @@
-"""What Train and Answer show: curves and measures of a run's frames, and the cells of a
-study. Numbers only.
-"""
+"""What Train shows of a run's frames. Numbers only."""
 
 import numpy as np
 
 from mlcv_explore.experiment.film import series
-from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.learned_salience import (
     ARMS,
     CLASSIFIERS,
     DETECT,
     MASKERS,
-    MEASURES,
     ORDER,
+    STAGES,
     Frame,
     LearnedSalienceConfig,
     arms,
+    experiments,
+    frames_per_stage,
     measures_of,
-    stages,
+    metrics,
 )
 
-CELLS = {  # cell of the study → what it is
-    "honest": "Classifiers that use the object",
-    "tagged": "Classifiers that read the tag",
-    "textures": "The class is the texture",
-    "encoder": "Two tasks, equal encoder updates",
-    "task": "Two tasks, equal updates per task",
-    "boxes": "Box heads, uninformative backgrounds",
-}
 ACCURACIES = ("accuracy", "accuracy, swapped backgrounds", "IoU with the object")
 AGREEMENTS = ("class kept by the mask", "class kept by the complement", "mean of the mask")
 TRAINING = {  # experiment, stage → arms, names of their curves in the order of CURVES
@@ -39,36 +30,33 @@ TRAINING = {  # experiment, stage → arms, names of their curves in the order o
 }
 
 
-def cell_columns(table: Table, cell: str) -> dict[str, np.ndarray]:
-    """Every measure of every arm of a cell: {"<arm>_<measure>": (S,)} for S seeds."""
-    pairs = dict.fromkeys((row["arm"], row["measure"]) for row in table.rows if row["claim"] == cell)
-    return {f"{arm}_{measure}": table.values(cell, arm, measure) for arm, measure in pairs}
-
-
 def training_curves(
     config: LearnedSalienceConfig, film: Film
 ) -> dict[tuple[str, str], dict[str, np.ndarray]]:
     """Curves (S, T) of every arm in each experiment's latest training: {(experiment,
     name of the curve): {arm: curve}}.
     """
-    begun = [each for each in stages(config, film) if each[:2] in TRAINING]
-    latest = {experiment: (TRAINING[experiment, stage], frames) for experiment, stage, frames in begun}
-    found = {}
-    for experiment, ((names, titles), frames) in latest.items():
-        values = series(frames, "curves")  # (S, T, A, C)
-        for index, title in enumerate(titles):
-            curves = {arm: values[:, :, ARMS.index(arm), index] for arm in names if arm in arms(config)}
-            found[experiment, title] = {arm: curve for arm, curve in curves.items() if curve.any()}
-    return {key: curves for key, curves in found.items() if curves}
-
-
-def measured(config: LearnedSalienceConfig, frame: Frame, measure: str) -> dict[str, np.ndarray]:
-    """A measure (S,) of every arm that has it; empty while it is not measured."""
+    count, latest = frames_per_stage(config), {}
+    stages = [(name, index) for name in experiments(config) for index in range(STAGES[name])]
+    for place, stage in enumerate(stages):
+        if stage in TRAINING and (frames := film[place * count : (place + 1) * count]):
+            latest[stage[0]] = (series(frames, "curves"), *TRAINING[stage])  # (S, T, A, C)
     found = {
-        arm: frame.measured[:, ARMS.index(arm), MEASURES.index(measure)].astype(float)
-        for arm in arms(config)
-        if measure in measures_of(config, arm)
+        (name, title): {arm: values[:, :, ARMS.index(arm), index] for arm in names if arm in arms(config)}
+        for name, (values, names, titles) in latest.items()
+        for index, title in enumerate(titles)
     }
+    shown = {key: {arm: curve for arm, curve in each.items() if curve.any()} for key, each in found.items()}
+    return {key: curves for key, curves in shown.items() if curves}
+
+
+def measured(config: LearnedSalienceConfig, film: Film, measure: str) -> dict[str, np.ndarray]:
+    """A measure (S,) of every arm that has it; empty while it is not measured."""
+    names, columns = (
+        [arm for arm in arms(config) if measure in measures_of(config, arm)],
+        metrics(config, film),
+    )
+    found = {arm: columns[f"{arm}_{measure}"] for arm in names}
     return found if any(values.any() for values in found.values()) else {}
 
 

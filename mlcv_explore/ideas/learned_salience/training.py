@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from mlcv_explore.data import annotated_images, scenes
+from mlcv_explore.data.annotated_images import AnnotatedImages
+from mlcv_explore.data.scenes import INDEPENDENT, Scenes, ScenesConfig
 from mlcv_explore.ideas.learned_salience import (
     ARMS,
     CURVES,
-    INDEPENDENT,
     MAPS,
     MASKERS,
     MEASURES,
@@ -21,16 +23,23 @@ from mlcv_explore.ideas.learned_salience import (
     arms,
     experiments,
     frames_per_stage,
+    measures_of,
 )
-from mlcv_explore.ideas.learned_salience import dataset as datasets
-from mlcv_explore.ideas.learned_salience import map_evaluation as evaluation
-from mlcv_explore.ideas.learned_salience import mask_network as mask_networks
-from mlcv_explore.ideas.learned_salience.dataset import AnnotatedImages
-from mlcv_explore.ideas.learned_salience.mask_network import MaskNetwork
-from mlcv_explore.ideas.learned_salience.multitask import MultitaskTrainer, in_parts
+from mlcv_explore.metrics.overlap import box_scores, largest_box
+from mlcv_explore.models.multitask import MultitaskSettings, MultitaskTrainer, Phase
+from mlcv_explore.models.multitask import schedule as phases_of
+from mlcv_explore.models.updates import in_parts
+from mlcv_explore.saliency import controls, evaluation, mask_network
+from mlcv_explore.saliency.leak import leak
+from mlcv_explore.saliency.mask_network import MaskNetwork, MaskSettings
 from mlcv_explore.seeds import stream
 
+# sides of the objects: smaller ones take ten times as many updates to be told apart
+SMALLEST, LARGEST = 0.35, 0.5
+PARTS = {"taught": "train", "validation": "validation", "tested": "test", "explained": "test"}  # of the pets
 VALIDATION = 150  # images at most behind the curves
+BOXED = 200  # test images at most whose maps give boxes
+OPTIMISATION_STEPS = 100  # of the optimised mask
 BYTE = 127  # the largest absolute value of a shown map
 RESULTS = ("curves", "measured", "shown", "scene")
 
@@ -46,20 +55,102 @@ def run(config: LearnedSalienceConfig, seeds: Sequence[int]) -> Iterator[Frame]:
         yield Frame(step, steps, *results)
 
 
+def generate_scenes(config: LearnedSalienceConfig, rho: float, count: int, seed: int, purpose: str) -> Scenes:
+    """Scenes with large objects whose tag agrees with the class with probability `rho`."""
+    about = ScenesConfig(label=config.label, rho=rho, smallest=SMALLEST, largest=LARGEST)
+    return scenes.generate(about, count, seed, purpose)
+
+
+def draw_images(
+    config: LearnedSalienceConfig, count: int, seed: int, purpose: str, rho: float = INDEPENDENT
+) -> AnnotatedImages:
+    """Images of one part, from a stream of its own: for saliency with tags that agree
+    with the class with probability `rho`, for order and boxes with informative
+    backgrounds; or pets.
+    """
+    if config.dataset != "scenes":
+        return annotated_images.pets(PARTS[purpose], count, seed)
+    if config.experiment != "salience":
+        given = generate_scenes(config, INDEPENDENT, count, seed, purpose)
+        return annotated_images.with_informative_backgrounds(given, config.background, seed, purpose)
+    given = generate_scenes(config, rho, count, seed, purpose)
+    if purpose == "taught" or rho == INDEPENDENT:
+        return annotated_images.of_scenes(given)
+    independent = generate_scenes(config, INDEPENDENT, count, seed, purpose)
+    return annotated_images.of_scenes(given, swapped=independent.images)
+
+
+def schedule(config: LearnedSalienceConfig, arm: str) -> tuple[Phase, ...]:
+    """The phases of an arm that trains an encoder."""
+    second = "detect" if "detect" in arm else "segment"
+    tasks = (second, "classify") if arm.startswith(second) else ("classify", second)
+    if arm.endswith("_only"):
+        tasks = tasks[:1]
+    joint, frozen = arm in ("parallel", "classify_and_detect"), arm.endswith("_frozen")
+    mode = "jointly" if joint else "frozen" if frozen else "in turn"
+    return phases_of(tasks, config.updates, mode, config.budget)
+
+
+def trainer(
+    config: LearnedSalienceConfig, arm: str, images: AnnotatedImages, seed: int, prefix: str = ""
+) -> MultitaskTrainer:
+    """The encoder and heads of an arm, untrained."""
+    settings = MultitaskSettings(config.width, config.batch_size, config.weight)
+    return MultitaskTrainer(schedule(config, arm), settings, images, seed, prefix)
+
+
+def mask_settings(config: LearnedSalienceConfig, arm: str) -> MaskSettings:
+    """The mask network of an arm. It has half the classifier's updates, since each
+    takes three passes through the classifier.
+    """
+    updates, area = max(frames_per_stage(config), config.updates // 2), config.area
+    return MaskSettings(*MASKERS[arm], area, area, config.smoothness, updates, config.batch_size)
+
+
+def maps_of(
+    config: LearnedSalienceConfig,
+    classifier: nn.Sequential,
+    networks: Mapping[str, MaskNetwork],
+    given: AnnotatedImages,
+    names: Sequence[str],
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """Maps (n, h, w) float64 ≥ 0 of the class predicted for every image, by arm."""
+    images, shape = given.images, given.masks.shape
+    maps = {
+        "truth": given.masks.numpy() == 1,
+        "centre": np.broadcast_to(controls.centre(images[0]).numpy(), shape),
+        "random": torch.rand(shape, generator=stream(seed, "random maps")).numpy(),
+    }
+    for arm, network in networks.items():
+        output = mask_network.predict(network, classifier, images, config.area)
+        maps |= {arm: output.masks.numpy()} | ({"gates": output.gates.numpy()} if arm == "gated" else {})
+    if "optimised" in names:
+        settings, steps = mask_settings(config, "gated"), min(OPTIMISATION_STEPS, config.updates)
+        parts = (
+            mask_network.optimise_masks(classifier, part, settings, seed, steps) for part in images.split(50)
+        )
+        maps["optimised"] = torch.cat([*parts]).numpy()
+    if "gradcam" in names:
+        maps["gradcam"] = evaluation.grad_cam_maps(classifier, images)
+    return {arm: maps[arm].astype(np.float64) for arm in names}
+
+
 class SeedRun:
     """The experiments of one seed and their results so far, which are overwritten."""
 
     def __init__(self, config: LearnedSalienceConfig, seed: int) -> None:
         self.config, self.seed, self.count = config, seed, frames_per_stage(config)
         self.side = side = 32 if config.dataset == "scenes" else 64
-        self.curves = np.zeros((len(ARMS), len(CURVES)), np.float32)
-        self.measured = np.zeros((len(ARMS), len(MEASURES)), np.float32)
+        self.curves, self.measured = (
+            np.zeros((len(ARMS), len(names)), np.float32) for names in (CURVES, MEASURES)
+        )
         self.shown = np.zeros((len(ARMS), side, side), np.int8)
         self.scene = np.zeros((3, side, side), np.uint8)
 
     def parts(self) -> Iterator[None]:
         """All chosen experiments, a step a frame."""
-        generators = {"salience": self.saliency, "order": self.order, "boxes": self.boxes}
+        generators = {"salience": self.saliency, "order": self.multitask, "boxes": self.boxes}
         for experiment in experiments(self.config):
             yield from generators[experiment](self.config.replace(experiment=experiment))
 
@@ -67,66 +158,60 @@ class SeedRun:
         """Train two classifiers, then mask networks of the first, then evaluate its
         maps.
         """
-        training, validation, test = (
-            datasets.with_tags(config, config.rho, size, self.seed, purpose)[0]
-            for purpose, size in self._sizes()
-        )
-        explained, scenes = datasets.with_tags(config, INDEPENDENT, config.pictures, self.seed, "explained")
+        training, validation, test = self._splits(config)
+        explained = draw_images(config, config.pictures, self.seed, "explained")
         trainers = {
-            arm: MultitaskTrainer(config, "classify_only", training, self.seed, prefix)
+            arm: trainer(config, "classify_only", training, self.seed, prefix)
             for arm, prefix in (("classifier", ""), ("second", "second "))
         }
         yield from self._train(trainers, validation, test)
-        classifier, second = (trainer.network.eval().requires_grad_(False) for trainer in trainers.values())
+        classifier, second = (each.network.eval().requires_grad_(False) for each in trainers.values())
         networks = yield from self._train_mask_networks(config, classifier, training, validation)
         names = [arm for arm in arms(config) if arm in MAPS]
-        maps = evaluation.maps_of(config, classifier, networks, explained, names, self.seed)
+        maps = maps_of(config, classifier, networks, explained, names, self.seed)
         for arm in names:
             self._show(arm, maps[arm][0])
         self._show_scene(explained)
-        results = evaluation.evaluate(classifier, second, maps, explained, scenes, self.count, self.seed)
+        results = evaluation.evaluate(classifier, second, maps, explained, self.count, self.seed)
         for part, means in enumerate(results, 1):
             for arm, values in means.items():
                 self._enter(self.measured, MEASURES, arm, values)
-            if part == self.count and config.label == "texture" and scenes is not None:
-                leaks = evaluation.leaks(config, classifier, networks, names, self.seed)
-                for arm, value in leaks.items():
+            if decoded := [arm for arm in names if part == self.count and "leak" in measures_of(config, arm)]:
+                fresh = draw_images(config, config.tested, self.seed, "masks to decode")
+                for arm, values in maps_of(config, classifier, networks, fresh, decoded, self.seed).items():
+                    value = leak(torch.from_numpy(values), fresh.labels, fresh.classes, self.seed)
                     self._enter(self.measured, MEASURES, arm, {"leak": value})
             yield
 
-    def order(self, config: LearnedSalienceConfig) -> Iterator[None]:
-        """Classification and segmentation in every order."""
-        yield from self._train_multitask(config)
+    def multitask(
+        self, config: LearnedSalienceConfig
+    ) -> Generator[None, None, tuple[dict[str, MultitaskTrainer], AnnotatedImages, AnnotatedImages]]:
+        """Train every arm with a shared encoder; returns training and test images too."""
+        training, validation, test = self._splits(config)
+        names = [arm for arm in arms(config) if not arm.endswith("_box")]
+        trainers = {arm: trainer(config, arm, training, self.seed) for arm in names}
+        yield from self._train(trainers, validation, test)
+        return trainers, training, test
 
     def boxes(self, config: LearnedSalienceConfig) -> Iterator[None]:
         """Classification and a box head in every order, then a mask network of the
         plain classifier, with the bounding boxes of its masks and of Grad-CAM.
         """
-        trainers, training, test = yield from self._train_multitask(config)
+        trainers, training, test = yield from self.multitask(config)
         classifier = trainers["classify_only"].network.eval().requires_grad_(False)
-        settings = evaluation.mask_settings(config, "gated")
-        network = mask_networks.build(classifier, self.side, settings, self.seed)
-        updates = mask_networks.train(network, classifier, training.images, settings, self.seed)
-        for part, _ in enumerate(in_parts(updates, settings.updates, self.count), 1):
+        network, parts = self._mask_network(config, "gated", classifier, training)
+        for part, _ in enumerate(parts, 1):
             if part == self.count:
-                boxes = evaluation.boxes_of_maps(config, classifier, network, training, test, self.seed)
-                for arm, (box, scores) in boxes.items():
-                    self._enter(self.measured, MEASURES, arm, scores)
-                    self._show_box(arm, box)
-                self._show_scene(test)
+                self._measure_boxes(config, classifier, network, training, test)
             yield
 
-    def _train_multitask(
-        self, config: LearnedSalienceConfig
-    ) -> Generator[None, None, tuple[dict[str, MultitaskTrainer], AnnotatedImages, AnnotatedImages]]:
-        """Train every arm with a shared encoder; returns training and test images too."""
-        training, validation, test = (
-            datasets.with_backgrounds(config, size, self.seed, purpose) for purpose, size in self._sizes()
+    def _splits(self, config: LearnedSalienceConfig) -> tuple[AnnotatedImages, ...]:
+        """Training, validation and test images."""
+        tested = config.tested
+        sizes = {"taught": config.scenes, "validation": min(VALIDATION, tested), "tested": tested}
+        return tuple(
+            draw_images(config, count, self.seed, purpose, config.rho) for purpose, count in sizes.items()
         )
-        names = [arm for arm in arms(config) if not arm.endswith("_box")]
-        trainers = {arm: MultitaskTrainer(config, arm, training, self.seed) for arm in names}
-        yield from self._train(trainers, validation, test)
-        return trainers, training, test
 
     def _train(
         self, trainers: Mapping[str, MultitaskTrainer], validation: AnnotatedImages, test: AnnotatedImages
@@ -134,29 +219,37 @@ class SeedRun:
         """Train part by part, with validation scores as curves and test scores at the
         end.
         """
-        parts = [in_parts(trainer.train(test), trainer.updates, self.count) for trainer in trainers.values()]
+        parts = [in_parts(each.train(test), each.updates, self.count) for each in trainers.values()]
         for part, _ in enumerate(zip(*parts, strict=True), 1):
-            for arm, trainer in trainers.items():
-                scores = trainer.evaluate(validation, trainer.tasks)
+            for arm, each in trainers.items():
+                scores = each.evaluate(validation, each.tasks)
                 scores["extent"] = scores.get("iou", scores.get("overlap", 0.0))
                 self._enter(self.curves, CURVES, arm, scores)
                 if part == self.count:
-                    self._measure(arm, trainer, test)
+                    self._measure(arm, each, test)
             yield
 
-    def _measure(self, arm: str, trainer: MultitaskTrainer, test: AnnotatedImages) -> None:
-        scores = trainer.evaluate(test, trainer.tasks)
-        if trainer.first_scores is not None:
-            first = trainer.phases[0].tasks[0]
-            name = {"classify": "accuracy", "segment": "iou", "detect": "overlap"}[first]
-            scores["forgotten"] = trainer.first_scores[name] - scores[name]
+    def _measure(self, arm: str, trained: MultitaskTrainer, test: AnnotatedImages) -> None:
+        scores = trained.evaluate(test, trained.tasks)
+        if trained.first_scores is not None:
+            name = {"classify": "accuracy", "segment": "iou", "detect": "overlap"}[trained.tasks[0]]
+            scores["forgotten"] = trained.first_scores[name] - scores[name]
         self._enter(self.measured, MEASURES, arm, scores)
-        output = trainer.predict(test.images[:1], trainer.tasks)
+        output = trained.predict(test.images[:1], trained.tasks)
         if output.masks is not None:
             self._show(arm, output.masks[0].numpy().clip(0))
         if output.boxes is not None:
             self._show_box(arm, output.boxes[0].numpy())
         self._show_scene(test)
+
+    def _mask_network(
+        self, config: LearnedSalienceConfig, arm: str, classifier: nn.Sequential, training: AnnotatedImages
+    ) -> tuple[MaskNetwork, Iterator[None]]:
+        """A mask network, and its training in parts."""
+        settings = mask_settings(config, arm)
+        network = mask_network.build(classifier, self.side, settings, self.seed)
+        updates = mask_network.train(network, classifier, training.images, settings, self.seed)
+        return network, in_parts(updates, settings.updates, self.count)
 
     def _train_mask_networks(
         self,
@@ -168,32 +261,44 @@ class SeedRun:
         """Train the chosen mask networks; the curves are how often the class stays with
         the kept part, and with the complement.
         """
-        networks, parts = {}, []
-        for arm in (arm for arm in MASKERS if arm in arms(config)):
-            settings = evaluation.mask_settings(config, arm)
-            networks[arm] = mask_networks.build(classifier, self.side, settings, self.seed)
-            updates = mask_networks.train(networks[arm], classifier, training.images, settings, self.seed)
-            parts.append(in_parts(updates, settings.updates, self.count))
-        images, fills = validation.images, stream(self.seed, "fills of the validation pictures")
-        fill = mask_networks.random_fill(images, fills)
-        for _ in zip(*parts, strict=True):
-            for arm, network in networks.items():
+        names = [arm for arm in MASKERS if arm in arms(config)]
+        begun = {arm: self._mask_network(config, arm, classifier, training) for arm in names}
+        images = validation.images
+        fill = mask_network.random_fill(images, stream(self.seed, "fills of the validation pictures"))
+        for _ in zip(*(parts for _, parts in begun.values()), strict=True):
+            for arm, (network, _) in begun.items():
                 network.eval()
-                output = mask_networks.predict(network, classifier, images, config.area)
-                targets, values = output.logits.argmax(1), {"extent": float(output.masks.mean())}
-                for name, masks in (("accuracy", output.masks), ("swapped", 1 - output.masks)):
-                    values[name] = _agreement(classifier, mask_networks.blend(images, masks, fill), targets)
-                self._enter(self.curves, CURVES, arm, values)
+                shares = mask_network.agreement(network, classifier, images, fill, config.area)
+                values = [shares[name] for name in ("kept", "complement", "area")]
+                self._enter(self.curves, CURVES, arm, dict(zip(CURVES, values, strict=True)))
                 network.train()
             yield
-        for network in networks.values():
-            network.eval()
-        return networks
+        return {arm: network.eval() for arm, (network, _) in begun.items()}
 
-    def _sizes(self) -> tuple[tuple[str, int], ...]:
-        """Streams and sizes of training, validation and test images."""
-        tested = self.config.tested
-        return ("taught", self.config.scenes), ("validation", min(VALIDATION, tested)), ("tested", tested)
+    def _measure_boxes(
+        self,
+        config: LearnedSalienceConfig,
+        classifier: nn.Sequential,
+        network: MaskNetwork,
+        training: AnnotatedImages,
+        test: AnnotatedImages,
+    ) -> None:
+        """Bounding boxes of the largest component of maps of the first test images, and
+        the mean box of the training images.
+        """
+        first = test.first(BOXED)
+        maps = maps_of(
+            config, classifier, {"gated": network}, first, ("gated", "gradcam", "truth"), self.seed
+        )
+        boxes = {
+            f"{'learned' if arm == 'gated' else arm}_box": np.stack([*map(largest_box, values)]) / self.side
+            for arm, values in maps.items()
+        }
+        boxes["centre_box"] = np.broadcast_to(training.boxes.mean(0).numpy(), (len(first), 4))
+        for arm, values in boxes.items():
+            self._enter(self.measured, MEASURES, arm, box_scores(values, first.boxes.numpy()))
+            self._show_box(arm, values[0])
+        self._show_scene(test)
 
     def _enter(
         self, results: np.ndarray, names: Sequence[str], arm: str, values: Mapping[str, float]
@@ -217,9 +322,3 @@ class SeedRun:
     def _show_scene(self, given: AnnotatedImages) -> None:
         """Enter the first of these images."""
         self.scene = (given.images[0] * 255).round().to(torch.uint8).numpy()
-
-
-@torch.no_grad()
-def _agreement(classifier: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> float:
-    """Share of the images that are given these classes."""
-    return float((classifier(images).argmax(1) == targets).float().mean())

@@ -1,5 +1,5 @@
 """One encoder for two tasks: a classifier, and with it a segmenter or a box head,
-trained in any order.
+trained in any order or jointly.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,25 +10,32 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from mlcv_explore.data.annotated_images import AnnotatedImages
 from mlcv_explore.data.dataset import OUTLINE
-from mlcv_explore.ideas.learned_salience import LearnedSalienceConfig
-from mlcv_explore.ideas.learned_salience.dataset import AnnotatedImages
-from mlcv_explore.ideas.learned_salience.mask_network import batches
 from mlcv_explore.metrics import overlap
 from mlcv_explore.models import classifier_training, classifiers
 from mlcv_explore.models.classifier_training import Hyperparameters
 from mlcv_explore.models.stacked import gradient_step
 from mlcv_explore.models.unet import Decoder, backbone_channels, backbone_features
+from mlcv_explore.models.updates import shuffled_batches
 from mlcv_explore.seeds import seeded, stream
 
-CLASSES = {"scenes": 4, "oxford_pets": 37}
-MEAN, STD = (0.45, 0.45, 0.42), (0.25, 0.25, 0.27)  # of the scenes' pixels, over all settings
-# peak learning rate: of five, the best for the plain classifier on validation scenes
-RATE = 0.015
+MEAN, STD = (0.45, 0.45, 0.42), (0.25, 0.25, 0.27)  # of generated scenes' pixels, over all settings
 WIDEST = 16  # channels of the decoder
 HIDDEN = 64  # units of the box head
 BOX_SCALE = 10.0  # a box's error, in sides, is small beside a cross-entropy
 BATCH = 250  # images of one pass in evaluation
+
+
+@dataclass(frozen=True)
+class MultitaskSettings:
+    """Network and training."""
+
+    width: int  # channels of the encoder's first convolution
+    batch_size: int
+    weight: float = 1.0  # of the second task's loss in joint training
+    # peak learning rate: of five, the best for a classifier of scenes on validation images
+    rate: float = 0.015
 
 
 @dataclass(frozen=True)
@@ -49,74 +56,59 @@ class MultitaskOutput:
     boxes: torch.Tensor | None = None  # (n, 4), in sides
 
 
-def _box_head(inputs: int) -> nn.Sequential:
-    """The coarsest features (B, channels, h, w) → a box (B, 4) in [0, 1]: top, left,
-    bottom, right in sides.
+def schedule(
+    tasks: tuple[str, ...], updates: int, mode: str = "in turn", budget: str = "encoder"
+) -> tuple[Phase, ...]:
+    """The phases of one task, or of two that are trained "jointly", "in turn", or in
+    turn with the encoder "frozen" for the second.
+
+    With the budget "encoder" all modes have equal updates of the shared encoder, with
+    "task" of every head. Where the encoder is frozen in the second phase, the first has
+    all its updates.
     """
-    return nn.Sequential(
-        nn.Flatten(), nn.Linear(inputs, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 4), nn.Sigmoid()
-    )
-
-
-def schedule(arm: str, config: LearnedSalienceConfig) -> tuple[Phase, ...]:
-    """The phases of an arm. With the budget "encoder" all arms have equal updates of
-    the shared encoder, with "task" of every head.
-
-    Where the encoder is frozen in the second phase, the first has all its updates.
-    """
-    segments = "segment" in arm or arm in ("classify_first", "classify_first_frozen", "parallel")
-    second = "segment" if segments else "detect"
-    if arm.endswith("_only"):
-        return (Phase((arm.removesuffix("_only"),), config.updates),)
-    if arm in ("parallel", "classify_and_detect"):
-        return (Phase(("classify", second), config.updates),)
-    order = ("classify", second) if arm.startswith("classify") else (second, "classify")
-    frozen, half = arm.endswith("_frozen"), config.updates // 2
-    counts = {("encoder", False): (half, config.updates - half), ("encoder", True): (config.updates, half)}
-    first, last = counts.get((config.budget, frozen), (config.updates, config.updates))
-    return Phase((order[0],), first), Phase((order[1],), last, frozen)
+    if len(tasks) == 1 or mode == "jointly":
+        return (Phase(tasks, updates),)
+    frozen, half = mode == "frozen", updates // 2
+    first, second = updates, updates
+    if budget == "encoder":
+        first, second = (updates, half) if frozen else (half, updates - half)
+    return Phase(tasks[:1], first), Phase(tasks[1:], second, frozen)
 
 
 class MultitaskTrainer:
-    """One arm of one seed: encoder and heads in training.
+    """Encoder and heads of one seed in training.
 
-    Equal seeds have equal initial weights and batches, whatever the arm; each head's
+    Equal seeds have equal initial weights and batches, whatever the phases; each head's
     weights have a stream of their own. `prefix` names other streams.
     """
 
     def __init__(
-        self, config: LearnedSalienceConfig, arm: str, data: AnnotatedImages, seed: int, prefix: str = ""
+        self,
+        phases: Sequence[Phase],
+        settings: MultitaskSettings,
+        data: AnnotatedImages,
+        seed: int,
+        prefix: str = "",
     ) -> None:
-        self.config, self.data, self.seed, self.prefix = config, data, seed, prefix
-        self.phases = schedule(arm, config)
+        self.phases, self.settings, self.data, self.seed, self.prefix = phases, settings, data, seed, prefix
+        self.tasks = tuple(dict.fromkeys(task for phase in phases for task in phase.tasks))
+        self.updates = sum(phase.updates for phase in phases)
+        self.first_scores: dict[str, float] | None = None  # test scores at the end of the first phase
         side, memory = data.images.shape[-1], {"memory_format": torch.channels_last}
         network = seeded(
             seed,
-            lambda: classifiers.residual_classifier(config.width, CLASSES[config.dataset], MEAN, STD),
+            lambda: classifiers.residual_classifier(settings.width, data.classes, MEAN, STD),
             f"{prefix}classifier",
         )
         self.network = network.to(**memory)
-        heads: dict[str, nn.Module] = {"classify": self.network.linear}
-        if self.tasks != ("classify",):
-            channels = backbone_channels(self.network.eval(), side)
+        channels = backbone_channels(self.network, side)
+        self.heads = nn.ModuleDict({"classify": self.network.linear})
         if "segment" in self.tasks:
             segmenter = seeded(seed, lambda: Decoder(channels, 1, widest=WIDEST), "segmenter")
-            heads["segment"] = segmenter.to(**memory)
+            self.heads["segment"] = segmenter.to(**memory)
         if "detect" in self.tasks:
             inputs = channels[-1] * (side // 2 ** (len(channels) - 1)) ** 2
-            heads["detect"] = seeded(seed, lambda: _box_head(inputs), "box head")
-        self.heads = nn.ModuleDict(heads)
-        self.first_scores: dict[str, float] | None = None  # test scores at the end of the first phase
-
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        """Every task it is trained on."""
-        return tuple(dict.fromkeys(task for phase in self.phases for task in phase.tasks))
-
-    @property
-    def updates(self) -> int:
-        """Updates of all phases."""
-        return sum(phase.updates for phase in self.phases)
+            self.heads["detect"] = seeded(seed, lambda: _box_head(inputs), "box head")
 
     def train(self, test: AnnotatedImages) -> Iterator[None]:
         """Train, one update a step; the scores of the first of two phases are measured
@@ -134,15 +126,21 @@ class MultitaskTrainer:
         encoder = [parameter for name, parameter in named if not name.startswith("linear")]
         trained = [parameter for task in phase.tasks for parameter in self.heads[task].parameters()]
         trained += [] if phase.frozen else encoder
-        rates = Hyperparameters(peak_rate=RATE)
+        rates = Hyperparameters(peak_rate=self.settings.rate)
         optimiser = torch.optim.SGD(
-            trained, lr=RATE, momentum=0.9, nesterov=True, weight_decay=rates.weight_decay, fused=True
+            trained,
+            lr=rates.peak_rate,
+            momentum=0.9,
+            nesterov=True,
+            weight_decay=rates.weight_decay,
+            fused=True,
         )
-        chosen = batches(len(self.data), self.config.batch_size, order)
+        chosen = shuffled_batches(len(self.data), self.settings.batch_size, order)
         for parameter in encoder:
             parameter.requires_grad_(not phase.frozen)
         for step in range(phase.updates):
-            self._set_mode(not phase.frozen, True)
+            self.heads.train()
+            self.network.train(not phase.frozen)
             for group in optimiser.param_groups:
                 group["lr"] = classifier_training.rate(rates, step, phase.updates)
             gradient_step(optimiser, self.loss(next(chosen), phase.tasks))
@@ -154,7 +152,7 @@ class MultitaskTrainer:
         """
         images = self.data.images[chosen].contiguous(memory_format=torch.channels_last)
         features, logits = backbone_features(self.network, images)
-        weight = self.config.weight if len(tasks) > 1 else 1.0
+        weight = self.settings.weight if len(tasks) > 1 else 1.0
         parts = []
         if "classify" in tasks:
             parts.append(functional.cross_entropy(logits, self.data.labels[chosen]))
@@ -173,8 +171,8 @@ class MultitaskTrainer:
         return sum(parts[1:], parts[0])
 
     def evaluate(self, data: AnnotatedImages, tasks: Sequence[str]) -> dict[str, float]:
-        """Scores of these tasks: accuracy, with swapped backgrounds too; mean IoU of
-        the masks; mean overlap of the boxes and the share found.
+        """Scores of these tasks: "accuracy", "swapped" (without the shortcut); mean
+        "iou" of the masks; mean "overlap" of the boxes and the share "found".
         """
         output, scores = self.predict(data.images, tasks), {}
         if "classify" in tasks:
@@ -188,15 +186,14 @@ class MultitaskTrainer:
             )
             scores["iou"] = float(overlap.intersection_over_union(*masks).mean())
         if output.boxes is not None:
-            shares = overlap.box_overlap(output.boxes.numpy(), data.boxes.numpy())
-            found = float((shares >= overlap.DETECTION_IOU).mean())
-            scores |= {"overlap": float(shares.mean()), "found": found}
+            scores |= overlap.box_scores(output.boxes.numpy(), data.boxes.numpy())
         return scores
 
     @torch.no_grad()
     def predict(self, images: torch.Tensor, tasks: Sequence[str]) -> MultitaskOutput:
         """Outputs of the heads of these tasks for images (n, 3, h, w)."""
-        self._set_mode(False, False)
+        self.heads.eval()
+        self.network.eval()
         columns = zip(*(self._outputs(part, tasks) for part in images.split(BATCH)), strict=True)
         return MultitaskOutput(*(None if parts[0] is None else torch.cat(parts) for parts in columns))
 
@@ -205,21 +202,11 @@ class MultitaskTrainer:
         masks = self.heads["segment"](features)[:, 0] if "segment" in tasks else None
         return logits, masks, self.heads["detect"](features[-1]) if "detect" in tasks else None
 
-    def _set_mode(self, encoder: bool, heads: bool) -> None:
-        if self.network.training != encoder:
-            self.network.train(encoder)
-        if self.heads.training != heads:
-            self.heads.train(heads)
 
-
-def in_parts(updates: Iterator[None], total: int, count: int) -> Iterator[None]:
-    """Do `total` updates in `count` parts, as equal as can be; a step a part."""
-    done = 0
-    for part in range(1, count + 1):
-        while done < total * part // count:
-            next(updates)
-            done += 1
-        if part == count:
-            for _ in updates:
-                pass
-        yield
+def _box_head(inputs: int) -> nn.Sequential:
+    """The coarsest features (B, channels, h, w) → a box (B, 4) in [0, 1]: top, left,
+    bottom, right in sides.
+    """
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(inputs, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 4), nn.Sigmoid()
+    )

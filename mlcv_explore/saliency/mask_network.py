@@ -16,11 +16,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mlcv_explore.ideas.learned_salience import FORMS
 from mlcv_explore.models.stacked import gradient_step
 from mlcv_explore.models.unet import Decoder, backbone_channels, backbone_features
+from mlcv_explore.models.updates import shuffled_batches
 from mlcv_explore.seeds import seeded, stream
 
+FORMS = ("none", "plain", "image", "gated")  # of the decoder's skip connections
 BLUR = 1 / 8  # deviation of the blur that fills, as a share of the side
 NOISE = 0.2  # deviation of the noise on the random colour
 NEARLY_ONE = 0.999  # a probability of 1 would make the deletion loss infinite
@@ -152,7 +153,7 @@ def train(
         stream(seed, f"{name} of the masker") for name in ("order", "fills", "area weights")
     )
     low, high = math.log1p(settings.low_area), math.log1p(settings.high_area)
-    chosen = batches(len(images), settings.batch_size, order)
+    chosen = shuffled_batches(len(images), settings.batch_size, order)
     network.train()
     for step in range(settings.updates):
         for group in optimiser.param_groups:
@@ -208,10 +209,25 @@ def predict(
     return MaskOutput(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
 
 
-def batches(count: int, size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
-    """Indices of batches without end, every example once before any comes again."""
-    while True:
-        yield from torch.randperm(count, generator=generator).split(size)
+@torch.no_grad()
+def agreement(
+    network: MaskNetwork,
+    classifier: nn.Sequential,
+    images: torch.Tensor,
+    fill: torch.Tensor,
+    area: float,
+    batch: int = 250,
+) -> dict[str, float]:
+    """Share of images (n, 3, h, w) whose predicted class stays with the part "kept",
+    with the "complement"; and the mean "area" of the masks.
+    """
+    output = predict(network, classifier, images, area, batch)
+    targets, shares = output.logits.argmax(1), {"area": float(output.masks.mean())}
+    for name, masks in (("kept", output.masks), ("complement", 1 - output.masks)):
+        parts = blend(images, masks, fill).split(batch)
+        predicted = torch.cat([classifier(part).argmax(1) for part in parts])
+        shares[name] = float((predicted == targets).float().mean())
+    return shares
 
 
 def _resized(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
