@@ -15,7 +15,6 @@ import torch
 from mlcv_explore.ideas.hierarchical_representation import (
     HierarchicalRepresentationConfig,
     inference,
-    probes,
     training,
 )
 
@@ -28,9 +27,9 @@ def main() -> None:
     """Print every median and the ratios."""
     torch.set_num_threads(1)
     config = HierarchicalRepresentationConfig()
-    datasets, settings = probes.datasets(config, SEEDS), training.hyperparameters(config)
-    batch = torch.stack([dataset.train[: config.batch_size] for dataset in datasets])
-    labels = torch.stack([dataset.labels[: config.batch_size] for dataset in datasets])
+    splits, settings = training.splits(config, SEEDS), training.hyperparameters(config)
+    batch = torch.stack([split.train[: config.batch_size] for split in splits])
+    labels = torch.stack([torch.from_numpy(split.labels[: config.batch_size]) for split in splits])
     stack = training.learner("greedy_code", settings, SEEDS, 10)
     single = [training.learner("greedy_code", settings, (seed,), 10) for seed in SEEDS]
     base = inference.demo()

@@ -8,15 +8,17 @@ import streamlit as st
 from mlcv_explore import charts
 from mlcv_explore.charts import Line, images
 from mlcv_explore.config import Config
+from mlcv_explore.data.drawings import read_digit
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
-from mlcv_explore.ideas.hierarchical_representation import MAPPED, inference, tables
+from mlcv_explore.ideas.hierarchical_representation import MAPPED, depth_curve, inference, tables
 from mlcv_explore.ideas.hierarchical_representation import idea as subject
 from mlcv_explore.ideas.hierarchical_representation.inference import SHIPPED, Demo
-from mlcv_explore.ideas.hierarchical_representation.learners import info_nce, kmeans_features
-from mlcv_explore.ideas.hierarchical_representation.networks import gradient_flow, losses, reconstruction_loss
-from mlcv_explore.ideas.hierarchical_representation.probes import fitted_bias
+from mlcv_explore.metrics.linear_probe import fitted_bias
 from mlcv_explore.models.checkpoints import CheckpointError
+from mlcv_explore.models.fitted_levels import kmeans_features
+from mlcv_explore.models.level_learners import info_nce
+from mlcv_explore.models.stacked_autoencoders import gradient_flow, losses, reconstruction_loss
 from mlcv_explore.ui import evidence, figures, inputs, page, theme
 
 SLUG, LABELS = subject.slug, subject.labels()
@@ -35,13 +37,12 @@ def play() -> None:
     except CheckpointError as error:
         st.error(str(error), icon=":material/error:")
         return
-    strip, (results, controls) = st.container(), st.columns([3, 1], gap="large")
+    results, controls = st.columns([3, 1], gap="large")
     with controls:
         about = {"key": f"{SLUG}-source", "bind": "query-params", "wrap": True, "required": True}
         source = st.segmented_control("Digit from", SOURCES, default=SOURCES[0], **about)
-        arm, other = choose_arm("Trained with", "arm", "greedy_code"), choose_arm("Compare with", "compare")
-    with strip:
         digit, label = choose_digit(base, source)
+        arm, other = choose_arm("Trained with", "arm", "greedy_code"), choose_arm("Compare with", "compare")
     with results:
         if digit is not None:
             for column, name in zip(st.columns(2), dict.fromkeys((arm, other)), strict=False):
@@ -71,8 +72,7 @@ def choose_digit(base: Demo, source: str) -> tuple[np.ndarray | None, int | None
     if source == "Draw":
         return inputs.draw_digit(f"{SLUG}-canvas", inference.SIDE), None
     if source == "Upload":
-        title = "A photograph of one digit"
-        return inputs.upload(f"{SLUG}-upload", title, parse=inference.parse_upload), None
+        return inputs.upload(f"{SLUG}-upload", "A photograph of one digit", parse=read_digit), None
     examples = {name: np.uint8(255 * base.example(int(name))) for name in DIGITS}
     label = int(inputs.example_strip(f"{SLUG}-digit", examples, "Test digits", str(DEFAULT_DIGIT)))
     return base.example(label), label
@@ -80,11 +80,11 @@ def choose_digit(base: Demo, source: str) -> tuple[np.ndarray | None, int | None
 
 def reconstructions(base: Demo, arm: str, digit: np.ndarray) -> None:
     """A digit and what each level of an arm reconstructs of it."""
-    result, palette = inference.infer(base, arm, digit), theme.palette()
-    shown = [digit, *(np.zeros_like(digit) if image is None else image for image in result.images)]
+    levels, palette = inference.infer(base, arm, digit), theme.palette()
+    shown = [digit, *(np.zeros_like(digit) if level.image is None else level.image for level in levels)]
     drawn = np.stack([images.amounts(np.clip(values, 0, 1), palette) for values in shown])
     sheet = images.grid(drawn, len(drawn), scale=SCALE, gap=4, paper=palette.border)
-    errors = ["no decoder" if error is None else f"{error:.2f}" for error in result.errors]
+    errors = ["no decoder" if level.error is None else f"{level.error:.2f}" for level in levels]
     text = ", ".join(f"level {level} {error}" for level, error in enumerate(errors, start=1))
     st.markdown(f"##### {LABELS[arm]}: reconstructions")
     st.image(images.png(sheet), alt=f"{LABELS[arm]}: input, then reconstructions", output_format="PNG")
@@ -96,24 +96,25 @@ def level_maps(base: Demo, arm: str, digit: np.ndarray, label: int | None) -> No
     own, or the most frequent one of its neighbours.
     """
     st.markdown(f"##### {LABELS[arm]}: map of each level")
-    result, texts = inference.infer(base, arm, digit), [str(own) for own in base.labels[:MOST_POINTS]]
-    for level, column in enumerate(st.columns(len(result.neighbours), gap="small")):
-        near, (x, y) = [str(own) for own in result.neighbours[level]], result.coordinates[level]
+    levels, texts = inference.infer(base, arm, digit), [str(own) for own in base.labels[:MOST_POINTS]]
+    for number, (level, column) in enumerate(zip(levels, st.columns(len(levels), gap="small"), strict=True)):
+        near, (x, y) = [str(own) for own in level.neighbours], level.place
         marked = max(set(near), key=near.count) if label is None else str(label)
         groups = ["idea" if text == marked else "" for text in texts]
         about = {"here": {"input": (float(x), float(y), "other")}, "height": 260}
-        points = base.maps[arm, level].coordinates[:MOST_POINTS]
-        novelty = f" Novelty percentile {result.novelty[level]:.0%}." * bool(result.novelty[level] > 0.95)
+        points = base.maps[arm, number][1].coordinates[:MOST_POINTS]
+        novelty = f" Novelty percentile {level.novelty:.0%}." * bool(level.novelty > 0.95)
         with column:
             chart = charts.points(points, texts, groups, theme.palette(), **about)
-            notice = f"Level {level + 1}. Colour: {marked}. Nearest: {' '.join(near)}.{novelty}"
-            figures.figure(chart, f"{SLUG}-map{level}", notice, moving=True)
+            notice = f"Level {number + 1}. Colour: {marked}. Nearest: {' '.join(near)}.{novelty}"
+            figures.figure(chart, f"{SLUG}-map{number}", notice, moving=True)
     st.caption("UMAP of training codes, 12 leading components. Distances on a map are not those of codes.")
 
 
 def draw_depth(film: Film, config: Config, seeds: Sequence[int], arms: Sequence[str], key: str) -> None:
     """Probe accuracy over depth in a run."""
-    chart = depth_chart(tables.run_depth(film[-1], arms), 0.4 if config.dataset == "digits" else 0.0)
+    curves = {arm: depth_curve(film[-1], arm) for arm in dict.fromkeys(arms)}
+    chart = depth_chart(curves, 0.4 if config.dataset == "digits" else 0.0)
     notice = f"Linear probe, {config.labels} labels per class, epoch {film[-1].probed}. Level 0: raw pixels."
     about = {"command": figures.command(SLUG, config, seeds), "config": config, "moving": True}
     figures.figure(chart, f"{SLUG}-{key}", f"{notice} n = {len(seeds)} seeds.", **about)
@@ -138,7 +139,8 @@ def gradients(arm: str) -> None:
     """Which loss of an arm reaches which block."""
     st.markdown("##### Gradients of each loss")
     titles = ("loss", "block", "share of largest norm")
-    rows, columns, shares = inference.gradient_shares(arm)
+    rows, columns, norms, _ = inference.gradients(arm)
+    shares = norms / np.nanmax(norms, axis=1, keepdims=True)
     chart = charts.heat_map(shares, rows, columns, titles, theme.palette(), signed=False)
     count, parameters = inference.parameters_without_gradient(arm)
     about = "enc: encoder; dec: its own decoder; e2e: end-to-end decoder"
@@ -188,8 +190,8 @@ def answer(table: Table) -> None:
             chart = depth_chart(tables.study_depth(table, measure, CURVES), 0.5)
             figures.figure(chart, f"{SLUG}-answer-{measure}", f"{name}. Level 0: raw pixels.")
     counts = inference.parameters_without_gradient("committed")
-    for name, (columns, note) in tables.details(table, *counts).items():
-        figures.intervals(columns, f"{SLUG}-{name}", note)
+    for name, columns in tables.details(table, *counts).items():
+        figures.intervals(columns, f"{SLUG}-{name}", tables.NOTES[name])
 
 
 formulas = {"Losses": losses, "Reconstruction loss": reconstruction_loss, "Gradients": gradient_flow}

@@ -11,8 +11,12 @@ from mlcv_explore.metrics.linear_probe import (
     COMPONENTS,
     MAX_ITERATIONS,
     STRENGTHS,
+    bias_only_accuracy,
+    fitted_bias,
     principal_components,
     probe,
+    probe_accuracy,
+    projected,
 )
 from mlcv_explore.seeds import numpy_stream
 
@@ -159,3 +163,35 @@ def test_clear_classes_are_read_without_a_fault():
     assert (
         probe(codes[:60], labels[:60], codes[60:75], labels[60:75], codes[75:]).argmax(1) == labels[75:]
     ).all()
+
+
+def test_parts_are_projected_on_components_of_the_training_codes_alone():
+    codes, others = some_codes(), 5 + some_codes()[:7] ** 2
+    for part, own in zip((codes, others), projected(codes, codes, others), strict=True):
+        np.testing.assert_array_equal(own, principal_components(codes).transform(part))
+
+
+def test_accuracy_is_the_share_of_test_codes_that_the_probe_has_right():
+    codes, labels = two_signs()
+    (validation, validation_labels), test = two_classes(1, 1), numpy_stream(4, "probe").normal(size=(40, 2))
+    test_labels = np.arange(40) % 2
+    right = probe(codes, labels, validation, validation_labels, test).argmax(1) == test_labels
+    accuracy = probe_accuracy((codes, validation, test), (labels, validation_labels, test_labels))
+    assert accuracy == right.mean() and 0 < accuracy < 1
+
+
+def test_a_bias_alone_is_fitted_until_predicted_classes_are_as_frequent_as_true_ones():
+    logits = np.random.default_rng(0).normal(size=(50, 3))
+    shares = np.exp(logits + fitted_bias(logits, np.repeat([0, 1, 2], [30, 15, 5])))
+    assert (shares / shares.sum(1, keepdims=True)).mean(0) == pytest.approx([0.6, 0.3, 0.1], abs=1e-6)
+
+
+def test_a_layer_of_which_only_the_bias_is_trained_has_the_weight_that_was_drawn():
+    rng = numpy_stream(5, "probe")
+    labels = np.arange(60) % 3
+    codes = np.eye(4)[labels] + rng.normal(0, 0.1, (60, 4))
+    weight = np.random.default_rng(7).uniform(-0.5, 0.5, (4, 3))
+    bias = fitted_bias(codes @ weight, labels)
+    expected = ((codes @ weight + bias).argmax(1) == labels).mean()
+    given = (codes, None, codes), (labels, None, labels), np.random.default_rng(7)
+    assert bias_only_accuracy(*given) == expected < 0.9

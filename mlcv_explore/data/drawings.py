@@ -4,6 +4,8 @@ to its ink, as large as fits, ink counted in blocks.
 
 import numpy as np
 
+from mlcv_explore.data import uploads
+
 BLOCK = 4  # dots a side that make one pixel, as in the bitmaps behind scikit-learn's digits
 INK = 0.5  # share of the largest difference from the paper at which a pixel counts as ink
 
@@ -35,3 +37,13 @@ def digit_from_image(pixels: np.ndarray, side: int = 8) -> np.ndarray | None:
     paper = np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
     difference = np.abs(grey - paper)
     return digit_from_ink(difference > INK * difference.max(), side) if difference.max() > 0 else None
+
+
+def read_digit(content: bytes, name: str, side: int = 8) -> np.ndarray:
+    """An uploaded image of one digit as (side, side) in [0, 1], cropped to its ink.
+    Raises BadImage.
+    """
+    digit = digit_from_image(uploads.read(content, name).pixels, side)
+    if digit is None:
+        raise uploads.BadImage("The image has only one colour: it shows no digit.")
+    return digit

@@ -88,6 +88,13 @@ def stratified_parts(
     return [generator.permutation(np.concatenate(part)) for part in parts]
 
 
+def some_of_each(labels: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+    """Places of `count` images of every class, drawn without replacement."""
+    return np.concatenate(
+        [generator.choice(np.flatnonzero(labels == each), count, replace=False) for each in np.unique(labels)]
+    )
+
+
 def proportional_counts(
     sizes: np.ndarray, class_sizes: np.ndarray, generator: np.random.Generator
 ) -> np.ndarray:

@@ -1,10 +1,11 @@
-"""Linear probes of features: principal components, and a logistic regression whose
-penalty is chosen on validation features.
+"""Linear probes of features: principal components, a logistic regression whose penalty
+is chosen on validation features, and a control whose weight is never trained.
 
 Source: Alain and Bengio, Understanding intermediate layers using linear classifier
 probes, 2016, https://arxiv.org/abs/1610.01644
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from mlcv_explore.metrics.classification import log_probabilities
 COMPONENTS = 12  # of every depth, so that a wide code has no advantage
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)  # inverse penalties that are tried, the smallest first
 MAX_ITERATIONS = 300
+SCALING_ROUNDS = 100  # of the fit of a bias alone; it converges in about ten
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,3 +72,42 @@ def probe(
     logits = scores if scores.ndim == 2 else np.stack([np.zeros_like(scores), scores], axis=1)
     log_p[:, chosen.classes_] = log_probabilities(logits)
     return log_p
+
+
+def projected(train: np.ndarray, *parts: np.ndarray) -> list[np.ndarray]:
+    """Codes (n, d) of some parts on the leading components of the training codes."""
+    components = principal_components(train)
+    return [components.transform(part) for part in parts]
+
+
+def probe_accuracy(features: Sequence[np.ndarray], labels: Sequence[np.ndarray]) -> float:
+    """Test accuracy of a `probe`: features and labels of the labelled, the validation
+    and the test part.
+    """
+    scores = probe(features[0], labels[0], features[1], labels[1], features[2])
+    return float((scores.argmax(1) == labels[2]).mean())
+
+
+def bias_only_accuracy(
+    features: Sequence[np.ndarray], labels: Sequence[np.ndarray], rng: np.random.Generator
+) -> float:
+    """The same of a linear layer whose weight stays as it was drawn, uniform in ±1/√d:
+    only its bias is fitted to the labelled part.
+    """
+    size = features[0].shape[1]
+    weight = rng.uniform(-1, 1, (size, int(labels[0].max()) + 1)) / np.sqrt(size)
+    bias = fitted_bias(features[0] @ weight, labels[0])
+    return float(((features[2] @ weight + bias).argmax(1) == labels[2]).mean())
+
+
+def fitted_bias(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The maximum-likelihood bias (K,) for fixed logits (n, K), by iterative scaling:
+    predicted classes become as frequent as true ones.
+    """
+    frequencies = np.bincount(labels, minlength=logits.shape[1]) / len(labels)
+    bias = np.zeros(logits.shape[1])
+    for _ in range(SCALING_ROUNDS):
+        shares = np.exp(logits + bias - (logits + bias).max(1, keepdims=True))
+        predicted = (shares / shares.sum(1, keepdims=True)).mean(0)
+        bias += np.log(frequencies + 1e-12) - np.log(predicted + 1e-12)
+    return bias

@@ -12,7 +12,6 @@ from PIL import Image
 
 from mlcv_explore import data
 from mlcv_explore.ideas.hierarchical_representation import decodes, idea, inference, tables
-from mlcv_explore.ideas.hierarchical_representation.networks import losses
 from mlcv_explore.statistics import resampled_interval, t_interval
 from mlcv_explore.ui import evidence
 from tests import opening
@@ -99,15 +98,15 @@ def test_shipped_levels_have_the_error_of_a_run_and_a_training_digit_lies_on_its
     split = data.split(data.load("digits"), 1000, 100, 697, 0)
     pixels = base.standardised(split.test.as_float().flatten(1))
     for arm, most in (("global", 0.25), ("greedy_code", 0.2), ("greedy_pixels", 0.1)):
-        model, fitted = base.weights.arms[arm], base.maps[arm, 0]
+        model, (_, fitted) = base.weights.arms[arm], base.maps[arm, 0]
         with torch.no_grad():
             output = model.reconstruction(2, model.codes(pixels)[-1], end_to_end=arm == "global")
         errors = (output - pixels).square().mean(2)[0]
-        own = [inference.infer(base, arm, image[0] / 255).errors[2] for image in split.test.images[:20]]
+        own = [inference.infer(base, arm, image[0] / 255)[2].error for image in split.test.images[:20]]
         assert float(errors.mean()) < most and own == pytest.approx(errors[:20].tolist(), rel=1e-3)
-        placed = inference.infer(base, arm, split.train.images[3, 0] / 255)
-        assert np.linalg.norm(placed.coordinates[0] - fitted.coordinates[3]) < 0.05 * fitted.width
-        assert placed.neighbours[0][0] == split.train.labels[3]
+        placed = inference.infer(base, arm, split.train.images[3, 0] / 255)[0]
+        assert np.linalg.norm(placed.place - fitted.coordinates[3]) < 0.05 * fitted.width
+        assert placed.neighbours[0] == split.train.labels[3]
 
 
 def test_no_image_ships_in_the_checkpoint(base):
@@ -119,15 +118,12 @@ def test_no_image_ships_in_the_checkpoint(base):
     assert {size[1] for name, size in sizes.items() if "features" in name} == {12}
 
 
-def test_gradients_are_those_of_one_backward_pass(base):
-    terms, blocks, norms = inference.gradients("both_code")
-    model = base.weights.arms["both_code"].requires_grad_(True)
-    pixels = base.standardised(base.test.as_float()[: inference.BATCH].flatten(1))
-    losses(model, pixels, "both")[terms[1]].sum().backward()
-    norm = torch.cat([model.up[0].grad.flatten(), model.up_bias[0].grad.flatten()]).norm()
-    model.zero_grad(set_to_none=True)
-    model.requires_grad_(False)
-    assert norms[1, blocks.index("encoder 1")] == pytest.approx(float(norm), rel=1e-5)
+def test_gradients_of_the_original_code_miss_a_third_of_its_parameters(base):
+    losses, blocks, norms, sizes = inference.gradients("both_code")
+    assert losses == [*(f"loss of level {level}" for level in (1, 2, 3)), "end-to-end loss"]
+    assert [blocks[0], blocks[3], blocks[-1]] == ["enc\n1", "dec\n1", "e2e\n1"]
+    assert norms.shape == (4, 9) and sizes.tolist()[:3] == [64 * 32 + 32, 32 * 32 + 32, 32 * 32 + 32]
+    assert not any(weight.requires_grad for weight in base.weights.arms["both_code"].parameters())
     assert inference.parameters_without_gradient("both_code")[0] == 0
     assert inference.parameters_without_gradient("committed") == (4224, 12_640)
 
@@ -152,10 +148,19 @@ def test_a_learner_replaces_the_autoencoder_unless_it_is_worse_beyond_the_margin
 
 def test_details_are_the_evidence_in_tables():
     table = evidence.table(SLUG)
-    details = {name: columns for name, (columns, _) in tables.details(table, 4224, 12_640).items()}
+    details = tables.details(table, 4224, 12_640)
+    assert set(details) == set(tables.NOTES)
     assert all(len({len(column) for column in columns.values()}) == 1 for columns in details.values())
     curves = tables.study_depth(table, "level")
     assert details["levels"]["Level 3 (%)"][0] == t_interval(curves["global"][:, 3])
+    errors = dict(zip(details["levels"]["Arm"], details["levels"]["Error, level 3"], strict=True))
+    assert [arm for arm, cell in errors.items() if cell == "–"] == [
+        idea.label(arm) for arm in ("contrastive", "random", "supervised")
+    ]
+    pca = details["learners"]["Learner"].index("PCA")
+    assert details["learners"]["Minus autoencoder (points)"][pca] == table.difference(
+        "arms", "pca", "greedy_code", "accuracy"
+    )
     changed, gains = (details["variations"][head] for head in ("Changed", "Layer-wise − end-to-end (points)"))
     fixed, redrawn = gains[:2]
     assert changed[:2] == ["–", "split redrawn"] and fixed == table.difference(

@@ -18,38 +18,33 @@ Fails when: training is long, 200 epochs: −3.1 points [−4.2, −2.0]; levels
 Verdict: depends on the training length
 Data: handwritten digits
 
-Autoencoders are stacked; each level has an encoder and a decoder. Trained with one
-*end-to-end* loss, an image is encoded by all levels and decoded by all levels, and only
-the output is compared with it. With *layer-wise* losses each level reconstructs its own
-target: the code below it, or the pixels. A linear probe with ten labels per class then
-measures how linearly separable the classes are at every level.
+Each level of a stack has an encoder and a decoder. With one *end-to-end* loss an image
+passes all encoders and decoders, and only the output is compared with it. With
+*layer-wise* losses each level reconstructs the code below it, or the pixels. A linear
+probe with ten labels per class measures how linearly separable every level is.
 
 **Objectives.** *Greedy*: the input of each level is detached, so no gradient passes
 between levels. *Joint* (not detached): gradients of layer-wise losses also reach the
-levels below. *Both*: end-to-end and layer-wise losses are added. Each has two targets,
-code and pixels. All levels train at once, on the same images, with equal updates.
+levels below. *Both*: end-to-end and layer-wise losses are added. All levels train at
+once, on the same images, with equal updates.
 
-**Original code.** The author's code has four errors, and one arm repeats them. The
-outputs of the levels' own decoders are discarded, so a third of the parameters gets no
-gradient. A ReLU on the output cannot reconstruct pixels below the mean. A misspelt name
-freezes the probe's weight; only its bias is trained. The loop over probes starts at the
-raw pixels and never reaches the top level.
+**Original code.** One arm repeats four errors of the author's code. The levels' own
+decoders are discarded, so a third of the parameters gets no gradient. A ReLU on the
+output cannot reconstruct pixels below the mean. A misspelt name freezes the probe's
+weight; only its bias is trained. The loop over probes never reaches the top level.
 
-**What to watch.** Accuracy over depth. All levels are equally wide, so depth is not
-confused with width. A probe uses the 12 leading components of a code, so no level
-benefits from its size.
+**Controls.** All levels are equally wide, and a probe uses the 12 leading components of
+a code: neither depth nor size helps a level. Untrained levels, raw pixels and a
+supervised network stand beside every curve. Components come from training codes; the
+probe's penalty is chosen on validation images. Errors of different levels are never
+compared, for a code has no scale.
 
 **What it does not show.** That hierarchies are useless: 8×8 digits are almost linearly
-separable, and a level of 32 units can pass most of its input on. Training length
-matters: the end-to-end loss converges more slowly, so Answer shows three lengths.
+separable, and a level of 32 units can pass most of its input on. The end-to-end loss
+converges more slowly, so Answer shows three training lengths.
 
-**Other learners.** A denoising autoencoder, a contrastive learner, PCA and k-means
-replace the autoencoder at every level. Each breaks one assumption behind "any
-unsupervised learner"; Answer names it.
-
-**Controls.** Errors of different levels are never compared, for a code has no scale.
-Untrained levels, raw pixels and a supervised network stand beside every curve. The
-probe's penalty is chosen on validation images; components come from training codes.
+**Other learners.** A denoising autoencoder, a contrastive learner, PCA and k-means in
+the autoencoder's place each break an assumption behind "any unsupervised learner".
 
 Source: Bengio, Lamblin, Popovici, Larochelle, Greedy Layer-Wise Training of Deep
 Networks, 2006, https://papers.nips.cc/paper/3048
@@ -211,12 +206,17 @@ def decodes(arm: str, level: int, levels: int) -> bool:
 
 
 def run(config: HierarchicalRepresentationConfig, seeds: Sequence[int]) -> Iterator[Frame]:
-    """Train and probe all arms. Raises FloatingPointError, DataError, SettingError with
-    a sentence for the reader.
+    """Train every arm on the same batches and probe its levels. Raises
+    FloatingPointError, DataError, SettingError with a sentence for the reader.
     """
-    from mlcv_explore.ideas.hierarchical_representation import training  # torch comes with it
+    from mlcv_explore.ideas.hierarchical_representation.training import Trainer  # torch comes with it
 
-    yield from training.run(config, seeds)
+    trainer = Trainer(config, seeds)
+    yield trainer.frame(0)
+    for epoch in range(1, config.epochs + 1):
+        trainer.train()
+        if epoch in frame_epochs(config):
+            yield trainer.frame(epoch)
 
 
 def metrics(config: HierarchicalRepresentationConfig, film: Film) -> dict[str, np.ndarray]:

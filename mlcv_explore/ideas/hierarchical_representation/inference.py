@@ -9,15 +9,19 @@ import numpy as np
 import torch
 
 from mlcv_explore import data
-from mlcv_explore.data import drawings
-from mlcv_explore.data.uploads import BadImage, read
 from mlcv_explore.idea import Tile
 from mlcv_explore.ideas.hierarchical_representation import HierarchicalRepresentationConfig, decodes, held_out
-from mlcv_explore.ideas.hierarchical_representation.networks import gradient_flow
-from mlcv_explore.ideas.hierarchical_representation.pretrain import KIND, PREFIX, SHIPPED, DemoWeights
+from mlcv_explore.ideas.hierarchical_representation.pretrain import (
+    KIND,
+    PREFIX,
+    SHIPPED,
+    DemoWeights,
+    map_key,
+)
 from mlcv_explore.metrics.embedding_map import FittedMap
 from mlcv_explore.metrics.linear_probe import PrincipalComponents
-from mlcv_explore.models import checkpoints
+from mlcv_explore.models import checkpoints, stored_maps
+from mlcv_explore.models.stacked_autoencoders import gradient_flow
 
 SIDE = 8
 BATCH = 100  # test digits whose losses are differentiated
@@ -33,8 +37,7 @@ class Demo:
     """The shipped weights with their maps, and test digits."""
 
     weights: DemoWeights
-    components: dict[tuple[str, int], PrincipalComponents]  # of (arm, level)
-    maps: dict[tuple[str, int], FittedMap]
+    maps: dict[tuple[str, int], tuple[PrincipalComponents, FittedMap]]  # of (arm, level)
     labels: np.ndarray  # (n,) classes of the maps' training digits
     test: data.Images
 
@@ -48,15 +51,14 @@ class Demo:
 
 
 @dataclass(frozen=True, eq=False)
-class Inference:
-    """One digit in the levels of one arm."""
+class Level:
+    """One digit in one level of an arm."""
 
-    # of each level the reconstruction (8, 8), in [0, 1] unless it overshoots; None where nothing decodes
-    images: list[np.ndarray | None]
-    errors: list[float | None]  # mean squared error of standardised pixels
-    coordinates: np.ndarray  # (L, 2) on each level's map
-    neighbours: list[list[int]]  # of each level the classes of the five nearest training digits
-    novelty: np.ndarray  # (L,) novelty percentile among the training digits
+    image: np.ndarray | None  # (8, 8) in [0, 1] unless it overshoots; None where nothing decodes
+    error: float | None  # mean squared error of standardised pixels
+    place: np.ndarray  # (2,) on the level's map
+    neighbours: list[int]  # classes of the five nearest training digits
+    novelty: float  # percentile among the training digits
 
 
 @cache
@@ -66,9 +68,8 @@ def demo(name: str = f"{PREFIX}digits/0") -> Demo:
     config = HierarchicalRepresentationConfig(**card["recipe"])
     split = data.split(data.load(config.dataset), config.train_size, *held_out(config.dataset), 0)
     keys = [(arm, level) for arm in SHIPPED for level in range(config.levels)]
-    components = {key: weights.components(*key) for key in keys}
-    maps = {key: weights.map(*key) for key in keys}
-    return Demo(weights, components, maps, weights.labels.numpy(), split.test)
+    maps = {key: stored_maps.read(weights, map_key(*key)) for key in keys}
+    return Demo(weights, maps, weights.labels.numpy(), split.test)
 
 
 def _build(card: dict) -> DemoWeights:
@@ -77,35 +78,27 @@ def _build(card: dict) -> DemoWeights:
     return DemoWeights(**card["arguments"])
 
 
-def parse_upload(content: bytes, name: str) -> np.ndarray:
-    """An uploaded image of one digit as (8, 8) in [0, 1], cropped to its ink. Raises
-    BadImage.
-    """
-    digit = drawings.digit_from_image(read(content, name).pixels)
-    if digit is None:
-        raise BadImage("The image has only one colour: it shows no digit.")
-    return digit
-
-
 @torch.no_grad()
-def infer(base: Demo, arm: str, digit: np.ndarray) -> Inference:
+def infer(base: Demo, arm: str, digit: np.ndarray) -> list[Level]:
     """A digit (8, 8) in [0, 1] in every level of one arm."""
     model, mean, std = base.weights.arms[arm], base.weights.mean.flatten(), base.weights.spread.flatten()
-    pixels = base.standardised(torch.from_numpy(np.array(digit, np.float32)).view(1, -1))
-    images, errors, coordinates, neighbours, novelty = [], [], [], [], []
+    pixels, end_to_end = (
+        base.standardised(torch.from_numpy(np.array(digit, np.float32)).view(1, -1)),
+        (arm.partition("_")[0] in ("global", "committed", "both")),
+    )
+    levels = []
     for level, code in enumerate(model.codes(pixels)):
-        output = None
+        image = error = None
         if decodes(arm, level, model.count):
-            output = model.reconstruction(
-                level, code, arm.partition("_")[0] in ("global", "committed", "both")
-            )
-        images.append(None if output is None else (output * std + mean).view(SIDE, SIDE).numpy())
-        errors.append(None if output is None else float((output - pixels).square().mean()))
-        features, fitted = base.components[arm, level].transform(code[0].numpy()), base.maps[arm, level]
-        coordinates.append(fitted.transform(features)[0])
-        neighbours.append(base.labels[fitted.nearest(features)[1][0]].tolist())
-        novelty.append(fitted.novelty_percentile(features)[0])
-    return Inference(images, errors, np.stack(coordinates), neighbours, np.array(novelty))
+            output = model.reconstruction(level, code, end_to_end)
+            image = (output * std + mean).view(SIDE, SIDE).numpy()
+            error = float((output - pixels).square().mean())
+        components, fitted = base.maps[arm, level]
+        features = components.transform(code[0].numpy())
+        neighbours = base.labels[fitted.nearest(features)[1][0]].tolist()
+        novelty = float(fitted.novelty_percentile(features)[0])
+        levels.append(Level(image, error, fitted.transform(features)[0], neighbours, novelty))
+    return levels
 
 
 def tiles(label: int = 9) -> tuple[Tile, ...]:
@@ -114,14 +107,17 @@ def tiles(label: int = 9) -> tuple[Tile, ...]:
     """
     base = demo()
     digit = base.example(label)
-    layer_wise, end_to_end = (infer(base, arm, digit).images for arm in ("greedy_code", "global"))
-    return tuple(Tile(np.clip(image, 0, 1), "amount") for image in (digit, *layer_wise, end_to_end[-1]))
+    levels = [*infer(base, "greedy_code", digit), infer(base, "global", digit)[-1]]
+    return tuple(
+        Tile(np.clip(image, 0, 1), "amount") for image in (digit, *(level.image for level in levels))
+    )
 
 
 @cache
-def gradients(arm: str) -> tuple[list[str], list[str], np.ndarray]:
-    """Losses, blocks, and the norm of each loss's gradient in each block (losses,
-    blocks) on test digits; NaN where there is none.
+def gradients(arm: str) -> tuple[list[str], list[str], np.ndarray, np.ndarray]:
+    """Labels of losses and of blocks, the norm of each loss's gradient in each block
+    (losses, blocks) on test digits, NaN where there is none, and each block's number
+    of parameters (blocks,).
     """
     base = demo()
     model = base.weights.arms[arm].requires_grad_(True)
@@ -129,24 +125,15 @@ def gradients(arm: str) -> tuple[list[str], list[str], np.ndarray]:
     objective = "global" if arm == "committed" else arm.partition("_")[0]
     terms, blocks, norms = gradient_flow(model, pixels, objective)
     model.requires_grad_(False)
-    return terms, blocks, np.array([[np.nan if norm is None else norm for norm in row] for row in norms])
-
-
-def gradient_shares(arm: str) -> tuple[list[str], list[str], np.ndarray]:
-    """Labels of losses and blocks, and each gradient as a share of its loss's largest."""
-    terms, blocks, norms = gradients(arm)
     losses = [
-        "end-to-end loss" if term == "global" else f"loss of level {term.removeprefix('level')}"
-        for term in terms
+        "end-to-end loss" if term == "global" else term.replace("level", "loss of level ") for term in terms
     ]
     short = [f"{SHORT[kind]}\n{level}" for kind, _, level in (block.rpartition(" ") for block in blocks)]
-    return losses, short, norms / np.nanmax(norms, axis=1, keepdims=True)
+    sizes = np.array([sum(weight.numel() for weight in own) for own in model.blocks().values()])
+    return losses, short, norms, sizes
 
 
 def parameters_without_gradient(arm: str) -> tuple[int, int]:
     """How many parameters no loss of an arm reaches, and how many its levels have."""
-    _, blocks, norms = gradients(arm)
-    weights = demo().weights.arms[arm].blocks()
-    sizes = {name: sum(weight.numel() for weight in own) for name, own in weights.items()}
-    unreached = [name for name, column in zip(blocks, norms.T, strict=True) if np.isnan(column).all()]
-    return sum(sizes[name] for name in unreached), sum(sizes.values())
+    *_, norms, sizes = gradients(arm)
+    return int(sizes[np.isnan(norms).all(0)].sum()), int(sizes.sum())

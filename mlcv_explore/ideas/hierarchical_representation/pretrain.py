@@ -11,20 +11,26 @@ from torch import nn
 from mlcv_explore import data
 from mlcv_explore.config import SettingError
 from mlcv_explore.ideas.hierarchical_representation import ARMS, HierarchicalRepresentationConfig
-from mlcv_explore.ideas.hierarchical_representation.networks import Shape, StackedAutoencoders
-from mlcv_explore.ideas.hierarchical_representation.training import Trainer, encoded
-from mlcv_explore.metrics import embedding_map, linear_probe
+from mlcv_explore.ideas.hierarchical_representation.training import Trainer
+from mlcv_explore.metrics import linear_probe
+from mlcv_explore.models import stored_maps
 from mlcv_explore.models.checkpoints import CheckpointSpec, ProgressCallback, TrainedCheckpoint
+from mlcv_explore.models.level_learners import encoded
+from mlcv_explore.models.stacked_autoencoders import Shape, StackedAutoencoders
 
 PREFIX = "hierarchical_representation_"
 KIND = "levels"
 SHIPPED = tuple(arm for arm in ARMS if arm not in ("pca", "kmeans"))
-COMPONENTS, MAP = ("mean", "basis"), ("features", "coordinates")  # what ships of each level
+
+
+def map_key(arm: str, level: int) -> str:
+    """The name of a level's components and map among the weights."""
+    return f"{arm}_{{}}{level}"
 
 
 class DemoWeights(nn.Module):
-    """The levels of every arm, and of each level the components and the map of its
-    training codes.
+    """The levels of every arm, of each level the components and the map of its training
+    codes, and how pixels in [0, 1] are standardised.
     """
 
     def __init__(
@@ -38,44 +44,17 @@ class DemoWeights(nn.Module):
         linear: bool = False,
     ) -> None:
         super().__init__()
-        shape = Shape(tuple(picture), width, count)
+        shape, options = Shape(tuple(picture), width, count), {"tied": tied, "linear": linear}
         self.arms = nn.ModuleDict()
         for arm in SHIPPED:
             target = "pixels" if arm.endswith("_pixels") else "code"
-            self.arms[arm] = StackedAutoencoders(
-                shape, (0,), target, tied=tied, linear=linear, clipped=arm == "committed"
-            )
-        sizes = {
-            "mean": (width,),
-            "basis": (width, components),
-            "features": (mapped, components),
-            "coordinates": (mapped, 2),
-        }
-        for arm in SHIPPED:
+            clipped = arm == "committed"
+            self.arms[arm] = StackedAutoencoders(shape, (0,), target, clipped=clipped, **options)
             for level in range(count):
-                for name, size in sizes.items():
-                    self.register_buffer(f"{arm}_{name}{level}", torch.zeros(size))
+                stored_maps.register(self, map_key(arm, level), width, components, mapped)
         self.register_buffer("labels", torch.zeros(mapped, dtype=torch.int64))
-        for name in ("mean", "spread"):  # by which pixels in [0, 1] are standardised
+        for name in ("mean", "spread"):
             self.register_buffer(name, torch.zeros(picture[0], 1, 1))
-
-    def put(
-        self, arm: str, level: int, fitted: linear_probe.PrincipalComponents | embedding_map.FittedMap
-    ) -> None:
-        """Fill in the components or the map of one level."""
-        for name in (*COMPONENTS, *MAP):
-            if hasattr(fitted, name):
-                getattr(self, f"{arm}_{name}{level}").copy_(torch.from_numpy(getattr(fitted, name)))
-
-    def components(self, arm: str, level: int) -> linear_probe.PrincipalComponents:
-        """The components on which a level's codes are projected."""
-        return linear_probe.PrincipalComponents(
-            *(getattr(self, f"{arm}_{name}{level}").double().numpy() for name in COMPONENTS)
-        )
-
-    def map(self, arm: str, level: int) -> embedding_map.FittedMap:
-        """The map of a level."""
-        return embedding_map.FittedMap(*(getattr(self, f"{arm}_{name}{level}").numpy() for name in MAP))
 
 
 def make(
@@ -91,44 +70,41 @@ def make(
         trainer.train()
         if report is not None:
             report(epoch, config.epochs, float(trainer.loss[0, 0, -1]), 0.0)
-    dataset = trainer.datasets[0]
+    (split,) = trainer.splits
     arguments = {
         "picture": list(data.entry(config.dataset).shape),
         "width": config.width,
         "count": config.levels,
-        "mapped": len(dataset.train),
+        "mapped": len(split.train),
         "components": min(linear_probe.COMPONENTS, config.width),
         "tied": config.tied,
         "linear": config.activation == "linear",
     }
     weights, errors = DemoWeights(**arguments), []
-    weights.labels.copy_(dataset.labels)
-    weights.mean.copy_(dataset.mean)
-    weights.spread.copy_(dataset.std)
+    for name, values in (
+        ("labels", torch.from_numpy(split.labels)),
+        ("mean", split.mean),
+        ("spread", split.std),
+    ):
+        weights.get_buffer(name).copy_(values)
     for arm in SHIPPED:
         model, trained = weights.arms[arm], trainer.learners[arm].model
         model.load_state_dict({name: value.half().float() for name, value in trained.state_dict().items()})
         trained.load_state_dict(model.state_dict())
-        codes = [encoded(trainer.learners[arm], part[None]) for part in (dataset.train, dataset.validation)]
-        for level in range(config.levels):
-            train, other = (part[level][0].flatten(1).numpy() for part in codes)
-            components = linear_probe.principal_components(train)
-            features, own = (components.transform(values).astype(np.float32) for values in (train, other))
-            fitted, placed = embedding_map.fit(features, own, seed)
-            moved = embedding_map.errors(fitted.transform(own), placed, fitted.width)
-            errors.append(float(np.median(moved)))
-            weights.put(arm, level, components)
-            weights.put(arm, level, fitted)
+        parts = (encoded(trainer.learners[arm], part[None]) for part in (split.train, split.validation))
+        for level, codes in enumerate(zip(*parts, strict=True)):
+            train, other = (part[0].flatten(1).numpy() for part in codes)
+            errors.append(stored_maps.fit(weights, map_key(arm, level), train, other, seed))
     trainer.frame(config.epochs)
-    accuracy = {f"test_{arm}": round(float(trainer.accuracy[0, ARMS.index(arm), -1]), 4) for arm in SHIPPED}
+    metrics = {f"test_{arm}": round(float(trainer.accuracy[0, ARMS.index(arm), -1]), 4) for arm in SHIPPED}
+    metrics |= {"map_error": round(float(np.median(errors)), 4), "test_size": len(split.test)}
     about = {
         "kind": KIND,
         "architecture": "Shelf",
         "arguments": arguments,
         "data": {"name": config.dataset, "fingerprint": data.load(config.dataset).fingerprint},
         "steps": config.epochs * -(-config.train_size // config.batch_size),
-        "metrics": accuracy
-        | {"map_error": round(float(np.median(errors)), 4), "test_size": len(dataset.test)},
+        "metrics": metrics,
     }
     return TrainedCheckpoint(weights, about)
 

@@ -1,4 +1,4 @@
-"""Arrays and tables that the page draws: a run's curves and codes from its frames, and
+"""Arrays and tables that the page draws: a run's losses and codes from its frames, and
 what Answer shows beyond the claims, from the rows of a study.
 """
 
@@ -18,8 +18,6 @@ from mlcv_explore.ideas.hierarchical_representation import (
     VARIATIONS,
     Frame,
     HierarchicalRepresentationConfig,
-    decodes,
-    depth_curve,
     split_sizes,
 )
 from mlcv_explore.ideas.hierarchical_representation import idea as subject
@@ -36,12 +34,15 @@ ASSUMPTIONS = {  # learner → which assumption behind "any unsupervised learner
     "pca": "Stacking adds capacity: it is linear, so a second level only rotates the first.",
     "kmeans": "It is differentiable: no gradient passes through it, so one loss cannot train two levels.",
 }
-VARIED = ("global", "greedy_code", "greedy_pixels", "pca")
-
-
-def run_depth(frame: Frame, arms: Sequence[str]) -> dict[str, np.ndarray]:
-    """Accuracy (S, 1 + L) of each arm in a run, from the pixels up."""
-    return {arm: depth_curve(frame, arm) for arm in dict.fromkeys(arms)}
+COMPARED = ("global", "greedy_code", "greedy_pixels", "pca")  # under each variation
+NOTES = {  # table of Answer → its note
+    "levels": "Probe accuracy with ten labels per class; 95 % intervals, not corrected for their number."
+    " Error: of standardised pixels. PCA and k-means are fitted in one piece.",
+    "learners": f"All at equal width, trained level by level; {100 * REPLACES:g} points lower is too much.",
+    "original": "The errors of the author's code, one by one.",
+    "variations": "Top level, one setting changed; intervals for redrawn splits are the wider, corrected"
+    " ones.",
+}
 
 
 def run_losses(film: Film, arm: str) -> tuple[np.ndarray, dict[str, tuple[str, np.ndarray]]]:
@@ -60,64 +61,44 @@ def run_codes(frame: Frame, arm: str) -> list[tuple[np.ndarray, np.ndarray]]:
     """Of each level, from the first seed: validation codes on two components (n, 2),
     and grey reconstructions (m, h, w), standardised; none where nothing decodes.
     """
-    place, levels = MAPPED.index(arm), []
-    for points, shown in zip(frame.places[0, place], frame.shown[0, place], strict=True):
-        grey = shown[:, 0] / SHADES if shown.any() and shown.shape[1] == 1 else shown[:0, 0]
-        levels.append((points, grey))
-    return levels
+    place = MAPPED.index(arm)
+    return [
+        (points, shown[:, 0] / SHADES if shown.any() and shown.shape[1] == 1 else shown[:0, 0])
+        for points, shown in zip(frame.places[0, place], frame.shown[0, place], strict=True)
+    ]
 
 
 def study_depth(table: Table, measure: str, arms: Sequence[str] = ARMS) -> dict[str, np.ndarray]:
     """Accuracy (S, 1 + L) of each arm in the study, from the pixels up; `measure` is
     "level" for fine classes, "coarse" for coarse ones.
     """
-    pixels = table.values("arms", "pixels", "accuracy" if measure == "level" else measure)
-    return {
-        arm: np.stack(
-            [pixels, *(table.values("arms", arm, f"{measure}{level + 1}") for level in range(LEVELS))], axis=1
-        )
-        for arm in arms
-    }
+    columns = table.columns("arms")
+    pixels = columns[f"pixels_{measure}".replace("level", "accuracy")]
+    levels = range(1, LEVELS + 1)
+    return {arm: np.stack([pixels, *(columns[f"{arm}_{measure}{at}"] for at in levels)], 1) for arm in arms}
 
 
-def details(table: Table, unreached: int, parameters: int) -> dict[str, tuple[Columns, str]]:
-    """Key → a table of Answer and its note; in the original code `unreached` of
+def details(table: Table, unreached: int, parameters: int) -> dict[str, Columns]:
+    """The tables of Answer, named as their notes; in the original code `unreached` of
     `parameters` get no gradient.
     """
     return {
-        "levels": (
-            levels(table),
-            "Probe accuracy with ten labels per class; 95 % intervals, not corrected for their number. Error:"
-            " of standardised pixels. PCA and k-means are fitted in one piece.",
-        ),
-        "learners": (
-            learners(table),
-            f"All at equal width, trained level by level; {100 * REPLACES:g} points lower is too much.",
-        ),
-        "original": (
-            original_code(table, unreached, parameters),
-            "The errors of the author's code, one by one.",
-        ),
-        "variations": (
-            variations(table),
-            "Top level, one setting changed; intervals for redrawn splits are the wider, corrected ones.",
-        ),
+        "levels": levels(table),
+        "learners": learners(table),
+        "original": original_code(table, unreached, parameters),
+        "variations": variations(table),
     }
 
 
 def levels(table: Table) -> Columns:
     """Every arm: accuracy at each level, on coarse classes, and error from the top."""
-    columns: Columns = {"Arm": [subject.label(arm) for arm in ARMS]}
-    heads = {f"level{level}": f"Level {level} (%)" for level in range(1, LEVELS + 1)}
-    heads |= {"coarse1": "Coarse, level 1 (%)", f"coarse{LEVELS}": f"Coarse, level {LEVELS} (%)"}
-    for measure, head in heads.items():
-        columns[head] = [table.interval("arms", arm, measure) for arm in ARMS]
-    columns[f"Error, level {LEVELS}"] = [
-        table.interval("arms", arm, f"error{LEVELS}") if decodes(arm, LEVELS - 1, LEVELS) else "–"
-        for arm in ARMS
-    ]
-    updates = [table.values("arms", arm, "updates").mean() for arm in ARMS]
-    return columns | {"Updates per encoder": [f"{count:.0f}" for count in updates]}
+    heads = {f"Level {level} (%)": f"level{level}" for level in range(1, LEVELS + 1)}
+    heads |= {f"Coarse, level {level} (%)": f"coarse{level}" for level in (1, LEVELS)}
+    heads[f"Error, level {LEVELS}"] = f"error{LEVELS}"
+    rows = [{"claim": "arms", "arm": arm} for arm in ARMS]
+    updates = [f"{table.values(**row, measure='updates').mean():.0f}" for row in rows]
+    measured = table.cross(rows, {head: {"measure": measure} for head, measure in heads.items()})
+    return {"Arm": [subject.label(arm) for arm in ARMS], **measured, "Updates per encoder": updates}
 
 
 def replaces(difference: Interval) -> str:
@@ -131,14 +112,14 @@ def replaces(difference: Interval) -> str:
 
 def learners(table: Table) -> Columns:
     """The learners against the autoencoder, and the assumption each breaks."""
-    differences = [table.difference("arms", name, "greedy_code", "accuracy") for name in LEARNERS]
-    names = ("greedy_code", *LEARNERS)
+    rows = [{"claim": "arms", "arm": arm, "measure": "accuracy"} for arm in ("greedy_code", *LEARNERS)]
+    differences = table.cross(rows[1:], {"difference": {"minus": "greedy_code"}})["difference"]
     return {
-        "Learner": ["Autoencoder", *(subject.label(name) for name in LEARNERS)],
-        "Top level (%)": [table.interval("arms", name, "accuracy") for name in names],
+        "Learner": ["Autoencoder", *map(subject.label, LEARNERS)],
+        **table.cross(rows, {"Top level (%)": {}}),
         "Minus autoencoder (points)": ["–", *differences],
         "Can replace it": ["–", *map(replaces, differences)],
-        "Assumption it breaks": [ASSUMPTIONS[name] for name in names],
+        "Assumption it breaks": [ASSUMPTIONS[row["arm"]] for row in rows],
     }
 
 
@@ -161,15 +142,16 @@ def original_code(table: Table, unreached: int, parameters: int) -> Columns:
 
 def variations(table: Table) -> Columns:
     """The headline with one setting changed at a time."""
-    columns: Columns = {"Changed": []}
+    columns: Columns = {}
     for change in VARIATIONS:
         config = HierarchicalRepresentationConfig(**change)
         settings = {name: getattr(config, name) for name in ("split", "epochs", "width", "labels", "levels")}
-        values = {arm: table.values("varied", arm, "accuracy", **settings) for arm in VARIED}
+        values = {arm: table.values("varied", arm, "accuracy", **settings) for arm in COMPARED}
         cells = {f"{subject.label(arm)} (%)": own for arm, own in values.items()}
         for arm, name in (("greedy_code", "Layer-wise"), ("greedy_pixels", "Pixel target")):
             cells[f"{name} − end-to-end (points)"] = values[arm] - values["global"]
-        columns["Changed"].append(", ".join(f"{name} {value}" for name, value in change.items()) or "–")
+        changed = ", ".join(f"{name} {value}" for name, value in change.items()) or "–"
+        columns.setdefault("Changed", []).append(changed)
         for head, own in cells.items():  # a redrawn split has the wider, corrected interval
             columns.setdefault(head, []).append(interval(own, split_sizes(config)))
     return columns

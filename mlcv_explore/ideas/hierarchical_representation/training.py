@@ -2,12 +2,16 @@
 levels.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
 
 from mlcv_explore import data
+from mlcv_explore.data.coarse import coarse
+from mlcv_explore.data.splits import some_of_each
+from mlcv_explore.data.standardised import StandardisedSplit, standardise
 from mlcv_explore.ideas.hierarchical_representation import (
     ARMS,
     MAPPED,
@@ -18,106 +22,105 @@ from mlcv_explore.ideas.hierarchical_representation import (
     Frame,
     HierarchicalRepresentationConfig,
     classes_of,
-    frame_epochs,
+    held_out,
     probe_epochs,
 )
-from mlcv_explore.ideas.hierarchical_representation.learners import (
-    PCA,
+from mlcv_explore.metrics import linear_probe
+from mlcv_explore.models.fitted_levels import PCA, KMeans
+from mlcv_explore.models.level_learners import (
     Autoencoder,
     Contrastive,
     GradientLearner,
     Hyperparameters,
-    KMeans,
     Learner,
     Supervised,
+    encoded,
 )
-from mlcv_explore.ideas.hierarchical_representation.networks import Shape
-from mlcv_explore.ideas.hierarchical_representation.probes import ProbeFeatures, datasets
-from mlcv_explore.metrics import linear_probe
+from mlcv_explore.models.stacked_autoencoders import Shape
 from mlcv_explore.seeds import numpy_stream, stream
 
-BATCH = 500  # images encoded together
 FIXED = ("random", "pca", "kmeans")  # arms that do not change after the start
+MOST_FITTED = 1000  # training codes from which the leading components are computed
+MEASURED = ("accuracy", "coarse", "error", "pixels", "frozen", "loss")  # fields of a frame
+
+
+def splits(config: HierarchicalRepresentationConfig, seeds: Sequence[int]) -> list[StandardisedSplit]:
+    """Every seed's images: one split for all, or one a seed."""
+    whole, flat = data.load(config.dataset), config.network == "dense"
+    sizes = config.train_size, *held_out(config.dataset)
+    own = [seed if config.split == "redrawn" else 0 for seed in seeds]
+    parts = {seed: standardise(data.split(whole, *sizes, seed), flat) for seed in dict.fromkeys(own)}
+    return [parts[seed] for seed in own]
 
 
 def hyperparameters(config: HierarchicalRepresentationConfig) -> Hyperparameters:
     """What learners take from the settings."""
     image, convolutional = data.entry(config.dataset).shape, config.network == "convolutional"
-    return Hyperparameters(
-        Shape(image, config.width, config.levels, convolutional),
-        config.learning_rate,
-        config.noise,
-        config.local_weight,
-        config.tied,
-        config.activation == "linear",
-    )
+    shape, linear = Shape(image, config.width, config.levels, convolutional), config.activation == "linear"
+    rates = config.learning_rate, config.noise, config.local_weight
+    return Hyperparameters(shape, *rates, config.tied, linear)
 
 
 def learner(arm: str, settings: Hyperparameters, seeds: Sequence[int], classes: int) -> Learner:
     """The learner of one arm; all with gradients start from equal weights."""
+    objective, _, target = arm.partition("_")
     if arm in OBJECTIVES:
-        objective, _, target = arm.partition("_")
         return Autoencoder(settings, seeds, objective, target or "code")
-    if arm == "committed":
-        return Autoencoder(settings, seeds, "global", clipped=True)
-    if arm == "denoising":
-        return Autoencoder(settings, seeds, "greedy", denoising=True)
-    if arm == "contrastive":
-        return Contrastive(settings, seeds)
-    if arm == "supervised":
-        return Supervised(settings, seeds, classes)
-    if arm == "pca":
-        return PCA(settings, seeds)
-    return KMeans(settings, seeds) if arm == "kmeans" else GradientLearner(settings, seeds)
-
-
-def run(config: HierarchicalRepresentationConfig, seeds: Sequence[int]) -> Iterator[Frame]:
-    """Train every arm on the same batches and probe its levels. Raises
-    FloatingPointError with a sentence when an arm diverges.
-    """
-    trainer = Trainer(config, seeds)
-    yield trainer.frame(0)
-    for epoch in range(1, config.epochs + 1):
-        trainer.train()
-        if epoch in frame_epochs(config):
-            yield trainer.frame(epoch)
+    others = {
+        "committed": partial(Autoencoder, objective="global", clipped=True),
+        "denoising": partial(Autoencoder, objective="greedy", denoising=True),
+        "contrastive": Contrastive,
+        "pca": PCA,
+        "kmeans": KMeans,
+        "random": GradientLearner,
+        "supervised": partial(Supervised, classes=classes),
+    }
+    return others[arm](settings, seeds)
 
 
 class Trainer:
-    """All arms of a run, and their latest measurements."""
+    """All arms of a run, and their latest measurements, named as in a frame."""
 
     def __init__(self, config: HierarchicalRepresentationConfig, seeds: Sequence[int]) -> None:
         self.config, self.seeds = config, tuple(seeds)
-        self.datasets = datasets(config, seeds)
+        self.splits, self.groups = splits(config, seeds), coarse(config.dataset)[1]
+        # what probes need: training images for the components, then images and labels of the
+        # labelled, the validation and the test part
+        self.labels, parts = [], []
+        for seed, own in zip(seeds, self.splits, strict=True):
+            some = some_of_each(own.labels, config.labels, numpy_stream(seed, "labelled"))
+            self.labels.append((own.labels[some], own.validation_labels, own.test_labels))
+            parts.append((own.train[:MOST_FITTED], own.train[some], own.validation, own.test))
+        self.parts = [torch.stack(part) for part in zip(*parts, strict=True)]
         settings = hyperparameters(config)
         self.learners = {arm: learner(arm, settings, seeds, classes_of(config)) for arm in ARMS}
-        images = torch.stack([dataset.train for dataset in self.datasets])
+        images = torch.stack([own.train for own in self.splits])
         for own in self.learners.values():
             own.fit(images)
         self.orders = [stream(seed, "batches") for seed in seeds]
-        self.loss = np.zeros((len(seeds), len(ARMS), config.levels + 1), np.float32)
         shape = (len(seeds), len(ARMS), config.levels)
+        self.loss = np.zeros((*shape[:2], config.levels + 1), np.float32)
         self.accuracy, self.coarse, self.error = (np.zeros(shape, np.float32) for _ in range(3))
-        self.pixels = np.zeros((len(seeds), 2), np.float32)
-        self.frozen = np.zeros((len(seeds), config.levels), np.float32)
+        self.pixels, self.frozen = (np.zeros((len(seeds), size), np.float32) for size in (2, config.levels))
         self.probed = 0
 
     def train(self) -> None:
-        """One epoch of every arm on the same images in the same order."""
+        """One epoch of every arm on the same images in the same order. Raises
+        FloatingPointError with a sentence when an arm diverges.
+        """
         config = self.config
-        order = torch.stack(
-            [torch.randperm(config.train_size, generator=generator) for generator in self.orders]
-        )
+        order = torch.stack([torch.randperm(config.train_size, generator=own) for own in self.orders])
         sums, batches = np.zeros_like(self.loss), 0
         for chosen in order.split(config.batch_size, dim=1):
-            pairs = list(zip(self.datasets, chosen, strict=True))
-            batch = torch.stack([dataset.train[index] for dataset, index in pairs])
-            labels = torch.stack([dataset.labels[index] for dataset, index in pairs])
+            pairs = list(zip(self.splits, chosen, strict=True))
+            batch = torch.stack([own.train[index] for own, index in pairs])
+            labels = torch.stack([torch.from_numpy(own.labels[index]) for own, index in pairs])
             batches += 1
             for place, own in enumerate(self.learners.values()):
                 own.step(batch, labels)
                 for term, value in own.losses.items():
-                    sums[:, place, loss_place(term, config.levels)] += value.numpy()
+                    level = int(term.removeprefix("level")) - 1 if term.startswith("level") else -1
+                    sums[:, place, level] += value.numpy()
         self.loss = sums / batches
         for place, (arm, own) in enumerate(self.learners.items()):
             diverged = not np.isfinite(self.loss[:, place]).all() or (
@@ -140,10 +143,10 @@ class Trainer:
         places = np.zeros((count, len(MAPPED), levels, PLACED, 2), np.float32)
         shown = np.zeros((count, len(MAPPED), levels, SHOWN, *image), np.int8)
         labels = np.zeros((count, PLACED), np.int16)
-        labels[0] = self.datasets[0].validation_labels[:PLACED]
+        labels[0] = self.splits[0].validation_labels[:PLACED]
         for place, arm in enumerate(MAPPED):
             own = self.learners[arm]
-            codes = own.encode(torch.stack([dataset.validation[:PLACED] for dataset in self.datasets]))
+            codes = own.encode(torch.stack([part.validation[:PLACED] for part in self.splits]))
             for level, code in enumerate(codes):
                 first = code[0].flatten(1).numpy()
                 places[0, place, level] = linear_probe.principal_components(first, 2).transform(first)
@@ -151,69 +154,50 @@ class Trainer:
                 if decoded is not None:
                     shades = (SHADES * decoded[0].reshape(SHOWN, *image)).round().clamp(-127, 127)
                     shown[0, place, level] = shades.numpy()
-        updates = np.stack([own.updates for own in self.learners.values()])
-        return Frame(
-            epoch,
-            self.config.epochs,
-            self.probed,
-            self.accuracy.copy(),
-            self.coarse.copy(),
-            self.error.copy(),
-            self.pixels.copy(),
-            self.frozen.copy(),
-            self.loss.copy(),
-            np.broadcast_to(updates, (count, len(ARMS), levels)).astype(np.int32),
-            places,
-            labels,
-            shown,
-        )
+        updates = np.stack([own.updates.astype(np.int32) for own in self.learners.values()])
+        measured = {name: getattr(self, name).copy() for name in MEASURED}
+        measured |= {"updates": np.repeat(updates[None], count, 0), "places": places}
+        return Frame(epoch, self.config.epochs, self.probed, labels=labels, shown=shown, **measured)
 
     def _probe(self, epoch: int) -> None:
         """Fine classes at every level of every arm; at the end coarse ones and the
-        author's frozen probe too.
+        original code's frozen probe too.
         """
-        last = epoch == self.config.epochs
-        changing = [arm for arm in ARMS if arm not in FIXED]
-        for arm in ARMS if last else changing if epoch else FIXED:
-            self._probe_arm(arm, last)
+        last, changing = epoch == self.config.epochs, [arm not in FIXED for arm in ARMS]
+        for place, (arm, own) in enumerate(self.learners.items()):
+            if not (last or changing[place] == bool(epoch)):
+                continue
+            codes = [encoded(own, part) for part in self.parts]
+            for level in range(self.config.levels):
+                decoded, at = own.decode(level, codes[-1][level]), (slice(None), place, level)
+                if decoded is not None:
+                    errors = (decoded.flatten(2) - self.parts[-1].flatten(2)).square().mean((1, 2))
+                    self.error[at] = errors.numpy()
+                features = self._features([part[level] for part in codes])
+                self.accuracy[at], self.coarse[at] = self._accuracies(features, last)
+                if last and arm == "committed":
+                    generators = [numpy_stream(seed, f"frozen probe {level}") for seed in self.seeds]
+                    given = zip(features, self.labels, generators, strict=True)
+                    self.frozen[:, level] = [linear_probe.bias_only_accuracy(*each) for each in given]
         if not epoch:  # all others start from the control's weights
-            self.accuracy[:, [arm in changing for arm in ARMS]] = self.accuracy[:, [ARMS.index("random")]]
+            self.accuracy[:, changing] = self.accuracy[:, [ARMS.index("random")]]
         if last or not epoch:
-            for seed, dataset in enumerate(self.datasets):
-                features = ProbeFeatures.of(*(values.flatten(1).numpy() for values in dataset.parts()))
-                coarse = features.coarse_accuracy(dataset) if last else 0.0
-                self.pixels[seed] = features.accuracy(dataset), coarse
+            self.pixels[:] = self._accuracies(self._features(self.parts), last).T
         self.probed = epoch
 
-    def _probe_arm(self, arm: str, last: bool) -> None:
-        place, own = ARMS.index(arm), self.learners[arm]
-        *_, images = parts = [
-            torch.stack(part) for part in zip(*(dataset.parts() for dataset in self.datasets), strict=True)
-        ]
-        codes = [encoded(own, part) for part in parts]
-        for level in range(self.config.levels):
-            decoded = own.decode(level, codes[-1][level])
-            if decoded is not None:
-                errors = (decoded.flatten(2) - images.flatten(2)).square().mean((1, 2))
-                self.error[:, place, level] = errors.numpy()
-            for seed, dataset in enumerate(self.datasets):
-                features = ProbeFeatures.of(*(part[level][seed].flatten(1).numpy() for part in codes))
-                self.accuracy[seed, place, level] = features.accuracy(dataset)
-                if last:
-                    self.coarse[seed, place, level] = features.coarse_accuracy(dataset)
-                if last and arm == "committed":
-                    rng = numpy_stream(self.seeds[seed], f"frozen probe {level}")
-                    self.frozen[seed, level] = features.frozen_accuracy(dataset, rng)
+    def _features(self, codes: Sequence[torch.Tensor]) -> list[list[np.ndarray]]:
+        """Of every seed the features of a probe, from codes (S, n, …) of the parts."""
+        parts = [part.flatten(2).numpy() for part in codes]
+        return [linear_probe.projected(*own) for own in zip(*parts, strict=True)]
 
-
-def encoded(own: Learner, images: torch.Tensor) -> list[torch.Tensor]:
-    """Every level's codes (S, n, …) of images (S, n, …), some at a time."""
-    parts = [own.encode(part) for part in images.split(BATCH, dim=1)]
-    return [torch.cat(level, dim=1) for level in zip(*parts, strict=True)]
-
-
-def loss_place(term: str, levels: int) -> int:
-    """The place of a loss in a frame: the layer-wise ones in their order, then the
-    end-to-end one or that of labels.
-    """
-    return int(term.removeprefix("level")) - 1 if term.startswith("level") else levels
+    def _accuracies(self, features: Sequence[Sequence[np.ndarray]], last: bool) -> np.ndarray:
+        """(2, S) of every seed's probe: on fine classes, and on coarse ones at the end,
+        0 before.
+        """
+        accuracies = np.zeros((2, len(features)))
+        for seed, (own, labels) in enumerate(zip(features, self.labels, strict=True)):
+            accuracies[0, seed] = linear_probe.probe_accuracy(own, labels)
+            if last:
+                groups = [self.groups[part] for part in labels]
+                accuracies[1, seed] = linear_probe.probe_accuracy(own, groups)
+        return accuracies

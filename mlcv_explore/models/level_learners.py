@@ -1,5 +1,11 @@
-"""Learners of stacked levels: the autoencoder under every objective, and what can stand
-in its place. Each is one arm of all seeds.
+"""Learners of stacked levels by gradients, all seeds at once: the autoencoder under
+every objective, its denoising and contrastive rivals, and the supervised bound.
+
+Source: Vincent, Larochelle, Bengio, Manzagol, Extracting and Composing Robust Features
+with Denoising Autoencoders, 2008, https://doi.org/10.1145/1390156.1390294
+
+Source: van den Oord, Li, Vinyals, Representation Learning with Contrastive Predictive
+Coding, 2018, https://arxiv.org/abs/1807.03748
 """
 
 from collections.abc import Sequence
@@ -10,14 +16,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mlcv_explore.ideas.hierarchical_representation.networks import Shape, StackedAutoencoders, losses, total
-from mlcv_explore.metrics import linear_probe
-from mlcv_explore.seeds import seeded, stream, stream_seed
+from mlcv_explore.models.stacked_autoencoders import Shape, StackedAutoencoders, losses, total
+from mlcv_explore.seeds import seeded, stream
 
-MOST_UNITS = 256  # of a level that is fitted in one piece: probes use 12 components of it
+BATCH = 500  # images encoded together
 TEMPERATURE = 0.2  # of the contrastive loss
 HEAD = 32  # numbers in which views are compared, by a linear layer that is not part of the code
-ITERATIONS = 20  # of Lloyd's algorithm
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Hyperparameters:
 
 
 class Learner:
-    """The interface of every arm; values are (S, n, …), codes (S, n, d) or (S, n,
+    """The interface of every learner; values are (S, n, …), codes (S, n, d) or (S, n,
     channels, height, width).
     """
 
@@ -44,7 +48,7 @@ class Learner:
         """Fit in one piece on all training images, before the first step."""
 
     def step(self, batch: torch.Tensor, labels: torch.Tensor) -> None:
-        """One update on images (S, B, …); only the supervised bound uses labels (S, B)."""
+        """One update on images (S, B, …); only a supervised learner uses labels (S, B)."""
 
     def encode(self, images: torch.Tensor) -> list[torch.Tensor]:
         """The codes of every level."""
@@ -52,6 +56,12 @@ class Learner:
 
     def decode(self, level: int, code: torch.Tensor) -> torch.Tensor | None:
         """Pixels from a level's codes; None where no decoder was trained."""
+
+
+def encoded(own: Learner, images: torch.Tensor) -> list[torch.Tensor]:
+    """Every level's codes (S, n, …) of images (S, n, …), some at a time."""
+    parts = [own.encode(part) for part in images.split(BATCH, dim=1)]
+    return [torch.cat(level, dim=1) for level in zip(*parts, strict=True)]
 
 
 class GradientLearner(Learner):
@@ -87,7 +97,7 @@ class GradientLearner(Learner):
 
 
 class Autoencoder(GradientLearner):
-    """The author's levels under one objective; `denoising`: each level reconstructs the
+    """Levels that reconstruct under one objective of `losses`; `denoising`: each level reconstructs the
     clean code below from a noisy one.
     """
 
@@ -130,7 +140,7 @@ def normal(streams: Sequence[torch.Generator], values: torch.Tensor) -> torch.Te
 
 class Contrastive(GradientLearner):
     """Every level by itself identifies the second view of an image among those of other
-    images (InfoNCE; van den Oord et al., 1807.03748); nothing decodes.
+    images (InfoNCE); nothing decodes.
     """
 
     def __init__(self, settings: Hyperparameters, seeds: Sequence[int]) -> None:
@@ -204,107 +214,3 @@ class Supervised(GradientLearner):
         logits = torch.baddbmm(self.head_bias, self.model.codes(batch)[-1].flatten(2), self.head)
         errors = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
         self.minimise({"labels": errors.view(labels.shape).mean(1)})
-
-
-class FittedLearner(Learner):
-    """Levels fitted in one piece, each on the codes (S, n, d) of the level below."""
-
-    dtype = torch.float32
-
-    def __init__(self, settings: Hyperparameters, seeds: Sequence[int]) -> None:
-        self.seeds, self.count = tuple(seeds), settings.shape.count
-        self.units = min(settings.shape.values(0), MOST_UNITS)
-        self.updates, self.losses = np.zeros(self.count, np.int64), {}
-
-    def fit(self, images: torch.Tensor) -> None:
-        pixels = below = images.flatten(2).to(self.dtype).numpy()
-        for level in range(self.count):
-            self.fit_level(level, below, pixels)
-            below = self.transform(level, below)
-
-    def encode(self, images: torch.Tensor) -> list[torch.Tensor]:
-        codes, below = [], images.flatten(2).to(self.dtype).numpy()
-        for level in range(self.count):
-            below = self.transform(level, below)
-            codes.append(torch.from_numpy(below))
-        return codes
-
-
-class PCA(FittedLearner):
-    """Principal components of the level below, scaled to a total variance of one, and
-    of these again: a linear level, so the second only rotates the first.
-    """
-
-    dtype = torch.float64
-
-    def __init__(self, settings: Hyperparameters, seeds: Sequence[int]) -> None:
-        super().__init__(settings, seeds)
-        self.components: list[list[linear_probe.PrincipalComponents]] = []  # of each level, one a seed
-
-    def fit_level(self, level: int, below: np.ndarray, pixels: np.ndarray) -> None:
-        """The leading components of the codes below."""
-        self.components.append([linear_probe.principal_components(own, self.units) for own in below])
-
-    def transform(self, level: int, below: np.ndarray) -> np.ndarray:
-        """Projections on the components."""
-        pairs = zip(self.components[level], below, strict=True)
-        return np.stack([components.transform(own) for components, own in pairs])
-
-    def decode(self, level: int, code: torch.Tensor) -> torch.Tensor | None:
-        """The best linear reconstruction."""
-        values = code.numpy()
-        for components in reversed(self.components[: level + 1]):
-            values = np.stack(
-                [
-                    own.mean + each @ own.basis.T / np.square(own.basis[:, 0]).sum()
-                    for own, each in zip(components, values, strict=True)
-                ]
-            )
-        return torch.from_numpy(values).float()
-
-
-class KMeans(FittedLearner):
-    """k-means of the level below; the code of an image is `kmeans_features` (Coates,
-    Lee, Ng, AISTATS 2011).
-    """
-
-    def __init__(self, settings: Hyperparameters, seeds: Sequence[int]) -> None:
-        super().__init__(settings, seeds)
-        self.centres: list[list[np.ndarray]] = []  # of each level, one (k, d) a seed
-        self.means: list[list[np.ndarray]] = []  # the mean training image (k, pixels) of each cluster
-
-    def fit_level(self, level: int, below: np.ndarray, pixels: np.ndarray) -> None:
-        """Centres of the codes below, and the mean image of each cluster."""
-        from sklearn.cluster import KMeans as Clustering
-
-        centres, means = [], []
-        for seed, own, images in zip(self.seeds, below, pixels, strict=True):
-            state, count = stream_seed(seed, f"centroids {level}") % 2**32, min(self.units, len(own))
-            fit = Clustering(count, n_init=1, max_iter=ITERATIONS, random_state=state).fit(own)
-            sums = np.zeros((fit.n_clusters, images.shape[1]), np.float32)
-            np.add.at(sums, fit.labels_, images)
-            means.append(sums / np.maximum(np.bincount(fit.labels_, minlength=count), 1)[:, None])
-            centres.append(fit.cluster_centers_)
-        self.centres.append(centres)
-        self.means.append(means)
-
-    def transform(self, level: int, below: np.ndarray) -> np.ndarray:
-        """Features from the distances to the centres."""
-        pairs = zip(below, self.centres[level], strict=True)
-        return np.stack([kmeans_features(own, centres) for own, centres in pairs])
-
-    def decode(self, level: int, code: torch.Tensor) -> torch.Tensor | None:
-        """The mean training image of the nearest centre's cluster."""
-        nearest = code.argmax(-1).numpy()
-        return torch.from_numpy(
-            np.stack([own[places] for own, places in zip(self.means[level], nearest, strict=True)])
-        )
-
-
-def kmeans_features(values: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """max(0, mean distance − distance) of each value (n, d) to every centre (k, d): (n,
-    k) float32.
-    """
-    squared = (values**2).sum(1)[:, None] - 2 * values @ centres.T + (centres**2).sum(1)
-    distances = np.sqrt(np.maximum(squared, 0))
-    return np.maximum(0, distances.mean(1, keepdims=True) - distances).astype(np.float32)

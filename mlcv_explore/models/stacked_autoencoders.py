@@ -3,12 +3,16 @@
 A level has an encoder and two decoders that start from equal weights: its *own*, which
 only the layer-wise loss of this level trains, and its part of the *end-to-end* decoder,
 which leads from the top level's code through all levels back to the pixels.
+
+Source: Bengio, Lamblin, Popovici, Larochelle, Greedy Layer-Wise Training of Deep
+Networks, 2006, https://papers.nips.cc/paper/3048
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
@@ -52,8 +56,8 @@ class StackedAutoencoders(nn.Module):
     Values are (S, B, d), or (S, B, channels, height, width) where the levels are
     convolutional. `target`: what the own decoders reconstruct, "code" (the code below)
     or "pixels". `tied`: decoders have their encoder's weight. `linear`: no ReLU
-    anywhere. `clipped`: a ReLU after the last output, as in the author's code. `sizes`
-    in place of `shape.sizes` lets dense levels narrow.
+    anywhere. `clipped`: a ReLU after the last output. `sizes` in place of `shape.sizes`
+    lets dense levels narrow.
     """
 
     def __init__(
@@ -79,7 +83,7 @@ class StackedAutoencoders(nn.Module):
 
     def _layers(self) -> tuple[list[nn.Module], list[nn.Module], list[nn.Module]]:
         """One seed's encoders, decoders to the code below and decoders to the pixels:
-        all arms draw all of them, so that all start from equal weights.
+        every target draws all of them, so that all start from equal weights.
         """
         pairs = list(pairwise(self.sizes))
         if self.shape.convolutional:
@@ -209,19 +213,19 @@ def total(terms: dict[str, torch.Tensor], weight: float) -> torch.Tensor:
 
 def gradient_flow(
     model: StackedAutoencoders, pixels: torch.Tensor, objective: str
-) -> tuple[list[str], list[str], list[list[float | None]]]:
-    """The losses of an objective, the blocks, and for each pair the norm of the loss's
-    gradient in the block, None where there is none. One backward pass a loss.
+) -> tuple[list[str], list[str], np.ndarray]:
+    """The losses of an objective, the blocks, and the norm of each loss's gradient in
+    each block, (losses, blocks), NaN where there is none. One backward pass a loss.
     """
-    terms, blocks, norms = losses(model, pixels, objective), model.blocks(), []
-    for value in terms.values():
+    terms, blocks = losses(model, pixels, objective), model.blocks()
+    norms = np.full((len(terms), len(blocks)), np.nan)
+    for row, value in zip(norms, terms.values(), strict=True):
         model.zero_grad(set_to_none=True)
         value.sum().backward(retain_graph=True)
-        gradients = [
-            [weight.grad.flatten() for weight in weights if weight.grad is not None]
-            for weights in blocks.values()
-        ]
-        norms.append([float(torch.cat(own).norm()) if own else None for own in gradients])
+        for place, weights in enumerate(blocks.values()):
+            gradients = [weight.grad.flatten() for weight in weights if weight.grad is not None]
+            if gradients:
+                row[place] = torch.cat(gradients).norm()
     model.zero_grad(set_to_none=True)
     return list(terms), list(blocks), norms
 
