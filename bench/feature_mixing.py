@@ -20,9 +20,8 @@ import torch
 from bench._session import Session
 from bench.serving import ROOT, first_session, percentile, serving, wait_ready
 from mlcv_explore.ideas.feature_mixing import FeatureMixingConfig
-from mlcv_explore.ideas.feature_mixing.dataset import BatchSampler, load
-from mlcv_explore.ideas.feature_mixing.networks import build_networks
-from mlcv_explore.ideas.feature_mixing.training import ArmTrainer
+from mlcv_explore.ideas.feature_mixing.training import ArmTrainer, load
+from mlcv_explore.models.encoders import build_networks
 
 TURNS = 60
 PAGE = "feature_mixing"
@@ -43,9 +42,10 @@ def steps(seeds: range) -> None:
     chosen |= {"both, five images": ("both", config.replace(images=5))}
     arms, batches = {}, {}
     for name, (arm, settings) in chosen.items():
-        networks = build_networks("dense", dataset.shape, config.width, dataset.classes, seeds)
-        arms[name] = ArmTrainer(arm, settings, networks, dataset.shape, seeds)
-        batches[name] = BatchSampler(settings, dataset, seeds, dataset.inputs["train"]).batches()
+        shape = dataset.images["train"].shape[1:]
+        networks = build_networks("dense", shape, config.width, dataset.classes, seeds)
+        arms[name] = ArmTrainer(arm, settings, networks, seeds)
+        batches[name] = dataset.batches(seeds, settings.batch_size, settings.images - 1)
     seconds: dict[str, list[float]] = {name: [] for name in arms}
     for _ in range(TURNS):
         for name, arm in arms.items():

@@ -17,40 +17,29 @@ Data: handwritten digits
 
 Take the features F_i and F_j of two training images at some depth of a network. Train the
 layers above on F = F_i + λ·F_j with the label y = (y_i + λ·y_j)/(1 + λ); λ is the weight
-of the second image, its *partner*. This changes two things: features are *mixed*, and
-labels become *soft*. The experiment separates them in a 2×2: neither (plain), soft labels
-only, mixed features only, both.
+of the second image, its *partner*. Features are *mixed*, and labels become *soft*: a 2×2
+separates the two.
 
 **What to watch.** The four arms, and label smoothing of the matched strength λ/(1 + λ),
-which uses no partner. The arm *images separately* trains on the same images with the same
-weights, unmixed. Accuracy, likelihood and calibration rank the arms differently.
-
-**What it does not show.** That mixing pays with many labels or large networks: there are
-ten labels per class and one small network. Shares of the gain are shown only if its
-interval lies above 1 point. Copy-paste is tested on generated scenes with exact masks.
+which uses no partner. *Images separately* trains on the same images with the same weights,
+unmixed. Accuracy, likelihood and calibration rank the arms differently.
 
 **Controls.** The softmax of a one-hot label of ten classes gives the true class only 0.23,
 even at λ = 0: labels are divided by their sum, and softmax is an arm. Before the last
-layer, mixing features only mixes logits: depth 2 leaves a hidden layer above. Several
-partners share one λ. All arms of a seed share split, labelled images, initial weights,
-batches and partners. Early stopping uses validation images; test images only measure.
+layer, mixing features only mixes logits: depth 2 leaves a hidden layer above. All arms of
+a seed share split, labelled images, initial weights, batches and partners. Early stopping
+uses validation images; test images only measure. Shares of the gain are shown only if its
+interval lies above 1 point.
 
 **Copy-paste.** The object of one scene is pasted into the feature map of another, through
 its mask reduced to the map's size. Labels follow the visible pixels of both objects. The
-control is a rectangle of the same area; the baseline pastes into the image itself. A
-classifier and a detection head are measured.
+control is a rectangle of the same area; the baseline pastes into the image itself.
 
 **Contrastive views.** Two views of an image can be made without changing its pixels: by
 noise on its features, or by mixing in some of another image's features.
 
-Source: Verma, Lamb, Beckham et al., Manifold Mixup: Better Representations by
-Interpolating Hidden States, 2018, https://arxiv.org/abs/1806.05236
-
 Source: Zhang, Cisse, Dauphin, Lopez-Paz, mixup: Beyond Empirical Risk Minimization,
 2017, https://arxiv.org/abs/1710.09412
-
-Source: Ghiasi, Cui, Srinivas et al., Simple Copy-Paste is a Strong Data Augmentation
-Method for Instance Segmentation, 2020, https://arxiv.org/abs/2012.07177
 
 Source: Chen, Kornblith, Norouzi, Hinton, A Simple Framework for Contrastive Learning of
 Visual Representations, 2020, https://arxiv.org/abs/2002.05709
@@ -62,13 +51,12 @@ from typing import Any
 import numpy as np
 
 from mlcv_explore.experiment.film import series
-from mlcv_explore.idea import Cell, Film, Idea, Picture, Study, Tile
+from mlcv_explore.idea import Film, Idea, Picture, Tile
 from mlcv_explore.ideas.feature_mixing import claims
 from mlcv_explore.ideas.feature_mixing.settings import (
     ARMS,
     COARSE_ARMS,
     CORE,
-    ENCODERS,
     MEASURES,
     PASTE_ARMS,
     PASTE_MEASURES,
@@ -76,6 +64,7 @@ from mlcv_explore.ideas.feature_mixing.settings import (
     FeatureMixingConfig,
     Frame,
 )
+from mlcv_explore.ideas.feature_mixing.study import study
 
 
 def run(config: FeatureMixingConfig, seeds: Sequence[int]) -> Iterator[Frame]:
@@ -91,33 +80,29 @@ def metrics(config: FeatureMixingConfig, film: Film) -> dict[str, np.ndarray]:
     """Per seed on test images: accuracy, likelihood and calibration at the last step,
     accuracy at the best validation step, the effects of the 2×2, copy-paste, probes.
     """
-    last, stages = film[-1], config.stages
-    columns: dict[str, np.ndarray] = {}
-    if "mixing" in stages:
+    last = film[-1]
+    results = {
+        "mixing": ((ARMS, MEASURES, last.measured), (COARSE_ARMS, MEASURES, last.coarse)),
+        "paste": ((PASTE_ARMS, PASTE_MEASURES, last.pasted),),
+        "contrastive": ((PROBE_ARMS, MEASURES[:1], last.probes[..., None]),),
+    }
+    columns = {
+        f"{arm}_{name}": values[:, place, index].astype(float)
+        for stage in config.stages
+        for arms, measures, values in results[stage]
+        for place, arm in enumerate(arms)
+        for index, name in enumerate(measures)
+    }
+    if "mixing" in config.stages:
         shown = [frame for frame in film if frame.stage == "mixing"]
         best = series(shown, "validation").argmax(1)  # (S, A) the first best; not looked up on test
-        accuracy = series(shown, "measured")[..., 0]  # (S, T, A)
-        stopped = np.take_along_axis(accuracy, best[:, None], axis=1)[:, 0]  # (S, A)
-        for place, arm in enumerate(ARMS):
-            columns |= {
-                f"{arm}_{name}": last.measured[:, place, index] for index, name in enumerate(MEASURES)
-            }
-            columns[f"{arm}_stopped"] = stopped[:, place]
-        for place, arm in enumerate(COARSE_ARMS):
-            columns |= {f"{arm}_{name}": last.coarse[:, place, index] for index, name in enumerate(MEASURES)}
-        columns |= _effects(*(columns[f"{arm}_accuracy"].astype(float) for arm in CORE))
-    if "paste" in stages:
-        columns |= {
-            f"{arm}_{name}": last.pasted[:, place, index]
-            for place, arm in enumerate(PASTE_ARMS)
-            for index, name in enumerate(PASTE_MEASURES)
-        }
-    if "contrastive" in stages:
-        columns |= {f"{arm}_accuracy": last.probes[:, place] for place, arm in enumerate(PROBE_ARMS)}
-    return {name: np.asarray(values, dtype=float) for name, values in columns.items()}
+        stopped = np.take_along_axis(series(shown, "measured")[..., 0], best[:, None], axis=1)[:, 0]
+        columns |= {f"{arm}_stopped": stopped[:, place].astype(float) for place, arm in enumerate(ARMS)}
+        columns |= contrasts(*(columns[f"{arm}_accuracy"] for arm in CORE))
+    return columns
 
 
-def _effects(
+def contrasts(
     plain: np.ndarray, soft: np.ndarray, mixed: np.ndarray, both: np.ndarray
 ) -> dict[str, np.ndarray]:
     """What the contrasts of the 2×2 are made of, of the accuracy (S,) of its arms."""
@@ -140,13 +125,12 @@ def picture(film: Film) -> Picture:
         places = np.arange(1, len(PROBE_ARMS) + 1, dtype=float)
         return Picture(places, {"idea": film[-1].probes}, {"idea": "probes"}, "arm", "test accuracy")
     if "mixing" in stages:
-        stage, arms, title = "mixing", ARMS, "test accuracy"
-        shown = ("plain", "soft", "both", "input_mixup", "oracle")
-        values = series([frame for frame in film if frame.stage == stage], "measured")[..., 0]
+        arms, shown, title = ARMS, ("plain", "soft", "both", "input_mixup", "oracle"), "test accuracy"
+        values = series([frame for frame in film if frame.stage == "mixing"], "measured")[..., 0]
     else:
-        stage, arms, title = "paste", PASTE_ARMS, "correct boxes"
-        shown = tuple(f"paste_{kind}" for kind in ("none", "object", "rectangle", "image", "oracle"))
-        values = series([frame for frame in film if frame.stage == stage], "pasted")[..., 1]
+        arms, title = PASTE_ARMS, "correct boxes"
+        shown = [arm for arm in PASTE_ARMS if arm not in ("paste_patch", "paste_scrambled")]
+        values = series([frame for frame in film if frame.stage == "paste"], "pasted")[..., 1]
     roles = {idea.arm(arm).role: arm for arm in shown}
     return Picture(
         np.arange(1, values.shape[1] + 1, dtype=float),
@@ -157,63 +141,8 @@ def picture(film: Film) -> Picture:
     )
 
 
-def _study(name: str, seeds: int, base: FeatureMixingConfig) -> Study:
-    """Every claim, then the 2×2 with one setting changed, then all arms of copy-paste and
-    of contrastive views.
-    """
-    paste, contrast = base.replace(experiment="paste"), base.replace(experiment="contrastive")
-    softmax, argmax = base.replace(scaling="softmax"), base.replace(scaling="argmax")
-    encoders = {encoder: base.replace(encoder=encoder) for encoder in ENCODERS}
-    counts = {"two": base, "three": base.replace(images=3), "five": base.replace(images=5)}
-    elsewhere = {  # claims whose arms are runs with other settings → (settings, arm in rows, arm in run)
-        "sum_or_softmax": [(base, "sum_to_one", "both"), (softmax, "softmax", "both")],
-        "softmax_likelihood": [(base, "sum_to_one", "both"), (softmax, "softmax", "both")],
-        "argmax": [(base, "sum_to_one", "both"), (argmax, "argmax", "both")],
-        "more_images": [(config, arm, "both") for arm, config in counts.items()],
-        "pretraining": [(config, encoder, "both") for encoder, config in encoders.items()],
-        "pretraining_first": [
-            (config, f"after_{encoder}", "benefit") for encoder, config in encoders.items()
-        ],
-    }
-    experiments = {"paste": paste, "jitter": contrast}
-    cells = [
-        Cell(
-            claim.name,
-            experiments.get(claim.name.partition("_")[0], base),
-            {arm: arm for pair in claim.contrasts for arm in pair},
-        )
-        for claim in claims.CLAIMS
-        if claim.name not in elsewhere
-    ]
-    cells += [
-        Cell(claim, config, {arm: source})
-        for claim, runs in elsewhere.items()
-        for config, arm, source in runs
-    ]
-    cells.append(Cell("arms", base, {arm: arm for arm in (*ARMS, *COARSE_ARMS)}))
-    tables: dict[str, Mapping[str, Any]] = {
-        **{f"weight {weight:g}": {"weight": weight} for weight in (0.25, 1.0, 2.0)},
-        **{f"depth {depth}": {"depth": depth} for depth in (0, 1, 3)},
-        **{f"labels {count}": {"labels": count} for count in (5, 20)},
-        "scaling softmax": {"scaling": "softmax"},
-        "scaling softmax cold": {"scaling": "softmax", "temperature": 0.2},
-        "scaling argmax": {"scaling": "argmax"},
-        **{f"images {count}": {"images": count} for count in (3, 5)},
-        **{f"mode {mode}": {"mode": mode} for mode in ("convex", "extrapolate")},
-        **{f"partners {kind}": {"partners": kind} for kind in ("same", "other")},
-        **{f"start {encoder}": {"encoder": encoder} for encoder in ENCODERS[1:]},
-        **{f"frozen {encoder}": {"encoder": encoder, "tuned": False} for encoder in ENCODERS},
-    }
-    cells += [
-        Cell(title, base.replace(**changes), {arm: arm for arm in CORE}) for title, changes in tables.items()
-    ]
-    cells.append(Cell("pasted", paste, {arm: arm for arm in PASTE_ARMS}))
-    cells.append(Cell("probes", contrast, {arm: arm for arm in PROBE_ARMS}))
-    return Study(name, tuple(cells), tuple(range(seeds)))
-
-
 def _checkpoints() -> Mapping[str, Any]:
-    from mlcv_explore.ideas.feature_mixing.pretrain import CHECKPOINTS
+    from mlcv_explore.ideas.feature_mixing.inference import CHECKPOINTS
 
     return CHECKPOINTS
 
@@ -246,7 +175,7 @@ idea = Idea(
     picture=picture,
     arms=claims.ARM_TABLE,
     measures=claims.MEASURE_TABLE,
-    studies=(_study("live", 16, FeatureMixingConfig()),),
+    studies=(study("live", 16, FeatureMixingConfig()),),
     prior_work=claims.PRIOR_WORK,
     provenance=claims.PROVENANCE,
     limits=(

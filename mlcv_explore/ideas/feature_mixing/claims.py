@@ -1,10 +1,8 @@
 """Arms, measures and claims, written before any seed of the study was run."""
 
-from collections.abc import Mapping
-
 from mlcv_explore.idea import Arm, Measure, Prior, Provenance
 from mlcv_explore.ideas.feature_mixing.settings import ENCODERS
-from mlcv_explore.statistics import Claim
+from mlcv_explore.statistics.declared import declared
 
 ARM_TABLE = (
     Arm("plain", "Plain", "baseline", "Unmixed features, hard labels."),
@@ -36,14 +34,10 @@ ARM_TABLE = (
     Arm("two", "Two images", "idea"),
     Arm("three", "Three images", "variant", "The two partners share λ."),
     Arm("five", "Five images", "variant", "The four partners share λ."),
-    *(
-        Arm(name, f"{name.capitalize()} init", "variant" if place else "baseline")
-        for place, name in enumerate(ENCODERS)
-    ),
-    *(
-        Arm(f"after_{name}", f"Gain, {name} init", "variant" if place else "baseline", "Both minus plain.")
-        for place, name in enumerate(ENCODERS)
-    ),
+    Arm("random", "Random init", "baseline"),
+    *(Arm(name, f"{name.capitalize()} init", "variant") for name in ENCODERS[1:]),
+    Arm("after_random", "Gain, random init", "baseline", "Both minus plain."),
+    *(Arm(f"after_{name}", f"Gain, {name} init", "variant", "Both minus plain.") for name in ENCODERS[1:]),
     Arm("paste_none", "No pasting", "baseline"),
     Arm("paste_object", "Object in features", "idea", "Cut out by its mask, pasted into a feature map."),
     Arm("paste_rectangle", "Rectangle in features", "control", "A rectangle of the object's area."),
@@ -69,102 +63,67 @@ MEASURE_TABLE = (
     Measure("boxes", "Correct boxes (class, IoU ≥ 0.5)", "%"),
 )
 
+MIXING_CLAIMS = """
+gain: both − plain > 1
+    Mixed features with soft labels beat plain training by more than 1 point.
+soft_label_alone: soft − halfway > 0
+    Soft labels alone, on unmixed features, give more than half of that gain.
+mixing_effect: features_mixed − features_kept > 1
+    Mixing features gains more than 1 point, averaged over hard and soft labels.
+soft_effect: labels_soft − labels_hard > 1
+    Soft labels gain more than 1 point, averaged over mixed and unmixed features.
+redundant: agreeing − differing < 1
+    Both together gain more than 1 point less than the sum of their separate gains.
+smoothing_does_it: smoothing − soft = 1
+    Label smoothing of strength λ/(1 + λ) ties with the partner's soft labels within 1 point.
+not_more_sight: both − separate > 1
+    Mixing beats training on the same images separately, equally weighted, by more than 1 point.
+right_partner: both − scrambled > 1
+    Mixing with the partner's own label beats an unrelated image's label by more than 1 point.
+likelihood: both − soft < 0 in nll
+    Mixed features with soft labels have a lower negative log-likelihood than soft labels alone.
+against_mixup: both − input_mixup > 1
+    Mixing features and labels beats input mixup by more than 1 point.
+against_manifold: both − manifold = 1
+    Mixing features and labels ties with manifold mixup within 1 point.
+sum_or_softmax: sum_to_one − softmax > 1, any scaling
+    Labels divided by their sum beat softmax labels (temperature 1) by more than 1 point.
+softmax_likelihood: sum_to_one − softmax < 0 in nll, any scaling
+    Labels divided by their sum have a lower negative log-likelihood than softmax labels.
+argmax: sum_to_one − argmax > 1, any scaling
+    Labels divided by their sum beat the largest label alone by more than 1 point.
+more_images: three, five − two > 1, any images
+    Mixing three or five images, sharing one λ, beats two by more than 1 point.
+pretraining: autoencoder, rotation, contrastive − random > 1, any encoder
+    Autoencoder, rotation and contrastive pretraining each beat random weights by more than 1 point.
+pretraining_first: after_autoencoder, after_rotation, after_contrastive − after_random > 1, any encoder
+    Mixing gains over 1 point more after each of three kinds of pretraining.
+coarser: coarse_both − coarse_plain > 1
+    A second network on coarse classes gains more than 1 point from mixed features.
+"""
+PASTE_CLAIMS = """
+paste: paste_object − paste_none > 1
+    Objects pasted into feature maps raise a classifier's accuracy by more than 1 point.
+paste_boxes: paste_object − paste_none > 1 in boxes
+    Objects pasted into feature maps raise the share of correct boxes by more than 1 point.
+paste_shape: paste_object − paste_rectangle > 1
+    An object cut out by its mask beats a rectangle of the same area by more than 1 point.
+paste_where: paste_object − paste_image > 1
+    Pasting objects into feature maps beats pasting them into images by more than 1 point.
+"""
+VIEW_CLAIMS = """
+jitter: probe_mixed − probe_unjittered > 1, any pixel_noise
+    Contrastive views with mixed features beat unaugmented views by more than 1 point.
+jitter_pixels: probe_mixed − probe_jitter > 1
+    Contrastive views with mixed features beat views with pixel noise by more than 1 point.
+"""
 # what the sentences take for granted
-MIXED = {
-    "weight": 0.5,
-    "depth": 2,
-    "scaling": "sum_to_one",
-    "images": 2,
-    "mode": "sum",
-    "partners": "any",
-    "encoder": "random",
-    "tuned": True,
-}
-PASTED = {"paste_share": 0.5, "paste_depth": 1}
-VIEWS = {"jitter_weight": 0.25}
-
-
-def _claim(
-    name: str,
-    direction: str,
-    points: int,
-    contrasts: str,
-    sentence: str,
-    measure: str = "accuracy",
-    when: Mapping[str, object] = MIXED,
-    varied: str = "",
-) -> Claim:
-    """A claim with "one/other" contrasts; `varied` is the setting its arms differ in."""
-    pairs = tuple(tuple(pair.split("/")) for pair in contrasts.split())
-    given = tuple((setting, value) for setting, value in when.items() if setting != varied)
-    unit = "nats" if measure == "nll" else "points"
-    return Claim(name, sentence, measure, unit, direction, points / 100, pairs, given)
-
-
-# fmt: off
+MIXED = {"weight": 0.5, "depth": 2, "scaling": "sum_to_one", "images": 2, "mode": "sum", "partners": "any"}
 CLAIMS = (
-    _claim("gain", "greater", 1, "both/plain",
-           "Mixed features with soft labels beat plain training by more than 1 point."),
-    _claim("soft_label_alone", "greater", 0, "soft/halfway",
-           "Soft labels alone, on unmixed features, give more than half of that gain."),
-    _claim("mixing_effect", "greater", 1, "features_mixed/features_kept",
-           "Mixing features gains more than 1 point, averaged over hard and soft labels."),
-    _claim("soft_effect", "greater", 1, "labels_soft/labels_hard",
-           "Soft labels gain more than 1 point, averaged over mixed and unmixed features."),
-    _claim("redundant", "less", 1, "agreeing/differing",
-           "Both together gain more than 1 point less than the sum of their separate gains."),
-    _claim("smoothing_does_it", "equal", 1, "smoothing/soft",
-           "Label smoothing of strength λ/(1 + λ) ties with the partner's soft labels within 1 point."),
-    _claim("not_more_sight", "greater", 1, "both/separate",
-           "Mixing beats training on the same images separately, equally weighted, by more than 1 point."),
-    _claim("right_partner", "greater", 1, "both/scrambled",
-           "Mixing with the partner's own label beats an unrelated image's label by more than 1 point."),
-    _claim("likelihood", "less", 0, "both/soft",
-           "Mixed features with soft labels have a lower negative log-likelihood than soft labels alone.",
-           "nll"),
-    _claim("against_mixup", "greater", 1, "both/input_mixup",
-           "Mixing features and labels beats input mixup by more than 1 point."),
-    _claim("against_manifold", "equal", 1, "both/manifold",
-           "Mixing features and labels ties with manifold mixup within 1 point."),
-    _claim("sum_or_softmax", "greater", 1, "sum_to_one/softmax",
-           "Labels divided by their sum beat softmax labels (temperature 1) by more than 1 point.",
-           varied="scaling"),
-    _claim("softmax_likelihood", "less", 0, "sum_to_one/softmax",
-           "Labels divided by their sum have a lower negative log-likelihood than softmax labels.",
-           "nll", varied="scaling"),
-    _claim("argmax", "greater", 1, "sum_to_one/argmax",
-           "Labels divided by their sum beat the largest label alone by more than 1 point.",
-           varied="scaling"),
-    _claim("more_images", "greater", 1, "three/two five/two",
-           "Mixing three or five images, sharing one λ, beats two by more than 1 point.", varied="images"),
-    _claim("pretraining", "greater", 1, "autoencoder/random rotation/random contrastive/random",
-           "Autoencoder, rotation and contrastive pretraining each beat random weights by more than 1 point.",
-           varied="encoder"),
-    _claim("pretraining_first", "greater", 1,
-           "after_autoencoder/after_random after_rotation/after_random after_contrastive/after_random",
-           "Mixing gains over 1 point more after each of three kinds of pretraining.", varied="encoder"),
-    _claim("coarser", "greater", 1, "coarse_both/coarse_plain",
-           "A second network on coarse classes gains more than 1 point from mixed features."),
-    _claim("paste", "greater", 1, "paste_object/paste_none",
-           "Objects pasted into feature maps raise a classifier's accuracy by more than 1 point.",
-           when=PASTED),
-    _claim("paste_boxes", "greater", 1, "paste_object/paste_none",
-           "Objects pasted into feature maps raise the share of correct boxes by more than 1 point.",
-           "boxes", PASTED),
-    _claim("paste_shape", "greater", 1, "paste_object/paste_rectangle",
-           "An object cut out by its mask beats a rectangle of the same area by more than 1 point.",
-           when=PASTED),
-    _claim("paste_where", "greater", 1, "paste_object/paste_image",
-           "Pasting objects into feature maps beats pasting them into images by more than 1 point.",
-           when=PASTED),
-    _claim("jitter", "greater", 1, "probe_mixed/probe_unjittered",
-           "Contrastive views with mixed features beat unaugmented views by more than 1 point.",
-           when=VIEWS),
-    _claim("jitter_pixels", "greater", 1, "probe_mixed/probe_jitter",
-           "Contrastive views with mixed features beat views with pixel noise by more than 1 point.",
-           when=VIEWS | {"pixel_noise": 0.2}),
+    *declared(MIXING_CLAIMS, MIXED | {"encoder": "random", "tuned": True}, {"nll": "nats"}),
+    *declared(PASTE_CLAIMS, {"paste_share": 0.5, "paste_depth": 1}),
+    *declared(VIEW_CLAIMS, {"jitter_weight": 0.25, "pixel_noise": 0.2}),
 )
-# fmt: on
 
 PROVENANCE = Provenance(
     "2026-11-26",
@@ -185,8 +144,7 @@ PRIOR_WORK = (
     Prior(
         "Manifold mixup (Verma et al., 2018)",
         "https://arxiv.org/abs/1806.05236",
-        "Convex mixing at one of three random depths, λ from Beta(2, 2): 97.45 % with a WideResNet-28-10 on"
-        " CIFAR-10.",
+        "Convex mixing at a random depth, λ from Beta(2, 2): 97.45 % on CIFAR-10 (WideResNet-28-10).",
         "One depth and one λ, so that each can be varied; features and labels are changed separately.",
     ),
     Prior(
@@ -204,15 +162,13 @@ PRIOR_WORK = (
     Prior(
         "PatchUp (Faramarzi et al., 2020)",
         "https://arxiv.org/abs/2006.07794",
-        "Blocks of feature maps pasted or mixed at random layers beat mixup, CutMix and manifold mixup on"
-        " small photographs.",
+        "Blocks of feature maps pasted at random layers beat mixup, CutMix and manifold mixup.",
         "Patches of any area are an arm beside objects cut out by their masks.",
     ),
     Prior(
         "Simple copy-paste (Ghiasi et al., 2020)",
         "https://arxiv.org/abs/2012.07177",
-        "Objects pasted into images by their masks: 49.1 mask AP on COCO, +0.6, and +3.6 on rare classes of"
-        " LVIS.",
+        "Objects pasted into images: 49.1 mask AP on COCO, +0.6, and +3.6 on rare classes of LVIS.",
         "Objects are pasted into feature maps; pasting into images is the baseline.",
     ),
     Prior(

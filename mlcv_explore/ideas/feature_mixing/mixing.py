@@ -5,9 +5,6 @@ features and y the labels of m images, and its other modes.
 import torch
 from torch.nn import functional
 
-MODES = ("sum", "convex", "extrapolate")
-SCALINGS = ("sum_to_one", "softmax", "argmax")
-
 
 def own_share(weight: float) -> float:
     """1/(1 + λ): the first image's share of a label that is divided by its sum."""

@@ -10,19 +10,18 @@ from mlcv_explore.config import Config, SettingError, setting
 from mlcv_explore.data.coarse import GROUPS
 
 CORE = ("plain", "soft", "mixed", "both")  # the 2×2
-ARMS = (
-    *CORE, "smoothing", "separate", "scrambled", "input_mixup", "cutmix", "manifold", "oracle"
-)  # fmt: skip
+RIVALS = ("smoothing", "separate", "scrambled", "input_mixup", "cutmix", "manifold", "oracle")
+ARMS = CORE + RIVALS
 COARSE_ARMS = tuple(f"coarse_{arm}" for arm in CORE)
-PASTE_ARMS = tuple(
-    f"paste_{kind}" for kind in ("none", "object", "rectangle", "patch", "image", "scrambled", "oracle")
-)
-PROBE_ARMS = tuple(
-    f"probe_{kind}"
-    for kind in ("pixels", "random", "unjittered", "jitter", "noise", "mixed", "both", "supervised")
-)
+PASTES = ("none", "object", "rectangle", "patch", "image", "scrambled", "oracle")
+PASTE_ARMS = tuple(f"paste_{kind}" for kind in PASTES)
+PROBES = ("pixels", "random", "unjittered", "jitter", "noise", "mixed", "both", "supervised")
+PROBE_ARMS = tuple(f"probe_{kind}" for kind in PROBES)
 MEASURES = ("accuracy", "nll", "miscalibration")
 PASTE_MEASURES = ("accuracy", "boxes")
+MODES = ("sum", "convex", "extrapolate")
+SCALINGS = ("sum_to_one", "softmax", "argmax")
+PARTNERS = ("any", "same", "other")
 EXPERIMENTS = ("mixing", "paste", "contrastive", "all")
 ENCODERS = ("random", "autoencoder", "rotation", "contrastive")
 EXAMPLES = 40  # images shown with their mixtures
@@ -31,9 +30,7 @@ PASTE_FRAMES = 5
 
 
 def split_sizes(dataset: str) -> tuple[int, int, int]:
-    """Training, validation and test images; of digits all 1,797, half of them for
-    testing.
-    """
+    """Training, validation and test images; of digits all, half of them for testing."""
     return (600, 297, 900) if dataset == "digits" else (5000, 1000, 5000)
 
 
@@ -41,10 +38,7 @@ class FeatureMixingConfig(Config):
     """What the reader sets; the defaults are the recorded run."""
 
     experiment: str = setting(
-        "mixing",
-        "Experiment",
-        choices=EXPERIMENTS,
-        help="Features and labels mixed, objects pasted into feature maps, or contrastive views.",
+        "mixing", "Experiment", choices=EXPERIMENTS, help="Feature mixing, copy-paste, or contrastive views."
     )
     weight: float = setting(
         0.5, "Weight λ", low=0, high=2, step=0.05, help="Of the second image; at 0 nothing is mixed."
@@ -55,8 +49,8 @@ class FeatureMixingConfig(Config):
     scaling: str = setting(
         "sum_to_one",
         "Label scaling",
-        choices=("sum_to_one", "softmax", "argmax"),
-        help="Makes y_i + λ·y_j a label: divided by its sum, its softmax, or its largest class.",
+        choices=SCALINGS,
+        help="How y_i + λ·y_j becomes a label that sums to 1.",
     )
     labels: int = setting(10, "Labels per class", low=1, high=500, step=1, help="On digits at most 59.")
     temperature: float = setting(1.0, "Softmax temperature", low=0.05, high=5, step=0.05, more=True)
@@ -64,19 +58,13 @@ class FeatureMixingConfig(Config):
         2, "Images per mixture, m", low=1, high=10, step=1, more=True, help="All but the first share λ."
     )
     mode: str = setting(
-        "sum",
-        "Mode",
-        choices=("sum", "convex", "extrapolate"),
-        more=True,
-        help="F_i + λF_j; the same divided by 1 + λ; F_i + λ(F_i − F_j).",
+        "sum", "Mode", choices=MODES, more=True, help="F_i + λF_j; that over 1 + λ; F_i + λ(F_i − F_j)."
     )
-    partners: str = setting("any", "Class of the second image", choices=("any", "same", "other"), more=True)
+    partners: str = setting("any", "Class of the second image", choices=PARTNERS, more=True)
     encoder: str = setting(
         "random", "Encoder initialisation", choices=ENCODERS, more=True, help="Pretrained without labels."
     )
-    tuned: bool = setting(
-        True, "Train the encoder", more=True, help="Off: layers below the depth are frozen."
-    )
+    tuned: bool = setting(True, "Train the encoder", more=True, help="Off: frozen below the depth.")
     pretraining: int = setting(600, "Pretraining steps", low=0, high=20_000, step=100, more=True)
     steps: int = setting(400, "Steps", low=10, high=20_000, step=50, more=True)
     batch_size: int = setting(50, "Batch size", low=5, high=512, step=5, more=True)
@@ -123,29 +111,18 @@ class FeatureMixingConfig(Config):
         """The experiments of this run."""
         return EXPERIMENTS[:-1] if self.experiment == "all" else (self.experiment,)
 
-    @property
-    def mixing_frames(self) -> list[int]:
-        """Steps of the mixing experiment that become frames."""
-        return _evenly(self.steps, min(self.steps, FRAMES))
-
-    @property
-    def paste_frames(self) -> list[int]:
-        """Steps of the copy-paste experiment that become frames."""
-        return _evenly(self.paste_steps, PASTE_FRAMES)
+    def frame_steps(self, stage: str) -> list[int]:
+        """Steps of mixing or copy-paste that become frames, evenly spaced."""
+        steps, count = (self.steps, FRAMES) if stage == "mixing" else (self.paste_steps, PASTE_FRAMES)
+        places = np.linspace(0, steps, min(steps, count) + 1)
+        return np.unique(places.round().astype(int))[1:].tolist()
 
     @property
     def frames(self) -> int:
-        """Number of frames of the run."""
-        counts = {
-            "mixing": len(self.mixing_frames) + 1,
-            "paste": len(self.paste_frames),
-            "contrastive": len(PROBE_ARMS),
-        }
+        """Number of frames of the run; mixing ends in one of coarse classes."""
+        mixing, paste = (len(self.frame_steps(stage)) for stage in ("mixing", "paste"))
+        counts = {"mixing": mixing + 1, "paste": paste, "contrastive": len(PROBE_ARMS)}
         return sum(counts[stage] for stage in self.stages)
-
-
-def _evenly(steps: int, count: int) -> list[int]:
-    return np.unique(np.linspace(0, steps, count + 1).round().astype(int))[1:].tolist()
 
 
 @dataclass(frozen=True)

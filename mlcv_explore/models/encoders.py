@@ -1,7 +1,9 @@
-"""Networks that run from any depth to any other: depth 0 is the image, depth d the
-rectified output of layer or block d.
+"""Small networks whose features at any depth can be taken out, changed and put back.
 
-Nothing is normalised over a batch: a mixed batch would shift a frozen encoder.
+Depth 0 is the image, depth d the rectified output of layer or block d. All seeds are
+one stack. Nothing is normalised over a batch: changed features would shift statistics
+that a frozen encoder rests on. With them come heads on features and decoders back to
+the image.
 """
 
 import math
@@ -17,19 +19,19 @@ GROUPS = 4  # of channels normalised together (Wu and He, Group Normalization, 1
 
 
 class DenseNetworks(StackedDense):
-    """S dense networks of three hidden layers as one; inputs are flat, (S, B, d)."""
+    """S dense networks of three hidden layers as one; images are flattened."""
 
     def partial_forward(self, values: torch.Tensor, first: int = 0, last: int | None = None) -> torch.Tensor:
-        """(S, B, d) at depth `first` → (S, B, d') at depth `last`; logits where None."""
+        """(S, B, …) at depth `first` → (S, B, d') at depth `last`; logits where None."""
         count = len(self.weights)
-        values = values.mT
+        values = values.flatten(2).mT
         for depth in range(first, count if last is None else last):
             values = torch.baddbmm(self.biases[depth], self.weights[depth], values)
             values = values.relu_() if depth + 1 < count else values
         return values.mT
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """(S, B, sizes[0]) → (S, B, sizes[-1])."""
+        """(S, B, …) → (S, B, sizes[-1])."""
         return self.partial_forward(inputs)
 
     def encoder_parameters(self, depth: int) -> list[nn.Parameter]:

@@ -1,0 +1,54 @@
+"""The control for one small image, for a network on small images: from the test set,
+the gallery, a canvas or a file.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from mlcv_explore.config import Setting
+from mlcv_explore.data import gallery, small_images
+from mlcv_explore.data.dataset import Images
+from mlcv_explore.data.small_images import SmallImage
+from mlcv_explore.ui import image_row, inputs, settings
+
+SOURCES = ("Test set", "Gallery", "Draw", "Upload")  # as the link names them
+
+
+def buttons(key: str, label: str, options: Sequence[str]) -> str:
+    """A choice by buttons, held in the link under its key; the first by default."""
+    about: dict[str, Any] = {"key": key, "bind": "query-params", "wrap": True, "required": True}
+    return st.segmented_control(label, options, default=options[0], **about)
+
+
+def choose(slug: str, number: Setting, title: str, sources: Sequence[str], test: Images) -> SmallImage | None:
+    """The chosen image, shown above its controls; None while there is none. `number` is
+    the setting, from 1, that chooses among the test images; the other controls have its
+    name in the link.
+    """
+    spot, key, chosen = st.container(), f"{slug}-{number.name}", None
+    channels, side = test.images.shape[1:3]
+    source = buttons(f"{key}-source", f"{title} from", sources)
+    if source == "Test set":
+        chosen = small_images.from_images(test, settings.control(slug, number) - 1)
+    elif source == "Gallery":
+        about: dict[str, Any] = {"key": f"{key}-photograph", "bind": "query-params", "filter_mode": None}
+        name = st.selectbox("Photograph", list(gallery.photographs()), **about)
+        chosen = small_images.from_photograph(inputs.gallery_image(name).pixels, channels, side)
+    elif source == "Draw":
+        drawing = inputs.draw_digit(f"{key}-drawing", side)
+        chosen = None if drawing is None else small_images.from_digit(drawing)
+    elif image := inputs.upload(f"{key}-upload", f"{title} of your own"):
+        chosen = small_images.from_photograph(image.pixels, channels, side)
+    if chosen is not None:
+        about = "model input" if chosen.label is None else f"class {test.classes[chosen.label]}"
+        with spot:
+            image_row.show([chosen.image], f"{title}: {about}.")
+    return chosen
+
+
+def link_names(*names: str) -> dict[str, tuple[str, ...]]:
+    """The names in the link of the controls that `choose` makes, and what each may be."""
+    choices: dict[str, tuple[str, ...]] = {f"{name}-source": SOURCES for name in names}
+    return choices | {f"{name}-photograph": tuple(gallery.photographs()) for name in names}
