@@ -1,7 +1,6 @@
 """Inverted U-Net: paint a mask and see the image it determines; train it; the answer."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -49,15 +48,6 @@ class InvertedUnetView(Config):
     draw: int = setting(0, "Sample", low=0, high=99, step=1, help="Other latent codes, the same mask.")
 
 
-@contextmanager
-def checkpoint_errors() -> Iterator[None]:
-    """A network that cannot be loaded is reported in a sentence."""
-    try:
-        yield
-    except CheckpointError as error:
-        st.error(str(error), icon=":material/error:")
-
-
 def show(pixels: np.ndarray, alt: str, scale: int = 1, width: str | int = "stretch") -> None:
     """An image, each pixel a square."""
     st.image(images.png(images.enlarged(pixels, scale)), width=width, alt=alt, output_format="PNG")
@@ -100,7 +90,7 @@ def play() -> None:
         start, token = initial_mask(source, example)
     with canvas:
         regions = draw_on_grid(f"{SLUG}-canvas", start, token, *CANVAS)
-    with checkpoint_errors():
+    with figures.reported(CheckpointError):
         with right:
             hidden = {"default": "class", "label_visibility": "collapsed"}
             level = choose("Conditioning level", LEVELS, key=f"{SLUG}-level", **hidden)
@@ -182,7 +172,7 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
 
 def example() -> None:
     """A scene's mask, the U-Net's image and the true one."""
-    with checkpoint_errors():
+    with figures.reported(CheckpointError):
         mask, truth = inference.examples().regions[0], inference.example_image(0)
         row = np.stack([SCENE_COLOURS[mask], inference.predicted("class", mask), truth])
         show_row(row, "Mask, U-Net's image and true image of an unseen scene.")

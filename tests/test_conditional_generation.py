@@ -109,6 +109,19 @@ def test_every_loss_starts_a_seed_alike_falls_and_changes_all_of_its_networks() 
         assert outputs.shape == (3, 3, 32, 32) and 0 <= outputs.min() < outputs.max() <= 1
 
 
+def test_a_code_costs_its_divergence_a_pixel(monkeypatch: pytest.MonkeyPatch) -> None:
+    given, images = torch.from_numpy(MASKS), SCENES.as_float()
+
+    def first_loss() -> float:
+        return generation.GeneratorTrainer("cvae", 1, 8, 0.004, 5, 0).step(
+            given, images, torch.ones_like(given)
+        )
+
+    loss, divergence = first_loss(), generation.kl_divergence
+    monkeypatch.setattr(generation, "kl_divergence", lambda *about: divergence(*about) + 3 * 32 * 32)
+    assert first_loss() == pytest.approx(loss + 1, rel=1e-4)
+
+
 def test_predictions_do_not_depend_on_how_they_are_batched(monkeypatch: pytest.MonkeyPatch) -> None:
     network, codes = untrained(0, 1, 4, 8), torch.randn(3, 8, generator=stream(0, "test codes"))
     whole = generation.predict(network, MASKS.__getitem__, 3, codes)

@@ -28,7 +28,8 @@ def read_mask(
     content: bytes, name: str, white: str, *, regions: Sequence[str], palette: np.ndarray, side: int
 ) -> Mask:
     """A mask from the bytes of an image file, in the colours of `palette`, uint8
-    (regions, 3); in black and white the white object is the region `white`.
+    (regions, 3); in black and white the object is white, a region `white`, and black is
+    the first region.
 
     Resized to `side` by nearest pixel, colours mapped to the nearest of the palette;
     `notes` report both. Raises BadImage for an unreadable file and for a photograph.

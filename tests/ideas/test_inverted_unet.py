@@ -97,6 +97,9 @@ def test_test_images_have_no_part_in_training_and_arms_start_equal():
     parts = one.training_images, one.validation_images, one.test_images
     contents = [{image.tobytes() for image in part.images} for part in parts]
     assert not contents[0] & contents[2] and not contents[1] & contents[2]
+    one.test()
+    asked = levels.condition(training.splits(TINY, 0)[2], "class").sizes().mean()
+    assert one.measured[unet.ARMS.index("l2"), unet.MEASURES.index("bytes")] == asked
     for arm in one.learners:
         pairs = (trainer.learners[arm].network.parameters() for trainer in (one, other))
         assert all(torch.equal(a, b) for a, b in zip(*pairs, strict=True)), arm
