@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -94,7 +94,10 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
 
+    renamed: ClassVar[Mapping[str, str]] = {}  # settings of earlier versions → their names today
+
     def __init__(self, **values: Value) -> None:
+        values = {self.renamed.get(name, name): value for name, value in values.items()}
         try:
             super().__init__(**{name: self._coerced(name, value) for name, value in values.items()})
         except ValidationError as error:

@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlcv_explore.metrics.classification import BINS, accuracy, calibration_error, negative_log_likelihood
+from mlcv_explore.metrics.classification import (
+    BINS,
+    accuracy,
+    calibration_error,
+    log_odds,
+    negative_log_likelihood,
+)
 from mlcv_explore.seeds import numpy_stream
 
 MEASURES = (accuracy, negative_log_likelihood, calibration_error)
@@ -33,6 +39,11 @@ def test_by_hand():
     # within a bin gaps cancel, between bins they do not
     expected = (abs((1 - 0.9) + (0 - 0.92)) + abs(1 - 0.6) + abs(0 - 0.5)) / 4
     assert calibration_error(logits, labels) == pytest.approx(expected)
+
+
+def test_log_odds_by_hand():
+    odds = log_odds(np.log([[0.7, 0.2, 0.1], [0.25, 0.25, 0.5]]), np.array([0, 1]))
+    np.testing.assert_allclose(odds, np.log([0.7 / 0.3, 0.25 / 0.75]), atol=1e-6)
 
 
 def test_even_logits_know_nothing_and_cost_the_logarithm_of_the_classes():

@@ -5,6 +5,7 @@ values have one key.
 import json
 import math
 import re
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
@@ -31,6 +32,7 @@ class TeaConfig(Config):
 
 
 class CoffeeConfig(Config):
+    renamed: ClassVar = {"force": "strength"}
     strength: float = setting(1.0, "Strength", low=0.0, high=2.0)
 
 
@@ -174,3 +176,11 @@ def test_a_setting_without_bounds_or_choices_cannot_be_declared() -> None:
 
     with pytest.raises(TypeError, match="must be declared with setting"):
         NakedConfig.settings()
+
+
+def test_a_setting_is_known_by_its_earlier_name() -> None:
+    assert CoffeeConfig(force=1.5) == CoffeeConfig(strength=1.5) == CoffeeConfig().replace(force=1.5)
+    with pytest.raises(SettingError, match=r"CoffeeConfig\.strength must be between 0 and 2, got 3"):
+        CoffeeConfig(force=3)
+    with pytest.raises(SettingError, match="no setting 'force'"):
+        TeaConfig(force=1)

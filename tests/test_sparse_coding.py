@@ -5,6 +5,8 @@ import pytest
 from sklearn.linear_model import orthogonal_mp
 
 from mlcv_explore.models.sparse_coding import (
+    bits_per_atom,
+    codes_of,
     coefficients,
     explained_energy,
     learn_dictionary,
@@ -73,6 +75,14 @@ def test_quantised_numbers_are_evenly_spaced_and_the_nearest() -> None:
     assert np.abs(stored - values).max() <= 1 / 14 + 1e-6
     np.testing.assert_allclose(quantise(np.array([5.0, -9.0, 0.0]), 5, limit=3.0), [3, -3, 0], atol=1e-6)
     assert not quantise(np.zeros(3), 5).any()
+
+
+def test_a_code_holds_what_is_not_zero_and_costs_index_and_coefficient() -> None:
+    chosen, weights = codes_of(np.array([[0, 2.0, 0, -1.0], [0, 0, 0, 0], [0, 0, 0.5, 0]]))
+    assert chosen.tolist() == [[1, 3], [-1, -1], [2, -1]]
+    assert weights.tolist() == [[2, -1], [0, 0], [0.5, 0]]
+    assert codes_of(np.zeros((2, 3)))[0].shape == (2, 0)
+    assert bits_per_atom(1024, 5) == 15 and bits_per_atom(1, 5) == 6
 
 
 def test_a_learned_dictionary_explains_more_than_the_signals_it_began_with() -> None:

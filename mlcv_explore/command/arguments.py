@@ -219,8 +219,9 @@ def _add_settings(parser: Parser, config: type[Config], title: str) -> None:
         unit = f" ({item.unit})" if item.unit else ""
         text = f"{item.label}{unit}: {item.rule}; default {item.default}. {item.help}".replace("%", "%%")
         alone = {"nargs": "?", "const": "true"} if item.kind == "bool" else {}
+        old = [f"--{name}" for name, today in config.renamed.items() if today == item.name]
         group.add_argument(
-            *_spellings(item.name), dest=SETTING + item.name, metavar="VALUE", help=text, **alone
+            *_spellings(item.name), *old, dest=SETTING + item.name, metavar="VALUE", help=text, **alone
         )
 
 

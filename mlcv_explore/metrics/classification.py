@@ -40,3 +40,12 @@ def log_probabilities(logits: np.ndarray) -> np.ndarray:
     """(…, K) → (…, K), float64; finite however far the logits are apart."""
     shifted = logits.astype(float) - logits.max(-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+
+
+def log_odds(logits: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """log p/(1 − p) of one class a row (n,), of logits (n, K), (n,)."""
+    rows = np.arange(len(logits))
+    others = logits.astype(float).copy()
+    others[rows, classes] = -np.inf
+    top = others.max(1)
+    return logits[rows, classes] - (top + np.log(np.exp(others - top[:, None]).sum(1)))

@@ -9,6 +9,8 @@ Conference, 1993; Engan, Aase, Hakon Husøy, Method of optimal directions for fr
 design, ICASSP 1999.
 """
 
+import math
+
 import numpy as np
 
 from mlcv_explore.seeds import numpy_stream
@@ -88,6 +90,23 @@ def quantise(values: np.ndarray, bits: int, limit: float | None = None) -> np.nd
     most = 2 ** (bits - 1) - 1
     step = limit / most or 1.0
     return (np.clip(np.rint(values / step), -most, most) * step).astype(np.float32)
+
+
+def codes_of(dense: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients of all atoms (n, k), most of them 0, as a code: atoms int64 (n, m),
+    −1 for none, and coefficients float32 (n, m), with m the most of any row.
+    """
+    most = int((dense != 0).sum(1).max(initial=0))
+    chosen, weights = np.full((len(dense), most), -1), np.zeros((len(dense), most), np.float32)
+    for place, row in enumerate(dense):
+        used = np.flatnonzero(row)
+        chosen[place, : len(used)], weights[place, : len(used)] = used, row[used]
+    return chosen, weights
+
+
+def bits_per_atom(count: int, coefficient_bits: int) -> float:
+    """Bits of one atom of a code: its index among `count`, and its coefficient."""
+    return math.log2(max(count, 2)) + coefficient_bits
 
 
 def unit_rows(values: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -120,13 +121,18 @@ def check_link(
     until they are closed.
     """
     kept: dict[str, str] = st.session_state.setdefault(f"{slug}-complaints", {})
-    for old, new in RENAMED.items():
+    names = {item.name: config for config in (*configs, Seeds) for item in config.settings()}
+    renamed = dict(RENAMED)
+    for config in configs:
+        renamed |= config.renamed
+    for old, new in renamed.items():
         if (value := st.query_params.get(f"{slug}-{old}")) is not None:
             del st.query_params[f"{slug}-{old}"]
-            st.session_state.setdefault(f"{slug}-{new}", value)
+            with suppress(SettingError):  # reported below
+                own = names[new].checked(new, value) if new in names else value
+                st.session_state.setdefault(f"{slug}-{new}", own)
             st.query_params[f"{slug}-{new}"] = value
             kept[f"{slug}-{old}"] = f"{old} is now called {new}; the link's value, {value}, is used."
-    names = {item.name: config for config in (*configs, Seeds) for item in config.settings()}
     for key, raw in list(st.query_params.items()):
         name = key.removeprefix(f"{slug}-")
         if name == key or name == "act" or f"{slug}-" not in key:

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from mlcv_explore.ideas.hierarchical_explanation.networks import log_odds, logits_of, random_sets
+from mlcv_explore.metrics.classification import log_odds
 from mlcv_explore.models.sparse_coding import explained_energy
+from mlcv_explore.models.vector_classifiers import predict_logits, random_sums
 from mlcv_explore.seeds import stream
 
 DRAWS = 2  # random sets that a removal is compared with
@@ -44,18 +45,16 @@ class Checker:
     """f for some items; what does not depend on E is computed once."""
 
     def __init__(self, classifier: nn.Module, items: np.ndarray, random: np.ndarray, rules: Rules) -> None:
-        """`items` (n, d); `random` (draws, n, d): unit sums of random sets that
-        removals are compared with.
-        """
+        """`items` (n, d); `random` (draws, n, d): unit sums of random sets."""
         self.classifier, self.items, self.random, self.rules = classifier, items, random, rules
-        self.classes = logits_of(classifier, items).argmax(1)
+        self.classes = predict_logits(classifier, items).argmax(1)
         self.required = np.minimum(rules.drop, self._drop(items))
 
     def __call__(self, images: np.ndarray, empty: np.ndarray) -> Check:
         """f of the explanations' reconstructions (n, d); `empty` (n,) bool: nothing was
         chosen.
         """
-        label = logits_of(self.classifier, images).argmax(1)
+        label = predict_logits(self.classifier, images).argmax(1)
         energy, drop = explained_energy(self.items, images), self._drop(images)
         results = np.stack(
             [energy >= self.rules.energy - ROUNDING, label == self.classes, drop >= self.required - ROUNDING]
@@ -69,15 +68,13 @@ class Checker:
         """
         draws, count = self.random.shape[:2]
         others = self.items - np.linalg.norm(images, axis=1, keepdims=True) * self.random
-        logits = logits_of(self.classifier, others.reshape(draws * count, -1))
+        logits = predict_logits(self.classifier, others.reshape(draws * count, -1))
         beside = log_odds(logits, np.tile(self.classes, draws)).reshape(draws, count).mean(0)
-        return beside - log_odds(logits_of(self.classifier, self.items - images), self.classes)
+        return beside - log_odds(predict_logits(self.classifier, self.items - images), self.classes)
 
 
 def unit_random_sets(first: np.ndarray, count: int, seed: int, purpose: str) -> np.ndarray:
-    """Sums of random sets of atoms (n₀, d) to compare removals with, unit rows (DRAWS,
-    count, d).
-    """
+    """Random sets of atoms (n₀, d) to compare removals with, (DRAWS, count, d)."""
     atoms = torch.from_numpy(np.array(first))
     streams = (stream(seed, f"random sets {purpose} {draw}") for draw in range(DRAWS))
-    return np.stack([random_sets(atoms, count, generator).numpy() for generator in streams])
+    return np.stack([random_sums(atoms, count, generator).numpy() for generator in streams])

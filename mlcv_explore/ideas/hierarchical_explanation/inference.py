@@ -13,35 +13,27 @@ from scipy import sparse
 from torch import nn
 
 from mlcv_explore.config import Config, setting
+from mlcv_explore.data.vectors import grey_vectors
 from mlcv_explore.idea import Tile
-from mlcv_explore.ideas.hierarchical_explanation import (
-    HierarchicalExplanationConfig,
-    datasets,
-    pieces,
-    strokes,
-    top_down,
-)
-from mlcv_explore.ideas.hierarchical_explanation.baselines import nearest
+from mlcv_explore.ideas.hierarchical_explanation import HierarchicalExplanationConfig, datasets
 from mlcv_explore.ideas.hierarchical_explanation.checking import Check, Checker, Rules, unit_random_sets
-from mlcv_explore.ideas.hierarchical_explanation.dictionary import Dictionary, Level
-from mlcv_explore.ideas.hierarchical_explanation.networks import logits_of
-from mlcv_explore.ideas.hierarchical_explanation.pieces import Piece
 from mlcv_explore.ideas.hierarchical_explanation.pretrain import PREFIX, ExplainerWeights
-from mlcv_explore.ideas.hierarchical_explanation.training import FILTER_ATOMS, atom_bits
-from mlcv_explore.models import checkpoints
+from mlcv_explore.ideas.hierarchical_explanation.training import FILTER_ATOMS
+from mlcv_explore.metrics.classification import log_probabilities
+from mlcv_explore.models import checkpoints, sparse_coding
 from mlcv_explore.models.decision_trees import SoftTree
-from mlcv_explore.models.sparse_coding import coefficients, matching_pursuit, quantise, reconstruct
+from mlcv_explore.models.hierarchical_dictionary import Dictionary
+from mlcv_explore.models.prototypes import most_similar
+from mlcv_explore.models.sparse_coding import bits_per_atom, matching_pursuit, quantise
+from mlcv_explore.models.vector_classifiers import predict_logits
+from mlcv_explore.saliency import contribution_trees
+from mlcv_explore.saliency.contribution_trees import Composer, Piece
+from mlcv_explore.saliency.tree_paths import SparseFilters, sparse_filters, strongest_atoms
 
 METHODS = ("pursuit", "prototypes", "path")  # g, as in the link
 BITS = HierarchicalExplanationConfig().coefficient_bits
 Accepted = tuple[np.ndarray, np.ndarray]  # an accepted explanation: atoms (m,), coefficients (m,)
 MOST_ADDED = 12  # accepted explanations of a visitor that become atoms
-ADDING_NOTE = f"An accepted E with all levels becomes an atom, for you alone; at most {MOST_ADDED}."
-PHOTOGRAPH_NOTE = "Explained as 16 × 16 grey pixels minus their mean, by energy alone."
-TREE_NOTE = (
-    "Orange adds, blue subtracts. Bars: share of X's energy. Logit: part of the classifier's logit of X's"
-    " class, by contextual decomposition; parts need not add up."
-)
 
 
 class HierarchicalExplanationView(Config):
@@ -63,15 +55,17 @@ class Explainer:
     prototypes: np.ndarray  # float32 (p, d), unit rows
     items: np.ndarray  # float32 (g, d): shipped test items
     labels: np.ndarray  # int64 (g,)
-    classes: tuple[str, ...]
-    columns: tuple[str, ...]  # of a table
-    limit: float  # up to which a coefficient can be stored
     card: dict[str, Any]
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return tuple(self.card["arguments"]["classes"])
+
     @cached_property
-    def filters(self) -> top_down.Filters:
+    def filters(self) -> SparseFilters:
         """The tree's filters in level 0."""
-        return top_down.sparse_filters(self.tree, self.dictionary.first, FILTER_ATOMS)
+        return sparse_filters(self.tree, self.dictionary.first, FILTER_ATOMS)
 
     @cached_property
     def random(self) -> np.ndarray:
@@ -85,67 +79,40 @@ def explainer(name: str) -> Explainer:
     weights, card = checkpoints.load_network(
         f"{PREFIX}{name}/0", lambda card: ExplainerWeights(**card["arguments"])
     )
-    side = strokes.SIDE if card["arguments"]["pictures"] else 0
-    first = strokes.placed() if side else np.eye(card["arguments"]["size"], dtype=np.float32)
-    arrays = (getattr(weights, each).numpy() for each in ("prototypes", "items", "labels"))
-    names = tuple(card["arguments"]["classes"]), tuple(card["columns"])
-    classifier = weights.judge.to(memory_format=torch.contiguous_format)
-    dictionary = Dictionary(first, weights.levels(), side)
+    side, size = (card["arguments"][name] for name in ("side", "size"))
+    dictionary = Dictionary(datasets.level_zero(side, size).first, weights.levels(), side)
     dictionary.atoms  # noqa: B018  computed here, so that the first explanation need not wait
-    return Explainer(dictionary, classifier, weights.tree, *arrays, *names, card["limit"], card)
+    classifier = weights.classifier.to(memory_format=torch.contiguous_format)
+    arrays = (getattr(weights, each).numpy() for each in ("prototypes", "items", "labels"))
+    return Explainer(dictionary, classifier, weights.tree, *arrays, card)
 
 
 def extended(base: Explainer, accepted: Sequence[Accepted]) -> Explainer:
     """The explainer with accepted explanations over its whole dictionary as new atoms of
     its last level.
-
-    An atom of that level in an explanation is replaced by its pieces, since a level is
-    made of those below.
     """
-    whole = base.dictionary
-    if not accepted or not whole.levels:
+    if not accepted or not base.dictionary.levels:
         return base
-    below, last = whole.starts[-2], whole.levels[-1]
-    rows = np.zeros((len(accepted), below), np.float32)
-    for row, (atoms, weights) in zip(rows, accepted, strict=True):
-        for atom, weight in zip(atoms.tolist(), weights.tolist(), strict=True):
-            for piece, part in whole.pieces_of(atom) if atom >= below else [(atom, 1.0)]:
-                row[piece] += weight * part
-    rows /= np.maximum(np.linalg.norm(rows @ whole.atoms[:below], axis=1, keepdims=True), 1e-9)
-    most = max(int((rows != 0).sum(1).max()), last.pieces.shape[1])
-    size = len(last), most - last.pieces.shape[1]
-    indexes, weights = np.full((len(rows), most), -1), np.zeros((len(rows), most), np.float32)
-    for place, row in enumerate(rows):
-        used = np.flatnonzero(row)
-        indexes[place, : len(used)], weights[place, : len(used)] = used, row[used]
-    old = np.hstack([last.pieces, np.full(size, -1)]), np.hstack([last.weights, np.zeros(size, np.float32)])
-    level = Level(np.concatenate([old[0], indexes]), np.concatenate([old[1], weights]), last.placed)
-    grown, new = whole.below.with_level(level), sparse.csr_matrix(rows)
-    # what is known of the shipped dictionary is carried over: to compute it again would take 0.1 s
-    composition = sparse.vstack([whole.composition[-1], new], format="csr")
-    grown.__dict__.update(
-        composition=(*whole.composition[:-1], composition),
-        in_first=sparse.vstack([whole.in_first, new @ whole.in_first[:below]], format="csr"),
-        atoms=np.concatenate([whole.atoms, rows @ whole.atoms[:below]]),
-    )
-    larger = replace(base, dictionary=grown)
+    codes = np.zeros((len(accepted), base.dictionary.starts[-1]), np.float32)
+    for row, (atoms, weights) in zip(codes, accepted, strict=True):
+        row[atoms] = weights
+    larger = replace(base, dictionary=base.dictionary.with_wholes(sparse.csr_matrix(codes)))
     larger.__dict__.update(filters=base.filters, random=base.random)
     return larger
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """E for one item, f's result, and the bits."""
+    """E for one item X, f's result, and the bits."""
 
-    pieces: tuple[Piece, ...]
+    item: np.ndarray  # (d,)
     image: np.ndarray  # (d,): the reconstruction
-    growth: tuple[tuple[str, np.ndarray, float], ...]  # level by level from the top, as `pieces.growth`
+    pieces: tuple[Piece, ...]
     check: Check  # (1,) each
     label: str  # the classifier's prediction for X
     predicted: str  # and for the reconstruction
     bits: float  # of E alone
     dictionary: float  # bits of the dictionary
-    atoms: int  # in E
     size: int  # |S|
     remainder: bool  # whether E holds it
     chosen: np.ndarray  # int64 (m,): the atoms of S
@@ -156,30 +123,94 @@ class Explanation:
         """f(X, E)."""
         return bool(self.check.passed[0])
 
-    def stages(self, item: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    def stages(self) -> list[tuple[str, np.ndarray]]:
         """Labels and images: the item (d,), then E as levels are added from the top."""
-        added = [(f"+ {name}: {energy:.0%}", image) for name, image, energy in self.growth]
-        return [("X, the item", item), *added]
+        added = [
+            (f"+ {name}: {energy:.0%}", image)
+            for name, image, energy in contribution_trees.growth(self.pieces, self.item)
+        ]
+        return [("X, the item", self.item), *added]
 
     def report(self, rules: Rules) -> list[str]:
         """One line for each test of f that is on: passed or failed, and by how much."""
-        if not self.atoms and not self.remainder:
+        if not len(self.chosen) and not self.remainder:
             return ["E is empty."]
         energy, drop, required = (
             float(getattr(self.check, name)[0]) for name in ("energy", "drop", "required")
         )
-        lines = (
-            f"E explains {energy:.1%} of X's energy; τ = {rules.energy:.0%}",
-            f"the classifier predicts {self.predicted} for E, {self.label} for X",
-            f"without E, log-odds fall {drop:.2f} more than without a random set; required {required:.2f}",
-        )
-        return [
-            f"{'✓' if passed else '✗'} **{name}**: {line}."
-            for name, line, passed, on in zip(
-                ("Energy", "Label", "Removal"), lines, self.check.results[:, 0], rules.tests, strict=True
-            )
-            if on
-        ]
+        lines = {
+            "Energy": f"E explains {energy:.1%} of X's energy; τ = {rules.energy:.0%}",
+            "Label": f"the classifier predicts {self.predicted} for E, {self.label} for X",
+            "Removal": f"without E, log-odds fall {drop:.2f} more than without a random set; required"
+            f" {required:.2f}",
+        }
+        tests = zip(lines.items(), self.check.results[:, 0], rules.tests, strict=True)
+        return [f"{'✓' if passed else '✗'} **{name}**: {line}." for (name, line), passed, on in tests if on]
+
+
+def explain(
+    base: Explainer,
+    values: np.ndarray,
+    method: str,
+    most: int,
+    depth: int,
+    rules: Rules,
+    residual: bool = False,
+    foreign: bool = False,
+) -> Explanation:
+    """Explain one item (d,) by at most `most` atoms of the levels 0…depth, chosen by one
+    of METHODS; `residual` adds the remainder as one vector.
+
+    An item of zeros has no explanation, and f is false. A `foreign` one is from another
+    data set: its coefficients are stored up to its own length, without logits.
+    """
+    dictionary, item = base.dictionary.up_to(depth), values[None].astype(np.float32)
+    atoms, chosen, dictionary_bits = _code(base, dictionary, item, method, most)
+    limit = float(np.linalg.norm(item)) if foreign else base.card["limit"]
+    weights = quantise(sparse_coding.coefficients(item, atoms, chosen), BITS, limit)
+    chosen = np.where(weights == 0, -1, chosen)  # a coefficient stored as 0 is no atom
+    image, stored = sparse_coding.reconstruct(atoms, chosen, weights), chosen >= 0
+    bits, rest = int(stored.sum()) * bits_per_atom(len(atoms), BITS), item - image
+    residual = residual and bool(item.any())
+    if residual:
+        rest = quantise(rest, BITS)
+        image, bits = image + rest, bits + item.shape[1] * BITS
+    checker = Checker(base.classifier, item, base.random, rules)
+    check, label = checker(image, np.array([not (stored.any() or residual)])), int(checker.classes[0])
+    towards = (2 * item - image)[0] / max(float((item**2).sum()), 1e-12)
+    compose = Composer(dictionary, towards, base.card["columns"])
+    known = dict(zip(chosen[stored].tolist(), weights[stored].tolist(), strict=True))
+    if method == "path":
+        parts = compose.path(base.tree, base.filters, item, known) if known else []
+    elif method == "prototypes":
+        own = (compose.prototype(place, weight, base.prototypes[place]) for place, weight in known.items())
+        parts = contribution_trees.ordered(own)
+    else:
+        parts = contribution_trees.ordered(compose.atom(*pair) for pair in known.items())
+    parts = (*parts, *([compose.piece(-1, contribution_trees.REMAINDER, 1.0, rest[0])] if residual else []))
+    if not foreign:
+        contribution_trees.add_logits(base.classifier, item, parts, label)
+    predicted = (base.classes[place] for place in (label, int(check.label[0])))
+    about = bits, float(dictionary_bits), len(atoms), residual
+    return Explanation(item[0], image[0], parts, check, *predicted, *about, chosen[stored], weights[stored])
+
+
+def _code(
+    base: Explainer, dictionary: Dictionary, item: np.ndarray, method: str, most: int
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Atoms to choose from, those chosen for an item (1, d), and the bits of what has
+    to be stored for the method.
+    """
+    first, atoms, bits = base.dictionary.first, dictionary.atoms, dictionary.bits(BITS)
+    if method == "prototypes":
+        atoms, bits = base.prototypes, base.prototypes.size * BITS
+        chosen = most_similar(item, atoms, most)
+    elif method == "path":
+        chosen = strongest_atoms(base.tree, base.filters, item, first, most)
+        bits = (base.filters.atoms >= 0).sum() * bits_per_atom(len(first), BITS)
+    else:
+        chosen = matching_pursuit(item, atoms, most)
+    return atoms, chosen if item.any() else np.full((1, 1), -1), bits
 
 
 def examples(base: Explainer) -> dict[str, np.ndarray]:
@@ -189,7 +220,7 @@ def examples(base: Explainer) -> dict[str, np.ndarray]:
 
 def can_be_added(base: Explainer, added: Sequence[Accepted], explained: Explanation, depth: int) -> bool:
     """Whether an explanation by levels 0…depth may become an atom of the last one."""
-    whole = depth == len(base.dictionary.levels) and explained.atoms > 1 and not explained.remainder
+    whole = depth == len(base.dictionary.levels) and len(explained.chosen) > 1 and not explained.remainder
     return explained.passed and whole and len(added) < MOST_ADDED
 
 
@@ -211,132 +242,31 @@ def describe(piece: Piece) -> tuple[str, str, str, float]:
     return title, f"× {piece.weight:.2f}{logit}".replace("-", "−"), alt, share
 
 
-def summary(base: Explainer, values: np.ndarray, explained: Explanation, rules: Rules) -> str:
+def summary(base: Explainer, explained: Explanation, rules: Rules) -> str:
     """Size and bits of E, bits of S; with the label test, the likeliest classes."""
-    likely = ", ".join(f"{name} {share:.0%}" for name, share in predictions(base, values))
+    shares = np.exp(log_probabilities(predict_logits(base.classifier, explained.item[None])[0]))
+    likely = ", ".join(f"{base.classes[place]} {shares[place]:.0%}" for place in np.argsort(-shares)[:3])
     return (
-        f"E: {explained.atoms} of {explained.size:,} atoms{' and the remainder' * explained.remainder},"
+        f"E: {len(explained.chosen)} of {explained.size:,} atoms{' and the remainder' * explained.remainder},"
         f" {explained.bits:.0f} bits. Dictionary S: {explained.dictionary:,.0f} bits, shared by all items."
         f"{f' Classifier: {likely}.' * rules.tests[1]}"
     )
 
 
-def explain(
-    base: Explainer,
-    values: np.ndarray,
-    method: str,
-    most: int,
-    depth: int,
-    rules: Rules,
-    residual: bool = False,
-    foreign: bool = False,
-) -> Explanation:
-    """Explain one item (d,) by at most `most` atoms of the levels 0…depth, chosen by one
-    of METHODS; `residual` adds the remainder as one vector.
-
-    An item of zeros has no explanation, and f is false. A `foreign` one is from another
-    data set: its coefficients are stored up to its own length, without logits.
-    """
-    dictionary = base.dictionary.up_to(depth)
-    item = values[None].astype(np.float32)
-    atoms = base.prototypes if method == "prototypes" else dictionary.atoms
-    chosen = _chosen(base, item, method, atoms, most) if item.any() else np.full((1, 1), -1)
-    limit = float(np.linalg.norm(item)) if foreign else base.limit
-    weights = quantise(coefficients(item, atoms, chosen), BITS, limit)
-    chosen = np.where(weights == 0, -1, chosen)  # a coefficient stored as 0 is no atom
-    image = reconstruct(atoms, chosen, weights)
-    count = int((chosen >= 0).sum())
-    bits, rest = count * atom_bits(len(atoms), BITS), item - image
-    residual = residual and bool(item.any())
-    if residual:
-        rest = quantise(rest, BITS)
-        image, bits = image + rest, bits + item.shape[1] * BITS
-    empty = count == 0 and not residual
-    checker = Checker(base.classifier, item, base.random, rules)
-    check, label = checker(image, np.array([empty])), int(checker.classes[0])
-    towards = (2 * item - image)[0] / max(float((item**2).sum()), 1e-12)
-    parts = _parts(base, dictionary, item, method, chosen[0], weights[0], towards)
-    last = [Piece(-1, pieces.REMAINDER, 1.0, rest[0], float(rest[0] @ towards))] if residual else []
-    if not foreign:
-        pieces.add_logits(base.classifier, item, parts, label)
-        pieces.add_logits(base.classifier, item, last, label)
-    parts = (*(parts if method == "path" else pieces.ordered(parts)), *last)
-    return Explanation(
-        parts,
-        image[0],
-        pieces.growth(parts, item[0]),
-        check,
-        base.classes[label],
-        base.classes[int(check.label[0])],
-        bits,
-        _dictionary_bits(base, dictionary, method),
-        count,
-        len(atoms),
-        residual,
-        chosen[0][chosen[0] >= 0],
-        weights[0][chosen[0] >= 0],
-    )
-
-
-def _chosen(base: Explainer, item: np.ndarray, method: str, atoms: np.ndarray, most: int) -> np.ndarray:
-    if method == "prototypes":
-        return nearest(item, atoms, most)
-    if method == "path":
-        return top_down.strongest(base.tree, base.filters, item, base.dictionary.first, most)
-    return matching_pursuit(item, atoms, most)
-
-
-def _dictionary_bits(base: Explainer, dictionary: Dictionary, method: str) -> float:
-    if method == "prototypes":
-        return float(base.prototypes.size * BITS)
-    if method == "path":
-        return float((base.filters.atoms >= 0).sum() * atom_bits(len(base.dictionary.first), BITS))
-    return float(dictionary.bits(BITS))
-
-
-def _parts(
-    base: Explainer,
-    dictionary: Dictionary,
-    item: np.ndarray,
-    method: str,
-    chosen: np.ndarray,
-    weights: np.ndarray,
-    towards: np.ndarray,
-) -> list[Piece]:
-    """The nodes of an explanation in the order in which they were chosen."""
-    known = {int(atom): float(weight) for atom, weight in zip(chosen, weights, strict=True) if atom >= 0}
-    if not known:
-        return []
-    if method == "path":
-        return pieces.of_path(
-            base.dictionary.up_to(0), base.tree, base.filters, item, known, towards, base.columns
-        )
-    if method == "prototypes":
-        return [
-            pieces.of_prototype(
-                dictionary, place, weight * base.prototypes[place], weight, towards, base.columns
-            )
-            for place, weight in known.items()
-        ]
-    return pieces.of_atoms(dictionary, chosen, weights, towards, base.columns)
-
-
-def tiles(name: str = "digits", item: int = 5) -> tuple[Tile, ...]:
-    """A test item, and its explanation by four atoms as it grows from the highest level
+def tiles() -> tuple[Tile, ...]:
+    """A digit, and its explanation by four atoms as it grows from the highest level
     down.
     """
-    base = explainer(name)
-    values, side = base.items[item], base.dictionary.side
-    growth = explain(base, values, METHODS[0], 4, 2, Rules()).growth
-    shown = [values, *(image for _, image, _ in growth)]
-    return tuple(Tile(np.maximum(image, 0).reshape(side, side), "amount") for image in shown)
+    base = explainer("digits")
+    stages = explain(base, base.items[5], METHODS[0], 4, 2, Rules()).stages()
+    return tuple(Tile(np.maximum(as_image(base, image), 0), "amount") for _, image in stages)
 
 
 def from_photograph(pixels: np.ndarray) -> np.ndarray:
     """A photograph (h, w, 3) uint8 as 16 × 16 grey minus its mean, float32 (256,);
     differences of less than a grey level count as none.
     """
-    grey = datasets.as_vectors(pixels.transpose(2, 0, 1)[None])[0]
+    grey = grey_vectors(pixels.transpose(2, 0, 1)[None], datasets.SIDE)[0]
     around = grey - grey.mean()
     return around if np.abs(around).max() > 1 / 255 else np.zeros_like(around)
 
@@ -345,12 +275,4 @@ def from_digit(digit: np.ndarray) -> np.ndarray:
     """A drawn digit (8, 8) in [0, 1], the share of ink in each pixel, as a vector
     (256,) like those of the handwritten digits.
     """
-    return datasets.as_vectors(np.rint(digit * 255).astype(np.uint8)[None, None])[0]
-
-
-def predictions(base: Explainer, values: np.ndarray, count: int = 3) -> list[tuple[str, float]]:
-    """The classifier's likeliest classes for one item (d,), with their probabilities."""
-    logits = logits_of(base.classifier, values[None])[0].astype(float)
-    shares = np.exp(logits - logits.max())
-    shares /= shares.sum()
-    return [(base.classes[place], float(shares[place])) for place in np.argsort(-shares)[:count]]
+    return grey_vectors(np.rint(digit * 255).astype(np.uint8)[None, None], datasets.SIDE)[0]

@@ -9,15 +9,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mlcv_explore.data.dataset import Images, content_fingerprint
+from mlcv_explore.data.vectors import TABLES, fingerprint
 from mlcv_explore.ideas.hierarchical_explanation import STAGES, HierarchicalExplanationConfig
-from mlcv_explore.ideas.hierarchical_explanation.baselines import prototypes as choose_prototypes
-from mlcv_explore.ideas.hierarchical_explanation.datasets import TABLES, Dataset, Items
-from mlcv_explore.ideas.hierarchical_explanation.dictionary import Level
-from mlcv_explore.ideas.hierarchical_explanation.networks import build, logits_of
 from mlcv_explore.ideas.hierarchical_explanation.training import Trainer
+from mlcv_explore.models import vector_classifiers
 from mlcv_explore.models.checkpoints import CheckpointSpec, ProgressCallback, TrainedCheckpoint
 from mlcv_explore.models.decision_trees import SoftTree
+from mlcv_explore.models.hierarchical_dictionary import Level
+from mlcv_explore.models.prototypes import prototypes
 
 PREFIX = "hierarchical_explanation_"
 GALLERY = 40  # test items that ship
@@ -30,23 +29,18 @@ class ExplainerWeights(nn.Module):
 
     def __init__(
         self,
-        pictures: bool,
+        side: int,
         size: int,
         classes: Sequence[str],
-        levels: Sequence[tuple[int, int, bool]],
-        prototypes: int,
-        gallery: int,
+        placed: Sequence[bool],  # of each learned level
+        shapes: Mapping[str, Sequence[int]],  # of the arrays beside the networks
     ) -> None:
         super().__init__()
-        self.judge = build(pictures, size, len(classes))
-        self.tree = SoftTree(size, len(classes))
-        self.placed = tuple(placed for _, _, placed in levels)
-        for number, (count, pieces, _) in enumerate(levels):
-            self.register_buffer(f"pieces{number}", torch.zeros(count, pieces, dtype=torch.int64))
-            self.register_buffer(f"weights{number}", torch.zeros(count, pieces))
-        self.register_buffer("prototypes", torch.zeros(prototypes, size))
-        self.register_buffer("items", torch.zeros(gallery, size))
-        self.register_buffer("labels", torch.zeros(gallery, dtype=torch.int64))
+        self.classifier = vector_classifiers.build(size, len(classes), side)
+        self.tree, self.placed = SoftTree(size, len(classes)), placed
+        for name, shape in shapes.items():
+            whole = name == "labels" or name.startswith("pieces")
+            self.register_buffer(name, torch.zeros(*shape, dtype=torch.int64 if whole else torch.float32))
 
     def levels(self) -> tuple[Level, ...]:
         """The learned levels of the dictionary."""
@@ -63,68 +57,57 @@ def make(
     with it.
     """
     trainer = Trainer(config, seed)
+    dataset, train, test = trainer.dataset, trainer.dataset.train, trainer.dataset.test
     for step, stage in enumerate(STAGES, start=1):
         trainer.advance(stage)
         if report is not None:
-            report(step, len(STAGES), _loss(trainer), trainer.judged)
-    dataset, levels = trainer.dataset, trainer.three.levels
-    train, test = dataset.train, dataset.test
-    prototypes = choose_prototypes(train.values, PROTOTYPES, config.coefficient_bits, seed)
+            validation = dataset.validation
+            logits = torch.from_numpy(
+                vector_classifiers.predict_logits(trainer.classifier, validation.values)
+            )
+            loss = functional.cross_entropy(logits, torch.from_numpy(validation.labels))
+            report(step, len(STAGES), float(loss), trainer.classifier_accuracy)
     shown = test.take(np.arange(min(GALLERY, len(test))))
+    chosen = prototypes(train.values, PROTOTYPES, config.coefficient_bits, seed)
+    arrays = {"prototypes": chosen, "items": shown.values, "labels": shown.labels}
+    for number, level in enumerate(trainer.three.levels):
+        arrays |= {f"pieces{number}": level.pieces, f"weights{number}": level.weights}
     arguments = {
-        "pictures": dataset.has_images,
+        "side": dataset.side,
         "size": train.values.shape[1],
         "classes": list(dataset.classes),
-        "levels": [(*level.pieces.shape, level.placed) for level in levels],
-        "prototypes": len(prototypes),
-        "gallery": len(shown),
+        "placed": [level.placed for level in trainer.three.levels],
+        "shapes": {name: values.shape for name, values in arrays.items()},
     }
     weights = ExplainerWeights(**arguments)
-    weights.judge.load_state_dict(trainer.classifier.state_dict())
+    weights.classifier.load_state_dict(trainer.classifier.state_dict())
     weights.tree.load_state_dict(trainer.tree.state_dict())
-    arrays = {"prototypes": prototypes, "items": shown.values, "labels": shown.labels}
-    for number, level in enumerate(levels):
-        arrays |= {f"pieces{number}": level.pieces, f"weights{number}": level.weights}
     for name, values in arrays.items():
         getattr(weights, name).copy_(torch.from_numpy(values))
     check = trainer.explain(config.bits)["three"][0]
+    content = fingerprint(train, test, dataset.classes, bool(dataset.side))
     about = {
         "kind": "explainer",
-        "architecture": "Shelf",
+        "architecture": "ExplainerWeights",
         "arguments": arguments,
         "columns": list(dataset.columns),
         "limit": trainer.limit,
-        "data": {
-            "name": config.dataset,
-            "fingerprint": content_fingerprint(_images(dataset, train), _images(dataset, test)),
-        },
+        "data": {"name": config.dataset, "fingerprint": content},
         "steps": config.epochs,
         "metrics": {
             "test_accuracy": float((check.label == test.labels).mean()),
             "test_passes": float(check.passed.mean()),
             "test_energy": float(check.energy.mean()),
-            "validation_judge": trainer.judged,
+            "validation_accuracy": trainer.classifier_accuracy,
             "test_size": len(test),
         },
     }
     return TrainedCheckpoint(weights, about)
 
 
-def _loss(trainer: Trainer) -> float:
-    """The classifier's cross-entropy on validation items."""
-    items = trainer.dataset.validation
-    logits = torch.from_numpy(logits_of(trainer.classifier, items.values))
-    return float(functional.cross_entropy(logits, torch.from_numpy(items.labels)))
-
-
-def _images(dataset: Dataset, items: Items) -> Images:
-    pixels = items.values.view(np.uint8)
-    if dataset.has_images:
-        pixels = np.rint(np.clip(items.values, 0, 1) * 255).astype(np.uint8)
-    return Images(pixels.reshape(len(items), 1, 1, -1), items.labels, dataset.classes)
-
-
-_LARGE = HierarchicalExplanationConfig(taught=700, judged=700, validated=150, tested=200, epochs=60)
+_LARGE = HierarchicalExplanationConfig(
+    train_items=700, classifier_items=700, validation_items=150, test_items=200, epochs=60
+)
 CHECKPOINTS: Mapping[str, CheckpointSpec] = {
     f"{PREFIX}{name}": CheckpointSpec(_LARGE.replace(dataset=name), make) for name in BUNDLED
 }

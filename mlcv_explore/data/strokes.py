@@ -1,10 +1,9 @@
-"""Level 0: sixteen oriented strokes, the first principles of an image of lines."""
+"""Oriented strokes: short lines of sixteen kinds, anywhere in an image."""
 
 from functools import cache
 
 import numpy as np
 
-SIDE = 16  # pixels of every image
 ORIENTATIONS = 8
 LENGTHS = (3.0, 6.0)  # pixels
 KINDS = ORIENTATIONS * len(LENGTHS)
@@ -12,7 +11,7 @@ THICKNESS = 0.7  # pixels, standard deviation of a stroke's profile
 FAINTEST = 0.001  # of the brightest
 
 
-def stroke(kind: int, row: float, column: float, side: int = SIDE) -> np.ndarray:
+def stroke(kind: int, row: float, column: float, side: int) -> np.ndarray:
     """One stroke with its middle at (row, column), brightness (side, side), of unit
     length as a vector and cut off at the border.
 
@@ -31,7 +30,7 @@ def stroke(kind: int, row: float, column: float, side: int = SIDE) -> np.ndarray
 
 
 @cache
-def placed(side: int = SIDE) -> np.ndarray:
+def placed(side: int) -> np.ndarray:
     """Every stroke at every pixel, float32 (KINDS·side², side²), unit rows; kind first,
     then row, then column.
     """
@@ -42,6 +41,6 @@ def placed(side: int = SIDE) -> np.ndarray:
     return every
 
 
-def place_of(atom: np.ndarray | int, side: int = SIDE) -> tuple:
-    """Kind, row and column of a placed stroke."""
-    return atom // side**2, atom // side % side, atom % side
+def place_of(index: np.ndarray | int, side: int) -> tuple:
+    """Kind, row and column of a row of `placed(side)`."""
+    return index // side**2, index // side % side, index % side

@@ -1,9 +1,10 @@
-"""Dictionaries in levels: strokes, parts made of strokes, whole images made of parts;
-and the bits each costs.
+"""Dictionaries in levels: level 0, parts made of it, whole images made of parts; and the
+bits each costs.
 
 Every learned atom is a short list of atoms of the levels below with a coefficient each.
-A part may stand at any place of an image; a whole fills it. In a table level 0 is the
-columns, and atoms have no place.
+Level 0 over images of side² pixels holds some kinds of atoms at every pixel: kind by
+kind, row by row. A part may stand at any place of an image; a whole fills it. In a table
+level 0 is the columns, and atoms have no place.
 """
 
 import math
@@ -14,9 +15,9 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from mlcv_explore.ideas.hierarchical_explanation import strokes
-from mlcv_explore.ideas.hierarchical_explanation.datasets import WINDOW, Dataset, Items
+from mlcv_explore.models.prototypes import cluster_centres
 from mlcv_explore.models.sparse_coding import (
+    codes_of,
     coefficients,
     explained_energy,
     matching_pursuit,
@@ -24,8 +25,9 @@ from mlcv_explore.models.sparse_coding import (
     reconstruct,
     unit_rows,
 )
-from mlcv_explore.seeds import numpy_stream, stream_seed
+from mlcv_explore.seeds import numpy_stream
 
+WINDOW = 8  # pixels a side of a part
 PIECES = (3, 6)  # atoms of lower levels in one of level 1, of level 2, at most
 ACCEPTED = 0.6  # share of energy from which an explanation is a candidate for its level
 EXAMPLES = 4000  # candidates that a level is learned from, at most
@@ -75,6 +77,11 @@ class Dictionary:
         """The number of each level's first placed atom, and of the one after the last."""
         return tuple(int(end) for end in np.cumsum((0, *self.sizes)))
 
+    @property
+    def next_is_placed(self) -> bool:
+        """Whether a level on top of these is one of parts: the first one over images."""
+        return bool(self.side) and not self.levels
+
     @cached_property
     def below(self) -> "Dictionary":
         """The dictionary without its last level."""
@@ -85,6 +92,32 @@ class Dictionary:
         higher = Dictionary(self.first, (*self.levels, level), self.side)
         higher.__dict__["below"] = self
         return higher
+
+    def with_wholes(self, codes: sparse.csr_matrix) -> "Dictionary":
+        """The dictionary with more atoms in its last level, where atoms have no place:
+        codes (k, placed atoms), of whatever level. An atom of the last level is
+        replaced by its pieces, since a level is made of those below.
+        """
+        under, last = self.starts[-2], self.levels[-1]
+        rows = (codes[:, :under] + codes[:, under:] @ self.composition[-1]).toarray()
+        rows /= np.maximum(np.linalg.norm(rows @ self.below.atoms, axis=1, keepdims=True), 1e-9)
+        pieces, weights = codes_of(rows.astype(np.float32))
+        most = max(pieces.shape[1], last.pieces.shape[1])
+
+        def wide(values: np.ndarray, fill: int) -> np.ndarray:
+            return np.pad(values, ((0, 0), (0, most - values.shape[1])), constant_values=fill)
+
+        pieces = np.concatenate([wide(last.pieces, -1), wide(pieces, -1)])
+        weights = np.concatenate([wide(last.weights, 0), wide(weights, 0)])
+        larger = self.below.with_level(Level(pieces, weights, last.placed))
+        # what is known of the smaller one is carried over: to compute it again takes 0.1 s
+        new = sparse.csr_matrix(rows, dtype=np.float32)
+        larger.__dict__.update(
+            composition=(*self.composition[:-1], sparse.vstack([self.composition[-1], new], format="csr")),
+            in_first=sparse.vstack([self.in_first, new @ self.below.in_first], format="csr"),
+            atoms=np.concatenate([self.atoms, new @ self.below.atoms]),
+        )
+        return larger
 
     def up_to(self, level: int) -> "Dictionary":
         """The levels 0…level."""
@@ -99,7 +132,7 @@ class Dictionary:
 
     @cached_property
     def in_first(self) -> sparse.csr_matrix:
-        """Every placed atom in strokes (or columns), (placed atoms, n₀): atoms are
+        """Every placed atom in level 0, (placed atoms, n₀): atoms are
         in_first · first.
         """
         if not self.levels:
@@ -113,7 +146,10 @@ class Dictionary:
         if not self.levels:
             return self.first
         own = np.asarray(self.in_first[self.starts[-2] :] @ self.first)
-        return np.concatenate([self.below.atoms, own]).astype(np.float32)
+        atoms = np.concatenate([self.below.atoms, own]).astype(np.float32)
+        if self.below.levels:
+            self.below.__dict__["atoms"] = atoms[: self.starts[-2]]  # one array serves all levels
+        return atoms
 
     def level_of(self, atom: int) -> int:
         """The level of a placed atom."""
@@ -134,6 +170,17 @@ class Dictionary:
         row = self.composition[level - 1][atom - self.starts[level]]
         return [(int(piece), float(weight)) for piece, weight in zip(row.indices, row.data, strict=True)]
 
+    def code_in_first(self, chosen: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A code (n, m) in level 0: atoms int64 (n, most), −1 for none, and
+        coefficients; atoms that share a piece add up.
+        """
+        rows = []
+        for own, amounts in zip(chosen, weights, strict=True):
+            present = own >= 0
+            row = (self.in_first[own[present]].multiply(amounts[present][:, None])).sum(0)
+            rows.append(np.asarray(row).ravel())
+        return codes_of(np.array(rows))
+
     def bits(self, coefficient_bits: int) -> float:
         """To store all learned atoms: for every piece its index among the atoms below,
         and its coefficient. Level 0 is free.
@@ -144,7 +191,7 @@ class Dictionary:
             for level, under in zip(self.levels, below, strict=False)
         )
 
-    def bits_as_strokes(self, coefficient_bits: int) -> float:
+    def bits_in_first(self, coefficient_bits: int) -> float:
         """To store the same atoms without levels, each in atoms of level 0."""
         learned = sum(self._first_places(number).getnnz() for number in range(1, len(self.levels) + 1))
         return learned * (math.log2(len(self.first)) + coefficient_bits)
@@ -166,93 +213,91 @@ class Dictionary:
         kinds, _ = np.nonzero(present)
         pieces, weights, count = level.pieces[present], level.weights[present], len(level)
         if level.placed:
-            # a part moved by (row, column) has its strokes moved by as much; strokes are numbered
+            # a part moved by (row, column) has its pieces moved by as much; level 0 is numbered
             # by row, then column
             moves = np.array([row * self.side + column for row, column in self.places])
             kinds = (kinds[:, None] * len(moves) + np.arange(len(moves))).ravel()
             pieces, weights = (pieces[:, None] + moves).ravel(), np.repeat(weights, len(moves))
             count = count * len(moves)
         matrix = sparse.csr_matrix((weights, (kinds, pieces)), shape=(count, below.starts[-1]))
-        # at an edge strokes are cut off, so lengths are computed place by place
+        # at an edge atoms are cut off, so lengths are computed place by place
         lengths = np.linalg.norm(matrix @ below.in_first @ self.first, axis=1)
         return sparse.diags((1 / np.maximum(lengths, 1e-9)).astype(np.float32)) @ matrix
 
 
-def level_zero(dataset: Dataset) -> Dictionary:
-    """Level 0 alone: strokes at every pixel, or the columns of a table."""
-    if dataset.has_images:
-        return Dictionary(strokes.placed(), side=strokes.SIDE)
-    return Dictionary(np.eye(len(dataset.columns), dtype=np.float32))
-
-
 def learn(
-    dataset: Dataset,
-    items: Items,
+    first: Dictionary,
+    values: np.ndarray,
     grid: Sequence[Sequence[int]],
     coefficient_bits: int,
     seed: int,
     purpose: str = "vocabulary",
 ) -> list[Dictionary]:
-    """One dictionary for each sizes of the grid, its levels learned one on the other.
+    """One dictionary over level 0 alone, `first`, for each sizes of the grid, its levels
+    learned one on the other from items (n, d).
 
     Level 1 explains windows of images (rows of a table), level 2 whole images.
     Explanations over the levels below with ACCEPTED of the energy are candidates; the
     centres of their spherical k-means become atoms, each in at most PIECES atoms of the
     levels below. With fewer than two candidates there is no such level, nor any above.
     """
-    first = level_zero(dataset)
-    lowest = _candidates(first, items, dataset.has_images)  # computed once for all sizes
+    lowest = _candidates(first, values)  # computed once for all sizes
     learned = []
     for sizes in grid:
         dictionary = first
         for number, size in enumerate(sizes):
-            placed = dataset.has_images and number == 0
-            candidates = lowest if number == 0 else _candidates(dictionary, items, placed)
+            candidates = _candidates(dictionary, values) if number else lowest
             if len(candidates) < 2:
                 break
             centres = _centres(candidates, min(size, len(candidates)), seed, f"{purpose}, level {number + 1}")
-            allowed = _allowed(dictionary, placed)
+            allowed = _allowed(dictionary)
             atoms = dictionary.atoms[allowed]
             chosen = matching_pursuit(centres, atoms, PIECES[number])
             weights = quantise(coefficients(centres, atoms, chosen), coefficient_bits)
-            level = Level(np.where(chosen >= 0, allowed[chosen], -1), weights, placed)
-            dictionary = dictionary.with_level(level)
+            pieces = np.where(chosen >= 0, allowed[chosen], -1)
+            dictionary = dictionary.with_level(Level(pieces, weights, dictionary.next_is_placed))
         learned.append(dictionary)
     return learned
 
 
-def _candidates(dictionary: Dictionary, items: Items, placed: bool) -> np.ndarray:
+def _candidates(dictionary: Dictionary, values: np.ndarray) -> np.ndarray:
     """Reconstructions of all items, or of their windows, that explain ACCEPTED of the
     energy, (a, d).
     """
-    values = windows(items.values, dictionary.side) if placed else items.values
-    atoms = dictionary.atoms[_allowed(dictionary, placed)]
+    values = windows(values, dictionary.side) if dictionary.next_is_placed else values
+    atoms = dictionary.atoms[_allowed(dictionary)]
     chosen = matching_pursuit(values, atoms, PIECES[len(dictionary.levels)])
     images = reconstruct(atoms, chosen, coefficients(values, atoms, chosen))
     return images[explained_energy(values, images) >= ACCEPTED]
 
 
-def _allowed(dictionary: Dictionary, placed: bool) -> np.ndarray:
-    """The atoms a new level may use: for parts, strokes with their middle in the first
+def _centres(images: np.ndarray, count: int, seed: int, purpose: str) -> np.ndarray:
+    """Centres of spherical k-means, unit rows (count, d)."""
+    unit = unit_rows(images)
+    some = unit[numpy_stream(seed, f"{purpose}, examples").permutation(len(unit))[:EXAMPLES]]
+    return unit_rows(cluster_centres(some, count, seed, purpose))
+
+
+def _allowed(dictionary: Dictionary) -> np.ndarray:
+    """The atoms a new level may use: for parts, level 0 with its middle in the first
     window.
     """
-    if not placed:
-        return np.arange(dictionary.starts[-1])
-    every = np.arange(len(dictionary.first))
-    _, rows, columns = strokes.place_of(every, dictionary.side)
-    return every[(rows < WINDOW) & (columns < WINDOW)]
+    every, side = np.arange(dictionary.starts[-1]), dictionary.side
+    if not dictionary.next_is_placed:
+        return every
+    return every[(every // side % side < WINDOW) & (every % side < WINDOW)]
 
 
 def shuffled(dictionary: Dictionary, seed: int) -> Dictionary:
     """The control: as many atoms of as many pieces with the same coefficients, but the
-    pieces drawn at random: for parts from the strokes of a window, for wholes from the
+    pieces drawn at random: for parts from level 0 in a window, for wholes from the
     atoms that any whole is made of.
     """
     draw = numpy_stream(seed, "shuffled hierarchy")
     control = dictionary.up_to(0)
     for level in dictionary.levels:
         used = np.unique(level.pieces[level.pieces >= 0])
-        pool = _allowed(control, True) if level.placed else used
+        pool = _allowed(control) if level.placed else used
         pieces = np.where(level.pieces >= 0, draw.choice(pool, size=level.pieces.shape), -1)
         for row in pieces:  # a piece twice would be one
             row[row >= 0] = draw.choice(pool, size=(row >= 0).sum(), replace=False)
@@ -274,13 +319,3 @@ def windows(values: np.ndarray, side: int) -> np.ndarray:
     canvas = np.zeros((len(kept), side, side), np.float32)
     canvas[:, :WINDOW, :WINDOW] = kept
     return canvas.reshape(len(kept), -1)
-
-
-def _centres(images: np.ndarray, count: int, seed: int, purpose: str) -> np.ndarray:
-    """Centres of spherical k-means, unit rows (count, d)."""
-    from sklearn.cluster import KMeans
-
-    unit = images / np.maximum(np.linalg.norm(images, axis=1, keepdims=True), 1e-9)
-    some = unit[numpy_stream(seed, f"{purpose}, examples").permutation(len(unit))[:EXAMPLES]]
-    state = stream_seed(seed, purpose) % 2**32
-    return unit_rows(KMeans(count, n_init=1, max_iter=30, random_state=state).fit(some).cluster_centers_)

@@ -7,10 +7,11 @@ What enters a layer is relevant + irrelevant, and so is what leaves it. The rule
 relevant part, γ the rest:
 
 - linear layers, convolutions, normalisations in evaluation mode: Wβ and Wγ; the bias is
-split as |Wβ| : |Wγ|, a unit at a time, and where both are nothing it is irrelevant (as
-in the authors' code); - ReLU: β' = relu(β), γ' = relu(β + γ) − relu(β); - maximum
-pooling: both parts where β + γ is largest; - mean pooling, flattening, shortcuts: both
-parts alike.
+  split as |Wβ| : |Wγ|, a unit at a time, and where both are nothing it is irrelevant (as
+  in the authors' code);
+- ReLU: β' = relu(β), γ' = relu(β + γ) − relu(β);
+- maximum pooling: both parts where β + γ is largest;
+- mean pooling, flattening, shortcuts: both parts alike.
 """
 
 import torch
@@ -30,12 +31,12 @@ def decompose(
     """Relevant and irrelevant part of the logits, each (B, K); their sum is
     `network(whole)` up to rounding.
 
-    `whole` (B, …) is what the network is given, or (1, …) where all parts are of one
-    picture, which then passes only once; `relevant` (B, …) is the part in question: the
-    picture times a mask. Nothing relevant gives relevant logits of exactly 0.
+    `whole` (B, …) is the network's input, or (1, …) where all parts are of one image,
+    which then passes only once; `relevant` (B, …) is the part in question: the image
+    times a mask. Nothing relevant gives relevant logits of exactly 0.
     Everything relevant gives irrelevant ones of 0, except for biases of units that
     nothing reaches: after a `Normalise` inside the network a black pixel is such a
-    unit, so masks are better laid on the normalised picture and `network[1:]`
+    unit, so masks are better applied to the normalised image and `network[1:]`
     decomposed.
 
     Raises TypeError naming a module without a rule, ValueError for a network that is

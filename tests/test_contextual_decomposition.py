@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from mlcv_explore.ideas.hierarchical_explanation.contextual import decompose
 from mlcv_explore.models.classifiers import Normalise, residual_classifier, whitened_classifier
+from mlcv_explore.saliency.contextual_decomposition import decompose
 from mlcv_explore.seeds import seeded, stream
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
