@@ -21,6 +21,7 @@ from bench._session import Session
 from bench.serving import ROOT, first_session, percentile, serving, wait_ready
 from mlcv_explore.ideas.copernican import intervals, lifetimes
 from mlcv_explore.seeds import numpy_stream
+from mlcv_explore.statistics.lifetimes import LOG_STD
 
 COUNT, LEVEL, TURNS = 100_000, 0.95, 9
 PAGE = "copernican"
@@ -42,7 +43,7 @@ def looped() -> float:
     rng, covered = random.Random(0), 0
     low, high = 1 / intervals.factor(LEVEL), intervals.factor(LEVEL)
     for _ in range(COUNT):
-        life = rng.lognormvariate(-(lifetimes.LOG_STD**2) / 2, lifetimes.LOG_STD)
+        life = rng.lognormvariate(-(LOG_STD**2) / 2, LOG_STD)
         past = rng.random() * life
         covered += low * past <= life - past <= high * past
     return covered / COUNT
@@ -51,9 +52,7 @@ def looped() -> float:
 def by_scipy() -> float:
     """The same with SciPy's distributions in place of NumPy's generator."""
     rng = np.random.default_rng(0)
-    life = stats.lognorm(lifetimes.LOG_STD, scale=np.exp(-(lifetimes.LOG_STD**2) / 2)).rvs(
-        COUNT, random_state=rng
-    )
+    life = stats.lognorm(LOG_STD, scale=np.exp(-(LOG_STD**2) / 2)).rvs(COUNT, random_state=rng)
     past = stats.uniform(0, life).rvs(COUNT, random_state=rng)
     return float(intervals.covers(past, life - past, LEVEL).mean())
 

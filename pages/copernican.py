@@ -8,19 +8,23 @@ import streamlit as st
 from mlcv_explore import charts
 from mlcv_explore.charts import Band, Line
 from mlcv_explore.config import Config, setting
+from mlcv_explore.data import curve_files
+from mlcv_explore.data.curve_files import ProgressCurve
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
-from mlcv_explore.ideas.copernican import curve_file, forecasts, inference, intervals, learners, tables
+from mlcv_explore.ideas.copernican import forecasts, inference, intervals, learners, tables
 from mlcv_explore.ideas.copernican import idea as subject
-from mlcv_explore.ideas.copernican.arms import AXES, KIND_LABELS, LEARNER_ARMS, STOP_LABELS
-from mlcv_explore.ideas.copernican.curves import KINDS, spectrum
+from mlcv_explore.ideas.copernican.arms import CURVE_TEXTS, LEARNER_ARMS, STOP_LABELS
 from mlcv_explore.ideas.copernican.forecasts import LEVELS, uniform_stop
 from mlcv_explore.ideas.copernican.lifetimes import INSPECTIONS
+from mlcv_explore.models.learning_curves import KINDS, spectrum
+from mlcv_explore.statistics.extrapolation import grid_fits
+from mlcv_explore.statistics.prediction_intervals import interval_score
 from mlcv_explore.ui import evidence, figures, inputs, page, settings, theme
 
 SLUG = subject.slug
 KIND = "training"  # of curve, at first
-CURVES = {KIND_LABELS[kind]: kind for kind in KINDS} | {"Your own CSV": ""}
+CURVES = {label: kind for kind, (label, _, _) in CURVE_TEXTS.items()}
 # one of the first two is true by construction, and then the bound
 STOP_ROLES = {"time": "idea", "importance": "idea", "fixed": "other", "improving": "variant"}
 RATES, AGE = np.array([0.02, 0.05]), 50  # gain a round of features A and B, and rounds of A
@@ -36,18 +40,16 @@ class CopernicanView(Config):
     age: int = setting(10, "Age of B, rounds", low=1, high=100, step=1)
 
 
-def choose_curve(kind: str, film: Film) -> inference.PlottedCurve | None:
+def choose_curve(kind: str, film: Film) -> ProgressCurve | None:
     """A curve of the recorded run, or the visitor's own; None while there is none."""
     if kind:
         curves = inference.recorded_curves(film, kind)
         return curves[min(settings.control(SLUG, CopernicanView.setting("which")), len(curves)) - 1]
     text, kinds = "Your own curve: CSV, x and y or y alone", ("csv", "tsv", "txt")
-    more = {"max_mb": curve_file.MAX_MB, "rejected": "Curve rejected"}
-    upload = inputs.upload(f"{SLUG}-upload", text, kinds, curve_file.parse_upload, **more)
-    if upload is None:
-        return None
-    st.caption(" ".join(upload.notes))
-    return inference.uploaded_curve(upload)
+    more = {"max_mb": curve_files.MAX_MB, "rejected": "Curve rejected"}
+    if upload := inputs.upload(f"{SLUG}-upload", text, kinds, curve_files.parse_upload, **more):
+        st.caption(" ".join(upload.notes))
+    return upload and inference.until_last_gain(upload)
 
 
 @st.fragment
@@ -60,8 +62,8 @@ def play() -> None:
     run, film = found
     image, controls = st.columns([3, 1], gap="medium")
     with controls:
-        place, key = list(CURVES).index(KIND_LABELS[KIND]), f"{SLUG}-curve"
-        kind = CURVES[st.selectbox("Curve", list(CURVES), place, key=key, bind="query-params")]
+        first, key = list(CURVES.values()).index(KIND), f"{SLUG}-curve"
+        kind = CURVES[st.selectbox("Curve", list(CURVES), first, key=key, bind="query-params")]
         share = settings.control(SLUG, CopernicanView.setting("stop"))
         level = settings.control(SLUG, CopernicanView.setting("level"))
         shown = choose_curve(kind, film)
@@ -77,31 +79,28 @@ def play() -> None:
         rank_two_features()
 
 
-def cone(shown: inference.PlottedCurve, kind: str, share: float, level: float, key: str) -> None:
+def cone(shown: ProgressCurve, kind: str, share: float, level: float, key: str) -> None:
     """The curve, its stop, and Gott's forecast from there."""
-    step = inference.stop_at(shown, share)
-    result, top = inference.forecast(shown, step, level), HEADROOM * float(shown.importance[-1])
-    x_title, description = AXES[kind]
-    bands = (
-        Band(f"{level:.0%}", result.past + result.low, result.past + result.high),
-        Band("50%", *(result.past + end for end in result.half)),
-    )
+    step, (_, x_title, description) = inference.stop_at(shown, share), CURVE_TEXTS[kind]
+    past, future = float(shown.progress[step]), float(shown.progress[-1] - shown.progress[step])
+    ends = {each: [float(end) for end in intervals.interval(past, each)] for each in (level, 0.5)}
+    bands = tuple(Band(f"{each:.0%}", past + ends[each][0], past + ends[each][1]) for each in (level, 0.5))
+    low, high = ends[level]
     y_title = "epochs so far" if kind == "epochs" else "importance so far"
-    place = shown.x, shown.importance, step, 2 * result.past, bands, x_title, y_title
-    chart = charts.cone(*place, theme.palette(), (0.0, top))
-    side = "inside" if result.covered else "**below**" if result.future < result.low else "**above**"
-    beyond = ", beyond the chart" if result.past + result.high > top else ""
-    amounts = result.past, result.low, result.high, result.future
-    past, low, high, future = (f"{value:,.3g}" for value in amounts)
-    where, covered = f"{x_title} {shown.x[step]:.4g}", f"{result.stops_covered} of {result.stops}"
+    limits = 0.0, HEADROOM * float(shown.progress[-1])
+    about = shown.x, shown.progress, step, 2 * past, bands, x_title, y_title
+    covered = inference.covered_stops(shown, step, level)
+    side = "inside" if covered[-1] else "**below**" if future < low else "**above**"
+    beyond = ", beyond the chart" if past + high > limits[1] else ""
     notice = (
-        f"{description}. At {where}: {past} so far. {level:.0%} interval: {low} to {high} more{beyond};"
-        f" actual: {future}, {side}. Covered at {covered} stops up to here."
+        f"{description}. At {x_title} {shown.x[step]:.4g}: {past:,.3g} so far. {level:.0%} interval:"
+        f" {low:,.3g} to {high:,.3g} more{beyond}; actual: {future:,.3g}, {side}."
+        f" Covered at {covered.sum()} of {len(covered)} stops up to here."
     )
-    figures.figure(chart, key, notice, moving=True)
+    figures.figure(charts.cone(*about, theme.palette(), limits), key, notice, moving=True)
 
 
-def calibration(film: Film, kind: str, shown: inference.PlottedCurve, source: str) -> None:
+def calibration(film: Film, kind: str, shown: ProgressCurve, source: str) -> None:
     """Coverage over confidence by kind of stop, beside the diagonal."""
     values = inference.recorded_calibration(film, kind) if kind else inference.curve_calibration(shown)
     true, lines = uniform_stop(kind), {"nominal": Line("baseline", LEVELS)}
@@ -122,10 +121,9 @@ def rank_two_features() -> None:
     orders = np.argsort(-rates, kind="stable"), intervals.ranking(rates, ages)
     ranks = [[f"{rank + 1}" for rank in np.argsort(order)] for order in orders]
     names = [f"{name}: {rate} a round" for name, rate in zip("AB", rates, strict=True)]
-    table = {"Feature": names, "Age": ages.astype(str).tolist()}
-    table |= {"Predicted gain": [f"{gain:.2f}" for gain in rates * ages]}
-    table |= {"Rank by rate": ranks[0], "Rank by prediction": ranks[1]}
-    st.table(table, hide_index=True)
+    gains = [f"{gain:.2f}" for gain in rates * ages]
+    table = {"Feature": names, "Age": ages.astype(str).tolist(), "Predicted gain": gains}
+    st.table(table | dict(zip(("Rank by rate", "Rank by prediction"), ranks, strict=True)), hide_index=True)
     effect = "keeps the ranking" if np.array_equal(*orders) else "**reverses the ranking**"
     st.caption(f"The prediction {effect}: it is rate · age.")
 
@@ -135,14 +133,14 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
     values, nominal = subject.metrics(config, film), f"Nominal coverage: {config.confidence:.0%}."
     curves = [f"{kind}_{stops}_copernican" for kind in KINDS for stops in ("time", "improving")]
     lives = [f"lives_exponential_{way}" for way in INSPECTIONS]
-    for arms, measure, key, notice in (
-        (curves, "coverage", "curves", f"{nominal} Best epoch, at any step, is true by construction."),
-        ([arm.name for arm in LEARNER_ARMS], "regret", "learners", "Equal fits in each learner."),
-        (lives, "coverage", "lives", f"{nominal} The first two are true by construction."),
+    more = {"split": subject.split_sizes(config), "command": figures.command(SLUG, config, seeds)}
+    for key, arms, measure, notice in (
+        ("curves", curves, "coverage", f"{nominal} Best epoch, at any step, is true by construction."),
+        ("learners", [arm.name for arm in LEARNER_ARMS], "regret", "Equal fits in each learner."),
+        ("lives", lives, "coverage", f"{nominal} The first two are true by construction."),
     ):
         columns = {arm: values[f"{arm}_{measure}"] for arm in arms if f"{arm}_{measure}" in values}
         if columns:
-            more = {"split": subject.split_sizes(config), "command": figures.command(SLUG, config, seeds)}
             figures.bars(subject, columns, measure, f"{SLUG}-run-{key}", notice, **more)
 
 
@@ -167,9 +165,9 @@ page.run(
     example=example,
     formulas={
         "Gott's interval": intervals.interval,
-        "Interval score": intervals.interval_score,
+        "Interval score": interval_score,
         "Kinds of stop": forecasts.stop_weights,
-        "Fits to the visible part": forecasts.fitted_futures,
+        "Fits to the visible part": grid_fits,
         "Boosting in groups": learners.grouped_boosting,
         "Feature selection": learners.feature_selection,
         "PCA cut": learners.pca_cut,

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from mlcv_explore.ideas.copernican import idea as subject
 from mlcv_explore.ideas.copernican.arms import KIND_LABELS
-from mlcv_explore.ideas.copernican.curves import KINDS
+from mlcv_explore.models.learning_curves import KINDS
 from mlcv_explore.ui import page
 from tests import opening
 from tests.opening import words

@@ -2,26 +2,19 @@
 
 from mlcv_explore.idea import Arm, Measure
 from mlcv_explore.ideas.copernican.forecasts import applies, uniform_stop
-from mlcv_explore.ideas.copernican.lifetimes import BY_CONSTRUCTION, SIMULATED
+from mlcv_explore.ideas.copernican.lifetimes import AGES, BY_CONSTRUCTION, SIMULATED
+from mlcv_explore.statistics.lifetimes import LAWS
 
-KIND_LABELS = {
-    "curves": "Mean of five kinds",
-    "boosting": "Boosting loss",
-    "training": "Training loss",
-    "variance": "PCA variance",
-    "features": "Feature importances",
-    "tsne": "t-SNE loss",
-    "epochs": "Best epoch",
+CURVE_TEXTS = {  # kind of curve → label, title of the x axis, what it shows; "": a visitor's own
+    "boosting": ("Boosting loss", "round", "Fall of the held-out loss of gradient boosting, as a share"),
+    "training": ("Training loss", "epoch", "Fall of a perceptron's training loss, as a share"),
+    "variance": ("PCA variance", "component", "Variance explained by principal components, up to 99.9 %"),
+    "features": ("Feature importances", "feature", "Importance of a random forest's features, largest first"),
+    "tsne": ("t-SNE loss", "iteration", "Fall of the divergence of t-SNE, as a share"),
+    "epochs": ("Best epoch", "epoch", "Epochs until validation loss is lowest"),
+    "": ("Your own CSV", "x", "Importance until its last gain"),
 }
-AXES = {  # kind → title of the x axis and what the curve shows; "": a visitor's own
-    "boosting": ("round", "Fall of the held-out loss of gradient boosting, as a share"),
-    "training": ("epoch", "Fall of a perceptron's training loss, as a share"),
-    "variance": ("component", "Variance explained by principal components, up to 99.9 %"),
-    "features": ("feature", "Importance of a random forest's features, largest first"),
-    "tsne": ("iteration", "Fall of the divergence of t-SNE, as a share"),
-    "epochs": ("epoch", "Epochs until validation loss is lowest"),
-    "": ("x", "Importance until its last gain"),
-}
+KIND_LABELS = {"curves": "Mean of five kinds"} | {kind: text[0] for kind, text in CURVE_TEXTS.items() if kind}
 STOP_LABELS = {
     "time": "at any step",
     "importance": "uniform in importance",
@@ -48,33 +41,24 @@ RULE_ARMS = (
     Arm("ageblind", "Rate alone", "variant", "Gott's rule without ages."),
     Arm("default", "Plain rule", "baseline", "In turn; features by age."),
 )
-LAW_LABELS = {
-    "uniform": "Uniform",
-    "exponential": "Exponential",
-    "pareto": "Pareto",
-    "lognormal": "Log-normal",
-}
+LAW_LABELS = {law: law.capitalize() for law in LAWS} | {"lognormal": "Log-normal"}
 INSPECTION_LABELS = {
     "time": "uniform in time",
     "importance": "uniform in importance",
     "decelerating": "importance slows down",
     "improving": "while improving",
-    "age001": "at age 0.01",
-    "age01": "at age 0.1",
-    "age1": "at age 1",
-    "age10": "at age 10",
-}
+} | {name: f"at age {age:g}" for name, age in AGES.items()}
 
 NOMINAL_ARMS = (
     Arm("nominal", "Nominal", "baseline", "The confidence of the interval."),
     Arm("nominal_half", "Nominal 50 %", "baseline"),
 )
-# true by construction is the bound of Gott's rule, not evidence for it
 FORECAST_ARMS = (
     *(
         Arm(
             f"{kind}_{stops}_{arm.name}",
             f"{kind_label}, {stop_label}, {arm.label}",
+            # true by construction is the bound of Gott's rule, not evidence for it
             "oracle" if stops == uniform_stop(kind) and arm.role == "idea" else arm.role,
             arm.description,
         )

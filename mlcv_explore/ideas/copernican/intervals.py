@@ -1,4 +1,4 @@
-"""Gott's interval for what is still to come, and the score of an interval.
+"""Gott's interval for what is still to come.
 
 If past / (past + future) is uniform on (0, 1), then P(future ≥ Y · past) = 1 / (1 + Y).
 Only the ratio of future to past enters, so units do not matter.
@@ -43,37 +43,15 @@ def covers(past: np.ndarray, future: np.ndarray, confidence: float) -> np.ndarra
 
 
 def log_ratio(past: np.ndarray, future: np.ndarray) -> np.ndarray:
-    """log(future / past) for pasts above 0, clipped to ±log 100."""
-    ratio = np.asarray(future, dtype=float) / np.asarray(past, dtype=float)
+    """log(future / past), clipped to ±log 100; that of the future where there is no
+    past.
+    """
+    ratio = future / np.where(past > 0, past, 1.0)
     return np.log(np.clip(ratio, 1 / MAX_RATIO, MAX_RATIO))
-
-
-def interval_score(low: np.ndarray, high: np.ndarray, value: np.ndarray, confidence: float) -> np.ndarray:
-    """Width plus 2/α times the distance by which the value lies outside, α = 1 −
-    confidence; a proper score, lower is better. All on the scale of log(future / past);
-    ends are clipped to ±log 100, as values are.
-
-    Source: Gneiting and Raftery, Strictly Proper Scoring Rules, Prediction, and
-    Estimation, JASA 102, 2007.
-    """
-    edge = math.log(MAX_RATIO)
-    low, high = np.clip(low, -edge, edge), np.clip(high, -edge, edge)
-    outside = np.maximum(low - value, 0) + np.maximum(value - high, 0)
-    return high - low + 2 / (1 - confidence) * outside
-
-
-def weighted_quantile(values: np.ndarray, weights: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """The smallest values (n,) at or below which the given shares (q,) of the weight
-    (n,) lie.
-    """
-    order = np.argsort(values, kind="stable")
-    reached = np.cumsum(weights[order])
-    places = np.searchsorted(reached, np.asarray(shares) * reached[-1] * (1 - 1e-12))
-    return values[order][np.minimum(places, len(values) - 1)]
 
 
 def ranking(rates: np.ndarray, ages: np.ndarray) -> np.ndarray:
     """Order (n,) of features by predicted future gain, largest first. The median future
     equals the past, rate · age; at equal ages this is the order of the rates.
     """
-    return np.argsort(-(np.asarray(rates, dtype=float) * np.asarray(ages, dtype=float)), kind="stable")
+    return np.argsort(-(rates * ages), kind="stable")

@@ -1,52 +1,18 @@
-"""Simulated lifetimes: four laws of mean 1, and eight ways to inspect one."""
+"""Simulated lifetimes, inspected in eight ways: how often Gott's interval covers."""
 
 import numpy as np
 
 from mlcv_explore.ideas.copernican.intervals import covers
+from mlcv_explore.statistics.lifetimes import LAWS, draw_lifetimes, exceeds
 
-LAWS = ("uniform", "exponential", "pareto", "lognormal")
 AGES = {"age001": 0.01, "age01": 0.1, "age1": 1.0, "age10": 10.0}  # fixed ages, in mean lifetimes
 INSPECTIONS = ("time", "importance", "decelerating", "improving", *AGES)
 BY_CONSTRUCTION = ("time", "importance")  # the interval covers whatever the law
-TAIL = 1.5  # of the Pareto law
-LOG_STD = 1.0  # standard deviation of the logarithm of a log-normal lifetime
 BEND = 1 / 3  # "decelerating": importance grows as (t/T)^BEND, the moment is uniform in time
 IMPROVEMENTS = 20.0  # "improving": expected number in a lifetime, at a rate that falls as 1/√t
 WINDOW = 0.05  # share of a lifetime in which the last improvement must lie
-
-
-def lasts(law: str, age: float) -> bool:
-    """Whether any lifetime exceeds an age. Raises ValueError on an unknown law."""
-    if law not in LAWS:
-        raise ValueError(f"The law of lifetimes must be one of {', '.join(LAWS)}, got {law!r}.")
-    return law != "uniform" or age < 2
-
-
 # the pairs (law, inspection) that are simulated
-SIMULATED = tuple(
-    (law, inspection) for law in LAWS for inspection in INSPECTIONS if lasts(law, AGES.get(inspection, 0.0))
-)
-
-
-def lifetimes(law: str, count: int, rng: np.random.Generator, age: float = 0.0) -> np.ndarray:
-    """(count,) lifetimes that exceed an age: uniform on 0…2, exponential, Pareto with
-    tail 1.5, log-normal with log-deviation 1, all of mean 1. Raises ValueError on an
-    unknown law and where no lifetime exceeds the age.
-    """
-    if not lasts(law, age):
-        raise ValueError(f"No lifetime of the {law} law exceeds {age:g}.")
-    if law == "uniform":
-        return age + (2 - age) * rng.random(count)
-    if law == "exponential":
-        return age + rng.standard_exponential(count)
-    if law == "pareto":
-        return max(age, (TAIL - 1) / TAIL) * (rng.pareto(TAIL, count) + 1)
-    if age == 0:
-        return np.exp(LOG_STD * rng.standard_normal(count) - LOG_STD**2 / 2)
-    from scipy.special import ndtr, ndtri
-
-    longer = ndtr(-(np.log(age) + LOG_STD**2 / 2) / LOG_STD)
-    return np.exp(-LOG_STD * ndtri(longer * (1 - rng.random(count))) - LOG_STD**2 / 2)
+SIMULATED = tuple((law, way) for law in LAWS for way in INSPECTIONS if exceeds(law, AGES.get(way, 0.0)))
 
 
 def inspect(law: str, inspection: str, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -59,7 +25,7 @@ def inspect(law: str, inspection: str, count: int, rng: np.random.Generator) -> 
     twentieth of the lifetime. *age…*: at that age, of the lifetimes that exceed it.
     """
     age = AGES.get(inspection, 0.0)
-    lasted = lifetimes(law, count, rng, age)
+    lasted = draw_lifetimes(law, count, rng, age)
     if age:
         return np.full(count, age), lasted - age
     share = rng.random(count)
@@ -70,17 +36,12 @@ def inspect(law: str, inspection: str, count: int, rng: np.random.Generator) -> 
     elif inspection == "decelerating":
         share = share**BEND
     elif inspection == "improving":
-        share = improving_moments(count, rng)
+        grid = np.linspace(0, 1, 2001)
+        expected = IMPROVEMENTS * (np.sqrt(grid) - np.sqrt(np.maximum(grid - WINDOW, 0)))
+        density = -np.expm1(-expected)  # ∝ P(an improvement within the window)
+        reached = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
+        share = np.interp(rng.random(count), reached / reached[-1], grid)
     return share * lasted, (1 - share) * lasted
-
-
-def improving_moments(count: int, rng: np.random.Generator) -> np.ndarray:
-    """Shares (count,) of a lifetime with density ∝ P(an improvement within the window)."""
-    grid = np.linspace(0, 1, 2001)
-    expected = IMPROVEMENTS * (np.sqrt(grid) - np.sqrt(np.maximum(grid - WINDOW, 0)))
-    density = -np.expm1(-expected)
-    reached = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
-    return np.interp(rng.random(count), reached / reached[-1], grid)
 
 
 def coverage(

@@ -1,27 +1,13 @@
-"""The run: simulated lifetimes, every kind of curve, three learners; a frame each."""
-
-from collections.abc import Iterator, Sequence
+"""What one part of a run computes for one seed."""
 
 import numpy as np
 
-from mlcv_explore.ideas.copernican import SHOWN, CopernicanConfig, Frame, parts
-from mlcv_explore.ideas.copernican.curves import KINDS, LONGEST, draw_curves
+from mlcv_explore.ideas.copernican import SHOWN, CopernicanConfig
 from mlcv_explore.ideas.copernican.forecasts import LEVELS, MEASURES, METHODS, STOPS, evaluate
 from mlcv_explore.ideas.copernican.learners import RULES, regrets
 from mlcv_explore.ideas.copernican.lifetimes import SIMULATED, coverage
+from mlcv_explore.models.learning_curves import KINDS, LONGEST, draw_curves
 from mlcv_explore.seeds import numpy_stream
-
-
-def run(config: CopernicanConfig, seeds: Sequence[int]) -> Iterator[Frame]:
-    """One frame a part with all seeds; every part of a seed has its own stream."""
-    from sklearn import config_context
-
-    names = parts(config)
-    for step, part in enumerate(names, start=1):
-        with config_context(assume_finite=True, skip_parameter_validation=True):  # a third of the time
-            results = [compute(config, part, seed, place == 0) for place, seed in enumerate(seeds)]
-        arrays = {name: np.stack([values[name] for values in results]) for name in results[0]}
-        yield Frame(step, len(names), part, **arrays)
 
 
 def compute(config: CopernicanConfig, part: str, seed: int, keep_curves: bool) -> dict[str, np.ndarray]:
@@ -34,7 +20,6 @@ def compute(config: CopernicanConfig, part: str, seed: int, keep_curves: bool) -
         "regret": (len(RULES),),
         "fits": (len(RULES),),
         "shown": (SHOWN, LONGEST + 1),
-        "signals": (SHOWN, LONGEST + 1),
     }
     arrays = {name: np.zeros(size, np.float32) for name, size in sizes.items()}
     arrays["lengths"] = np.zeros((SHOWN, 2), np.int32)
@@ -50,9 +35,8 @@ def compute(config: CopernicanConfig, part: str, seed: int, keep_curves: bool) -
         arrays["measured"][:], arrays["calibration"][:] = evaluate(drawn, config.confidence, part != "epochs")
         arrays["unused"] = np.float32(unused / (unused + len(drawn)))
         for place, curve in enumerate(drawn[: SHOWN if keep_curves else 0]):
-            steps = len(curve.importance) - 1
-            arrays["shown"][place, : steps + 1] = curve.importance / curve.importance[-1]
-            arrays["signals"][place, : steps + 1] = curve.signal / max(curve.signal[-1], 1e-12)
+            steps = len(curve.past)
+            arrays["shown"][place, : steps + 1] = curve.progress / curve.progress[-1]
             arrays["lengths"][place] = steps, curve.horizon
     else:
         rng = numpy_stream(seed, f"problems of {part}")

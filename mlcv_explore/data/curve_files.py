@@ -1,4 +1,6 @@
-"""A visitor's curve in a CSV file: checked, never trusted, never written to disk."""
+"""A visitor's curve in a CSV file, as progress so far: checked, never trusted, never
+written to disk.
+"""
 
 import re
 import threading
@@ -11,7 +13,7 @@ from mlcv_explore.data import uploads
 MAX_MB = 32  # a million rows of two long numbers
 MAX_ROWS = 2000  # that are kept, at even distances
 MIN_ROWS = 3
-LARGEST = 1e300  # so that forty times as much is still a number
+LARGEST = 1e300  # so that multiples stay finite
 LONGEST_LINE = 200  # characters; a row of two numbers needs fifty
 BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _parsing = threading.BoundedSemaphore(2)  # a file at the limit takes a quarter of a gigabyte meanwhile
@@ -23,19 +25,19 @@ class BadCurve(uploads.BadUpload):
 
 
 @dataclass(frozen=True, eq=False)
-class UploadedCurve:
-    """A visitor's curve as importance so far."""
+class ProgressCurve:
+    """A curve as progress so far: the fall of a loss, else the highest value."""
 
     x: np.ndarray  # (n,) float64, rising
-    importance: np.ndarray  # (n,) float64, 0 or more, never falling, the last above 0
+    progress: np.ndarray  # (n,) float64, 0 or more, never falling, the last above 0
     notes: tuple[str, ...] = ()  # sentences: how the file was interpreted
 
 
-def parse_upload(content: bytes, name: str) -> UploadedCurve:
+def parse_upload(content: bytes, name: str) -> ProgressCurve:
     """The curve in a CSV file: columns x, y, or y alone, under an optional header.
 
     Separators are commas, semicolons, tabs or blanks; but for commas, a comma is a
-    decimal comma. A curve that ends lower than it began is a loss, its importance the
+    decimal comma. A curve that ends lower than it began is a loss, its progress the
     fall so far. Raises BadCurve.
     """
     file = uploads.shown_name(name)
@@ -45,7 +47,7 @@ def parse_upload(content: bytes, name: str) -> UploadedCurve:
         return _parse(content, file)
 
 
-def _parse(content: bytes, file: str) -> UploadedCurve:
+def _parse(content: bytes, file: str) -> ProgressCurve:
     lines = _lines(content, file)
     separator = _separator(lines[-1][1])
     header = int(
@@ -64,14 +66,14 @@ def _parse(content: bytes, file: str) -> UploadedCurve:
         raise BadCurve(
             f"{file} must have a rising x: in line {rows[at + 1]} it {rule} {x[at]:g}, got {x[at + 1]:g}."
         )
-    importance, notes = _importance(y, rows, file)
+    progress, notes = _progress(y, rows, file)
     if header:
         notes.insert(0, "The first line is a header.")
     if len(x) > MAX_ROWS:
         kept = np.linspace(0, len(x) - 1, MAX_ROWS).round().astype(int)
         notes.append(f"{MAX_ROWS:,} of {len(x):,} rows are used, at even distances.")
-        x, importance = x[kept], importance[kept]
-    return UploadedCurve(x, importance, tuple(notes))
+        x, progress = x[kept], progress[kept]
+    return ProgressCurve(x, progress, tuple(notes))
 
 
 def _lines(content: bytes, file: str) -> list[tuple[int, str]]:
@@ -135,11 +137,11 @@ def _broken_rule(lines: list[tuple[int, str]], separator: str) -> str:
     return "hold one column y or two columns x, y of numbers"
 
 
-def _importance(y: np.ndarray, rows: list[int], file: str) -> tuple[np.ndarray, list[str]]:
-    """Importance so far (n,), and how y was interpreted."""
+def _progress(y: np.ndarray, rows: list[int], file: str) -> tuple[np.ndarray, list[str]]:
+    """Progress so far (n,), and how y was interpreted."""
     if y[-1] < y[0]:
         lowest = np.minimum.accumulate(y)
-        notes = ["The curve ends lower than it began, so it is a loss: importance is its fall so far."]
+        notes = ["The curve ends lower than it began, so it is a loss: its fall so far is used."]
         if (lowest != y).any():
             notes.append("Where it rises in between, its lowest value so far is used.")
         return y[0] - lowest, notes
