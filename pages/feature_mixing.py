@@ -21,7 +21,7 @@ from mlcv_explore.ideas.feature_mixing.study import VARIED
 from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.models.decoded_demo import DecodedDemo
 from mlcv_explore.models.self_supervised import contrastive_loss
-from mlcv_explore.ui import figures, image_row, page, settings, small_image_input, theme
+from mlcv_explore.ui import feature_map, figures, image_row, page, settings, small_image_input, theme
 from mlcv_explore.ui.small_image_input import buttons
 
 SLUG = subject.slug
@@ -91,13 +91,8 @@ def show_results(shown: DecodedDemo, mixture: inference.Mixture, depth: int) -> 
         figures.figure(chart, f"{SLUG}-labels-{shown.world}", notice, moving=True)
     with plane:
         st.markdown(f"##### Map of the training features at depth {depth}")
-        groups, names, marked = inference.map_groups(shown, mixture)
-        texts = [shown.classes[label] for label in shown.mapped.labels]
-        coordinates = shown.map(depth).fitted.coordinates
-        about = {"trail": mixture.trail, "here": marked, "names": names}
-        chart = charts.points(coordinates, texts, groups, theme.palette(), **about)
-        notice = inference.map_notice(shown, mixture, depth)
-        figures.figure(chart, f"{SLUG}-map-{shown.world}-{depth}", notice, moving=True)
+        key, notice = f"{SLUG}-map-{shown.world}-{depth}", inference.map_notice(shown, mixture, depth)
+        feature_map.show(shown, depth, inference.examples(mixture), key, notice, mixture.trail)
     st.markdown("##### Nearest training images")
     near = ", ".join(shown.classes[shown.mapped.labels[place]] for place in mixture.nearest)
     near_images = shown.mapped.images[mixture.nearest] / 255

@@ -6,7 +6,7 @@ from mlcv_explore.data.few_labels import FewLabels
 from mlcv_explore.metrics.linear_probe import principal_components, probe
 
 
-def probe_accuracy(
+def few_label_accuracy(
     dataset: FewLabels, train: np.ndarray, validation: np.ndarray, test: np.ndarray
 ) -> np.ndarray:
     """Test accuracy (S,) of logistic probes on the labelled images' codes, in the

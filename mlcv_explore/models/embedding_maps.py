@@ -1,6 +1,9 @@
 """A network that ships with fitted maps of its features, one for every depth: the space
 in which neighbours are searched, the mapped features and their places, among its
 buffers.
+
+Beyond what `stored_maps` keeps, a feature also has its distance from that space, and
+held-out features ship, so that a page can state how exact a map is.
 """
 
 import math

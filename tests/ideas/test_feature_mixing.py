@@ -16,25 +16,9 @@ from mlcv_explore.data import DataError
 from mlcv_explore.data.coarse import coarse
 from mlcv_explore.data.partners import Batch
 from mlcv_explore.data.small_images import SmallImage, from_images
-from mlcv_explore.ideas.feature_mixing import (
-    copy_paste,
-    idea,
-    inference,
-    metrics,
-    mixing,
-    tables,
-    training,
-    views,
-)
-from mlcv_explore.ideas.feature_mixing.settings import (
-    ARMS,
-    CORE,
-    MODES,
-    PASTE_ARMS,
-    PROBE_ARMS,
-    SCALINGS,
-    FeatureMixingConfig,
-)
+from mlcv_explore.ideas.feature_mixing import copy_paste, idea, inference, mixing, tables, training, views
+from mlcv_explore.ideas.feature_mixing import settings as names
+from mlcv_explore.ideas.feature_mixing.settings import ARMS, CORE, PASTE_ARMS, FeatureMixingConfig
 from mlcv_explore.models.decoded_demo import WORLDS, DecodedDemo
 from mlcv_explore.models.detection import encode_boxes
 from mlcv_explore.models.encoders import DenseNetworks, build_networks
@@ -96,8 +80,8 @@ def test_softmax_smooths_a_one_hot_label_even_at_weight_0(classes: int, share: f
     assert torch.equal(mixing.soft_labels(own, other, 0.0, "sum_to_one"), own)
 
 
-@pytest.mark.parametrize("scaling", SCALINGS)
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("scaling", names.SCALINGS)
+@pytest.mark.parametrize("mode", names.MODES)
 def test_labels_are_shares_that_sum_to_1_and_pairs_of_a_class_stay_hard(scaling: str, mode: str) -> None:
     own, other = one_hot([0, 1, 2], 4), torch.tensor([[0, 0.5, 0.5, 0], [0, 1, 0, 0], [0, 0, 1, 0]])
     for weight in (0.0, 0.3, 1.0, 2.0):
@@ -255,7 +239,7 @@ def test_no_test_image_changes_what_is_trained_or_chosen(monkeypatch: pytest.Mon
     for place, frame in enumerate(film[:-1]):  # validation is best in the third part, test in the last
         frame.validation[:] = 0.9 if place == 2 else 0.1
         frame.measured[..., 0] = place / 100
-    columns = metrics(SHORT, film)
+    columns = idea.metrics(SHORT, film)
     assert all(columns[f"{arm}_stopped"] == pytest.approx(0.02) for arm in ARMS)
     assert columns["both_accuracy"] == film[-1].measured[0, 3, 0]
 
@@ -311,6 +295,18 @@ def test_without_pasting_every_arm_is_the_plain_one_bit_for_bit() -> None:
     ]
 
 
+def test_cells_learn_the_objects_that_are_visible_after_pasting(monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer, seen = copy_paste.SceneTrainer("paste_object", SCENES.replace(paste_share=1.0), 0), []
+    real = copy_paste.detection_targets
+    monkeypatch.setattr(copy_paste, "detection_targets", lambda *given: seen.append(given) or real(*given))
+    own, partner, _ = copy.deepcopy(trainer).next_batch()
+    trainer.train_to(1)
+    (labels, (left, pasted), boxes, _), masks = seen[0], trainer.scenes.masks
+    assert torch.equal(pasted, masks[partner]) and torch.equal(left, masks[own] * (1 - masks[partner]))
+    for values, given in ((trainer.scenes.labels, labels), (trainer.scenes.boxes, boxes)):
+        assert torch.equal(given[0], values[own]) and torch.equal(given[1], values[partner])
+
+
 def test_arms_of_a_seed_see_the_same_scenes_and_the_oracle_eight_times_as_many() -> None:
     trainers = [copy_paste.SceneTrainer(f"paste_{kind}", SCENES, 3) for kind in ("none", "object", "oracle")]
     batches = [torch.stack(each.next_batch()) for each in trainers[:2]]
@@ -362,7 +358,7 @@ def test_every_contrastive_arm_starts_alike_and_changes_what_its_name_says() -> 
         return views.contrastive_views(arm, changed, dense())(images, [stream(0, "contrast")])
 
     unchanged = seen("probe_unjittered", config)
-    for arm in PROBE_ARMS[2:7]:
+    for arm in names.PROBE_ARMS[2:7]:
         torch.testing.assert_close(seen(arm, config), unchanged, msg=arm)
     torch.testing.assert_close(unchanged[:, :6], unchanged[:, 6:])
     for name, arm in strengths.items():

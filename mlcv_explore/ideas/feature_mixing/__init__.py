@@ -124,13 +124,12 @@ def picture(film: Film) -> Picture:
     if not stages & {"mixing", "paste"}:
         places = np.arange(1, len(PROBE_ARMS) + 1, dtype=float)
         return Picture(places, {"idea": film[-1].probes}, {"idea": "probes"}, "arm", "test accuracy")
-    if "mixing" in stages:
-        arms, shown, title = ARMS, ("plain", "soft", "both", "input_mixup", "oracle"), "test accuracy"
-        values = series([frame for frame in film if frame.stage == "mixing"], "measured")[..., 0]
-    else:
-        arms, title = PASTE_ARMS, "correct boxes"
+    stage, name, index, arms, title = "mixing", "measured", 0, ARMS, "test accuracy"
+    shown = ("plain", "soft", "both", "input_mixup", "oracle")
+    if "mixing" not in stages:
+        stage, name, index, arms, title = "paste", "pasted", 1, PASTE_ARMS, "correct boxes"
         shown = [arm for arm in PASTE_ARMS if arm not in ("paste_patch", "paste_scrambled")]
-        values = series([frame for frame in film if frame.stage == "paste"], "pasted")[..., 1]
+    values = series([frame for frame in film if frame.stage == stage], name)[..., index]
     roles = {idea.arm(arm).role: arm for arm in shown}
     return Picture(
         np.arange(1, values.shape[1] + 1, dtype=float),

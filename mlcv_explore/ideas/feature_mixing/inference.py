@@ -12,7 +12,7 @@ from torch.nn import functional
 from mlcv_explore.config import Config, setting
 from mlcv_explore.data import compositing, small_images
 from mlcv_explore.data.small_images import SmallImage
-from mlcv_explore.idea import Tile
+from mlcv_explore.idea import Role, Tile
 from mlcv_explore.ideas.feature_mixing.mixing import mix_features, soft_labels
 from mlcv_explore.ideas.feature_mixing.settings import MODES
 from mlcv_explore.models import decoded_demo
@@ -94,10 +94,9 @@ def mix(
     one_hot = functional.one_hot(torch.tensor(labels), len(shown.classes)).float()
     mixed, target, mask, trail = features[:1], one_hot[:1], None, features[:0]
     if partners and mode in PASTES:
-        mask = _paste_mask(first, partners[0], settings)
+        mask, target = _pasted(inputs, one_hot, settings)
         scaled = functional.adaptive_avg_pool2d(mask, features.shape[-1])
         mixed = compositing.paste(mixed, features[1:2], scaled)
-        target = _pasted_label(one_hot, inputs, mask, settings)
     elif mode in MODES:
         # without partners the image itself at weight 0, so that its label is scaled alike
         rest, weight = (slice(1, None), settings.weight) if partners else (slice(1), 0.0)
@@ -126,27 +125,18 @@ def mix(
     )
 
 
-def _paste_mask(first: SmallImage, partner: SmallImage, settings: MixSettings) -> torch.Tensor:
-    """(1, 1, side, side) where the partner is pasted."""
-    if settings.mode == "object":
-        return torch.from_numpy(partner.mask)[None, None]
-    side, place = first.mask.shape[-1], min(settings.place, 0.999)
-    return compositing.square_masks(torch.tensor([settings.area * side**2]), torch.full((1, 2), place), side)
-
-
-def _pasted_label(
-    one_hot: torch.Tensor, inputs: Sequence[SmallImage], mask: torch.Tensor, settings: MixSettings
-) -> torch.Tensor:
-    """(1, K): by the visible pixels of either object, or by the area of a rectangle."""
-    if settings.mode == "rectangle":
-        return compositing.labels_by_area(one_hot[:1], one_hot[1:2], mask)
+def _pasted(
+    inputs: Sequence[SmallImage], one_hot: torch.Tensor, settings: MixSettings
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where the partner is pasted, (1, 1, side, side), and the label (1, K): by the
+    visible pixels of either object, or by the area of a rectangle.
+    """
     own, other = (torch.from_numpy(each.mask)[None, None] for each in inputs[:2])
-    return compositing.labels_by_visibility(one_hot[:1], one_hot[1:2], own, other, mask)
-
-
-def pixels(image: np.ndarray) -> np.ndarray:
-    """An image (C, side, side) in [0, 1] as float (side, side, 3)."""
-    return np.broadcast_to(image.transpose(1, 2, 0), (*image.shape[1:], 3))
+    if settings.mode == "object":
+        return other, compositing.labels_by_visibility(one_hot[:1], one_hot[1:2], own, other, other)
+    side, place = own.shape[-1], torch.full((1, 2), min(settings.place, 0.999))
+    mask = compositing.square_masks(torch.tensor([settings.area * side**2]), place, side)
+    return mask, compositing.labels_by_area(one_hot[:1], one_hot[1:2], mask)
 
 
 def tiles(first: int = 0, second: int = 1) -> tuple[Tile, ...]:
@@ -155,28 +145,16 @@ def tiles(first: int = 0, second: int = 1) -> tuple[Tile, ...]:
     """
     shown = demo("scenes")
     ends = [small_images.from_images(shown.test, number) for number in (first, second)]
-    mixed = [
-        mix(shown, ends[0], ends[1:], MixSettings("convex", weight, depth=1)).image
-        for weight in (1 / 3, 1, 3)
-    ]
-    images = (ends[0].image, *mixed, ends[1].image)
-    return tuple(Tile(np.clip(pixels(image), 0, 1)) for image in images)
+    ways = [MixSettings("convex", weight, depth=1) for weight in (1 / 3, 1, 3)]
+    images = (ends[0].image, *(mix(shown, ends[0], ends[1:], way).image for way in ways), ends[1].image)
+    return tuple(Tile(np.clip(image.transpose(1, 2, 0), 0, 1)) for image in images)
 
 
-def map_groups(shown: DecodedDemo, mixture: Mixture) -> tuple[np.ndarray, dict[str, str], dict[str, tuple]]:
-    """For the chart of the map: the role of every feature by class, the classes' names
-    by role, and the marked points, x, y, role.
-    """
-    first, *others = mixture.labels
-    groups, names = np.full(len(shown.mapped), "", dtype=object), {"variant": shown.classes[first]}
-    marked = {"first": (*mixture.ends[0].tolist(), "variant"), "mixed": (*mixture.place.tolist(), "idea")}
-    if others:
-        groups[shown.mapped.labels == others[0]] = "other"
-        marked["second"] = (*mixture.ends[1].tolist(), "other")
-        if others[0] != first:
-            names["other"] = shown.classes[others[0]]
-    groups[shown.mapped.labels == first] = "variant"
-    return groups, names, marked
+def examples(mixture: Mixture) -> dict[str, tuple[np.ndarray, Role, int | None]]:
+    """For the map: place, role and class of the images and of the mixture."""
+    placed = zip(mixture.ends, ("variant", "other"), mixture.labels, strict=False)
+    inputs = dict(zip(("first", "second"), placed, strict=False))
+    return inputs | {"mixed": (mixture.place, "idea", None)}
 
 
 def notes(shown: DecodedDemo, mixture: Mixture, count: int) -> str:

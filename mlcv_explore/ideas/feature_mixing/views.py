@@ -11,7 +11,7 @@ from mlcv_explore.data.augmentation import add_feature_noise, jitter
 from mlcv_explore.data.few_labels import FewLabels
 from mlcv_explore.ideas.feature_mixing.mixing import mix_features
 from mlcv_explore.ideas.feature_mixing.settings import PROBE_ARMS, FeatureMixingConfig
-from mlcv_explore.metrics.few_label_probe import probe_accuracy
+from mlcv_explore.metrics.few_label_probe import few_label_accuracy
 from mlcv_explore.models.encoders import Networks, apply_networks, build_networks
 from mlcv_explore.models.self_supervised import Generators, Views, train_contrastive, train_supervised
 from mlcv_explore.seeds import stream
@@ -49,7 +49,7 @@ def contrastive_views(arm: str, config: FeatureMixingConfig, networks: Networks)
 def run_probes(config: FeatureMixingConfig, dataset: FewLabels, seeds: list[int]) -> Iterator[np.ndarray]:
     """Arm after arm of PROBE_ARMS: the probes' test accuracy (S,)."""
     for arm in PROBE_ARMS:
-        yield probe_accuracy(dataset, *codes(arm, config, dataset, seeds))
+        yield few_label_accuracy(dataset, *codes(arm, config, dataset, seeds))
 
 
 def codes(
