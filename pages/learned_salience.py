@@ -153,9 +153,8 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
                 figures.bars(subject, values, name, f"{SLUG}-run-{name}", "Mean over seeds, 95 % interval.")
     if maps := tables.shown_maps(last):
         drawn = [images.attribution(values, False, palette, 127.0) for values in maps.values()]
-        sheet = images.grid(
-            np.stack([last.scene[0].transpose(1, 2, 0), *drawn]), 6, scale=3, gap=8, paper=palette.background
-        )
+        shown = np.stack([last.scene[0].transpose(1, 2, 0), *drawn])
+        sheet = images.grid(shown, 6, scale=3, gap=8, paper=palette.background)
         text = f"One scene, seed {seeds[0]}; {', '.join(map(subject.label, maps))}."
         st.image(images.png(sheet), caption=text, alt=text)
 

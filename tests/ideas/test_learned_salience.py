@@ -1,10 +1,13 @@
 """Learned saliency: arms and their budgets, images, claims, the run."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from mlcv_explore import data
+from mlcv_explore.data import annotated_images, scenes
+from mlcv_explore.data.annotated_images import AnnotatedImages
 from mlcv_explore.experiment import runs
 from mlcv_explore.ideas.learned_salience import (
     ARMS,
@@ -30,7 +33,6 @@ from mlcv_explore.ideas.learned_salience import (
 from mlcv_explore.ideas.learned_salience import idea as subject
 from mlcv_explore.saliency import mask_network
 from mlcv_explore.saliency.mask_network import FORMS
-from mlcv_explore.seeds import numpy_stream
 
 SMALL = LearnedSalienceConfig(
     experiment="order", scenes=60, updates=4, batch_size=8, tested=20, pictures=4, width=4
@@ -164,18 +166,17 @@ def test_nothing_is_trained_on_test_images(experiment: str, monkeypatch: pytest.
 
 
 def test_pets_run_without_a_known_cause(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Noise with rectangular masks in an outline, in the form of Oxford-IIIT Pet."""
-    draws, parts = numpy_stream(0, "pets of a test"), []
-    for count in (40, 24):
-        truth = np.zeros((count, 64, 64), np.uint8)
-        truth[:, 10:40, 20:50], truth[:, 12:38, 22:48] = data.OUTLINE, 1
-        values = draws.integers(0, 256, (count, 3, 64, 64)).astype(np.uint8)
-        classes = data.CATALOGUE["oxford_pets"].classes
-        parts.append(data.Images(values, draws.integers(0, 37, count), classes, truth))
-    monkeypatch.setattr(data, "load", lambda name: data.Dataset(name, *parts, "made by a test"))
+    asked = set()
+
+    def pets(part: str, count: int, seed: int) -> AnnotatedImages:
+        """Scenes in the form of Oxford-IIIT Pet."""
+        asked.add((part, count))
+        given = scenes.generate(scenes.ScenesConfig(side=64), count, seed, part)
+        return replace(annotated_images.of_scenes(given), classes=37, tag_boxes=None)
+
+    monkeypatch.setattr(annotated_images, "pets", pets)
     config = SMALL.replace(experiment="all", dataset="oxford_pets", batch_size=4, updates=2)
-    sizes = [len(each) for each in training.SeedRun(config, 3)._splits(config)]
-    assert sizes == [30, 10, 20]
     found = metrics(config, list(run(config, (0,))))
+    assert asked == {("train", 60), ("validation", 20), ("test", 20), ("test", 4)}
     assert found["truth_mass"] == found["truth_box_found"] == 1 and "gated_tag" not in found
     assert all(np.isfinite(values).all() for values in found.values())
