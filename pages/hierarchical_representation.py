@@ -39,10 +39,10 @@ def play() -> None:
         return
     results, controls = st.columns([3, 1], gap="large")
     with controls:
+        arm, other = choose_arm("Trained with", "arm", "greedy_code"), choose_arm("Compare with", "compare")
         about = {"key": f"{SLUG}-source", "bind": "query-params", "wrap": True, "required": True}
         source = st.segmented_control("Digit from", SOURCES, default=SOURCES[0], **about)
         digit, label = choose_digit(base, source)
-        arm, other = choose_arm("Trained with", "arm", "greedy_code"), choose_arm("Compare with", "compare")
     with results:
         if digit is not None:
             for column, name in zip(st.columns(2), dict.fromkeys((arm, other)), strict=False):
@@ -189,9 +189,10 @@ def answer(table: Table) -> None:
         with column:
             chart = depth_chart(tables.study_depth(table, measure, CURVES), 0.5)
             figures.figure(chart, f"{SLUG}-answer-{measure}", f"{name}. Level 0: raw pixels.")
-    counts = inference.parameters_without_gradient("committed")
-    for name, columns in tables.details(table, *counts).items():
-        figures.intervals(columns, f"{SLUG}-{name}", tables.NOTES[name])
+    original = tables.original_code(table, *inference.parameters_without_gradient("committed"))
+    shown = (tables.levels(table), tables.learners(table), original, tables.variations(table))
+    for number, (columns, note) in enumerate(zip(shown, tables.NOTES, strict=True)):
+        figures.intervals(columns, f"{SLUG}-table{number}", note)
 
 
 formulas = {"Losses": losses, "Reconstruction loss": reconstruction_loss, "Gradients": gradient_flow}

@@ -148,20 +148,21 @@ def test_a_learner_replaces_the_autoencoder_unless_it_is_worse_beyond_the_margin
 
 def test_details_are_the_evidence_in_tables():
     table = evidence.table(SLUG)
-    details = tables.details(table, 4224, 12_640)
-    assert set(details) == set(tables.NOTES)
-    assert all(len({len(column) for column in columns.values()}) == 1 for columns in details.values())
+    levels, learners, variations = tables.levels(table), tables.learners(table), tables.variations(table)
+    original = tables.original_code(table, 4224, 12_640)
+    for columns in (levels, learners, original, variations):
+        assert len({len(column) for column in columns.values()}) == 1
     curves = tables.study_depth(table, "level")
-    assert details["levels"]["Level 3 (%)"][0] == t_interval(curves["global"][:, 3])
-    errors = dict(zip(details["levels"]["Arm"], details["levels"]["Error, level 3"], strict=True))
+    assert levels["Level 3 (%)"][0] == t_interval(curves["global"][:, 3])
+    errors = dict(zip(levels["Arm"], levels["Error, level 3"], strict=True))
     assert [arm for arm, cell in errors.items() if cell == "–"] == [
         idea.label(arm) for arm in ("contrastive", "random", "supervised")
     ]
-    pca = details["learners"]["Learner"].index("PCA")
-    assert details["learners"]["Minus autoencoder (points)"][pca] == table.difference(
+    pca = learners["Learner"].index("PCA")
+    assert learners["Minus autoencoder (points)"][pca] == table.difference(
         "arms", "pca", "greedy_code", "accuracy"
     )
-    changed, gains = (details["variations"][head] for head in ("Changed", "Layer-wise − end-to-end (points)"))
+    changed, gains = (variations[head] for head in ("Changed", "Layer-wise − end-to-end (points)"))
     fixed, redrawn = gains[:2]
     assert changed[:2] == ["–", "split redrawn"] and fixed == table.difference(
         "own_targets", "greedy_code", "global", "accuracy"
@@ -171,5 +172,5 @@ def test_details_are_the_evidence_in_tables():
     )
     assert redrawn == resampled_interval(values, 1000, 697)
     for assumption in ("linear", "no decoder", "no gradient passes"):
-        assert any(assumption in text for text in details["learners"]["Assumption it breaks"])
-    assert "4,224 of 12,640" in details["original"]["Effect"][0]
+        assert any(assumption in text for text in learners["Assumption it breaks"])
+    assert "4,224 of 12,640" in original["Effect"][0]

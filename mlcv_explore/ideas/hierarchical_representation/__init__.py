@@ -49,14 +49,8 @@ the autoencoder's place each break an assumption behind "any unsupervised learne
 Source: Bengio, Lamblin, Popovici, Larochelle, Greedy Layer-Wise Training of Deep
 Networks, 2006, https://papers.nips.cc/paper/3048
 
-Source: Vincent, Larochelle, Bengio, Manzagol, Extracting and Composing Robust Features
-with Denoising Autoencoders, 2008, https://doi.org/10.1145/1390156.1390294
-
 Source: Alain, Bengio, Understanding intermediate layers using linear classifier probes,
 2016, https://arxiv.org/abs/1610.01644
-
-Source: Löwe, O'Connor, Veeling, Putting An End to End-to-End, 2019,
-https://arxiv.org/abs/1905.11786
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -125,11 +119,7 @@ class HierarchicalRepresentationConfig(Config):
     )
     network: str = setting("dense", "Network", choices=("dense", "convolutional"), more=True)
     split: str = setting(
-        "fixed",
-        "Split",
-        choices=("fixed", "redrawn"),
-        more=True,
-        help="One split for all seeds, or one a seed; the interval then is the wider, corrected one.",
+        "fixed", "Split", choices=("fixed", "redrawn"), more=True, help="Redrawn a seed: wider intervals."
     )
 
     @model_validator(mode="after")
@@ -153,7 +143,7 @@ class HierarchicalRepresentationConfig(Config):
 @dataclass(frozen=True)
 class Frame:
     """Some epochs more: S seeds, A arms in the order of ARMS, L levels from the first,
-    M arms in the order of MAPPED; float32 unless said otherwise.
+    M arms in the order of MAPPED; float32 if not stated, 0 where there is nothing.
     """
 
     step: int  # epoch
@@ -161,22 +151,16 @@ class Frame:
     probed: int  # epoch at which accuracies and errors were measured
     accuracy: np.ndarray  # (S, A, L) in [0, 1], of a probe of fine classes on the test images
     coarse: np.ndarray  # (S, A, L) in [0, 1], of coarse classes, in the last frame; 0 before
-    # (S, A, L) mean squared error of standardised test pixels; 0 before the first epoch and where
-    # nothing decodes
-    error: np.ndarray
+    error: np.ndarray  # (S, A, L) mean squared, of standardised test pixels; 0 at first or without decoder
     pixels: np.ndarray  # (S, 2) accuracy of the raw pixels: fine, coarse
-    # (S, L) accuracy of the committed arm by a probe of which only the bias is trained, in the last
-    # frame; 0 before
-    frozen: np.ndarray
-    # (S, A, L + 1) means over the epoch: layer-wise losses, then the end-to-end one or that of
-    # labels; 0 where an arm has none
-    loss: np.ndarray
+    frozen: np.ndarray  # (S, L) of the committed arm in the last frame, only the probe's bias trained
+    loss: (
+        np.ndarray
+    )  # (S, A, L + 1) epoch means: layer-wise losses, then the end-to-end one or the labels' one
     updates: np.ndarray  # (S, A, L) int32, of each level's encoder
-    # (S, M, L, PLACED, 2) two leading components of validation codes, of the first seed; others 0
-    places: np.ndarray
+    places: np.ndarray  # (S, M, L, PLACED, 2) leading components of validation codes, of the first seed
     labels: np.ndarray  # (S, PLACED) int16, their classes, of the first seed
-    # (S, M, L, SHOWN, channels, height, width) int8, standardised pixels times SHADES decoded from
-    # each level, of the first seed; 0 where none decodes
+    # (S, M, L, SHOWN, channels, height, width) int8, decoded standardised pixels times SHADES
     shown: np.ndarray
 
 
@@ -220,10 +204,8 @@ def run(config: HierarchicalRepresentationConfig, seeds: Sequence[int]) -> Itera
 
 
 def metrics(config: HierarchicalRepresentationConfig, film: Film) -> dict[str, np.ndarray]:
-    """Per seed, at the end. Accuracy and coarse accuracy are the top level's, `level2`
-    is the second level's accuracy, and so on.
-
-    `rise` is the top's accuracy minus the first level's, which the arm `…_first` has.
+    """Per seed, at the end. Accuracy and coarse accuracy are the top level's; `rise` is
+    its accuracy minus the first level's, which the arm `…_first` has.
     """
     last, top = film[-1], config.levels - 1
     fine, coarse, error = (getattr(last, name).astype(float) for name in ("accuracy", "coarse", "error"))

@@ -95,40 +95,33 @@ PRIOR_WORK = (
     Prior(
         "The author's own code",
         "",
-        "3 → 32 → 64 → 128 channels, CIFAR-100 at 224 pixels, 100 epochs: logged probes 10.2, 11.2 and 9.2 %."
-        " The levels' own decoders are discarded (93,123 of 279,494 parameters get no gradient). The output"
-        " ReLU keeps the error above about 0.52 (logged losses average 0.49). The probe trains only its bias,"
-        " and the loop over probes skips the top level.",
-        "One arm has all four errors, beside the repaired network. The idea itself is tested for the first"
-        " time.",
+        "3 → 32 → 64 → 128 channels, CIFAR-100 at 224 pixels, 100 epochs: logged probes 10.2, 11.2, 9.2 %."
+        " Own decoders are discarded (93,123 of 279,494 parameters get no gradient). The ReLU keeps the error"
+        " above about 0.52 (logged losses average 0.49). Probes train only a bias and skip the top level.",
+        "One arm has all four errors, beside the repaired network: the first test of the idea itself.",
     ),
     Prior(
         "Greedy layer-wise training (Bengio et al., 2006)",
         "https://papers.nips.cc/paper/3048",
-        "Autoencoders trained one level after the other initialise a deep classifier better than random"
-        " weights.",
-        "No fine-tuning: codes are probed. All levels train at once, with equal updates under every"
-        " objective.",
+        "Levels trained one after the other initialise a deep classifier better than random weights.",
+        "No fine-tuning: codes are probed. All levels train at once, with equally many updates.",
     ),
     Prior(
         "Greedy supervised layers (Belilovsky, Eickenberg, Oyallon, 2018)",
         "https://arxiv.org/abs/1812.11446",
-        "Layers trained one by one with labels exceed AlexNet on ImageNet; with deeper auxiliary heads they"
-        " match VGG-11.",
+        "Layers trained one by one with labels exceed AlexNet on ImageNet; deeper heads match VGG-11.",
         "Layer-wise losses without labels; labels only in the probe.",
     ),
     Prior(
         "Greedy InfoMax (Löwe, O'Connor, Veeling, 2019)",
         "https://arxiv.org/abs/1905.11786",
-        "Modules trained by a contrastive loss, without gradients between them, rival end-to-end training of"
-        " speech and image features.",
+        "Contrastive modules without gradients between them rival end-to-end speech and image features.",
         "The contrastive learner is one of five in the same place, at equal width and updates.",
     ),
     Prior(
         "Local contrastive hinge loss (Frontiers in Computational Neuroscience, 2022)",
         "https://doi.org/10.3389/fncom.2022.789253",
-        "CIFAR-10 probes: end-to-end 71.4 %, greedy 72.8 %, random encoder 61.2 %; STL-10: 70.1, 68.3 and"
-        " 46.8 %.",
+        "Probes, end-to-end, greedy, random encoder: CIFAR-10 71.4, 72.8, 61.2 %; STL-10 70.1, 68.3, 46.8 %.",
         "Intervals over seeds, reconstruction losses, and probes of 12 components at every depth.",
     ),
 )

@@ -35,14 +35,13 @@ ASSUMPTIONS = {  # learner → which assumption behind "any unsupervised learner
     "kmeans": "It is differentiable: no gradient passes through it, so one loss cannot train two levels.",
 }
 COMPARED = ("global", "greedy_code", "greedy_pixels", "pca")  # under each variation
-NOTES = {  # table of Answer → its note
-    "levels": "Probe accuracy with ten labels per class; 95 % intervals, not corrected for their number."
+NOTES = (  # on the tables of Answer: levels, learners, original code, variations
+    "Probe accuracy with ten labels per class; 95 % intervals, not corrected for their number."
     " Error: of standardised pixels. PCA and k-means are fitted in one piece.",
-    "learners": f"All at equal width, trained level by level; {100 * REPLACES:g} points lower is too much.",
-    "original": "The errors of the author's code, one by one.",
-    "variations": "Top level, one setting changed; intervals for redrawn splits are the wider, corrected"
-    " ones.",
-}
+    f"All at equal width, trained level by level; {100 * REPLACES:g} points lower is too much.",
+    "The errors of the author's code, one by one.",
+    "Top level, one setting changed; intervals for redrawn splits are the wider, corrected ones.",
+)
 
 
 def run_losses(film: Film, arm: str) -> tuple[np.ndarray, dict[str, tuple[str, np.ndarray]]]:
@@ -76,18 +75,6 @@ def study_depth(table: Table, measure: str, arms: Sequence[str] = ARMS) -> dict[
     pixels = columns[f"pixels_{measure}".replace("level", "accuracy")]
     levels = range(1, LEVELS + 1)
     return {arm: np.stack([pixels, *(columns[f"{arm}_{measure}{at}"] for at in levels)], 1) for arm in arms}
-
-
-def details(table: Table, unreached: int, parameters: int) -> dict[str, Columns]:
-    """The tables of Answer, named as their notes; in the original code `unreached` of
-    `parameters` get no gradient.
-    """
-    return {
-        "levels": levels(table),
-        "learners": learners(table),
-        "original": original_code(table, unreached, parameters),
-        "variations": variations(table),
-    }
 
 
 def levels(table: Table) -> Columns:
