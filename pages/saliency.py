@@ -20,6 +20,7 @@ from mlcv_explore.saliency.measures import kendall
 from mlcv_explore.statistics import significant_cells
 from mlcv_explore.ui import attribution_panel, attribution_tests, attributions, figures, inputs, page, theme
 from mlcv_explore.ui.attribution_panel import Explained, Request
+from mlcv_explore.ui.model_choice import choose_model
 
 SLUG, LABELS = subject.slug, subject.labels()
 SMALL = 64  # pixels a side, up to which maps are compared with a randomised network's unasked
@@ -38,7 +39,7 @@ def play() -> None:
         image = inputs.choose_image(SLUG)
         if image is None:
             return
-        model = inputs.choose_model(SLUG)
+        model = choose_model(SLUG)
         target = choose_class("Class", model.classes, "target", "predicted class")
         names = st.multiselect(
             "Methods",

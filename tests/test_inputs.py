@@ -1,11 +1,15 @@
 """Controls for images and files under Streamlit's own test runner."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from mlcv_explore.charts import images
-from mlcv_explore.ui import canvas
+from mlcv_explore.data import uploads
+from mlcv_explore.ui import canvas, inputs
 
 
 def words(app: AppTest) -> str:
@@ -107,3 +111,14 @@ def test_a_drawn_digit_has_the_size_of_the_handwritten_ones(
     monkeypatch.setattr(canvas, "_canvas", lambda **_: type("Sent", (), {"painted": f"drawing:{ink}"})())
     app = AppTest.from_function(digit_page).run()
     assert app.text[0].value == value and not app.exception
+
+
+def test_home_can_import_them_without_data_sets_charts_and_numpy() -> None:
+    script = """
+import sys
+import mlcv_explore.ui.inputs
+sys.exit(", ".join({"mlcv_explore.data", "mlcv_explore.charts", "numpy", "torch"} & set(sys.modules)) or 0)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert inputs.MAX_MB == uploads.MAX_BYTES >> 20

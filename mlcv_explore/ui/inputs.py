@@ -1,5 +1,7 @@
-"""Controls through which a visitor gives an image, a drawing, a file or a model. What
-is uploaded stays in this visitor's memory, never on disk.
+"""Controls through which a visitor gives an image, a drawing or a file. What is uploaded
+stays in this visitor's memory, never on disk.
+
+Home imports it: images, data sets and models are imported by what needs them.
 """
 
 import base64
@@ -9,19 +11,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import streamlit as st
 
-from mlcv_explore.charts import images
-from mlcv_explore.data import drawings, gallery, uploads
-from mlcv_explore.ui import canvas, theme
-
 if TYPE_CHECKING:
+    import numpy as np
+
     from mlcv_explore.data.scenes import Scenes
-    from mlcv_explore.models.checkpoints import Classifier
     from mlcv_explore.saliency.scores import Truth
 
 IMAGE_TYPES = ("jpg", "jpeg", "png", "webp", "gif")
+MAX_MB = 8  # of an image, as its reader allows
 NOT_STORED = "Not stored, not shared."
 SOURCES = ("Gallery", "Scene", "Upload", "Camera")  # as the link names them
 SCENES = 24  # generated ones to choose from
@@ -32,18 +31,17 @@ HOME_UPLOAD = "home-upload"  # the image uploaded on the home page
 IMAGENET = "imagenet"  # the model of that name knows photographs of 1,000 classes
 
 
-def array_digest(values: np.ndarray) -> str:
+def array_digest(values: "np.ndarray") -> str:
     """What identifies an array by its content, as a cache key."""
-    return hashlib.blake2b(
-        np.ascontiguousarray(values).tobytes() + f"{values.shape}{values.dtype}".encode(), digest_size=12
-    ).hexdigest()
+    content = values.tobytes() + f"{values.shape}{values.dtype}".encode()
+    return hashlib.blake2b(content, digest_size=12).hexdigest()
 
 
 @dataclass(frozen=True)
 class ChosenImage:
     """The image a visitor has chosen."""
 
-    pixels: np.ndarray  # (h, w, 3) uint8, at most 1,024 pixels a side
+    pixels: "np.ndarray"  # (h, w, 3) uint8, at most 1,024 pixels a side
     size: tuple[int, int]  # width and height of the image in its file
     description: str  # what it shows and whose it is
     name: str  # short, for file names
@@ -57,19 +55,22 @@ class ChosenImage:
     def size_within(self, side: int) -> tuple[int, int]:
         """Width and height when the longer side has `side` pixels."""
         height, width = self.pixels.shape[:2]
-        return max(1, round(width * side / max(height, width))), max(
-            1, round(height * side / max(height, width))
-        )
+        longer = max(height, width)
+        return max(1, round(width * side / longer)), max(1, round(height * side / longer))
 
     @property
-    def enlarged(self) -> np.ndarray:
+    def enlarged(self) -> "np.ndarray":
         """The pixels, enlarged where they are few."""
+        from mlcv_explore.charts import images
+
         scale = LARGE // max(self.pixels.shape[:2])
         return images.enlarged(self.pixels, scale) if scale > 1 else self.pixels
 
 
 def read_image(content: bytes, name: str) -> ChosenImage:
-    """An uploaded image. Raises BadImage."""
+    """An uploaded image. Raises BadUpload."""
+    from mlcv_explore.data import uploads
+
     image = uploads.read(content, name)
     return ChosenImage(image.pixels, image.size, uploads.shown_name(name), "own-image")
 
@@ -80,7 +81,7 @@ def upload(
     kinds: Sequence[str] = IMAGE_TYPES,
     parse: Callable[..., Any] = read_image,
     args: tuple[Any, ...] = (),
-    max_mb: int = uploads.MAX_BYTES >> 20,
+    max_mb: int = MAX_MB,
     rejected: str = "Image rejected",
 ) -> Any:
     """A field for one file; returns `parse(content, name, *args)`, for images a
@@ -108,7 +109,7 @@ def upload_and_open(
 
 
 def example_strip(
-    key: str, examples: Mapping[str, np.ndarray], label: str = "Examples", default: str | None = None
+    key: str, examples: "Mapping[str, np.ndarray]", label: str = "Examples", default: str | None = None
 ) -> str:
     """Thumbnails to choose from, by mouse or keyboard; returns the name of the chosen
     one, which stands in the link under `key`.
@@ -154,11 +155,14 @@ def _style_strip(key: str, addresses: Mapping[str, str], small: Sequence[str] = 
     st.html(f"<style>{''.join(rules)}</style>")
 
 
-def draw_digit(key: str, side: int = 8) -> np.ndarray | None:
+def draw_digit(key: str, side: int = 8) -> "np.ndarray | None":
     """A canvas to draw a digit on; returns it as the handwritten digits were made:
     cropped to its ink, as large as fits, the share of ink in each block, float64
     (side, side) in [0, 1]. None, and a hint, while nothing is drawn.
     """
+    from mlcv_explore.data import drawings
+    from mlcv_explore.ui import canvas
+
     label = "Canvas to draw a digit on. Arrow keys move the pen, space draws."
     ink = canvas.draw_ink(key, side * drawings.BLOCK, label)
     digit = drawings.digit_from_ink(ink, side)
@@ -210,6 +214,8 @@ def choose_image(slug: str, models: Sequence[str] = ()) -> ChosenImage | None:
 
 def compare_choices() -> tuple[str, ...]:
     """The names of the images that can be compared with."""
+    from mlcv_explore.data import gallery
+
     return ("", *gallery.photographs(), *(f"scene-{number}" for number in range(1, SCENES + 1)), OWN_IMAGE)
 
 
@@ -235,14 +241,18 @@ def compare_image(slug: str) -> ChosenImage | None:
 @st.cache_resource(max_entries=32, show_spinner=False)
 def gallery_image(name: str) -> ChosenImage:
     """A photograph of the gallery."""
+    from mlcv_explore.data import gallery
+
     known = gallery.photographs()[name]
     image = known.read()
     return ChosenImage(image.pixels, image.size, f"{known.title}: {known.author}, {known.licence}", name)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
-def gallery_thumbnails() -> dict[str, np.ndarray]:
+def gallery_thumbnails() -> "dict[str, np.ndarray]":
     """The photographs of the gallery, twice as large as shown for dense screens."""
+    from mlcv_explore.data import gallery
+
     return {name: image.read(160).pixels for name, image in gallery.photographs().items()}
 
 
@@ -252,7 +262,7 @@ def scene(number: int) -> ChosenImage:
     from mlcv_explore.saliency.scores import Truth
 
     scenes, index = _scenes(), number - 1
-    pixels = np.ascontiguousarray(scenes.images[index].transpose(1, 2, 0))
+    pixels = scenes.images[index].transpose(1, 2, 0).copy()
     cause, tag = scenes.classes[scenes.labels[index]], SILHOUETTES[scenes.tags[index]]
     return ChosenImage(
         pixels,
@@ -268,45 +278,6 @@ def model_names() -> tuple[str, ...]:
     from mlcv_explore.models import available_models
 
     return tuple(offer.name for offer in available_models.listing())
-
-
-def choose_model(slug: str) -> "Classifier":
-    """The control that chooses a model, and the model; the default one when another
-    cannot be loaded.
-    """
-    from mlcv_explore.models import available_models
-    from mlcv_explore.models.checkpoints import CheckpointError
-
-    offers = {
-        offer.name: offer for offer in available_models.listing() if offer.present or not theme.public()
-    }
-    default = default_model(st.session_state.get(f"{slug}-source", SOURCES[0]), list(offers))
-    name = st.selectbox(
-        "Model",
-        list(offers),
-        list(offers).index(default),
-        key=f"{slug}-model",
-        bind="query-params",
-        filter_mode=None,
-    )
-    st.caption(offers[name].sentence + ".")
-    try:
-        if offers[name].present:
-            return available_models.load(name)
-        with st.status(f"Downloading the weights of {name} …") as status:
-            bar = st.progress(0.0)
-
-            def report(done: int, total: int) -> None:
-                bar.progress(
-                    min(1.0, done / total) if total else 0.0, f"{done / 1e6:.0f} of {total / 1e6:.0f} MB"
-                )
-
-            model = available_models.load(name, report)
-            status.update(label=f"{name} downloaded", state="complete")
-        return model
-    except CheckpointError as error:
-        st.warning(f"{error} Using {default} instead.", icon=":material/cloud_off:")
-        return available_models.load(default)
 
 
 def default_model(source: str, names: Sequence[str]) -> str:
@@ -336,11 +307,13 @@ def _parsed(key: str, file: Any, parse: Callable[..., Any], args: tuple[Any, ...
     if file is None:
         st.session_state.pop(state, None)
         return None
+    from mlcv_explore.data.uploads import BadUpload
+
     known = st.session_state.get(state)
     if known is None or known[0] != (file.file_id, args):
         try:
             known = (file.file_id, args), parse(file.getvalue(), file.name, *args), ""
-        except uploads.BadUpload as error:
+        except BadUpload as error:
             known = (file.file_id, args), None, str(error)
         st.session_state[state] = known
     _, value, error = known
@@ -357,6 +330,8 @@ def _scenes() -> "Scenes":
 
 
 @st.cache_resource(max_entries=200, show_spinner=False)
-def _thumbnail(digest: str, _image: np.ndarray) -> str:
+def _thumbnail(digest: str, _image: "np.ndarray") -> str:
     """The image as an address that holds it."""
+    from mlcv_explore.charts import images
+
     return "data:image/png;base64," + base64.b64encode(images.png(_image)).decode()
