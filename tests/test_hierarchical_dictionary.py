@@ -64,6 +64,10 @@ def test_a_part_that_is_moved_is_the_same_image_elsewhere() -> None:
     dictionary = three()
     parts = dictionary.atoms[dictionary.starts[1] :][: len(dictionary.places)].reshape(-1, 16, 16)
     one, other = (parts[dictionary.places.index(place)] for place in ((3, 3), (4, 5)))
+    own = sorted(piece for piece in dictionary.levels[0].pieces[0].tolist() if piece >= 0)
+    for place, move in (((0, 0), 0), ((0, 1), 1), ((2, 5), 2 * 16 + 5)):
+        moved = dictionary.starts[1] + dictionary.places.index(place)
+        assert sorted(piece for piece, _ in dictionary.pieces_of(moved)) == [piece + move for piece in own]
     # but for what an edge cuts off
     assert np.abs(np.roll(one, (1, 2), (0, 1)) - other).max() < 0.05 * parts.max()
 
