@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import streamlit as st
@@ -28,8 +28,9 @@ PROVISIONAL = 5.0  # end of the common scale, in multiples of a map's mean, unti
 class MapView(Config):
     """How maps are shown and tested; nothing here is trained."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"doubt": "uncertainty"}
     randomised: int = setting(0, "Layers randomised, from the top", low=0, high=60, step=1)
-    doubt: str = setting(
+    uncertainty: str = setting(
         "none",
         "Uncertainty",
         choices=("none", "draws", "seeds"),
@@ -186,7 +187,7 @@ def controls(slug: str, model: "Classifier", methods: tuple[str, ...]) -> tuple[
     with left:
         view = {"randomised": control("randomised", high=min(60, len(layers(model.network))))}
     with right:
-        view["doubt"] = control("doubt")
+        view["uncertainty"] = control("uncertainty")
     with st.expander("More: display, settings of the methods"):
         columns = st.columns(3, gap="medium")
         with columns[0]:
@@ -281,8 +282,8 @@ def show_maps(
                 relative = scale_to_mean(item.values)
                 tile(each.image, labels[item.method], relative, item.signed and signed, (), top=PROVISIONAL)
     maps = [request.maps(each, randomised) for each in explained]
-    known = view.doubt != "none" and not randomised and not request.captum
-    stats = [request.uncertainty(each, view.doubt) if known else {} for each in explained]
+    known = view.uncertainty != "none" and not randomised and not request.captum
+    stats = [request.uncertainty(each, view.uncertainty) if known else {} for each in explained]
     values = [
         {name: stat[name].mean if name in stat else item.values for name, item in each.items()}
         for each, stat in zip(maps, stats, strict=True)
@@ -315,7 +316,7 @@ def show_maps(
         note
         if known
         else "; uncertainty needs all layers as trained, and not Captum"
-        if view.doubt != "none"
+        if view.uncertainty != "none"
         else ""
     )
     weights = f"{randomised} layers randomised" if randomised else "all layers as trained"

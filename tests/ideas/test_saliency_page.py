@@ -53,8 +53,9 @@ def test_the_curve_is_that_of_the_map_that_is_shown() -> None:
 
 
 def test_uncertainty_and_a_contrast_of_one_class_are_explained_in_a_sentence() -> None:
-    app = opened("saliency", methods="Gradient", doubt="draws")
+    app = opened("saliency", methods="Gradient", doubt="draws")  # as a link of an earlier version has it
     assert not app.exception and "no other draws or seeds" in words(app)
+    assert "doubt is now called uncertainty" in words(app)
     app.selectbox(key="saliency-target").set_value("cat").run()
     app.selectbox(key="saliency-minus").set_value("cat").run()
     assert not app.exception and "A contrast needs two classes; both are cat." in words(app)
