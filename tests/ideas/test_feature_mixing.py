@@ -19,8 +19,8 @@ from mlcv_explore.data.small_images import SmallImage, from_images
 from mlcv_explore.ideas.feature_mixing import copy_paste, idea, inference, mixing, tables, training, views
 from mlcv_explore.ideas.feature_mixing import settings as names
 from mlcv_explore.ideas.feature_mixing.settings import ARMS, CORE, PASTE_ARMS, FeatureMixingConfig
+from mlcv_explore.models import detection
 from mlcv_explore.models.decoded_demo import WORLDS, DecodedDemo
-from mlcv_explore.models.detection import encode_boxes
 from mlcv_explore.models.encoders import DenseNetworks, build_networks
 from mlcv_explore.seeds import numpy_stream, stream
 
@@ -297,8 +297,8 @@ def test_without_pasting_every_arm_is_the_plain_one_bit_for_bit() -> None:
 
 def test_cells_learn_the_objects_that_are_visible_after_pasting(monkeypatch: pytest.MonkeyPatch) -> None:
     trainer, seen = copy_paste.SceneTrainer("paste_object", SCENES.replace(paste_share=1.0), 0), []
-    real = copy_paste.detection_targets
-    monkeypatch.setattr(copy_paste, "detection_targets", lambda *given: seen.append(given) or real(*given))
+    real = detection.detection_targets
+    monkeypatch.setattr(detection, "detection_targets", lambda *given: seen.append(given) or real(*given))
     own, partner, _ = copy.deepcopy(trainer).next_batch()
     trainer.train_to(1)
     (labels, (left, pasted), boxes, _), masks = seen[0], trainer.scenes.masks
@@ -321,7 +321,7 @@ def test_arms_of_a_seed_see_the_same_scenes_and_the_oracle_eight_times_as_many()
 def test_a_box_is_correct_only_with_its_class_and_half_an_overlap() -> None:
     test, trainer = copy_paste.generate(4, 0, "tested"), copy_paste.SceneTrainer("paste_none", SCENES, 0)
     cells = torch.zeros(4, 9, 8, 8)
-    cells[:, 5:] = encode_boxes(test.boxes, 8)
+    cells[:, 5:] = detection.encode_boxes(test.boxes, 8)
     for row, label in enumerate(test.labels):
         cells[row, (label + (row == 1)) % 4, 4, 4] = 9.0  # the second has another class
     cells[2, 5:] += 2.0  # the third a box far too large

@@ -68,18 +68,14 @@ from mlcv_explore.ideas.feature_mixing.study import study
 
 
 def run(config: FeatureMixingConfig, seeds: Sequence[int]) -> Iterator[Frame]:
-    """The experiments of the run. Raises FloatingPointError with a sentence for the
-    reader when an arm diverges.
-    """
+    """The experiments of the run. Raises FloatingPointError when an arm diverges."""
     from mlcv_explore.ideas.feature_mixing import training  # torch comes with it
 
     yield from training.run(config, seeds)
 
 
 def metrics(config: FeatureMixingConfig, film: Film) -> dict[str, np.ndarray]:
-    """Per seed on test images: accuracy, likelihood and calibration at the last step,
-    accuracy at the best validation step, the effects of the 2×2, copy-paste, probes.
-    """
+    """Per seed on test images; `stopped` is the accuracy at the best validation step."""
     last = film[-1]
     results = {
         "mixing": ((ARMS, MEASURES, last.measured), (COARSE_ARMS, MEASURES, last.coarse)),
@@ -153,24 +149,16 @@ def _tiles() -> tuple[Tile, ...]:
     return inference.tiles()
 
 
+QUICK = {"experiment": "all", "steps": 10, "pretraining": 20, "width": 16, "labels": 5, "batch_size": 25}
+QUICK |= {"scenes": 40, "tested_scenes": 50, "paste_steps": 2, "contrast_steps": 10}
+
 idea = Idea(
     config=FeatureMixingConfig,
     frame=Frame,
     run=run,
     metrics=metrics,
     claims=claims.CLAIMS,
-    quick=FeatureMixingConfig(
-        experiment="all",
-        steps=10,
-        pretraining=20,
-        width=16,
-        scenes=40,
-        tested_scenes=50,
-        paste_steps=2,
-        contrast_steps=10,
-        labels=5,
-        batch_size=25,
-    ),
+    quick=FeatureMixingConfig(**QUICK),
     picture=picture,
     arms=claims.ARM_TABLE,
     measures=claims.MEASURE_TABLE,

@@ -16,13 +16,7 @@ from mlcv_explore.data.scene_tensors import LARGE_OBJECTS, SceneTensors, generat
 from mlcv_explore.ideas.feature_mixing.mixing import soft_cross_entropy
 from mlcv_explore.ideas.feature_mixing.settings import PASTE_ARMS, FeatureMixingConfig
 from mlcv_explore.metrics.overlap import DETECTION_IOU, box_overlap
-from mlcv_explore.models.detection import (
-    DetectionNetwork,
-    decode_boxes,
-    detection_loss,
-    detection_targets,
-    standardised,
-)
+from mlcv_explore.models import detection
 from mlcv_explore.models.stacked import gradient_step
 from mlcv_explore.seeds import numpy_stream, seeded, stream
 
@@ -53,9 +47,7 @@ def paste_mask(
 
 
 def run(config: FeatureMixingConfig, seeds: Sequence[int]) -> Iterator[np.ndarray]:
-    """After every part of the training: (S, len(PASTE_ARMS), len(PASTE_MEASURES)) on
-    test scenes.
-    """
+    """After every part: (S, len(PASTE_ARMS), len(PASTE_MEASURES)) on test scenes."""
     trainers = [[SceneTrainer(arm, config, seed) for arm in PASTE_ARMS] for seed in seeds]
     tests = [generate(config.tested_scenes, seed, "tested") for seed in seeds]
     for until in config.frame_steps("paste"):
@@ -67,24 +59,20 @@ def run(config: FeatureMixingConfig, seeds: Sequence[int]) -> Iterator[np.ndarra
 
 
 class SceneTrainer:
-    """One arm of one seed. All arms of a seed share initial weights and order of
-    scenes.
-    """
+    """One arm of one seed; all of a seed share initial weights and order of scenes."""
 
     def __init__(self, arm: str, config: FeatureMixingConfig, seed: int) -> None:
         self.arm, self.config, self.steps = arm, config, 0
         self.depth = 0 if arm == "paste_image" else config.paste_depth
         self.scenes = generate(config.scenes * (ORACLE if arm == "paste_oracle" else 1), seed, "taught")
-        network = seeded(seed, lambda: DetectionNetwork(SIDE, WIDTH, CLASSES))
+        network = seeded(seed, lambda: detection.DetectionNetwork(SIDE, WIDTH, CLASSES))
         self.network = network.to(memory_format=torch.channels_last)
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=RATE, fused=True)
         self.order, self.draws = numpy_stream(seed, "batches"), stream(seed, "paste")
         self.waiting: list[torch.Tensor] = []
 
     def train_to(self, step: int) -> None:
-        """Train until so many steps are done. Raises FloatingPointError when the loss
-        is no longer a number.
-        """
+        """Train until this step. Raises FloatingPointError when the arm diverges."""
         while self.steps < step:
             loss = self._step()
             self.steps += 1
@@ -95,12 +83,10 @@ class SceneTrainer:
 
     @torch.no_grad()
     def evaluate(self, test: SceneTensors) -> list[float]:
-        """Accuracy, and share of scenes whose most confident box has the right class
-        and an IoU of at least 0.5, in the order of PASTE_MEASURES.
-        """
+        """Accuracy, and share of scenes whose most confident box is correct."""
         outputs = [self.network(part) for part in test.images.split(250)]
         logits, cells = (torch.cat(part) for part in zip(*outputs, strict=True))
-        kinds, boxes = decode_boxes(cells)
+        kinds, boxes = detection.decode_boxes(cells)
         overlapping = box_overlap(boxes.numpy(), test.boxes.numpy()) >= DETECTION_IOU
         detected = (kinds == test.labels).numpy() & overlapping
         return [float((logits.argmax(1) == test.labels).float().mean()), float(detected.mean())]
@@ -131,10 +117,12 @@ class SceneTrainer:
             targets = labels_by_visibility(*one_hot, masks[own], masks[partner], mask)
         logits, cells = self.network.heads(features, depth)
         visible = masks[own] * (1 - mask), masks[partner] * mask
-        kinds, reach = detection_targets(labels, visible, boxes, CLASSES)
-        loss = soft_cross_entropy(logits, targets).mean() + detection_loss(cells, kinds, reach)
+        kinds, reach = detection.detection_targets(labels, visible, boxes, CLASSES)
+        loss = soft_cross_entropy(logits, targets).mean() + detection.detection_loss(cells, kinds, reach)
         gradient_step(self.optimiser, loss)
         return loss.detach()
 
     def _features(self, places: torch.Tensor) -> torch.Tensor:
-        return self.network.body.partial_forward(standardised(self.scenes.images[places]), 0, self.depth)
+        return self.network.body.partial_forward(
+            detection.standardised(self.scenes.images[places]), 0, self.depth
+        )

@@ -128,9 +128,7 @@ def mix(
 def _pasted(
     inputs: Sequence[SmallImage], one_hot: torch.Tensor, settings: MixSettings
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Where the partner is pasted, (1, 1, side, side), and the label (1, K): by the
-    visible pixels of either object, or by the area of a rectangle.
-    """
+    """Where the partner is pasted, (1, 1, side, side), and the label (1, K)."""
     own, other = (torch.from_numpy(each.mask)[None, None] for each in inputs[:2])
     if settings.mode == "object":
         return other, compositing.labels_by_visibility(one_hot[:1], one_hot[1:2], own, other, other)
@@ -140,9 +138,7 @@ def _pasted(
 
 
 def tiles(first: int = 0, second: int = 1) -> tuple[Tile, ...]:
-    """Two test scenes, and between them their mixtures at depth 1 with 25, 50 and 75 %
-    of the second, decoded.
-    """
+    """Two test scenes, and their mixtures at depth 1 with 25, 50 and 75 % of the second."""
     shown = demo("scenes")
     ends = [small_images.from_images(shown.test, number) for number in (first, second)]
     ways = [MixSettings("convex", weight, depth=1) for weight in (1 / 3, 1, 3)]

@@ -37,21 +37,10 @@ def split_sizes(dataset: str) -> tuple[int, int, int]:
 class FeatureMixingConfig(Config):
     """What the reader sets; the defaults are the recorded run."""
 
-    experiment: str = setting(
-        "mixing", "Experiment", choices=EXPERIMENTS, help="Feature mixing, copy-paste, or contrastive views."
-    )
-    weight: float = setting(
-        0.5, "Weight λ", low=0, high=2, step=0.05, help="Of the second image; at 0 nothing is mixed."
-    )
-    depth: int = setting(
-        2, "Depth", low=0, high=3, step=1, help="Features that are mixed: 0 pixels, 3 the last hidden layer."
-    )
-    scaling: str = setting(
-        "sum_to_one",
-        "Label scaling",
-        choices=SCALINGS,
-        help="How y_i + λ·y_j becomes a label that sums to 1.",
-    )
+    experiment: str = setting("mixing", "Experiment", choices=EXPERIMENTS)
+    weight: float = setting(0.5, "Weight λ", low=0, high=2, step=0.05, help="Of the second image; 0: none.")
+    depth: int = setting(2, "Depth", low=0, high=3, step=1, help="0: pixels; 3: the last hidden layer.")
+    scaling: str = setting("sum_to_one", "Label scaling", choices=SCALINGS, help="So that labels sum to 1.")
     labels: int = setting(10, "Labels per class", low=1, high=500, step=1, help="On digits at most 59.")
     temperature: float = setting(1.0, "Softmax temperature", low=0.05, high=5, step=0.05, more=True)
     images: int = setting(
@@ -61,16 +50,12 @@ class FeatureMixingConfig(Config):
         "sum", "Mode", choices=MODES, more=True, help="F_i + λF_j; that over 1 + λ; F_i + λ(F_i − F_j)."
     )
     partners: str = setting("any", "Class of the second image", choices=PARTNERS, more=True)
-    encoder: str = setting(
-        "random", "Encoder initialisation", choices=ENCODERS, more=True, help="Pretrained without labels."
-    )
+    encoder: str = setting("random", "Encoder initialisation (no labels)", choices=ENCODERS, more=True)
     tuned: bool = setting(True, "Train the encoder", more=True, help="Off: frozen below the depth.")
     pretraining: int = setting(600, "Pretraining steps", low=0, high=20_000, step=100, more=True)
     steps: int = setting(400, "Steps", low=10, high=20_000, step=50, more=True)
     batch_size: int = setting(50, "Batch size", low=5, high=512, step=5, more=True)
-    width: int = setting(
-        128, "Width", low=8, high=512, step=8, more=True, help="Units per layer, or channels of block one."
-    )
+    width: int = setting(128, "Width (units, or channels)", low=8, high=512, step=8, more=True)
     learning_rate: float = setting(0.003, "Learning rate", low=0.00001, high=1, step=0.001, more=True)
     dataset: str = setting(
         "digits", "Data", choices=tuple(GROUPS), more=True, help="All but digits must be on this machine."
@@ -84,7 +69,7 @@ class FeatureMixingConfig(Config):
     contrast_steps: int = setting(400, "Contrastive steps", low=10, high=20_000, step=50, more=True)
     jitter_weight: float = setting(0.25, "λ of a mixed view", low=0, high=1, step=0.05, more=True)
     feature_noise: float = setting(
-        0.25, "Feature noise of a view", low=0, high=2, step=0.05, more=True, help="In standard deviations."
+        0.25, "Feature noise of a view", low=0, high=2, step=0.05, more=True, unit="standard deviations"
     )
     pixel_noise: float = setting(0.2, "Pixel noise of a view", low=0, high=1, step=0.05, more=True)
     pixel_shift: int = setting(0, "Largest pixel shift of a view", low=0, high=8, step=1, more=True)
@@ -127,9 +112,7 @@ class FeatureMixingConfig(Config):
 
 @dataclass(frozen=True)
 class Frame:
-    """Results after one part of the run; S seeds, float32, shares in [0, 1]. Arrays of
-    other experiments keep their last values, at first 0.
-    """
+    """Results so far; S seeds, float32, shares in [0, 1]; 0 what is not yet measured."""
 
     step: int  # parts done
     steps: int

@@ -5,16 +5,8 @@ arms of copy-paste and of contrastive views.
 from typing import Any
 
 from mlcv_explore.idea import Cell, Study
-from mlcv_explore.ideas.feature_mixing import claims
-from mlcv_explore.ideas.feature_mixing.settings import (
-    ARMS,
-    COARSE_ARMS,
-    CORE,
-    ENCODERS,
-    PASTE_ARMS,
-    PROBE_ARMS,
-    FeatureMixingConfig,
-)
+from mlcv_explore.ideas.feature_mixing import claims, settings
+from mlcv_explore.ideas.feature_mixing.settings import CORE, ENCODERS, FeatureMixingConfig
 
 # title → {row: cell of the study, named by the setting and the value it changes}; "arms" are the defaults
 VARIED = {
@@ -64,10 +56,10 @@ def study(name: str, seeds: int, base: FeatureMixingConfig) -> Study:
         for claim in claims.CLAIMS
         if claim.name not in elsewhere
     ]
-    tables = [("arms", base, (*ARMS, *COARSE_ARMS))]
+    tables = [("arms", base, (*settings.ARMS, *settings.COARSE_ARMS))]
     varied = [cell for rows in VARIED.values() for cell in rows.values() if cell != "arms"]
     tables += [(cell, base.replace(**changes(cell)), CORE) for cell in varied]
-    tables += [("pasted", paste, PASTE_ARMS), ("probes", contrast, PROBE_ARMS)]
+    tables += [("pasted", paste, settings.PASTE_ARMS), ("probes", contrast, settings.PROBE_ARMS)]
     cells = [Cell(cell, config, {arm: arm for arm in arms}) for cell, config, arms in whole]
     cells += [
         Cell(claim, config, {arm: own})

@@ -35,27 +35,21 @@ Columns = Mapping[str, np.ndarray]  # "<arm>_<measure>" → (S,)
 
 
 def accuracy_curves(film: Film) -> dict[str, tuple[str, np.ndarray]]:
-    """Label → role and test accuracy (S, T) of the 2×2 and of the oracle over the
-    mixing frames of a run; no two have the same role.
-    """
+    """Label → role, each once, and test accuracy (S, T) of the 2×2 and the oracle."""
     accuracy = series([frame for frame in film if frame.stage == "mixing"], "measured")[..., 0]
     roles = {arm: subject.arm(arm).role for arm in (*CORE, "oracle")} | {"mixed": "control"}
     return {subject.label(arm): (role, accuracy[:, :, ARMS.index(arm)]) for arm, role in roles.items()}
 
 
 def mixture_cloud(film: Film) -> tuple[np.ndarray, list[str], list[str]]:
-    """For a chart of points: places (2n, 2) of the first seed's images and mixtures among
-    the features, their texts and groups.
-    """
+    """Places (2n, 2) of the first seed's images and mixtures, their texts and groups."""
     cloud = next(frame for frame in reversed(film) if frame.stage == "mixing").cloud[0]
     texts = [*cloud[:, 2].astype(int).astype(str), *["·"] * len(cloud)]
     return np.concatenate([cloud[:, :2], cloud[:, 3:]]), texts, [""] * len(cloud) + ["idea"] * len(cloud)
 
 
 def effects(columns: Columns) -> dict[str, Interval]:
-    """Main effects, interaction and gain of both, from the accuracy of the 2×2's arms,
-    as fractions.
-    """
+    """Main effects, interaction and gain of both in accuracy, as fractions."""
     made = contrasts(*(columns[f"{arm}_accuracy"] for arm in CORE)) | dict(columns)
     return {
         label: t_interval(made[f"{one}_accuracy"] - made[f"{other}_accuracy"])
@@ -88,9 +82,7 @@ def varied(table: Table, title: str) -> dict[str, list[Interval | str]]:
 
 
 def scaling_example() -> dict[str, list[str]]:
-    """The author's example: four classes, y_i of class 3, y_j of class 2, λ = 0.5; the
-    label of every scaling.
-    """
+    """The author's example: classes 3 and 2 of four, λ = 0.5; the label of each scaling."""
     own, partner = torch.eye(4)[2:3], torch.eye(4)[1:2]
     labels = torch.cat([soft_labels(own, partner, 0.5, scaling) for scaling in SCALINGS])
     shown = {"y_i + 0.5·y_j, four classes": ["Divided by sum", "Softmax, T = 1", "Largest label"]}

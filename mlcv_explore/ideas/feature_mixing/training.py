@@ -38,9 +38,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def run(config: FeatureMixingConfig, seeds: Sequence[int]) -> Iterator[Frame]:
-    """Train all arms of all experiments of the run. Raises SettingError, DataError, and
-    FloatingPointError with a sentence when an arm diverges.
-    """
+    """Train all arms. Raises SettingError, DataError, and FloatingPointError."""
     arrays = {name: np.zeros((len(seeds), *shape), np.float32) for name, shape in ARRAYS.items()}
     for step, stage in enumerate(_stages(config, list(seeds), arrays), start=1):
         yield Frame(step, config.frames, stage, **{name: values.copy() for name, values in arrays.items()})
@@ -123,9 +121,7 @@ def mix_with_partners(
 
 
 def soften(config: FeatureMixingConfig, labels: torch.Tensor, partners: torch.Tensor) -> torch.Tensor:
-    """Soft labels (S, B, K) of labels and the mean of their partners'; without a
-    partner, λ is 0.
-    """
+    """Labels (S, B, K) softened by their partners' mean; λ is 0 without a partner."""
     alone = config.images == 1
     partners, weight = (labels, 0.0) if alone else (partners, config.weight)
     return mixing.soft_labels(labels, partners, weight, config.scaling, config.temperature, config.mode)
@@ -156,9 +152,7 @@ def _mixing(
 
 
 def evaluate(arrays: Arrays, arms: Mapping[str, ArmTrainer], dataset: FewLabels, step: int) -> None:
-    """Fill in losses and accuracies. Raises FloatingPointError naming an arm that
-    diverged.
-    """
+    """Fill in losses and measures. Raises FloatingPointError naming a diverged arm."""
     for place, (name, arm) in enumerate(arms.items()):
         count, lost = len(arm.seeds), int((~torch.isfinite(arm.loss)).sum())
         if lost:
@@ -189,9 +183,7 @@ def measure(logits: torch.Tensor, labels: np.ndarray) -> np.ndarray:
 def _cloud(
     config: FeatureMixingConfig, encoder: Networks, dataset: FewLabels, seeds: Sequence[int]
 ) -> np.ndarray:
-    """Frame.cloud: some labelled images and their mixtures in the plane of the two
-    leading components of all labelled images' features.
-    """
+    """Frame.cloud, in the plane of the labelled features' two leading components."""
     inputs, count = dataset.images["train"][torch.from_numpy(dataset.labelled)], config.images - 1
     features = encoder.partial_forward(inputs, 0, config.depth).flatten(2).numpy()
     cloud = np.zeros((len(seeds), *ARRAYS["cloud"]), np.float32)
@@ -213,9 +205,7 @@ def _cloud(
 def train_coarse(
     config: FeatureMixingConfig, encoder: Networks, dataset: FewLabels, seeds: list[int]
 ) -> np.ndarray:
-    """Train a second network on coarse classes, on features of an encoder that stays,
-    mixed or not: (S, len(COARSE_ARMS), len(MEASURES)).
-    """
+    """Second networks on fixed features: (S, len(COARSE_ARMS), len(MEASURES))."""
     train, test = (
         apply_networks(encoder, dataset.images[part], len(seeds), 0, config.depth).flatten(2)
         for part in ("train", "test")

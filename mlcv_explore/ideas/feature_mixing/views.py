@@ -55,9 +55,7 @@ def run_probes(config: FeatureMixingConfig, dataset: FewLabels, seeds: list[int]
 def codes(
     arm: str, config: FeatureMixingConfig, dataset: FewLabels, seeds: list[int]
 ) -> tuple[np.ndarray, ...]:
-    """Codes of training, validation and test images, each (S, n, d), of an encoder that
-    this arm trained without labels; the oracle's with all labels.
-    """
+    """Codes (S, n, d) of training, validation and test images by this arm's encoder."""
     train = dataset.images["train"]
     networks = build_networks(config.network, train.shape[1:], config.width, dataset.classes, seeds)
     if arm == "probe_supervised":
