@@ -26,8 +26,7 @@ from mlcv_explore.models.hierarchical_dictionary import Dictionary
 from mlcv_explore.models.prototypes import most_similar
 from mlcv_explore.models.sparse_coding import bits_per_atom, matching_pursuit, quantise
 from mlcv_explore.models.vector_classifiers import predict_logits
-from mlcv_explore.saliency import contribution_trees
-from mlcv_explore.saliency.contribution_trees import Composer, Piece
+from mlcv_explore.saliency.contribution_trees import REMAINDER, Composer, Piece, add_logits, growth, ordered
 from mlcv_explore.saliency.tree_paths import SparseFilters, sparse_filters, strongest_atoms
 
 METHODS = ("pursuit", "prototypes", "path")  # g, as in the link
@@ -125,26 +124,23 @@ class Explanation:
 
     def stages(self) -> list[tuple[str, np.ndarray]]:
         """Labels and images: the item (d,), then E as levels are added from the top."""
-        added = [
-            (f"+ {name}: {energy:.0%}", image)
-            for name, image, energy in contribution_trees.growth(self.pieces, self.item)
-        ]
+        steps = growth(self.pieces, self.item)
+        added = [(f"+ {name}: {energy:.0%}", image) for name, image, energy in steps]
         return [("X, the item", self.item), *added]
 
     def report(self, rules: Rules) -> list[str]:
         """One line for each test of f that is on: passed or failed, and by how much."""
         if not len(self.chosen) and not self.remainder:
             return ["E is empty."]
-        energy, drop, required = (
-            float(getattr(self.check, name)[0]) for name in ("energy", "drop", "required")
-        )
+        check = self.check
+        energy, drop, required = (float(each[0]) for each in (check.energy, check.drop, check.required))
         lines = {
             "Energy": f"E explains {energy:.1%} of X's energy; τ = {rules.energy:.0%}",
             "Label": f"the classifier predicts {self.predicted} for E, {self.label} for X",
             "Removal": f"without E, log-odds fall {drop:.2f} more than without a random set; required"
             f" {required:.2f}",
         }
-        tests = zip(lines.items(), self.check.results[:, 0], rules.tests, strict=True)
+        tests = zip(lines.items(), check.results[:, 0], rules.tests, strict=True)
         return [f"{'✓' if passed else '✗'} **{name}**: {line}." for (name, line), passed, on in tests if on]
 
 
@@ -184,12 +180,12 @@ def explain(
         parts = compose.path(base.tree, base.filters, item, known) if known else []
     elif method == "prototypes":
         own = (compose.prototype(place, weight, base.prototypes[place]) for place, weight in known.items())
-        parts = contribution_trees.ordered(own)
+        parts = ordered(own)
     else:
-        parts = contribution_trees.ordered(compose.atom(*pair) for pair in known.items())
-    parts = (*parts, *([compose.piece(-1, contribution_trees.REMAINDER, 1.0, rest[0])] if residual else []))
+        parts = ordered(compose.atom(*pair) for pair in known.items())
+    parts = (*parts, *([compose.piece(-1, REMAINDER, 1.0, rest[0])] if residual else []))
     if not foreign:
-        contribution_trees.add_logits(base.classifier, item, parts, label)
+        add_logits(base.classifier, item, parts, label)
     predicted = (base.classes[place] for place in (label, int(check.label[0])))
     about = bits, float(dictionary_bits), len(atoms), residual
     return Explanation(item[0], image[0], parts, check, *predicted, *about, chosen[stored], weights[stored])
