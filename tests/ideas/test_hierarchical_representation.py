@@ -84,6 +84,16 @@ def test_all_arms_with_gradients_have_equal_updates_and_all_see_equal_batches(fi
         assert np.array_equal(labels, split.labels[expected])
 
 
+def test_losses_stand_at_their_level_and_the_end_to_end_one_or_that_of_labels_last():
+    """One batch an epoch, so that its losses are the epoch's."""
+    trainer = training.Trainer(SMALL.replace(batch_size=200), (0,))
+    trainer.train()
+    for own, loss in zip(trainer.learners.values(), trainer.loss[0], strict=True):
+        last = "labels" if "labels" in own.losses else "global"
+        terms = (own.losses.get(name, torch.zeros(1)).item() for name in ("level1", "level2", last))
+        assert loss.tolist() == pytest.approx([*terms])
+
+
 def test_the_start_is_the_controls_which_never_changes_and_stacked_pca_gains_nothing(film):
     first, last, control = film[0].accuracy, film[-1].accuracy, ARMS.index("random")
     start = [place for place, arm in enumerate(ARMS) if arm not in ("pca", "kmeans")]

@@ -11,13 +11,7 @@ import torch
 from mlcv_explore import data
 from mlcv_explore.idea import Tile
 from mlcv_explore.ideas.hierarchical_representation import HierarchicalRepresentationConfig, decodes, held_out
-from mlcv_explore.ideas.hierarchical_representation.pretrain import (
-    KIND,
-    PREFIX,
-    SHIPPED,
-    DemoWeights,
-    map_key,
-)
+from mlcv_explore.ideas.hierarchical_representation.pretrain import KIND, SHIPPED, DemoWeights, map_key
 from mlcv_explore.metrics.embedding_map import FittedMap
 from mlcv_explore.metrics.linear_probe import PrincipalComponents
 from mlcv_explore.models import checkpoints, stored_maps
@@ -62,7 +56,7 @@ class Level:
 
 
 @cache
-def demo(name: str = f"{PREFIX}digits/0") -> Demo:
+def demo(name: str = "hierarchical_representation_digits/0") -> Demo:
     """The shipped levels, read once. Raises CheckpointError."""
     weights, card = checkpoints.load_network(name, _build)
     config = HierarchicalRepresentationConfig(**card["recipe"])
@@ -82,10 +76,8 @@ def _build(card: dict) -> DemoWeights:
 def infer(base: Demo, arm: str, digit: np.ndarray) -> list[Level]:
     """A digit (8, 8) in [0, 1] in every level of one arm."""
     model, mean, std = base.weights.arms[arm], base.weights.mean.flatten(), base.weights.spread.flatten()
-    pixels, end_to_end = (
-        base.standardised(torch.from_numpy(np.array(digit, np.float32)).view(1, -1)),
-        (arm.partition("_")[0] in ("global", "committed", "both")),
-    )
+    pixels = base.standardised(torch.from_numpy(np.array(digit, np.float32)).view(1, -1))
+    end_to_end = arm.partition("_")[0] in ("global", "committed", "both")
     levels = []
     for level, code in enumerate(model.codes(pixels)):
         image = error = None

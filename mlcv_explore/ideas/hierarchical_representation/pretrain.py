@@ -18,7 +18,6 @@ from mlcv_explore.models.checkpoints import CheckpointSpec, ProgressCallback, Tr
 from mlcv_explore.models.level_learners import encoded
 from mlcv_explore.models.stacked_autoencoders import Shape, StackedAutoencoders
 
-PREFIX = "hierarchical_representation_"
 KIND = "levels"
 SHIPPED = tuple(arm for arm in ARMS if arm not in ("pca", "kmeans"))
 
@@ -110,5 +109,5 @@ def make(
 
 
 CHECKPOINTS: Mapping[str, CheckpointSpec] = {
-    f"{PREFIX}digits": CheckpointSpec(HierarchicalRepresentationConfig(), make)
+    "hierarchical_representation_digits": CheckpointSpec(HierarchicalRepresentationConfig(), make)
 }

@@ -26,16 +26,8 @@ from mlcv_explore.ideas.hierarchical_representation import (
     probe_epochs,
 )
 from mlcv_explore.metrics import linear_probe
-from mlcv_explore.models.fitted_levels import PCA, KMeans
-from mlcv_explore.models.level_learners import (
-    Autoencoder,
-    Contrastive,
-    GradientLearner,
-    Hyperparameters,
-    Learner,
-    Supervised,
-    encoded,
-)
+from mlcv_explore.models import fitted_levels, level_learners
+from mlcv_explore.models.level_learners import Autoencoder, Hyperparameters, Learner, encoded
 from mlcv_explore.models.stacked_autoencoders import Shape
 from mlcv_explore.seeds import numpy_stream, stream
 
@@ -69,11 +61,11 @@ def learner(arm: str, settings: Hyperparameters, seeds: Sequence[int], classes: 
     others = {
         "committed": partial(Autoencoder, objective="global", clipped=True),
         "denoising": partial(Autoencoder, objective="greedy", denoising=True),
-        "contrastive": Contrastive,
-        "pca": PCA,
-        "kmeans": KMeans,
-        "random": GradientLearner,
-        "supervised": partial(Supervised, classes=classes),
+        "contrastive": level_learners.Contrastive,
+        "pca": fitted_levels.PCA,
+        "kmeans": fitted_levels.KMeans,
+        "random": level_learners.GradientLearner,
+        "supervised": partial(level_learners.Supervised, classes=classes),
     }
     return others[arm](settings, seeds)
 
