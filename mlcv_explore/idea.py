@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from mlcv_explore.config import Config
-from mlcv_explore.statistics import Claim, Split
+if TYPE_CHECKING:  # home reads cards alone: neither numpy nor pydantic
+    from mlcv_explore.config import Config
+    from mlcv_explore.statistics import Claim, Split
 
 FOLDER = Path(__file__).parent / "ideas"
 ASSETS = Path(__file__).parent.parent / "assets"
@@ -88,7 +89,7 @@ class Cell:
     """
 
     claim: str  # name of the claim, or of the figure, that these rows serve
-    config: Config
+    config: "Config"
     arms: Mapping[str, str]
 
 
@@ -132,7 +133,7 @@ class Prior:
     differs: str
 
 
-def _fixed_split(_: Config) -> None:
+def _fixed_split(_: "Config") -> None:
     return None
 
 
@@ -148,14 +149,14 @@ def _no_checkpoints() -> dict[str, Any]:
 class Idea:
     """The record an idea's module leaves under the name `idea`."""
 
-    config: type[Config]
+    config: "type[Config]"
     frame: type  # frozen dataclass; first `step: int` and `steps: int`; arrays lead with the seed axis
     # (config, seeds) → frames, at most 200, at steps fixed by the config
     run: Callable[[Any, Sequence[int]], Iterator[Any]]
     # (config, finished film) → {"<arm>_<measure>": (S,)}
     metrics: Callable[[Any, Film], dict[str, PerSeed]]
-    claims: tuple[Claim, ...]  # the first is the headline
-    quick: Config  # settings small enough for a test: at most a second a seed
+    claims: "tuple[Claim, ...]"  # the first is the headline
+    quick: "Config"  # settings small enough for a test: at most a second a seed
     picture: Callable[[Film], Picture]
     arms: tuple[Arm, ...] = ()
     measures: tuple[Measure, ...] = ()
@@ -165,7 +166,7 @@ class Idea:
     tiles: Callable[[], Sequence[Tile]] = _no_tiles  # from what ships; without any, home shows the curves
     limits: tuple[str, ...] = ()  # what the evidence does not cover, one sentence each
     # config → sizes of the parts when every seed has a split of its own
-    split_sizes: Callable[[Any], Split | None] = _fixed_split
+    split_sizes: "Callable[[Any], Split | None]" = _fixed_split
     # name → how it is made: networks the idea ships beside the classifiers
     checkpoints: Callable[[], Mapping[str, Any]] = _no_checkpoints
 

@@ -8,9 +8,11 @@ from streamlit.testing.v1 import AppTest
 
 from mlcv_explore import idea
 from mlcv_explore.data import gallery
+from mlcv_explore.ui import home
 
 FRAME = Path(__file__).parent.parent / "pages" / "frame.py"
-SLOW = {"torch", "altair", "pandas", "pyarrow", "matplotlib", "scipy", "sklearn"}  # to import
+# to import; numpy comes with Streamlit's images
+SLOW = {"pydantic", "torch", "altair", "pandas", "pyarrow", "matplotlib", "scipy", "sklearn"}
 
 
 def test_the_first_paint_imports_nothing_slow() -> None:
@@ -26,9 +28,13 @@ def test_the_first_paint_imports_nothing_slow() -> None:
     assert done.returncode == 0 and done.stdout.strip() == "[]", done.stderr + done.stdout
 
 
+def test_examples_are_free_photographs_of_the_gallery() -> None:
+    assert set(home.EXAMPLES) <= set(gallery.FREE)
+
+
 def test_an_example_photograph_opens_saliency_with_it() -> None:
     app = AppTest.from_file(FRAME, default_timeout=60).run()
-    name = gallery.FREE[1]
+    name = home.EXAMPLES[1]
     app.button_group(key="home-example").set_value(name).run()
     assert not app.exception
     assert [title.value for title in app.title] == [idea.card("saliency").question]

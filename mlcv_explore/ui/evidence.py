@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from mlcv_explore import idea
 from mlcv_explore.idea import Film
-from mlcv_explore.statistics import Interval
 
 if TYPE_CHECKING:
     from mlcv_explore.experiment import runs
     from mlcv_explore.experiment.studies import Table
+    from mlcv_explore.statistics import Interval
 
 WORDS = {"supported": "holds", "contradicted": "fails", "undecided": "undecided"}
 
@@ -48,8 +48,10 @@ def chip(card: idea.Card) -> tuple[str, str]:
     return status, f"{where}, n = {headline['estimate']['n']}"
 
 
-def interval_of(estimate: dict[str, Any]) -> Interval:
+def interval_of(estimate: dict[str, Any]) -> "Interval":
     """A contrast of a shipped verdict as an interval; undefined bounds are NaN."""
+    from mlcv_explore.statistics import Interval
+
     low, mean, high = (
         float("nan") if estimate[name] is None else estimate[name] for name in ("low", "mean", "high")
     )

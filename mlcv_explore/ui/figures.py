@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from mlcv_explore import statistics
 from mlcv_explore.idea import Film, Idea
-from mlcv_explore.statistics import Split
 from mlcv_explore.ui import theme
 
 if TYPE_CHECKING:
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
     from mlcv_explore.charts import Chart
     from mlcv_explore.config import Config
     from mlcv_explore.experiment.studies import Table
+    from mlcv_explore.statistics import Split
 
 COLOURS = {"supported": "green", "contradicted": "orange"}
 Files = Mapping[str, tuple[Callable[[], str | bytes], str, str]]  # label → content, file name, MIME type
@@ -121,14 +120,14 @@ def bars(
     key: str,
     notice: str,
     *,
-    split: Split | None = None,
+    split: "Split | None" = None,
     command: str = "",
     labels: Mapping[str, str] | None = None,
 ) -> None:
     """The levels of arms, {arm: (S,)}, as bars with 95 % intervals, labelled and
     coloured as the idea declares its arms; `labels` overrides.
     """
-    from mlcv_explore import charts
+    from mlcv_explore import charts, statistics
 
     about = subject.measure(measure)
     shown = []
@@ -144,7 +143,9 @@ def bars(
     figure(chart, key, notice, command=command)
 
 
-def results(subject: Idea, columns: Mapping[str, "np.ndarray"], key: str, split: Split | None = None) -> None:
+def results(
+    subject: Idea, columns: Mapping[str, "np.ndarray"], key: str, split: "Split | None" = None
+) -> None:
     """Every declared arm with every declared measure it has, {"<arm>_<measure>": (S,)},
     as a table of means with 95 % intervals.
     """
@@ -169,7 +170,9 @@ def results(subject: Idea, columns: Mapping[str, "np.ndarray"], key: str, split:
     )
 
 
-def _cell(column: "np.ndarray", unit: str, split: Split | None) -> str:
+def _cell(column: "np.ndarray", unit: str, split: "Split | None") -> str:
+    from mlcv_explore import statistics
+
     text = statistics.interval(column, split).text(unit)
     return text.replace(f" {unit}", "", 1) if unit else text
 
@@ -216,6 +219,8 @@ def intervals(table: Mapping[str, Sequence[Any]], key: str, note: str) -> None:
 
 
 def _written(cell: Any, head: str) -> str:
+    from mlcv_explore import statistics
+
     if not isinstance(cell, statistics.Interval):
         return str(cell)
     unit = head.rpartition("(")[2].removesuffix(")") if head.endswith(")") else ""

@@ -11,8 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-from mlcv_explore import idea, statistics
-from mlcv_explore.data import gallery
+from mlcv_explore import idea
 from mlcv_explore.idea import Card
 from mlcv_explore.ui import evidence, figures, inputs, server, theme
 
@@ -21,6 +20,7 @@ IN_MOTION = {  # what the three tiles at the top show: words, then tiles side by
     "inverted_unet": ("Paint a mask, see the image it determines", ((0, 1), (2, 3))),
     "label_noise": ("Watch a network memorise wrong labels", ()),  # its curves
 }
+EXAMPLES = ("cat", "coffee", "astronaut", "photographer", "rocket", "retina")  # of the free gallery
 PLANNED = (  # of the author's twenty, those without a page
     "active learning against random sampling",
     "label noise in self-supervision",
@@ -134,7 +134,7 @@ def effects(cards: Sequence[Card]) -> None:
         if not server.ready():
             st.skeleton(height=160)
             return
-        from mlcv_explore import charts
+        from mlcv_explore import charts, statistics
 
         rows = [_difference(card, found) for card, found in with_evidence]
         p_values = [found["verdicts"][0]["estimates"][0]["p"] for _, found in with_evidence]
@@ -182,6 +182,7 @@ def _choice(label: str, options: list[str]) -> str | None:
 
 
 def _difference(card: Card, found: dict[str, Any]) -> Any:
+    from mlcv_explore import statistics
     from mlcv_explore.charts import Difference
 
     verdict = found["verdicts"][0]
@@ -236,7 +237,7 @@ def _tile(slug: str, name: str, kind: str) -> str:
 
 def _thumbnails() -> dict[str, str]:
     """Photographs of the gallery as data addresses, by name."""
-    files = [idea.ASSETS / "gallery" / f"{name}.webp" for name in gallery.FREE]
+    files = [idea.ASSETS / "gallery" / f"{name}.webp" for name in EXAMPLES]
     return {file.stem: _address(file, file.stat().st_mtime) for file in files if file.exists()}
 
 
