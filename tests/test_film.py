@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -60,6 +61,23 @@ def test_a_film_comes_back_as_it_was(seeds: tuple[int, ...], steps: int) -> None
     assert equal(original, again)
     assert (type(again[0].step), type(again[0].rate)) == (int, float)
     assert again[0].accuracy.shape == (len(seeds),)
+
+
+def test_a_field_renamed_since_is_read_by_its_earlier_name() -> None:
+    @dataclass(frozen=True)
+    class Later:
+        renamed: ClassVar[dict[str, str]] = {"loss": "error", "rate": "steps"}
+        step: int
+        steps: int  # an earlier `rate` never takes the place of what is there
+        error: np.ndarray
+
+    earlier = [OtherFrame(1, 7, np.float32([0.5, np.nan]))]
+    (frame,) = film.unpack(film.pack(earlier), Later)
+    assert (frame.step, frame.steps) == (1, 7) and np.array_equal(
+        frame.error, earlier[0].loss, equal_nan=True
+    )
+    with pytest.raises(ValueError, match="Not a film of Later"):
+        film.unpack(film.pack(frames((0,), 1)), Later)
 
 
 def test_undefined_numbers_survive() -> None:

@@ -24,12 +24,14 @@ def pack(frames: Sequence[Any]) -> bytes:
 
 
 def unpack(data: bytes, frame: type) -> list[Any]:
-    """The frames again. Raises ValueError when a field of `frame` is missing or the
-    data is not a film.
+    """The frames again; a field may have the earlier name that `frame.renamed` maps to
+    it. Raises ValueError when a field is missing or the data is not a film.
     """
+    earlier = {today: old for old, today in getattr(frame, "renamed", {}).items()}
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            columns = {item.name: archive[item.name] for item in fields(frame)}
+            names = [field.name for field in fields(frame)]
+            columns = {name: archive[name if name in archive else earlier.get(name, name)] for name in names}
     except Exception as error:  # a damaged archive fails in a dozen ways: zip, zlib, header, shape
         raise ValueError(f"Not a film of {frame.__name__}: {error}") from error
     numbers = [item.name for item in fields(frame) if columns[item.name].ndim == 1]

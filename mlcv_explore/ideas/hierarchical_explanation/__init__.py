@@ -130,6 +130,7 @@ class Frame:
     arms in the order of ARMS, K measures in that of MEASURES.
     """
 
+    renamed: ClassVar[Mapping[str, str]] = {"judged": "classifier_accuracy"}
     step: int
     steps: int
     bits: float  # per item; 0 during training
