@@ -6,8 +6,8 @@ Try: Move the stop along a curve. The bands forecast its end; the dashed line is
   actual curve.
 Answer: Gott's 95 % interval covers only 62 % of points on real learning curves;
   intervals from other curves forecast better.
-But: Where a curve still improves, it beats exponential fits by 6.2 in interval score,
-  yet loses to other curves' quantiles by 4.8.
+But: Where a curve still improves, it beats exponential fits by 6.2 in interval score.
+  It loses to other curves' quantiles by 4.8.
 Holds when: the curve still improves: its interval score is 6.2 better [4.5, 8.0] than
   an exponential fit's, though coverage stays 10.5 points short [7.8, 13.3]; n = 20.
 Fails when: all points count: coverage is 33.4 points short of 95 % [29.1, 37.6], on

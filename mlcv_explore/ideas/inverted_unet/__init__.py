@@ -5,8 +5,9 @@ Question: How much of an image does its segmentation mask determine?
 Try: Paint on the mask. The U-Net shows the mean of all images with that mask.
 Answer: A U-Net explains 81 % of the object's variance from the mask alone, 3 points
   below the possible maximum.
-But: The generated scenes were built that way: where appearance is independent of the
-  mask nothing is gained (−0.4 points), and only 4 % of the background is explained.
+But: The generated scenes were built that way, and only 4 % of the background is
+  explained. Where appearance is independent of the mask nothing is gained (−0.4
+  points).
 Holds when: appearance depends on the mask (size sets brightness, light from above):
   +81.1 points [80.0, 82.2] over region mean colours, n = 6.
 Fails when: appearance is independent of the mask: −0.4 points [−0.8, 0.0]. Texture name

@@ -6,8 +6,8 @@ Try: Choose an image and compare its maps on one scale. Then randomise layers, o
   the most salient pixels.
 Answer: Integrated gradients, Grad-CAM and Guided Backprop highlight the object more
   than a centre blob or edge detector; SmoothGrad is undecided.
-But: A network that sees only the image, never the classifier, does as well: 37 % of its
-  map is on the object, integrated gradients 38 %.
+But: A network that never sees the classifier does as well: 37 % of its map is on the
+  object. Integrated gradients have 38 %.
 Holds when: the classifier uses the object: integrated gradients place 24 points [20,
   28] more of the map on the object than a centre blob does, n = 5 classifiers.
 Fails when: the classifier uses a small tag in the corner instead: Grad-CAM places 3 %
