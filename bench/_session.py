@@ -29,9 +29,9 @@ class Session:
         self.fragments: dict[str, str] = {}  # widget id → fragment id
         self.hash = ""
         self.bytes = 0
-        self.said = ""  # headings and text of the last script run
+        self.text = ""  # headings and text of the last script run
         self.port, self.identity = port, ""
-        self.shown = 0.0  # seconds until the first picture of the last script run
+        self.shown = 0.0  # seconds until the first image of the last script run
         # the fragment that runs again by itself, and how often, in seconds
         self.timed, self.interval = "", 0.0
 
@@ -52,7 +52,7 @@ class Session:
 
     def upload(self, key: str, name: str, content: bytes) -> tuple[float, float]:
         """Give a file to the uploader with this key as the browser would; seconds until
-        the first picture is shown, and until the script's end.
+        the first image is shown, and until the script's end.
 
         Sending the bytes counts too. The server must run without its protection against
         forged requests.
@@ -112,7 +112,7 @@ class Session:
                 entry.file_uploader_state_value.CopyFrom(value)
             else:
                 entry.double_array_value.data.append(value)
-        self.said, self.shown = "", 0.0
+        self.text, self.shown = "", 0.0
         start = time.perf_counter()
         self.socket.send(message.SerializeToString())
         for answer in self._answers():
@@ -143,7 +143,7 @@ class Session:
             elif kind == "delta" and answer.delta.WhichOneof("type") == "new_element":
                 element = answer.delta.new_element
                 inner = getattr(element, element.WhichOneof("type"))
-                self.said += f"{getattr(inner, 'body', '') or getattr(inner, 'text', '')}\n"
+                self.text += f"{getattr(inner, 'body', '') or getattr(inner, 'text', '')}\n"
                 identity = getattr(inner, "id", "")
                 if isinstance(identity, str) and identity.startswith("$$ID"):
                     self.widgets[identity.split("-", 2)[2]] = identity

@@ -51,7 +51,7 @@ def drawings() -> dict[str, Callable[[int], Any]]:
         return [charts.Bar(role, 0.5 + turn % 5 / 20, 0.4, 0.8, role) for role in charts.ROLES[:4]]
 
     cells, classes = noise[:5, :6], [f"class {place}" for place in range(6)]
-    sure, near = cells > 0, np.abs(noise[:, :30]).reshape(150, 2)
+    significant, near = cells > 0, np.abs(noise[:, :30]).reshape(150, 2)
     intervals = (charts.Band("95 %", 0.5, float("inf")), charts.Band("50 %", 0.6, 1.2))
     titles = ("noise", "arm", "points")
     return {
@@ -63,7 +63,7 @@ def drawings() -> dict[str, Callable[[int], Any]]:
         "effects": lambda turn: charts.effects(differences(turn), palette),
         "bars": lambda turn: charts.bars_with_intervals(bars(turn), "accuracy", palette),
         "heat map": lambda turn: charts.heat_map(
-            cells * (1 + turn), list("abcde"), list("uvwxyz"), titles, palette, significant=sure
+            cells * (1 + turn), list("abcde"), list("uvwxyz"), titles, palette, significant=significant
         ),
         "histograms": lambda turn: charts.histograms(
             np.linspace(0, 1, 21), {"clean": ("idea", np.arange(20) + turn)}, "confidence", palette
@@ -171,7 +171,7 @@ def main() -> None:
     finally:
         former.close()
         present.close()
-    ratios = [found["ratio"] for found in kinds.values()]
+    ratios = [measured["ratio"] for measured in kinds.values()]
     here, there = code_lines(ROOT), code_lines(former_root)
     report |= {
         "kinds": kinds,

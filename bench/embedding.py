@@ -88,7 +88,7 @@ def codes() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return {
         "64 pixels": (fitted, held),
         f"{COMPONENTS} components": tuple(
-            components.transform(each).astype(np.float32) for each in (fitted, held)
+            components.transform(pixels).astype(np.float32) for pixels in (fitted, held)
         ),
     }
 
@@ -160,12 +160,14 @@ def measure(features: np.ndarray, held: np.ndarray) -> dict[str, object]:
         Path(folder, "settings.json").write_text(json.dumps(settings))
         for count in COUNTS:
             first, later = cold(folder, count), warm(ways, held, count)
-            ours, rivals = first.pop("ours"), first
+            ours, baselines = first.pop("ours"), first
             ratios = {
-                f"{name}, {kind}": times[kind] / ours[kind] for name, times in rivals.items() for kind in ours
+                f"{name}, {kind}": times[kind] / ours[kind]
+                for name, times in baselines.items()
+                for kind in ours
             }
             report[f"{count} at once"] = {
-                "cold": {"ours": ours, **rivals},
+                "cold": {"ours": ours, **baselines},
                 "cold, UMAP : ours": ratios,
                 "warm, s": later,
                 "warm, UMAP : ours": later["UMAP"] / later["ours"],

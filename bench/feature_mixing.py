@@ -80,13 +80,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home, serving(ROOT / "app.py", home) as (port, _, _):
         first_session(port).close()
         wait_ready(port)
-        for world in ("Scenes", "Digits"):
-            session = first_session(port, PAGE, f"{PAGE}-world={world}")
+        for shown in ("Scenes", "Digits"):
+            session = first_session(port, PAGE, f"{PAGE}-world={shown}")
             took = drag(session)
             session.close()
             p50, p95 = (1000 * value for value in (statistics.median(took), percentile(took, 0.95)))
             print(
-                f"a move of λ, {world.lower()}: p50 {p50:.1f} ms, p95 {p95:.1f} ms (target ≤"
+                f"a move of λ, {shown.lower()}: p50 {p50:.1f} ms, p95 {p95:.1f} ms (target ≤"
                 f" {1000 * TARGET:.0f} ms)"
             )
     print(f"load {os.getloadavg()[0]:.2f}, {len(os.sched_getaffinity(0))} cores")

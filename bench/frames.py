@@ -44,9 +44,9 @@ def made(address: str, page: Session, looks: int) -> tuple[list[float], list[flo
             started = time.perf_counter()
             took.append(page.tick())
             now = time.time()
-            found = SHOWN.search(page.said)
-            if found and found[1] != last and int(found[1]) in when:
-                last = found[1]
+            match = SHOWN.search(page.text)
+            if match and match[1] != last and int(match[1]) in when:
+                last = match[1]
                 delays.append(now - when[int(last)])
             time.sleep(max(0.0, interval - (time.perf_counter() - started)))
     return delays, took, interval

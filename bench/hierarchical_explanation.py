@@ -64,12 +64,12 @@ def draw(session: Session) -> dict[str, float]:
 
 def seconds_of(work: Callable[[], object]) -> float:
     """Median seconds of a few rounds."""
-    found = []
+    times = []
     for _ in range(ROUNDS):
         start = time.perf_counter()
         work()
-        found.append(time.perf_counter() - start)
-    return statistics.median(found)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
 
 
 def pursuits(name: str, atoms: np.ndarray, items: np.ndarray) -> dict[str, object]:
@@ -91,8 +91,8 @@ def pursuits(name: str, atoms: np.ndarray, items: np.ndarray) -> dict[str, objec
         ).T
 
     residuals = {
-        which: float(np.linalg.norm(items - found, axis=1).mean())
-        for which, found in (("ours", own()), ("scikit-learn's", theirs(False)))
+        which: float(np.linalg.norm(items - reconstructions, axis=1).mean())
+        for which, reconstructions in (("ours", own()), ("scikit-learn's", theirs(False)))
     }
     times = {"ours": seconds_of(own), "scikit-learn": seconds_of(lambda: theirs(False))}
     if len(atoms) <= 4096:  # the Gram matrix of more fills memory
@@ -110,11 +110,11 @@ def backed() -> dict[str, object]:
     """Accuracy of the network, of its last layer read as a tree, and of trees of the
     same shape with the classes at random.
     """
-    pictures = data.load("cifar10").test
+    test = data.load("cifar10").test
     classifier = checkpoints.load("cifar10/0")
     tree, features_of = backed_by(classifier)
     with torch.inference_mode():
-        batches = torch.from_numpy(np.array(pictures.images)).split(500)
+        batches = torch.from_numpy(np.array(test.images)).split(500)
         features = torch.cat([features_of(batch.float() / 255) for batch in batches]).numpy()
     logits = features @ tree.weight.T + tree.bias
     controls = [
@@ -123,12 +123,12 @@ def backed() -> dict[str, object]:
         .argmax(1)
         for seed in range(DRAWS)
     ]
-    accuracies = t_interval([float((each == pictures.labels).mean()) for each in controls])
+    accuracies = t_interval([float((predicted == test.labels).mean()) for predicted in controls])
     return {
-        "pictures": len(pictures),
-        "network": float((logits.argmax(1) == pictures.labels).mean()),
-        "tree, soft": float((tree.leaf_probabilities(features).argmax(1) == pictures.labels).mean()),
-        "tree, hard": float((tree.hard_leaves(features) == pictures.labels).mean()),
+        "images": len(test),
+        "network": float((logits.argmax(1) == test.labels).mean()),
+        "tree, soft": float((tree.leaf_probabilities(features).argmax(1) == test.labels).mean()),
+        "tree, hard": float((tree.hard_leaves(features) == test.labels).mean()),
         "same shape, classes at random": accuracies.as_json(),
     }
 

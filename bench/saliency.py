@@ -112,7 +112,7 @@ def medians(ways: dict[str, Way], turns: int = TURNS) -> dict[str, float]:
 
 
 def example(layout: torch.memory_format = torch.contiguous_format) -> tuple[nn.Module, torch.Tensor, int]:
-    """The flagship classifier, a photograph as it sees it, and what it says."""
+    """The flagship classifier, a photograph as it sees it, and its prediction."""
     model = checkpoints.load("cifar10/0")
     pixels = next(iter(photographs().values())).read().pixels
     image = torch.from_numpy(uploads.resized_to_square(pixels, model.side))
@@ -157,7 +157,7 @@ def ten_targets() -> None:
         {
             "ours": lambda: saliency.gradients(network, image, range(10)),
             "captum": lambda: [
-                attr.Saliency(network).attribute(batch, each, abs=False) for each in range(10)
+                attr.Saliency(network).attribute(batch, class_index, abs=False) for class_index in range(10)
             ],
         },
         3 * TURNS,
@@ -224,7 +224,7 @@ def verdict(what: str, value: float, target: float, unit: str) -> None:
 
 def main() -> None:
     """Print the tables."""
-    warnings.simplefilter("ignore")  # Captum says of every hook that it sets it
+    warnings.simplefilter("ignore")  # Captum warns of every hook it sets
     torch.set_num_threads(1)
     print(
         f"torch {torch.__version__}, {torch.get_num_threads()} thread, load {os.getloadavg()[0]:.1f} on"

@@ -1,10 +1,10 @@
-"""How fast the server is: start against an empty app, slider to picture, memory, frame
+"""How fast the server is: start against an empty app, slider to image, memory, frame
 to page.
 
     python -m bench.serving [--repeats 7]
 
 Every number is measured from outside over the websocket, medians (or 95th percentiles
-where said), with the load average stated. The rival of the start is a Streamlit app of
+where stated), with the load average. The baseline of the start is a Streamlit app of
 one line; the same line with `import torch` is measured beside it.
 """
 
@@ -33,8 +33,8 @@ ROOT = Path(__file__).parent.parent
 PAGE = "label_noise"
 VISITORS = 8
 MOVES = 60  # slider moves a visitor
-DONE = "Interim analysis"  # said under a finished run
-SHOWN = re.compile(r"Step (\d+) of")  # what the progress bar says of a run under way
+DONE = "Interim analysis"  # shown under a finished run
+SHOWN = re.compile(r"Step (\d+) of")  # the progress bar of a run under way
 # seconds between two moves of one visitor, give or take half: a hand does not move a slider faster
 PAUSE = 0.3
 
@@ -134,7 +134,7 @@ def start_training(session: Session, limit: float = 60.0) -> None:
     """Press Train and wait for the first frame. Raises TimeoutError when none comes."""
     session.move(f"{PAGE}-train", True)
     deadline = time.monotonic() + limit
-    while not SHOWN.search(session.said):
+    while not SHOWN.search(session.text):
         if time.monotonic() > deadline:
             raise TimeoutError(f"no frame within {limit:g} s")
         time.sleep(session.interval)
@@ -169,7 +169,7 @@ def sliders(port: int) -> dict[str, float]:
         time.sleep(trainer.interval)
     for thread in threads:
         thread.join()
-    if not SHOWN.search(trainer.said):
+    if not SHOWN.search(trainer.text):
         raise RuntimeError("the training run did not go on all the while")
     trainer.move(f"{PAGE}-cancel", True)
     for visitor in (session, trainer, *sessions):
@@ -197,7 +197,7 @@ def memory(port: int, process: subprocess.Popen) -> dict[str, float]:
         )
         trainer.move(f"{PAGE}-train", True)
         deadline = time.monotonic() + 120
-        while DONE not in trainer.said:
+        while DONE not in trainer.text:
             if time.monotonic() > deadline:
                 raise TimeoutError("a run of 20 epochs did not end")
             time.sleep(0.25)

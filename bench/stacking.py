@@ -22,7 +22,7 @@ from mlcv_explore.models.losses import soft_cross_entropy
 from mlcv_explore.models.stacked import StackedDense, gradient_step
 from mlcv_explore.seeds import seeded, stream
 
-SEEDS, PICTURES, BATCH, CLASSES, EPOCHS, TURNS = range(10), 1000, 64, 10, 3, 7
+SEEDS, IMAGES, BATCH, CLASSES, EPOCHS, TURNS = range(10), 1000, 64, 10, 3, 7
 TARGETS = {64: 3.0, 128: 2.0, 256: 1.0}  # times faster than the loop
 
 Epoch = Callable[[torch.Tensor], torch.Tensor]  # order of the images (S, n) → losses of the last batch (S,)
@@ -94,7 +94,7 @@ def network(sizes: tuple[int, ...], seed: int) -> nn.Sequential:
 
 def measure(width: int) -> dict[str, float]:
     """Median seconds an epoch of every way, taking turns."""
-    digits = data.split(data.load("digits"), PICTURES, 297, 500, 0).train
+    digits = data.split(data.load("digits"), IMAGES, 297, 500, 0).train
     images, labels = digits.as_float().flatten(1), torch.from_numpy(digits.labels)
     ways = {
         build.__name__: build((64, width, width, CLASSES), images, labels)
@@ -106,8 +106,8 @@ def measure(width: int) -> dict[str, float]:
             start = time.perf_counter()
             losses[name] = epoch(order)
             seconds[name].append(time.perf_counter() - start)
-    spread = max(float((losses[name] - losses["loop"]).abs().max()) for name in ways)
-    assert spread < 0.05, f"the three do not learn the same: losses differ by {spread:.3g}"
+    difference = max(float((losses[name] - losses["loop"]).abs().max()) for name in ways)
+    assert difference < 0.05, f"the three do not learn the same: losses differ by {difference:.3g}"
     return {name: statistics.median(values[1:]) for name, values in seconds.items()}
 
 
@@ -115,7 +115,7 @@ def orders(epochs: int) -> Iterator[torch.Tensor]:
     """The order of the images (S, n) in every epoch."""
     streams = [stream(seed, "batches") for seed in SEEDS]
     for _ in range(epochs):
-        yield torch.stack([torch.randperm(PICTURES, generator=generator) for generator in streams])
+        yield torch.stack([torch.randperm(IMAGES, generator=generator) for generator in streams])
 
 
 def main() -> None:

@@ -78,7 +78,7 @@ def main() -> None:
                 load = os.getloadavg()[0]
                 read = looks(engine, slug, settings, seeds)
                 off = errors(read)
-                within = sum(each <= TARGET for each in off) / len(off) if off else 1.0
+                within = sum(ratio <= TARGET for ratio in off) / len(off) if off else 1.0
                 missed |= within < 1
                 report = {"slug": slug, "changed": settings, "seconds": round(read[-1][0], 1)}
                 report |= {"looks": len(off), "largest": round(max(off, default=1.0), 2)}

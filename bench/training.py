@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Training:
-    """One of them, with the seconds it may take and a measure that says it was no toy."""
+    """One of them, with the seconds it may take and a measure that shows it was no toy."""
 
     slug: str
     seeds: int

@@ -3,7 +3,7 @@ and what four visitors at once cost in memory.
 
     python -m bench.uploads
 
-Measured from outside over HTTP and the websocket. Every upload is another picture, so
+Measured from outside over HTTP and the websocket. Every upload is another image, so
 nothing of it is kept from before.
 """
 
@@ -29,12 +29,12 @@ UPLOADS, VISITORS, EACH = 9, 4, 4
 TURNS = 15  # of every control
 
 
-def pictures(count: int) -> list[bytes]:
+def photographs_in_jpeg(count: int) -> list[bytes]:
     """JPEGs of 12 megapixels, each a photograph of the gallery enlarged, with a grain
     of its own.
     """
     known = list(photographs().values())
-    found = []
+    files = []
     for index in range(count):
         pixels = np.asarray(
             Image.fromarray(known[index % len(known)].read().pixels).resize(SIZE, Image.Resampling.BICUBIC),
@@ -43,8 +43,8 @@ def pictures(count: int) -> list[bytes]:
         grain = np.random.default_rng(index).normal(0, 4, (SIZE[1], SIZE[0], 1)).astype(np.int16)
         file = io.BytesIO()
         Image.fromarray(np.clip(pixels + grain, 0, 255).astype(np.uint8)).save(file, "JPEG", quality=85)
-        found.append(file.getvalue())
-    return found
+        files.append(file.getvalue())
+    return files
 
 
 def visitor(port: int) -> Session:
@@ -86,14 +86,14 @@ def main() -> None:
     ):
         first_session(port).close()
         wait_ready(port)
-        taken = pictures(UPLOADS + VISITORS * EACH)
-        report["MB a picture"] = statistics.median(len(picture) for picture in taken) / 1e6
+        taken = photographs_in_jpeg(UPLOADS + VISITORS * EACH)
+        report["MB an image"] = statistics.median(len(image) for image in taken) / 1e6
         report["server before any upload, MB"] = peak(process.pid)
         session = visitor(port)
         times = [
-            session.upload(UPLOADER, f"{index}.jpg", picture) for index, picture in enumerate(taken[:UPLOADS])
+            session.upload(UPLOADER, f"{index}.jpg", image) for index, image in enumerate(taken[:UPLOADS])
         ][1:]
-        report["upload → picture, s, median (target 0.4)"] = statistics.median(shown for shown, _ in times)
+        report["upload → image, s, median (target 0.4)"] = statistics.median(shown for shown, _ in times)
         report["upload → all six maps, s, median"] = statistics.median(whole for _, whole in times)
         turned = moves(session)
         report["opacity, scale, sign, removal, s, median"] = statistics.median(turned)
@@ -102,8 +102,8 @@ def main() -> None:
 
         def explain(index: int) -> None:
             own = visitor(port)
-            for number, picture in enumerate(taken[UPLOADS + index :: VISITORS]):
-                own.upload(UPLOADER, f"{index}-{number}.jpg", picture)
+            for number, image in enumerate(taken[UPLOADS + index :: VISITORS]):
+                own.upload(UPLOADER, f"{index}-{number}.jpg", image)
             own.close()
 
         threads = [threading.Thread(target=explain, args=(index,)) for index in range(VISITORS)]

@@ -142,9 +142,9 @@ class Config(BaseModel):
     def changed(self) -> dict[str, Value]:
         """The settings that differ from their defaults."""
         return {
-            item.name: getattr(self, item.name)
-            for item in self.settings()
-            if getattr(self, item.name) != item.default
+            declared.name: getattr(self, declared.name)
+            for declared in self.settings()
+            if getattr(self, declared.name) != declared.default
         }
 
     @classmethod
@@ -154,20 +154,20 @@ class Config(BaseModel):
         """
         if name not in cls.model_fields:
             return value
-        item = _setting_of(name, cls.model_fields[name])
-        if item.kind == "choice":  # checked before any rule between settings is asked
-            spelt = {str(choice): choice for choice in item.choices}
-            spelt |= {choice_label(choice): choice for choice in item.choices}
+        declared = _setting_of(name, cls.model_fields[name])
+        if declared.kind == "choice":  # checked before any rule between settings is asked
+            spelt = {str(choice): choice for choice in declared.choices}
+            spelt |= {choice_label(choice): choice for choice in declared.choices}
             value = spelt.get(value, value) if isinstance(value, str) else value
-            if value not in item.choices:
-                raise SettingError(f"{cls.__name__}.{name} must be {item.rule}, got {value!r:.80}.")
+            if value not in declared.choices:
+                raise SettingError(f"{cls.__name__}.{name} must be {declared.rule}, got {value!r:.80}.")
             return value
-        if item.kind in ("int", "float") and isinstance(value, bool):
-            raise SettingError(f"{cls.__name__}.{name} must be {item.rule}, got {value}.")
-        if item.kind in ("int", "float") and isinstance(value, str):
+        if declared.kind in ("int", "float") and isinstance(value, bool):
+            raise SettingError(f"{cls.__name__}.{name} must be {declared.rule}, got {value}.")
+        if declared.kind in ("int", "float") and isinstance(value, str):
             with suppress(ValueError):  # what is no number is refused with the rule, below
-                value = int(value) if item.kind == "int" else float(value)
-        return 0.0 if item.kind == "float" and value == 0 else value
+                value = int(value) if declared.kind == "int" else float(value)
+        return 0.0 if declared.kind == "float" and value == 0 else value
 
     @classmethod
     def _unknown(cls, name: str) -> str:

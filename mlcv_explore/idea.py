@@ -125,11 +125,11 @@ class Tile:
 
 @dataclass(frozen=True)
 class Prior:
-    """Earlier work on the question: what it found, with numbers, and what differs here."""
+    """Earlier work on the question: its result, with numbers, and what differs here."""
 
     title: str
     link: str
-    found: str
+    result: str
     differs: str
 
 
@@ -181,8 +181,8 @@ class Idea:
 
     def measure(self, name: str) -> Measure:
         """The measure of that name; one that is not declared is labelled by its name."""
-        found = (measure for measure in self.measures if measure.name == name)
-        return next(found, Measure(name, name.replace("_", " ")))
+        matches = (measure for measure in self.measures if measure.name == name)
+        return next(matches, Measure(name, name.replace("_", " ")))
 
     def label(self, arm: str) -> str:
         """What an arm is called."""
@@ -205,10 +205,10 @@ def cards() -> tuple[Card, ...]:
 
 def card(slug: str) -> Card:
     """The card of one idea; raises KeyError with the known slugs when there is none."""
-    found = {card.slug: card for card in cards()}
-    if slug not in found:
-        raise KeyError(f"There is no idea {slug!r}; the ideas are {', '.join(found)}.")
-    return found[slug]
+    by_slug = {card.slug: card for card in cards()}
+    if slug not in by_slug:
+        raise KeyError(f"There is no idea {slug!r}; the ideas are {', '.join(by_slug)}.")
+    return by_slug[slug]
 
 
 def path(slug: str) -> Path:

@@ -25,7 +25,7 @@ from mlcv_explore.ui import feature_map, figures, image_row, page, settings, sma
 from mlcv_explore.ui.small_image_input import buttons
 
 SLUG = subject.slug
-WORLDS = ("Scenes", "Digits")
+DATASETS = ("Scenes", "Digits")
 SMALL = 64  # pixels of a neighbour
 
 
@@ -41,7 +41,7 @@ def play() -> None:
     first_column, second_column, mixed_column, controls = st.columns([3, 3, 3, 4], gap="medium")
     with controls:
         try:
-            shown = inference.demo(buttons(f"{SLUG}-world", "Images", WORLDS).lower())
+            shown = inference.demo(buttons(f"{SLUG}-data", "Images", DATASETS).lower())
         except CheckpointError as error:
             st.error(str(error), icon=":material/error:")
             return
@@ -49,7 +49,7 @@ def play() -> None:
     chosen = []
     for column, name in ((first_column, "first"), (second_column, "second")):
         with column:
-            about = f"{name.capitalize()} image", inference.SOURCES[shown.world], shown.test
+            about = f"{name.capitalize()} image", inference.SOURCES[shown.dataset], shown.test
             chosen.append(small_image_input.choose(SLUG, View.setting(name), *about))
     first, second = chosen
     if first is None or second is None:
@@ -57,7 +57,8 @@ def play() -> None:
         return
     number = int(st.session_state.get(f"{SLUG}-second", 2))
     more = [
-        small_images.from_images(shown.test, (number + step) % inference.TESTED) for step in range(count - 2)
+        small_images.from_images(shown.test, (number + step) % inference.TEST_IMAGES)
+        for step in range(count - 2)
     ]
     mixture = inference.mix(shown, first, (second, *more)[: count - 1], mix_settings)
     with mixed_column:
@@ -69,8 +70,8 @@ def play() -> None:
 def choose_settings() -> tuple[inference.MixSettings, int]:
     """How to mix, and how many images."""
     mode, count = buttons(f"{SLUG}-mixing", "Mode", inference.ALL_MODES), 2
-    asked = ["area", "place"] if mode == "rectangle" else ["weight"] if mode in MODES else []
-    values = {name: control(name) for name in (*asked, "depth")}
+    names = ["area", "place"] if mode == "rectangle" else ["weight"] if mode in MODES else []
+    values = {name: control(name) for name in (*names, "depth")}
     if mode in MODES:
         with st.expander("More"):
             values["scaling"] = control("scaling")
@@ -88,10 +89,10 @@ def show_results(shown: DecodedDemo, mixture: inference.Mixture, depth: int) -> 
         distributions = {"target": ("idea", mixture.target), "prediction": ("baseline", mixture.predicted)}
         chart = charts.shares(shown.classes, distributions, theme.palette())
         notice = "Target: the label in training. Prediction: the network on the mixed feature."
-        figures.figure(chart, f"{SLUG}-labels-{shown.world}", notice, moving=True)
+        figures.figure(chart, f"{SLUG}-labels-{shown.dataset}", notice, moving=True)
     with plane:
         st.markdown(f"##### Map of the training features at depth {depth}")
-        key, notice = f"{SLUG}-map-{shown.world}-{depth}", inference.map_notice(shown, mixture, depth)
+        key, notice = f"{SLUG}-map-{shown.dataset}-{depth}", inference.map_notice(shown, mixture, depth)
         feature_map.show(shown, depth, inference.examples(mixture), key, notice, mixture.trail)
     st.markdown("##### Nearest training images")
     near = ", ".join(shown.classes[shown.mapped.labels[place]] for place in mixture.nearest)
@@ -161,7 +162,7 @@ def example() -> None:
     first, second = (small_images.from_images(shown.test, number) for number in range(2))
     mixture = inference.mix(shown, first, (second,), inference.MixSettings())
     text = "Two test scenes, and their mixture at depth 2 (λ = 0.5), decoded."
-    image_row.show([each.image for each in (first, second, mixture)], text, size=128)
+    image_row.show([part.image for part in (first, second, mixture)], text, size=128)
 
 
 formulas = {
@@ -172,6 +173,6 @@ formulas = {
     "Labels after pasting": compositing.labels_by_visibility,
     "Contrastive loss": contrastive_loss,
 }
-choices = {"world": WORLDS, "mixing": inference.ALL_MODES} | small_image_input.link_names("first", "second")
+choices = {"data": DATASETS, "mixing": inference.ALL_MODES} | small_image_input.link_names("first", "second")
 shown = {"play": play, "draw": draw, "answer": answer, "example": example}
 page.run(subject, **shown, formulas=formulas, views=(View,), choices=choices)

@@ -23,7 +23,7 @@ from scipy import stats
 from mlcv_explore import charts
 from mlcv_explore.charts import PALETTES, ROLES, Band, Bar, Chart, Difference, Line
 from mlcv_explore.charts.chart import NUMBERS, _specification, percent, with_interval
-from mlcv_explore.charts.curves import spread
+from mlcv_explore.charts.curves import separated
 from mlcv_explore.charts.palette import contrast, rgb, shades, signed_shades
 from mlcv_explore.seeds import numpy_stream
 
@@ -380,7 +380,7 @@ def test_nothing_to_draw_draws_nothing() -> None:
 @given(st.lists(st.tuples(st.floats(-50, 350), st.sampled_from([16.0, 32.0, 48.0])), min_size=1, max_size=6))
 def test_labels_never_overlap_and_stay_inside(boxes: list[tuple[float, float]]) -> None:
     wanted, heights = np.array([box[0] for box in boxes]), np.array([box[1] for box in boxes])
-    placed = spread(wanted, heights, 300.0)
+    placed = separated(wanted, heights, 300.0)
     order = np.argsort(placed)
     low, high = (placed - heights / 2)[order], (placed + heights / 2)[order]
     assert (low[1:] >= high[:-1] - 1e-6).all()
@@ -389,9 +389,9 @@ def test_labels_never_overlap_and_stay_inside(boxes: list[tuple[float, float]]) 
 
 def test_labels_with_room_stand_where_they_want() -> None:
     np.testing.assert_allclose(
-        spread(np.array([200.0, 40.0, 120.0]), np.full(3, 16.0), 300.0), [200, 40, 120]
+        separated(np.array([200.0, 40.0, 120.0]), np.full(3, 16.0), 300.0), [200, 40, 120]
     )
-    np.testing.assert_allclose(spread(np.array([100.0, 100.0]), np.full(2, 20.0), 300.0), [90, 110])
+    np.testing.assert_allclose(separated(np.array([100.0, 100.0]), np.full(2, 20.0), 300.0), [90, 110])
 
 
 # --- differences and arms

@@ -17,7 +17,7 @@ def test_a_network_that_ships_is_what_its_card_states(name: str):
         median, late = np.quantile(shown.map(depth).errors, (0.5, 0.9))
         assert median == pytest.approx(stated[f"map{depth}_median"], abs=2e-4)
         assert late == pytest.approx(stated[f"map{depth}_p90"], abs=4e-4)
-        if shown.world == "digits":  # scenes differ more: the page states their placement error
+        if shown.dataset == "digits":  # scenes differ more: the page states their placement error
             assert median <= 0.01 and late <= 0.03
         features = shown.map(depth).fitted.features
         assert features.shape == (len(shown.mapped), 33)
@@ -30,9 +30,9 @@ def test_a_network_that_ships_is_what_its_card_states(name: str):
     assert not any(image.tobytes() in mapped for image in shown.test.images)
 
 
-def test_both_worlds_ship_and_their_parts_have_masks():
-    assert {decoded_demo.load(name).world for name in NAMES} == set(decoded_demo.WORLDS)
-    for world in decoded_demo.WORLDS:
-        train, test = decoded_demo.world_images(world, 120, 50, 0)
+def test_both_data_sets_ship_and_their_parts_have_masks():
+    assert {decoded_demo.load(name).dataset for name in NAMES} == set(decoded_demo.DATASETS)
+    for dataset in decoded_demo.DATASETS:
+        train, test = decoded_demo.dataset_images(dataset, 120, 50, 0)
         assert (len(train), len(test)) == (120, 50) and train.classes == test.classes
         assert train.masks.shape == (120, *train.images.shape[2:]) and 0 < train.masks.mean() < 1

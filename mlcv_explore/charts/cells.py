@@ -78,8 +78,8 @@ def heat_map(
 def _bounds(values: np.ndarray, signed: bool, limit: float | None) -> tuple[float, float]:
     finite = values[np.isfinite(values)]
     if signed:
-        reach = limit or float(np.abs(finite).max(initial=0.0)) or 1.0
-        return -reach, reach
+        bound = limit or float(np.abs(finite).max(initial=0.0)) or 1.0
+        return -bound, bound
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
     return low, high if high > low else low + 1.0
 
@@ -97,14 +97,14 @@ def histograms(
     shares = {label: _shares(label, counts, len(edges) - 1) for label, (_, counts) in groups.items()}
     bands = {label: t_band(share) for label, share in shares.items()}
     tops = [np.nanmax([mean, high]) for mean, _, high in bands.values() if np.isfinite(mean).any()]
-    reach = 0.66 / (max(tops, default=1.0) or 1.0)  # a panel is one unit high; the name has the rest
+    bound = 0.66 / (max(tops, default=1.0) or 1.0)  # a panel is one unit high; the name has the rest
     blocks, parts = [ends(edges[[0, -1]], (0, max(len(groups), 1)))], []
     for place, (label, (role, _)) in enumerate(groups.items()):
         (mean, low, high), base, count = bands[label], place + 0.96, len(shares[label])
         names = {"group": label, "role": role}
         numbers = {"start": edges[:-1], "end": edges[1:], "share": mean, "low": low, "high": high}
-        sides = {"y": np.full(len(mean), base), "y2": base - reach * mean}
-        whiskers = {"y_low": base - reach * np.maximum(low, 0), "y_high": base - reach * high}
+        sides = {"y": np.full(len(mean), base), "y2": base - bound * mean}
+        whiskers = {"y_low": base - bound * np.maximum(low, 0), "y_high": base - bound * high}
         blocks.append({"part": "value", **names, "n": float(count), **numbers, **sides, **whiskers})
         blocks.append({"part": "label", **names, "text": label, "y": place + 0.14})
         blocks.append({"part": "base", "y": base})

@@ -41,7 +41,7 @@ class Chart:
 
     def to_dict(self, width: int = EXPORT_WIDTH) -> dict[str, Any]:
         """The whole specification with its data, `width` pixels wide."""
-        layers = [item for item in self.spec["layer"] if item.get("name") != HOVER]
+        layers = [layer for layer in self.spec["layer"] if layer.get("name") != HOVER]
         words = {"background": self.paper, "description": self.description, "layer": layers}
         return {"width": width, **self.spec, **words, "data": {"name": DATA, "values": self.data.to_pylist()}}
 

@@ -52,21 +52,21 @@ def curves(
     """
     marks = marks or {}
     drawn = [_measured(label, line, x) for label, line in lines.items()]
-    across = np.concatenate([np.asarray(x, dtype=float), *(item.x for item in drawn), list(marks.values())])
+    across = np.concatenate([np.asarray(x, dtype=float), *(curve.x for curve in drawn), list(marks.values())])
     across = across[np.isfinite(across)]
     x_ends = x_domain or ((across.min(), across.max()) if len(across) else (0.0, 1.0))
     y_ends = y_domain or _limits(drawn, seeds)
-    blocks = [_mean_rows(item, (place + 0.5) / len(drawn)) for place, item in enumerate(drawn)]
+    blocks = [_mean_rows(curve, (place + 0.5) / len(drawn)) for place, curve in enumerate(drawn)]
     blocks.sort(key=lambda block: block["role"] == "idea")  # the idea lies on top
-    for item in drawn if seeds else ():
-        count, length = item.values.shape
+    for curve in drawn if seeds else ():
+        count, length = curve.values.shape
         seed = np.repeat(np.arange(float(count)), length)
-        blocks.append(item.block("seed", x=np.tile(item.x, count), mean=item.values.ravel(), seed=seed))
+        blocks.append(curve.block("seed", x=np.tile(curve.x, count), mean=curve.values.ravel(), seed=seed))
     blocks += _label_rows(drawn, y_ends, y_format, x_domain[1] if x_domain else None)
     blocks += [{"part": "mark", "text": name, "x": float(at)} for name, at in marks.items()]
     titles = {"x_title": x_title, "y_title": y_title, "y_format": y_format}
     spec = specification("curves", palette, y_domain is not None, bool(marks), height=HEIGHT, **titles)
-    subject = f"{y_title} by {x_title}: {', '.join(item.label for item in drawn)}."
+    subject = f"{y_title} by {x_title}: {', '.join(curve.label for curve in drawn)}."
     words = _words(drawn, x_title, y_format, marks)
     table = rows([*blocks, ends(x_ends, y_ends)])
     return Chart(spec, table, subject, f"{subject} {words}", COLUMNS, palette.background)
@@ -79,8 +79,8 @@ def thumbnail(x: np.ndarray, lines: Mapping[Role, np.ndarray], palette: Palette)
     keep = np.unique(np.linspace(0, len(x) - 1, min(len(x), THUMBNAIL_POINTS)).round().astype(int))
     kept = {role: Line(role, np.atleast_2d(values)[:, keep]) for role, values in lines.items()}
     drawn = [_measured(role, line, x[keep]) for role, line in kept.items()]
-    drawn.sort(key=lambda item: item.label == "idea")
-    blocks = [*(_mean_rows(item, 0) for item in drawn), ends(x[[0, -1]], _limits(drawn, False))]
+    drawn.sort(key=lambda curve: curve.label == "idea")
+    blocks = [*(_mean_rows(curve, 0) for curve in drawn), ends(x[[0, -1]], _limits(drawn, False))]
     spec = specification("thumbnail", palette, height=96) | {"width": 240}
     subject = f"Sparkline of {', '.join(lines)}."
     return Chart(spec, rows(blocks), subject, f"{subject} {_words(drawn, 'the end', '.3g', {})}", COLUMNS)
@@ -141,8 +141,8 @@ def _t_quantile(freedom: int) -> float:
 
 def _limits(drawn: Sequence[_Measured], seeds: bool) -> tuple[float, float]:
     """Round limits that hold every line and band; (0, 1) when there is nothing."""
-    shown = [getattr(item, name) for item in drawn for name in ("mean", "low", "high")]
-    shown += [item.values.ravel() for item in drawn if seeds]
+    shown = [getattr(curve, name) for curve in drawn for name in ("mean", "low", "high")]
+    shown += [curve.values.ravel() for curve in drawn if seeds]
     finite = np.concatenate([array[np.isfinite(array)] for array in shown] or [np.empty(0)])
     if not len(finite):
         return 0.0, 1.0
@@ -151,12 +151,12 @@ def _limits(drawn: Sequence[_Measured], seeds: bool) -> tuple[float, float]:
     return float(np.floor(low / step - 1e-9) * step), float(np.ceil(high / step + 1e-9) * step)
 
 
-def _mean_rows(item: _Measured, phase: float) -> dict[str, Any]:
+def _mean_rows(curve: _Measured, phase: float) -> dict[str, Any]:
     """Means with their bands; `phase` 0–1 staggers the markers of different lines."""
-    every = max(1, len(item.x) // MARKERS)
-    marker = (np.arange(len(item.x)) % every == int(phase * every)) & np.isfinite(item.mean)
-    numbers = {"mean": item.mean, "low": item.low, "high": item.high, "n": float(len(item.values))}
-    return item.block("value", x=item.x, marker=marker, **numbers)
+    every = max(1, len(curve.x) // MARKERS)
+    marker = (np.arange(len(curve.x)) % every == int(phase * every)) & np.isfinite(curve.mean)
+    numbers = {"mean": curve.mean, "low": curve.low, "high": curve.high, "n": float(len(curve.values))}
+    return curve.block("value", x=curve.x, marker=marker, **numbers)
 
 
 def _label_rows(
@@ -165,17 +165,17 @@ def _label_rows(
     """One label per line at the right edge, level with the line's end as far as the
     others leave room; with an `edge` it stays there while lines grow.
     """
-    ended = [item for item in drawn if item.end is not None]
+    ended = [curve for curve in drawn if curve.end is not None]
     if not ended:
         return []
-    edge = max(item.x[item.end] for item in ended) if edge is None else edge
-    numbers = [f"{item.mean[item.end]:{y_format}}".replace("-", "−") for item in ended]
+    edge = max(curve.x[curve.end] for curve in ended) if edge is None else edge
+    numbers = [f"{curve.mean[curve.end]:{y_format}}".replace("-", "−") for curve in ended]
     wrapped = partial(textwrap.fill, width=LABEL_WIDTH, break_on_hyphens=False)
-    texts = [wrapped(f"{item.label}: {number}") for item, number in zip(ended, numbers, strict=True)]
+    texts = [wrapped(f"{curve.label}: {number}") for curve, number in zip(ended, numbers, strict=True)]
     lines = np.array([text.count("\n") + 1.0 for text in texts])
-    places = label_places([item.mean[item.end] for item in ended], y_ends, PLOTTED, lines)
+    places = label_places([curve.mean[curve.end] for curve in ended], y_ends, PLOTTED, lines)
     labels = zip(ended, places, texts, strict=True)
-    return [item.block("label", x=edge, mean=at, text=text) for item, at, text in labels]
+    return [curve.block("label", x=edge, mean=at, text=text) for curve, at, text in labels]
 
 
 def label_places(
@@ -186,20 +186,20 @@ def label_places(
     has.
     """
     per_pixel = (limits[1] - limits[0]) / pixels
-    wanted = (np.asarray(values) - limits[0]) / per_pixel
-    heights = np.full(len(wanted), LABEL_LINE) * lines + LABEL_GAP
-    placed = spread(wanted, heights, pixels) + LABEL_LINE * (lines - 1) / 2
+    targets = (np.asarray(values) - limits[0]) / per_pixel
+    heights = np.full(len(targets), LABEL_LINE) * lines + LABEL_GAP
+    placed = separated(targets, heights, pixels) + LABEL_LINE * (lines - 1) / 2
     return (limits[0] + placed * per_pixel).tolist()
 
 
-def spread(wanted: np.ndarray, heights: np.ndarray, room: float) -> np.ndarray:
-    """Centres (n,) near `wanted` such that boxes of these heights do not overlap and,
+def separated(targets: np.ndarray, heights: np.ndarray, room: float) -> np.ndarray:
+    """Centres (n,) near `targets` such that boxes of these heights do not overlap and,
     where they fit, stay within 0…room.
     """
-    order = np.argsort(wanted, kind="stable")
+    order = np.argsort(targets, kind="stable")
     tall = heights[order]
     offsets = np.append(0.0, np.cumsum((tall[1:] + tall[:-1]) / 2))  # centres of a stack without gaps
-    free = wanted[order] - offsets  # boxes do not overlap where this does not fall
+    free = targets[order] - offsets  # boxes do not overlap where this does not fall
     raised, lowered = np.maximum.accumulate(free), np.minimum.accumulate(free[::-1])[::-1]
     lowest = tall[0] / 2
     settled = np.clip((raised + lowered) / 2, lowest, max(lowest, room - tall[-1] / 2 - offsets[-1]))
@@ -211,14 +211,14 @@ def spread(wanted: np.ndarray, heights: np.ndarray, room: float) -> np.ndarray:
 def _words(drawn: Sequence[_Measured], x_title: str, y_format: str, marks: Mapping[str, float]) -> str:
     """n and the last values, as text."""
     parts = []
-    for item in drawn:
-        if item.end is None:
-            parts.append(f"{item.label} has no values yet")
+    for curve in drawn:
+        if curve.end is None:
+            parts.append(f"{curve.label} has no values yet")
             continue
-        mean, low, high, x = (array[item.end] for array in (item.mean, item.low, item.high, item.x))
+        mean, low, high, x = (array[curve.end] for array in (curve.mean, curve.low, curve.high, curve.x))
         interval = f" [{low:{y_format}}, {high:{y_format}}]" if np.isfinite(low) else ""
-        source = item.line.published or n_seeds(len(item.values))
-        parts.append(f"{item.label} {mean:{y_format}}{interval} ({source}) at {x_title} {x:g}")
-    band = " Bands are 95 % t-intervals over seeds." if any(len(item.values) > 1 for item in drawn) else ""
+        source = curve.line.published or n_seeds(len(curve.values))
+        parts.append(f"{curve.label} {mean:{y_format}}{interval} ({source}) at {x_title} {x:g}")
+    band = " Bands are 95 % t-intervals over seeds." if any(len(curve.values) > 1 for curve in drawn) else ""
     marked = f" Marked: {', '.join(f'{name} at {at:g}' for name, at in marks.items())}." if marks else ""
     return f"Last values: {'; '.join(parts)}.{band}{marked}"

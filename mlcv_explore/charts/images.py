@@ -1,6 +1,6 @@
-"""Images as small crisp pictures: grids, maps in the one colour language, PNG.
+"""Small crisp images: grids, maps in the one colour language, PNG.
 
-Every picture is uint8 (height, width, 3).
+Every image is uint8 (height, width, 3).
 """
 
 import io
@@ -66,9 +66,9 @@ def amounts(values: np.ndarray, palette: Palette, low: float = 0.0, high: float 
     """
     if not high > low:
         raise ValueError(f"The range of amounts must rise, got {low}…{high}.")
-    picture = shades((np.asarray(values, dtype=float) - low) / (high - low), palette.amounts)
-    picture[~np.isfinite(values)] = rgb(palette.background)
-    return picture
+    image = shades((np.asarray(values, dtype=float) - low) / (high - low), palette.amounts)
+    image[~np.isfinite(values)] = rgb(palette.background)
+    return image
 
 
 def attribution(
@@ -82,9 +82,9 @@ def attribution(
 
 
 def overlaid(
-    photograph: np.ndarray, map_picture: np.ndarray, strength: np.ndarray, opacity: float
+    photograph: np.ndarray, map_image: np.ndarray, strength: np.ndarray, opacity: float
 ) -> np.ndarray:
-    """A picture of a map over a photograph turned grey, both uint8 (h, w, 3); at
+    """An image of a map over a photograph turned grey, both uint8 (h, w, 3); at
     opacity 1 the map alone, at 0 the grey photograph.
 
     `strength` (h, w) in [0, 1] is how far from zero the map is: between the two ends,
@@ -92,32 +92,32 @@ def overlaid(
     """
     grey = np.repeat((photograph @ np.array([0.299, 0.587, 0.114]))[..., None], 3, axis=-1)
     share = opacity * np.clip(strength, 0.0, 1.0)[..., None] ** (1 - opacity)
-    return np.rint((1 - share) * grey + share * map_picture).astype(np.uint8)
+    return np.rint((1 - share) * grey + share * map_image).astype(np.uint8)
 
 
-def hatched(picture: np.ndarray, unsure: np.ndarray, palette: Palette, *, spacing: int = 6) -> np.ndarray:
-    """A copy of a picture (h, w, 3) with thin diagonals of the text colour where
+def hatched(image: np.ndarray, unsure: np.ndarray, palette: Palette, *, spacing: int = 6) -> np.ndarray:
+    """A copy of an image (h, w, 3) with thin diagonals of the text colour where
     `unsure` (h, w) is true. Raises ValueError on other sizes.
     """
-    if picture.shape[:2] != unsure.shape:
-        raise ValueError(f"What is unsure must be {picture.shape[:2]} like the picture, got {unsure.shape}.")
+    if image.shape[:2] != unsure.shape:
+        raise ValueError(f"What is unsure must be {image.shape[:2]} like the image, got {unsure.shape}.")
     rows, columns = np.indices(unsure.shape)
-    copy = picture.copy()
+    copy = image.copy()
     copy[unsure & ((rows + columns) % spacing == 0)] = rgb(palette.muted)
     return copy
 
 
 def boxed(
-    picture: np.ndarray, boxes: Mapping[Role, Sequence[float]], palette: Palette, *, width: int = 2
+    image: np.ndarray, boxes: Mapping[Role, Sequence[float]], palette: Palette, *, width: int = 2
 ) -> np.ndarray:
-    """A copy of a picture (h, w, 3) with the outlines of boxes in the colours of their
+    """A copy of an image (h, w, 3) with the outlines of boxes in the colours of their
     roles, the last one on top.
 
     A box is top, left, bottom, right in pixels, the last two exclusive; what is outside
-    the picture is cut.
+    the image is cut.
     """
-    copy = picture.copy()
-    height, length = picture.shape[:2]
+    copy = image.copy()
+    height, length = image.shape[:2]
     for role, box in boxes.items():
         top, left, bottom, right = (round(float(edge)) for edge in box)
         top, bottom, left, right = max(top, 0), min(bottom, height), max(left, 0), min(right, length)
@@ -152,13 +152,13 @@ def target_bars(
     return grid(panels, columns, gap=10, paper=palette.background)
 
 
-def png(picture: np.ndarray) -> bytes:
-    """A picture as PNG: a few kilobytes and two milliseconds at the sizes a page shows."""
+def png(image: np.ndarray) -> bytes:
+    """An image as PNG: a few kilobytes and two milliseconds at the sizes a page shows."""
     from PIL import Image
 
     file = io.BytesIO()
     # level 3 saves 3 to 6 % and takes half as much time again
-    Image.fromarray(np.ascontiguousarray(picture)).save(file, "PNG", compress_level=1)
+    Image.fromarray(np.ascontiguousarray(image)).save(file, "PNG", compress_level=1)
     return file.getvalue()
 
 
@@ -199,7 +199,7 @@ def _bars(
 
 
 def tile(values: np.ndarray, kind: str, palette: Palette, side: int = 224) -> np.ndarray:
-    """A square picture of numbers: "image" (h, w) or (h, w, 3) in [0, 1], a "signed" or
+    """A square image of numbers: "image" (h, w) or (h, w, 3) in [0, 1], a "signed" or
     an "amount" map (h, w); small ones enlarged without smoothing to about `side`
     pixels.
     """

@@ -58,7 +58,7 @@ class _Layout:
     dot: float
     reserved: int  # pixels for numbers at the right of the name; 0: on a line of their own
     needed: int  # pixels of width below which the name has the line alone
-    reach: tuple[float, float] = (0.17, 0.27)  # shade and zero line above and below the dot
+    extent: tuple[float, float] = (0.17, 0.27)  # shade and zero line above and below the dot
     aside: int = 0  # per cent of the width for the name alone; 0: the dot is under the name
     beyond: int = 0  # per cent of the width for the numbers alone
 
@@ -71,17 +71,18 @@ class _Layout:
         one_percent = (high - low) / (100 - self.aside - self.beyond)
         return low - self.aside * one_percent, high + self.beyond * one_percent
 
-    def row(self, item: Difference, place: int, text: str, scale: float) -> list[dict[str, Any]]:
+    def row(self, difference: Difference, place: int, text: str, scale: float) -> list[dict[str, Any]]:
         """Interval, numbers and name of the row `place`."""
-        bounded = math.isfinite(item.low) and math.isfinite(item.high)
-        low, high = (item.low, item.high) if bounded else (math.nan, math.nan)
-        n = float(len(item.per_seed)) or math.nan
+        bounded = math.isfinite(difference.low) and math.isfinite(difference.high)
+        low, high = (difference.low, difference.high) if bounded else (math.nan, math.nan)
+        n = float(len(difference.per_seed)) or math.nan
         return [
             {"part": "value", "text": text, "text_at": place + self.numbers, "at": place + self.dot,
-             "x": item.mean / scale, "x_low": low / scale, "x_high": high / scale,
-             "name": item.name, "role": item.role, "unit": item.unit, "status": item.status,
-             "mean": item.mean, "low": low, "high": high, "n": n, "margin": item.margin},
-            {"part": "label", "text": item.name, "text_at": place + self.name},
+             "x": difference.mean / scale, "x_low": low / scale, "x_high": high / scale,
+             "name": difference.name, "role": difference.role, "unit": difference.unit,
+             "status": difference.status, "mean": difference.mean, "low": low, "high": high, "n": n,
+             "margin": difference.margin},
+            {"part": "label", "text": difference.name, "text_at": place + self.name},
         ]  # fmt: skip
 
 
@@ -143,23 +144,31 @@ def _level(bar: Bar, x_format: str) -> str:
 
 
 def _differences(differences: Sequence[Difference], palette: Palette, layout: _Layout) -> Chart:
-    units = list(dict.fromkeys(item.unit for item in differences))
+    units = list(dict.fromkeys(difference.unit for difference in differences))
     scales = dict.fromkeys(units, 1.0)
     if len(units) > 1:
-        scales |= {unit: _largest(item for item in differences if item.unit == unit) for unit in units}
+        scales |= {
+            unit: _largest(difference for difference in differences if difference.unit == unit)
+            for unit in units
+        }
     blocks: list[dict[str, Any]] = [{"part": "origin", "x": 0.0}]
-    for place, item in enumerate(differences):
-        scale, dot = scales[item.unit], place + layout.dot
-        sides = {"top": dot - layout.reach[0], "bottom": dot + layout.reach[1]}
-        if item.margin > 0:  # what does not clear it
-            low = 0.0 if item.direction == "greater" else -item.margin
-            high = 0.0 if item.direction == "less" else item.margin
+    for place, difference in enumerate(differences):
+        scale, dot = scales[difference.unit], place + layout.dot
+        sides = {"top": dot - layout.extent[0], "bottom": dot + layout.extent[1]}
+        if difference.margin > 0:  # what does not clear it
+            low = 0.0 if difference.direction == "greater" else -difference.margin
+            high = 0.0 if difference.direction == "less" else difference.margin
             blocks.append({"part": "shade", "x": low / scale, "x_high": high / scale, **sides})
         blocks.append({"part": "zero", "x": 0.0, **sides})
-        blocks += layout.row(item, place, _numbers(item, bare=layout.reserved > 0), scale)
-        if layout is ROOMY and len(item.per_seed):
-            values = np.asarray(item.per_seed, dtype=float)
-            names = {"name": item.name, "role": item.role, "unit": item.unit, "at": dot + SEED_OFFSET}
+        blocks += layout.row(difference, place, _numbers(difference, bare=layout.reserved > 0), scale)
+        if layout is ROOMY and len(difference.per_seed):
+            values = np.asarray(difference.per_seed, dtype=float)
+            names = {
+                "name": difference.name,
+                "role": difference.role,
+                "unit": difference.unit,
+                "at": dot + SEED_OFFSET,
+            }
             numbers = {"x": values / scale, "mean": values, "seed": np.arange(float(len(values)))}
             blocks.append({"part": "seed", **names, **numbers})
     blocks.append({"part": "separator", "at": np.arange(1.0, len(differences))})
@@ -169,9 +178,12 @@ def _differences(differences: Sequence[Difference], palette: Palette, layout: _L
     spec = layout.specification("differences", palette, len(differences), x_title=title)
     if len(units) > 1 or layout.aside:
         spec["encoding"]["x"]["axis"] |= {"labels": False, "ticks": False, "grid": False}
-    subject = f"Paired differences: {', '.join(item.name for item in differences)}."
-    counts = [f" ({n_seeds(len(item.per_seed))})" if len(item.per_seed) else "" for item in differences]
-    texts = [f"{item.name} {_numbers(item, bare=False)}" for item in differences]
+    subject = f"Paired differences: {', '.join(difference.name for difference in differences)}."
+    counts = [
+        f" ({n_seeds(len(difference.per_seed))})" if len(difference.per_seed) else ""
+        for difference in differences
+    ]
+    texts = [f"{difference.name} {_numbers(difference, bare=False)}" for difference in differences]
     words = "; ".join(map("".join, zip(texts, counts, strict=True)))
     description = f"{subject} {words}. Bars are intervals; zero is no difference."
     return Chart(spec, rows(blocks), subject, description, COLUMNS, palette.background)
@@ -179,7 +191,11 @@ def _differences(differences: Sequence[Difference], palette: Palette, layout: _L
 
 def _largest(differences: Iterable[Difference]) -> float:
     """The largest absolute value of what is drawn; 1 when all are zero."""
-    values = [abs(value) for item in differences for value in (item.mean, item.low, item.high, item.margin)]
+    values = [
+        abs(value)
+        for difference in differences
+        for value in (difference.mean, difference.low, difference.high, difference.margin)
+    ]
     return max(filter(math.isfinite, values), default=0.0) or 1.0
 
 
@@ -192,7 +208,7 @@ def _reached(blocks: Sequence[dict[str, Any]]) -> tuple[float, float]:
     return float(values.min() - margin), float(values.max() + margin)
 
 
-def _numbers(item: Difference, bare: bool) -> str:
-    unit = f" {item.unit}" if item.unit else ""
-    status = f" · {item.status}" if item.status and not bare else ""
-    return f"{with_interval(item.mean, item.low, item.high)}{unit}{status}"
+def _numbers(difference: Difference, bare: bool) -> str:
+    unit = f" {difference.unit}" if difference.unit else ""
+    status = f" · {difference.status}" if difference.status and not bare else ""
+    return f"{with_interval(difference.mean, difference.low, difference.high)}{unit}{status}"

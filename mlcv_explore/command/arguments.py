@@ -209,19 +209,30 @@ def _add_flag(parser: Parser, name: str) -> None:
     elif name == "out":
         parser.add_argument("--out", type=Path, metavar="DIR", help="write here, not in the usual place")
     else:
-        item = Counts.setting(name)
-        parser.add_argument(*_spellings(name), dest=name, metavar="N", help=f"{item.label}, {item.rule}")
+        declared = Counts.setting(name)
+        parser.add_argument(
+            *_spellings(name), dest=name, metavar="N", help=f"{declared.label}, {declared.rule}"
+        )
 
 
 def _add_settings(parser: Parser, config: type[Config], title: str) -> None:
     group = parser.add_argument_group(title)
-    for item in config.settings():
-        unit = f" ({item.unit})" if item.unit else ""
-        text = f"{item.label}{unit}: {item.rule}; default {item.default}. {item.help}".replace("%", "%%")
-        alone = {"nargs": "?", "const": "true"} if item.kind == "bool" else {}
-        old = [f"--{name}" for name, today in config.renamed.items() if today == item.name]
+    for declared in config.settings():
+        unit = f" ({declared.unit})" if declared.unit else ""
+        text = (
+            f"{declared.label}{unit}: {declared.rule}; default {declared.default}. {declared.help}".replace(
+                "%", "%%"
+            )
+        )
+        alone = {"nargs": "?", "const": "true"} if declared.kind == "bool" else {}
+        old = [f"--{name}" for name, today in config.renamed.items() if today == declared.name]
         group.add_argument(
-            *_spellings(item.name), *old, dest=SETTING + item.name, metavar="VALUE", help=text, **alone
+            *_spellings(declared.name),
+            *old,
+            dest=SETTING + declared.name,
+            metavar="VALUE",
+            help=text,
+            **alone,
         )
 
 

@@ -40,9 +40,9 @@ def evidence(options: argparse.Namespace) -> None:
 
 def _study(slug: str, options: argparse.Namespace) -> Study:
     """The study that was asked for, cut down as asked."""
-    found = {study.name: study for study in idea.load(slug).studies}
-    if options.study not in found:
-        raise SettingError(f"{slug} has no study {options.study!r}; it has {', '.join(found) or 'none'}.")
+    declared = {study.name: study for study in idea.load(slug).studies}
+    if options.study not in declared:
+        raise SettingError(f"{slug} has no study {options.study!r}; it has {', '.join(declared) or 'none'}.")
     partial = options.changes or options.seeds or options.first_cells
     if options.verify and (partial or options.out):
         raise SettingError("--verify runs one seed of every cell as it ships and takes no other settings.")
@@ -53,7 +53,7 @@ def _study(slug: str, options: argparse.Namespace) -> Study:
         )
     if options.changes and len(options.slugs) > 1:
         raise SettingError("Settings can be changed for one idea at a time.")
-    study = studies.changed(found[options.study], options.changes, options.seeds)
+    study = studies.changed(declared[options.study], options.changes, options.seeds)
     return studies.first_cells(study, options.first_cells or len(study.cells))
 
 
@@ -83,20 +83,20 @@ def _verified(slug: str, study: Study, options: argparse.Namespace, client: "Cli
 
 
 def _answer(slug: str, study: Study, options: argparse.Namespace, client: "Client") -> dict[str, Any]:
-    started, configs, found = time.perf_counter(), studies.cell_configs(study), {}
+    started, configs, results = time.perf_counter(), studies.cell_configs(study), {}
     with bar(options, f"{slug} {study.name}", "cell", len(configs)) as progress:
         for config, outcome in studies.outcomes(slug, configs, study.seeds, client):
-            found[config.key()] = outcome
+            results[config.key()] = outcome
             progress.update()
-    table = studies.rows(study, found)
+    table = studies.rows(study, results)
     folder = (options.out or idea.ASSETS) / slug
     about = {
         "slug": slug,
         "command": _command(slug, options),
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         # of one core; what resuming saved is counted
-        "seconds": round(sum(outcome["seconds"] for outcome in found.values()), 1),
-        "failed": {key: outcome["failed"] for key, outcome in found.items() if outcome["failed"]},
+        "seconds": round(sum(outcome["seconds"] for outcome in results.values()), 1),
+        "failed": {key: outcome["failed"] for key, outcome in results.items() if outcome["failed"]},
         "versions": runs.versions(),
         "fingerprint": fingerprint.fingerprint(slug),
     }

@@ -140,12 +140,12 @@ def print_run(done: Run, as_json: bool) -> None:
     )
     apart = done.seeds if len(done.seeds) <= SHOWN_APART else ()
     rows = [
-        (name, *estimate(value), *(number(each) for each in value["per_seed"][: len(apart)]))
+        (name, *estimate(value), *(number(decided) for decided in value["per_seed"][: len(apart)]))
         for name, value in done.metrics.items()
     ]
     print(table(("measure", "mean", "95 % interval", *(f"seed {seed}" for seed in apart)), rows))
-    for each in done.verdicts:
-        print(f"\n{each['claim']}: {each['sentence']}")
+    for decided in done.verdicts:
+        print(f"\n{decided['claim']}: {decided['sentence']}")
 
 
 def _draw(subject: idea.Idea, frames: Sequence[Any], folder: Path) -> None:

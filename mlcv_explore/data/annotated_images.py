@@ -36,7 +36,7 @@ class AnnotatedImages:
     def first(self, count: int) -> "AnnotatedImages":
         """At most `count` images, the first ones."""
         arrays = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "classes"}
-        return replace(self, **{name: each[:count] for name, each in arrays.items() if each is not None})
+        return replace(self, **{name: array[:count] for name, array in arrays.items() if array is not None})
 
 
 def of_scenes(

@@ -15,25 +15,27 @@ def rotate_quarter_turns(images: torch.Tensor, turns: torch.Tensor) -> torch.Ten
     return rotated[turns, rows, columns]
 
 
-def shift(images: torch.Tensor, reach: int, generator: torch.Generator) -> torch.Tensor:
+def shift(images: torch.Tensor, max_shift: int, generator: torch.Generator) -> torch.Tensor:
     """Images (B, C, side, side), each shifted by its own whole number of pixels, at
-    most `reach` either way; the edge is filled with 0.
+    most `max_shift` either way; the edge is filled with 0.
     """
-    padded = functional.pad(images, (reach,) * 4)
-    down, right = torch.randint(2 * reach + 1, (2, len(images)), generator=generator)
+    padded = functional.pad(images, (max_shift,) * 4)
+    down, right = torch.randint(2 * max_shift + 1, (2, len(images)), generator=generator)
     rows, columns = (start[:, None] + torch.arange(images.shape[-1]) for start in (down, right))
     which = torch.arange(len(images))[:, None, None]
     return padded[which, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
 def jitter(
-    images: torch.Tensor, noise: float, reach: int, generators: Sequence[torch.Generator]
+    images: torch.Tensor, noise: float, max_shift: int, generators: Sequence[torch.Generator]
 ) -> torch.Tensor:
-    """Images (S, B, C, side, side) shifted by at most `reach` pixels, plus Gaussian
+    """Images (S, B, C, side, side) shifted by at most `max_shift` pixels, plus Gaussian
     noise of standard deviation `noise`.
     """
-    if reach:
-        shifted = (shift(own, reach, generator) for own, generator in zip(images, generators, strict=True))
+    if max_shift:
+        shifted = (
+            shift(own, max_shift, generator) for own, generator in zip(images, generators, strict=True)
+        )
         images = torch.stack(list(shifted))
     return images + noise * _normal(images.shape, generators)
 

@@ -63,8 +63,8 @@ def find(name: str) -> Location:
         raise DataError(unknown(name))
     for root, sentence in ((own_root(), "Read from MLCV_DATA."), (downloads(), "Downloaded.")):
         if root is not None and (root / name).exists():
-            official = name in FILES and any(find_files(name, root / name).values())
-            return Location(root / name, "published" if official else "folder", sentence)
+            published = name in FILES and any(find_files(name, root / name).values())
+            return Location(root / name, "published" if published else "folder", sentence)
     raise DataError(absent(name) if name in CATALOGUE else unknown(name))
 
 

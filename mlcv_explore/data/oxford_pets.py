@@ -19,19 +19,19 @@ MASK_VALUES = np.array([OUTLINE, 1, 0, OUTLINE], np.uint8)
 CURE = "take the set away and download it again"
 
 
-def listed_files(found: dict[str, Path]) -> dict[str, Path | None]:
+def listed_files(paths: dict[str, Path]) -> dict[str, Path | None]:
     """The two lists and every photograph and trimap that they name → its path, None
     when it is missing.
 
-    `found` has the path of each of PUBLISHED. Files that no list names, such as 41
+    `paths` has the path of each of PUBLISHED. Files that no list names, such as 41
     photographs of the published archive, are ignored.
     """
-    there = {folder: set(os.listdir(found[folder])) for folder in (PHOTOGRAPHS, TRIMAPS)}
-    files: dict[str, Path | None] = {file: found[file] for file in LISTS.values()}
+    there = {folder: set(os.listdir(paths[folder])) for folder in (PHOTOGRAPHS, TRIMAPS)}
+    files: dict[str, Path | None] = {file: paths[file] for file in LISTS.values()}
     for part in LISTS:
-        for name, _ in _listed(part, found[LISTS[part]]):
+        for name, _ in _listed(part, paths[LISTS[part]]):
             for folder, file in ((PHOTOGRAPHS, f"{name}.jpg"), (TRIMAPS, f"{name}.png")):
-                files[f"{folder}/{file}"] = found[folder] / file if file in there[folder] else None
+                files[f"{folder}/{file}"] = paths[folder] / file if file in there[folder] else None
     return files
 
 

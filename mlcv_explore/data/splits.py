@@ -91,7 +91,10 @@ def stratified_parts(
 def some_of_each(labels: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
     """Places of `count` images of every class, drawn without replacement."""
     return np.concatenate(
-        [generator.choice(np.flatnonzero(labels == each), count, replace=False) for each in np.unique(labels)]
+        [
+            generator.choice(np.flatnonzero(labels == label), count, replace=False)
+            for label in np.unique(labels)
+        ]
     )
 
 

@@ -253,7 +253,7 @@ def _dataset_file(file: Path | BinaryIO, name: str) -> Iterator["Image.Image"]:
         raise
     except Exception as error:  # what a broken file makes a decoder raise is open-ended
         raise DataError(
-            f"{name} cannot be read as a JPEG or PNG picture: replace it or take it away."
+            f"{name} cannot be read as a JPEG or PNG image: replace it or take it away."
         ) from error
 
 

@@ -15,8 +15,8 @@ def pack(frames: Sequence[Any]) -> bytes:
     axis, (T, …).
     """
     columns = {
-        item.name: np.stack([np.asarray(getattr(frame, item.name)) for frame in frames])
-        for item in fields(frames[0])
+        entry.name: np.stack([np.asarray(getattr(frame, entry.name)) for frame in frames])
+        for entry in fields(frames[0])
     }
     file = io.BytesIO()
     np.savez_compressed(file, **columns)
@@ -34,7 +34,7 @@ def unpack(data: bytes, frame: type) -> list[Any]:
             columns = {name: archive[name if name in archive else earlier.get(name, name)] for name in names}
     except Exception as error:  # a damaged archive fails in a dozen ways: zip, zlib, header, shape
         raise ValueError(f"Not a film of {frame.__name__}: {error}") from error
-    numbers = [item.name for item in fields(frame) if columns[item.name].ndim == 1]
+    numbers = [entry.name for entry in fields(frame) if columns[entry.name].ndim == 1]
     length = len(columns[fields(frame)[0].name])
     rows = ({name: column[t] for name, column in columns.items()} for t in range(length))
     return [
@@ -57,7 +57,9 @@ def join(films: Sequence[Sequence[Any]]) -> list[Any]:
         if len({(frame.step, frame.steps) for frame in frames}) > 1:
             raise ValueError("Films can be joined only when their frames are at the same steps.")
         names = [
-            item.name for item in fields(frames[0]) if isinstance(getattr(frames[0], item.name), np.ndarray)
+            entry.name
+            for entry in fields(frames[0])
+            if isinstance(getattr(frames[0], entry.name), np.ndarray)
         ]
         joined.append(
             replace(

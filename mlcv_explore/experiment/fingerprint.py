@@ -93,12 +93,12 @@ class _Reader:
     def read(self) -> list[str]:
         """The canonical texts; the record's roots come first."""
         module = self.module(self.own)
-        found = [" ".join(self.text(module, value, {}) for value in _roots(module))]
+        texts = [" ".join(self.text(module, value, {}) for value in _roots(module))]
         while self.waiting:
             owner, statement = self.waiting.pop(0)
             local = dict(_imports(statement, owner.name))
-            found.append(self.text(owner, statement, local))
-        return found
+            texts.append(self.text(owner, statement, local))
+        return texts
 
     def module(self, name: str) -> _Module | None:
         """The module of that name in this package, None where there is none or it is
@@ -106,11 +106,11 @@ class _Reader:
         """
         if name not in self.modules:
             short = name.removeprefix(f"{ROOT}.")
-            outside = any(short == each or short.startswith(f"{each}.") for each in OUTSIDE)
+            outside = any(short == prefix or short.startswith(f"{prefix}.") for prefix in OUTSIDE)
             path = None if outside else self.file(name)
             self.modules[name] = module = None if path is None else _parsed(name, path)
             for effect in module.effects if module else ():
-                self.reach(module, effect)
+                self.visit(module, effect)
         return self.modules[name]
 
     def file(self, name: str) -> Path | None:
@@ -125,7 +125,7 @@ class _Reader:
         files = (folder.joinpath(*parts).with_suffix(".py"), folder.joinpath(*parts, "__init__.py"))
         return next((path for path in files if path.is_file()), None)
 
-    def reach(self, module: _Module, statement: ast.stmt) -> str:
+    def visit(self, module: _Module, statement: ast.stmt) -> str:
         """The reference to a statement, which is read later when it is met for the
         first time.
         """
@@ -143,7 +143,7 @@ class _Reader:
         if name in module.definitions:
             statements = module.definitions[name]
             place = "" if len(_bound(statements[0])) == 1 else f".{_bound(statements[0]).index(name)}"
-            return "+".join(self.reach(module, each) for each in statements) + place
+            return "+".join(self.visit(module, definition) for definition in statements) + place
         return self.target(*module.imports[name]) if name in module.imports else name
 
     def target(self, source: str, name: str) -> str:
@@ -158,7 +158,7 @@ class _Reader:
         inner = self.module(f"{source}.{name}") if name else module
         if inner is None:
             return "outside"
-        return " ".join(self.reference(inner, each, {}) for each in inner.definitions)
+        return " ".join(self.reference(inner, defined, {}) for defined in inner.definitions)
 
     def attribute(
         self, module: _Module, node: ast.Attribute, local: dict[str, tuple[str, str]]
@@ -181,17 +181,17 @@ class _Reader:
         """A node as canonical text."""
         if isinstance(node, ast.Name):
             return self.reference(module, node.id, local)
-        if isinstance(node, ast.Attribute) and (found := self.attribute(module, node, local)) is not None:
-            return found
+        if isinstance(node, ast.Attribute) and (resolved := self.attribute(module, node, local)) is not None:
+            return resolved
         if isinstance(node, ast.Constant):
             if isinstance(node.value, str):
                 self.texts.add(node.value)
             return repr(node.value)
         parts = [type(node).__name__]
         for name in ("annotation", "returns"):  # not hashed, but the classes they name are reached
-            for each in ast.walk(getattr(node, name, None) or ast.Pass()):
-                if isinstance(each, (ast.Name, ast.Attribute)):
-                    self.text(module, each, local)
+            for hint in ast.walk(getattr(node, name, None) or ast.Pass()):
+                if isinstance(hint, (ast.Name, ast.Attribute)):
+                    self.text(module, hint, local)
         for name, value in ast.iter_fields(_without_words(node)):
             if name not in WORDLESS and value not in (None, []):
                 parts += [name, *self.values(module, node, name, value, local)]
@@ -201,14 +201,14 @@ class _Reader:
         self, module: _Module, node: ast.AST, name: str, value: object, local: dict[str, tuple[str, str]]
     ) -> Iterator[str]:
         """The parts of one field of a node."""
-        for each in value if isinstance(value, list) else [value]:
-            if isinstance(each, ast.AST):
-                if not _is_wording(each):
-                    yield self.text(module, each, local)
-            elif name == "name" and node in module.definitions.get(each, ()):
-                yield self.reference(module, each, local)  # of a function or class at the top level
+        for part in value if isinstance(value, list) else [value]:
+            if isinstance(part, ast.AST):
+                if not _is_wording(part):
+                    yield self.text(module, part, local)
+            elif name == "name" and node in module.definitions.get(part, ()):
+                yield self.reference(module, part, local)  # of a function or class at the top level
             else:
-                yield repr(each)
+                yield repr(part)
 
 
 def _parsed(name: str, path: Path) -> _Module:
@@ -223,8 +223,8 @@ def _parsed(name: str, path: Path) -> _Module:
         if _is_wording(statement):
             continue
         names = _bound(statement)
-        for each in names:
-            definitions.setdefault(each, []).append(statement)
+        for bound in names:
+            definitions.setdefault(bound, []).append(statement)
         if not names:
             effects.append(statement)
     return _Module(name, definitions, imports, effects)
@@ -233,7 +233,7 @@ def _parsed(name: str, path: Path) -> _Module:
 def _roots(module: _Module) -> list[ast.expr]:
     """The arguments of the idea's record that make numbers."""
     (statement,) = module.definitions["idea"]
-    order = [item.name for item in fields(idea.Idea)]
+    order = [entry.name for entry in fields(idea.Idea)]
     given = dict(zip(order, statement.value.args, strict=False))
     given |= {keyword.arg: keyword.value for keyword in statement.value.keywords}
     return [given[name] for name in ROOTS]
@@ -241,16 +241,16 @@ def _roots(module: _Module) -> list[ast.expr]:
 
 def _imports(node: ast.AST, package: str) -> Iterator[tuple[str, tuple[str, str]]]:
     """Every name that a statement, or one inside it, imports."""
-    for each in ast.walk(node):
-        if isinstance(each, ast.Import):
-            for alias in each.names:
+    for part in ast.walk(node):
+        if isinstance(part, ast.Import):
+            for alias in part.names:
                 whole = alias.name if alias.asname else alias.name.split(".")[0]
                 yield alias.asname or whole, (whole, "")
-        elif isinstance(each, ast.ImportFrom):
-            source = each.module or ""
-            if each.level:
-                source = ".".join(filter(None, (*package.split(".")[: 1 - each.level or None], source)))
-            for alias in each.names:
+        elif isinstance(part, ast.ImportFrom):
+            source = part.module or ""
+            if part.level:
+                source = ".".join(filter(None, (*package.split(".")[: 1 - part.level or None], source)))
+            for alias in part.names:
                 yield alias.asname or alias.name, (source, alias.name)
 
 
@@ -259,15 +259,15 @@ def _bound(statement: ast.stmt) -> list[str]:
     if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         return [statement.name]
     stored = (
-        each for each in ast.walk(statement) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+        name for name in ast.walk(statement) if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)
     )
     inner = {
-        each
+        name
         for part in ast.walk(statement)
         if isinstance(part, ast.comprehension)
-        for each in ast.walk(part.target)
+        for name in ast.walk(part.target)
     }
-    return list(dict.fromkeys(each.id for each in stored if each not in inner))
+    return list(dict.fromkeys(name.id for name in stored if name not in inner))
 
 
 def _is_wording(node: ast.AST) -> bool:
@@ -275,7 +275,7 @@ def _is_wording(node: ast.AST) -> bool:
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant)
     if isinstance(node, ast.If):
-        names = {each.id for each in ast.walk(node.test) if isinstance(each, ast.Name)}
+        names = {name.id for name in ast.walk(node.test) if isinstance(name, ast.Name)}
         return bool(names & {"TYPE_CHECKING", "__name__"})
     if isinstance(node, ast.Assign):  # what a package exports
         return any(isinstance(target, ast.Name) and target.id == "__all__" for target in node.targets)
@@ -287,6 +287,6 @@ def _without_words(node: ast.AST) -> ast.AST:
     if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
         return ast.Raise(exc=node.exc.func)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "setting":
-        default = node.args[:1] or [each.value for each in node.keywords if each.arg == "default"]
+        default = node.args[:1] or [keyword.value for keyword in node.keywords if keyword.arg == "default"]
         return ast.Call(func=node.func, args=default, keywords=[])
     return node

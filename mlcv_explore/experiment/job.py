@@ -92,9 +92,9 @@ def expected_pace(slug: str, config: Config, root: "Path | None" = None) -> tupl
     """
     known = [run for run in (*runs.all_runs(root)[0], runs.recorded(slug)) if run and run.slug == slug]
     known = [run for run in known if run.pace]
-    wanted = {name: value for name, value in config.model_dump().items() if isinstance(value, (str, bool))}
+    fixed = {name: value for name, value in config.model_dump().items() if isinstance(value, (str, bool))}
     same = (run for run in known if run.key == config.key())
-    alike = (run for run in known if wanted.items() <= run.config.items())
+    alike = (run for run in known if fixed.items() <= run.config.items())
     run = next(same, None) or next(alike, None)
     return run.pace if run else ()
 

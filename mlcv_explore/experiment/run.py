@@ -127,14 +127,14 @@ def versions() -> dict[str, str]:
     """
     import torch
 
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
-            found[name] = importlib.metadata.version(name)
+            installed[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:  # this package itself, run from its folder
             continue
     known = json.dumps(dict(torch.cpu.get_capabilities()), sort_keys=True).encode()
-    return found | {
+    return installed | {
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "processor": hashlib.blake2b(known, digest_size=4).hexdigest(),
     }

@@ -135,14 +135,14 @@ def film_bytes(run: Run) -> bytes:
 def all_runs(root: Path | None = None) -> tuple[list[Run], list[Damaged]]:
     """Every saved run, newest first, and the folders that were skipped."""
     root = runs_folder() if root is None else root
-    found, damaged = [], []
+    intact, damaged = [], []
     for folder in _folders(root):
         try:
-            found.append(read(folder))
+            intact.append(read(folder))
         except DamagedRun as error:
             if folder.exists():  # else another process has deleted it meanwhile
                 damaged.append(Damaged(folder, str(error)))
-    return sorted(found, key=lambda run: run.started, reverse=True), damaged
+    return sorted(intact, key=lambda run: run.started, reverse=True), damaged
 
 
 def find(run_id: str, root: Path | None = None) -> Run | None:

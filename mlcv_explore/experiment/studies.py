@@ -106,8 +106,8 @@ def cell_configs(study: Study) -> list[Config]:
     return list({cell.config.key(): cell.config for cell in study.cells}.values())
 
 
-def rows(study: Study, found: Mapping[str, Outcome]) -> list[Row]:
-    """The study as a long table, in the order of its cells; `found` maps a config's key
+def rows(study: Study, results: Mapping[str, Outcome]) -> list[Row]:
+    """The study as a long table, in the order of its cells; `results` maps a config's key
     to its outcome.
 
     A metric is called "<arm>_<measure>" and a measure is one word, so the last
@@ -118,7 +118,7 @@ def rows(study: Study, found: Mapping[str, Outcome]) -> list[Row]:
     for cell in study.cells:
         settings = {name: getattr(cell.config, name) for name in varying}
         for arm, source in cell.arms.items():
-            for measure, column in _columns(found[cell.config.key()], source, study.seeds).items():
+            for measure, column in _columns(results[cell.config.key()], source, study.seeds).items():
                 for seed, value in zip(study.seeds, column, strict=True):
                     table.append(
                         {
@@ -137,9 +137,9 @@ def varying_settings(study: Study) -> list[str]:
     """The settings that differ between cells, in the order they were declared."""
     cells = study.cells
     return [
-        item.name
-        for item in cells[0].config.settings()
-        if len({getattr(cell.config, item.name) for cell in cells}) > 1
+        setting.name
+        for setting in cells[0].config.settings()
+        if len({getattr(cell.config, setting.name) for cell in cells}) > 1
     ]
 
 
@@ -238,18 +238,18 @@ def _per_seed(claim: Claim, table: Sequence[Row]) -> dict[str, Any]:
     """
     import numpy as np
 
-    found: dict[str, dict[int, float]] = {arm: {} for pair in claim.contrasts for arm in pair}
+    by_arm: dict[str, dict[int, float]] = {arm: {} for pair in claim.contrasts for arm in pair}
     for row in table:
-        if row["claim"] == claim.name and row["measure"] == claim.measure and row["arm"] in found:
+        if row["claim"] == claim.name and row["measure"] == claim.measure and row["arm"] in by_arm:
             value = math.nan if row["value"] is None else row["value"]
-            if row["seed"] in found[row["arm"]]:
+            if row["seed"] in by_arm[row["arm"]]:
                 raise ValueError(
                     f"The claim {claim.name!r} has two numbers for the arm {row['arm']!r} and seed"
                     f" {row['seed']}."
                 )
-            found[row["arm"]][row["seed"]] = value
-    seeds = sorted({seed for values in found.values() for seed in values})
-    return {arm: np.array([values.get(seed, math.nan) for seed in seeds]) for arm, values in found.items()}
+            by_arm[row["arm"]][row["seed"]] = value
+    seeds = sorted({seed for values in by_arm.values() for seed in values})
+    return {arm: np.array([values.get(seed, math.nan) for seed in seeds]) for arm, values in by_arm.items()}
 
 
 def _joined(slug: str, outcomes: Sequence[Outcome]) -> Outcome:

@@ -32,15 +32,15 @@ class Table:
         """
         import numpy as np
 
-        wanted = {name: str(value) for name, value in settings.items()}
+        texts = {name: str(value) for name, value in settings.items()}
         rows = [
             row
             for row in self._columns.get((claim, arm, measure), ())
-            if all(row[name] == value for name, value in wanted.items())
+            if all(row[name] == value for name, value in texts.items())
         ]
         by_seed = {row["seed"]: row["value"] for row in rows}
         if not rows:
-            raise KeyError(f"The study has no {measure} of {arm} in {claim} with {wanted}.")
+            raise KeyError(f"The study has no {measure} of {arm} in {claim} with {texts}.")
         if len(by_seed) < len(rows):
             raise ValueError(f"{claim}, {arm}, {measure}: several rows a seed; name more settings.")
         return np.array([math.nan if by_seed[seed] is None else by_seed[seed] for seed in sorted(by_seed)])

@@ -17,8 +17,8 @@ def explained_variance(outputs: np.ndarray, truths: np.ndarray, where: np.ndarra
     R²: 1 at the truth, 0 at the mean of these pixels over all channels, negative below
     that.
     """
-    wanted, given = (values.transpose(0, 2, 3, 1)[where].astype(np.float64) for values in (truths, outputs))
-    return float(1 - np.mean((wanted - given) ** 2) / np.var(wanted))
+    expected, given = (values.transpose(0, 2, 3, 1)[where].astype(np.float64) for values in (truths, outputs))
+    return float(1 - np.mean((expected - given) ** 2) / np.var(expected))
 
 
 def psnr(outputs: np.ndarray, truths: np.ndarray) -> float:

@@ -32,7 +32,10 @@ def held_out_losses(
         outputs = (np.full(len(held), mean), *model.staged_predict(columns[1]))
         return np.array([((held - output) ** 2).mean() for output in outputs])
     model = GradientBoostingClassifier(**settings).fit(columns[0], train)
-    second = (np.full(len(held), mean), *(each[:, 1] for each in model.staged_predict_proba(columns[1])))
+    second = (
+        np.full(len(held), mean),
+        *(probabilities[:, 1] for probabilities in model.staged_predict_proba(columns[1])),
+    )
     own = (np.where(held == 1, output, 1 - output) for output in second)
     return np.array([-np.log(np.clip(probability, 1e-9, 1)).mean() for probability in own])
 

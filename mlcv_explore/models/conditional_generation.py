@@ -26,7 +26,7 @@ MAX_GRADIENT_NORM = 0.1
 PIXEL_WEIGHT = 100.0  # of the absolute error beside the discriminator (Isola et al., 1611.07004)
 PATCH = 2  # the U-Net works on patches of 2 × 2 pixels: a quarter of the work at full resolution
 CODES = 8  # dimensions of the latent code
-SPREAD = 0.15  # standard deviation of the CVAE's pixel likelihood, in shares of the full range
+PIXEL_STD = 0.15  # standard deviation of the CVAE's pixel likelihood, in shares of the full range
 BATCH = 50  # images predicted at once
 
 
@@ -187,7 +187,7 @@ class GeneratorTrainer:
             mean, log_variance = self.posterior(given, images)
             code = mean + (log_variance / 2).exp() * torch.randn(mean.shape, generator=self.generator)
             errors = squared_error(self.network(given, code), images, weights)
-            errors = errors * images[0].numel() / (2 * SPREAD**2)
+            errors = errors * images[0].numel() / (2 * PIXEL_STD**2)
             return (errors + kl_divergence(mean, log_variance)).mean() / images[0].numel()
         # of the generator, after one step of the discriminator on the same batch
         outputs = self.network(given)

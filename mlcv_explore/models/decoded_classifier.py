@@ -25,9 +25,11 @@ PART = 250  # images at once
 class DecodedClassifier(EmbeddingMaps):
     """The network, its decoders, and the maps of its depths; depth 0 are the pixels."""
 
-    def __init__(self, channels: int, side: int, width: int, classes: int, mapped: int, tested: int) -> None:
+    def __init__(
+        self, channels: int, side: int, width: int, classes: int, mapped: int, test_size: int
+    ) -> None:
         body = ConvolutionalNetwork(channels, side, width, classes)
-        super().__init__(body.shapes, mapped, tested)
+        super().__init__(body.shapes, mapped, test_size)
         self.body = body
         self.decoders = nn.ModuleList(
             build_decoder(channels, body.shapes, depth) for depth in range(1, DEPTHS + 1)

@@ -20,30 +20,30 @@ from mlcv_explore.models.decoded_classifier import DecodedClassifier
 from mlcv_explore.models.embedding_maps import DepthMap
 from mlcv_explore.seeds import numpy_stream, seeded
 
-WORLDS = ("scenes", "digits")
+DATASETS = ("scenes", "digits")
 KIND = "decoded classifier"
 
 
 class DecodedHyperparameters(Config):
     """How a decoded classifier is made."""
 
-    world: str = setting("scenes", "Images", choices=WORLDS)
-    taught: int = setting(
+    dataset: str = setting("scenes", "Images", choices=DATASETS)
+    train_size: int = setting(
         4000, "Training images", low=100, high=20_000, step=100, help="On digits at most 1,397."
     )
     mapped: int = setting(1200, "Images on the map", low=50, high=5000, step=50)
-    tested: int = setting(400, "Test images", low=50, high=2000, step=50)
+    test_size: int = setting(400, "Test images", low=50, high=2000, step=50)
     width: int = setting(16, "Channels of the first block", low=4, high=64, step=4)
     steps: int = setting(4000, "Steps", low=10, high=50_000, step=100)
     batch_size: int = setting(64, "Batch size", low=8, high=512, step=8)
     learning_rate: float = setting(0.002, "Learning rate", low=0.00001, high=0.1, step=0.001)
 
 
-def world_images(world: str, train: int, test: int, seed: int) -> tuple[Images, Images]:
+def dataset_images(dataset: str, train: int, test: int, seed: int) -> tuple[Images, Images]:
     """Training and test images with masks: generated scenes, or digits, whose last ones
     in an order drawn from the seed are the test part.
     """
-    if world == "scenes":
+    if dataset == "scenes":
         return tuple(
             scenes.generate(LARGE_OBJECTS, count, seed, part).as_images()
             for part, count in (("desk taught", train), ("desk tested", test))
@@ -60,14 +60,16 @@ def make(
     seed: int, hyperparameters: DecodedHyperparameters, report: ProgressCallback | None
 ) -> TrainedCheckpoint:
     """Train the network, then fit the map of every depth. Raises SettingError."""
-    train, test = world_images(hyperparameters.world, hyperparameters.taught, hyperparameters.tested, seed)
+    train, test = dataset_images(
+        hyperparameters.dataset, hyperparameters.train_size, hyperparameters.test_size, seed
+    )
     arguments = {
         "channels": train.images.shape[1],
         "side": train.images.shape[2],
         "width": hyperparameters.width,
         "classes": len(train.classes),
         "mapped": min(hyperparameters.mapped, len(train)),
-        "tested": len(test),
+        "test_size": len(test),
     }
     model = seeded(seed, lambda: DecodedClassifier(**arguments))
     about = hyperparameters.steps, hyperparameters.batch_size, hyperparameters.learning_rate
@@ -79,8 +81,8 @@ def make(
         "arguments": arguments,
         "classes": list(train.classes),
         "input": {"size": arguments["side"]},
-        "taught": len(train),
-        "data": {"name": hyperparameters.world, "fingerprint": content_fingerprint(train, test)},
+        "train_size": len(train),
+        "data": {"name": hyperparameters.dataset, "fingerprint": content_fingerprint(train, test)},
         "steps": hyperparameters.steps,
         "metrics": decoded_classifier.measured(model, test),
     }
@@ -91,7 +93,7 @@ def make(
 class DecodedDemo:
     """A shipped network with the images of its maps and its test images."""
 
-    world: str
+    dataset: str
     model: DecodedClassifier
     card: dict[str, Any]
     mapped: Images  # in the maps' order
@@ -115,6 +117,6 @@ def load(checkpoint: str) -> DecodedDemo:
     """The checkpoint of that name, read once. Raises CheckpointError."""
     model, card = checkpoints.load_network(checkpoint, lambda card: DecodedClassifier(**card["arguments"]))
     made, mapped = DecodedHyperparameters(**card["recipe"]), card["arguments"]["mapped"]
-    count = made.taught if made.world == "digits" else mapped
-    train, test = world_images(made.world, count, made.tested, card["seed"])
-    return DecodedDemo(made.world, model, card, train.take(np.arange(mapped)), test)
+    count = made.train_size if made.dataset == "digits" else mapped
+    train, test = dataset_images(made.dataset, count, made.test_size, card["seed"])
+    return DecodedDemo(made.dataset, model, card, train.take(np.arange(mapped)), test)

@@ -64,9 +64,9 @@ def decode_boxes(outputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     classes, cells = outputs.shape[1] - 5, outputs.shape[-1]
     best = outputs[:, : classes + 1].softmax(1)[:, :classes].flatten(1).argmax(1)
     cell, middles = best % cells**2, _middles(cells)
-    reach = outputs[:, classes + 1 :].flatten(2)[torch.arange(len(outputs)), :, cell] * SCALE
+    distances = outputs[:, classes + 1 :].flatten(2)[torch.arange(len(outputs)), :, cell] * SCALE
     down, right = middles[cell // cells], middles[cell % cells]
-    sides = [down - reach[:, 0], right - reach[:, 1], down + reach[:, 2], right + reach[:, 3]]
+    sides = [down - distances[:, 0], right - distances[:, 1], down + distances[:, 2], right + distances[:, 3]]
     return best // cells**2, torch.stack(sides, dim=1)
 
 
@@ -83,21 +83,21 @@ def detection_targets(
     boxes (B, 4); later objects cover earlier ones.
     """
     cells = masks[0].shape[-1] // CELL
-    kinds, reach = torch.full((len(labels[0]), cells, cells), classes), encode_boxes(boxes[0], cells)
+    kinds, distances = torch.full((len(labels[0]), cells, cells), classes), encode_boxes(boxes[0], cells)
     for label, mask, box in zip(labels, masks, boxes, strict=True):
         inside = functional.avg_pool2d(mask, CELL)[:, 0] >= 0.5
         kinds = torch.where(inside, label[:, None, None], kinds)
-        reach = torch.where(inside[:, None], encode_boxes(box, cells), reach)
-    return kinds, reach
+        distances = torch.where(inside[:, None], encode_boxes(box, cells), distances)
+    return kinds, distances
 
 
-def detection_loss(outputs: torch.Tensor, kinds: torch.Tensor, reach: torch.Tensor) -> torch.Tensor:
+def detection_loss(outputs: torch.Tensor, kinds: torch.Tensor, distances: torch.Tensor) -> torch.Tensor:
     """Cross-entropy of the cells' classes, OBJECT_WEIGHT times as heavy on objects,
     plus smooth L1 of the boxes of cells on objects.
     """
     classes = outputs.shape[1] - 5
     weights = torch.tensor([OBJECT_WEIGHT] * classes + [1.0])
     inside = (kinds < classes).float()[:, None]
-    distance = functional.smooth_l1_loss(outputs[:, classes + 1 :], reach, reduction="none", beta=0.1)
+    distance = functional.smooth_l1_loss(outputs[:, classes + 1 :], distances, reduction="none", beta=0.1)
     box_loss = (distance * inside).sum() / (4 * inside.sum()).clamp_min(1)
     return functional.cross_entropy(outputs[:, : classes + 1], kinds, weight=weights) + box_loss

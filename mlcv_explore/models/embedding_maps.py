@@ -32,11 +32,11 @@ class DepthMap:
 
 
 class EmbeddingMaps(nn.Module):
-    """A network with room for maps of `mapped` features and `tested` others, for depths
+    """A network with room for maps of `mapped` features and `test_size` others, for depths
     0, 1, … whose features have these shapes.
     """
 
-    def __init__(self, shapes: Sequence[Sequence[int]], mapped: int, tested: int) -> None:
+    def __init__(self, shapes: Sequence[Sequence[int]], mapped: int, test_size: int) -> None:
         super().__init__()
         for depth, size in enumerate(map(math.prod, shapes)):
             kept = min(COMPONENTS, size)
@@ -45,8 +45,8 @@ class EmbeddingMaps(nn.Module):
                 "basis": (size, kept),
                 "features": (mapped, kept + 1),
                 "coordinates": (mapped, 2),
-                "asked": (tested, kept + 1),  # test features
-                "transformed": (tested, 2),  # where UMAP's transform puts them
+                "asked": (test_size, kept + 1),  # test features
+                "transformed": (test_size, 2),  # where UMAP's transform puts them
             }
             for name, form in buffers.items():
                 self.register_buffer(f"{name}{depth}", torch.zeros(form))
@@ -65,16 +65,16 @@ class EmbeddingMaps(nn.Module):
     def map(self, depth: int) -> DepthMap:
         """The map of a depth."""
         names = ("features", "coordinates", "asked", "transformed")
-        features, coordinates, asked, transformed = (
+        features, coordinates, test_features, transformed = (
             getattr(self, f"{name}{depth}").numpy() for name in names
         )
         fitted = FittedMap(features, coordinates)
-        errors = embedding_map.errors(fitted.transform(asked), transformed, fitted.width)
-        return DepthMap(fitted, errors, float(np.median(fitted.nearest(asked)[0][:, -1])))
+        errors = embedding_map.errors(fitted.transform(test_features), transformed, fitted.width)
+        return DepthMap(fitted, errors, float(np.median(fitted.nearest(test_features)[0][:, -1])))
 
     @torch.no_grad()
-    def fit_map(self, depth: int, mapped: torch.Tensor, tested: torch.Tensor, seed: int) -> None:
-        """Fit the map of a depth to features (mapped, …), measure it on others (tested,
+    def fit_map(self, depth: int, mapped: torch.Tensor, test: torch.Tensor, seed: int) -> None:
+        """Fit the map of a depth to features (mapped, …), measure it on others (tests,
         …), and store it in half precision, in which it ships. Takes tens of seconds.
         """
 
@@ -85,6 +85,8 @@ class EmbeddingMaps(nn.Module):
 
         space = principal_components(mapped.flatten(1).numpy(), getattr(self, f"basis{depth}").shape[1])
         store(mean=space.mean, basis=space.basis)
-        features, asked = (self.components(part, depth).half().float().numpy() for part in (mapped, tested))
-        fitted, transformed = embedding_map.fit(features, asked, seed)
-        store(features=features, coordinates=fitted.coordinates, asked=asked, transformed=transformed)
+        features, test_features = (
+            self.components(part, depth).half().float().numpy() for part in (mapped, test)
+        )
+        fitted, transformed = embedding_map.fit(features, test_features, seed)
+        store(features=features, coordinates=fitted.coordinates, asked=test_features, transformed=transformed)

@@ -68,8 +68,8 @@ class PCA(FittedLearner):
         for components in reversed(self.components[: level + 1]):
             values = np.stack(
                 [
-                    own.mean + each @ own.basis.T / np.square(own.basis[:, 0]).sum()
-                    for own, each in zip(components, values, strict=True)
+                    own.mean + projected @ own.basis.T / np.square(own.basis[:, 0]).sum()
+                    for own, projected in zip(components, values, strict=True)
                 ]
             )
         return torch.from_numpy(values).float()

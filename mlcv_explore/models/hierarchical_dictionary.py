@@ -63,8 +63,8 @@ class Dictionary:
     @cached_property
     def places(self) -> tuple[tuple[int, int], ...]:
         """Where a part may stand: the top left corner of its window."""
-        reach = range(self.side - WINDOW + 1)
-        return tuple((row, column) for row in reach for column in reach)
+        offsets = range(self.side - WINDOW + 1)
+        return tuple((row, column) for row in offsets for column in offsets)
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:

@@ -1,5 +1,5 @@
 """Learners of stacked levels by gradients, all seeds at once: the autoencoder under
-every objective, its denoising and contrastive rivals, and the supervised bound.
+every objective, its denoising and contrastive baselines, and the supervised bound.
 
 Source: Vincent, Larochelle, Bengio, Manzagol, Extracting and Composing Robust Features
 with Denoising Autoencoders, 2008, https://doi.org/10.1145/1390156.1390294

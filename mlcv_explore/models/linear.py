@@ -59,8 +59,8 @@ def component_scores(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     train, validation, test = (columns @ axes for columns in problem.columns)
     cuts = range(1, axes.shape[1] + 1)
     held = [discriminant_scores(train[:, :k], truth[0], validation[:, :k], truth[1])[0] for k in cuts]
-    tested = [discriminant_scores(known @ axes[:, :k], labels, test[:, :k], truth[2])[1] for k in cuts]
-    return np.array(held), np.array(tested)
+    test_scores = [discriminant_scores(known @ axes[:, :k], labels, test[:, :k], truth[2])[1] for k in cuts]
+    return np.array(held), np.array(test_scores)
 
 
 def cross_validated_components(problem: Problem, limit: int, tried: int, folds: int) -> int:

@@ -1,4 +1,4 @@
-"""Rivals that mix training examples: input mixup and CutMix by torchvision, manifold
+"""Baselines that mix training examples: input mixup and CutMix by torchvision, manifold
 mixup. Each seed draws from its own stream.
 
 Sources: Zhang et al., mixup: Beyond Empirical Risk Minimization, 2017,

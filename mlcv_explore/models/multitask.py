@@ -177,8 +177,8 @@ class MultitaskTrainer:
         output, scores = self.predict(data.images, tasks), {}
         if "classify" in tasks:
             swapped = output if data.swapped is data.images else self.predict(data.swapped, ("classify",))
-            for name, each in (("accuracy", output), ("swapped", swapped)):
-                scores[name] = float((each.logits.argmax(1) == data.labels).float().mean())
+            for name, outputs in (("accuracy", output), ("swapped", swapped)):
+                scores[name] = float((outputs.logits.argmax(1) == data.labels).float().mean())
         if output.masks is not None:
             truth = data.masks.numpy()
             masks = (

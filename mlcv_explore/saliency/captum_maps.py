@@ -110,8 +110,8 @@ def _call(
 
     def gradcam() -> torch.Tensor:
         module = methods.named_convolution(score.network, layer)
-        found = attr.LayerGradCam(score, module).attribute(batch, 0, relu_attributions=settings.cam_positive)
-        return functional.interpolate(found, size, mode="bilinear")
+        coarse = attr.LayerGradCam(score, module).attribute(batch, 0, relu_attributions=settings.cam_positive)
+        return functional.interpolate(coarse, size, mode="bilinear")
 
     return {
         "gradient": lambda: attr.Saliency(score).attribute(batch, 0, abs=False),

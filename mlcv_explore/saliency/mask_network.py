@@ -237,9 +237,9 @@ def _resized(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
 def _blurred(images: torch.Tensor) -> torch.Tensor:
     """Gaussian blur, separately down and across, borders repeated."""
     deviation = BLUR * images.shape[-1]
-    reach = round(2 * deviation)
-    kernel = torch.exp(-(torch.arange(-reach, reach + 1).float() ** 2) / (2 * deviation**2))
+    radius = round(2 * deviation)
+    kernel = torch.exp(-(torch.arange(-radius, radius + 1).float() ** 2) / (2 * deviation**2))
     kernel = (kernel / kernel.sum()).expand(images.shape[1], 1, 1, -1)
-    padded = functional.pad(images, [reach] * 4, mode="replicate")
+    padded = functional.pad(images, [radius] * 4, mode="replicate")
     across = functional.conv2d(padded, kernel, groups=images.shape[1])
     return functional.conv2d(across, kernel.mT, groups=images.shape[1])

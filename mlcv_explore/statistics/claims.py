@@ -105,15 +105,15 @@ class Verdict:
         """What `run --json`, run folders and the evidence hold."""
         estimates = [
             {
-                "contrast": list(item.contrast),
+                "contrast": list(estimate.contrast),
                 "labels": list(labels),
-                **item.interval.as_json(),
-                "status": item.status,
-                "p": finite_or_none(min(item.p_supported, item.p_contradicted)),
-                "agree": item.agree,
-                "per_seed": [finite_or_none(value) for value in item.per_seed],
+                **estimate.interval.as_json(),
+                "status": estimate.status,
+                "p": finite_or_none(min(estimate.p_supported, estimate.p_contradicted)),
+                "agree": estimate.agree,
+                "per_seed": [finite_or_none(value) for value in estimate.per_seed],
             }
-            for item, labels in zip(self.estimates, self.labels, strict=True)
+            for estimate, labels in zip(self.estimates, self.labels, strict=True)
         ]
         return {
             "claim": self.claim.name,
@@ -176,14 +176,14 @@ def decide(
         for index, (contrast, values) in enumerate(zip(claim.contrasts, differences, strict=True))
     )
     n = len(differences[0])
-    sure = n >= 2 and all(np.isfinite(values).all() for values in differences)
+    complete = n >= 2 and all(np.isfinite(values).all() for values in differences)
     settled = _status(
-        all(item.status == "supported" for item in estimates),
-        any(item.status == "contradicted" for item in estimates),
+        all(estimate.status == "supported" for estimate in estimates),
+        any(estimate.status == "contradicted" for estimate in estimates),
     )
     # an undefined number in one contrast leaves the whole claim open
-    status = settled if sure else "undecided"
-    worst = max((values.std(ddof=1) for values in differences), default=0.0) if sure else math.nan
+    status = settled if complete else "undecided"
+    worst = max((values.std(ddof=1) for values in differences), default=0.0) if complete else math.nan
     verdict = Verdict(
         claim,
         status,
@@ -193,8 +193,10 @@ def decide(
         1 - level,
         look,
         looks,
-        smallest_detectable_effect(worst, n, 1 - level / len(differences), overlap=overlap) if sure else None,
-        _seeds_for(claim, differences, level, overlap) if sure and status == "undecided" else None,
+        smallest_detectable_effect(worst, n, 1 - level / len(differences), overlap=overlap)
+        if complete
+        else None,
+        _seeds_for(claim, differences, level, overlap) if complete and status == "undecided" else None,
         MANY_SPLITS if split else ONE_SPLIT,
         tuple(
             tuple((labels or {}).get(arm, arm.replace("_", " ")) for arm in pair) for pair in claim.contrasts
@@ -244,9 +246,9 @@ def _seeds_for(claim: Claim, differences: Sequence[np.ndarray], level: float, ov
                 tie == (claim.direction == "equal"),
             )
         (supporting if supports else contradicting).append(needed)
-    within_reach = [needed for needed in contradicting if needed]
-    if within_reach:
-        return min(within_reach)
+    attainable = [needed for needed in contradicting if needed]
+    if attainable:
+        return min(attainable)
     return None if contradicting or None in supporting else max(supporting)
 
 
@@ -278,14 +280,14 @@ def _sentence(verdict: Verdict) -> str:
         return f"Undecided: n = {verdict.n} seed{'s' * (verdict.n != 1)}; at least two are needed."
     broken = [
         name
-        for name, item in zip(names, verdict.estimates, strict=True)
-        if not np.isfinite(item.per_seed).all()
+        for name, estimate in zip(names, verdict.estimates, strict=True)
+        if not np.isfinite(estimate.per_seed).all()
     ]
     if broken:
         return f"Undecided: {', '.join(broken)} is undefined for some of n = {verdict.n} seeds."
     pairs = zip(names, verdict.estimates, strict=True)
-    shown = "; ".join(f"{name} = {item.interval.text(unit)}" for name, item in pairs)
-    agree = ", ".join(f"{item.agree} of {verdict.n}" for item in verdict.estimates)
+    shown = "; ".join(f"{name} = {estimate.interval.text(unit)}" for name, estimate in pairs)
+    agree = ", ".join(f"{estimate.agree} of {verdict.n}" for estimate in verdict.estimates)
     kind = "interval" if len(verdict.estimates) == 1 else "intervals, verdict Holm-corrected"
     text = (
         f"{verdict.status.capitalize()}: {shown} ({100 * verdict.level:.4g} % {kind}, n = {verdict.n} seeds,"
@@ -312,7 +314,7 @@ def _within(verdict: Verdict) -> str:
     level = 2 * verdict.level - 1
     narrower = t_quantile((1 + level) / 2, verdict.n - 1) / t_quantile((1 + verdict.level) / 2, verdict.n - 1)
     shown = []
-    for interval in (item.interval for item in verdict.estimates if item.status == tie):
+    for interval in (estimate.interval for estimate in verdict.estimates if estimate.status == tie):
         half = narrower * (interval.high - interval.mean)
         narrow = replace(interval, low=interval.mean - half, high=interval.mean + half)
         text = narrow.text(verdict.claim.unit)

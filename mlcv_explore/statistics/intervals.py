@@ -102,11 +102,11 @@ def bootstrap_interval(values: Sequence[float] | np.ndarray, level: float = 0.95
     values = np.asarray(values, dtype=float)
     if len(values) < 2 or not np.isfinite(values).all() or np.ptp(values) == 0:
         return t_interval_with(values, level, 0.0, "bootstrap")  # without bounds, or a point
-    found = bootstrap(
+    resampled = bootstrap(
         (values,), np.mean, confidence_level=level, rng=numpy_stream(seed, "bootstrap")
     ).confidence_interval
     return Interval(
-        float(found.low), float(values.mean()), float(found.high), level, len(values), "bootstrap"
+        float(resampled.low), float(values.mean()), float(resampled.high), level, len(values), "bootstrap"
     )
 
 
@@ -154,8 +154,7 @@ def significant_cells(
     )
     shape = differences.shape[:-1]
     bounds = [
-        np.array([getattr(item, name) for item in intervals]).reshape(shape)
-        for name in ("mean", "low", "high")
+        np.array([getattr(one, name) for one in intervals]).reshape(shape) for name in ("mean", "low", "high")
     ]
     return bounds[0], bounds[1], bounds[2], (holm(p) < level).reshape(shape)
 

@@ -45,13 +45,13 @@ def smallest_detectable_effect(
 
 
 def seeds_needed(
-    distance: float, deviation: float, level: float = 0.95, wanted: float = POWER, overlap: float = 0.0
+    distance: float, deviation: float, level: float = 0.95, target: float = POWER, overlap: float = 0.0
 ) -> int | None:
     """How many seeds show a mean this far from the margin with this power; None when
     10,000 would not do.
     """
     return fewest_seeds(
-        lambda n: distance > NEAREST and power(distance, deviation, n, level, overlap) >= wanted
+        lambda n: distance > NEAREST and power(distance, deviation, n, level, overlap) >= target
     )
 
 
@@ -67,9 +67,9 @@ def fewest_seeds(enough: Callable[[int], bool]) -> int | None:
 
 
 @cache
-def _noncentrality(n: int, level: float, wanted: float) -> float:
+def _noncentrality(n: int, level: float, target: float) -> float:
     """Effect over standard error at which a t-test of n seeds has this power."""
     from scipy.optimize import brentq
 
     farthest = 10 * t_quantile(1 - (1 - level) / 2, n - 1) + 10
-    return float(brentq(lambda effect: power(effect, math.sqrt(n), n, level) - wanted, 0.0, farthest))
+    return float(brentq(lambda effect: power(effect, math.sqrt(n), n, level) - target, 0.0, farthest))

@@ -30,28 +30,28 @@ def show(
     """The whole act. `example` draws one real image of the idea at work; `details`
     draws sweeps and tables beyond the claims, folded.
     """
-    found = evidence.study(card.slug)
-    if found is None:
+    record = evidence.study(card.slug)
+    if record is None:
         st.info(
             f"No evidence ships yet. `python -m mlcv_explore evidence {card.slug}` computes it in minutes"
             " on two cores.",
             icon=":material/science:",
         )
         return
-    _summary(card, subject, found)
-    _headline(card, subject, found, example)
-    _claims(card, subject, found)
+    _summary(card, subject, record)
+    _headline(card, subject, record, example)
+    _claims(card, subject, record)
     if details is not None:
         with st.expander(
             "More results: sweeps and comparisons", key=f"{card.slug}-details", on_change="rerun"
         ) as more:
             if more.open:
                 details(evidence.table(card.slug))
-    _limits(card, subject, found)
-    _reproduce(card, subject, found)
+    _limits(card, subject, record)
+    _reproduce(card, subject, record)
 
 
-def _summary(card: Card, subject: Idea, found: dict[str, Any]) -> None:
+def _summary(card: Card, subject: Idea, record: dict[str, Any]) -> None:
     status, text = evidence.chip(card)
     figures.badge(status, text)
     st.markdown(f"### {card.answer or subject.claims[0].sentence}")
@@ -61,8 +61,8 @@ def _summary(card: Card, subject: Idea, found: dict[str, Any]) -> None:
         st.markdown(f"- **Holds when:** {card.holds_when}\n- **Fails when:** {card.fails_when}")
 
 
-def _headline(card: Card, subject: Idea, found: dict[str, Any], example: Callable[[], None] | None) -> None:
-    claim, verdict = subject.claims[0], found["verdicts"][0]
+def _headline(card: Card, subject: Idea, record: dict[str, Any], example: Callable[[], None] | None) -> None:
+    claim, verdict = subject.claims[0], record["verdicts"][0]
     first = verdict["estimates"][0]
     left, right = st.columns([3, 2], gap="medium") if example else (st.container(), None)
     with left:
@@ -78,29 +78,31 @@ def _headline(card: Card, subject: Idea, found: dict[str, Any], example: Callabl
             f"{labels}: **{evidence.interval_of(first).text(verdict['unit'], signed=True)}**, 95 % interval,"
             f" n = {first['n']} seeds; margin {_amount(verdict['margin'], verdict['unit'])}."
         )
-        options = {"split": rows.splits.get(claim.name), "command": found["command"]}
+        options = {"split": rows.splits.get(claim.name), "command": record["command"]}
         figures.bars(subject, values, claim.measure, f"{card.slug}-headline", notice, **options)
     if example and right is not None:
         with right:
             example()
 
 
-def _claims(card: Card, subject: Idea, found: dict[str, Any]) -> None:
+def _claims(card: Card, subject: Idea, record: dict[str, Any]) -> None:
     st.subheader("All claims", anchor=False)
     sentences = {claim.name: claim.sentence for claim in subject.claims}
     rows = [
-        (verdict, item)
-        for verdict in found["verdicts"]
-        for item in verdict["estimates"]
+        (verdict, estimate)
+        for verdict in record["verdicts"]
+        for estimate in verdict["estimates"]
         if verdict["claim"] in sentences
     ]
     table = {
         "Claim": [sentences[verdict["claim"]] for verdict, _ in rows],
-        "Status": [item["status"] for _, item in rows],
-        "Difference": [" − ".join(item.get("labels", item["contrast"])) for _, item in rows],
-        "Effect": [evidence.interval_of(item).text(verdict["unit"], signed=True) for verdict, item in rows],
+        "Status": [estimate["status"] for _, estimate in rows],
+        "Difference": [" − ".join(estimate.get("labels", estimate["contrast"])) for _, estimate in rows],
+        "Effect": [
+            evidence.interval_of(estimate).text(verdict["unit"], signed=True) for verdict, estimate in rows
+        ],
         "Margin": [_amount(verdict["margin"], verdict["unit"]) for verdict, _ in rows],
-        "n": [item["n"] for _, item in rows],
+        "n": [estimate["n"] for _, estimate in rows],
     }
     st.dataframe(
         table,
@@ -116,7 +118,7 @@ def _claims(card: Card, subject: Idea, found: dict[str, Any]) -> None:
             "Margin": st.column_config.TextColumn(width=80),
             "n": st.column_config.NumberColumn(width=40),
         },
-        alt=f"Table of {len(found['verdicts'])} claims with status, effect, 95 % interval and n",
+        alt=f"Table of {len(record['verdicts'])} claims with status, effect, 95 % interval and n",
     )
     st.caption("Click a heading to sort. Several differences of one claim are Holm-corrected together.")
 
@@ -126,13 +128,13 @@ def _amount(margin: float, unit: str) -> str:
     return text.removesuffix("s") if text == "1 points" else text
 
 
-def _limits(card: Card, subject: Idea, found: dict[str, Any]) -> None:
+def _limits(card: Card, subject: Idea, record: dict[str, Any]) -> None:
     st.subheader("Limits and provenance", anchor=False)
     lines = [f"- {limit}" for limit in subject.limits]
-    lines.append(f"- Estimand: {found['verdicts'][0]['estimand']}.")
-    lines.append(f"- Cost: {found['seconds'] / 60:.0f} core-minutes, {len(found['seeds'])} seeds, CPU.")
+    lines.append(f"- Estimand: {record['verdicts'][0]['estimand']}.")
+    lines.append(f"- Cost: {record['seconds'] / 60:.0f} core-minutes, {len(record['seeds'])} seeds, CPU.")
     lines += [f"- {line}" for line in provenance(subject.provenance)]
-    if found["fingerprint"] != fingerprint.fingerprint(card.slug):
+    if record["fingerprint"] != fingerprint.fingerprint(card.slug):
         lines.append("- Computed by an earlier version of the code; the command below computes it again.")
     st.markdown("\n".join(lines))
 
@@ -147,9 +149,9 @@ def provenance(about: Provenance | None) -> list[str]:
     return [fixed, *about.changed]
 
 
-def _reproduce(card: Card, subject: Idea, found: dict[str, Any]) -> None:
+def _reproduce(card: Card, subject: Idea, record: dict[str, Any]) -> None:
     st.subheader("Reproduce", anchor=False)
-    st.code(found["command"], language=None, wrap_lines=True)
+    st.code(record["command"], language=None, wrap_lines=True)
     folder = ideas.ASSETS / card.slug
     with st.container(horizontal=True):
         for label, content, name, kind in (

@@ -134,9 +134,9 @@ class Request:
         if missing:
             network = with_random_layers(network, randomised, 0) if randomised else network
             given = torch.from_numpy(array), explained.target, missing, self.settings, 0, self.layer
-            for item in captum_maps.attribute_all(network, *given):
-                known[item.method] = item
-                yield item
+            for attribution in captum_maps.attribute_all(network, *given):
+                known[attribution.method] = attribution
+                yield attribution
 
     def maps(self, explained: Explained, randomised: int = 0) -> "dict[str, Map]":
         """All maps, by method. Raises SaliencyError."""
@@ -195,11 +195,11 @@ def controls(slug: str, model: "Classifier", methods: tuple[str, ...]) -> tuple[
             names = list(convolutions(model.network))
             last, key = max(0, len(names) - 1), f"{slug}-layer"
             layer = st.selectbox("Layer of Grad-CAM", names, last, key=key, bind="query-params")
-        front = [item for item in SaliencySettings.settings() if not item.more]
+        front = [attribution for attribution in SaliencySettings.settings() if not attribution.more]
         chosen = {}
-        for index, item in enumerate(front):
+        for index, attribution in enumerate(front):
             with columns[1 + 2 * index // len(front)]:
-                chosen[item.name] = settings.control(slug, item)
+                chosen[attribution.name] = settings.control(slug, attribution)
     captum = view["implementation"] == "captum"
     return MapView(**view), Request(methods, SaliencySettings(**chosen), layer, captum)
 
@@ -274,41 +274,54 @@ def show_maps(
         for name, group in groups.items()
         for index in range(count)
     }
-    for index, each in enumerate(explained):
+    for index, example in enumerate(explained):
         with slots["", index].container():
-            _image_tile(each)
-        for item in request.compute(each, randomised):
-            with slots[item.method, index].container():
-                relative = scale_to_mean(item.values)
-                tile(each.image, labels[item.method], relative, item.signed and signed, (), top=PROVISIONAL)
-    maps = [request.maps(each, randomised) for each in explained]
+            _image_tile(example)
+        for attribution in request.compute(example, randomised):
+            with slots[attribution.method, index].container():
+                relative = scale_to_mean(attribution.values)
+                tile(
+                    example.image,
+                    labels[attribution.method],
+                    relative,
+                    attribution.signed and signed,
+                    (),
+                    top=PROVISIONAL,
+                )
+    maps = [request.maps(example, randomised) for example in explained]
     known = view.uncertainty != "none" and not randomised and not request.captum
-    stats = [request.uncertainty(each, view.uncertainty) if known else {} for each in explained]
+    stats = [request.uncertainty(example, view.uncertainty) if known else {} for example in explained]
     values = [
-        {name: stat[name].mean if name in stat else item.values for name, item in each.items()}
-        for each, stat in zip(maps, stats, strict=True)
+        {
+            name: stat[name].mean if name in stat else attribution.values
+            for name, attribution in example.items()
+        }
+        for example, stat in zip(maps, stats, strict=True)
     ]
     shown = [
-        {name: scale_to_mean(array) if common else array for name, array in each.items()} for each in values
+        {name: scale_to_mean(array) if common else array for name, array in example.items()}
+        for example in values
     ]
-    limit = max(float(np.quantile(np.abs(array), 0.99)) for each in shown for array in each.values()) or 1.0
+    limit = (
+        max(float(np.quantile(np.abs(array), 0.99)) for example in shown for array in example.values()) or 1.0
+    )
     for (name, index), slot in slots.items():
         if not name:
             continue
-        item, each, stat = maps[index][name], explained[index], stats[index].get(name)
+        attribution, example, stat = maps[index][name], explained[index], stats[index].get(name)
         with slot.container():
             tile(
-                each.image,
+                example.image,
                 labels[name],
                 shown[index][name],
-                item.signed and signed,
-                _facts(item, each),
+                attribution.signed and signed,
+                _facts(attribution, example),
                 top=limit if common else None,
                 overlay=view.overlay,
                 stable=None if stat is None else stat.stable,
                 key=f"{key}-{name}{index or ''}",
-                original=item.values,
-                command="" if request.captum else request.command(each, name),
+                original=attribution.values,
+                command="" if request.captum else request.command(example, name),
             )
     scale = f"one scale, 0 to ±{limit:.1f} times a map's mean" if common else "each map on its own scale"
     note = "" if any(stats) else "; uncertainty: no other draws or seeds with this prediction to compare"
@@ -321,22 +334,24 @@ def show_maps(
     )
     weights = f"{randomised} layers randomised" if randomised else "all layers as trained"
     weights += "; by Captum where it has the method" if request.captum else ""
-    target = ", ".join(dict.fromkeys(each.target_name() for each in explained))
+    target = ", ".join(dict.fromkeys(example.target_name() for example in explained))
     st.caption(f"Explained: {target}; {scale}; {weights}{note}.")
     return values
 
 
-def _facts(item: "Map", explained: Explained) -> list[str]:
+def _facts(attribution: "Map", explained: Explained) -> list[str]:
     from mlcv_explore.saliency import measures
 
-    low, high = float(item.values.min()), float(item.values.max())
+    low, high = float(attribution.values.min()), float(attribution.values.max())
     places = 1 - int(np.floor(np.log10(max(abs(low), abs(high), 1e-30))))
     ends = (f"{round(value, places) + 0.0:.2g}".replace("-", "−") for value in (low, high))
-    facts = [" to ".join(ends), f"{item.forwards + item.backwards} passes"]
-    if "completeness_gap" in item.checks:
-        facts.append(f"completeness error {item.checks['completeness_gap']:.1%}")
+    facts = [" to ".join(ends), f"{attribution.forwards + attribution.backwards} passes"]
+    if "completeness_gap" in attribution.checks:
+        facts.append(f"completeness error {attribution.checks['completeness_gap']:.1%}")
     if explained.image.truth is not None:
-        facts.append(f"{measures.mass_in_mask(item.values, explained.image.truth.mask):.0%} on the object")
+        facts.append(
+            f"{measures.mass_in_mask(attribution.values, explained.image.truth.mask):.0%} on the object"
+        )
     return facts
 
 

@@ -93,11 +93,11 @@ def show_similarity(
     from mlcv_explore.saliency import measures
 
     rows: dict[str, list] = {"Image": [], "Map": [], "Signed": [], "Absolute": []}
-    for each in explained:
-        maps = (request.maps(each, layers) for layers in (0, randomised))
-        pairs = [np.stack([item.values for item in each.values()]) for each in maps]
+    for example in explained:
+        maps = (request.maps(example, layers) for layers in (0, randomised))
+        pairs = [np.stack([attribution.values for attribution in example.values()]) for example in maps]
         signed, absolute = (measures.similarity(*pairs, kind).rank for kind in (True, False))
-        rows["Image"] += [each.image.name] * len(signed)
+        rows["Image"] += [example.image.name] * len(signed)
         rows["Map"] += [labels[method] for method in request.methods]
         rows["Signed"] += [round(float(value), 2) for value in signed]
         rows["Absolute"] += [round(float(value), 2) for value in absolute]
@@ -146,12 +146,12 @@ def _scores(explained: Sequence[Explained], request: Request, labels: Mapping[st
     from mlcv_explore.saliency.scores import as_csv
 
     scored = {}
-    for each in explained:
-        image, model = each.image, each.model
-        maps = list(request.maps(each).values())
+    for example in explained:
+        image, model = example.image, example.model
+        maps = list(request.maps(example).values())
         names = request.methods, request.settings.key(), request.layer
-        given = model.network, each.array, maps, request.settings, image.truth
-        scored[image.name] = attributions.scores(image.digest, model.key, each.target, *names, *given)
+        given = model.network, example.array, maps, request.settings, image.truth
+        scored[image.name] = attributions.scores(image.digest, model.key, example.target, *names, *given)
     pairs = [(name, score) for name, scores in scored.items() for score in scores]
     table = {"Image": [name for name, _ in pairs]} if len(explained) > 1 else {}
     table |= {"Map": [labels[score.method] for _, score in pairs]}

@@ -93,8 +93,8 @@ def uncertainty(
     _model_input: np.ndarray,
     _settings: Any,
 ) -> "dict[str, AttributionStats]":
-    """Mean and spread of each map over five draws (`kind` "draws"), or over the seeds
-    of the model.
+    """Mean and standard deviation of each map over five draws (`kind` "draws"), or over
+    the seeds of the model.
     """
     import torch
 

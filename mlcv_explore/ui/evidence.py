@@ -38,10 +38,10 @@ def chip(card: idea.Card) -> tuple[str, str]:
     """The status of an idea's headline claim, and the one chip that home, Answer and
     Runs show: "holds · handwritten digits, n = 20".
     """
-    found = study(card.slug)
-    if found is None:
+    record = study(card.slug)
+    if record is None:
         return "", "no evidence yet"
-    headline = found["verdicts"][0]
+    headline = record["verdicts"][0]
     word = card.verdict or WORDS[headline["status"]]
     status = "undecided" if card.verdict else headline["status"]
     where = " · ".join(filter(None, (word, card.data)))
@@ -68,7 +68,7 @@ def _table(slug: str, name: str, _: float) -> "Table":
     from mlcv_explore.experiment import studies
 
     subject = idea.load(slug)
-    declared = next(item for item in subject.studies if item.name == name)
+    declared = next(candidate for candidate in subject.studies if candidate.name == name)
     return studies.Table(studies.read(idea.ASSETS / slug, declared), studies.splits_of(subject, declared))
 
 

@@ -150,17 +150,21 @@ def results(
     as a table of means with 95 % intervals.
     """
     measures = [
-        item for item in subject.measures if any(f"{arm.name}_{item.name}" in columns for arm in subject.arms)
+        measure
+        for measure in subject.measures
+        if any(f"{arm.name}_{measure.name}" in columns for arm in subject.arms)
     ]
-    arms = [arm for arm in subject.arms if any(f"{arm.name}_{item.name}" in columns for item in measures)]
+    arms = [
+        arm for arm in subject.arms if any(f"{arm.name}_{measure.name}" in columns for measure in measures)
+    ]
     if not arms:
         return
     table: dict[str, list[str]] = {"Arm": [arm.label for arm in arms]}
-    for item in measures:
-        better = f", {item.better} is better" if item.better else ""
-        head = f"{item.label}{f' ({item.unit})' if item.unit else ''}{better}"
-        cells = (columns.get(f"{arm.name}_{item.name}") for arm in arms)
-        table[head] = ["" if column is None else _cell(column, item.unit, split) for column in cells]
+    for measure in measures:
+        better = f", {measure.better} is better" if measure.better else ""
+        head = f"{measure.label}{f' ({measure.unit})' if measure.unit else ''}{better}"
+        cells = (columns.get(f"{arm.name}_{measure.name}") for arm in arms)
+        table[head] = ["" if column is None else _cell(column, measure.unit, split) for column in cells]
     st.dataframe(
         table,
         hide_index=True,
@@ -194,16 +198,16 @@ def comparison(
     """
     about, key = subject.measure(measure), "-".join((subject.slug, claim, measure, *names))
     values = dict.fromkeys(tuple(row[name] for name in names) for row in table.rows if row["claim"] == claim)
-    levels = [dict(zip(names, each, strict=True)) for each in values]
+    levels = [dict(zip(names, keys, strict=True)) for keys in values]
     unit = f" ({about.unit})" if about.unit else ""
-    columns: dict[str, list[Any]] = {head: [called(*each) if called else " ".join(each) for each in values]}
+    columns: dict[str, list[Any]] = {head: [called(*keys) if called else " ".join(keys) for keys in values]}
     for arm in reversed(pair):
         columns[f"{subject.label(arm)}{unit}"] = [
-            table.interval(claim, arm, measure, **each) for each in levels
+            table.interval(claim, arm, measure, **keys) for keys in levels
         ]
     difference = " (points)" if about.unit == "%" else unit
     columns[f"{subject.label(pair[0])} − {subject.label(pair[1])}{difference}"] = [
-        table.difference(claim, *pair, measure, **each) for each in levels
+        table.difference(claim, *pair, measure, **keys) for keys in levels
     ]
     note = f"{about.label}; 95 % intervals over seeds, not corrected for their number."
     intervals(columns, key, note)

@@ -284,10 +284,10 @@ def default_model(source: str, names: Sequence[str]) -> str:
     """The model for images of this source, out of `names`. One seed: an average of five
     takes five times as long.
     """
-    wanted = {"Scene": ("scenes/0",)}.get(source, ("cifar10/0",))
+    preferred = {"Scene": ("scenes/0",)}.get(source, ("cifar10/0",))
     if source in ("Upload", "Camera"):
-        wanted = (IMAGENET, *wanted)
-    return next((name for name in wanted if name in names), names[0])
+        preferred = (IMAGENET, *preferred)
+    return next((name for name in preferred if name in names), names[0])
 
 
 def _match_model(slug: str, names: Sequence[str]) -> None:
@@ -295,7 +295,7 @@ def _match_model(slug: str, names: Sequence[str]) -> None:
     suits it too.
     """
     names, source = list(names) or list(model_names()), st.session_state[f"{slug}-source"]
-    defaults = {default_model(each, names) for each in SOURCES}
+    defaults = {default_model(kind, names) for kind in SOURCES}
     chosen = st.session_state.get(f"{slug}-model", "")
     if (source == "Scene") != chosen.startswith("scenes") or chosen in defaults:
         st.session_state[f"{slug}-model"] = default_model(source, names)

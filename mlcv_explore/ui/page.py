@@ -60,11 +60,11 @@ def run(
 
 
 def _recorded(subject: Idea, draw: "Callable[[Film, Config, Sequence[int]], None]") -> None:
-    found = evidence.recorded(subject.slug)
-    if found is None:
+    shipped = evidence.recorded(subject.slug)
+    if shipped is None:
         st.info(f"No run is recorded yet: `python -m mlcv_explore record {subject.slug}`.")
     else:
-        run, film = found
+        run, film = shipped
         draw(film, subject.config(**run.config), run.seeds)
 
 
@@ -94,7 +94,7 @@ def _read(card: Card, works: Sequence[Prior], formulas: Mapping[str, Any]) -> No
     for work in works:
         with st.container(border=True):
             st.markdown(f"**[{work.title}]({work.link})**" if work.link else f"**{work.title}**")
-            st.markdown(f"Result: {work.found}")
+            st.markdown(f"Result: {work.result}")
             st.markdown(f"Here: {work.differs}")
     _code(formulas)
     _feedback(card)

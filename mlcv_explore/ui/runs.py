@@ -26,10 +26,10 @@ def search() -> list[Run]:
         bind="query-params",
         placeholder="an idea, a setting, a verdict: “label noise sigma 2 supported”",
     )
-    found = [run for run in everything if all(word in _text(run) for word in words.lower().split())]
+    matches = [run for run in everything if all(word in _text(run) for word in words.lower().split())]
     limit = runs.limit_megabytes()
     size = f"{runs.total_bytes() / 1e6:.1f} MB of at most {limit:g} MB; oldest deleted first."
-    st.caption(f"{len(found)} of {len(everything)} runs · {len(shipped)} shipped · {size}")
+    st.caption(f"{len(matches)} of {len(everything)} runs · {len(shipped)} shipped · {size}")
     for folder in damaged if not theme.public() else ():
         st.warning(f"Skipped {folder.folder.name}: {folder.reason}", icon=":material/broken_image:")
     if not saved:
@@ -37,15 +37,15 @@ def search() -> list[Run]:
             "Runs appear here once a training has finished. Shipped runs are listed meanwhile.",
             icon=":material/folder_open:",
         )
-    _table(found)
-    return found
+    _table(matches)
+    return matches
 
 
-def choose(found: Sequence[Run]) -> tuple[Run | None, Run | None]:
+def choose(matches: Sequence[Run]) -> tuple[Run | None, Run | None]:
     """The run to open and the one to compare it with; both stand in the link."""
-    by_id = {run.id: run for run in found}
+    by_id = {run.id: run for run in matches}
     left, right = st.columns(2)
-    names = {run.id: _name(run) for run in found}
+    names = {run.id: _name(run) for run in matches}
     opened = left.selectbox(
         "Open a run",
         list(by_id),
@@ -55,7 +55,7 @@ def choose(found: Sequence[Run]) -> tuple[Run | None, Run | None]:
         format_func=names.get,
         placeholder="Choose a run",
     )
-    same = [run.id for run in found if opened and run.slug == by_id[opened].slug and run.id != opened]
+    same = [run.id for run in matches if opened and run.slug == by_id[opened].slug and run.id != opened]
     other = right.selectbox(
         "Compare with",
         same,
@@ -217,7 +217,7 @@ def _metrics(columns: dict[str, Run]) -> None:
     subject = idea.load(next(iter(columns.values())).slug)
     if len(columns) == 1:
         (run,) = columns.values()
-        values = {name: np.array(item["per_seed"], dtype=float) for name, item in run.metrics.items()}
+        values = {name: np.array(metric["per_seed"], dtype=float) for name, metric in run.metrics.items()}
         figures.results(subject, values, "runs-results")
         return
     names = list(dict.fromkeys(name for run in columns.values() for name in run.metrics))
@@ -239,21 +239,21 @@ def _interval(subject: idea.Idea, name: str, metric: dict | None) -> str:
     return statistics.t_interval(values).text(subject.measure(name.rpartition("_")[2]).unit)
 
 
-def _table(found: Sequence[Run]) -> None:
-    if not found:
+def _table(matches: Sequence[Run]) -> None:
+    if not matches:
         return
     st.dataframe(
         {
-            "Idea": [idea.card(run.slug).title for run in found],
-            "Idea's verdict": [evidence.chip(idea.card(run.slug))[1] for run in found],
-            "This run": [run.verdicts[0]["status"] if run.verdicts else "not tested" for run in found],
-            "Settings": [_changed(run) for run in found],
-            "Seeds": [len(run.seeds) for run in found],
-            "Seconds": [round(run.seconds, 1) for run in found],
-            "Started": [run.started[:16].replace("T", " ") for run in found],
+            "Idea": [idea.card(run.slug).title for run in matches],
+            "Idea's verdict": [evidence.chip(idea.card(run.slug))[1] for run in matches],
+            "This run": [run.verdicts[0]["status"] if run.verdicts else "not tested" for run in matches],
+            "Settings": [_changed(run) for run in matches],
+            "Seeds": [len(run.seeds) for run in matches],
+            "Seconds": [round(run.seconds, 1) for run in matches],
+            "Started": [run.started[:16].replace("T", " ") for run in matches],
         },
         hide_index=True,
-        height=min(35 * (len(found) + 1) + 3, 300),
+        height=min(35 * (len(matches) + 1) + 3, 300),
         alt="Table of the saved runs, newest first",
     )
 

@@ -80,8 +80,8 @@ def _boot() -> None:
 
     for card in idea.cards():
         subject = idea.load(card.slug)
-        if found := evidence.recorded(card.slug):
-            run, film = found
+        if shipped := evidence.recorded(card.slug):
+            run, film = shipped
             config = subject.config(**run.config)
             # SciPy, before a first verdict has to wait for it
             runs.decided(subject, config, subject.metrics(config, film), 1, 1)

@@ -42,14 +42,15 @@ def ask(slug: str, config: type[Config], seeds: int | None = None) -> tuple[Conf
 
     `seeds` is how many a page begins with, where the usual ten would take too long.
     """
-    front = [item for item in (*config.settings(), *Seeds.settings()) if not item.more]
+    front = [declared for declared in (*config.settings(), *Seeds.settings()) if not declared.more]
     front = [
-        replace(item, default=seeds) if item.name == "seeds" and seeds is not None else item for item in front
+        replace(declared, default=seeds) if declared.name == "seeds" and seeds is not None else declared
+        for declared in front
     ]
-    folded = [item for item in (*config.settings(), *Seeds.settings()) if item.more]
-    values = {item.name: control(slug, item) for item in front}
+    folded = [declared for declared in (*config.settings(), *Seeds.settings()) if declared.more]
+    values = {declared.name: control(slug, declared) for declared in front}
     with st.expander("More settings"):
-        values |= {item.name: control(slug, item) for item in folded}
+        values |= {declared.name: control(slug, declared) for declared in folded}
     st.button(
         "Reset to defaults",
         key=f"{slug}-reset",
@@ -58,7 +59,7 @@ def ask(slug: str, config: type[Config], seeds: int | None = None) -> tuple[Conf
         icon=":material/restart_alt:",
         type="tertiary",
     )
-    own = {item.name for item in Seeds.settings()}
+    own = {declared.name for declared in Seeds.settings()}
     try:
         chosen = config(**{name: value for name, value in values.items() if name not in own})
     except SettingError as error:  # a rule between two settings
@@ -68,43 +69,49 @@ def ask(slug: str, config: type[Config], seeds: int | None = None) -> tuple[Conf
     return chosen, tuple(range(asked.first_seed, asked.first_seed + asked.seeds))
 
 
-def control(slug: str, item: Setting) -> Any:
+def control(slug: str, declared: Setting) -> Any:
     """One widget for one setting; its key is the name in the link."""
-    key = f"{slug}-{item.name}"
-    label = f"{item.label} ({item.unit})" if item.unit else item.label
-    text = item.help or None
-    if item.kind == "bool":
-        return st.toggle(label, item.default, key=key, help=text, bind="query-params")
-    if item.kind == "choice":
+    key = f"{slug}-{declared.name}"
+    label = f"{declared.label} ({declared.unit})" if declared.unit else declared.label
+    text = declared.help or None
+    if declared.kind == "bool":
+        return st.toggle(label, declared.default, key=key, help=text, bind="query-params")
+    if declared.kind == "choice":
         # the link holds what is shown; `Config` takes that and the choice itself alike
         options = {"format_func": choice_label, "key": key, "help": text, "bind": "query-params"}
-        return st.selectbox(label, item.choices, item.choices.index(item.default), **options)
-    number = int if item.kind == "int" else float
-    bounds = {"min_value": number(item.low), "max_value": number(item.high), "value": number(item.default)}
-    if item.more:  # exact values matter more than sliding
-        step = number(item.step) if item.step else None
-        style = None if item.kind == "int" else f"%.{_decimals(item)}f"
+        return st.selectbox(label, declared.choices, declared.choices.index(declared.default), **options)
+    number = int if declared.kind == "int" else float
+    bounds = {
+        "min_value": number(declared.low),
+        "max_value": number(declared.high),
+        "value": number(declared.default),
+    }
+    if declared.more:  # exact values matter more than sliding
+        step = number(declared.step) if declared.step else None
+        style = None if declared.kind == "int" else f"%.{_decimals(declared)}f"
         return st.number_input(
             label, **bounds, step=step, key=key, help=text, bind="query-params", format=style
         )
     return st.slider(
         label,
         **bounds,
-        step=number(item.step) if item.step else None,
+        step=number(declared.step) if declared.step else None,
         key=key,
         help=text,
         bind="query-params",
     )
 
 
-def _decimals(item: Setting) -> int:
+def _decimals(declared: Setting) -> int:
     """Enough decimals to write the default and the step."""
-    return max(len(f"{value:.6f}".rstrip("0").split(".")[1]) for value in (item.default, item.step or 0.0))
+    return max(
+        len(f"{value:.6f}".rstrip("0").split(".")[1]) for value in (declared.default, declared.step or 0.0)
+    )
 
 
 def _reset(slug: str, items: tuple[Setting, ...]) -> None:
-    for item in items:
-        st.session_state[f"{slug}-{item.name}"] = item.default
+    for declared in items:
+        st.session_state[f"{slug}-{declared.name}"] = declared.default
     st.session_state.pop(f"{slug}-complaints", None)
 
 
@@ -120,8 +127,8 @@ def check_link(
     Reads the raw link, because binding drops bad values silently. The sentences stay
     until they are closed.
     """
-    kept: dict[str, str] = st.session_state.setdefault(f"{slug}-complaints", {})
-    names = {item.name: config for config in (*configs, Seeds) for item in config.settings()}
+    complaints: dict[str, str] = st.session_state.setdefault(f"{slug}-complaints", {})
+    names = {declared.name: config for config in (*configs, Seeds) for declared in config.settings()}
     renamed = dict(RENAMED)
     for config in configs:
         renamed |= config.renamed
@@ -132,7 +139,7 @@ def check_link(
                 own = names[new].checked(new, value) if new in names else value
                 st.session_state.setdefault(f"{slug}-{new}", own)
             st.query_params[f"{slug}-{new}"] = value
-            kept[f"{slug}-{old}"] = f"{old} is now called {new}; the link's value, {value}, is used."
+            complaints[f"{slug}-{old}"] = f"{old} is now called {new}; the link's value, {value}, is used."
     for key, raw in list(st.query_params.items()):
         name = key.removeprefix(f"{slug}-")
         if name == key or name == "act" or f"{slug}-" not in key:
@@ -147,7 +154,7 @@ def check_link(
             if wrong:
                 near = difflib.get_close_matches(wrong[0], allowed, n=1)
                 hint = f"; did you mean {near[0]!r}?" if near else "."
-                kept[key] = (
+                complaints[key] = (
                     f"{name} must be one of the {len(allowed)} offered, got {wrong[0]!r:.60}{hint} The"
                     " default is used."
                 )
@@ -158,15 +165,15 @@ def check_link(
                 del st.query_params[key]  # written as on the command line: the control's own value
                 st.session_state[key] = value
         except SettingError as error:
-            kept[key] = f"{error} " + (
+            complaints[key] = f"{error} " + (
                 f"The default, {names[name].setting(name).default}, is used."
                 if name in names
                 else "It is left out."
             )
-    if kept:
+    if complaints:
         st.warning(
-            "  \n".join(kept.values()),
+            "  \n".join(complaints.values()),
             icon=":material/link_off:",
             title="Some of the link has changed or cannot be used",
         )
-        st.button("Dismiss", key=f"{slug}-dismiss", on_click=kept.clear, type="tertiary")
+        st.button("Dismiss", key=f"{slug}-dismiss", on_click=complaints.clear, type="tertiary")

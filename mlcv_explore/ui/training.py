@@ -284,8 +284,12 @@ def _results(card: Card, subject: Idea, shown: Shown, frames: Film) -> None:
 
 
 def _difference(shown: Config, asked: Config) -> str:
-    names = [item for item in shown.settings() if getattr(shown, item.name) != getattr(asked, item.name)]
-    return "a run with " + ", ".join(f"{item.label} {getattr(shown, item.name)}" for item in names)
+    names = [
+        setting
+        for setting in shown.settings()
+        if getattr(shown, setting.name) != getattr(asked, setting.name)
+    ]
+    return "a run with " + ", ".join(f"{setting.label} {getattr(shown, setting.name)}" for setting in names)
 
 
 def _duration(seconds: float | None) -> str:

@@ -20,7 +20,7 @@ from mlcv_explore.ideas.feature_mixing import copy_paste, idea, inference, mixin
 from mlcv_explore.ideas.feature_mixing import settings as names
 from mlcv_explore.ideas.feature_mixing.settings import ARMS, CORE, PASTE_ARMS, FeatureMixingConfig
 from mlcv_explore.models import detection
-from mlcv_explore.models.decoded_demo import WORLDS, DecodedDemo
+from mlcv_explore.models.decoded_demo import DATASETS, DecodedDemo
 from mlcv_explore.models.encoders import DenseNetworks, build_networks
 from mlcv_explore.seeds import numpy_stream, stream
 
@@ -403,7 +403,7 @@ def demo(name: str, count: int = 2) -> tuple[DecodedDemo, list[SmallImage]]:
     return shown, [from_images(shown.test, number) for number in range(count)]
 
 
-@pytest.mark.parametrize("name", WORLDS)
+@pytest.mark.parametrize("name", DATASETS)
 def test_at_weight_0_the_mixture_is_the_first_image_and_its_trail_starts_there(name: str) -> None:
     shown, (first, second) = demo(name)
     for depth in range(4):

@@ -4,6 +4,7 @@ placed on the map of the training features. Numbers and sentences only.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -22,21 +23,24 @@ from mlcv_explore.models.decoded_demo import DecodedDemo, DecodedHyperparameters
 PREFIX = "feature_mixing_"
 CHECKPOINTS: Mapping[str, CheckpointSpec] = {
     f"{PREFIX}scenes": CheckpointSpec(DecodedHyperparameters(), make),
-    f"{PREFIX}digits": CheckpointSpec(DecodedHyperparameters(world="digits", taught=1397, mapped=1000), make),
+    f"{PREFIX}digits": CheckpointSpec(
+        DecodedHyperparameters(dataset="digits", train_size=1397, mapped=1000), make
+    ),
 }
 PASTES = ("object", "rectangle")
 ALL_MODES = (*MODES, *PASTES)
 SOURCES = {"scenes": ("Test set", "Gallery", "Upload"), "digits": ("Test set", "Draw", "Upload")}
 TRAIL = np.linspace(0, 2, 21)  # values of λ on the trail
-TESTED = 60  # test images to choose from
+TEST_IMAGES = 60  # test images to choose from
 MOST_IMAGES = 5
 
 
 class FeatureMixingView(Config):
     """Settings of the demo; nothing of it is trained."""
 
-    first: int = setting(1, "First image", low=1, high=TESTED, step=1)
-    second: int = setting(2, "Second image", low=1, high=TESTED, step=1)
+    renamed: ClassVar[Mapping[str, str]] = {"world": "data"}
+    first: int = setting(1, "First image", low=1, high=TEST_IMAGES, step=1)
+    second: int = setting(2, "Second image", low=1, high=TEST_IMAGES, step=1)
     mixture: int = setting(2, "Images, m", low=1, high=MOST_IMAGES, step=1, help="All but the first share λ.")
     area: float = setting(0.25, "Rectangle's share of the image", low=0, high=1, step=0.05)
     place: float = setting(0.5, "Rectangle's place, upper left to lower right", low=0, high=1, step=0.05)
@@ -73,9 +77,9 @@ class Mixture:
     pasted: np.ndarray | None  # (side, side) the mask of a paste
 
 
-def demo(world: str) -> DecodedDemo:
+def demo(dataset: str) -> DecodedDemo:
     """The pretrained network of "scenes" or "digits". Raises CheckpointError."""
-    return decoded_demo.load(f"{PREFIX}{world}/0")
+    return decoded_demo.load(f"{PREFIX}{dataset}/0")
 
 
 @torch.no_grad()
@@ -86,10 +90,10 @@ def mix(
     the first partner pasted in. Without partners it stays as it is.
     """
     inputs, model, depth, mode = (first, *partners), shown.model, settings.depth, settings.mode
-    features = model.features(torch.from_numpy(np.stack([each.image for each in inputs])), depth)
+    features = model.features(torch.from_numpy(np.stack([image.image for image in inputs])), depth)
     predicted = model.logits(features, depth).argmax(1).tolist()
     labels = [
-        guess if each.label is None else each.label for each, guess in zip(inputs, predicted, strict=True)
+        guess if image.label is None else image.label for image, guess in zip(inputs, predicted, strict=True)
     ]
     one_hot = functional.one_hot(torch.tensor(labels), len(shown.classes)).float()
     mixed, target, mask, trail = features[:1], one_hot[:1], None, features[:0]
@@ -114,7 +118,7 @@ def mix(
         target=target[0].numpy(),
         predicted=model.logits(mixed, depth).softmax(1)[0].numpy(),
         labels=tuple(labels),
-        guessed=tuple(each.label is None for each in inputs),
+        guessed=tuple(image.label is None for image in inputs),
         nearest=nearest[0],
         novelty_percentile=float(plane.fitted.novelty_percentile(spots[:1])[0]),
         distance=float(distances[0, -1] / plane.usual_distance),
@@ -129,7 +133,7 @@ def _pasted(
     inputs: Sequence[SmallImage], one_hot: torch.Tensor, settings: MixSettings
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Where the partner is pasted, (1, 1, side, side), and the label (1, K)."""
-    own, other = (torch.from_numpy(each.mask)[None, None] for each in inputs[:2])
+    own, other = (torch.from_numpy(image.mask)[None, None] for image in inputs[:2])
     if settings.mode == "object":
         return other, compositing.labels_by_visibility(one_hot[:1], one_hot[1:2], own, other, other)
     side, place = own.shape[-1], torch.full((1, 2), min(settings.place, 0.999))
