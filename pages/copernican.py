@@ -55,11 +55,11 @@ def choose_curve(kind: str, film: Film) -> ProgressCurve | None:
 @st.fragment
 def play() -> None:
     """Stop a curve: its forecast, coverage at every confidence, two features' ranks."""
-    found = evidence.recorded(SLUG)
-    if found is None:
+    recording = evidence.recorded(SLUG)
+    if recording is None:
         st.info("No run is recorded yet: `python -m mlcv_explore record copernican`.")
         return
-    run, film = found
+    run, film = recording
     image, controls = st.columns([3, 1], gap="medium")
     with controls:
         first, key = list(CURVES.values()).index(KIND), f"{SLUG}-curve"
@@ -83,8 +83,8 @@ def cone(shown: ProgressCurve, kind: str, share: float, level: float, key: str) 
     """The curve, its stop, and Gott's forecast from there."""
     step, (_, x_title, description) = inference.stop_at(shown, share), CURVE_TEXTS[kind]
     past, future = float(shown.progress[step]), float(shown.progress[-1] - shown.progress[step])
-    ends = {each: [float(end) for end in intervals.interval(past, each)] for each in (level, 0.5)}
-    bands = tuple(Band(f"{each:.0%}", past + ends[each][0], past + ends[each][1]) for each in (level, 0.5))
+    ends = {c: [float(end) for end in intervals.interval(past, c)] for c in (level, 0.5)}
+    bands = tuple(Band(f"{c:.0%}", past + ends[c][0], past + ends[c][1]) for c in (level, 0.5))
     low, high = ends[level]
     y_title = "epochs so far" if kind == "epochs" else "importance so far"
     limits = 0.0, HEADROOM * float(shown.progress[-1])
@@ -132,12 +132,12 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
     """Coverage on the curves, regrets, and coverage of simulated lifetimes so far."""
     values, nominal = subject.metrics(config, film), f"Nominal coverage: {config.confidence:.0%}."
     curves = [f"{kind}_{stops}_copernican" for kind in KINDS for stops in ("time", "improving")]
-    lives = [f"lives_exponential_{way}" for way in INSPECTIONS]
+    lifetimes = [f"lives_exponential_{way}" for way in INSPECTIONS]
     more = {"split": subject.split_sizes(config), "command": figures.command(SLUG, config, seeds)}
     for key, arms, measure, notice in (
         ("curves", curves, "coverage", f"{nominal} Best epoch, at any step, is true by construction."),
         ("learners", [arm.name for arm in LEARNER_ARMS], "regret", "Equal fits in each learner."),
-        ("lives", lives, "coverage", f"{nominal} The first two are true by construction."),
+        ("lifetimes", lifetimes, "coverage", f"{nominal} The first two are true by construction."),
     ):
         columns = {arm: values[f"{arm}_{measure}"] for arm in arms if f"{arm}_{measure}" in values}
         if columns:
@@ -146,8 +146,8 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
 
 def example() -> None:
     """Gott's forecast on a recorded training curve."""
-    if found := evidence.recorded(SLUG):
-        cone(inference.recorded_curves(found[1], KIND)[0], KIND, 0.3, 0.95, f"{SLUG}-example")
+    if recording := evidence.recorded(SLUG):
+        cone(inference.recorded_curves(recording[1], KIND)[0], KIND, 0.3, 0.95, f"{SLUG}-example")
 
 
 def answer(table: Table) -> None:

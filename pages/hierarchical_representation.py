@@ -13,7 +13,7 @@ from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.hierarchical_representation import MAPPED, depth_curve, inference, tables
 from mlcv_explore.ideas.hierarchical_representation import idea as subject
-from mlcv_explore.ideas.hierarchical_representation.inference import SHIPPED, Demo
+from mlcv_explore.ideas.hierarchical_representation.inference import PRETRAINED, Demo
 from mlcv_explore.metrics.linear_probe import fitted_bias
 from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.models.fitted_levels import kmeans_features
@@ -60,9 +60,9 @@ def play() -> None:
 
 
 def choose_arm(title: str, name: str, default: str = "global") -> str:
-    """A control for one of the arms whose weights ship."""
+    """A control for one of the pretrained arms."""
     about = {"format_func": LABELS.get, "key": f"{SLUG}-{name}", "bind": "query-params"}
-    arm = st.selectbox(title, SHIPPED, SHIPPED.index(default), **about)
+    arm = st.selectbox(title, PRETRAINED, PRETRAINED.index(default), **about)
     st.caption(subject.arm(arm).description)
     return arm
 
@@ -197,7 +197,7 @@ def answer(table: Table) -> None:
 
 formulas = {"Losses": losses, "Reconstruction loss": reconstruction_loss, "Gradients": gradient_flow}
 formulas |= {"InfoNCE": info_nce, "k-means features": kmeans_features, "Frozen probe": fitted_bias}
-named = [LABELS[arm] for arm in SHIPPED]
+named = [LABELS[arm] for arm in PRETRAINED]
 choices = {"source": SOURCES, "digit": DIGITS, "arm": named, "compare": named}
 acts = {"play": play, "draw": draw, "answer": answer, "example": example}
 page.run(subject, **acts, formulas=formulas, choices=choices, seeds=5)

@@ -142,13 +142,13 @@ def compare(regions: np.ndarray, output: np.ndarray, example: int, unchanged: bo
     if not unchanged:
         st.caption("A scene's true image is shown while its mask is unchanged.")
         return
-    made, simple = (inference.region_errors(each, truth, regions) for each in (output, filled))
+    made, simple = (inference.region_errors(image, truth, regions) for image in (output, filled))
     errors = ", ".join(f"{name} {value:.0f} / {simple[name]:.0f}" for name, value in made.items())
     st.caption(f"Root mean squared error in grey levels, U-Net / region means: {errors}. One image.")
 
 
 def explained(level: str) -> None:
-    """Explained variance at a level against its ceiling, from the shipped evidence."""
+    """Explained variance at a level against its ceiling, from the recorded evidence."""
     st.subheader("Explained variance", anchor=False)
     values = tables.level_values(evidence.table(SLUG), level)
     ceiling = "" if "ceiling" in values else " Ceiling unknown: the input holds parts of the image."

@@ -80,11 +80,11 @@ def draw(film: Film, config: Config, seeds: Sequence[int], at: int = 0, each_see
 @st.fragment
 def recorded_run() -> None:
     """The recorded run under a scrubber."""
-    found = evidence.recorded(SLUG)
-    if found is None:
+    recording = evidence.recorded(SLUG)
+    if recording is None:
         st.info(f"No run is recorded yet: `python -m mlcv_explore record {SLUG}`.")
         return
-    run, film = found
+    run, film = recording
     image, controls = st.columns([3, 1], gap="medium")
     with controls:
         epoch = settings.control(SLUG, LabelNoiseView.setting("epoch"))

@@ -1,8 +1,8 @@
 """Learned saliency: one forward pass gives class and mask; runs; what many seeds show."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import cycle
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import streamlit as st
@@ -44,7 +44,8 @@ GRADCAM, ERRORS = Request(("gradcam",), SaliencySettings()), (CheckpointError, S
 class LearnedSalienceView(Config):
     """Settings of the demo; nothing of it is trained."""
 
-    wanted: float = setting(2.0, "Area weight", low=0.5, high=20, step=0.5, help="Larger: smaller mask.")
+    renamed: ClassVar[Mapping[str, str]] = {"wanted": "area_weight"}
+    area_weight: float = setting(2.0, "Area weight", low=0.5, high=20, step=0.5, help="Larger: smaller mask.")
     fill: str = setting("noise", "Fill", choices=("mean", "blur", "noise"), help="Of the hidden pixels.")
     overlay: float = setting(0.7, "Overlay opacity", low=0, high=1, step=0.05, help="At 1 the map alone.")
     share: float = setting(0.5, "Box threshold", low=0.1, high=0.9, step=0.05, help="Share of the maximum.")
@@ -52,7 +53,7 @@ class LearnedSalienceView(Config):
 
 def play() -> None:
     """An image, a classifier, and the mask that its mask network predicts."""
-    panel, controls = st.columns([3, 1], gap="medium")
+    results, controls = st.columns([3, 1], gap="medium")
     with controls:
         names = tuple(DESCRIPTIONS)
         image = inputs.choose_image(SLUG, names)
@@ -62,23 +63,23 @@ def play() -> None:
         bound = {"key": f"{SLUG}-model", "bind": "query-params", "filter_mode": None}
         name = st.selectbox("Classifier", names, index, **bound)
         st.caption(DESCRIPTIONS[name])
-    with panel:
+    with results:
         explain(image, name)
 
 
 @st.fragment
 def explain(image: inputs.ChosenImage, name: str) -> None:
     """Image, mask, kept part and complement; then Grad-CAM, gates, boxes and segmenter."""
-    panel, values = st.container(), {}
+    results, values = st.container(), {}
     columns = st.columns(4, gap="medium", vertical_alignment="bottom")
-    for column, item in zip(columns, LearnedSalienceView.settings(), strict=True):
+    for column, option in zip(columns, LearnedSalienceView.settings(), strict=True):
         with column:
-            values[item.name] = settings.control(SLUG, item)
+            values[option.name] = settings.control(SLUG, option)
     view = LearnedSalienceView(**values)
-    with panel, figures.reported(*ERRORS):
+    with results, figures.reported(*ERRORS):
         network, model = learned_masks.load(name)
         explained = attribution_panel.explain(image, model)
-        result = learned_masks.explain(network, model, explained.array, view.wanted)
+        result = learned_masks.explain(network, model, explained.array, view.area_weight)
         gradcam = GRADCAM.maps(explained)["gradcam"].values
         sheet = st.container(horizontal=True, gap="small")
         tiles = iter(lambda: sheet.container(width=WIDTH), None)
@@ -92,7 +93,7 @@ def explain(image: inputs.ChosenImage, name: str) -> None:
         show_map(next(tiles), explained, "gradcam", gradcam, view)
         show_map(next(tiles), explained, "gates", result.gates, view)
         with next(tiles):
-            boxes = [overlap.largest_box(each, view.share) for each in (result.mask, gradcam)]
+            boxes = [overlap.largest_box(values, view.share) for values in (result.mask, gradcam)]
             show_boxes(image, model.side, boxes)
         if image.truth is not None:
             segmented = segmenter.segment(f"{pretrain.SEGMENTER}/0", explained.array)
@@ -161,12 +162,12 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
 
 def example() -> None:
     """One scene explained by a classifier that uses the object and one that reads the tag."""
-    view = LearnedSalienceView(wanted=8.0)
+    view = LearnedSalienceView(area_weight=8.0)
     with figures.reported(*ERRORS):
         for name in ("scenes/0", "scenes-tagged/0"):
             network, model = learned_masks.load(name)
             explained = attribution_panel.explain(inputs.scene(1), model)
-            mask = learned_masks.explain(network, model, explained.array, view.wanted).mask
+            mask = learned_masks.explain(network, model, explained.array, view.area_weight).mask
             left, right = st.columns(2, gap="small")
             show_map(left, explained, "gated", mask, view, top=1.0)
             show_map(right, explained, "gradcam", GRADCAM.maps(explained)["gradcam"].values, view)

@@ -6,8 +6,8 @@ from mlcv_explore.ui import runs
 
 st.title("Saved runs", anchor=False)
 st.markdown("Choose a run to replay it step by step; choose a second one to compare the two.")
-found = runs.search()
-opened, other = runs.choose(found)
+matches = runs.search()
+opened, other = runs.choose(matches)
 if opened and other:
     runs.compare(opened, other)
 elif opened:

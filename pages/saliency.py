@@ -1,4 +1,4 @@
-"""Saliency: maps of an image beside each other, tested; a classifier that reads a tag."""
+"""Saliency: maps of one image, their tests, and a classifier that reads a tag."""
 
 from collections.abc import Sequence
 
@@ -34,7 +34,7 @@ def choose_class(label: str, classes: Sequence[str], name: str, empty: str) -> s
 
 def play() -> None:
     """One image or two, a model's predictions, and the maps of many methods."""
-    panel, controls = st.columns([3, 1], gap="medium")
+    results, controls = st.columns([3, 1], gap="medium")
     with controls:
         image = inputs.choose_image(SLUG)
         if image is None:
@@ -52,11 +52,15 @@ def play() -> None:
         with st.expander("More"):
             contrast = choose_class("Contrast with class", model.classes, "minus", "none")
             second = inputs.compare_image(SLUG)
-    shown = [attribution_panel.explain(each, model, target, contrast) for each in (image, second) if each]
-    with panel:
+    shown = [
+        attribution_panel.explain(chosen, model, target, contrast) for chosen in (image, second) if chosen
+    ]
+    with results:
         if not names:
             st.info("Choose a method to see its map.", icon=":material/grid_view:")
-        elif any(isinstance(each.target, tuple) and len(set(each.target)) == 1 for each in shown):
+        elif any(
+            isinstance(explained.target, tuple) and len(set(explained.target)) == 1 for explained in shown
+        ):
             st.info(f"A contrast needs two classes; both are {contrast}.", icon=":material/compare_arrows:")
         else:
             explain(shown, tuple(names))
@@ -118,10 +122,12 @@ def example() -> None:
     for name, reads in (("scenes/0", "uses the object"), ("scenes-tagged/0", "reads the tag")):
         explained = attribution_panel.explain(scene, available_models.load(name))
         maps = Request(("integrated_gradients", "gradcam"), SaliencySettings()).maps(explained)
-        for column, (method, item) in zip(st.columns(2, gap="small"), maps.items(), strict=True):
+        for column, (method, attribution) in zip(st.columns(2, gap="small"), maps.items(), strict=True):
             with column:
                 facts = (f"classifier {reads}",)
-                attribution_panel.tile(scene, LABELS[method], item.values, item.signed, facts, overlay=0.7)
+                attribution_panel.tile(
+                    scene, LABELS[method], attribution.values, attribution.signed, facts, overlay=0.7
+                )
 
 
 def answer(table: Table) -> None:

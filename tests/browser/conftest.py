@@ -33,12 +33,12 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or ""
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything in this folder needs a browser."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.alone)
+    for test in items:
+        if Path(__file__).parent in test.path.parents:
+            test.add_marker(pytest.mark.browser)
+            test.add_marker(pytest.mark.alone)
             if not CHROMIUM and os.environ.get("MLCV_BROWSER") != "required":
-                item.add_marker(
+                test.add_marker(
                     pytest.mark.skip(
                         reason="no Chromium on this machine (MLCV_BROWSER=required makes this an error)"
                     )
@@ -97,7 +97,7 @@ def browser() -> Iterator[object]:
 
 @dataclass
 class Tab:
-    """One tab: the page, what its console said, and the requests that failed or left
+    """One tab: the page, its console's errors, and the requests that failed or left
     this machine.
     """
 
@@ -119,7 +119,7 @@ class Tab:
         self.page.wait_for_timeout(100)
 
     def text(self) -> str:
-        """What the main part of the page says."""
+        """Text of the main part of the page."""
         return self.page.inner_text('[data-testid="stMain"]')
 
     def downloads(self, key: str) -> None:
@@ -128,7 +128,7 @@ class Tab:
         """
         self.idle()
         button = self.page.locator(f".st-key-{key}-downloads button:visible").first
-        button.evaluate("each => each.scrollIntoView({block: 'center'})")
+        button.evaluate("element => element.scrollIntoView({block: 'center'})")
         button.click()
 
     def act(self, name: str) -> None:
@@ -149,9 +149,9 @@ def new_tab(browser: object) -> Iterator[object]:
         tab = Tab(context.new_page())
         tab.page.on(
             "console",
-            lambda said: (
-                tab.complaints.append(said.text)
-                if said.type == "error" and not _expected(said.text)
+            lambda message: (
+                tab.complaints.append(message.text)
+                if message.type == "error" and not _expected(message.text)
                 else None
             ),
         )
@@ -165,8 +165,8 @@ def new_tab(browser: object) -> Iterator[object]:
         )
         tab.page.on(
             "request",
-            lambda asked: (
-                tab.complaints.append(f"left the machine: {asked.url}") if _outside(asked.url) else None
+            lambda request: (
+                tab.complaints.append(f"left the machine: {request.url}") if _outside(request.url) else None
             ),
         )
         contexts.append(context)
@@ -180,7 +180,7 @@ def new_tab(browser: object) -> Iterator[object]:
 
 
 def _expected(text: str) -> bool:
-    """Streamlit's own probes, what the responses tell already, and a picture that a
+    """Streamlit's own probes, what the responses report already, and an image that a
     newer one replaced before the browser asked for it.
     """
     return "/_stcore/" in text or "Failed to load resource" in text or "/media/" in text

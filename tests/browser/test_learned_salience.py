@@ -27,7 +27,7 @@ def test_an_uploaded_image_has_its_learned_mask_beside_grad_cam(server, new_tab,
     for _ in range(10):
         tab.page.keyboard.press("ArrowRight")
     tab.idle()
-    assert "learned_salience-wanted=7" in tab.page.url
+    assert "learned_salience-area_weight=7" in tab.page.url
     expect(learned).not_to_have_attribute("src", before)
     tab.downloads("learned_salience-mask")
     with tab.page.expect_download() as mask:

@@ -132,7 +132,7 @@ def test_thumbnails_are_chosen_by_key_and_stand_in_the_link(page, new_tab):
     strip = tab.page.locator(".st-key-example")
     expect(line(tab, "Example")).to_have_text("Example: mid", timeout=30_000)
     images = strip.get_by_role("radio").evaluate_all(
-        "each => each.map(one => getComputedStyle(one, '::before').backgroundImage)"
+        "elements => elements.map(one => getComputedStyle(one, '::before').backgroundImage)"
     )
     assert len(set(images)) == 3 and all(image.startswith('url("data:image/png') for image in images)
     strip.get_by_role("radio", name="mid").focus()

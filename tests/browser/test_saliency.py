@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 
-def test_an_uploaded_image_is_explained_and_tested(server, new_tab, tmp_path):
+def test_an_uploaded_image_has_maps_and_tests(server, new_tab, tmp_path):
     from PIL import Image
 
     Image.linear_gradient("L").resize((300, 200)).convert("RGB").save(tmp_path / "grey <b>ramp.png")
@@ -39,8 +39,8 @@ def test_an_uploaded_image_is_explained_and_tested(server, new_tab, tmp_path):
         tab.page.get_by_role("button", name=re.compile("Heat map")).click()
     assert Image.open(heat.value.path()).size == (300, 200)
     assert tab.page.evaluate(
-        "() => [...document.querySelectorAll('[data-testid=stImage] img')].every(each => each.complete &&"
-        " each.naturalWidth)"
+        "() => [...document.querySelectorAll('[data-testid=stImage] img')].every(image => image.complete &&"
+        " image.naturalWidth)"
     )
 
 

@@ -211,17 +211,17 @@ def test_the_rules_choose_as_documented():
 
 
 def selected(monkeypatch, problem: Problem) -> dict[str, list[int]]:
-    """Columns kept by each rule; the rules are scored first, then the oracle."""
-    kept, score = [], learners.ridge_score
+    """Columns selected by each rule; the rules are scored first, then the oracle."""
+    columns_of_rules, score = [], learners.ridge_score
 
     def recording(problem, columns):
-        kept.append(columns.tolist())
+        columns_of_rules.append(columns.tolist())
         return score(problem, columns)
 
     with monkeypatch.context() as patch:
         patch.setattr(learners, "ridge_score", recording)
         learners.feature_selection(problem, numpy_stream(4, "turns"))
-    return dict(zip(learners.RULES, kept, strict=False))
+    return dict(zip(learners.RULES, columns_of_rules, strict=False))
 
 
 def test_selected_features_do_not_depend_on_the_test_part(monkeypatch):
@@ -232,8 +232,8 @@ def test_selected_features_do_not_depend_on_the_test_part(monkeypatch):
 def test_the_feature_that_explains_the_target_is_selected_first(monkeypatch):
     columns = [numpy_stream(part, "columns").standard_normal((60, 12)) for part in range(3)]
     problem = Problem(tuple(columns), tuple(2 * part[:, 7] + 0.1 * part[:, 3] for part in columns))
-    kept = selected(monkeypatch, problem)
-    assert kept["validated"][0] == kept["copernican"][0] == kept["ageblind"][0] == 7
+    chosen = selected(monkeypatch, problem)
+    assert chosen["validated"][0] == chosen["copernican"][0] == chosen["ageblind"][0] == 7
 
 
 def test_boosted_groups_do_not_depend_on_the_test_part_but_for_the_oracle(monkeypatch):
@@ -251,8 +251,8 @@ def test_boosted_groups_do_not_depend_on_the_test_part_but_for_the_oracle(monkey
             super().add(group, added)
 
     monkeypatch.setattr(learners, "GroupedBoosting", Recording)
-    for each in (problem, other_test_part(problem)):
-        learners.grouped_boosting(each, numpy_stream(4, "turns"))
+    for version in (problem, other_test_part(problem)):
+        learners.grouped_boosting(version, numpy_stream(4, "turns"))
     count = len(learners.RULES) + 1
     one, other = turns[:count], turns[count:]
     assert len(other) == count and one[:-1] == other[:-1] and one[-1] != other[-1]
@@ -309,7 +309,7 @@ def test_a_run_of_a_part_has_the_numbers_of_that_part_alone():
 
 
 def test_the_last_level_of_the_lifetimes_is_the_confidence_that_is_set():
-    config = CopernicanConfig(part="learners", confidence=0.9, lives=2000, problems=1)
+    config = CopernicanConfig(part="learners", confidence=0.9, lifetimes=2000, problems=1)
     simulated = next(iter(subject.run(config, (0,)))).simulated
     np.testing.assert_array_equal(simulated[:, :, -1], simulated[:, :, forecasts.LEVELS.tolist().index(0.9)])
     assert ("uniform", "age10") not in lifetimes.SIMULATED and len(lifetimes.SIMULATED) == 31

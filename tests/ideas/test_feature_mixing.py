@@ -1,5 +1,5 @@
 """Idea 8: the formula by hand and its limits, arms that must be equal, that no test
-image is trained on, and the demo that ships.
+image is trained on, and the demo's checkpoints.
 """
 
 import copy
@@ -25,7 +25,7 @@ from mlcv_explore.models.encoders import DenseNetworks, build_networks
 from mlcv_explore.seeds import numpy_stream, stream
 
 SHORT = FeatureMixingConfig(steps=10, width=16, labels=5, batch_size=20)
-SCENES = FeatureMixingConfig(scenes=40, tested_scenes=50, paste_steps=2)
+SCENES = FeatureMixingConfig(scenes=40, test_scenes=50, paste_steps=2)
 SEEDS = (0, 1)
 TWO_BY_TWO = ([0.5, 0.6], [0.6, 0.7], [0.55, 0.65], [0.7, 0.9])  # accuracies of two seeds
 
@@ -177,7 +177,7 @@ def test_images_separately_have_the_weights_of_the_mixture() -> None:
 
 
 @pytest.mark.parametrize("name", ["input_mixup", "cutmix", "manifold"])
-def test_a_rival_steps_by_draws_of_its_own(name: str) -> None:
+def test_a_baseline_steps_by_draws_of_its_own(name: str) -> None:
     torch.manual_seed(1)
     first = weights(name, SHORT)
     torch.manual_seed(2)
@@ -309,7 +309,7 @@ def test_cells_learn_the_objects_that_are_visible_after_pasting(monkeypatch: pyt
 
 def test_arms_of_a_seed_see_the_same_scenes_and_the_oracle_eight_times_as_many() -> None:
     trainers = [copy_paste.SceneTrainer(f"paste_{kind}", SCENES, 3) for kind in ("none", "object", "oracle")]
-    batches = [torch.stack(each.next_batch()) for each in trainers[:2]]
+    batches = [torch.stack(trainer.next_batch()) for trainer in trainers[:2]]
     assert torch.equal(*batches) and len(set(batches[0][0].tolist())) == 32
     for _ in range(100):  # never the scene itself, in any epoch
         own, partner, unrelated = trainers[0].next_batch()
@@ -346,7 +346,7 @@ def test_test_scenes_are_none_of_the_training_scenes(monkeypatch: pytest.MonkeyP
 # --- contrastive views
 
 
-def test_every_contrastive_arm_starts_alike_and_changes_what_its_name_says() -> None:
+def test_every_contrastive_arm_starts_alike_and_changes_what_it_is_named_after() -> None:
     strengths = {
         "pixel_noise": "probe_jitter",
         "feature_noise": "probe_noise",
@@ -379,7 +379,7 @@ def test_every_contrastive_arm_starts_alike_and_changes_what_its_name_says() -> 
         ({"partners": "same", "labels": 3, "images": 4}, "at most the 3 labelled images of a class"),
     ],
 )
-def test_impossible_combinations_are_refused_in_a_sentence(changes: dict, sentence: str) -> None:
+def test_impossible_combinations_are_rejected_in_a_sentence(changes: dict, sentence: str) -> None:
     with pytest.raises(SettingError, match=sentence) as refusal:
         FeatureMixingConfig(**changes)
     assert "\n" not in str(refusal.value)
@@ -426,7 +426,7 @@ def test_a_sum_is_farther_from_real_features_than_a_convex_mixture_and_a_test_im
         novelty[mode] = np.array([mixture.novelty_percentile for mixture in mixtures])
         assert (novelty[mode] >= 0).all() and (novelty[mode] <= 1).all()
     assert novelty["sum"].mean() > novelty["convex"].mean()
-    alone = [inference.mix(shown, each, (), inference.MixSettings()).distance for each in inputs[:40]]
+    alone = [inference.mix(shown, image, (), inference.MixSettings()).distance for image in inputs[:40]]
     assert np.median(alone) == pytest.approx(1, abs=0.25)
     far = inference.mix(shown, inputs[0], (inputs[1],), inference.MixSettings(weight=2.0))
     assert far.distance > 2 and far.novelty_percentile == 1
@@ -435,7 +435,7 @@ def test_a_sum_is_farther_from_real_features_than_a_convex_mixture_and_a_test_im
 def test_an_empty_rectangle_pastes_nothing_and_a_full_one_is_the_partner() -> None:
     shown, (first, second) = demo("scenes")
     settings = [inference.MixSettings("rectangle", depth=1, area=area) for area in (0.0, 1.0)]
-    empty, full = (inference.mix(shown, first, (second,), each) for each in settings)
+    empty, full = (inference.mix(shown, first, (second,), options) for options in settings)
     assert not empty.pasted.any() and empty.target.argmax() == first.label and empty.target.max() == 1
     np.testing.assert_allclose(empty.place, empty.ends[0], atol=1e-4)
     np.testing.assert_allclose(full.place, full.ends[1], atol=1e-4)
@@ -449,9 +449,9 @@ def test_an_empty_rectangle_pastes_nothing_and_a_full_one_is_the_partner() -> No
 def test_several_partners_share_one_weight() -> None:
     shown, inputs = demo("digits", 4)
     mixture = inference.mix(shown, inputs[0], inputs[1:], inference.MixSettings("convex", 0.6, 0))
-    by_hand = (inputs[0].image + 0.2 * sum(each.image for each in inputs[1:])) / 1.6
+    by_hand = (inputs[0].image + 0.2 * sum(image.image for image in inputs[1:])) / 1.6
     np.testing.assert_allclose(mixture.image, by_hand, atol=1e-5)
-    labels = np.eye(10)[[each.label for each in inputs]]
+    labels = np.eye(10)[[image.label for image in inputs]]
     np.testing.assert_allclose(mixture.target, (labels[0] + 0.2 * labels[1:].sum(0)) / 1.6, atol=1e-6)
     unlabelled = dataclasses.replace(inputs[1], label=None)
     guessed = inference.mix(shown, inputs[0], (unlabelled,), inference.MixSettings())

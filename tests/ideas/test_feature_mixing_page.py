@@ -25,10 +25,10 @@ def notice(app: AppTest) -> str:
     return next(element.value for element in app.caption if "novelty percentile" in element.value)
 
 
-@pytest.mark.parametrize("world", ["Scenes", "Digits"])
+@pytest.mark.parametrize("data", ["Scenes", "Digits"])
 @pytest.mark.parametrize("mode", ["sum", "object"])
-def test_the_demo_is_complete_at_first_paint(world: str, mode: str) -> None:
-    app = opened(world=world, mixing=mode)
+def test_the_demo_is_complete_at_first_paint(data: str, mode: str) -> None:
+    app = opened(data=data, mixing=mode)
     assert not app.exception and "Nearest training images" in words(app) and notice(app)
     assert len(app.get("vega_lite_chart")) == 2 and words(app).count("image: class ") == 2
 

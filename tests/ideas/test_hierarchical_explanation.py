@@ -119,7 +119,7 @@ def test_arms_stay_within_their_bits() -> None:
     assert training.affordable(config, 30, 1024, 20_000) == 0
     film = list(SUBJECT.run(config, (0,)))
     bits, atoms, passes = (
-        film[-1].measured[0][:, MEASURES.index(each)] for each in ("bits", "atoms", "passes")
+        film[-1].measured[0][:, MEASURES.index(name)] for name in ("bits", "atoms", "passes")
     )
     for name in ("pixels", "flat", "prototypes", "two", "three", "spelled", "shuffled", "soft"):
         assert bits[ARMS.index(name)] <= config.bits or atoms[ARMS.index(name)] == 0

@@ -1,4 +1,4 @@
-"""Idea 13: explanations by the shipped weights, and the page that shows them."""
+"""Idea 13: explanations by pretrained weights, and the page that shows them."""
 
 import dataclasses
 import io
@@ -34,7 +34,7 @@ def added(parts: tuple[Piece, ...]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", pretrain.BUNDLED)
-def test_shipped_weights_are_those_of_their_card(name: str) -> None:
+def test_pretrained_weights_are_those_of_their_card(name: str) -> None:
     base = inference.explainer(name)
     assert {f"{pretrain.PREFIX}{each}" for each in pretrain.BUNDLED} == set(idea.load(SLUG).checkpoints())
     assert (
@@ -95,7 +95,7 @@ def test_a_foreign_item_is_stored_up_to_its_own_length_without_logits() -> None:
     base = inference.explainer("digits")
     item = 40 * (base.items[3] - base.items[3].mean())
     own, foreign = (
-        inference.explain(base, item, "pursuit", 5, 0, Rules(), foreign=each) for each in (False, True)
+        inference.explain(base, item, "pursuit", 5, 0, Rules(), foreign=foreign) for foreign in (False, True)
     )
     assert foreign.check.energy[0] > own.check.energy[0] + 0.2
     assert all(np.isnan(piece.logit) for piece in foreign.pieces)
@@ -120,9 +120,9 @@ def test_a_drawn_digit_is_a_vector_like_the_handwritten_ones() -> None:
 def test_the_tables_hold_the_means_of_the_rows() -> None:
     rows = studies.read(idea.ASSETS / SLUG, idea.load(SLUG).studies[0])
     details = tables.details(studies.Table(rows))
-    wanted = ("arms", "glyphs", "three", "passes")
+    key = ("arms", "glyphs", "three", "passes")
     names = ("claim", "dataset", "arm", "measure")
-    values = [row["value"] for row in rows if tuple(row[name] for name in names) == wanted]
+    values = [row["value"] for row in rows if tuple(row[name] for name in names) == key]
     arms = details["arms"][0]
     shown = arms["Glyphs (%)"][arms["Arm"].index("Three levels")]
     assert shown.mean == pytest.approx(np.mean(values)) and shown.n == len(values) == 10
@@ -163,7 +163,7 @@ def test_an_explanation_is_added_and_removed() -> None:
     assert not app.exception and f"of {size:,} atoms" in words(app)
 
 
-def test_an_empty_drawing_and_bad_links_are_met_with_a_sentence() -> None:
+def test_an_empty_drawing_and_bad_links_are_reported_in_a_sentence() -> None:
     app = opened(source="Draw")
     assert not app.exception and "Draw a digit" in words(app) and "**Energy**" not in words(app)
     text = words(opened(source="Nowhere", g="magic", atoms="99", table="iris", glyph="Z"))
@@ -174,10 +174,10 @@ def test_an_empty_drawing_and_bad_links_are_met_with_a_sentence() -> None:
     assert app.number_input(key=f"{SLUG}-train_items").value == 300
 
 
-def test_a_photograph_goes_through_the_tree_and_bad_files_are_refused() -> None:
+def test_a_photograph_goes_through_the_tree_and_bad_files_are_rejected() -> None:
     app = opened(source="Photograph", photograph="cat")
     assert not app.exception and "Tree: " in words(app) and "**Label**" not in words(app)
-    app.file_uploader[0].upload("<b>x.png", b"no picture at all", "image/png")
+    app.file_uploader[0].upload("<b>x.png", b"no image at all", "image/png")
     app.run()
     assert not app.exception and len(app.error) == 1 and "<b>" not in app.error[0].value
     file = io.BytesIO()

@@ -1,5 +1,5 @@
 """The page of the hierarchical representation: digits, drawings, uploads good and bad,
-every arm; the shipped weights and the tables behind it.
+every arm; the pretrained weights and the tables behind it.
 """
 
 import io
@@ -93,7 +93,7 @@ def base() -> inference.Demo:
     return inference.demo()
 
 
-def test_shipped_levels_have_the_error_of_a_run_and_a_training_digit_lies_on_its_own_place(base):
+def test_pretrained_levels_have_the_error_of_a_run_and_a_training_digit_lies_on_its_own_place(base):
     """Test digits are new to every level."""
     split = data.split(data.load("digits"), 1000, 100, 697, 0)
     pixels = base.standardised(split.test.as_float().flatten(1))
@@ -109,7 +109,7 @@ def test_shipped_levels_have_the_error_of_a_run_and_a_training_digit_lies_on_its
         assert placed.neighbours[0] == split.train.labels[3]
 
 
-def test_no_image_ships_in_the_checkpoint(base):
+def test_the_checkpoint_contains_no_image(base):
     """Features are 12 numbers a digit; only the first level's weights have the size of
     an image.
     """

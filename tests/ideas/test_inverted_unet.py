@@ -1,4 +1,4 @@
-"""Inverted U-Net: what a mask determines, conditioning, runs, shipped networks, the page."""
+"""Inverted U-Net: what a mask determines, conditioning, runs, pretrained networks, the page."""
 
 import time
 from functools import cache, partial
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from mlcv_explore.charts import images as pictures
+from mlcv_explore.charts import images
 from mlcv_explore.config import SettingError
 from mlcv_explore.data import DataError, masked_images, scenes
 from mlcv_explore.data.dataset import to_float
@@ -24,8 +24,8 @@ from mlcv_explore.ui import server
 from tests import opening
 from tests.opening import words
 
-SMALL = unet.InvertedUnetConfig(scenes=600, tested=120, updates=120, width=8, batch=16)
-TINY = unet.InvertedUnetConfig(scenes=40, tested=10, updates=12, width=4, arms="all", adversarial=True)
+SMALL = unet.InvertedUnetConfig(scenes=600, test_images=120, updates=120, width=8, batch=16)
+TINY = unet.InvertedUnetConfig(scenes=40, test_images=10, updates=12, width=4, arms="all", adversarial=True)
 OWN = inference.SCENES
 opened = partial(opening.opened, "inverted_unet")
 
@@ -87,7 +87,7 @@ def test_channels_are_hard_and_every_level_keeps_those_below():
 
 
 def test_test_images_have_no_part_in_training_and_arms_start_equal():
-    one, other = (training.Trainer(each, 0) for each in (TINY, TINY.replace(tested=40)))
+    one, other = (training.Trainer(config, 0) for config in (TINY, TINY.replace(test_images=40)))
     first = one.learners["l2"].network.state_dict()
     for arm in ("l1", "shuffled"):
         initial = one.learners[arm].network.state_dict()
@@ -98,27 +98,27 @@ def test_test_images_have_no_part_in_training_and_arms_start_equal():
     contents = [{image.tobytes() for image in part.images} for part in parts]
     assert not contents[0] & contents[2] and not contents[1] & contents[2]
     one.test()
-    asked = levels.condition(training.splits(TINY, 0)[2], "class").sizes().mean()
-    assert one.measured[unet.ARMS.index("l2"), unet.MEASURES.index("bytes")] == asked
+    size = levels.condition(training.splits(TINY, 0)[2], "class").sizes().mean()
+    assert one.measured[unet.ARMS.index("l2"), unet.MEASURES.index("bytes")] == size
     for arm in one.learners:
         pairs = (trainer.learners[arm].network.parameters() for trainer in (one, other))
         assert all(torch.equal(a, b) for a, b in zip(*pairs, strict=True)), arm
 
 
-def test_arms_without_training_look_at_training_images_alone():
+def test_arms_without_training_use_training_images_alone():
     trainer = training.Trainer(TINY, 0)
-    taught, asked = trainer.training_images, trainer.training_images.take(slice(6))
-    outputs = trainer._untrained(asked, to_float(asked.images))
-    assert outputs["nearest"] == pytest.approx(to_float(asked.images))  # itself
-    assert outputs["mean"][1] == pytest.approx(taught.images.mean(0) / 255, abs=1e-5)
-    tag = asked.regions == SCENE_REGIONS.index("tag")
-    own = taught.images.transpose(0, 2, 3, 1)[taught.regions == SCENE_REGIONS.index("tag")].mean(0) / 255
+    train, some = trainer.training_images, trainer.training_images.take(slice(6))
+    outputs = trainer._untrained(some, to_float(some.images))
+    assert outputs["nearest"] == pytest.approx(to_float(some.images))  # itself
+    assert outputs["mean"][1] == pytest.approx(train.images.mean(0) / 255, abs=1e-5)
+    tag = some.regions == SCENE_REGIONS.index("tag")
+    own = train.images.transpose(0, 2, 3, 1)[train.regions == SCENE_REGIONS.index("tag")].mean(0) / 255
     assert outputs["region"].transpose(0, 2, 3, 1)[tag][0] == pytest.approx(own, abs=1e-5)
-    two = training.Trainer(TINY.replace(detail="binary"), 0)._untrained(asked, to_float(asked.images))
+    two = training.Trainer(TINY.replace(detail="binary"), 0)._untrained(some, to_float(some.images))
     assert len(np.unique(two["region"].transpose(0, 2, 3, 1).reshape(-1, 3), axis=0)) == 2
 
 
-def test_only_what_is_asked_for_is_measured():
+def test_only_arms_of_the_settings_are_measured():
     alone = {"mean", "region", "nearest", "nearest5", "l2", "webp", "ceiling", "truth"}
     assert set(unet.arms_of(unet.InvertedUnetConfig(arms="one"))) == alone
     assert "ceiling" not in unet.arms_of(unet.InvertedUnetConfig(detail="edges"))
@@ -127,7 +127,7 @@ def test_only_what_is_asked_for_is_measured():
     assert names["truth_energy"] == 1
     # the axes of a frame are the declared arms and measures
     assert tuple(arm.name for arm in idea.arms)[: len(unet.ARMS)] == unet.ARMS
-    assert tuple(item.name for item in idea.measures) == unet.MEASURES
+    assert tuple(measure.name for measure in idea.measures) == unet.MEASURES
 
 
 def test_pets_need_their_side_and_their_files_and_a_run_on_their_kind_has_no_ceiling(tmp_path, monkeypatch):
@@ -154,7 +154,7 @@ def test_pets_need_their_side_and_their_files_and_a_run_on_their_kind_has_no_cei
     assert inference.shown_images(film[-1], config, 0).shape == (3, 64, 64, 3)
 
 
-def test_shipped_networks_are_small_and_stay_below_the_ceiling():
+def test_pretrained_networks_are_small_and_stay_below_the_ceiling():
     for name in idea.checkpoints():
         assert (checkpoints.FOLDER / name / "0" / checkpoints.WEIGHTS).stat().st_size < 2_000_000
         _, card = inference.network(name.removeprefix(pretrain.PREFIX))
@@ -164,9 +164,9 @@ def test_shipped_networks_are_small_and_stay_below_the_ceiling():
     assert set(idea.checkpoints()) <= {name.split("/")[0] for name in checkpoints.names(pretrain.KIND)}
 
 
-def test_a_shipped_network_is_trained_as_a_run_and_measured_as_stored():
+def test_a_pretrained_network_is_trained_as_a_run_and_measured_as_stored():
     spec = pretrain.CHECKPOINTS["inverted_unet_sampled"].hyperparameters
-    spec, reports = spec.replace(scenes=20, tested=10, updates=10, width=4), []
+    spec, reports = spec.replace(scenes=20, test_images=10, updates=10, width=4), []
     made = pretrain.train("sampled", 0, spec, lambda *values: reports.append(values[:2]))
     assert reports == [(step, 10) for step in range(1, 11)]
     assert all(torch.equal(value, value.half().float()) for value in made.network.state_dict().values())
@@ -177,7 +177,7 @@ def test_a_shipped_network_is_trained_as_a_run_and_measured_as_stored():
 def test_the_demo_predicts_larger_objects_brighter_and_lit_from_above():
     regions = np.zeros((2, 32, 32), np.uint8)
     regions[0, 10:21, 10:21] = regions[1, 8:24, 8:24] = SCENE_REGIONS.index("square")
-    small_one, large_one = (inference.predicted("class", each).astype(float) for each in regions)
+    small_one, large_one = (inference.predicted("class", mask).astype(float) for mask in regions)
     assert large_one[12:20, 12:20].mean() - small_one[12:20, 12:20].mean() > 60
     assert large_one[9:12, 10:22].mean() - large_one[20:23, 10:22].mean() > 20
     sample = partial(inference.sample, regions[0], count=2)
@@ -187,18 +187,18 @@ def test_the_demo_predicts_larger_objects_brighter_and_lit_from_above():
     assert errors == {"background": 0.0, "square": 30.0}
 
 
-def test_the_nearest_training_scene_is_made_again_as_the_networks_saw_it(monkeypatch):
+def test_the_nearest_training_scene_is_made_again_as_in_training(monkeypatch):
     hyperparameters = pretrain.CHECKPOINTS["inverted_unet_class"].hyperparameters.replace(scenes=500)
     monkeypatch.setattr(
         inference, "CHECKPOINTS", {"inverted_unet_class": checkpoints.CheckpointSpec(hyperparameters, None)}
     )
     inference._training_masks.cache_clear()
-    taught = training.splits(hyperparameters, 0)[0]
-    image, mask, overlap = inference.nearest_training(taught.regions[371])
-    assert overlap == 1 and np.array_equal(mask, taught.regions[371])
-    assert np.array_equal(image, taught.images[371].transpose(1, 2, 0))
+    train = training.splits(hyperparameters, 0)[0]
+    image, mask, overlap = inference.nearest_training(train.regions[371])
+    assert overlap == 1 and np.array_equal(mask, train.regions[371])
+    assert np.array_equal(image, train.images[371].transpose(1, 2, 0))
     tag = SCENE_REGIONS.index("tag")
-    colour = np.rint(taught.images.transpose(0, 2, 3, 1)[taught.regions == tag].mean(0))
+    colour = np.rint(train.images.transpose(0, 2, 3, 1)[train.regions == tag].mean(0))
     assert np.array_equal(inference.region_means(np.full((32, 32), tag, np.uint8))[5, 5], colour)
     inference._training_masks.cache_clear()
 
@@ -218,7 +218,7 @@ def test_a_level_predicts_a_scene_beside_its_true_image(level):
 def test_an_uploaded_mask_is_used_and_a_bad_one_reported():
     app = opened(begin="Upload", level="edges")
     assert "Edges: the outline" in words(app)
-    mine = pictures.png(SCENE_COLOURS[inference.examples().regions[4]].repeat(2, 0).repeat(2, 1))
+    mine = images.png(SCENE_COLOURS[inference.examples().regions[4]].repeat(2, 0).repeat(2, 1))
     app.file_uploader[0].upload("mine <b>.png", mine, "image/png")
     text = words(app.run())
     assert "64 × 64" in text and "<b>" not in text and "True image" not in text

@@ -1,5 +1,5 @@
 """Stochastic label noise: its formulas by hand and by simulation, what each arm is
-trained on, and what early stopping may see.
+trained on, and what early stopping may use.
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ from mlcv_explore.seeds import numpy_stream
 CLASSES = 10
 DRAWS = 200_000
 QUICK = {"epochs": 3, "train_size": 120, "width": 16, "batch_size": 32}
-FIELDS = [item.name for item in dataclasses.fields(Frame)][2:]
+FIELDS = [field.name for field in dataclasses.fields(Frame)][2:]
 every_shape = pytest.mark.parametrize("shape", noise.SHAPES)
 
 
@@ -130,7 +130,7 @@ def test_wrong_labels_stay_while_noise_and_order_are_fresh(monkeypatch):
     """What the arms are trained on, put back into the order of the images."""
     seen, made = [], training.epoch_targets
 
-    def kept(config, every, order, draws):
+    def recorded(config, every, order, draws):
         targets, back = made(config, every, order, draws), np.argsort(order, axis=1)[..., None]
         seen.append((order, {arm: np.take_along_axis(value, back, axis=1) for arm, value in targets.items()}))
         assert correlation(*draws) < 0.15  # every seed has noise of its own
@@ -139,7 +139,7 @@ def test_wrong_labels_stay_while_noise_and_order_are_fresh(monkeypatch):
     def correlation(one, other):
         return abs(np.corrcoef(one.ravel(), other.ravel())[0, 1])
 
-    monkeypatch.setattr(training, "epoch_targets", kept)
+    monkeypatch.setattr(training, "epoch_targets", recorded)
     list(run(LabelNoiseConfig(**QUICK), [0, 1]))
     (first_order, first), *later = seen
     assert (first["plain"] != first["clean"]).any(-1).sum(1).tolist() == [48, 48]  # 40 % of 120
@@ -147,7 +147,7 @@ def test_wrong_labels_stay_while_noise_and_order_are_fresh(monkeypatch):
     for order, targets in later:
         assert all(np.array_equal(targets[arm], first[arm]) for arm in ("plain", "clean"))
         assert not np.array_equal(order, first_order)
-        assert correlation(*(each["noisy"] - each["plain"] for each in (targets, first))) < 0.1
+        assert correlation(*(epoch["noisy"] - epoch["plain"] for epoch in (targets, first))) < 0.1
 
 
 def test_a_redrawn_split_is_another_for_every_seed():
@@ -165,14 +165,14 @@ def test_a_shape_is_another_run_beside_the_same_arms_and_plain_training_at_stren
         *zip(run(config, [0, 1]), run(config.replace(sigma=0), [0, 1]), strict=True), strict=True
     )
     for name in FIELDS:
-        values, gaussian, silent = (series(each, name) for each in (other, film, zero))
+        values, gaussian, silent = (series(frames, name) for frames in (other, film, zero))
         assert np.array_equal(values[:, :, [0, 2]], gaussian[:, :, [0, 2]]), name
         assert np.array_equal(silent[:, :, 1], silent[:, :, 0]), name
-    noisy = (series(each, "loss")[:, :, 1] for each in (other, film))
+    noisy = (series(frames, "loss")[:, :, 1] for frames in (other, film))
     assert np.array_equal(*noisy) == (shape == "gaussian")
 
 
-def test_early_stopping_looks_at_noisy_validation_labels_and_never_at_test(film):
+def test_early_stopping_uses_noisy_validation_labels_and_never_test_labels(film):
     accuracy, validation = np.zeros((2, 20, 3)), np.zeros((2, 20, 3))
     validation[0, 4, 0] = validation[0, 9, 0] = 0.5  # the first best epoch counts
     validation[1, 7, 0] = 0.6
@@ -181,12 +181,12 @@ def test_early_stopping_looks_at_noisy_validation_labels_and_never_at_test(film)
         dataclasses.replace(film[0], accuracy=accuracy[:, epoch], validation=validation[:, epoch])
         for epoch in range(20)
     ]
-    found = metrics(LabelNoiseConfig(epochs=20), frames)
-    assert found["early_stopped_accuracy"] == pytest.approx([0.9, 0.8])
-    assert found["plain_accuracy"] == pytest.approx([0.0, 0.099])  # the mean of the last ten
+    columns = metrics(LabelNoiseConfig(epochs=20), frames)
+    assert columns["early_stopped_accuracy"] == pytest.approx([0.9, 0.8])
+    assert columns["plain_accuracy"] == pytest.approx([0.0, 0.099])  # the mean of the last ten
 
 
-def test_test_labels_change_nothing_but_the_accuracy_told(monkeypatch, film):
+def test_test_labels_change_nothing_but_the_reported_accuracy(monkeypatch, film):
     made = training.tasks
 
     def turned(*given):
@@ -232,7 +232,7 @@ def test_a_loss_that_is_no_number_ends_the_run_in_a_sentence(monkeypatch):
         list(run(LabelNoiseConfig(**QUICK), [0, 1]))
 
 
-def test_a_network_that_is_lost_in_the_last_step_of_an_epoch_is_told():
+def test_a_network_that_is_lost_in_the_last_step_of_an_epoch_is_reported():
     """The loss was still a number then: the predictions on test images are checked too,
     and the other seeds are not counted.
     """
@@ -250,7 +250,7 @@ def test_a_network_that_is_lost_in_the_last_step_of_an_epoch_is_told():
         training._frame(config, 7, every, order, arms)
 
 
-def test_a_run_that_truly_diverges_says_at_which_settings():
+def test_a_run_that_diverges_reports_its_settings():
     """SGD at rate 1 on a wide network; smaller rates fall to chance with finite
     numbers, which is a result and no error.
     """
@@ -291,8 +291,8 @@ def rows(claim: str, values: dict[str, float], **settings: str) -> list[dict]:
 @pytest.mark.parametrize(("early_stopped", "share"), [(0.75, 1 - 0.05 / 0.2), (0.82, 1.1)])
 def test_late_memorisation_is_the_share_that_stopping_takes_away(early_stopped, share):
     arms = {"plain": 0.6, "noisy": 0.8, "early_stopped": early_stopped, "noisy_early_stopped": 0.8}
-    found = tables.late_memorisation(Table(rows("gain", arms)))
-    assert found.mean == pytest.approx(share) and found.low <= found.mean <= found.high
+    gain = tables.late_memorisation(Table(rows("gain", arms)))
+    assert gain.mean == pytest.approx(share) and gain.low <= gain.mean <= gain.high
 
 
 def test_the_sweep_starts_with_plain_training():

@@ -35,7 +35,7 @@ from mlcv_explore.saliency import mask_network
 from mlcv_explore.saliency.mask_network import FORMS
 
 SMALL = LearnedSalienceConfig(
-    experiment="order", scenes=60, updates=4, batch_size=8, tested=20, pictures=4, width=4
+    experiment="order", scenes=60, updates=4, batch_size=8, test_scenes=20, explained_scenes=4, width=4
 )
 
 
@@ -59,15 +59,15 @@ def test_budgets_are_equal(arm: str) -> None:
 
 def test_tags_agree_in_training_and_are_swapped_in_other_parts_alone() -> None:
     config = SMALL.replace(experiment="salience")
-    taught, tested = (training.draw_images(config, 60, 0, part, 1.0) for part in ("taught", "tested"))
+    train, test = (training.draw_images(config, 60, 0, part, 1.0) for part in ("taught", "tested"))
     explained = training.draw_images(config, 60, 0, "explained")
-    for made in (taught, explained):
+    for made in (train, explained):
         assert made.swapped is made.images
-    apart = (tested.images != tested.swapped).any(1)
+    apart = (test.images != test.swapped).any(1)
     assert int(apart.sum((1, 2)).max()) == 16 and 0.5 < float(apart.any((1, 2)).float().mean()) < 0.95
     order = training.draw_images(SMALL, 60, 0, "taught", 1.0)
     assert (order.images != order.swapped).any(1).float().mean() > 0.5
-    assert torch.equal(order.masks, taught.masks) and not torch.equal(order.masks, tested.masks)
+    assert torch.equal(order.masks, train.masks) and not torch.equal(order.masks, test.masks)
 
 
 def test_arms_and_measures_are_declared_and_every_experiment_has_its_own() -> None:
@@ -95,7 +95,7 @@ BOXES = {"head_beats_salience", "learned_beats_gradient"}
 
 
 @pytest.mark.parametrize(
-    ("settings", "judged"),
+    ("settings", "decided"),
     [
         ({}, MASKS | IN_ORDER),
         ({"label": "texture"}, {"leaks"}),
@@ -107,14 +107,14 @@ BOXES = {"head_beats_salience", "learned_beats_gradient"}
         ({"dataset": "oxford_pets"}, MASKS - {"cause"} | {"classify_first_helps"}),
     ],
 )
-def test_a_run_with_other_settings_than_a_claim_takes_for_granted_does_not_judge_it(
-    settings: dict, judged: set[str]
+def test_a_run_with_other_settings_than_a_claim_assumes_does_not_decide_it(
+    settings: dict, decided: set[str]
 ) -> None:
     config = LearnedSalienceConfig(experiment="all", arms="all", **settings)
     columns = {
         f"{arm}_{name}": np.linspace(0, 1, 4) for arm in arms(config) for name in measures_of(config, arm)
     }
-    assert {verdict.claim.name for verdict in runs.decided(subject, config, columns)} == judged
+    assert {verdict.claim.name for verdict in runs.decided(subject, config, columns)} == decided
 
 
 def test_a_run_is_as_long_as_its_stages_and_shows_a_scene_at_its_end() -> None:
@@ -133,7 +133,7 @@ def test_a_run_is_as_long_as_its_stages_and_shows_a_scene_at_its_end() -> None:
     assert not tables.measured(SMALL, film[:1], "iou") and tables.measured(SMALL, film, "iou")
 
 
-def test_what_is_entered_stands_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scores_are_stored_under_their_arm_and_measure(monkeypatch: pytest.MonkeyPatch) -> None:
     given = training.draw_images(SMALL, 8, 0, "taught")
     state, trained = training.SeedRun(SMALL, 0), training.trainer(SMALL, "segment_first", given, 0)
     trained.first_scores = {"iou": 0.9}
@@ -166,17 +166,17 @@ def test_nothing_is_trained_on_test_images(experiment: str, monkeypatch: pytest.
 
 
 def test_pets_run_without_a_known_cause(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = set()
+    requested = set()
 
     def pets(part: str, count: int, seed: int) -> AnnotatedImages:
         """Scenes in the form of Oxford-IIIT Pet."""
-        asked.add((part, count))
+        requested.add((part, count))
         given = scenes.generate(scenes.ScenesConfig(side=64), count, seed, part)
         return replace(annotated_images.of_scenes(given), classes=37, tag_boxes=None)
 
     monkeypatch.setattr(annotated_images, "pets", pets)
     config = SMALL.replace(experiment="all", dataset="oxford_pets", batch_size=4, updates=2)
-    found = metrics(config, list(run(config, (0,))))
-    assert asked == {("train", 60), ("validation", 20), ("test", 20), ("test", 4)}
-    assert found["truth_mass"] == found["truth_box_found"] == 1 and "gated_tag" not in found
-    assert all(np.isfinite(values).all() for values in found.values())
+    columns = metrics(config, list(run(config, (0,))))
+    assert requested == {("train", 60), ("validation", 20), ("test", 20), ("test", 4)}
+    assert columns["truth_mass"] == columns["truth_box_found"] == 1 and "gated_tag" not in columns
+    assert all(np.isfinite(values).all() for values in columns.values())

@@ -27,24 +27,24 @@ def test_a_scene_has_maps_parts_boxes_and_shares_on_its_cause(monkeypatch: pytes
     for value, area in ((0.0, "0.0%"), (1.0, "100.0%")):
 
         def flat(*given: object, value: float = value) -> Explanation:
-            found = explain(*given)
-            return Explanation(found.probabilities, np.full_like(found.mask, value), found.gates)
+            result = explain(*given)
+            return Explanation(result.probabilities, np.full_like(result.mask, value), result.gates)
 
         monkeypatch.setattr(learned_masks, "explain", flat)
         app = opened(source="Scene", scene="3")
         assert not app.exception and f"The mask covers {area} of the image" in words(app)
 
 
-def test_an_uploaded_photograph_is_explained_and_garbage_is_refused() -> None:
+def test_an_uploaded_photograph_is_explained_and_garbage_is_rejected() -> None:
     app = opened(source="Upload", model="cifar10/0")
     photograph = images.png(np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8))
     app.get("file_uploader")[0].upload("mine.png", photograph, "image/png").run()
     assert not app.exception and "Learned mask" in words(app) and "on the object" not in words(app)
-    app.get("file_uploader")[0].upload("bad.png", b"not a picture", "image/png").run()
+    app.get("file_uploader")[0].upload("bad.png", b"not an image", "image/png").run()
     assert not app.exception and "Learned mask" not in words(app) and app.error
 
 
 def test_a_link_with_an_unknown_model_or_weight_is_reported() -> None:
     text = words(opened(act="Read", model="scenes/1", wanted="99"))
     assert "model must be one of the 4 offered" in text
-    assert "wanted must be between 0.5 and 20, got 99" in text
+    assert "area_weight must be between 0.5 and 20, got 99" in text

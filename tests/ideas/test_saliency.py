@@ -27,7 +27,7 @@ from mlcv_explore.saliency import METHODS
 from mlcv_explore.saliency.measures import kendall
 from mlcv_explore.statistics import significant_cells
 
-SMALL = SaliencyConfig(rho=1.0, pictures=3, scenes=1000, epochs=4)
+SMALL = SaliencyConfig(rho=1.0, explained_scenes=3, scenes=1000, epochs=4)
 
 
 @cache
@@ -58,7 +58,7 @@ def test_a_classifier_trained_with_an_informative_tag_reads_it_and_maps_lie_ther
 
 def test_every_scene_has_its_share_in_the_means() -> None:
     means = [frame.measured[0, :, MEASURES.index("pointing")] for frame in film() if frame.measured.any()]
-    assert len(means) == SMALL.pictures
+    assert len(means) == SMALL.explained_scenes
     one_by_one = np.diff([mean * count for count, mean in enumerate(means, 1)], axis=0, prepend=0)
     assert one_by_one.min() > -1e-5 and one_by_one.max() < 1 + 1e-5  # a share of one scene
 
@@ -67,24 +67,24 @@ def test_the_shown_maps_are_those_of_the_first_scene() -> None:
     first = next(frame for frame in film() if frame.measured.any())
     assert [frame.shown.any() for frame in film()].count(True) == 1 and first.shown.any()
     shown = first.shown[0].astype(int)
-    asked = [ARMS.index(arm) for arm in arms(SMALL)]
-    assert set(np.abs(shown[asked]).max((1, 2))) == {127}
+    own = [ARMS.index(arm) for arm in arms(SMALL)]
+    assert set(np.abs(shown[own]).max((1, 2))) == {127}
     mask = training.explained(SMALL, 0).masks[0]
     assert np.array_equal(shown[ARMS.index("truth")], 127 * mask.astype(int))
 
 
 def test_generated_maps_are_computed_only_on_request() -> None:
-    config, wanted = SMALL.replace(generation=True, scenes=50, epochs=1, pictures=1), "_mass"
-    asked, unasked = (
-        {name.removesuffix(wanted) for name in found}
-        for found in (metrics(config, list(run(config, (0,)))), metrics(SMALL, film()))
+    config, suffix = SMALL.replace(generation=True, scenes=50, epochs=1, explained_scenes=1), "_mass"
+    requested, default = (
+        {name.removesuffix(suffix) for name in columns}
+        for columns in (metrics(config, list(run(config, (0,)))), metrics(SMALL, film()))
     )
-    assert set(GENERATED) <= asked and not set(GENERATED) & unasked
+    assert set(GENERATED) <= requested and not set(GENERATED) & default
 
 
 def test_the_scenes_explained_have_uninformative_tags() -> None:
     # of a classifier whose own tags always agree
-    explained = training.Experiment(SMALL.replace(pictures=150, scenes=50), 3).explained
+    explained = training.Experiment(SMALL.replace(explained_scenes=150, scenes=50), 3).explained
     assert 0.1 < (explained.tags == explained.labels).mean() < 0.4  # a quarter, of 150
 
 
@@ -137,5 +137,5 @@ def test_the_learned_map_is_measured_on_the_cause_of_each_classifier() -> None:
         *table("1.0", {arm: {"mass": [0.0, 0.0], "tag": [0.3, 0.5]} for arm in GENERATED}).rows,
     ]
     on_object, on_tag = Table(rows).cross([{"arm": arm} for arm in GENERATED], tables.LEARNED).values()
-    assert [item.mean for item in on_object] == pytest.approx([0.7] * 3)
-    assert [item.mean for item in on_tag] == pytest.approx([0.4] * 3)
+    assert [interval.mean for interval in on_object] == pytest.approx([0.7] * 3)
+    assert [interval.mean for interval in on_tag] == pytest.approx([0.4] * 3)

@@ -32,7 +32,7 @@ def test_a_scene_is_explained_by_a_model_of_scenes_beside_another_with_scores() 
     assert "Maximum on the object" in scores and "Completeness error" not in scores
 
 
-def test_maps_that_do_not_depend_on_the_weights_are_named_at_first_sight() -> None:
+def test_maps_that_do_not_depend_on_the_weights_are_named_at_first_paint() -> None:
     app = opened("saliency", methods=["Gradient", "Sobel edges"])
     (warning,) = app.warning
     assert not app.exception and "8 layers randomised: Sobel edges." in warning.value
@@ -63,7 +63,7 @@ def test_uncertainty_and_a_contrast_of_one_class_are_explained_in_a_sentence() -
     assert not app.exception and "Explained: cat − dog" in words(app)
 
 
-def test_without_an_image_or_a_method_the_page_says_what_to_do() -> None:
+def test_without_an_image_or_a_method_the_page_states_what_to_do() -> None:
     app = opened("saliency", source="Upload")
     assert not app.exception and "Choose an image to start" in words(app)
     app = opened("saliency", methods="Gradient")

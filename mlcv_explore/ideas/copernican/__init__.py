@@ -45,8 +45,9 @@ https://arxiv.org/abs/astro-ph/0001414; Gneiting and Raftery, Strictly Proper Sc
 Rules, JASA 102, 2007, https://doi.org/10.1198/016214506000001437
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -68,6 +69,7 @@ HALF = 0.5  # a second confidence, reported beside the one that is set
 class CopernicanConfig(Config):
     """What the reader sets; the defaults are the recorded run."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"lives": "lifetimes"}
     confidence: float = setting(
         0.95, "Confidence c", low=0.05, high=0.99, step=0.01, help="Nominal coverage of the intervals."
     )
@@ -77,7 +79,7 @@ class CopernicanConfig(Config):
     curves: int = setting(6, "Curves of each kind", low=2, high=30, step=1, help="Of six kinds.")
     problems: int = setting(3, "Problems for each learner", low=1, high=40, step=1, more=True)
     rounds: int = setting(100, "Budget, rounds or epochs", low=20, high=LONGEST, step=10, more=True)
-    lives: int = setting(20_000, "Lifetimes of each kind", low=100, high=200_000, step=1000, more=True)
+    lifetimes: int = setting(20_000, "Lifetimes of each kind", low=100, high=200_000, step=1000, more=True)
 
 
 @dataclass(frozen=True)
@@ -264,7 +266,7 @@ idea = Idea(
     run=run,
     metrics=metrics,
     claims=CLAIMS,
-    quick=CopernicanConfig(curves=2, problems=1, rounds=20, lives=500),
+    quick=CopernicanConfig(curves=2, problems=1, rounds=20, lifetimes=500),
     picture=picture,
     arms=(*arms.NOMINAL_ARMS, *arms.FORECAST_ARMS, *arms.LEARNER_ARMS, *arms.LIFETIME_ARMS),
     measures=arms.MEASURE_TABLE,

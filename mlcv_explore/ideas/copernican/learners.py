@@ -30,7 +30,7 @@ GROUPS, FITS, INTRODUCED = 5, 60, 2
 SELECTIONS = 4  # problems of feature selection for each of boosting: they cost a twentieth
 KEPT = 0.25  # of the columns
 CUT_FITS = 9  # a problem, shared by the problems of a cut
-SHARING = 2  # cuts for each problem of boosting, and one more: they share fits
+CUTS = 2  # for each problem of boosting, and one more: they share fits
 Result = tuple[np.ndarray, np.ndarray]  # (RULES,) each: regrets, fits
 
 
@@ -44,7 +44,7 @@ def regrets(learner: str, count: int, rng: np.random.Generator) -> Result:
     """
     if learner == "cut":
         names = ("digits", "wine", "breast_cancer")
-        problems = [draw_problem(names, ROWS, rng, classes=True) for _ in range(SHARING * count + 1)]
+        problems = [draw_problem(names, ROWS, rng, classes=True) for _ in range(CUTS * count + 1)]
         return pca_cut(problems, rng)
     solve, times = (feature_selection, SELECTIONS) if learner == "adding" else (grouped_boosting, 1)
     results = [solve(draw_problem(WIDE, ROWS, rng), rng) for _ in range(times * count)]
@@ -126,10 +126,10 @@ def feature_selection(problem: Problem, rng: np.random.Generator) -> Result:
         "ageblind": np.argsort(-rates, kind="stable"),
         "default": np.argsort(-ages, kind="stable"),
     }
-    kept = max(2, round(KEPT * width))
-    scores = np.array([ridge_score(problem, orders[rule][:kept]) for rule in RULES])
+    selected = max(2, round(KEPT * width))
+    scores = np.array([ridge_score(problem, orders[rule][:selected]) for rule in RULES])
     chosen: list[int] = []
-    for _ in range(kept):
+    for _ in range(selected):
         left = set(range(width)) - set(chosen)
         chosen.append(max(left, key=lambda column: ridge_score(problem, np.array([*chosen, column]))))
     # cross-validation too has FOLDS · width fits
@@ -153,8 +153,8 @@ def pca_cut(problems: Sequence[Problem], rng: np.random.Generator) -> Result:
     for rule in RULES:
         tried, best = np.ones(len(problems), int), np.ones(len(problems), int)
         if rule == "validated":
-            pairs, each = zip(problems, limits, strict=True), CUT_FITS // FOLDS
-            best[:] = [cross_validated_components(*pair, each, FOLDS) for pair in pairs]
+            pairs, fits_each = zip(problems, limits, strict=True), CUT_FITS // FOLDS
+            best[:] = [cross_validated_components(*pair, fits_each, FOLDS) for pair in pairs]
             tried[:] = CUT_FITS
         while tried.sum() < total and (tried < limits).any():
             unfinished = np.flatnonzero(tried < limits)

@@ -46,10 +46,10 @@ def details(table: Table) -> dict[str, tuple[dict[str, list[Any]], str]]:
     shown["regrets"]["Fits a problem"] = [f"{count:.4g}" for count in fits]
     for stops in ("time", "improving"):
         for head, sign in (("Gott's rule is better than", -1), ("worse than", 1)):
-            found = [
+            others = [
                 [LABELS[other] for other, is_ in signs[kind, stops].items() if is_ == sign] for kind in KINDS
             ]
-            shown[stops][head] = [", ".join(names) or "–" for names in found]
+            shown[stops][head] = [", ".join(names) or "–" for names in others]
     arm = "curves_time_copernican"
     missed = 1 - table.values("curves", arm, "coverage").mean()
     about = {

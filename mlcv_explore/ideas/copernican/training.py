@@ -26,7 +26,9 @@ def compute(config: CopernicanConfig, part: str, seed: int, keep_curves: bool) -
     if part == "lives":
         levels = np.append(LEVELS, config.confidence)
         arrays["simulated"][:] = [
-            coverage(law, way, levels, config.lives, numpy_stream(seed, f"{law} lives inspected by {way}"))
+            coverage(
+                law, way, levels, config.lifetimes, numpy_stream(seed, f"{law} lives inspected by {way}")
+            )
             for law, way in SIMULATED
         ]
     elif part in KINDS:

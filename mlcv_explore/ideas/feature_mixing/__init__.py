@@ -150,7 +150,7 @@ def _tiles() -> tuple[Tile, ...]:
 
 
 QUICK = {"experiment": "all", "steps": 10, "pretraining": 20, "width": 16, "labels": 5, "batch_size": 25}
-QUICK |= {"scenes": 40, "tested_scenes": 50, "paste_steps": 2, "contrast_steps": 10}
+QUICK |= {"scenes": 40, "test_scenes": 50, "paste_steps": 2, "contrast_steps": 10}
 
 idea = Idea(
     config=FeatureMixingConfig,

@@ -49,7 +49,7 @@ def paste_mask(
 def run(config: FeatureMixingConfig, seeds: Sequence[int]) -> Iterator[np.ndarray]:
     """After every part: (S, len(PASTE_ARMS), len(PASTE_MEASURES)) on test scenes."""
     trainers = [[SceneTrainer(arm, config, seed) for arm in PASTE_ARMS] for seed in seeds]
-    tests = [generate(config.tested_scenes, seed, "tested") for seed in seeds]
+    tests = [generate(config.test_scenes, seed, "tested") for seed in seeds]
     for until in config.frame_steps("paste"):
         for trainer in (trainer for own in trainers for trainer in own):
             trainer.train_to(until)
@@ -117,8 +117,8 @@ class SceneTrainer:
             targets = labels_by_visibility(*one_hot, masks[own], masks[partner], mask)
         logits, cells = self.network.heads(features, depth)
         visible = masks[own] * (1 - mask), masks[partner] * mask
-        kinds, reach = detection.detection_targets(labels, visible, boxes, CLASSES)
-        loss = soft_cross_entropy(logits, targets).mean() + detection.detection_loss(cells, kinds, reach)
+        kinds, extents = detection.detection_targets(labels, visible, boxes, CLASSES)
+        loss = soft_cross_entropy(logits, targets).mean() + detection.detection_loss(cells, kinds, extents)
         gradient_step(self.optimiser, loss)
         return loss.detach()
 

@@ -1,6 +1,8 @@
 """Settings of a run, the frames it yields, and the order of arms and measures in them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from pydantic import model_validator
@@ -10,8 +12,8 @@ from mlcv_explore.config import Config, SettingError, setting
 from mlcv_explore.data.coarse import GROUPS
 
 CORE = ("plain", "soft", "mixed", "both")  # the 2×2
-RIVALS = ("smoothing", "separate", "scrambled", "input_mixup", "cutmix", "manifold", "oracle")
-ARMS = CORE + RIVALS
+BASELINES = ("smoothing", "separate", "scrambled", "input_mixup", "cutmix", "manifold", "oracle")
+ARMS = CORE + BASELINES
 COARSE_ARMS = tuple(f"coarse_{arm}" for arm in CORE)
 PASTES = ("none", "object", "rectangle", "patch", "image", "scrambled", "oracle")
 PASTE_ARMS = tuple(f"paste_{kind}" for kind in PASTES)
@@ -37,6 +39,7 @@ def split_sizes(dataset: str) -> tuple[int, int, int]:
 class FeatureMixingConfig(Config):
     """What the reader sets; the defaults are the recorded run."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"tested_scenes": "test_scenes"}
     experiment: str = setting("mixing", "Experiment", choices=EXPERIMENTS)
     weight: float = setting(0.5, "Weight λ", low=0, high=2, step=0.05, help="Of the second image; 0: none.")
     depth: int = setting(2, "Depth", low=0, high=3, step=1, help="0: pixels; 3: the last hidden layer.")
@@ -62,7 +65,7 @@ class FeatureMixingConfig(Config):
     )
     network: str = setting("dense", "Network", choices=("dense", "convolutional"), more=True)
     scenes: int = setting(200, "Training scenes", low=33, high=5000, step=8, more=True)
-    tested_scenes: int = setting(1000, "Test scenes", low=50, high=5000, step=50, more=True)
+    test_scenes: int = setting(1000, "Test scenes", low=50, high=5000, step=50, more=True)
     paste_share: float = setting(0.5, "Share of scenes pasted into", low=0, high=1, step=0.05, more=True)
     paste_depth: int = setting(1, "Depth of pasting", low=0, high=2, step=1, more=True)
     paste_steps: int = setting(600, "Copy-paste steps", low=2, high=20_000, step=50, more=True)
@@ -99,8 +102,8 @@ class FeatureMixingConfig(Config):
     def frame_steps(self, stage: str) -> list[int]:
         """Steps of mixing or copy-paste that become frames, evenly spaced."""
         steps, count = (self.steps, FRAMES) if stage == "mixing" else (self.paste_steps, PASTE_FRAMES)
-        places = np.linspace(0, steps, min(steps, count) + 1)
-        return np.unique(places.round().astype(int))[1:].tolist()
+        positions = np.linspace(0, steps, min(steps, count) + 1)
+        return np.unique(positions.round().astype(int))[1:].tolist()
 
     @property
     def frames(self) -> int:

@@ -239,7 +239,7 @@ def _claim(name: str, measure: str, direction: str, margin: float, *contrast: st
 
 
 CLAIMS = tuple(_claim(name, *test) for name, test in TESTS.items())
-SHARING = ("three", "spelled", "flat")  # arms compared by how many items share the dictionary
+SHARED = ("three", "spelled", "flat")  # arms compared by how many items share the dictionary
 BUDGETED = ("three", "two", "flat", "shuffled")  # arms compared by bits per item
 
 
@@ -250,12 +250,12 @@ def _cell(claim: str, arms: Sequence[str] = ARMS, **settings: str | int) -> Cell
 CELLS = (
     *(_cell(claim.name, claim.arms, dataset=dict(claim.when)["dataset"]) for claim in CLAIMS),
     *(_cell("arms", dataset=name) for name in STUDIED),
-    *(_cell("sharing", SHARING, items=count) for count in (100, 1000, 10_000, 100_000)),
+    *(_cell("sharing", SHARED, items=count) for count in (100, 1000, 10_000, 100_000)),
     *(_cell("budget", BUDGETED, bits=bits) for bits in (60, 80, 100, 140, 180)),
 )
 
 
-def shipped() -> Mapping[str, Any]:
+def _checkpoints() -> Mapping[str, Any]:
     """The demo's dictionaries, classifier and tree of each bundled data set."""
     from mlcv_explore.ideas.hierarchical_explanation import pretrain  # torch comes with it
 
@@ -268,7 +268,7 @@ PRIOR_WORK = (
         "https://arxiv.org/abs/2004.00221",
         "A network's last layer read as a tree: 97.55 % on CIFAR-10, 82.97 % on CIFAR-100, 67.72 % on"
         " TinyImageNet, 76.60 % on ImageNet.",
-        "Without their tree loss; the tree explains your photograph fork by fork, beside a random tree.",
+        "Without their tree loss; the tree gives your photograph's decision path, beside a random tree.",
     ),
     Prior(
         "Soft decision trees (Frosst and Hinton, 2017)",
@@ -346,6 +346,6 @@ idea = Idea(
     ),
     studies=(Study("live", CELLS, tuple(range(10))),),
     prior_work=PRIOR_WORK,
-    checkpoints=shipped,
+    checkpoints=_checkpoints,
     tiles=_tiles,
 )

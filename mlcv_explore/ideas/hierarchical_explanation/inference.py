@@ -1,4 +1,4 @@
-"""The demo: explain one item with the shipped weights, as a tree down to level 0, and
+"""The demo: explain one item with pretrained weights, as a tree down to level 0, and
 apply f to the explanation.
 """
 
@@ -52,7 +52,7 @@ class Explainer:
     classifier: nn.Module
     tree: SoftTree
     prototypes: np.ndarray  # float32 (p, d), unit rows
-    items: np.ndarray  # float32 (g, d): shipped test items
+    items: np.ndarray  # float32 (g, d): test items of the checkpoint
     labels: np.ndarray  # int64 (g,)
     card: dict[str, Any]
 
@@ -74,7 +74,7 @@ class Explainer:
 
 @cache
 def explainer(name: str) -> Explainer:
-    """The shipped explainer of a bundled data set. Raises CheckpointError."""
+    """The pretrained explainer of a bundled data set. Raises CheckpointError."""
     weights, card = checkpoints.load_network(
         f"{PREFIX}{name}/0", lambda card: ExplainerWeights(**card["arguments"])
     )
@@ -82,7 +82,7 @@ def explainer(name: str) -> Explainer:
     dictionary = Dictionary(datasets.level_zero(side, size).first, weights.levels(), side)
     dictionary.atoms  # noqa: B018  computed here, so that the first explanation need not wait
     classifier = weights.classifier.to(memory_format=torch.contiguous_format)
-    arrays = (getattr(weights, each).numpy() for each in ("prototypes", "items", "labels"))
+    arrays = (getattr(weights, name).numpy() for name in ("prototypes", "items", "labels"))
     return Explainer(dictionary, classifier, weights.tree, *arrays, card)
 
 
@@ -133,7 +133,7 @@ class Explanation:
         if not len(self.chosen) and not self.remainder:
             return ["E is empty."]
         check = self.check
-        energy, drop, required = (float(each[0]) for each in (check.energy, check.drop, check.required))
+        energy, drop, required = (float(values[0]) for values in (check.energy, check.drop, check.required))
         lines = {
             "Energy": f"E explains {energy:.1%} of X's energy; τ = {rules.energy:.0%}",
             "Label": f"the classifier predicts {self.predicted} for E, {self.label} for X",

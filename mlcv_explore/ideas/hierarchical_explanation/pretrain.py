@@ -1,4 +1,4 @@
-"""The shipped weights: for each bundled data set a dictionary of three levels,
+"""The pretrained weights: for each bundled data set a dictionary of three levels,
 prototypes, the classifier, the soft tree, and test items to explain.
 """
 
@@ -19,7 +19,7 @@ from mlcv_explore.models.hierarchical_dictionary import Level
 from mlcv_explore.models.prototypes import prototypes
 
 PREFIX = "hierarchical_explanation_"
-GALLERY = 40  # test items that ship
+GALLERY = 40  # test items in the checkpoint
 PROTOTYPES = 64
 BUNDLED = ("digits", "glyphs", *TABLES)
 
@@ -53,7 +53,7 @@ class ExplainerWeights(nn.Module):
 def make(
     seed: int, config: HierarchicalExplanationConfig, report: ProgressCallback | None
 ) -> TrainedCheckpoint:
-    """Train what a run trains, and measure it on test items; the first of these ship
+    """Train what a run trains, and measure it on test items; the first of these are
     with it.
     """
     trainer = Trainer(config, seed)

@@ -9,7 +9,7 @@ from mlcv_explore.ideas.hierarchical_explanation import (
     CLASSIFYING,
     COMPARING,
     EXPLAINING,
-    SHARING,
+    SHARED,
     STUDIED,
 )
 from mlcv_explore.ideas.hierarchical_explanation import idea as subject
@@ -52,7 +52,7 @@ def details(table: Table) -> dict[str, tuple[Columns, str]]:
             "Explained glyphs, N = 1,000; dictionary sizes chosen at each budget.",
         ),
         "sharing": (
-            by_level("Items sharing the dictionary, N", "sharing", "items", SHARING),
+            by_level("Items sharing the dictionary, N", "sharing", "items", SHARED),
             "Explained glyphs, 100 bits. Levels save dictionary bits only.",
         ),
         "overlap": (

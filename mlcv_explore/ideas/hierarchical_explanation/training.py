@@ -107,12 +107,12 @@ class Trainer:
         grid = GRID[bool(self.dataset.side)]
         learned = learn(self.level_zero, self.dataset.train.values, grid, self.bits, self.seed)
         self.three, two = (
-            self._best([(each, each.atoms, each.bits(self.bits)) for each in offered])
-            for offered in (learned, [each.up_to(1) for each in learned])
+            self._best([(dictionary, dictionary.atoms, dictionary.bits(self.bits)) for dictionary in offered])
+            for offered in (learned, [dictionary.up_to(1) for dictionary in learned])
         )
         self.control = shuffled(self.three, self.seed)
-        for name, each in (("three", self.three), ("two", two), ("shuffled", self.control)):
-            self._pursue(name, each.atoms, each.bits(self.bits))
+        for name, dictionary in (("three", self.three), ("two", two), ("shuffled", self.control)):
+            self._pursue(name, dictionary.atoms, dictionary.bits(self.bits))
         chosen = self.arms["three"].chosen
         self.arms["spelled"] = Coding(self.three.atoms, chosen, self.three.bits_in_first(self.bits))
 
@@ -145,7 +145,9 @@ class Trainer:
             prototypes.leaf_means(train.values, train.labels, leaves, self.bits, self.seed)
             for leaves in (8, 16, 32)
         ]
-        best = max(grown, key=lambda each: (each.tree.predict(validation.values) == validation.labels).mean())
+        best = max(
+            grown, key=lambda leaves: (leaves.tree.predict(validation.values) == validation.labels).mean()
+        )
         self.own["cart"] = self._accuracy(best.tree.predict(test.values))
         cart_bits = best.bits / self.config.items + math.log2(len(best.means))
         checker, none = self._checkers["tested"], np.zeros(len(test), bool)
@@ -219,8 +221,8 @@ class Trainer:
         values |= {(arm, "stability"): cosine for arm, cosine in self._stability().items()}
         if self.dataset.parts is not None:
             side = self.dataset.side
-            for arm, each in (("three", self.three), ("shuffled", self.control)):
-                atoms = each.canonical(1) if each.levels else np.empty((0, side**2))
+            for arm, dictionary in (("three", self.three), ("shuffled", self.control)):
+                atoms = dictionary.canonical(1) if dictionary.levels else np.empty((0, side**2))
                 share = dictionaries.recovered_share(self.dataset.parts, atoms, side)
                 values[arm, "recovered"] = share
         table = np.zeros((len(ARMS), len(MEASURES)), np.float32)
@@ -259,10 +261,10 @@ class Trainer:
         histogram = partial(dictionaries.orientation_histogram, side=self.dataset.side, count=len(self.first))
         down = histogram(*tree_paths.path_atoms(self.tree, self.filters, values, self.first))
         ups = []
-        for each in (self.three, *(levels for levels, _ in self._halves)):
-            most = max(1, affordable(config, config.bits, len(each.atoms), each.bits(self.bits)))
-            chosen = matching_pursuit(values, each.atoms, most)
-            code = each.code_in_first(chosen, coefficients(values, each.atoms, chosen))
+        for dictionary in (self.three, *(levels for levels, _ in self._halves)):
+            most = max(1, affordable(config, config.bits, len(dictionary.atoms), dictionary.bits(self.bits)))
+            chosen = matching_pursuit(values, dictionary.atoms, most)
+            code = dictionary.code_in_first(chosen, coefficients(values, dictionary.atoms, chosen))
             ups.append(histogram(*code))
         others = np.roll(np.arange(len(values)), 1)
         pairs = {"directions": (ups[0], down), "strangers": (ups[0], down[others]), "halves": ups[1:]}

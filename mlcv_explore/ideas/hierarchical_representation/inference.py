@@ -1,4 +1,4 @@
-"""The demo: one digit in every level of the shipped weights, what each reconstructs,
+"""The demo: one digit in every level of the pretrained weights, what each reconstructs,
 where it lies on the level's map, and which losses reach which blocks.
 """
 
@@ -11,7 +11,7 @@ import torch
 from mlcv_explore import data
 from mlcv_explore.idea import Tile
 from mlcv_explore.ideas.hierarchical_representation import HierarchicalRepresentationConfig, decodes, held_out
-from mlcv_explore.ideas.hierarchical_representation.pretrain import KIND, SHIPPED, DemoWeights, map_key
+from mlcv_explore.ideas.hierarchical_representation.pretrain import KIND, PRETRAINED, DemoWeights, map_key
 from mlcv_explore.metrics.embedding_map import FittedMap
 from mlcv_explore.metrics.linear_probe import PrincipalComponents
 from mlcv_explore.models import checkpoints, stored_maps
@@ -21,14 +21,14 @@ SIDE = 8
 BATCH = 100  # test digits whose losses are differentiated
 # arms with an objective of their own
 DIFFERENTIATED = tuple(
-    arm for arm in SHIPPED if arm not in ("denoising", "contrastive", "random", "supervised")
+    arm for arm in PRETRAINED if arm not in ("denoising", "contrastive", "random", "supervised")
 )
 SHORT = {"encoder": "enc", "own decoder": "dec", "end-to-end decoder": "e2e"}  # blocks, as on an axis
 
 
 @dataclass(frozen=True, eq=False)
 class Demo:
-    """The shipped weights with their maps, and test digits."""
+    """The pretrained weights with their maps, and test digits."""
 
     weights: DemoWeights
     maps: dict[tuple[str, int], tuple[PrincipalComponents, FittedMap]]  # of (arm, level)
@@ -57,11 +57,11 @@ class Level:
 
 @cache
 def demo(name: str = "hierarchical_representation_digits/0") -> Demo:
-    """The shipped levels, read once. Raises CheckpointError."""
+    """The pretrained levels, read once. Raises CheckpointError."""
     weights, card = checkpoints.load_network(name, _build)
     config = HierarchicalRepresentationConfig(**card["recipe"])
     split = data.split(data.load(config.dataset), config.train_size, *held_out(config.dataset), 0)
-    keys = [(arm, level) for arm in SHIPPED for level in range(config.levels)]
+    keys = [(arm, level) for arm in PRETRAINED for level in range(config.levels)]
     maps = {key: stored_maps.read(weights, map_key(*key)) for key in keys}
     return Demo(weights, maps, weights.labels.numpy(), split.test)
 

@@ -1,4 +1,4 @@
-"""The shipped weights: the levels of every arm that has weights, trained from one seed,
+"""The pretrained weights: the levels of every arm that has weights, trained from one seed,
 and a map of each level's codes.
 """
 
@@ -19,7 +19,7 @@ from mlcv_explore.models.level_learners import encoded
 from mlcv_explore.models.stacked_autoencoders import Shape, StackedAutoencoders
 
 KIND = "levels"
-SHIPPED = tuple(arm for arm in ARMS if arm not in ("pca", "kmeans"))
+PRETRAINED = tuple(arm for arm in ARMS if arm not in ("pca", "kmeans"))
 
 
 def map_key(arm: str, level: int) -> str:
@@ -34,7 +34,7 @@ class DemoWeights(nn.Module):
 
     def __init__(
         self,
-        picture: Sequence[int],
+        image_shape: Sequence[int],
         width: int,
         count: int,
         mapped: int,
@@ -43,9 +43,9 @@ class DemoWeights(nn.Module):
         linear: bool = False,
     ) -> None:
         super().__init__()
-        shape, options = Shape(tuple(picture), width, count), {"tied": tied, "linear": linear}
+        shape, options = Shape(tuple(image_shape), width, count), {"tied": tied, "linear": linear}
         self.arms = nn.ModuleDict()
-        for arm in SHIPPED:
+        for arm in PRETRAINED:
             target = "pixels" if arm.endswith("_pixels") else "code"
             clipped = arm == "committed"
             self.arms[arm] = StackedAutoencoders(shape, (0,), target, clipped=clipped, **options)
@@ -53,7 +53,7 @@ class DemoWeights(nn.Module):
                 stored_maps.register(self, map_key(arm, level), width, components, mapped)
         self.register_buffer("labels", torch.zeros(mapped, dtype=torch.int64))
         for name in ("mean", "spread"):
-            self.register_buffer(name, torch.zeros(picture[0], 1, 1))
+            self.register_buffer(name, torch.zeros(image_shape[0], 1, 1))
 
 
 def make(
@@ -71,7 +71,7 @@ def make(
             report(epoch, config.epochs, float(trainer.loss[0, 0, -1]), 0.0)
     (split,) = trainer.splits
     arguments = {
-        "picture": list(data.entry(config.dataset).shape),
+        "image_shape": list(data.entry(config.dataset).shape),
         "width": config.width,
         "count": config.levels,
         "mapped": len(split.train),
@@ -86,7 +86,7 @@ def make(
         ("spread", split.std),
     ):
         weights.get_buffer(name).copy_(values)
-    for arm in SHIPPED:
+    for arm in PRETRAINED:
         model, trained = weights.arms[arm], trainer.learners[arm].model
         model.load_state_dict({name: value.half().float() for name, value in trained.state_dict().items()})
         trained.load_state_dict(model.state_dict())
@@ -95,11 +95,11 @@ def make(
             train, other = (part[0].flatten(1).numpy() for part in codes)
             errors.append(stored_maps.fit(weights, map_key(arm, level), train, other, seed))
     trainer.frame(config.epochs)
-    metrics = {f"test_{arm}": round(float(trainer.accuracy[0, ARMS.index(arm), -1]), 4) for arm in SHIPPED}
+    metrics = {f"test_{arm}": round(float(trainer.accuracy[0, ARMS.index(arm), -1]), 4) for arm in PRETRAINED}
     metrics |= {"map_error": round(float(np.median(errors)), 4), "test_size": len(split.test)}
     about = {
         "kind": KIND,
-        "architecture": "Shelf",
+        "architecture": "DemoWeights",
         "arguments": arguments,
         "data": {"name": config.dataset, "fingerprint": data.load(config.dataset).fingerprint},
         "steps": config.epochs * -(-config.train_size // config.batch_size),

@@ -170,7 +170,7 @@ class Trainer:
                 if last and arm == "committed":
                     generators = [numpy_stream(seed, f"frozen probe {level}") for seed in self.seeds]
                     given = zip(features, self.labels, generators, strict=True)
-                    self.frozen[:, level] = [linear_probe.bias_only_accuracy(*each) for each in given]
+                    self.frozen[:, level] = [linear_probe.bias_only_accuracy(*probe) for probe in given]
         if not epoch:  # all others start from the control's weights
             self.accuracy[:, changing] = self.accuracy[:, [ARMS.index("random")]]
         if last or not epoch:

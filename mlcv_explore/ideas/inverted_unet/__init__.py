@@ -50,7 +50,7 @@ Normalization, 2019, https://arxiv.org/abs/1903.07291
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from pydantic import model_validator
@@ -87,6 +87,7 @@ SHOWN = 3  # images in a frame
 class InvertedUnetConfig(Config):
     """Settings of a run; the defaults are the recorded run."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"tested": "test_images"}
     detail: str = setting(
         "class", "Conditioning level", choices=LEVELS, help="Each level keeps the channels of those before."
     )
@@ -100,7 +101,7 @@ class InvertedUnetConfig(Config):
         help="one: the U-Net. two: with its control. all: 3 more losses, 2 scoring networks; 3 × as long.",
     )
     scenes: int = setting(4000, "Training images", low=20, high=20_000, step=100, more=True)
-    tested: int = setting(300, "Test images", low=10, high=3000, step=10, more=True)
+    test_images: int = setting(300, "Test images", low=10, high=3000, step=10, more=True)
     updates: int = setting(500, "Updates", low=4, high=50_000, step=100, more=True)
     batch: int = setting(16, "Batch size", low=4, high=256, step=4, more=True)
     width: int = setting(
@@ -121,7 +122,7 @@ class InvertedUnetConfig(Config):
     @property
     def validation_size(self) -> int:
         """Validation images, of the curves: a third of the test images."""
-        return max(SHOWN, self.tested // 3)
+        return max(SHOWN, self.test_images // 3)
 
     @model_validator(mode="after")
     def _fits(self) -> "InvertedUnetConfig":
@@ -150,10 +151,10 @@ class Frame:
 
 def arms_of(config: InvertedUnetConfig) -> tuple[str, ...]:
     """The arms of a run. The ceiling is known for scenes, without input from the image."""
-    asked = {*FREE, *TRAINED[config.arms]} | ({"adversarial"} if config.adversarial else set())
+    names = {*FREE, *TRAINED[config.arms]} | ({"adversarial"} if config.adversarial else set())
     if config.dataset == "scenes" and config.detail in LEVELS[:3]:
-        asked.add("ceiling")
-    return tuple(arm for arm in ARMS if arm in asked)
+        names.add("ceiling")
+    return tuple(arm for arm in ARMS if arm in names)
 
 
 def measures_of(config: InvertedUnetConfig, arm: str) -> tuple[str, ...]:
@@ -282,7 +283,9 @@ idea = Idea(
     run=run,
     metrics=metrics,
     claims=CLAIMS,
-    quick=InvertedUnetConfig(arms="all", adversarial=True, scenes=20, tested=10, updates=4, width=4, batch=4),
+    quick=InvertedUnetConfig(
+        arms="all", adversarial=True, scenes=20, test_images=10, updates=4, width=4, batch=4
+    ),
     picture=picture,
     arms=ARM_TABLE,
     measures=MEASURE_TABLE,

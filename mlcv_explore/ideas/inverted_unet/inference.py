@@ -1,4 +1,4 @@
-"""What the demo computes with the shipped networks: an image for a mask, samples, and
+"""What the demo computes with the pretrained networks: an image for a mask, samples, and
 the training image of the nearest mask.
 """
 
@@ -30,7 +30,7 @@ from mlcv_explore.models import checkpoints
 from mlcv_explore.models.conditional_generation import CODES, Generator, predict
 from mlcv_explore.seeds import stream
 
-SIDE = 32  # pixels a side of the shipped networks' images
+SIDE = 32  # pixels a side of the pretrained networks' images
 EXAMPLES = 12  # scenes whose masks the page offers
 SCENES = scene_categories(scenes.TEXTURES)
 PART = 250  # training scenes generated at once
@@ -38,7 +38,7 @@ PART = 250  # training scenes generated at once
 
 @cache
 def network(name: str) -> tuple[Generator, dict[str, Any]]:
-    """A shipped network, by its level or as "sampled", and its card. Raises
+    """A pretrained network, by its level or as "sampled", and its card. Raises
     CheckpointError.
     """
     return checkpoints.load_network(f"{PREFIX}{name}/0", lambda card: Generator(**card["arguments"]))
@@ -82,7 +82,7 @@ def example_image(index: int) -> np.ndarray:
 
 
 def _training_scenes(first: int, count: int) -> MaskedImages:
-    """Some of the scenes that the shipped networks were trained on."""
+    """Some of the scenes that the pretrained networks were trained on."""
     config = training.scenes_config(CHECKPOINTS[f"{PREFIX}class"].hyperparameters.dependence)
     return from_scenes(scenes.generate_from(config, first, count, 0, "taught"))
 
@@ -116,7 +116,7 @@ def nearest_training(regions: np.ndarray) -> tuple[np.ndarray, np.ndarray, float
     index, _ = _training_masks()
     (nearest,) = index.nearest(regions, 1)
     mask = index.mask(nearest)
-    overlap = intersection_over_union(*(np.isin(each, SCENES.objects) for each in (regions, mask)))
+    overlap = intersection_over_union(*(np.isin(codes, SCENES.objects) for codes in (regions, mask)))
     return _training_image(int(nearest)), mask, float(overlap)
 
 
@@ -157,7 +157,7 @@ def tiles(shown: Sequence[int] = (6, 7), level: str = "class") -> tuple[Tile, ..
 
 
 def test_explained(level: str) -> str:
-    """Explained variance of a level's shipped network in per cent; a dash without one."""
+    """Explained variance of a level's pretrained network in per cent; a dash without one."""
     try:
         return f"{100 * network(level)[1]['metrics']['test_explained']:.1f}"
     except checkpoints.CheckpointError:

@@ -1,4 +1,4 @@
-"""How the shipped networks are trained: one a conditioning level, and one that samples."""
+"""How the pretrained networks are trained: one a conditioning level, and one that samples."""
 
 from collections.abc import Mapping
 from functools import partial

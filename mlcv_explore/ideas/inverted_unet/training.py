@@ -40,7 +40,7 @@ def splits(config: InvertedUnetConfig, seed: int) -> tuple[MaskedImages, ...]:
     """Training, validation and test images, disjoint. Raises DataError when the pets are
     not on this machine, SettingError when there are too few of them.
     """
-    sizes = config.scenes, config.validation_size, config.tested
+    sizes = config.scenes, config.validation_size, config.test_images
     if config.dataset == "pets":
         return pets_split(sizes, seed)
     return generated_split(scenes_config(config.dependence, config.side), sizes, seed)
@@ -146,18 +146,18 @@ class Trainer:
             self.measured[ARMS.index(arm), MEASURES.index(measure)] = value
 
     def _untrained(self, images: MaskedImages, truths: np.ndarray) -> dict[str, np.ndarray]:
-        """Images float32 (n, 3, h, w) of the arms that only look at the training images
+        """Images float32 (n, 3, h, w) of the arms that only use the training images
         and masks; regions are two, object and the rest, for a binary mask.
         """
         pixels, binary = self.training_images.images, self.config.detail == "binary"
-        known, asked = (part.binary() if binary else part for part in (self.training_images, images))
-        index = MaskIndex(known.regions, known.categories.objects)
-        indices = np.stack([index.nearest(mask, TRIES) for mask in asked.regions])
+        training, test = (part.binary() if binary else part for part in (self.training_images, images))
+        index = MaskIndex(training.regions, training.categories.objects)
+        indices = np.stack([index.nearest(mask, TRIES) for mask in test.regions])
         near = to_float(pixels[indices].swapaxes(0, 1))  # (TRIES, n, 3, h, w)
         mean = to_float(pixels.mean(axis=0, dtype=np.float64))
         return {
             "mean": np.broadcast_to(mean, truths.shape),
-            "region": fill_regions(asked.regions, mean_colours([known])),
+            "region": fill_regions(test.regions, mean_colours([training])),
             "nearest": near[0],
             "nearest5": image_quality.best_sample(near, truths, images.pixel_weights(OBJECT_WEIGHT)),
         }
@@ -173,7 +173,7 @@ class Trainer:
             return predict(network, conditioning.inputs, count), None
         generator = stream(self.seed, f"codes of {arm} for {purpose}")
         codes = torch.randn((TRIES, count, CODES), generator=generator)
-        samples = np.stack([predict(network, conditioning.inputs, count, each) for each in codes])
+        samples = np.stack([predict(network, conditioning.inputs, count, code) for code in codes])
         weights = images.pixel_weights(OBJECT_WEIGHT)
         return image_quality.best_sample(samples, to_float(images.images), weights), samples
 

@@ -71,7 +71,7 @@ LAST = 10  # epochs whose mean is the reported accuracy
 
 
 def held_out(dataset: str) -> tuple[int, int]:
-    """Validation and test pictures of a data set: with 1,000 for training, digits'
+    """Validation and test images of a data set: with 1,000 for training, digits'
     1,797 are used up.
     """
     return (297, 500) if dataset == "digits" else (1000, 2000)
@@ -123,14 +123,14 @@ class LabelNoiseConfig(Config):
 @dataclass(frozen=True)
 class Frame:
     """One epoch of all arms: S seeds, A arms in the order of ARMS; float32, shares in
-    [0, 1] unless said otherwise.
+    [0, 1] unless stated otherwise.
     """
 
     step: int  # epoch
     steps: int  # epochs
-    accuracy: np.ndarray  # (S, A) on the test pictures
-    validation: np.ndarray  # (S, A) against the noisy labels of the validation pictures
-    # the training pictures as they passed in this epoch, each before its step
+    accuracy: np.ndarray  # (S, A) on the test images
+    validation: np.ndarray  # (S, A) against the noisy labels of the validation images
+    # the training images as they passed in this epoch, each before its step
     # (S, A) of the mislabelled ones, those given their wrong label; NaN when none is mislabelled
     memorised: np.ndarray
     recovered: np.ndarray  # (S, A) of the mislabelled ones, those given their true label
@@ -158,14 +158,14 @@ def metrics(config: LabelNoiseConfig, film: Film) -> dict[str, np.ndarray]:
         series(film, name).astype(float) for name in ("accuracy", "validation", "memorised")
     )
     late = {arm: accuracy[:, -LAST:, index].mean(1) for index, arm in enumerate(ARMS)}
-    found = {f"{arm}_accuracy": values for arm, values in late.items()}
+    columns = {f"{arm}_accuracy": values for arm, values in late.items()}
     for index, name in ((0, "early_stopped_accuracy"), (1, "noisy_early_stopped_accuracy")):
         # the first best epoch on noisy validation labels; test is not looked at
         chosen = validation[:, :, index].argmax(1)
-        found[name] = np.take_along_axis(accuracy[:, :, index], chosen[:, None], axis=1)[:, 0]
+        columns[name] = np.take_along_axis(accuracy[:, :, index], chosen[:, None], axis=1)[:, 0]
     if config.corruption:
-        found |= {f"{arm}_memorised": memorised[:, -LAST:, index].mean(1) for index, arm in enumerate(ARMS)}
-    return found
+        columns |= {f"{arm}_memorised": memorised[:, -LAST:, index].mean(1) for index, arm in enumerate(ARMS)}
+    return columns
 
 
 def picture(film: Film) -> Picture:

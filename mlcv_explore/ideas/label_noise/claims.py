@@ -82,7 +82,7 @@ PRIOR_WORK = (
     Prior(
         "Dynamic open-set labels (Wei et al., 2021)",
         "https://arxiv.org/abs/2106.10891",
-        "Open-set pictures with labels redrawn at every epoch keep a network from memorising noisy labels.",
-        "Fresh labels on the training pictures themselves (resampled flips), without extra data.",
+        "Open-set images with labels redrawn at every epoch keep a network from memorising noisy labels.",
+        "Fresh labels on the training images themselves (resampled flips), without extra data.",
     ),
 )

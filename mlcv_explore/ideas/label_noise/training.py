@@ -22,7 +22,7 @@ MOMENTUM = 0.9
 
 @dataclass(frozen=True)
 class Task:
-    """One seed's share of the data. With a fixed split the pictures of all seeds are
+    """One seed's share of the data. With a fixed split the images of all seeds are
     the same tensors.
     """
 
@@ -30,7 +30,7 @@ class Task:
     validation: torch.Tensor
     test: torch.Tensor
     true: torch.Tensor  # (n,) int64
-    given: torch.Tensor  # (n,) int64, what the training set says: a share of it wrong
+    given: torch.Tensor  # (n,) int64, labels of the training set, a share of them wrong
     # corrupted at the same rate: a real validation set is no cleaner than its training set
     validation_given: torch.Tensor
     test_true: torch.Tensor
@@ -45,22 +45,22 @@ def tasks(config: LabelNoiseConfig, seeds: Sequence[int]) -> list[Task]:
         seed: data.split(dataset, config.train_size, *held_out(config.dataset), seed)
         for seed in (seeds if config.split == "redrawn" else [0])
     }
-    pictures = {
+    images = {
         seed: [_inputs(part, config) for part in (split.train, split.validation, split.test)]
         for seed, split in splits.items()
     }
     return [
-        _task(config, seed, splits.get(seed, splits.get(0)), pictures.get(seed, pictures.get(0)))
+        _task(config, seed, splits.get(seed, splits.get(0)), images.get(seed, images.get(0)))
         for seed in seeds
     ]
 
 
 def _inputs(part: data.Images, config: LabelNoiseConfig) -> torch.Tensor:
-    pictures = part.as_float()
-    return pictures.flatten(1) if config.network == "mlp" else pictures
+    images = part.as_float()
+    return images.flatten(1) if config.network == "mlp" else images
 
 
-def _task(config: LabelNoiseConfig, seed: int, split: data.Split, pictures: list[torch.Tensor]) -> Task:
+def _task(config: LabelNoiseConfig, seed: int, split: data.Split, images: list[torch.Tensor]) -> Task:
     classes = len(split.train.classes)
     given, validation_given = (
         corrupt_labels(
@@ -69,7 +69,7 @@ def _task(config: LabelNoiseConfig, seed: int, split: data.Split, pictures: list
         for name, part in (("training", split.train), ("validation", split.validation))
     )
     labels = (split.train.labels, given, validation_given, split.test.labels)
-    return Task(*pictures, *map(torch.from_numpy, labels))
+    return Task(*images, *map(torch.from_numpy, labels))
 
 
 def equal_trace_scale(probability: torch.Tensor) -> torch.Tensor:
@@ -121,7 +121,7 @@ def epoch_targets(
     config: LabelNoiseConfig, every: Sequence[Task], order: np.ndarray, draws: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Each arm's targets for one epoch in the order of its batches, (S, n, K) float32.
-    Only "noisy" sees the draws.
+    Only "noisy" uses the draws.
     """
     classes = draws.shape[-1]
     one_hot = np.eye(classes, dtype=np.float32)
@@ -138,8 +138,8 @@ def frame_epochs(epochs: int) -> set[int]:
     """The epochs that become frames: evenly spread, at most 200, the last ten always
     among them.
     """
-    spread = np.linspace(1, epochs, min(epochs, MOST_FRAMES - LAST)).round().astype(int)
-    return set(spread.tolist()) | set(range(max(1, epochs - LAST + 1), epochs + 1))
+    even = np.linspace(1, epochs, min(epochs, MOST_FRAMES - LAST)).round().astype(int)
+    return set(even.tolist()) | set(range(max(1, epochs - LAST + 1), epochs + 1))
 
 
 class _Arm:
@@ -207,8 +207,8 @@ def _frame(
 def _measured(
     config: LabelNoiseConfig, learner: _Arm, every: Sequence[Task], order: torch.Tensor
 ) -> dict[str, np.ndarray]:
-    """What one arm knows at this epoch, (S, …) float32; the training pictures as they
-    passed in it.
+    """Measurements of one arm at this epoch, (S, …) float32; the training images as
+    they passed in it.
     """
     shared = config.split == "fixed"
     logits = {
@@ -219,7 +219,7 @@ def _measured(
         torch.stack([getattr(task, name)[index] for task, index in zip(every, order, strict=True)])
         for name in ("given", "true")
     )
-    top, said = torch.cat(learner.passed, dim=1).max(-1)
+    top, predicted = torch.cat(learner.passed, dim=1).max(-1)
     wrong, loss = given != true, learner.loss
     return {
         "accuracy": subsets.share(
@@ -228,9 +228,9 @@ def _measured(
         "validation": subsets.share(
             logits["validation"].argmax(-1) == torch.stack([task.validation_given for task in every])
         ),
-        "memorised": subsets.share(said == given, wrong),
-        "recovered": subsets.share(said == true, wrong),
-        "clean_part": subsets.share(said == true, ~wrong),
+        "memorised": subsets.share(predicted == given, wrong),
+        "recovered": subsets.share(predicted == true, wrong),
+        "clean_part": subsets.share(predicted == true, ~wrong),
         "confidence": np.stack([subsets.histograms(top, ~wrong), subsets.histograms(top, wrong)], axis=1),
         "loss": loss.numpy(),
         "lost": ~(torch.isfinite(loss) & torch.isfinite(logits["test"]).flatten(1).all(1)).numpy(),

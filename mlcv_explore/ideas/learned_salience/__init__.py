@@ -43,10 +43,10 @@ Source: Oktay et al., Attention U-Net: Learning Where to Look for the Pancreas, 
 https://arxiv.org/abs/1804.03999
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -57,8 +57,6 @@ from mlcv_explore.idea import Cell, Film, Idea, Picture, Study, Tile
 from mlcv_explore.ideas.learned_salience import claims
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from mlcv_explore.models.checkpoints import CheckpointSpec
 
 EXPERIMENTS = ("salience", "order", "boxes")
@@ -100,6 +98,7 @@ MEASURES = ("accuracy", "swapped", "iou", "forgotten", "overlap", "found", *MAP_
 class LearnedSalienceConfig(Config):
     """Settings of a run; the defaults are the recorded run."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"tested": "test_scenes", "pictures": "explained_scenes"}
     experiment: str = setting(
         "salience",
         "Experiment",
@@ -145,10 +144,10 @@ class LearnedSalienceConfig(Config):
     weight: float = setting(
         1.0, "Weight of the second task", low=0, high=20, more=True, help="In joint training."
     )
-    tested: int = setting(
+    test_scenes: int = setting(
         1000, "Test scenes", low=8, high=20_000, more=True, help="Also the masks of the leak test."
     )
-    pictures: int = setting(60, "Scenes explained", low=1, high=500, step=10, more=True)
+    explained_scenes: int = setting(60, "Scenes explained", low=1, high=500, step=10, more=True)
     width: int = setting(8, "Width", low=4, high=32, step=4, more=True, help="Of the first convolution.")
     dataset: str = setting(
         "scenes", "Data", choices=("scenes", "oxford_pets"), more=True, help="Pets have no known cause."
@@ -178,7 +177,7 @@ def experiments(config: LearnedSalienceConfig) -> tuple[str, ...]:
 
 def frames_per_stage(config: LearnedSalienceConfig) -> int:
     """Frames of every stage."""
-    return min(FRAMES, config.updates, config.pictures)
+    return min(FRAMES, config.updates, config.explained_scenes)
 
 
 def arms(config: LearnedSalienceConfig) -> tuple[str, ...]:
@@ -251,7 +250,7 @@ def _study() -> Study:
         "textures": base.replace(label="texture"),
         "encoder": order,
         "task": order.replace(arms="two", budget="task"),
-        # a classifier that reads the background need not look at the object
+        # a classifier that reads the background need not use the object
         "boxes": boxes.replace(background=INDEPENDENT),
     }
     rows = [
@@ -268,7 +267,7 @@ def _study() -> Study:
     return Study("live", tuple(cells), tuple(range(6)))
 
 
-def _checkpoints() -> "Mapping[str, CheckpointSpec]":
+def _checkpoints() -> Mapping[str, "CheckpointSpec"]:
     """The demo's mask networks and its segmenter."""
     from mlcv_explore.ideas.learned_salience import pretrain  # torch comes with it
 
@@ -282,7 +281,7 @@ def _tiles() -> tuple[Tile, ...]:
     return pretrain.tiles()
 
 
-SMALL = dict(scenes=50, updates=2, batch_size=4, tested=8, pictures=1, width=4)
+SMALL = dict(scenes=50, updates=2, batch_size=4, test_scenes=8, explained_scenes=1, width=4)
 idea = Idea(
     config=LearnedSalienceConfig,
     frame=Frame,

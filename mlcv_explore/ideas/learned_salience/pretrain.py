@@ -1,4 +1,4 @@
-"""The networks that ship: mask networks of shipped classifiers, each for a range of area
+"""The demo's networks: mask networks of pretrained classifiers, each for a range of area
 weights, and a segmenter of scenes.
 """
 
@@ -72,8 +72,8 @@ def tiles(photograph: str = "cat", classifier: str = "cifar10/0", area: float = 
     network, model = learned_masks.load(classifier)
     image = uploads.resized_to_square(gallery.photographs()[photograph].read().pixels, model.side)
     mask = learned_masks.explain(network, model, image, area).mask
-    kept, rest = (learned_masks.keep(image, part, "noise") for part in (mask, 1 - mask))
-    whole, *parts = (Tile(np.clip(each, 0, 1).transpose(1, 2, 0)) for each in (image, kept, rest))
+    inside, outside = (learned_masks.keep(image, part, "noise") for part in (mask, 1 - mask))
+    whole, *parts = (Tile(np.clip(values, 0, 1).transpose(1, 2, 0)) for values in (image, inside, outside))
     return (whole, Tile(mask, "amount"), *parts)
 
 

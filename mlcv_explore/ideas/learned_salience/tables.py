@@ -41,13 +41,15 @@ def training_curves(
     for place, stage in enumerate(stages):
         if stage in TRAINING and (frames := film[place * count : (place + 1) * count]):
             latest[stage[0]] = (series(frames, "curves"), *TRAINING[stage])  # (S, T, A, C)
-    found = {
+    curves = {
         (name, title): {arm: values[:, :, ARMS.index(arm), index] for arm in names if arm in arms(config)}
         for name, (values, names, titles) in latest.items()
         for index, title in enumerate(titles)
     }
-    shown = {key: {arm: curve for arm, curve in each.items() if curve.any()} for key, each in found.items()}
-    return {key: curves for key, curves in shown.items() if curves}
+    shown = {
+        key: {arm: curve for arm, curve in by_arm.items() if curve.any()} for key, by_arm in curves.items()
+    }
+    return {key: by_arm for key, by_arm in shown.items() if by_arm}
 
 
 def measured(config: LearnedSalienceConfig, film: Film, measure: str) -> dict[str, np.ndarray]:
@@ -56,8 +58,8 @@ def measured(config: LearnedSalienceConfig, film: Film, measure: str) -> dict[st
         [arm for arm in arms(config) if measure in measures_of(config, arm)],
         metrics(config, film),
     )
-    found = {arm: columns[f"{arm}_{measure}"] for arm in names}
-    return found if any(values.any() for values in found.values()) else {}
+    measures = {arm: columns[f"{arm}_{measure}"] for arm in names}
+    return measures if any(values.any() for values in measures.values()) else {}
 
 
 def shown_maps(frame: Frame) -> dict[str, np.ndarray]:

@@ -159,13 +159,13 @@ class SeedRun:
         maps.
         """
         training, validation, test = self._splits(config)
-        explained = draw_images(config, config.pictures, self.seed, "explained")
+        explained = draw_images(config, config.explained_scenes, self.seed, "explained")
         trainers = {
             arm: trainer(config, "classify_only", training, self.seed, prefix)
             for arm, prefix in (("classifier", ""), ("second", "second "))
         }
         yield from self._train(trainers, validation, test)
-        classifier, second = (each.network.eval().requires_grad_(False) for each in trainers.values())
+        classifier, second = (trainer.network.eval().requires_grad_(False) for trainer in trainers.values())
         networks = yield from self._train_mask_networks(config, classifier, training, validation)
         names = [arm for arm in arms(config) if arm in MAPS]
         maps = maps_of(config, classifier, networks, explained, names, self.seed)
@@ -177,7 +177,7 @@ class SeedRun:
             for arm, values in means.items():
                 self._enter(self.measured, MEASURES, arm, values)
             if decoded := [arm for arm in names if part == self.count and "leak" in measures_of(config, arm)]:
-                fresh = draw_images(config, config.tested, self.seed, "masks to decode")
+                fresh = draw_images(config, config.test_scenes, self.seed, "masks to decode")
                 for arm, values in maps_of(config, classifier, networks, fresh, decoded, self.seed).items():
                     value = leak(torch.from_numpy(values), fresh.labels, fresh.classes, self.seed)
                     self._enter(self.measured, MEASURES, arm, {"leak": value})
@@ -207,8 +207,8 @@ class SeedRun:
 
     def _splits(self, config: LearnedSalienceConfig) -> tuple[AnnotatedImages, ...]:
         """Training, validation and test images."""
-        tested = config.tested
-        sizes = {"taught": config.scenes, "validation": min(VALIDATION, tested), "tested": tested}
+        size = config.test_scenes
+        sizes = {"taught": config.scenes, "validation": min(VALIDATION, size), "tested": size}
         return tuple(
             draw_images(config, count, self.seed, purpose, config.rho) for purpose, count in sizes.items()
         )
@@ -219,14 +219,14 @@ class SeedRun:
         """Train part by part, with validation scores as curves and test scores at the
         end.
         """
-        parts = [in_parts(each.train(test), each.updates, self.count) for each in trainers.values()]
+        parts = [in_parts(trainer.train(test), trainer.updates, self.count) for trainer in trainers.values()]
         for part, _ in enumerate(zip(*parts, strict=True), 1):
-            for arm, each in trainers.items():
-                scores = each.evaluate(validation, each.tasks)
+            for arm, trainer in trainers.items():
+                scores = trainer.evaluate(validation, trainer.tasks)
                 scores["extent"] = scores.get("iou", scores.get("overlap", 0.0))
                 self._enter(self.curves, CURVES, arm, scores)
                 if part == self.count:
-                    self._measure(arm, each, test)
+                    self._measure(arm, trainer, test)
             yield
 
     def _measure(self, arm: str, trained: MultitaskTrainer, test: AnnotatedImages) -> None:

@@ -54,8 +54,9 @@ Source: Zhang, Lin, Brandt, Shen, Sclaroff, Top-down Neural Attention by Excitat
 Backprop, 2016, https://arxiv.org/abs/1608.00507
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -65,7 +66,7 @@ from mlcv_explore.idea import Arm, Cell, Film, Idea, Measure, Picture, Prior, Pr
 from mlcv_explore.statistics import Claim
 
 ARM_TABLE = (  # its maps are the arm axis M of a frame, in this order
-    Arm("random", "Random map", "control", "Random numbers; knows neither image nor model."),
+    Arm("random", "Random map", "control", "Random numbers; ignores image and model."),
     Arm("centre", "Centre blob", "control", "A Gaussian blob in the middle of every image."),
     Arm("edges", "Sobel edges", "control", "Edge strength of the image; ignores the model."),
     Arm("gradient", "Gradient", "idea", "Gradient of the class logit with respect to the pixels."),
@@ -111,7 +112,10 @@ class SaliencyConfig(Config):
     rho: float = setting(
         0.95, "Tag agrees with the class", low=0.25, high=1, step=0.05, help="At 0.25 it is uninformative."
     )
-    pictures: int = setting(20, "Scenes explained", low=1, high=150, step=1, help="With every method.")
+    renamed: ClassVar[Mapping[str, str]] = {"pictures": "explained_scenes"}
+    explained_scenes: int = setting(
+        20, "Scenes explained", low=1, high=150, step=1, help="With every method."
+    )
     generation: bool = setting(
         False, "Learn to make maps", help="Also train the network that generates maps; twice the time."
     )
@@ -179,7 +183,7 @@ def _claim(arm: str, verb: str = "puts") -> Claim:
     """More of the map on the object than a map that ignores the model; contradicted when
     either difference lies below the margin.
     """
-    label = next(item.label for item in ARM_TABLE if item.name == arm)
+    label = next(row.label for row in ARM_TABLE if row.name == arm)
     sentence = f"{label} {verb} over 0.05 more of the map on the object than a centre blob and Sobel edges."
     contrasts = ((arm, "centre"), (arm, "edges"))
     return Claim(arm, sentence, "mass", "of the map", "greater", 0.05, contrasts, (("rho", 0.25),))
@@ -189,7 +193,7 @@ CLAIMS = (_claim("integrated_gradients", "put"), *map(_claim, ("smoothgrad", "gr
 RHOS = (0.25, 1.0)
 
 
-STUDIED = SaliencyConfig(pictures=100, generation=True, scenes=4000, epochs=8)
+STUDIED = SaliencyConfig(explained_scenes=100, generation=True, scenes=4000, epochs=8)
 EVERY = {arm: arm for arm in (*ARMS, "classifier")}
 CELLS = (  # the claims on classifiers that use the object; every measure also where the tag agrees
     *(Cell(claim.name, STUDIED.replace(rho=0.25), {arm: arm for arm in claim.arms}) for claim in CLAIMS),
@@ -239,7 +243,7 @@ idea = Idea(
     run=run,
     metrics=metrics,
     claims=CLAIMS,
-    quick=SaliencyConfig(rho=0.75, scenes=50, epochs=1, width=4, generation=True, pictures=1),
+    quick=SaliencyConfig(rho=0.75, scenes=50, epochs=1, width=4, generation=True, explained_scenes=1),
     picture=picture,
     arms=ARM_TABLE,
     measures=MEASURE_TABLE,

@@ -33,12 +33,12 @@ def run(config: SaliencyConfig, seeds: Sequence[int]) -> Iterator[Frame]:
     frame each, means so far.
     """
     experiments = [Experiment(config, seed) for seed in seeds]
-    steps = config.epochs + config.pictures
+    steps = config.epochs + config.explained_scenes
     for epoch in range(1, config.epochs + 1):
         for experiment in experiments:
             experiment.train_one_epoch()
         yield frame(epoch, steps, experiments)
-    for index in range(config.pictures):
+    for index in range(config.explained_scenes):
         for experiment in experiments:
             experiment.explain(index)
         yield frame(config.epochs + index + 1, steps, experiments)
@@ -46,9 +46,9 @@ def run(config: SaliencyConfig, seeds: Sequence[int]) -> Iterator[Frame]:
 
 def frame(step: int, steps: int, experiments: "Sequence[Experiment]") -> Frame:
     """The state of all seeds."""
-    shares = np.stack([each.shares for each in experiments]).astype(np.float32)  # (S, 3)
-    measured = np.stack([each.means() for each in experiments]).astype(np.float32)  # (S, M, K)
-    shown = np.stack([each.shown for each in experiments])
+    shares = np.stack([experiment.shares for experiment in experiments]).astype(np.float32)  # (S, 3)
+    measured = np.stack([experiment.means() for experiment in experiments]).astype(np.float32)  # (S, M, K)
+    shown = np.stack([experiment.shown for experiment in experiments])
     return Frame(step, steps, shares[:, 0], shares[:, 1], shares[:, 2], measured, shown)
 
 
@@ -168,7 +168,7 @@ def classifier(
 
 
 def scenes_of(config: SaliencyConfig, rho: float, count: int, seed: int, purpose: str) -> Scenes:
-    """Scenes labelled as the config says."""
+    """Scenes labelled as in the settings."""
     return scenes.generate(ScenesConfig(side=config.side, label=config.label, rho=rho), count, seed, purpose)
 
 
@@ -176,7 +176,7 @@ def explained(config: SaliencyConfig, seed: int) -> Scenes:
     """The scenes whose maps are measured. Their tags are uninformative, so mass on the
     tag comes from what the network learned.
     """
-    return scenes_of(config, 0.25, config.pictures, seed, "explained")
+    return scenes_of(config, 0.25, config.explained_scenes, seed, "explained")
 
 
 def train_generators(config: SaliencyConfig, seed: int) -> tuple[nn.Module, int, nn.Module]:
@@ -213,7 +213,7 @@ def tiles(photograph: str, model: str, names: Sequence[str], side: int = 192) ->
     with torch.no_grad():
         target = int(known.network(given[None]).argmax())
     computed = attribute_all(known.network, given, target, names, SaliencySettings(), 0)
-    maps = {item.method: item for item in computed}
+    maps = {attribution.method: attribution for attribution in computed}
     kinds = {name: "signed" if maps[name].signed else "amount" for name in names}
     drawn = (Tile(uploads.upsampled(maps[name].values, (side, side)), kinds[name]) for name in names)
     return Tile(uploads.resized(pixels, (side, side)) / 255), *drawn
