@@ -5,7 +5,7 @@ VENV := .venv
 python := $(VENV)/bin/python
 ARGS ?=
 
-# One line that says which package is being fetched, when there is a terminal to say it to
+# One line that names the package being fetched, when there is a terminal to show it
 install = $(python) -m pip install --disable-pip-version-check -r $(1) | \
 	awk -v live="$$([ -t 1 ] && echo yes)" 'live && /^(Collecting|Downloading|Installing)/ {printf "\r\033[K%.70s", $$0; fflush()} END {if (live) printf "\r\033[K"}'
 
@@ -14,7 +14,7 @@ install = $(python) -m pip install --disable-pip-version-check -r $(1) | \
 app: $(VENV)/app.stamp
 	@$(python) -m streamlit run app.py $(ARGS)
 
-# Two at a time, then those that start processes of their own and wait for them; 5: none was asked for
+# Two at a time, then those that start processes of their own and wait for them; 5: none was selected
 test: check
 	@OMP_NUM_THREADS=1 $(python) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not alone" $(ARGS) || [ $$? = 5 ]
 	@OMP_NUM_THREADS=1 $(python) -m pytest -m alone $(ARGS) || [ $$? = 5 ]
@@ -32,7 +32,7 @@ bench: $(VENV)/test.stamp
 	@for measurement in bench/[a-z]*.py; do echo "== $$measurement"; OMP_NUM_THREADS=1 $(python) -m bench.$$(basename $$measurement .py) || exit 1; done
 
 record evidence: $(VENV)/app.stamp  # make record IDEA=label_noise
-	@$(python) -m mlcv_explore $@ $(or $(IDEA),$(error say which idea: make $@ IDEA=label_noise)) $(ARGS)
+	@$(python) -m mlcv_explore $@ $(or $(IDEA),$(error name the idea: make $@ IDEA=label_noise)) $(ARGS)
 
 clean:
 	rm -rf $(VENV)

@@ -75,7 +75,7 @@ def drawings() -> dict[str, Callable[[int], Any]]:
             near, ["7"] * 150, [""] * 150, palette, here={"mixed": (0.01 * (turn % 9), 0.02, "idea")}
         ),
         "shares": lambda turn: charts.shares(
-            classes, {"asked for": ("idea", np.full(6, (turn % 9) / 9))}, palette
+            classes, {"target": ("idea", np.full(6, (turn % 9) / 9))}, palette
         ),
     }
 

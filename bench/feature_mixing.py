@@ -81,7 +81,7 @@ def main() -> None:
         first_session(port).close()
         wait_ready(port)
         for shown in ("Scenes", "Digits"):
-            session = first_session(port, PAGE, f"{PAGE}-world={shown}")
+            session = first_session(port, PAGE, f"{PAGE}-data={shown}")
             took = drag(session)
             session.close()
             p50, p95 = (1000 * value for value in (statistics.median(took), percentile(took, 0.95)))

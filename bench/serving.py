@@ -210,9 +210,11 @@ def memory(port: int, process: subprocess.Popen) -> dict[str, float]:
 
 def main() -> None:
     """Measure and print one JSON object."""
-    ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ask.add_argument("--repeats", type=int, default=7)
-    arguments = ask.parse_args()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--repeats", type=int, default=7)
+    arguments = parser.parse_args()
     report: dict[str, object] = {"load before": os.getloadavg()[0], "cores": len(os.sched_getaffinity(0))}
     start = starts(arguments.repeats)
     report["start, s"] = start

@@ -155,7 +155,7 @@ class Config(BaseModel):
         if name not in cls.model_fields:
             return value
         declared = _setting_of(name, cls.model_fields[name])
-        if declared.kind == "choice":  # checked before any rule between settings is asked
+        if declared.kind == "choice":  # checked before any rule between settings
             spelt = {str(choice): choice for choice in declared.choices}
             spelt |= {choice_label(choice): choice for choice in declared.choices}
             value = spelt.get(value, value) if isinstance(value, str) else value

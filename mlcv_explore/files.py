@@ -12,7 +12,7 @@ USER_AGENT = "pytorch/vision"  # as torchvision, whose addresses these are
 
 
 class TransferError(OSError):
-    """The server could not be reached or the connection broke off; the text says why."""
+    """The server could not be reached or the connection broke off; the text states why."""
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:

@@ -32,7 +32,7 @@ Role = Literal["baseline", "idea", "variant", "other", "control", "oracle"]
 
 @dataclass(frozen=True)
 class Card:
-    """What menu, home and Answer say about an idea, read from the header of its
+    """What menu, home and Answer show about an idea, read from the header of its
     docstring without importing it.
     """
 
@@ -46,7 +46,7 @@ class Card:
     but: str  # the strongest result against the answer
     holds_when: str
     fails_when: str
-    verdict: str  # a word for the chip where the headline's status says too little
+    verdict: str  # a word for the chip where the headline's status is not enough
     data: str  # what the headline was measured on: "handwritten digits"
     text: str  # the rest of the docstring, Markdown
 

@@ -1,4 +1,4 @@
-"""A page opened under Streamlit's own test runner, and all that it says."""
+"""A page opened under Streamlit's own test runner, and all its text."""
 
 from pathlib import Path
 

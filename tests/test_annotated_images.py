@@ -56,8 +56,8 @@ def test_pets_are_drawn_into_disjoint_parts_with_boxes(monkeypatch: pytest.Monke
         parts.append(data.Images(values, draws.integers(0, 37, count), classes, truth))
     monkeypatch.setattr(data, "load", lambda name: data.Dataset(name, *parts, "made by a test"))
     made = [annotated_images.pets(part, 60, 3) for part in ("train", "validation", "test")]
-    assert [len(each) for each in made] == [30, 10, 24] and made[0].classes == 37
+    assert [len(images) for images in made] == [30, 10, 24] and made[0].classes == 37
     for one, other in ((0, 1), (0, 2), (1, 2)):
         assert not (made[one].images[:, None] == made[other].images).all((2, 3, 4)).any()
-    assert all(torch.equal(each.boxes[0], torch.tensor([12, 22, 38, 48]) / 64) for each in made)
+    assert all(torch.equal(images.boxes[0], torch.tensor([12, 22, 38, 48]) / 64) for images in made)
     assert len(annotated_images.pets("validation", 4, 3)) == 4 and made[0].tag_boxes is None

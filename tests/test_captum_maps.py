@@ -20,18 +20,21 @@ IMAGE = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(1))
 
 def maps(attribute: object, *names: str, target: object = (1, 2), seed: int = 0) -> dict[str, np.ndarray]:
     return {
-        item.method: item.values for item in attribute(NETWORK, IMAGE, target, names, SETTINGS, seed, None)
+        attribution.method: attribution.values
+        for attribution in attribute(NETWORK, IMAGE, target, names, SETTINGS, seed, None)
     }
 
 
 @pytest.mark.parametrize("target", [1, (1, 2)])
 def test_both_implementations_agree_on_a_class_and_on_a_difference(target: object) -> None:
-    ours, theirs = (maps(each, *EQUAL, target=target) for each in (attribute_all, captum_maps.attribute_all))
+    ours, theirs = (
+        maps(method, *EQUAL, target=target) for method in (attribute_all, captum_maps.attribute_all)
+    )
     for name in EQUAL:
         np.testing.assert_allclose(theirs[name], ours[name], atol=1e-4 * np.abs(ours[name]).max())
     name = "integrated_gradients"  # other steps of the same path
     ours, theirs = (
-        maps(each, name, target=target)[name] for each in (attribute_all, captum_maps.attribute_all)
+        maps(method, name, target=target)[name] for method in (attribute_all, captum_maps.attribute_all)
     )
     assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.99
 

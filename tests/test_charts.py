@@ -149,7 +149,7 @@ def every_chart(scheme: str) -> dict[str, Chart]:
         "points with words": some_map(palette, words=True),
         "shares": charts.shares(
             ["circle", "square"],
-            {"asked for": ("idea", np.array([0.3, 0.7])), "said": ("baseline", np.array([0.5, 0.5]))},
+            {"target": ("idea", np.array([0.3, 0.7])), "predicted": ("baseline", np.array([0.5, 0.5]))},
             palette,
         ),
         "thumbnail": charts.thumbnail(
@@ -171,15 +171,15 @@ def part(chart: Chart, name: str) -> pandas.DataFrame:
 def test_every_chart_is_valid_and_can_be_drawn(name: str, scheme: str) -> None:
     chart = every_chart(scheme)[name]
     altair.Chart.from_dict(chart.to_dict())  # raises on anything that Vega-Lite's schema does not know
-    picture = chart.svg()
+    svg = chart.svg()
     for text in part(chart, "label")["text"] if "text" in chart.data.column_names else []:
-        assert all(word.replace('"', "&quot;") in picture for word in text.split("\n")), (
-            f"{text!r} is missing in the picture"
+        assert all(word.replace('"', "&quot;") in svg for word in text.split("\n")), (
+            f"{text!r} is missing in the chart"
         )
     json.dumps(chart.spec)  # what Streamlit sends
 
 
-def test_an_exported_picture_stands_on_its_paper_and_a_thumbnail_on_none() -> None:
+def test_an_exported_chart_has_its_background_and_a_thumbnail_has_none() -> None:
     drawn = every_chart("dark")
     image = Image.open(io.BytesIO(drawn["bars"].png(scale=1))).convert("RGBA")
     assert image.getpixel((1, 1)) == (*rgb(PALETTES["dark"].background), 255)
@@ -314,7 +314,7 @@ def test_the_description_carries_n_and_the_last_values() -> None:
     assert "stop at 2" in chart.description
 
 
-def test_every_seed_is_drawn_when_asked_and_only_then() -> None:
+def test_every_seed_is_drawn_on_request_and_only_then() -> None:
     assert not len(part(charts.curves(STEPS, two_lines(), "x", "y", palette=LIGHT), "seed"))
     chart = charts.curves(STEPS, two_lines(), "x", "y", palette=LIGHT, seeds=True)
     seeds = part(chart, "seed")
@@ -379,8 +379,8 @@ def test_nothing_to_draw_draws_nothing() -> None:
 
 @given(st.lists(st.tuples(st.floats(-50, 350), st.sampled_from([16.0, 32.0, 48.0])), min_size=1, max_size=6))
 def test_labels_never_overlap_and_stay_inside(boxes: list[tuple[float, float]]) -> None:
-    wanted, heights = np.array([box[0] for box in boxes]), np.array([box[1] for box in boxes])
-    placed = separated(wanted, heights, 300.0)
+    targets, heights = np.array([box[0] for box in boxes]), np.array([box[1] for box in boxes])
+    placed = separated(targets, heights, 300.0)
     order = np.argsort(placed)
     low, high = (placed - heights / 2)[order], (placed + heights / 2)[order]
     assert (low[1:] >= high[:-1] - 1e-6).all()
@@ -443,8 +443,8 @@ def test_units_are_never_mixed_on_one_scale() -> None:
 
 def test_zero_is_always_on_the_axis() -> None:
     far = [Difference("far", 22.9, 21.5, 24.3, unit="points")]
-    reach = part(charts.paired_differences(far, LIGHT), "frame")["x_end"]
-    assert reach.min() < 0 < 24.3 < reach.max()
+    x_ends = part(charts.paired_differences(far, LIGHT), "frame")["x_end"]
+    assert x_ends.min() < 0 < 24.3 < x_ends.max()
 
 
 @pytest.mark.parametrize(
@@ -466,7 +466,7 @@ def test_numbers_have_the_digits_their_interval_leaves_them(
     assert with_interval(*numbers) == text
 
 
-def test_shares_are_told_in_per_cent_and_without_bounds_where_there_is_no_width() -> None:
+def test_shares_are_reported_in_per_cent_and_without_bounds_where_there_is_no_width() -> None:
     assert percent(Bar("plain", 0.652, 0.641, 0.663, "baseline")) == with_interval(65.2, 64.1, 66.3)
     assert [percent(Bar("same", value, value, value, "baseline")) for value in (0.0, 1.0, -0.125)] == [
         "0",
@@ -510,15 +510,16 @@ def squares(drawn: str, fill: str, more: str = "") -> list[str]:
 
 def test_exactly_the_cells_that_are_not_significant_are_hatched() -> None:
     generator = numpy_stream(0, "cells")
-    values, sure = generator.normal(size=(4, 5)), generator.random((4, 5)) < 0.5
-    values[2, 3], sure[2, 3] = np.nan, False  # an empty cell is not a doubtful one
+    values, significant = generator.normal(size=(4, 5)), generator.random((4, 5)) < 0.5
+    values[2, 3], significant[2, 3] = np.nan, False  # an empty cell is not an uncertain one
     chart = charts.heat_map(
-        values, list("abcd"), list("vwxyz"), ("row", "column", "points"), LIGHT, significant=sure
+        values, list("abcd"), list("vwxyz"), ("row", "column", "points"), LIGHT, significant=significant
     )
     hatched, cells = part(chart, "hatch"), part(chart, "value")
     where = {(int(row["y"]), int(row["x"])) for _, row in hatched.iterrows()}
     assert where == {
-        (int(row), int(column)) for row, column in zip(*np.nonzero(~sure & np.isfinite(values)), strict=True)
+        (int(row), int(column))
+        for row, column in zip(*np.nonzero(~significant & np.isfinite(values)), strict=True)
     }
     assert len(hatched) == len(where) and {(row["row"], row["y"]) for _, row in cells.iterrows()} == {
         (name, at) for at, name in enumerate("abcd")
@@ -652,7 +653,9 @@ def oklab(colour: str, deficiency: str) -> np.ndarray:
 
 @pytest.mark.parametrize("deficiency", DEFICIENCIES)
 @pytest.mark.parametrize(("scheme", "apart"), [("light", 0.10), ("dark", 0.09)])
-def test_every_two_roles_are_told_apart_by_every_eye(scheme: str, apart: float, deficiency: str) -> None:
+def test_every_two_roles_are_distinguishable_with_every_colour_vision(
+    scheme: str, apart: float, deficiency: str
+) -> None:
     colours = {role: oklab(PALETTES[scheme].roles[role].colour, deficiency) for role in ROLES}
     distances = {
         pair: float(np.linalg.norm(colours[pair[0]] - colours[pair[1]]))
@@ -677,7 +680,7 @@ def test_colours_stand_out_from_their_paper(scheme: str) -> None:
 
 
 @SCHEMES
-def test_dash_and_marker_say_what_the_colour_says(scheme: str) -> None:
+def test_dash_and_marker_repeat_the_colour(scheme: str) -> None:
     styles = PALETTES[scheme].roles.values()
     assert len({(style.dash, style.marker, style.filled, style.width) for style in styles}) == len(ROLES)
     assert len({style.colour for style in styles}) == len(ROLES)
@@ -763,7 +766,9 @@ def test_what_leaves_the_map_is_drawn_at_its_edge() -> None:
 def test_short_labels_are_their_own_glyphs_and_long_ones_are_dots_in_their_roles_shape() -> None:
     short, long = some_map(), some_map(words=True)
     assert all(f">{glyph}<" in short.svg() for glyph in "073") and ">star<" not in long.svg()
-    marks = [[item["mark"]["type"] for item in chart.spec["layer"][:2]] for chart in (short, long)]
+    marks = [
+        [layer_spec["mark"]["type"] for layer_spec in chart.spec["layer"][:2]] for chart in (short, long)
+    ]
     assert marks == [["text", "text"], ["point", "point"]]
     shape = long.spec["layer"][1]["encoding"]["shape"]["scale"]
     assert dict(zip(shape["domain"], shape["range"], strict=True)) == {
@@ -825,22 +830,26 @@ def test_a_map_of_one_point_or_none_can_be_drawn_and_lengths_must_agree() -> Non
 
 
 def test_two_distributions_stand_bar_by_bar_with_their_numbers_and_redraw_in_place() -> None:
-    asked, said = np.array([0.0, 1 / 3, 2 / 3]), np.array([0.1, 0.2, 0.7])
-    chart = charts.shares(["a", "b", "c"], {"asked for": ("idea", asked), "said": ("baseline", said)}, LIGHT)
-    other = charts.shares(["a", "b", "c"], {"asked for": ("idea", said), "said": ("baseline", asked)}, LIGHT)
+    target, predicted = np.array([0.0, 1 / 3, 2 / 3]), np.array([0.1, 0.2, 0.7])
+    chart = charts.shares(
+        ["a", "b", "c"], {"target": ("idea", target), "predicted": ("baseline", predicted)}, LIGHT
+    )
+    other = charts.shares(
+        ["a", "b", "c"], {"target": ("idea", predicted), "predicted": ("baseline", target)}, LIGHT
+    )
     assert (
         chart.spec == other.spec and chart.subject == other.subject and chart.description != other.description
     )
     drawn = part(chart, "value")
-    assert list(drawn["share"]) == [*asked, *said] and list(drawn["text"])[1] == "0.333"
+    assert list(drawn["share"]) == [*target, *predicted] and list(drawn["text"])[1] == "0.333"
     spans = sorted(zip(drawn["top"], drawn["bottom"], strict=True))
     assert all(top < bottom for top, bottom in spans) and all(
         one[1] <= two[0] for one, two in itertools.pairwise(spans)
     )
-    assert "asked for: a 0.000, b 0.333, c 0.667; said: a 0.100" in chart.description
+    assert "target: a 0.000, b 0.333, c 0.667; predicted: a 0.100" in chart.description
     assert all(f">{name}<" in chart.svg() for name in "abc")
     with pytest.raises(ValueError, match="one share for each of 2 classes"):
-        charts.shares(["a", "b"], {"asked for": ("idea", asked)}, LIGHT)
+        charts.shares(["a", "b"], {"target": ("idea", target)}, LIGHT)
 
 
 def test_after_the_warm_up_no_chart_has_to_build_its_specification() -> None:

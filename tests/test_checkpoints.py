@@ -92,17 +92,17 @@ def test_the_network_sees_normalised_images() -> None:
 def test_every_relu_is_a_module_used_once_and_not_in_place(architecture: str) -> None:
     network = classifiers.ARCHITECTURES[architecture](4, 10, MEAN, STD).eval()
     uses: list[torch.nn.Module] = []
-    found = [module for module in network.modules() if isinstance(module, torch.nn.ReLU)]
-    for module in found:
+    modules = [module for module in network.modules() if isinstance(module, torch.nn.ReLU)]
+    for module in modules:
         module.register_forward_hook(lambda module, *_: uses.append(module))
     network(torch.rand(2, 3, 32, 32))
     count = {"residual_classifier": 8, "whitened_classifier": 7}[architecture]
     assert (
-        len(found) == count
-        and {id(module) for module in uses} == {id(module) for module in found}
+        len(modules) == count
+        and {id(module) for module in uses} == {id(module) for module in modules}
         and len(uses) == count
     )
-    assert not any(module.inplace for module in found)
+    assert not any(module.inplace for module in modules)
 
 
 def test_whitening_filters_make_patches_uncorrelated_and_of_one_variance() -> None:
@@ -132,7 +132,7 @@ def test_the_first_epochs_see_small_images() -> None:
 
 
 @pytest.mark.parametrize("architecture", classifiers.ARCHITECTURES)
-def test_a_course_taken_up_again_ends_as_one_that_never_stopped(architecture: str) -> None:
+def test_a_resumed_training_ends_as_one_that_never_stopped(architecture: str) -> None:
     hyperparameters = TINY.replace(architecture=architecture, bias_rate=4)
     chance = np.random.default_rng(0)
     images, labels = chance.integers(0, 256, (40, 3, 16, 16), np.uint8), chance.integers(0, 2, 40)
@@ -186,7 +186,7 @@ def colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "out"
 
 
-def test_what_was_trained_is_stored_small_and_is_as_good_as_its_card_says(colours: Path) -> None:
+def test_what_was_trained_is_stored_small_and_is_as_good_as_its_card_states(colours: Path) -> None:
     card = checkpoint_training.train("colours", 3, TINY.replace(epochs=10), colours)
     model = checkpoints.read(colours / "colours" / "3", "colours/3")
     assert {
@@ -236,7 +236,7 @@ def test_weights_know_nothing_of_the_test_part(colours: Path, monkeypatch: pytes
     assert len(digests) == 1
 
 
-def test_bad_names_and_settings_are_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_names_and_settings_are_reported_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SettingError, match="no checkpoint 'nothing' to train"):
         checkpoint_training.train("nothing", 0)
     for words, expected in (
@@ -293,7 +293,7 @@ def test_weights_that_are_others_or_none_are_refused(colours: Path) -> None:
         checkpoints.read(folder, "a model")
 
 
-def test_scenes_are_taught_and_tested_apart_and_their_tags_tell_as_much_as_the_name_says() -> None:
+def test_training_and_test_scenes_differ_and_their_tags_are_as_informative_as_the_name_states() -> None:
     plain, tagged = (checkpoint_training.spec(name).dataset(3) for name in ("scenes", "scenes-tagged"))
     assert (
         plain.train.classes == tagged.train.classes and len(plain.train) == 6000 and len(plain.test) == 2000
@@ -356,7 +356,7 @@ def test_networks_side_by_side_are_the_mean_of_them_layer_by_layer(architecture:
 
 @pytest.mark.slow
 @pytest.mark.real_data
-def test_a_shipped_classifier_is_as_good_on_photographs_as_its_card_says() -> None:
+def test_a_shipped_classifier_is_as_good_on_photographs_as_its_card_states() -> None:
     if not data.available()["cifar10"].present:
         pytest.skip("needs CIFAR-10 under MLCV_DATA")
     test = data.load("cifar10").test
@@ -389,14 +389,14 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_an_own_model_is_offered_and_normalises_as_its_card_says(own: Path) -> None:
+def test_an_own_model_is_offered_and_normalises_as_its_card_states(own: Path) -> None:
     assert "mine" in [offer.name for offer in available_models.listing() if offer.origin == "own"]
     model = available_models.load("mine")
     alone = models.get_model("resnet18", weights=None, num_classes=3).eval()
     alone.load_state_dict(load_file(own / "weights.safetensors"))
     images = torch.rand(2, 3, 64, 64)
-    wanted = alone((images - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1))
-    assert model.side == 64 and torch.allclose(model.network(images), wanted, atol=1e-5)
+    expected = alone((images - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1))
+    assert model.side == 64 and torch.allclose(model.network(images), expected, atol=1e-5)
 
 
 def test_own_weights_replaced_under_the_same_name_are_another_model(own: Path) -> None:
@@ -418,7 +418,7 @@ def test_an_own_card_that_does_not_fit_names_torchvisions_own_tensor(own: Path) 
         available_models.load("mine")
 
 
-def test_an_unknown_model_is_told_with_what_there_is() -> None:
+def test_an_unknown_model_is_reported_with_the_available_ones() -> None:
     with pytest.raises(CheckpointError, match=r"no model 'resnet19'; there are .*resnet18"):
         available_models.load("resnet19")
 

@@ -67,7 +67,7 @@ def drawn_as_said(count: int, sharper: float) -> tuple[np.ndarray, np.ndarray]:
     return sharper * logits, labels
 
 
-def test_who_says_what_happens_is_calibrated_and_who_says_more_or_less_is_not():
+def test_a_forecast_of_the_true_rate_is_calibrated_and_one_above_or_below_is_not():
     honest, over, under = (
         float(calibration_error(*drawn_as_said(40_000, sharper))) for sharper in (1.0, 3.0, 0.3)
     )

@@ -37,7 +37,7 @@ def coin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     idea.cards.cache_clear()
 
 
-class Said:
+class Result:
     """What a command answered."""
 
     def __init__(self, status: int, out: str, err: str) -> None:
@@ -50,10 +50,10 @@ class Said:
 
 
 @pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]):
-    def command(*words: str) -> Said:
+def cli(capsys: pytest.CaptureFixture[str]):
+    def command(*words: str) -> Result:
         status = main(words)
-        return Said(status, *capsys.readouterr())
+        return Result(status, *capsys.readouterr())
 
     return command
 
@@ -66,8 +66,8 @@ def start(*words: str, **environment: str) -> subprocess.Popen:
     return subprocess.Popen(command, **streams, env={**os.environ, **environment}, preexec_fn=heard)
 
 
-def test_ideas_are_listed_with_what_the_menu_says(say) -> None:
-    listed = {each["slug"]: each for each in say("ideas", "--json").json()["ideas"]}
+def test_ideas_are_listed_with_the_texts_of_the_menu(cli) -> None:
+    listed = {listed_idea["slug"]: listed_idea for listed_idea in cli("ideas", "--json").json()["ideas"]}
     assert list(listed) == [card.slug for card in idea.cards()]
     assert listed["coin"] == {
         "slug": "coin",
@@ -76,40 +76,40 @@ def test_ideas_are_listed_with_what_the_menu_says(say) -> None:
         "title": "A biased coin",
         "question": "Does a coin that is bent come up heads more often than a fair one?",
     }
-    assert "A bent" not in say("ideas").out
-    assert "Does a coin that is bent" in say("ideas").out
+    assert "A bent" not in cli("ideas").out
+    assert "Does a coin that is bent" in cli("ideas").out
 
 
-def test_a_run_is_one_object_with_the_numbers_of_the_run(say) -> None:
-    told = say("run", "coin", "--bend", "0.3", "--seeds", "6", "--json").json()
+def test_a_run_is_one_object_with_the_numbers_of_the_run(cli) -> None:
+    printed = cli("run", "coin", "--bend", "0.3", "--seeds", "6", "--json").json()
     config = idea.load("coin").config(bend=0.3)
     frames = list(idea.load("coin").run(config, range(6)))
     measured = idea.load("coin").metrics(config, frames)
-    assert set(told) == {"slug", "key", "config", "seeds", "seconds", "metrics", "verdict", "verdicts"}
-    assert (told["slug"], told["key"], told["config"], told["seeds"]) == (
+    assert set(printed) == {"slug", "key", "config", "seeds", "seconds", "metrics", "verdict", "verdicts"}
+    assert (printed["slug"], printed["key"], printed["config"], printed["seeds"]) == (
         "coin",
         config.key(),
         config.model_dump(),
         list(range(6)),
     )
-    assert set(told["metrics"]) == set(measured) == {"fair_heads", "bent_heads"}
+    assert set(printed["metrics"]) == set(measured) == {"fair_heads", "bent_heads"}
     for name, values in measured.items():
-        found = told["metrics"][name]
+        found = printed["metrics"][name]
         low, high = stats.t.interval(0.95, 5, values.mean(), stats.sem(values))
         assert found["per_seed"] == values.tolist()
         assert (found["mean"], found["low"], found["high"]) == pytest.approx((values.mean(), low, high))
     difference = measured["bent_heads"] - measured["fair_heads"]
-    assert told["verdict"] == told["verdicts"][0]
+    assert printed["verdict"] == printed["verdicts"][0]
     # the other claim's arm is not in a single run
-    assert [verdict["claim"] for verdict in told["verdicts"]] == ["bent_wins"]
-    assert (told["verdict"]["status"], told["verdict"]["estimate"]["n"]) == ("supported", 6)
-    assert told["verdict"]["estimate"]["mean"] == pytest.approx(difference.mean())
+    assert [verdict["claim"] for verdict in printed["verdicts"]] == ["bent_wins"]
+    assert (printed["verdict"]["status"], printed["verdict"]["estimate"]["n"]) == ("supported", 6)
+    assert printed["verdict"]["estimate"]["mean"] == pytest.approx(difference.mean())
 
 
-def test_few_seeds_stand_beside_their_mean_and_many_do_not(say) -> None:
-    asked = ("run", "coin", "--bend", "0.3", "--first-seed", "7", "--seeds")
-    few, many = say(*asked, "5").out.splitlines(), say(*asked, "6").out.splitlines()
-    values = say(*asked, "5", "--json").json()["metrics"]["bent_heads"]["per_seed"]
+def test_few_seeds_stand_beside_their_mean_and_many_do_not(cli) -> None:
+    words_before = ("run", "coin", "--bend", "0.3", "--first-seed", "7", "--seeds")
+    few, many = cli(*words_before, "5").out.splitlines(), cli(*words_before, "6").out.splitlines()
+    values = cli(*words_before, "5", "--json").json()["metrics"]["bent_heads"]["per_seed"]
     assert few[2].split()[-10:] == [word for seed in range(7, 12) for word in ("seed", str(seed))]
     assert next(line for line in few if line.startswith("bent_heads")).split()[-5:] == [
         f"{value:.4f}" for value in values
@@ -117,39 +117,39 @@ def test_few_seeds_stand_beside_their_mean_and_many_do_not(say) -> None:
     assert many[2].endswith("95 % interval") and not any("seed 7" in line for line in many)
 
 
-def test_at_strength_zero_both_arms_are_equal_to_the_last_bit(say) -> None:
-    told = say("run", "coin", "--bend", "0", "--seeds", "3", "--json").json()
-    assert told["metrics"]["bent_heads"]["per_seed"] == told["metrics"]["fair_heads"]["per_seed"]
-    assert told["verdict"]["status"] == "contradicted"
+def test_at_strength_zero_both_arms_are_equal_to_the_last_bit(cli) -> None:
+    printed = cli("run", "coin", "--bend", "0", "--seeds", "3", "--json").json()
+    assert printed["metrics"]["bent_heads"]["per_seed"] == printed["metrics"]["fair_heads"]["per_seed"]
+    assert printed["verdict"]["status"] == "contradicted"
 
 
-def test_one_seed_decides_nothing_and_the_undefined_is_null(say) -> None:
-    told = say("run", "coin", "--seeds", "1", "--json").json()
-    assert (told["metrics"]["bent_heads"]["low"], told["metrics"]["bent_heads"]["high"]) == (None, None)
-    assert told["verdict"]["status"] == "undecided"
+def test_one_seed_decides_nothing_and_the_undefined_is_null(cli) -> None:
+    printed = cli("run", "coin", "--seeds", "1", "--json").json()
+    assert (printed["metrics"]["bent_heads"]["low"], printed["metrics"]["bent_heads"]["high"]) == (None, None)
+    assert printed["verdict"]["status"] == "undecided"
 
 
-def test_seeds_start_where_they_are_told_to(say) -> None:
-    whole = say("run", "coin", "--seeds", "5", "--json").json()["metrics"]["bent_heads"]["per_seed"]
-    part = say("run", "coin", "--seeds", "2", "--first-seed", "3", "--json").json()
+def test_seeds_start_at_the_first_seed_given(cli) -> None:
+    whole = cli("run", "coin", "--seeds", "5", "--json").json()["metrics"]["bent_heads"]["per_seed"]
+    part = cli("run", "coin", "--seeds", "2", "--first-seed", "3", "--json").json()
     assert part["seeds"] == [3, 4]
     assert part["metrics"]["bent_heads"]["per_seed"] == whole[3:]
 
 
-def test_flags_are_the_settings_names_also_with_hyphens(say) -> None:
+def test_flags_are_the_settings_names_also_with_hyphens(cli) -> None:
     keys = {
-        say("run", "coin", *words, "--seeds", "1", "--json").json()["key"]
+        cli("run", "coin", *words, "--seeds", "1", "--json").json()["key"]
         for words in (("--thumb_side", "right"), ("--thumb-side=right",))
     }
     assert keys == {idea.load("coin").config(thumb_side="right").key()}
 
 
-def test_without_json_the_answer_can_be_read(say) -> None:
-    said = say("run", "coin", "--seeds", "4")
-    assert (said.status, said.err) == (0, "Tossing\n")
-    assert "bent_heads" in said.out
-    assert "Tossing" not in said.out
-    assert "Supported" in said.out
+def test_without_json_the_answer_can_be_read(cli) -> None:
+    result = cli("run", "coin", "--seeds", "4")
+    assert (result.status, result.err) == (0, "Tossing\n")
+    assert "bent_heads" in result.out
+    assert "Tossing" not in result.out
+    assert "Supported" in result.out
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_without_json_the_answer_can_be_read(say) -> None:
         ("run --bend 0.1 coin", "run has the idea before its settings: run SLUG --setting VALUE."),
         ("record nothing", "There is no idea 'nothing'"),
         ("evidence coin --study weekly", "coin has no study 'weekly'; it has live."),
-        ("evidence coin --seeds 2", "say with --out where its rows may go."),
+        ("evidence coin --seeds 2", "give with --out where its rows may go."),
         ("evidence coin coin --bend 0.1 --out /tmp", "one idea at a time"),
         ("ideas --jsn", "ideas has no option 'jsn'; did you mean 'json'?"),
         ("download no_such_set", "no_such_set"),
@@ -195,77 +195,77 @@ def test_without_json_the_answer_can_be_read(say) -> None:
         ("", "the following arguments are required: COMMAND"),
     ],
 )
-def test_bad_usage_is_one_sentence_and_nothing_else(say, words: str, sentence: str) -> None:
-    said = say(*words.split())
-    assert (said.status, said.out) == (2, "")
-    assert sentence in said.err
-    assert said.err.count("\n") == 1
+def test_bad_usage_is_one_sentence_and_nothing_else(cli, words: str, sentence: str) -> None:
+    result = cli(*words.split())
+    assert (result.status, result.out) == (2, "")
+    assert sentence in result.err
+    assert result.err.count("\n") == 1
     assert not (environment.home() / "runs").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_refused_before_anything_runs(say, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_runs(cli, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    said = say("run", "coin", "--out", str(tmp_path / "file" / "inside"))
-    assert (said.status, said.out) == (2, "")
-    assert said.err.startswith("--out must be a folder that can be written, got ")
+    result = cli("run", "coin", "--out", str(tmp_path / "file" / "inside"))
+    assert (result.status, result.out) == (2, "")
+    assert result.err.startswith("--out must be a folder that can be written, got ")
 
 
-def test_a_run_that_fails_is_one_sentence_and_status_one(say) -> None:
-    said = say("run", "coin", "--breaks", "--json")
-    assert (said.status, said.out, said.err) == (1, "", "The coin broke at step 1; lower bend.\n")
+def test_a_run_that_fails_is_one_sentence_and_status_one(cli) -> None:
+    result = cli("run", "coin", "--breaks", "--json")
+    assert (result.status, result.out, result.err) == (1, "", "The coin broke at step 1; lower bend.\n")
 
 
-def test_a_run_is_kept_where_it_was_told_to_be_else_among_the_runs(say, tmp_path: Path) -> None:
-    told = say("run", "coin", "--seeds", "3", "--out", str(tmp_path / "mine"), "--json").json()
+def test_a_run_is_saved_in_the_folder_given_else_among_the_runs(cli, tmp_path: Path) -> None:
+    printed = cli("run", "coin", "--seeds", "3", "--out", str(tmp_path / "mine"), "--json").json()
     (folder,) = (tmp_path / "mine").iterdir()
     kept = runs.read(folder)
-    assert (kept.key, kept.seeds, kept.metrics) == (told["key"], (0, 1, 2), told["metrics"])
+    assert (kept.key, kept.seeds, kept.metrics) == (printed["key"], (0, 1, 2), printed["metrics"])
     assert runs.all_runs()[0] == []
-    say("run", "coin", "--seeds", "3")
-    assert [run.key for run in runs.all_runs()[0]] == [told["key"]]
+    cli("run", "coin", "--seeds", "3")
+    assert [run.key for run in runs.all_runs()[0]] == [printed["key"]]
 
 
 def test_a_home_that_cannot_be_written_costs_the_copy_not_the_answer(
-    say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("MLCV_HOME", str(tmp_path / "file"))
-    said = say("run", "coin", "--seeds", "2", "--json")
-    assert said.status == 0
-    assert json.loads(said.out)["seeds"] == [0, 1]
-    assert said.err.replace("Tossing\n", "").count("\n") == 1
+    result = cli("run", "coin", "--seeds", "2", "--json")
+    assert result.status == 0
+    assert json.loads(result.out)["seeds"] == [0, 1]
+    assert result.err.replace("Tossing\n", "").count("\n") == 1
 
 
-def test_the_recorded_run_is_a_run_folder_with_two_pictures(say) -> None:
-    told = say("record", "coin", "--seeds", "4", "--json").json()
-    again = say("record", "coin", "--seeds", "3", "--json").json()
+def test_the_recorded_run_is_a_run_folder_with_two_charts(cli) -> None:
+    printed = cli("record", "coin", "--seeds", "4", "--json").json()
+    again = cli("record", "coin", "--seeds", "3", "--json").json()
     recorded = runs.recorded("coin")
-    assert (told["seeds"], again["seeds"], recorded.seeds) == ([0, 1, 2, 3], [0, 1, 2], (0, 1, 2))
+    assert (printed["seeds"], again["seeds"], recorded.seeds) == ([0, 1, 2, 3], [0, 1, 2], (0, 1, 2))
     assert recorded.current
     assert [path.name for path in (idea.ASSETS / "coin").iterdir()] == ["default"]
-    pictures = [(recorded.folder / f"picture.{scheme}.svg").read_text() for scheme in ("light", "dark")]
-    assert all(picture.startswith("<svg") for picture in pictures)
-    assert pictures[0] != pictures[1]
+    charts = [(recorded.folder / f"picture.{scheme}.svg").read_text() for scheme in ("light", "dark")]
+    assert all(chart.startswith("<svg") for chart in charts)
+    assert charts[0] != charts[1]
 
     film = (recorded.folder / "film.npz").read_bytes()
     (recorded.folder / "picture.light.svg").unlink()
-    drawn = say("record", "coin", "--images", "--json").json()
-    assert (drawn, say("record", "coin", "--images").out) == (
+    drawn = cli("record", "coin", "--images", "--json").json()
+    assert (drawn, cli("record", "coin", "--images").out) == (
         {"slug": "coin", "bytes": {}},
         "coin: 0 images drawn, 0 kB\n",
     )
-    assert (recorded.folder / "picture.light.svg").read_text() == pictures[0]
+    assert (recorded.folder / "picture.light.svg").read_text() == charts[0]
     assert (recorded.folder / "film.npz").read_bytes() == film
     assert (idea.ASSETS / "gallery" / "cat.webp").stat().st_size < 6000
 
 
-def test_verify_stamps_only_what_comes_out_equal(say) -> None:
-    say("record", "coin", "--seeds", "3", "--json").json()
-    say("evidence", "coin", "--json").json()
+def test_verify_stamps_only_what_comes_out_equal(cli) -> None:
+    cli("record", "coin", "--seeds", "3", "--json").json()
+    cli("evidence", "coin", "--json").json()
     folder = idea.ASSETS / "coin"
     files = folder / "live.json", folder / "default" / "run.json"
     for words in (("evidence", "coin", "--verify", "--json"), ("record", "coin", "--verify", "--json")):
-        assert say(*words).status == 0  # the code is the one stamped: a reference is written
+        assert cli(*words).status == 0  # the code is the one stamped: a reference is written
     assert len(json.loads((folder / "check.json").read_text())[environment_key()]["live"]) == 2
 
     current = fingerprint.fingerprint("coin")
@@ -273,38 +273,38 @@ def test_verify_stamps_only_what_comes_out_equal(say) -> None:
         file.write_text(file.read_text().replace(current, "0" * 12))
     assert not runs.recorded("coin").current
     for words in (("evidence", "coin", "--verify", "--json"), ("record", "coin", "--verify", "--json")):
-        assert say(*words).status == 0
+        assert cli(*words).status == 0
     assert all(current in file.read_text() for file in files) and runs.recorded("coin").current
 
     check = json.loads((folder / "check.json").read_text())
     check[environment_key()]["live"][0]["bent_heads"] += 0.001
     (folder / "check.json").write_text(json.dumps(check))
     files[0].write_text(files[0].read_text().replace(current, "0" * 12))
-    said = say("evidence", "coin", "--verify")
-    assert said.status == 1 and "1 of 4 numbers differ, the first bent_heads" in said.err
+    result = cli("evidence", "coin", "--verify")
+    assert result.status == 1 and "1 of 4 numbers differ, the first bent_heads" in result.err
     assert current not in files[0].read_text()
     (folder / "check.json").unlink()
-    said = say("evidence", "coin", "--verify")
-    assert said.status == 1 and "no reference for this processor" in said.err
-    assert say("evidence", "coin", "--verify", "--seeds", "2").status == 2
+    result = cli("evidence", "coin", "--verify")
+    assert result.status == 1 and "no reference for this processor" in result.err
+    assert cli("evidence", "coin", "--verify", "--seeds", "2").status == 2
 
 
 def environment_key() -> str:
     return runs.versions()["processor"]
 
 
-def test_evidence_is_rows_and_verdicts_and_goes_on_where_it_stopped(say) -> None:
-    (told,) = say("evidence", "coin", "--json").json()["studies"]
+def test_evidence_is_rows_and_verdicts_and_goes_on_where_it_stopped(cli) -> None:
+    (printed,) = cli("evidence", "coin", "--json").json()["studies"]
     folder = idea.ASSETS / "coin"
     rows = list(csv.DictReader((folder / "live.csv").open()))
     assert list(rows[0]) == ["claim", "arm", "bend", "seed", "measure", "value"]
-    assert (told["rows"], told["cells"], told["runs"]) == (len(rows), 3, 2) == (50, 3, 2)
-    assert [verdict["claim"] for verdict in told["verdicts"]] == ["bent_wins", "a_trace_ties"]
-    assert told["verdicts"][0]["status"] == "supported"
-    assert told["verdicts"][1]["estimate"]["n"] == 10
+    assert (printed["rows"], printed["cells"], printed["runs"]) == (len(rows), 3, 2) == (50, 3, 2)
+    assert [verdict["claim"] for verdict in printed["verdicts"]] == ["bent_wins", "a_trace_ties"]
+    assert printed["verdicts"][0]["status"] == "supported"
+    assert printed["verdicts"][1]["estimate"]["n"] == 10
 
     record = json.loads((folder / "live.json").read_text())
-    assert record["verdicts"] == told["verdicts"]
+    assert record["verdicts"] == printed["verdicts"]
     assert record["command"] == "python -m mlcv_explore evidence coin --study live"
     assert (record["fingerprint"], record["claims"][0]["margin"]) == (fingerprint.fingerprint("coin"), 0.1)
     bent = [float(row["value"]) for row in rows if row["claim"] == "bent_wins" and row["arm"] == "bent"]
@@ -320,17 +320,17 @@ def test_evidence_is_rows_and_verdicts_and_goes_on_where_it_stopped(say) -> None
     ]
     outcome = json.loads(kept.read_text())
     kept.write_text(json.dumps({**outcome, "metrics": {**outcome["metrics"], "bent_heads": [0.25] * 10}}))
-    say("evidence", "coin")
+    cli("evidence", "coin")
     again = list(csv.DictReader((folder / "live.csv").open()))
     assert {row["value"] for row in again if row["claim"] == "bent_wins" and row["arm"] == "bent"} == {"0.25"}
 
 
-def test_a_study_may_be_cut_down_and_changed_elsewhere(say, tmp_path: Path) -> None:
+def test_a_study_may_be_cut_down_and_changed_elsewhere(cli, tmp_path: Path) -> None:
     words = ("--first-cells", "1", "--seeds", "2", "--tosses", "3", "--out", str(tmp_path / "tiny"), "--json")
-    (told,) = say("evidence", "coin", *words).json()["studies"]
-    assert (told["cells"], told["seeds"], told["rows"]) == (1, [0, 1], 4)
+    (printed,) = cli("evidence", "coin", *words).json()["studies"]
+    assert (printed["cells"], printed["seeds"], printed["rows"]) == (1, [0, 1], 4)
     # its cell was cut off
-    assert (told["verdicts"][1]["status"], told["verdicts"][1]["estimate"]["n"]) == ("undecided", 0)
+    assert (printed["verdicts"][1]["status"], printed["verdicts"][1]["estimate"]["n"]) == ("undecided", 0)
     record = json.loads((tmp_path / "tiny" / "coin" / "live.json").read_text())
     assert (
         record["command"]
@@ -364,7 +364,7 @@ def test_a_seed_that_diverges_is_recorded_and_leaves_the_others_alone(
     assert studies.verdicts(idea.load("coin"), study, table)[0]["status"] == "undecided"
 
 
-def test_a_worker_with_other_sources_is_not_believed() -> None:
+def test_a_worker_with_another_fingerprint_is_rejected() -> None:
     class Stranger(Client):
         def submit(self, *words: object, **options: object) -> Future:
             return super().submit(
@@ -399,8 +399,8 @@ def test_an_arm_is_not_taken_for_another_whose_name_it_begins() -> None:
     ]
 
 
-def test_the_doctor_tells_what_is_here(say, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = say("doctor", "--json").json()
+def test_doctor_reports_what_is_installed(cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = cli("doctor", "--json").json()
     assert {
         "versions",
         "device",
@@ -412,14 +412,14 @@ def test_the_doctor_tells_what_is_here(say, monkeypatch: pytest.MonkeyPatch) -> 
         "settings",
         "scheduler",
         "shipped",
-    } <= set(found)
-    assert found["data"]["digits"]["present"]
-    assert found["versions"]["numpy"] == np.__version__
-    assert found["settings"]["MLCV_IDEAS"] == str(PRIVATE)
-    assert found["shipped"]["coin"] == "not recorded yet"
+    } <= set(report)
+    assert report["data"]["digits"]["present"]
+    assert report["versions"]["numpy"] == np.__version__
+    assert report["settings"]["MLCV_IDEAS"] == str(PRIVATE)
+    assert report["shipped"]["coin"] == "not recorded yet"
     monkeypatch.setenv("MLCV_SCHEDULER", "tcp://127.0.0.1:9")
-    assert say("doctor", "--json").json()["scheduler"]["reachable"] is False
-    assert "numpy" in say("doctor").out
+    assert cli("doctor", "--json").json()["scheduler"]["reachable"] is False
+    assert "numpy" in cli("doctor").out
 
 
 def test_help_lists_every_setting_with_its_rule(capsys: pytest.CaptureFixture[str]) -> None:

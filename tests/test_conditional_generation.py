@@ -20,10 +20,10 @@ def constant(*values: float) -> np.ndarray:
 
 
 def fitted(
-    given: np.ndarray, wanted: np.ndarray, updates: int, loss=generation.squared_error, width: int = 16
+    given: np.ndarray, expected: np.ndarray, updates: int, loss=generation.squared_error, width: int = 16
 ) -> np.ndarray:
     """A network's images after memorising these pairs, float32 (n, 3, h, w)."""
-    inputs, truths = torch.from_numpy(given), torch.from_numpy(wanted)
+    inputs, truths = torch.from_numpy(given), torch.from_numpy(expected)
     network = seeded(0, lambda: generation.Generator(given.shape[1], width))
     optimiser, schedule = generation.one_cycle(list(network.parameters()), 0.004, updates)
     for _ in range(updates):
@@ -44,16 +44,16 @@ def untrained(seed: int, inputs: int, width: int, codes: int) -> generation.Gene
 
 def test_images_of_one_condition_give_their_mean_and_under_absolute_error_their_median() -> None:
     given = MASKS[:1, :, 8:24, 8:24]
-    wanted = constant(0.2, 0.8)
-    wanted[:, :, :, 8:] += np.array([0.1, -0.3])[:, None, None, None]
-    assert np.abs(fitted(given.repeat(2, 0), wanted, 120) - wanted.mean(0)).max() < 0.01
+    expected = constant(0.2, 0.8)
+    expected[:, :, :, 8:] += np.array([0.1, -0.3])[:, None, None, None]
+    assert np.abs(fitted(given.repeat(2, 0), expected, 120) - expected.mean(0)).max() < 0.01
     median = fitted(given.repeat(3, 0), constant(0.2, 0.3, 0.9), 120, generation.absolute_error)
     assert np.abs(median - 0.3).max() < 0.03
 
 
 def test_given_the_image_itself_it_reconstructs_it() -> None:
-    wanted = to_float(SCENES.images[:2, :, 8:24, 8:24])
-    assert psnr(np.clip(fitted(wanted, wanted, 400, width=24), 0, 1), wanted) > 30
+    expected = to_float(SCENES.images[:2, :, 8:24, 8:24])
+    assert psnr(np.clip(fitted(expected, expected, 400, width=24), 0, 1), expected) > 30
 
 
 @pytest.mark.parametrize("codes", [0, 8])
@@ -70,8 +70,8 @@ def test_the_best_code_and_the_divergence() -> None:
     network, codes = untrained(2, 1, 4, 8), torch.randn(3, 2, 8, generator=stream(0, "test codes"))
     given = weights = torch.ones(2, 1, 8, 8)
     with torch.no_grad():
-        wanted = torch.stack([network(given, codes[2])[0], network(given, codes[1])[1]])
-    best = generation.best_code(network, given, wanted, weights, codes)
+        expected = torch.stack([network(given, codes[2])[0], network(given, codes[1])[1]])
+    best = generation.best_code(network, given, expected, weights, codes)
     assert torch.equal(best, torch.stack([codes[2, 0], codes[1, 1]]))
     assert generation.kl_divergence(torch.zeros(1, 8), torch.zeros(1, 8)) == 0
     assert generation.kl_divergence(torch.ones(1, 8), torch.zeros(1, 8)) == pytest.approx(4)

@@ -157,10 +157,10 @@ def test_every_rule_is_what_a_loop_over_units_gives(images, masks):
                 nn.init.normal_(tensor, 0.1, 0.5, generator=chance)
     network.eval()
     whole, relevant = images[:2, :, :8, :8], (images * masks)[:2, :, :8, :8]
-    found = torch.stack(decompose(network, whole, relevant)).numpy()
+    contributions = torch.stack(decompose(network, whole, relevant)).numpy()
     for row in range(2):
         beta, gamma = relevant[row].double().numpy().copy(), (whole - relevant)[row].double().numpy().copy()
-        np.testing.assert_allclose(found[:, row], slowly(network, beta, gamma), atol=1e-4)
+        np.testing.assert_allclose(contributions[:, row], slowly(network, beta, gamma), atol=1e-4)
 
 
 def test_a_module_without_a_rule_and_a_network_in_training_are_refused(network, images):

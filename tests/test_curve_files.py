@@ -1,4 +1,4 @@
-"""Curves in uploaded CSV files: what is read, what is rejected and how it is said."""
+"""Curves in uploaded CSV files: what is read, what is rejected and how it is reported."""
 
 import numpy as np
 import pytest

@@ -88,7 +88,7 @@ def test_importing_the_package_is_light() -> None:
     )
 
 
-def test_digits_are_scikit_learns_spread_over_a_byte() -> None:
+def test_digits_are_those_of_scikit_learn_scaled_to_a_byte() -> None:
     from sklearn.datasets import load_digits
 
     digits, bundled = data.load("digits"), load_digits()
@@ -180,8 +180,8 @@ def test_one_grey_part_gets_the_channels_of_the_other(root: Path) -> None:
 
 
 def cached_file(root: Path, pattern: str) -> Path:
-    (found,) = (root.parent / "home" / "cache" / "pets").glob(f"*/{pattern}")
-    return found
+    (path,) = (root.parent / "home" / "cache" / "pets").glob(f"*/{pattern}")
+    return path
 
 
 def test_the_second_reading_opens_the_kept_arrays(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,10 +290,10 @@ class_counts = st.lists(st.integers(1, 40), min_size=1, max_size=8)
 
 @given(class_counts, st.lists(st.integers(0, 60), min_size=1, max_size=3), st.integers(0, 2**31))
 def test_parts_are_disjoint_exact_and_stratified_within_one(
-    counts: list[int], wanted: list[int], seed: int
+    counts: list[int], sizes_given: list[int], seed: int
 ) -> None:
     labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
-    sizes = tuple(min(size, len(labels) // len(wanted)) for size in wanted)
+    sizes = tuple(min(size, len(labels) // len(sizes_given)) for size in sizes_given)
     parts = stratified_parts(labels, sizes, np.random.default_rng(seed))
     assert tuple(map(len, parts)) == sizes
     together = np.concatenate(parts)
@@ -301,8 +301,8 @@ def test_parts_are_disjoint_exact_and_stratified_within_one(
         not len(together) or (together.min() >= 0 and together.max() < len(labels))
     )
     for part, size in zip(parts, sizes, strict=True):
-        found = np.bincount(labels[part], minlength=len(counts)) if size else np.zeros(len(counts))
-        assert np.all(np.abs(found - size * np.array(counts) / len(labels)) < 1)
+        counted = np.bincount(labels[part], minlength=len(counts)) if size else np.zeros(len(counts))
+        assert np.all(np.abs(counted - size * np.array(counts) / len(labels)) < 1)
 
 
 @given(class_counts, st.data())
@@ -581,18 +581,18 @@ def test_what_is_here_and_what_to_do_for_the_rest(root: Path) -> None:
     (root / "notes").mkdir()
     (root / "file.txt").write_text("")
     (root / ".pets").mkdir()
-    found = data.available()
-    assert list(found) == [*data.CATALOGUE, "pets"] and [
-        name for name, item in found.items() if item.present
+    available = data.available()
+    assert list(available) == [*data.CATALOGUE, "pets"] and [
+        name for name, location in available.items() if location.present
     ] == ["digits", "pets"]
     assert (
-        "`python -m mlcv_explore download fashion_mnist`" in found["fashion_mnist"].sentence
-        and "MLCV_DATA" in found["fashion_mnist"].sentence
+        "`python -m mlcv_explore download fashion_mnist`" in available["fashion_mnist"].sentence
+        and "MLCV_DATA" in available["fashion_mnist"].sentence
     )
     with pytest.raises(data.DataError) as error:
         data.load("fashion_mnist")
-    assert sentence(error) == found["fashion_mnist"].sentence
-    assert found["pets"].sentence == "Read from MLCV_DATA."
+    assert sentence(error) == available["fashion_mnist"].sentence
+    assert available["pets"].sentence == "Read from MLCV_DATA."
 
 
 @pytest.mark.parametrize(
@@ -949,12 +949,12 @@ def test_a_connection_that_breaks_off(mirror: Path, tmp_path: Path) -> None:
     from mlcv_explore.torchvision_compat import datasets
 
     address, had = datasets.MNIST.mirrors[0], []
-    wanted = downloads.RemoteFile((f"{address}file.short",), "got/file", md5(bytes(1000)).hexdigest())
+    remote = downloads.RemoteFile((f"{address}file.short",), "got/file", md5(bytes(1000)).hexdigest())
     assert (
-        downloads.fetch(wanted, tmp_path, had.append) == "broken off 500 bytes before the end"
+        downloads.fetch(remote, tmp_path, had.append) == "broken off 500 bytes before the end"
         and not (tmp_path / "got/file").exists()
     )
-    second = replace(wanted, addresses=(f"{address}absent", f"{address}file.short", f"{address}file.whole"))
+    second = replace(remote, addresses=(f"{address}absent", f"{address}file.short", f"{address}file.whole"))
     assert downloads.fetch(second, tmp_path, had.append) == "" and (
         tmp_path / "got/file"
     ).read_bytes() == bytes(1000)
@@ -975,7 +975,7 @@ def test_no_network_is_one_sentence(root: Path, monkeypatch: pytest.MonkeyPatch)
     assert left(root) == []
 
 
-def test_what_a_public_server_says(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sentences_of_a_public_server(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLCV_PUBLIC", "1")
     with pytest.raises(
         data.DataError, match="cannot be downloaded here: a public server downloads nothing"
@@ -983,8 +983,8 @@ def test_what_a_public_server_says(root: Path, monkeypatch: pytest.MonkeyPatch) 
         data.download("cifar10")
     sentence(error)
     assert all(
-        "MLCV_DATA" not in item.sentence and "download" not in item.sentence
-        for item in data.available().values()
+        "MLCV_DATA" not in location.sentence and "download" not in location.sentence
+        for location in data.available().values()
     )
 
 
@@ -1007,7 +1007,7 @@ def test_a_download_does_not_hide_behind_a_broken_set_of_ones_own(root: Path) ->
 
 def test_the_addresses_are_torchvisions_own() -> None:
     files = {
-        name: [wanted.path for wanted in downloads.remote_files(name)]
+        name: [remote.path for remote in downloads.remote_files(name)]
         for name, entry in data.CATALOGUE.items()
         if entry.origin == "torchvision"
     }
@@ -1060,7 +1060,7 @@ def nearest(trimap: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def oxford(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The set in torchvision's layout with six photographs, and the catalogue told that
+    """The set in torchvision's layout with six photographs, and a catalogue by which
     there are no more; a seventh is in no list.
     """
     base = root / "oxford_pets/oxford-iiit-pet"
@@ -1263,8 +1263,8 @@ def test_class_folders_are_no_pets_with_masks(root: Path) -> None:
 
 
 def pets_copy(root: Path, array: str) -> Path:
-    (found,) = (root.parent / "home/cache/oxford_pets").glob(f"*/{array}.npy")
-    return found
+    (path,) = (root.parent / "home/cache/oxford_pets").glob(f"*/{array}.npy")
+    return path
 
 
 def test_kept_pets_keep_their_masks(root: Path, oxford: Path) -> None:

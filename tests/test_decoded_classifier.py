@@ -20,7 +20,7 @@ from mlcv_explore.seeds import seeded, stream
 def model() -> DecodedClassifier:
     """Trained on digits, with maps of two leading components instead of UMAP's."""
     train, test = (data.load("digits").train.take(np.arange(*ends)) for ends in ((0, 1000), (1000, 1100)))
-    made = seeded(0, lambda: DecodedClassifier(1, 8, 8, 10, mapped=200, tested=100))
+    made = seeded(0, lambda: DecodedClassifier(1, 8, 8, 10, mapped=200, test_size=100))
 
     def plane(features: np.ndarray, held_out: np.ndarray, _: int) -> tuple[FittedMap, np.ndarray]:
         return FittedMap(features, features[:, :2]), held_out[:, :2]
@@ -48,11 +48,11 @@ def test_a_map_shows_the_first_images_and_its_errors_are_those_on_test_images(mo
             shown = model.map(depth)
             own = model.components(model.features(images[:200], depth), depth).numpy()
             np.testing.assert_allclose(own, shown.fitted.features, atol=0.02)
-            asked = model.components(model.features(images[1000:1100], depth), depth).numpy()
-            placed = shown.fitted.transform(asked)
-            errors = np.linalg.norm(placed - asked[:, :2], axis=1) / shown.fitted.width
+            test_features = model.components(model.features(images[1000:1100], depth), depth).numpy()
+            placed = shown.fitted.transform(test_features)
+            errors = np.linalg.norm(placed - test_features[:, :2], axis=1) / shown.fitted.width
             np.testing.assert_allclose(shown.errors, errors, atol=0.02)
-            far = np.median(shown.fitted.nearest(asked)[0][:, -1])
+            far = np.median(shown.fitted.nearest(test_features)[0][:, -1])
             assert shown.usual_distance == pytest.approx(float(far), rel=0.05)
 
 

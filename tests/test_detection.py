@@ -26,27 +26,27 @@ def test_cells_predict_what_is_visible_and_later_objects_cover_earlier_ones():
     generated = scenes.generate(scenes.ScenesConfig(smallest=0.35, largest=0.5), 2, 0)
     masks = torch.from_numpy(generated.masks[:1]).float()[:, None]
     labels, boxes = torch.from_numpy(generated.labels).split(1), torch.from_numpy(generated.boxes).split(1)
-    kinds, reach = detection_targets(labels, (masks, 0 * masks), boxes, 4)
+    kinds, distances = detection_targets(labels, (masks, 0 * masks), boxes, 4)
     assert set(kinds.flatten().tolist()) == {int(labels[0]), 4}
     assert (kinds == labels[0]).sum() == (torch.nn.functional.avg_pool2d(masks, 4) >= 0.5).sum()
-    torch.testing.assert_close(reach, encode_boxes(boxes[0], 8))
+    torch.testing.assert_close(distances, encode_boxes(boxes[0], 8))
     for visible in ((0 * masks, masks), (masks, masks)):
-        kinds, reach = detection_targets(labels, visible, boxes, 4)
+        kinds, distances = detection_targets(labels, visible, boxes, 4)
         inside = kinds[0] == labels[1]
         covered = encode_boxes(boxes[1], 8)[0][:, inside]
-        assert inside.any() and torch.equal(reach[0][:, inside], covered)
+        assert inside.any() and torch.equal(distances[0][:, inside], covered)
 
 
 def test_the_loss_is_least_at_the_target_and_boxes_count_on_objects_alone():
-    kinds, reach = torch.full((1, 8, 8), 4), torch.zeros(1, 4, 8, 8)
+    kinds, distances = torch.full((1, 8, 8), 4), torch.zeros(1, 4, 8, 8)
     kinds[0, 3, 3] = 2
     outputs = torch.zeros(1, 9, 8, 8)
     outputs.scatter_(1, kinds[:, None], 30.0)
-    assert float(detection_loss(outputs, kinds, reach)) < 1e-6
+    assert float(detection_loss(outputs, kinds, distances)) < 1e-6
     outputs[0, 5:, 0, 0] = 9.0  # a box where nothing is
-    assert float(detection_loss(outputs, kinds, reach)) < 1e-6
+    assert float(detection_loss(outputs, kinds, distances)) < 1e-6
     outputs[0, 5:, 3, 3] = 1.05
-    assert abs(float(detection_loss(outputs, kinds, reach)) - 1.0) < 1e-5  # smooth L1, beta 0.1
+    assert abs(float(detection_loss(outputs, kinds, distances)) - 1.0) < 1e-5  # smooth L1, beta 0.1
 
 
 def test_a_network_classifies_and_detects():

@@ -77,7 +77,7 @@ def test_places_are_those_of_scikit_learn(offset: float):
 
 
 @given(st.integers(1, 40), st.integers(0, 39), st.integers(0, 2**32 - 1))
-def test_a_place_and_a_strangeness_do_not_depend_on_the_company(count: int, which: int, seed: int):
+def test_a_position_and_a_novelty_percentile_do_not_depend_on_the_batch(count: int, which: int, seed: int):
     subject = some_map()
     points = np.random.default_rng(seed).normal(0, 2, (count, 7)).astype(np.float32)
     which %= count
@@ -89,13 +89,13 @@ def test_a_place_and_a_strangeness_do_not_depend_on_the_company(count: int, whic
     )
 
 
-def test_strangeness_is_low_in_the_dense_middle_and_one_far_away():
+def test_novelty_is_low_in_the_dense_middle_and_one_far_away():
     subject = some_map()
     middle, away, further = subject.novelty_percentile(np.array([[0.0] * 7, [3.0] * 7, [1e4] * 7]))
     assert middle < 0.05 < 0.9 < away <= further == 1
 
 
-def test_strangeness_by_hand():
+def test_novelty_by_hand():
     """With six on the line the fifth neighbour of each is its furthest: 100, 99, 98,
     96, 92 and 100 away.
     """
@@ -107,7 +107,7 @@ def test_strangeness_by_hand():
     )
 
 
-def test_strangeness_is_the_share_of_smaller_fifth_distances_of_the_others():
+def test_novelty_is_the_share_of_smaller_fifth_distances_of_the_others():
     subject, points = some_map(60), numpy_stream(2, "points").normal(0, 1.5, (20, 7))
     features = subject.features.astype(float)
     own = [
@@ -131,8 +131,8 @@ def test_a_map_of_fewer_features_than_five_uses_all():
 def test_errors_by_hand():
     coordinates = np.array([[0, 0], [10, 4], [5, -1]], dtype=np.float32)
     assert FittedMap(coordinates, coordinates).width == 10  # 10 by 5
-    found = errors(np.array([[0.0, 0.0], [1.0, 1.0]]), np.array([[3.0, 4.0], [1.0, 1.0]]), 10.0)
-    np.testing.assert_allclose(found, [0.5, 0])
+    measured = errors(np.array([[0.0, 0.0], [1.0, 1.0]]), np.array([[3.0, 4.0], [1.0, 1.0]]), 10.0)
+    np.testing.assert_allclose(measured, [0.5, 0])
 
 
 def test_placing_needs_neither_umap_nor_what_it_brings():

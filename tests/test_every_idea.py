@@ -1,4 +1,4 @@
-"""The promises every idea keeps, asked of all that are found. A new idea is tested by
+"""The contract of every idea, checked for all installed ones. A new idea is tested by
 being there.
 """
 
@@ -52,21 +52,21 @@ def measured(slug: str, seeds: Sequence[int] = SEEDS) -> dict[str, np.ndarray]:
 
 
 def arrays(frame: Any) -> dict[str, np.ndarray]:
-    values = {item.name: getattr(frame, item.name) for item in fields(frame)}
+    values = {entry.name: getattr(frame, entry.name) for entry in fields(frame)}
     return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
 
 
 def equal(first: Sequence[Any], second: Sequence[Any]) -> bool:
     """Bit for bit, types too."""
     return len(first) == len(second) and all(
-        type(getattr(a, item.name)) is type(getattr(b, item.name))
+        type(getattr(a, entry.name)) is type(getattr(b, entry.name))
         and np.array_equal(
-            getattr(a, item.name),
-            getattr(b, item.name),
-            equal_nan=isinstance(getattr(a, item.name), np.ndarray),
+            getattr(a, entry.name),
+            getattr(b, entry.name),
+            equal_nan=isinstance(getattr(a, entry.name), np.ndarray),
         )
         for a, b in zip(first, second, strict=True)
-        for item in fields(a)
+        for entry in fields(a)
     )
 
 
@@ -93,7 +93,7 @@ def test_it_has_a_page_and_a_test_of_its_own(slug: str) -> None:
 
 
 def test_config_classes_have_names_of_their_own() -> None:
-    """The page's cache key knows a class by its name alone."""
+    """The page's cache key identifies a class by its name alone."""
     names = [idea.load(card.slug).config.__name__ for card in idea.cards()]
     assert len(names) == len(set(names))
     assert "Config" not in names
@@ -112,12 +112,12 @@ def test_its_quick_run_takes_at_most_a_second_a_seed(slug: str) -> None:
 @every_idea
 def test_its_arms_and_measures_are_declared_and_labelled(slug: str) -> None:
     subject = idea.load(slug)
-    arms, measures = {arm.name for arm in subject.arms}, {item.name for item in subject.measures}
+    arms, measures = {arm.name for arm in subject.arms}, {entry.name for entry in subject.measures}
     assert len(arms) == len(subject.arms) and len(measures) == len(subject.measures)
     named = {tuple(name.rpartition("_")[::2]) for name in measured(slug)}
     assert {arm for arm, _ in named} <= arms and {measure for _, measure in named} <= measures
     assert {arm for claim in subject.claims for arm in claim.arms} <= arms
-    for label in (*(arm.label for arm in subject.arms), *(item.label for item in subject.measures)):
+    for label in (*(arm.label for arm in subject.arms), *(entry.label for entry in subject.measures)):
         assert label and "_" not in label
 
 
@@ -136,7 +136,7 @@ def test_its_answer_is_short_and_its_provenance_known(slug: str) -> None:
 def test_its_quick_film_is_finite_and_counts_up_to_its_end(slug: str) -> None:
     frames, subject = quick_film(slug), idea.load(slug)
     assert is_dataclass(subject.frame)
-    assert [item.name for item in fields(subject.frame)][:2] == ["step", "steps"]
+    assert [entry.name for entry in fields(subject.frame)][:2] == ["step", "steps"]
     assert 1 <= len(frames) <= MOST_FRAMES
     steps = [frame.step for frame in frames]
     assert all(early < late for early, late in itertools.pairwise(steps))
@@ -169,9 +169,9 @@ def test_its_frames_are_plain_values_that_do_not_change_later(slug: str) -> None
     frames = quick_film_as_it_came(slug, SEEDS)
     assert [packed for _, packed in frames] == [film.pack([frame]) for frame, _ in frames]
     assert all(
-        isinstance(getattr(frame, item.name), (int, float, str, np.ndarray))
+        isinstance(getattr(frame, entry.name), (int, float, str, np.ndarray))
         for frame, _ in frames
-        for item in fields(frame)
+        for entry in fields(frame)
     )
 
 
@@ -278,7 +278,7 @@ def test_its_config_goes_through_json_and_refuses_what_it_does_not_know(slug: st
         assert (again, again.key()) == (config, config.key())
     with pytest.raises(SettingError, match="has no setting"):
         subject.config(no_such_setting=1)
-    names = {item.name for item in subject.config.settings()}
+    names = {entry.name for entry in subject.config.settings()}
     assert (
         names
         & {
@@ -299,58 +299,62 @@ def test_its_config_goes_through_json_and_refuses_what_it_does_not_know(slug: st
 
 def settings_of_every_idea() -> list[Any]:
     return [
-        pytest.param(card.slug, item, id=f"{card.slug}-{item.name}")
+        pytest.param(card.slug, declared, id=f"{card.slug}-{declared.name}")
         for card in idea.cards()
-        for item in idea.load(card.slug).config.settings()
+        for declared in idea.load(card.slug).config.settings()
     ]
 
 
-def beyond(item: Setting) -> list[Any]:
+def beyond(declared: Setting) -> list[Any]:
     """Values just outside a setting's bounds, and of the wrong kind."""
-    if item.kind == "int":
-        return [item.low - 1, item.high + 1, item.low + 0.5, "many", True]
-    if item.kind == "float":
+    if declared.kind == "int":
+        return [declared.low - 1, declared.high + 1, declared.low + 0.5, "many", True]
+    if declared.kind == "float":
         return [
-            np.nextafter(item.low, -np.inf),
-            np.nextafter(item.high, np.inf),
+            np.nextafter(declared.low, -np.inf),
+            np.nextafter(declared.high, np.inf),
             float("nan"),
             float("inf"),
             "much",
             True,
         ]
-    return ["perhaps", 2] if item.kind == "bool" else ["no such choice", None]
+    return ["perhaps", 2] if declared.kind == "bool" else ["no such choice", None]
 
 
-@pytest.mark.parametrize(("slug", "item"), settings_of_every_idea())
-def test_every_bound_refuses_just_beyond_it(slug: str, item: Setting) -> None:
+@pytest.mark.parametrize(("slug", "declared"), settings_of_every_idea())
+def test_every_bound_refuses_just_beyond_it(slug: str, declared: Setting) -> None:
     config = idea.load(slug).config
-    for value in beyond(item):
+    for value in beyond(declared):
         with pytest.raises(SettingError) as refusal:
-            config(**{item.name: value})
-        assert item.name in str(refusal.value)
-        assert item.rule in str(refusal.value)
+            config(**{declared.name: value})
+        assert declared.name in str(refusal.value)
+        assert declared.rule in str(refusal.value)
         assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize(("slug", "item"), settings_of_every_idea())
-def test_every_bound_is_itself_allowed_or_a_rule_between_settings_says_why(slug: str, item: Setting) -> None:
+@pytest.mark.parametrize(("slug", "declared"), settings_of_every_idea())
+def test_every_bound_is_itself_allowed_or_a_rule_between_settings_states_why(
+    slug: str, declared: Setting
+) -> None:
     config = idea.load(slug).config
-    allowed = item.choices or ((False, True) if item.kind == "bool" else (item.low, item.high))
-    assert item.label
-    assert any([accepts_or_explains(config, item, value) for value in allowed])
+    allowed = declared.choices or (
+        (False, True) if declared.kind == "bool" else (declared.low, declared.high)
+    )
+    assert declared.label
+    assert any([accepts_or_explains(config, declared, value) for value in allowed])
 
 
-def accepts_or_explains(config: type[Config], item: Setting, value: Any) -> bool:
+def accepts_or_explains(config: type[Config], declared: Setting, value: Any) -> bool:
     try:
-        return getattr(config(**{item.name: value}), item.name) == value
+        return getattr(config(**{declared.name: value}), declared.name) == value
     except SettingError as refusal:  # a rule between settings: a size larger than the default data set, say
-        assert item.name in str(refusal)
-        assert item.rule not in str(refusal)
+        assert declared.name in str(refusal)
+        assert declared.rule not in str(refusal)
         return False
 
 
 @every_idea
-def test_the_run_that_ships_is_whole_and_has_its_pictures(slug: str) -> None:
+def test_the_run_that_ships_is_whole_and_has_its_images(slug: str) -> None:
     recorded, subject = runs.recorded(slug), idea.load(slug)
     assert recorded is not None, f"python -m mlcv_explore record {slug}"
     assert recorded.config == subject.config().model_dump()
@@ -359,10 +363,10 @@ def test_the_run_that_ships_is_whole_and_has_its_pictures(slug: str) -> None:
     assert set(again) == set(recorded.metrics)
     for name, values in again.items():
         np.testing.assert_allclose(values, recorded.metrics[name]["per_seed"], atol=1e-6, err_msg=name)
-    told = [
+    reported = [
         (verdict.claim.name, verdict.status) for verdict in runs.decided(subject, subject.config(), again)
     ]
-    assert told == [(verdict["claim"], verdict["status"]) for verdict in recorded.verdicts]
+    assert reported == [(verdict["claim"], verdict["status"]) for verdict in recorded.verdicts]
     for scheme in ("light", "dark"):
         assert (recorded.folder / f"picture.{scheme}.svg").read_text(encoding="utf-8").startswith("<svg")
 
@@ -397,11 +401,11 @@ def test_the_run_that_ships_is_what_the_code_makes_today(slug: str) -> None:
             kept, own = recorded.metrics[name], t_interval(values)
             apart = 0.0 if alike else (kept["high"] - kept["low"] + own.high - own.low) / 2
             np.testing.assert_allclose(values.mean(), kept["mean"], atol=max(0.01, apart), err_msg=name)
-    told = {
+    reported = {
         verdict.claim.name: verdict.status for verdict in runs.decided(subject, subject.config(), columns)
     }
     for verdict in recorded.verdicts:
-        assert {told[verdict["claim"]], verdict["status"]} != {"supported", "contradicted"}, verdict[
+        assert {reported[verdict["claim"]], verdict["status"]} != {"supported", "contradicted"}, verdict[
             "sentence"
         ]
 
@@ -419,7 +423,7 @@ def one_more(value: float, kept: dict[str, Any]) -> bool:
 
 
 @every_idea
-def test_the_evidence_that_ships_has_every_cell_and_decides_what_it_says(slug: str) -> None:
+def test_the_evidence_that_ships_has_every_cell_and_the_verdicts_it_states(slug: str) -> None:
     subject = idea.load(slug)
     for study in subject.studies[:1]:
         folder = idea.ASSETS / slug

@@ -39,7 +39,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     chance = np.random.default_rng(0)
     Image.fromarray(chance.integers(0, 256, (30, 50, 3), np.uint8)).save(tmp_path / "noise.png")
     Image.new("RGB", (20, 20), "red").save(tmp_path / "red.jpg")
-    (tmp_path / "bad.png").write_bytes(b"no picture")
+    (tmp_path / "bad.png").write_bytes(b"no image")
     monkeypatch.setenv("MLCV_MODELS", str(tmp_path / "models"))
     monkeypatch.chdir(tmp_path)
     return "tiny"
@@ -63,15 +63,15 @@ def test_predict_gives_the_models_own_probabilities(capsys: pytest.CaptureFixtur
     pixels = uploads.resized_to_square(uploads.read(Path("noise.png").read_bytes()).pixels, SIDE)
     with torch.no_grad():
         shares = available_models.load("tiny").network(torch.from_numpy(pixels)[None]).softmax(1)[0]
-    assert {each["label"]: each["probability"] for each in rows[0]["top"]} == pytest.approx(
+    assert {prediction["label"]: prediction["probability"] for prediction in rows[0]["top"]} == pytest.approx(
         dict(zip(("cat", "dog", "ship"), shares.tolist(), strict=True)), abs=2e-6
     )
-    assert [each["probability"] for each in rows[0]["top"]] == pytest.approx(
+    assert [prediction["probability"] for prediction in rows[0]["top"]] == pytest.approx(
         sorted(shares.tolist(), reverse=True), abs=2e-6
     )
 
 
-def test_pictures_that_are_refused_do_not_hold_up_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+def test_images_that_are_refused_do_not_hold_up_the_others(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = run(
         capsys, "predict", "bad.png", "noise.png", "absent.png", "--model", "tiny", "--json"
     )
@@ -105,13 +105,11 @@ def test_integrated_gradients_add_up_and_the_files_have_their_sizes(
     assert about["map"] == {"shape": [SIDE, SIDE], "min": float(values.min()), "max": float(values.max())}
     assert Image.open("heat.png").size == (50, 30) and values.dtype == np.float32
     assert about["checks"]["completeness_gap"] <= 0.02 and about["checks"]["steps"] >= 50
-    picture = torch.from_numpy(
+    image = torch.from_numpy(
         uploads.resized_to_square(uploads.read(Path("noise.png").read_bytes()).pixels, SIDE)
     )
     with torch.no_grad():
-        change = available_models.load("tiny").network(torch.stack([picture, torch.zeros_like(picture)]))[
-            :, 1
-        ]
+        change = available_models.load("tiny").network(torch.stack([image, torch.zeros_like(image)]))[:, 1]
     gap = abs(values.sum(dtype=float) - float(change[0] - change[1])) / abs(float(change[0] - change[1]))
     assert gap == pytest.approx(about["checks"]["completeness_gap"], abs=1e-4)
 
@@ -178,7 +176,7 @@ def test_a_methods_settings_are_flags(capsys: pytest.CaptureFixture[str]) -> Non
         (["noise.png", "--method", "gradient", "--model", "nobody"], "no model 'nobody'"),
     ],
 )
-def test_what_cannot_be_explained_is_told_in_one_sentence(
+def test_what_cannot_be_explained_is_reported_in_one_sentence(
     capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
 ) -> None:
     own = [] if "--model" in words else ["--model", "tiny"]

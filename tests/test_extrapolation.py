@@ -40,6 +40,6 @@ def test_noise_widens_the_interval():
     values = FORMULAS["exponential"](np.arange(1.0, 31))
     noisy = values + 0.1 * (-1.0) ** np.arange(30)
     (_, low, high), (_, below, above) = (
-        predicted_growth(each, 60, "exponential", 0.9) for each in (values, noisy)
+        predicted_growth(curve, 60, "exponential", 0.9) for curve in (values, noisy)
     )
     assert (above - below)[5:].min() > (high - low)[5:].max()

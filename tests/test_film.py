@@ -1,4 +1,4 @@
-"""A film survives the way to disk and back; what is no film is said to be none."""
+"""A film survives the way to disk and back; what is no film is reported as none."""
 
 import io
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Frame:
     steps: int
     rate: float
     accuracy: np.ndarray  # (S,) float32
-    picture: np.ndarray  # (S, 2, 3) uint8
+    image: np.ndarray  # (S, 2, 3) uint8
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ def equal(first: list[Frame], second: list[Frame]) -> bool:
         (a.step, a.steps, a.rate) == (b.step, b.steps, b.rate)
         and np.array_equal(a.accuracy, b.accuracy, equal_nan=True)
         and a.accuracy.dtype == b.accuracy.dtype
-        and np.array_equal(a.picture, b.picture)
-        and a.picture.dtype == b.picture.dtype
+        and np.array_equal(a.image, b.image)
+        and a.image.dtype == b.image.dtype
         for a, b in pairs
     )
 
@@ -123,7 +123,7 @@ def test_films_of_other_seeds_are_joined_on_the_seed_axis() -> None:
 def test_a_series_leads_with_the_seed_axis() -> None:
     original = frames((0, 1, 2))
     assert film.series(original, "accuracy").shape == (3, 4)
-    assert film.series(original, "picture").shape == (3, 4, 2, 3)
+    assert film.series(original, "image").shape == (3, 4, 2, 3)
     assert film.series(original, "step").tolist() == [1, 2, 3, 4]
     assert film.series(original, "accuracy")[2, 1] == original[1].accuracy[2]
 

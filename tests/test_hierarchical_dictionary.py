@@ -137,9 +137,9 @@ def test_a_code_becomes_a_whole_and_what_is_carried_over_equals_what_would_be_co
     assert [piece for piece, _ in grown.pieces_of(12)] == [8, 9]  # by its pieces
     fresh = Dictionary(grown.first, grown.levels)
     for name in ("atoms", "in_first"):
-        one, other = (getattr(each, name) for each in (fresh, grown))
+        one, other = (getattr(array, name) for array in (fresh, grown))
         np.testing.assert_allclose(
-            *(each.toarray() if sparse.issparse(each) else each for each in (one, other)), atol=1e-6
+            *(array.toarray() if sparse.issparse(array) else array for array in (one, other)), atol=1e-6
         )
     np.testing.assert_allclose(fresh.composition[1].toarray(), grown.composition[1].toarray(), atol=1e-6)
     assert grown.bits(5) == pytest.approx(fresh.bits(5)) and len(by_hand().atoms) == 11

@@ -1,5 +1,5 @@
 """Ideas are found by folder, known by the header of their docstring, and a broken one
-says what is wrong.
+names what is wrong.
 """
 
 import sys
@@ -72,7 +72,7 @@ def test_a_broken_idea_raises_its_own_error_each_time(folder: Path) -> None:
             idea.load("broken")
 
 
-def test_an_unknown_idea_is_told_with_those_that_are_known(folder: Path) -> None:
+def test_an_unknown_idea_is_reported_with_those_that_are_known(folder: Path) -> None:
     write(folder, "known")
     with pytest.raises(KeyError, match="There is no idea 'unknown'; the ideas are known"):
         idea.load("unknown")
@@ -86,7 +86,7 @@ def test_an_unknown_idea_is_told_with_those_that_are_known(folder: Path) -> None
         (HEADER.format(number=1, section="Cookery"), "section must be one of Explain, .*, got 'Cookery'"),
     ],
 )
-def test_a_header_that_cannot_be_used_is_told(folder: Path, text: str, complaint: str) -> None:
+def test_a_header_that_cannot_be_used_is_reported(folder: Path, text: str, complaint: str) -> None:
     (folder / "odd.py").write_text(text)
     with pytest.raises(ValueError, match=complaint):
         idea.cards()

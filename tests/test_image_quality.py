@@ -45,10 +45,10 @@ def test_blur_has_less_gradient_energy() -> None:
     assert quality.gradient_energy(TRUTH * 0, TRUTH) == 0
 
 
-def test_samples_have_a_spread_and_each_image_a_best_one() -> None:
+def test_samples_have_a_deviation_and_each_image_a_best_one() -> None:
     samples = np.stack([np.zeros_like(TRUTH), np.ones_like(TRUTH)])
     assert quality.diversity(samples, TOP) == pytest.approx(0.5)
-    samples = np.stack([np.stack([each, each]) for each in TRUTH])
+    samples = np.stack([np.stack([image, image]) for image in TRUTH])
     assert np.array_equal(quality.best_sample(samples, TRUTH, np.ones((2, 16, 16))), TRUTH)
     # each of two samples is right in one half: the weights decide
     halves = np.stack([np.where(TOP[:, None], TRUTH, OTHER), np.where(TOP[:, None], OTHER, TRUTH)])

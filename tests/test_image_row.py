@@ -1,4 +1,4 @@
-"""A row of images has the size of its enlarged pixels and gaps, and says what it shows."""
+"""A row of images has the size of its enlarged pixels and gaps, and names what it shows."""
 
 import io
 from unittest import mock

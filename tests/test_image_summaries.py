@@ -17,7 +17,7 @@ def test_an_edge_has_a_bright_and_a_dark_side() -> None:
 
 
 def test_a_line_drawing_has_no_sign() -> None:
-    lines, inverted = (edge_maps(each, "lines") for each in (STEP, 255 - STEP))
+    lines, inverted = (edge_maps(given, "lines") for given in (STEP, 255 - STEP))
     assert lines.any() and np.array_equal(lines, inverted) and np.array_equal(lines[:, 0], lines[:, 1])
 
 

@@ -1,4 +1,4 @@
-"""Pictures pixel by pixel."""
+"""Images pixel by pixel."""
 
 import io
 
@@ -15,14 +15,14 @@ SCHEMES = pytest.mark.parametrize("scheme", ["light", "dark"])
 
 
 def test_every_pixel_becomes_a_square_of_its_own_colour() -> None:
-    picture = numpy_stream(0, "picture").integers(0, 256, (3, 4, 3)).astype(np.uint8)
-    large = images.enlarged(picture, 5)
+    pixels = numpy_stream(0, "image").integers(0, 256, (3, 4, 3)).astype(np.uint8)
+    large = images.enlarged(pixels, 5)
     assert large.shape == (15, 20, 3)
     for row in range(15):
         for column in range(20):
-            assert tuple(large[row, column]) == tuple(picture[row // 5, column // 5])
+            assert tuple(large[row, column]) == tuple(pixels[row // 5, column // 5])
     with pytest.raises(ValueError, match="whole number"):
-        images.enlarged(picture, 0)
+        images.enlarged(pixels, 0)
 
 
 def test_a_grid_puts_every_image_in_its_place_and_paper_between() -> None:
@@ -43,7 +43,7 @@ def test_floats_are_shown_in_the_range_that_was_stated() -> None:
     np.testing.assert_array_equal(row, [0, 0, 128, 255, 255, 0])
 
 
-def test_no_images_make_no_picture_but_no_error() -> None:
+def test_no_images_make_an_empty_image_and_no_error() -> None:
     assert images.grid(np.empty((0, 8, 8)), 4).shape[2] == 3
     with pytest.raises(ValueError, match="shape"):
         images.grid(np.ones((2, 3, 3, 4)), 2)
@@ -51,9 +51,9 @@ def test_no_images_make_no_picture_but_no_error() -> None:
         images.grid(np.ones((2, 3, 3)), 0)
 
 
-def test_a_picture_survives_as_png() -> None:
-    picture = numpy_stream(0, "png").integers(0, 256, (20, 30, 3)).astype(np.uint8)
-    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(images.png(picture)))), picture)
+def test_an_image_survives_as_png() -> None:
+    pixels = numpy_stream(0, "png").integers(0, 256, (20, 30, 3)).astype(np.uint8)
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(images.png(pixels)))), pixels)
     digits = images.grid(np.tile(np.eye(8), (16, 1, 1)), 8, scale=6)
     assert len(images.png(digits)) < 4_000
 
@@ -61,10 +61,10 @@ def test_a_picture_survives_as_png() -> None:
 @SCHEMES
 def test_a_signed_map_shows_zero_as_paper_and_its_ends_alike_far(scheme: str) -> None:
     palette = PALETTES[scheme]
-    picture = images.signed(np.array([[-2.0, 0.0], [np.nan, 1.0]]), palette)
-    assert tuple(picture[0, 1]) == tuple(picture[1, 0]) == rgb(palette.background)
-    assert tuple(picture[0, 0]) == rgb(palette.signed[0])
-    assert tuple(picture[1, 1]) != rgb(palette.signed[9]), "the limit is the same on both sides"
+    pixels = images.signed(np.array([[-2.0, 0.0], [np.nan, 1.0]]), palette)
+    assert tuple(pixels[0, 1]) == tuple(pixels[1, 0]) == rgb(palette.background)
+    assert tuple(pixels[0, 0]) == rgb(palette.signed[0])
+    assert tuple(pixels[1, 1]) != rgb(palette.signed[9]), "the limit is the same on both sides"
     assert tuple(images.signed(np.array([[1.0]]), palette, limit=0.5)[0, 0]) == rgb(palette.signed[9])
     assert (images.signed(np.zeros((2, 2)), palette) == rgb(palette.background)).all()
 
@@ -72,8 +72,8 @@ def test_a_signed_map_shows_zero_as_paper_and_its_ends_alike_far(scheme: str) ->
 @SCHEMES
 def test_amounts_run_from_the_first_step_to_the_last(scheme: str) -> None:
     palette = PALETTES[scheme]
-    picture = images.amounts(np.array([[0.0, 3.0, 9.0, np.nan]]), palette, 0.0, 3.0)
-    assert [tuple(pixel) for pixel in picture[0]] == [
+    pixels = images.amounts(np.array([[0.0, 3.0, 9.0, np.nan]]), palette, 0.0, 3.0)
+    assert [tuple(pixel) for pixel in pixels[0]] == [
         rgb(palette.amounts[0]),
         rgb(palette.amounts[9]),
         rgb(palette.amounts[9]),
@@ -85,8 +85,8 @@ def test_amounts_run_from_the_first_step_to_the_last(scheme: str) -> None:
 
 def test_target_bars_reach_as_far_as_their_values() -> None:
     target = np.array([[1.0, -0.5, 0.0, 3.0]])
-    picture = images.target_bars(target, np.array([1]), LIGHT, columns=1, limit=2.0, bar=5, height=20)
-    panel = picture[10:, 10:]  # the gap around it
+    pixels = images.target_bars(target, np.array([1]), LIGHT, columns=1, limit=2.0, bar=5, height=20)
+    panel = pixels[10:, 10:]  # the gap around it
     above, below, text = (rgb(colour) for colour in (LIGHT.signed[7], LIGHT.signed[2], LIGHT.text))
 
     def column(index: int) -> list[tuple[int, ...]]:
@@ -121,15 +121,15 @@ def test_a_map_lies_over_a_grey_photograph_as_strong_as_it_is() -> None:
     ]
 
 
-def test_only_what_is_unsure_is_hatched() -> None:
-    picture = np.full((12, 12, 3), 50, np.uint8)
+def test_only_uncertain_pixels_are_hatched() -> None:
+    pixels = np.full((12, 12, 3), 50, np.uint8)
     unsure = np.zeros((12, 12), bool)
     unsure[:6] = True
-    drawn = images.hatched(picture, unsure, PALETTES["light"], spacing=3)
-    changed = (drawn != picture).any(-1)
-    assert changed[:6].mean() == pytest.approx(1 / 3) and not changed[6:].any() and (picture == 50).all()
+    drawn = images.hatched(pixels, unsure, PALETTES["light"], spacing=3)
+    changed = (drawn != pixels).any(-1)
+    assert changed[:6].mean() == pytest.approx(1 / 3) and not changed[6:].any() and (pixels == 50).all()
     with pytest.raises(ValueError, match="must be"):
-        images.hatched(picture, unsure[:3], PALETTES["light"])
+        images.hatched(pixels, unsure[:3], PALETTES["light"])
 
 
 def test_boxes_are_drawn_as_outlines_in_their_roles_colours() -> None:

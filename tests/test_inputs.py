@@ -13,7 +13,9 @@ from mlcv_explore.ui import canvas, inputs
 
 
 def words(app: AppTest) -> str:
-    return " ".join(each.value for kind in ("caption", "error", "info", "markdown") for each in app.get(kind))
+    return " ".join(
+        element.value for kind in ("caption", "error", "info", "markdown") for element in app.get(kind)
+    )
 
 
 def table_page() -> None:
@@ -60,7 +62,7 @@ def image_page() -> None:
 
     image = inputs.choose_image("demo", ("cifar10/0", "scenes/0", "imagenet"))
     other = inputs.compare_image("demo")
-    st.text([None if each is None else each.name for each in (image, other)])
+    st.text([None if element is None else element.name for element in (image, other)])
 
 
 def opened(**link: str) -> AppTest:

@@ -48,15 +48,15 @@ def imported(path: Path) -> set[str]:
     """
     tree = ast.parse(path.read_text(encoding="utf-8"))
     typing_only = {id(inner) for node in ast.walk(tree) if _for_types(node) for inner in ast.walk(node)}
-    found = set()
+    modules = set()
     for node in ast.walk(tree):
         if id(node) in typing_only:
             continue
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found
+            modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return modules
 
 
 def _for_types(node: ast.AST) -> bool:
@@ -104,7 +104,7 @@ def test_the_reader_of_imports_sees_late_and_renamed_ones(tmp_path: Path) -> Non
     assert imported(path) == {"numpy", "mlcv_explore", "mlcv_explore.charts", "streamlit.components"}
 
 
-def test_no_module_has_a_name_that_says_nothing() -> None:
+def test_no_module_has_a_name_without_meaning() -> None:
     named = {
         part
         for path in sources(PACKAGE, ROOT / "pages", ROOT / "tests")
@@ -135,7 +135,7 @@ def test_only_the_seeds_module_touches_a_global_generator() -> None:
 
 
 def test_what_menu_and_server_import_at_start_does_not_bring_torch() -> None:
-    """One interpreter imports them in turn and says after which of them torch was
+    """One interpreter imports them in turn and reports after which of them torch was
     there.
     """
     names = list(LIGHT)

@@ -48,11 +48,14 @@ def test_one_pass_gives_the_classifiers_prediction_and_masks_shrink_with_the_are
     network, model = learned_masks.load(classifier)
     _, given = scene_images()
     for image in given[:3]:
-        found = learned_masks.explain(network, model, image, 4.0)
+        explanation = learned_masks.explain(network, model, image, 4.0)
         expected = model.network(torch.from_numpy(image)[None]).softmax(1)[0].numpy()
-        np.testing.assert_allclose(found.probabilities, expected, atol=1e-5)
-        assert found.mask.shape == found.gates.shape == (32, 32) and found.target == expected.argmax()
-        assert found.mask.min() >= 0 and found.mask.max() <= 1 and found.gates.any()
+        np.testing.assert_allclose(explanation.probabilities, expected, atol=1e-5)
+        assert (
+            explanation.mask.shape == explanation.gates.shape == (32, 32)
+            and explanation.target == expected.argmax()
+        )
+        assert explanation.mask.min() >= 0 and explanation.mask.max() <= 1 and explanation.gates.any()
     areas = [predicted_masks(classifier, given, weight).mean() for weight in (0.5, 2.0, 8.0, 20.0)]
     assert all(np.diff(areas) < 0) and areas[0] > 1.5 * areas[-1]
 
@@ -61,8 +64,11 @@ def test_masks_lie_on_what_the_classifier_uses_and_the_segmenter_finds_objects()
     made, given = scene_images()
     shares = {}
     for name in ("scenes/0", "scenes-tagged/0"):
-        found = predicted_masks(name, given, 8.0)
-        shares[name] = mass_in_mask(found, made.masks).mean(), mass_on_tag(found, made.tag_boxes).mean()
+        explanation = predicted_masks(name, given, 8.0)
+        shares[name] = (
+            mass_in_mask(explanation, made.masks).mean(),
+            mass_on_tag(explanation, made.tag_boxes).mean(),
+        )
     assert shares["scenes/0"][0] > 3 * made.masks.mean() and shares["scenes/0"][1] < 0.05
     assert shares["scenes-tagged/0"][1] > 0.24 and shares["scenes-tagged/0"][0] < made.masks.mean()
     segmented = np.stack([segmenter.segment("scenes_unet/0", image) for image in given]) > 0.5

@@ -55,8 +55,8 @@ def test_component_scores_before_the_test_do_not_depend_on_it():
     problem = draw_problem(("wine",), 240, numpy_stream(4, "blind cut"), classes=True)
     columns, target = problem.columns, problem.target
     other = Problem((*columns[:2], columns[2][::-1] + 1), (*target[:2], target[2][::-1].copy()))
-    (held, tested), (same, apart) = linear.component_scores(problem), linear.component_scores(other)
+    (held, test_scores), (same, apart) = linear.component_scores(problem), linear.component_scores(other)
     np.testing.assert_array_equal(held, same)
-    assert not np.array_equal(tested, apart)
-    cuts = [linear.cross_validated_components(each, len(held), 3, 3) for each in (problem, other)]
+    assert not np.array_equal(test_scores, apart)
+    cuts = [linear.cross_validated_components(given, len(held), 3, 3) for given in (problem, other)]
     assert cuts[0] == cuts[1]

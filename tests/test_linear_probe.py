@@ -29,14 +29,14 @@ def some_codes(count: int = 80, wide: int = 20) -> np.ndarray:
 def test_components_are_the_principal_ones_with_total_variance_one(count: int, wide: int):
     codes = some_codes(count, wide)
     size = min(COMPONENTS, count, wide)
-    found = principal_components(codes).transform(codes)
+    log_probabilities = principal_components(codes).transform(codes)
     reference = PCA(size).fit(codes)
     expected = reference.transform(codes)
-    assert found.shape == (count, size)
-    assert found.var(0).sum() == pytest.approx(1)
+    assert log_probabilities.shape == (count, size)
+    assert log_probabilities.var(0).sum() == pytest.approx(1)
     expected /= np.sqrt(expected.var(0).sum())
-    np.testing.assert_allclose(np.abs(found), np.abs(expected), atol=1e-9)
-    for one, other in zip(found.T[: count - 1], expected.T, strict=False):
+    np.testing.assert_allclose(np.abs(log_probabilities), np.abs(expected), atol=1e-9)
+    for one, other in zip(log_probabilities.T[: count - 1], expected.T, strict=False):
         assert abs(one @ other) == pytest.approx(one @ one)  # one sign a component
 
 
@@ -88,7 +88,7 @@ def two_signs() -> tuple[np.ndarray, np.ndarray]:
 
 
 def two_classes(small: int, large: int) -> tuple[np.ndarray, np.ndarray]:
-    """Codes of both classes whose small and whose large feature tells the class (1), or
+    """Codes of both classes whose small and whose large feature predicts the class (1), or
     the other (−1).
     """
     labels = np.arange(20) % 2
@@ -117,12 +117,12 @@ def test_a_weak_penalty_is_taken_where_only_it_validates_well():
     validation_codes, validation_labels = two_classes(1, -1)  # the large feature misleads
     accuracies = [fit.score(validation_codes, validation_labels) for fit in fits]
     assert accuracies[0] == 0 and accuracies[-1] == 1  # so that there is something to choose
-    found = probe(codes, labels, validation_codes, validation_labels, test_codes)
-    np.testing.assert_allclose(found, fits[accuracies.index(1)].predict_log_proba(test_codes))
-    assert np.abs(found - fits[0].predict_log_proba(test_codes)).max() > 0.1
+    log_probabilities = probe(codes, labels, validation_codes, validation_labels, test_codes)
+    np.testing.assert_allclose(log_probabilities, fits[accuracies.index(1)].predict_log_proba(test_codes))
+    assert np.abs(log_probabilities - fits[0].predict_log_proba(test_codes)).max() > 0.1
 
 
-def test_the_tested_codes_are_only_asked():
+def test_the_test_codes_are_only_evaluated():
     """In another order they give the same rows in that order, and each gives the same
     alone.
     """
@@ -130,11 +130,14 @@ def test_the_tested_codes_are_only_asked():
     codes, labels = rng.normal(size=(60, 4)), np.arange(60) % 3
     codes[:, :3] += np.eye(3)[labels]
     validation_codes, test_codes = rng.normal(size=(30, 4)), 100 * rng.normal(size=(12, 4))
-    found, order = probe(codes, labels, validation_codes, np.arange(30) % 3, test_codes), rng.permutation(12)
-    np.testing.assert_allclose(
-        probe(codes, labels, validation_codes, np.arange(30) % 3, test_codes[order]), found[order]
+    log_probabilities, order = (
+        probe(codes, labels, validation_codes, np.arange(30) % 3, test_codes),
+        rng.permutation(12),
     )
-    for row, one in zip(found, test_codes, strict=True):
+    np.testing.assert_allclose(
+        probe(codes, labels, validation_codes, np.arange(30) % 3, test_codes[order]), log_probabilities[order]
+    )
+    for row, one in zip(log_probabilities, test_codes, strict=True):
         np.testing.assert_allclose(
             probe(codes, labels, validation_codes, np.arange(30) % 3, one[None])[0], row
         )
@@ -142,18 +145,22 @@ def test_the_tested_codes_are_only_asked():
 
 def test_rows_are_log_probabilities_and_a_class_without_codes_has_next_to_nothing():
     codes, labels = two_signs()
-    found = probe(codes, 3 * labels, two_classes(1, 1)[0], 3 * two_classes(1, 1)[1], codes)
-    assert found.shape == (200, 4)
-    np.testing.assert_allclose(np.exp(found).sum(1), 1)
-    assert (found[:, 1:3] == -50).all() and (found[:, [0, 3]] > -50).all()
+    log_probabilities = probe(codes, 3 * labels, two_classes(1, 1)[0], 3 * two_classes(1, 1)[1], codes)
+    assert log_probabilities.shape == (200, 4)
+    np.testing.assert_allclose(np.exp(log_probabilities).sum(1), 1)
+    assert (log_probabilities[:, 1:3] == -50).all() and (log_probabilities[:, [0, 3]] > -50).all()
 
 
 @pytest.mark.parametrize("classes", [2, 3])
 def test_codes_far_out_have_finite_log_probabilities(classes: int):
     labels = np.arange(60) % classes
     codes = np.eye(3)[labels]
-    found = probe(codes, labels, codes, labels, 1e4 * np.eye(3)[:classes])
-    assert np.isfinite(found).all() and found.min() < -1000 and (found.argmax(1) == np.arange(classes)).all()
+    log_probabilities = probe(codes, labels, codes, labels, 1e4 * np.eye(3)[:classes])
+    assert (
+        np.isfinite(log_probabilities).all()
+        and log_probabilities.min() < -1000
+        and (log_probabilities.argmax(1) == np.arange(classes)).all()
+    )
 
 
 def test_clear_classes_are_read_without_a_fault():

@@ -112,7 +112,7 @@ def test_the_classifier_is_frozen_running_statistics_too_and_equal_seeds_train_a
     network = copy.deepcopy(untrained()).train()
     before, settings = copy.deepcopy(network), MaskSettings(updates=3, batch_size=8, widest=4)
     made = [masks.build(network, 32, settings, 0) for _ in range(3)]
-    first, second = (list(masks.train(each, network, images(), settings, 0)) for each in made[:2])
+    first, second = (list(masks.train(maker, network, images(), settings, 0)) for maker in made[:2])
     assert first == second and len(first) == 3 and equal_weights(network, before)
     assert all(parameter.grad is None for parameter in network.parameters())
     assert equal_weights(made[0], made[1]) and not equal_weights(made[0], made[2])
@@ -161,8 +161,10 @@ def test_an_optimised_mask_covers_the_half_that_the_classifier_reads() -> None:
             return torch.stack([left, -left], dim=1)
 
     settings = MaskSettings(low_area=1.0, high_area=1.0, smoothness=0.1)
-    found = masks.optimise_masks(LeftHalf(), torch.full((2, 3, 32, 32), 0.9), settings, 0, steps=40)
-    assert found.shape == (2, 32, 32) and float(found[:, :, :12].mean()) > 3 * float(found[:, :, 20:].mean())
+    optimised = masks.optimise_masks(LeftHalf(), torch.full((2, 3, 32, 32), 0.9), settings, 0, steps=40)
+    assert optimised.shape == (2, 32, 32) and float(optimised[:, :, :12].mean()) > 3 * float(
+        optimised[:, :, 20:].mean()
+    )
 
 
 def test_the_leak_is_high_for_masks_that_encode_the_class_and_zero_for_others() -> None:

@@ -102,6 +102,6 @@ def test_parts_are_disjoint_and_of_their_sizes(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(loading, "load", lambda name: whole)
     first, *others = (masked_images.pets_split((8, 4, 6), seed) for seed in (0, 0, 1))
     assert [len(part) for part in first] == [8, 4, 6]
-    taught, validated, tested = (part.images[:, 0, 0, 0].tolist() for part in first)
-    assert not set(taught) & set(validated) and len({*taught, *validated}) == 12 and max(tested) < 8
+    train, validation, test = (part.images[:, 0, 0, 0].tolist() for part in first)
+    assert not set(train) & set(validation) and len({*train, *validation}) == 12 and max(test) < 8
     assert [np.array_equal(other[0].images, first[0].images) for other in others] == [True, False]

@@ -34,7 +34,7 @@ CLASSIFY, SEGMENT = Phase(("classify",), 4), Phase(("segment",), 4)
 def test_phases_have_equal_updates_of_the_encoder_or_of_each_task(
     mode: str, budget: str, expected: list[tuple[tuple[str, ...], int, bool]]
 ) -> None:
-    assert schedule(("segment", "classify"), 7, mode, budget) == tuple(Phase(*each) for each in expected)
+    assert schedule(("segment", "classify"), 7, mode, budget) == tuple(Phase(*phase) for phase in expected)
     assert schedule(("segment",), 7, mode, budget) == (Phase(("segment",), 7),)
 
 
@@ -100,5 +100,5 @@ def test_batches_hold_every_example_once_before_any_comes_again() -> None:
     endless = shuffled_batches(10, 4, stream(0, "order"))
     for _ in range(3):
         rounds = [next(endless) for _ in range(3)]
-        assert [len(each) for each in rounds] == [4, 4, 2]
+        assert [len(phase) for phase in rounds] == [4, 4, 2]
         assert sorted(torch.cat(rounds).tolist()) == [*range(10)]

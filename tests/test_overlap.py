@@ -42,12 +42,12 @@ def test_boxes_are_found_from_half_an_overlap_on() -> None:
 
 
 def test_the_nearest_mask_overlaps_most_and_of_equal_objects_the_rest_decides() -> None:
-    square, asked = np.zeros((3, 4, 4), np.uint8), np.zeros((4, 4), np.uint8)
-    square[0, :2], square[1, :3], square[2, 3], asked[:2, :3] = 1, 1, 1, 1
+    square, query = np.zeros((3, 4, 4), np.uint8), np.zeros((4, 4), np.uint8)
+    square[0, :2], square[1, :3], square[2, 3], query[:2, :3] = 1, 1, 1, 1
     index = overlap.MaskIndex(square, (1,))
-    assert index.nearest(asked, 3).tolist() == [0, 1, 2] and np.array_equal(index.mask(1), square[1])
+    assert index.nearest(query, 3).tolist() == [0, 1, 2] and np.array_equal(index.mask(1), square[1])
     assert [index.nearest(mask, 1)[0] for mask in square] == [0, 1, 2]  # itself first
     tagged = np.stack([square[0], square[0]])
-    tagged[1, 3, 3] = asked[3, 3] = 2
-    assert overlap.MaskIndex(tagged, (1,)).nearest(asked, 2).tolist() == [1, 0]
+    tagged[1, 3, 3] = query[3, 3] = 2
+    assert overlap.MaskIndex(tagged, (1,)).nearest(query, 2).tolist() == [1, 0]
     assert overlap.MaskIndex(tagged, (1, 2)).nearest(square[0], 2).tolist() == [0, 1]

@@ -89,7 +89,11 @@ def test_answer_has_one_verdict_that_home_shows_too_and_every_claim_in_one_table
     assert card.answer in words(app) and card.but in words(app)
     claims = next(table.value for table in app.dataframe if "Claim" in table.value)
     sentences = {claim.name: claim.sentence for claim in idea.load(card.slug).claims}
-    expected = [(sentences[each["claim"]], item["status"]) for each in verdicts for item in each["estimates"]]
+    expected = [
+        (sentences[verdict["claim"]], estimate["status"])
+        for verdict in verdicts
+        for estimate in verdict["estimates"]
+    ]
     assert list(zip(claims["Claim"], claims["Status"], strict=True)) == expected
 
 
@@ -121,8 +125,10 @@ def drawn(app: AppTest) -> list[bytes]:
     """What the page has drawn of a run: the numbers and looks of its charts, its images and
     tables.
     """
-    charts = [item.proto.data.data + item.proto.spec.encode() for item in app.get("vega_lite_chart")]
-    images = [item.proto.SerializeToString() for item in app.get("imgs")]
+    charts = [
+        estimate.proto.data.data + estimate.proto.spec.encode() for estimate in app.get("vega_lite_chart")
+    ]
+    images = [estimate.proto.SerializeToString() for estimate in app.get("imgs")]
     return charts + images + [str(table.value).encode() for table in app.dataframe]
 
 
@@ -132,20 +138,20 @@ def test_a_run_is_drawn_with_its_own_settings_wherever_the_controls_are_moved(ca
     assert "n = 2 seeds" in words(app)
     before = drawn(app)
     assert before
-    for item in config.settings():
-        if item.kind == "bool":
-            toggle = app.toggle(key=f"{card.slug}-{item.name}")
+    for estimate in config.settings():
+        if estimate.kind == "bool":
+            toggle = app.toggle(key=f"{card.slug}-{estimate.name}")
             toggle.set_value(not toggle.value)
-        elif item.kind == "choice":
-            box = app.selectbox(key=f"{card.slug}-{item.name}")
-            box.set_value(next(choice for choice in item.choices if choice != box.value))
+        elif estimate.kind == "choice":
+            box = app.selectbox(key=f"{card.slug}-{estimate.name}")
+            box.set_value(next(choice for choice in estimate.choices if choice != box.value))
         else:
-            kind = app.number_input if item.more else app.slider
-            number = kind(key=f"{card.slug}-{item.name}")
+            kind = app.number_input if estimate.more else app.slider
+            number = kind(key=f"{card.slug}-{estimate.name}")
             number.set_value(number.max if number.value != number.max else number.min)
         app.run()
-        assert not app.exception, item.name
-        assert drawn(app) == before, item.name
+        assert not app.exception, estimate.name
+        assert drawn(app) == before, estimate.name
 
 
 def test_added_seeds_are_one_run_for_the_reader():
@@ -182,7 +188,7 @@ def test_a_link_with_an_old_name_opens_and_names_the_new_one():
 
 @every_idea
 def test_a_bad_link_is_reported_and_the_default_used(card):
-    name = next(item for item in idea.load(card.slug).config.settings() if item.kind == "float")
+    name = next(estimate for estimate in idea.load(card.slug).config.settings() if estimate.kind == "float")
     app = opened(
         f"{card.slug}.py",
         **{
@@ -200,12 +206,12 @@ def test_a_bad_link_is_reported_and_the_default_used(card):
 
 @every_idea
 def test_a_link_holds_the_names_that_the_command_line_takes(card):
-    choices = [item for item in idea.load(card.slug).config.settings() if item.kind == "choice"]
-    link = {f"{card.slug}-{item.name}": str(item.choices[-1]) for item in choices}
+    choices = [estimate for estimate in idea.load(card.slug).config.settings() if estimate.kind == "choice"]
+    link = {f"{card.slug}-{estimate.name}": str(estimate.choices[-1]) for estimate in choices}
     app = opened(f"{card.slug}.py", **link, **{f"{card.slug}-act": "Train"})
     assert "cannot be used" not in words(app)
-    for item in choices:
-        assert app.selectbox(key=f"{card.slug}-{item.name}").value == item.choices[-1]
+    for estimate in choices:
+        assert app.selectbox(key=f"{card.slug}-{estimate.name}").value == estimate.choices[-1]
 
 
 def saved_runs() -> tuple[AppTest, str, str]:

@@ -1,4 +1,4 @@
-"""Partners have the wanted class, are never the example itself and uniformly drawn."""
+"""Partners have the requested class, are never the example itself and uniformly drawn."""
 
 import itertools
 
@@ -13,7 +13,7 @@ KINDS = ("any", "same", "other")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_partners_have_the_wanted_class_differ_and_are_never_the_example_itself(kind: str):
+def test_partners_have_the_requested_class_differ_and_are_never_the_example_itself(kind: str):
     labels = np.repeat(np.arange(4), 5)
     for draw in range(20):
         partners = sample_partners(kind, labels, 3, numpy_stream(draw, "partners"))

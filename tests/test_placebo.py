@@ -21,7 +21,7 @@ SEEDS = 8
 STEPS = 4
 NOISE = 0.02  # of one arm's accuracy
 DEVIATION = NOISE * math.sqrt(2)  # of a paired difference
-EFFECT = smallest_detectable_effect(DEVIATION, SEEDS)  # what the house says it finds in 80 of 100 cases
+EFFECT = smallest_detectable_effect(DEVIATION, SEEDS)  # what is stated to be found in 80 of 100 cases
 MARGIN = 0.01
 LUCK = 0.2  # what the arms of a seed share; ten times their own noise
 
@@ -121,7 +121,7 @@ def implants() -> list[list[Verdict]]:
 
 def share(experiments: list[list[Verdict]], name: str, status: str) -> float:
     """Of all experiments, those in which the claim of that name has this status."""
-    index = [item.name for item in placebo.claims].index(name)
+    index = [declared.name for declared in placebo.claims].index(name)
     return float(np.mean([verdicts[index].status == status for verdicts in experiments]))
 
 
@@ -191,7 +191,9 @@ def test_without_noise_the_arms_are_the_same_bit_for_bit_and_nothing_is_claimed(
 def test_a_study_decides_as_the_run_does(number: int) -> None:
     config, seeds = PlaceboConfig(effect=EFFECT), tuple(range(number * SEEDS, (number + 1) * SEEDS))
     study = Study(
-        "live", tuple(Cell(item.name, config, {arm: arm for arm in ARMS}) for item in placebo.claims), seeds
+        "live",
+        tuple(Cell(declared.name, config, {arm: arm for arm in ARMS}) for declared in placebo.claims),
+        seeds,
     )
     subject = dataclasses.replace(placebo, studies=(study,))
     columns = placebo.metrics(config, list(placebo.run(config, seeds)))

@@ -55,9 +55,9 @@ def test_the_tests_of_idea_21_pass(heavy_tails: None) -> None:
     tests: dict[str, object] = {}
     idea.load("heavy_tails")
     exec(BLOCKS["tests/ideas/test_heavy_tails.py"], tests)
-    asked = [test for name, test in tests.items() if name.startswith("test_")]
-    assert len(asked) == 2
-    for test in asked:
+    chosen = [test for name, test in tests.items() if name.startswith("test_")]
+    assert len(chosen) == 2
+    for test in chosen:
         test()
 
 
@@ -69,7 +69,7 @@ def test_every_command_has_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert sorted(shown) == sorted(re.findall(r"^\| `([a-z]+)[ `]", TEXT, re.MULTILINE))
 
 
-def test_every_environment_variable_is_told() -> None:
+def test_every_environment_variable_is_documented() -> None:
     sources = [
         path.read_text(encoding="utf-8")
         for folder in ("mlcv_explore", "pages")

@@ -122,10 +122,10 @@ def test_a_saved_run_is_found_again_as_it_was(
 ) -> None:
     with tempfile.TemporaryDirectory() as root:
         saved = runs.write(made(config=config, seeds=tuple(seeds), metrics=metrics), film, root=Path(root))
-        found = runs.find(saved.id, Path(root))
-        assert found == saved and found.folder == saved.folder == Path(root) / f"coin-{saved.id}"
-        assert runs.film_bytes(found) == film and runs.all_runs(Path(root)) == ([saved], [])
-        assert [type(value) for value in found.config.values()] == [type(value) for value in config.values()]
+        loaded = runs.find(saved.id, Path(root))
+        assert loaded == saved and loaded.folder == saved.folder == Path(root) / f"coin-{saved.id}"
+        assert runs.film_bytes(loaded) == film and runs.all_runs(Path(root)) == ([saved], [])
+        assert [type(value) for value in loaded.config.values()] == [type(value) for value in config.values()]
         assert runs.find("0" * 19, Path(root)) is None and runs.find("*", Path(root)) is None
 
 
@@ -460,7 +460,7 @@ def test_any_value_under_any_name_is_read_or_reported(name: str, value: object) 
     with tempfile.TemporaryDirectory() as root:
         folder = tampered(Path(root), **{name: value})
         saved, damaged = runs.all_runs(Path(root))
-        assert len(saved) + len(damaged) == 1 and all(one_sentence(item.reason) for item in damaged)
+        assert len(saved) + len(damaged) == 1 and all(one_sentence(damage.reason) for damage in damaged)
         for run in saved:
             assert run.folder == folder and len(run.seeds) > 0 and isinstance(run.started, str)
             assert isinstance(run.config, dict) and all(
@@ -521,7 +521,7 @@ def test_one_damaged_run_hides_no_other(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     saved, damaged = runs.all_runs(tmp_path)
     assert {run.id for run in saved} == {run.id for run in others} and {
-        item.folder.name for item in damaged
+        damage.folder.name for damage in damaged
     } == {f"coin-{0:020}", "notes"}
 
 

@@ -125,8 +125,8 @@ def test_random_maps_have_on_average_the_mean_over_all_orders():
     orders = np.array([np.reshape(order, (2, 2)) for order in itertools.permutations((4.0, 3.0, 2.0, 1.0))])
     exact = deletion(Weighted(WEIGHTS), PIXELS[None], TARGET, orders[None], "mean", 4).probabilities[0]
     maps = draws(3_000, 2, 2).numpy()
-    found = deletion(Weighted(WEIGHTS), PIXELS[None], TARGET, maps[None], "mean", 4).probabilities[0]
-    assert (np.abs(found.mean(0) - exact.mean(0)) < 4 * exact.std(0) / math.sqrt(len(maps)) + 1e-4).all()
+    measured = deletion(Weighted(WEIGHTS), PIXELS[None], TARGET, maps[None], "mean", 4).probabilities[0]
+    assert (np.abs(measured.mean(0) - exact.mean(0)) < 4 * exact.std(0) / math.sqrt(len(maps)) + 1e-4).all()
     flat = np.stack(
         [
             deletion(
@@ -207,7 +207,7 @@ def test_ties_are_broken_at_random_but_by_the_seed_alone_and_alike_for_all_maps(
     )
 
 
-def test_signed_salience_puts_evidence_against_last():
+def test_signed_saliency_puts_evidence_against_last():
     maps = np.array([[[[0.5, -2.0], [1.0, 0.0]]]])
     assert saliency_ranks(maps, signed=True).tolist() == [[[[1, 3], [0, 2]]]]
     assert saliency_ranks(maps).tolist() == [[[[2, 0], [1, 3]]]]
@@ -313,13 +313,13 @@ def test_the_exact_attribution_of_a_linear_model_has_no_infidelity_and_a_wrong_o
         2, -1, -1, -1, -1
     )
     perturbations = gaussian_noise(images, 0.1, 4_000, seed=0, grey=False)
-    found = infidelity(Weighted(weights), images, targets, attributions, perturbations)
-    assert found.shape == (2, 3) and found[:, 0].max() < 1e-8
-    assert np.allclose(found[:, 1:], 0.01 * float(weights.square().sum()), rtol=0.15), (
+    measured = infidelity(Weighted(weights), images, targets, attributions, perturbations)
+    assert measured.shape == (2, 3) and measured[:, 0].max() < 1e-8
+    assert np.allclose(measured[:, 1:], 0.01 * float(weights.square().sum()), rtol=0.15), (
         "the variance of weights · perturbation"
     )
     best = infidelity(Weighted(weights), images, targets, attributions, perturbations, normalise=True)
-    assert best[:, :2].max() < 1e-8 and np.allclose(best[:, 2], found[:, 2])
+    assert best[:, :2].max() < 1e-8 and np.allclose(best[:, 2], measured[:, 2])
     grey = gaussian_noise(images, 0.1, 50, seed=0)
     summed = infidelity(Weighted(weights), images, targets, attributions.sum(2, keepdim=True), grey)
     assert summed[:, 0].max() < 1e-8 and summed[:, 2].min() > 1e-4, (
@@ -332,7 +332,7 @@ def test_infidelity_is_captums_on_the_same_perturbations(normalise: bool):
     network, images, targets = small_network(), draws(3, 3, 16, 16), torch.tensor([0, 2, 1])
     attributions = draws(3, 2, 3, 16, 16, purpose="attributions") - 0.5
     noise = gaussian_noise(images, 0.2, 30, seed=1, grey=False)
-    found = infidelity(network, images, targets, attributions, noise, normalise)
+    measured = infidelity(network, images, targets, attributions, noise, normalise)
     by_image = noise.transpose(0, 1).flatten(0, 1)
     for index in range(2):
         expected = captum_infidelity(
@@ -344,7 +344,7 @@ def test_infidelity_is_captums_on_the_same_perturbations(normalise: bool):
             n_perturb_samples=30,
             normalize=normalise,
         )
-        assert np.allclose(found[:, index], expected, rtol=1e-4)
+        assert np.allclose(measured[:, index], expected, rtol=1e-4)
 
 
 def test_sensitivity_is_captums_on_the_same_perturbations():
@@ -358,7 +358,7 @@ def test_sensitivity_is_captums_on_the_same_perturbations():
             scores = network(leaf).gather(1, targets.repeat_interleave(len(given) // 3)[:, None])
             return torch.autograd.grad(scores.sum(), leaf)[0]
 
-    found = max_sensitivity(lambda given: gradient(given).numpy(), images, noise)
+    measured = max_sensitivity(lambda given: gradient(given).numpy(), images, noise)
     by_image = noise.transpose(0, 1).flatten(0, 1)
     captums = {"perturb_func": lambda given: given + by_image, "n_perturb_samples": 6}
     expected = sensitivity_max(
@@ -366,7 +366,7 @@ def test_sensitivity_is_captums_on_the_same_perturbations():
         images,
         **captums,
     )
-    assert np.allclose(found, expected, rtol=1e-4) and found.min() > 0.01
+    assert np.allclose(measured, expected, rtol=1e-4) and measured.min() > 0.01
 
 
 def test_sensitivity_by_hand():
@@ -397,9 +397,9 @@ def test_a_map_is_like_itself_and_its_negative_is_unlike_it_only_with_signs():
 
 def test_similarity_falls_with_noise_and_is_nothing_between_strangers():
     one, other = numpy_stream(0, "two maps").normal(size=(2, 24, 24))
-    found = [similarity(one, one + share * other, True) for share in (0.1, 0.5, 2)]
+    measured = [similarity(one, one + share * other, True) for share in (0.1, 0.5, 2)]
     for measure in ("rank", "structure"):
-        values = [float(getattr(item, measure)) for item in found]
+        values = [float(getattr(score, measure)) for score in measured]
         assert values == sorted(values, reverse=True) and values[0] > 0.9 and values[-1] < 0.6
     unrelated = similarity(one, other, True)
     assert abs(unrelated.rank) < 0.15 and abs(unrelated.structure) < 0.15
@@ -422,20 +422,20 @@ def test_kendall_by_hand():
         "faithful": [[1, 3, 2, 4], [4, 3, 2, 1]],
         "cause": [[5, 5, 5, 5], [1, 2, 3, 4]],
     }
-    found = kendall({name: np.array(values) for name, values in scores.items()})
-    assert list(found) == [("moves", "faithful"), ("moves", "cause"), ("faithful", "cause")]
-    assert found["moves", "faithful"].mean == pytest.approx((4 / 6 - 1) / 2)
-    assert found["moves", "cause"].mean == pytest.approx(0.5) and found[
+    measured = kendall({name: np.array(values) for name, values in scores.items()})
+    assert list(measured) == [("moves", "faithful"), ("moves", "cause"), ("faithful", "cause")]
+    assert measured["moves", "faithful"].mean == pytest.approx((4 / 6 - 1) / 2)
+    assert measured["moves", "cause"].mean == pytest.approx(0.5) and measured[
         "faithful", "cause"
     ].mean == pytest.approx(-0.5)
-    assert found["moves", "faithful"].n == 2
+    assert measured["moves", "faithful"].n == 2
 
 
 def test_kendalls_interval_is_over_models():
     noise = numpy_stream(0, "scores").normal(size=(2, 12, 9))
     truth = np.arange(9)
-    found = kendall({"one": truth + 2 * noise[0], "other": truth + 2 * noise[1], "none": noise[0]})
-    related, unrelated = found["one", "other"], found["other", "none"]
+    measured = kendall({"one": truth + 2 * noise[0], "other": truth + 2 * noise[1], "none": noise[0]})
+    related, unrelated = measured["one", "other"], measured["other", "none"]
     assert 0 < related.low < related.mean < related.high < 1 and related.n == 12
     assert unrelated.low < 0 < unrelated.high
 
@@ -468,7 +468,7 @@ def test_ranks_are_stable_where_the_maps_agree_on_the_top_fifth():
         stable(maps, "size")
 
 
-def test_random_maps_are_stable_as_often_as_binomial_chance_says():
+def test_random_maps_are_stable_as_often_as_under_binomial_chance():
     maps = numpy_stream(0, "random maps").normal(size=(5, 100, 100))
     by_sign, by_rank = 2 * (5 + 1) / 32, 0.8**5 + 5 * 0.8**4 * 0.2 + 5 * 0.2**4 * 0.8 + 0.2**5
     for by, expected in (("sign", by_sign), ("rank", by_rank)):
@@ -505,8 +505,8 @@ def test_layer_inputs_are_what_autograd_gives_by_hand():
         ),
     )
     images, targets = draws(2, 3, 8, 8), torch.tensor([2, 0])
-    found = layer_inputs(network, images, targets)
-    assert found.shape == (2, 18, 8, 8) and not found.requires_grad
+    measured = layer_inputs(network, images, targets)
+    assert measured.shape == (2, 18, 8, 8) and not measured.requires_grad
     with torch.no_grad():
         first = torch.relu(network[0](images))
         before = network[2](first)
@@ -522,14 +522,14 @@ def test_layer_inputs_are_what_autograd_gives_by_hand():
             for values in (gradient, product)
             for summary in (values.mean(1), values.abs().mean(1), values.abs().amax(1))
         ]
-        assert torch.allclose(found[:, start : start + 6], torch.stack(expected, dim=1), atol=1e-7)
-    assert torch.allclose(found[:, 12], second_gradient.mean(1)[:, :1, :1].expand(-1, 8, 8), atol=1e-7), (
+        assert torch.allclose(measured[:, start : start + 6], torch.stack(expected, dim=1), atol=1e-7)
+    assert torch.allclose(measured[:, 12], second_gradient.mean(1)[:, :1, :1].expand(-1, 8, 8), atol=1e-7), (
         "an even gradient stays even when resized"
     )
     product = (second_gradient * torch.relu(before)).abs().amax(1)
     assert (
-        torch.allclose(found[:, 17].mean((1, 2)), product.mean((1, 2)), rtol=0.2)
-        and found[:, 17].amax() <= product.amax() + 1e-7
+        torch.allclose(measured[:, 17].mean((1, 2)), product.mean((1, 2)), rtol=0.2)
+        and measured[:, 17].amax() <= product.amax() + 1e-7
     )
     names = input_names(network, images)
     assert (
@@ -544,14 +544,16 @@ def test_layer_inputs_leave_no_trace_and_batches_change_nothing():
     network, images = small_network(), draws(130, 3, 16, 16)
     targets = torch.arange(130) % 3
     with torch.no_grad():
-        found = layer_inputs(network, images, targets)
-    assert found.shape == (130, 54, 16, 16) and len(input_names(network, images)) == 54
-    assert torch.allclose(found[127:129], layer_inputs(network, images[127:129], targets[127:129]), atol=1e-5)
+        measured = layer_inputs(network, images, targets)
+    assert measured.shape == (130, 54, 16, 16) and len(input_names(network, images)) == 54
+    assert torch.allclose(
+        measured[127:129], layer_inputs(network, images[127:129], targets[127:129]), atol=1e-5
+    )
     assert all(parameter.grad is None for parameter in network.parameters()) and not any(
         module._forward_hooks for module in network.modules()
     )
     other = layer_inputs(network, images[:2], (targets[:2] + 1) % 3)
-    assert not torch.allclose(other[:, 0], found[:2, 0]), "another target, another gradient"
+    assert not torch.allclose(other[:, 0], measured[:2, 0]), "another target, another gradient"
 
 
 def test_a_relu_that_runs_twice_is_two_layers_and_a_network_without_one_is_refused():
@@ -578,30 +580,30 @@ def toy(count: int, side: int = 16) -> tuple[torch.Tensor, np.ndarray]:
     return torch.from_numpy(inputs).float(), masks
 
 
-def test_generation_finds_the_channel_that_tells_and_beats_it():
+def test_generation_finds_the_informative_channel_and_beats_it():
     config = GenerationConfig(epochs=20, batch_size=10, rate=0.02)
     inputs, masks = toy(150)
     network = train(inputs, masks, config, seed=0)
-    fresh, wanted = toy(60)
+    fresh, inside = toy(60)
     maps = generate(network, fresh)
     assert maps.shape == (60, 16, 16) and maps.dtype == np.float32 and maps.min() >= 0 and maps.max() <= 1
     assert best_single(inputs, masks) == 3
-    single = mass_in_mask(fresh[:, 3].numpy(), wanted).mean()
+    single = mass_in_mask(fresh[:, 3].numpy(), inside).mean()
     assert (
-        mass_in_mask(maps, wanted).mean() > max(0.85, single + 0.2) and pointing(maps, wanted).mean() > 0.95
+        mass_in_mask(maps, inside).mean() > max(0.85, single + 0.2) and pointing(maps, inside).mean() > 0.95
     )
     assert np.allclose(generate(network, 1000 * fresh), maps, atol=1e-4), (
         "the scale of the gradients does not count"
     )
 
 
-def test_generation_that_is_told_nothing_answers_with_the_area_of_the_mask():
+def test_generation_without_information_predicts_the_area_of_the_mask():
     inputs, masks = toy(150)
     inputs[:, 3] = inputs[:, 2]
     network = train(inputs, masks, GenerationConfig(epochs=4), seed=0)
-    fresh, wanted = toy(60)
+    fresh, inside = toy(60)
     fresh[:, 3] = fresh[:, 2]
-    assert mass_in_mask(generate(network, fresh), wanted).mean() < 36 / 256 + 0.1
+    assert mass_in_mask(generate(network, fresh), inside).mean() < 36 / 256 + 0.1
 
 
 def reads(channel: int) -> nn.Sequential:

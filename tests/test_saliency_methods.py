@@ -55,8 +55,8 @@ def maps(
     network, image, *names, target=TARGET, settings=SETTINGS, seed=0, layer=None
 ) -> dict[str, np.ndarray]:
     return {
-        found.method: found.values
-        for found in saliency.attribute_all(
+        attributions.method: attributions.values
+        for attributions in saliency.attribute_all(
             network, image, target, names or list(saliency.METHODS), settings, seed, layer
         )
     }
@@ -87,10 +87,14 @@ def captums(network: nn.Module, image: torch.Tensor, name: str) -> np.ndarray:
                     .numpy()
                 )
             case "gradcam":
-                found = attr.LayerGradCam(network, network.shortcut2.second[2]).attribute(
+                attributions = attr.LayerGradCam(network, network.shortcut2.second[2]).attribute(
                     batch, TARGET, relu_attributions=True
                 )
-                return functional.interpolate(found, image.shape[1:], mode="bilinear")[0, 0].detach().numpy()
+                return (
+                    functional.interpolate(attributions, image.shape[1:], mode="bilinear")[0, 0]
+                    .detach()
+                    .numpy()
+                )
 
 
 def close(one: np.ndarray, other: np.ndarray, tolerance: float = 1e-4) -> bool:
@@ -134,27 +138,27 @@ def test_integrated_gradients_are_captums_of_as_many_steps(network, image, basel
     for most, expected in ((8, 8), (39, 32), (64, 64)):
         monkeypatch.setattr(methods, "MAX_GAP", 0.0)
         monkeypatch.setattr(methods, "MAX_STEPS", most)
-        (found,) = saliency.attribute_all(
+        (attributions,) = saliency.attribute_all(
             network, image, TARGET, ["integrated_gradients"], SETTINGS.replace(baseline=baseline, steps=8), 0
         )
         theirs = attr.IntegratedGradients(network).attribute(
             image[None], start[None], TARGET, n_steps=expected, method="riemann_middle"
         )
-        assert found.checks["steps"] == expected and close(found.values, summed(theirs.float()))
-        assert found.backwards == 2 * expected - 8 == found.forwards - 2
+        assert attributions.checks["steps"] == expected and close(attributions.values, summed(theirs.float()))
+        assert attributions.backwards == 2 * expected - 8 == attributions.forwards - 2
 
 
 def test_steps_are_doubled_until_the_map_is_complete(network, image):
-    found = [
+    attributions = [
         methods.integrated_gradients(network, image, target, SETTINGS.replace(baseline="blur", steps=2))
         for target in range(CLASSES)
     ]
-    gaps, steps = ([one.checks[name] for one in found] for name in ("completeness_gap", "steps"))
+    gaps, steps = ([one.checks[name] for one in attributions] for name in ("completeness_gap", "steps"))
     assert min(gaps) <= methods.MAX_GAP and 2 < min(steps) < 1024
     assert all(gap <= methods.MAX_GAP or count == 1024 for gap, count in zip(gaps, steps, strict=True))
 
 
-def test_the_completeness_gap_shrinks_with_the_steps_and_is_what_it_says(network, image, monkeypatch):
+def test_the_completeness_gap_shrinks_with_the_steps_and_is_as_defined(network, image, monkeypatch):
     monkeypatch.setattr(methods, "MAX_GAP", float("inf"))
     gaps = [
         methods.integrated_gradients(network, image, TARGET, SETTINGS.replace(steps=steps)).checks[
@@ -165,9 +169,9 @@ def test_the_completeness_gap_shrinks_with_the_steps_and_is_what_it_says(network
     assert gaps[0] > 3 * gaps[1] > 9 * gaps[2] and gaps[2] < 0.01
     with torch.no_grad():
         change = float(network(torch.stack([image, 0 * image]))[:, TARGET].diff().neg())
-    found = methods.integrated_gradients(network, image, TARGET, SETTINGS.replace(steps=1))
-    assert found.checks["completeness_gap"] == pytest.approx(
-        abs(float(found.values.sum()) - change) / abs(change), rel=1e-3
+    attributions = methods.integrated_gradients(network, image, TARGET, SETTINGS.replace(steps=1))
+    assert attributions.checks["completeness_gap"] == pytest.approx(
+        abs(float(attributions.values.sum()) - change) / abs(change), rel=1e-3
     )
     assert (
         methods.completeness_gap(torch.ones(2), 0.0) == float("inf")
@@ -179,7 +183,7 @@ def test_of_a_linear_model_every_path_gives_weight_times_change(image):
     """And what is left out of the image changes the logit by what its map holds."""
     linear = seeded(1, lambda: nn.Sequential(nn.Flatten(), nn.Linear(image.numel(), CLASSES))).eval()
     weights = linear[1].weight[TARGET].detach().view_as(image)
-    found = maps(
+    attributions = maps(
         linear,
         image,
         "gradient",
@@ -190,21 +194,21 @@ def test_of_a_linear_model_every_path_gives_weight_times_change(image):
         settings=SETTINGS.replace(steps=1),
     )
     product = (weights * image).sum(0).numpy()
-    assert close(found["integrated_gradients"], product, 1e-5) and close(
-        found["input_x_gradient"], product, 1e-6
+    assert close(attributions["integrated_gradients"], product, 1e-5) and close(
+        attributions["input_x_gradient"], product, 1e-6
     )
-    assert close(found["gradient"], weights.sum(0).numpy(), 1e-6) and close(
-        found["smoothgrad"], weights.sum(0).numpy(), 1e-5
+    assert close(attributions["gradient"], weights.sum(0).numpy(), 1e-6) and close(
+        attributions["smoothgrad"], weights.sum(0).numpy(), 1e-5
     )
-    assert np.abs(found["vargrad"]).max() < 1e-9
+    assert np.abs(attributions["vargrad"]).max() < 1e-9
     hidden = image.clone()
     hidden[:, 3:9, 2:7] = 0
     fall = (linear(image[None]) - linear(hidden[None]))[0, TARGET].item()
-    assert found["integrated_gradients"][3:9, 2:7].sum() == pytest.approx(fall, rel=1e-4)
+    assert attributions["integrated_gradients"][3:9, 2:7].sum() == pytest.approx(fall, rel=1e-4)
 
 
 def test_the_three_noise_maps_are_mean_square_and_variance_of_the_same_gradients(network, image):
-    found = maps(
+    attributions = maps(
         network, image, "smoothgrad", "smoothgrad_squared", "vargrad", settings=SETTINGS.replace(noise=0.2)
     )
     chance = stream(0, "noise of the picture")
@@ -212,9 +216,9 @@ def test_the_three_noise_maps_are_mean_square_and_variance_of_the_same_gradients
     along = torch.stack(
         [attr.Saliency(network).attribute(one[None].requires_grad_(), TARGET, abs=False)[0] for one in drawn]
     )
-    assert close(found["smoothgrad"], along.mean(0).sum(0).numpy())
-    assert close(found["smoothgrad_squared"], along.square().mean(0).sum(0).numpy())
-    assert close(found["vargrad"], along.var(0, correction=0).sum(0).numpy())
+    assert close(attributions["smoothgrad"], along.mean(0).sum(0).numpy())
+    assert close(attributions["smoothgrad_squared"], along.square().mean(0).sum(0).numpy())
+    assert close(attributions["vargrad"], along.var(0, correction=0).sum(0).numpy())
 
 
 def test_gradient_shap_nears_integrated_gradients_averaged_over_its_baselines(network, image):
@@ -223,7 +227,7 @@ def test_gradient_shap_nears_integrated_gradients_averaged_over_its_baselines(ne
         maps(network, image, "integrated_gradients", settings=SETTINGS.replace(baseline=kind))
         for kind in ("zero", "blur", "mean")
     ]
-    mean = sum(found["integrated_gradients"] for found in limits) / 3
+    mean = sum(attributions["integrated_gradients"] for attributions in limits) / 3
     assert np.corrcoef(ours.ravel(), mean.ravel())[0, 1] > 0.98
     assert 0.9 < ours.std() / mean.std() < 1.1
 
@@ -293,17 +297,17 @@ def test_networks_with_functional_and_in_place_relus_are_explained_and_left_as_t
     settings = SETTINGS.replace(
         masks=2, samples=2, shap_samples=2, steps=2, window=16, stride=16, half_precision=False
     )
-    found = {
+    attributions = {
         one.method: one
         for one in saliency.attribute_all(resnet, image, 1, list(saliency.METHODS), settings, 0)
     }
-    assert found["deeplift"].checks["completeness_gap"] < 1e-3
-    assert not close(found["guided_backprop"].values, found["gradient"].values, 0.1)
+    assert attributions["deeplift"].checks["completeness_gap"] < 1e-3
+    assert not close(attributions["guided_backprop"].values, attributions["gradient"].values, 0.1)
     theirs = attr.LayerGradCam(resnet, resnet.layer4).attribute(
         image[None].requires_grad_(), 1, relu_attributions=True
     )
     assert close(
-        found["gradcam"].values,
+        attributions["gradcam"].values,
         functional.interpolate(theirs, (64, 64), mode="bilinear")[0, 0].detach().numpy(),
     )
     assert all(torch.equal(value, before[name]) for name, value in resnet.state_dict().items())
@@ -329,8 +333,8 @@ def test_deeplift_of_overlapping_maxima_and_other_activations_is_complete(image)
     built = seeded(4, lambda: nn.Sequential(*layers, nn.Flatten(), nn.Linear(72, 3), nn.Sigmoid()))
     built[-2].weight.data *= 30  # so that the outputs change by more than rounding
     for kind in ("zero", "blur", "mean"):
-        found = methods.deeplift(built.eval(), image, 0, SETTINGS.replace(baseline=kind))
-        assert found.checks["completeness_gap"] < 1e-3
+        attributions = methods.deeplift(built.eval(), image, 0, SETTINGS.replace(baseline=kind))
+        assert attributions.checks["completeness_gap"] < 1e-3
 
 
 def test_deeplift_of_what_does_not_change_is_the_gradient():
@@ -347,13 +351,16 @@ def test_deeplift_of_what_does_not_change_is_the_gradient():
         )
         with torch.no_grad():
             built[0].weight[..., 1] = -built[0].weight[..., 0]
-        found = maps(built.eval(), flat, "deeplift", "input_x_gradient", target=1)
-        assert close(found["deeplift"], found["input_x_gradient"])
+        attributions = maps(built.eval(), flat, "deeplift", "input_x_gradient", target=1)
+        assert close(attributions["deeplift"], attributions["input_x_gradient"])
 
 
 def test_guided_backprop_is_not_the_gradient(network, image):
-    found = maps(network, image, "gradient", "guided_backprop")
-    assert abs(spearmanr(found["gradient"].ravel(), found["guided_backprop"].ravel()).statistic) < 0.9
+    attributions = maps(network, image, "gradient", "guided_backprop")
+    assert (
+        abs(spearmanr(attributions["gradient"].ravel(), attributions["guided_backprop"].ravel()).statistic)
+        < 0.9
+    )
 
 
 def test_a_difference_of_two_classes_is_the_difference_of_their_maps(network, image):
@@ -401,12 +408,12 @@ def test_threads_that_share_a_network_do_not_disturb_each_other(network, image):
     names = ("gradient", "guided_backprop", "deeplift", "gradcam", "smoothgrad")
     images = [image, image.flip(2), image.flip(1)]
     alone = [maps(network, one, *names) for one in images]
-    found: dict[int, list[dict[str, np.ndarray]]] = {}
+    attributions: dict[int, list[dict[str, np.ndarray]]] = {}
     barrier = threading.Barrier(len(images))
 
     def explain(index: int) -> None:
         barrier.wait(timeout=30)
-        found[index] = [maps(network, images[index], *names) for _ in range(8)]
+        attributions[index] = [maps(network, images[index], *names) for _ in range(8)]
 
     threads = [threading.Thread(target=explain, args=(index,)) for index in range(len(images))]
     for thread in threads:
@@ -415,11 +422,11 @@ def test_threads_that_share_a_network_do_not_disturb_each_other(network, image):
         thread.join(timeout=60)
     assert all(
         np.array_equal(run[name], alone[index][name])
-        for index, runs in found.items()
+        for index, runs in attributions.items()
         for run in runs
         for name in names
     )
-    assert sorted(found) == [0, 1, 2]
+    assert sorted(attributions) == [0, 1, 2]
 
 
 def test_maps_in_turn_are_maps_alone_and_gradients_stay_as_the_caller_had_them(network, image):
@@ -429,8 +436,8 @@ def test_maps_in_turn_are_maps_alone_and_gradients_stay_as_the_caller_had_them(n
     alone = [maps(network, one) for one in (image, image.flip(2))]
     for one, other in zip(
         *(
-            saliency.attribute_all(network, each, TARGET, list(saliency.METHODS), SETTINGS, 0)
-            for each in (image, image.flip(2))
+            saliency.attribute_all(network, given, TARGET, list(saliency.METHODS), SETTINGS, 0)
+            for given in (image, image.flip(2))
         ),
         strict=True,
     ):
@@ -483,9 +490,10 @@ def test_randomised_layers_nest_from_the_top_and_move_the_gradient_not_the_edges
 def test_the_controls_are_what_they_are_called():
     step = torch.zeros(3, 6, 8)
     step[:, :, 4:] = 0.5
-    found = controls.edges(step)
+    attributions = controls.edges(step)
     assert (
-        torch.allclose(found[:, 3:5], torch.tensor(0.25)) and found[:, [0, 1, 2, 5, 6, 7]].abs().max() < 1e-6
+        torch.allclose(attributions[:, 3:5], torch.tensor(0.25))
+        and attributions[:, [0, 1, 2, 5, 6, 7]].abs().max() < 1e-6
     )
     blob = controls.centre(torch.zeros(3, 9, 5))
     assert (
@@ -506,7 +514,7 @@ def test_occlusion_finds_the_square_that_counts():
             inside = images[:, :, 8:12, 20:24].sum((1, 2, 3))
             return torch.stack([inside, -inside], dim=1)
 
-    found = maps(
+    attributions = maps(
         Square().eval(),
         torch.ones(3, 32, 32),
         "occlusion",
@@ -515,7 +523,7 @@ def test_occlusion_finds_the_square_that_counts():
     )["occlusion"]
     expected = np.zeros((32, 32))
     expected[8:12, 20:24] = 48
-    assert np.allclose(found, expected)
+    assert np.allclose(attributions, expected)
 
 
 def test_baselines_keep_what_they_promise(image):

@@ -39,29 +39,29 @@ def measured(
 
 
 @pytest.mark.parametrize("target", [2, (2, 0)])
-def test_the_gradient_of_a_linear_model_foretells_all_and_never_moves_with_the_image(linear, image, target):
-    found = measured(linear, image, target)
-    assert found["gradient"].infidelity < 1e-8 < found["centre"].infidelity
-    assert found["gradient"].max_sensitivity == pytest.approx(0, abs=1e-5)
+def test_the_gradient_of_a_linear_model_predicts_all_and_never_moves_with_the_image(linear, image, target):
+    scored = measured(linear, image, target)
+    assert scored["gradient"].infidelity < 1e-8 < scored["centre"].infidelity
+    assert scored["gradient"].max_sensitivity == pytest.approx(0, abs=1e-5)
     # the same draws on every image nearby
-    assert found["smoothgrad"].max_sensitivity == pytest.approx(0, abs=1e-5)
-    assert found["input_x_gradient"].max_sensitivity > 0.001
+    assert scored["smoothgrad"].max_sensitivity == pytest.approx(0, abs=1e-5)
+    assert scored["input_x_gradient"].max_sensitivity > 0.001
 
 
-def test_only_maps_that_ask_the_model_move_with_its_weights(linear, image):
-    found = measured(linear, image)
-    assert found["centre"].moved == pytest.approx(0, abs=1e-9) and found["edges"].moved == pytest.approx(
+def test_only_maps_that_use_the_model_move_with_its_weights(linear, image):
+    scored = measured(linear, image)
+    assert scored["centre"].moved == pytest.approx(0, abs=1e-9) and scored["edges"].moved == pytest.approx(
         0, abs=1e-9
     )
-    assert found["gradient"].moved > 0.5
+    assert scored["gradient"].moved > 0.5
 
 
 def test_each_number_is_that_of_the_measure_itself(linear, image):
-    found = measured(linear, image)
-    for item in attribute_all(linear, image, 2, NAMES, SETTINGS, 0):
-        arguments = (linear, image[None], torch.tensor([2]), item.values[None, None])
-        row = found[item.method]
-        assert (row.lowest, row.highest) == (item.values.min(), item.values.max())
+    scored = measured(linear, image)
+    for attribution in attribute_all(linear, image, 2, NAMES, SETTINGS, 0):
+        arguments = (linear, image[None], torch.tensor([2]), attribution.values[None, None])
+        row = scored[attribution.method]
+        assert (row.lowest, row.highest) == (attribution.values.min(), attribution.values.max())
         assert row.deletion == pytest.approx(float(faithfulness.deletion(*arguments).area[0, 0]), abs=1e-6)
         assert row.insertion == pytest.approx(float(faithfulness.insertion(*arguments).area[0, 0]), abs=1e-6)
         noise = faithfulness.gaussian_noise(image[None], 0.1, PERTURBATIONS, 0)
@@ -69,14 +69,14 @@ def test_each_number_is_that_of_the_measure_itself(linear, image):
             linear,
             image[None],
             torch.tensor([2]),
-            torch.from_numpy(item.values)[None, None, None],
+            torch.from_numpy(attribution.values)[None, None, None],
             noise,
             True,
         )
         assert row.infidelity == pytest.approx(float(infidelity[0, 0]), rel=1e-3, abs=1e-9)
 
 
-def test_the_truth_of_a_scene_is_asked_only_where_it_is_known(linear, image):
+def test_the_truth_of_a_scene_is_used_only_where_it_is_known(linear, image):
     mask = np.zeros((12, 12), np.uint8)
     mask[3:9, 3:9] = 1
     known, unknown = (
@@ -90,7 +90,7 @@ def test_the_truth_of_a_scene_is_asked_only_where_it_is_known(linear, image):
 def test_the_table_has_a_row_for_every_image_and_method_and_gaps_where_nothing_applies(linear, image):
     rows = list(measured(linear, image).values())
     read = list(csv.DictReader(io.StringIO(as_csv({"cat": rows, "dog, or <b>": rows[:2]}))))
-    assert [(row["picture"], row["method"]) for row in read][-2:] == [
+    assert [(row["image"], row["method"]) for row in read][-2:] == [
         ("dog, or <b>", "centre"),
         ("dog, or <b>", "edges"),
     ] and len(read) == 7

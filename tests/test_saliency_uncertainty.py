@@ -1,4 +1,4 @@
-"""Uncertainty of maps: a common unit, models of another prediction, the layer asked for."""
+"""Uncertainty of maps: a common unit, models of another prediction, the requested layer."""
 
 import numpy as np
 import pytest
@@ -33,9 +33,9 @@ def test_models_of_another_prediction_are_left_out_and_opposite_signs_are_not_st
     turned[:, 0, 0] = -1.0
     networks = [Weighted(weights).eval() for weights in (steady, turned, steady, turned, -steady)]
     given = torch.full((3, 8, 8), 0.5), 0, ["gradient"], SaliencySettings(), 0
-    found = uncertainty.over_models(networks, *given)["gradient"]
-    assert found.count == 4 and found.stable.sum() == 63 and not found.stable[0, 0]
-    np.testing.assert_allclose(found.mean[1, 1], 3.0, rtol=1e-5)
+    stats = uncertainty.over_models(networks, *given)["gradient"]
+    assert stats.count == 4 and stats.stable.sum() == 63 and not stats.stable[0, 0]
+    np.testing.assert_allclose(stats.mean[1, 1], 3.0, rtol=1e-5)
     assert uncertainty.over_models(networks[4:], *given) == {}
 
 

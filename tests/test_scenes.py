@@ -70,9 +70,9 @@ def arrays(some: scenes.Scenes, count: int | None = None) -> dict[str, np.ndarra
 
 
 def tight_boxes(masks: np.ndarray) -> np.ndarray:
-    found = [np.nonzero(mask) for mask in masks]
+    nonzero = [np.nonzero(mask) for mask in masks]
     return np.array(
-        [[rows.min(), columns.min(), rows.max() + 1, columns.max() + 1] for rows, columns in found]
+        [[rows.min(), columns.min(), rows.max() + 1, columns.max() + 1] for rows, columns in nonzero]
     )
 
 
@@ -108,9 +108,9 @@ def test_equal_settings_and_seed_give_equal_scenes_and_fewer_are_the_first_of_mo
 def test_some_scenes_can_be_made_without_those_before() -> None:
     config = ScenesConfig(dependence=0.5)
     whole, part = generate(config, 9, 2, "x"), scenes.generate_from(config, 6, 2, 2, "x")
-    for item in fields(part):
-        if item.name != "config":
-            assert np.array_equal(getattr(part, item.name), getattr(whole, item.name)[6:8]), item.name
+    for entry in fields(part):
+        if entry.name != "config":
+            assert np.array_equal(getattr(part, entry.name), getattr(whole, entry.name)[6:8]), entry.name
 
 
 def test_another_seed_and_another_purpose_give_other_scenes() -> None:
@@ -220,7 +220,7 @@ def test_the_centre_is_no_good_guess() -> None:
 
 
 @pytest.mark.parametrize("label", ["silhouette", "texture", "both"])
-def test_labels_are_what_they_are_said_to_be_and_balanced(label: str) -> None:
+def test_labels_are_as_defined_and_balanced(label: str) -> None:
     some = made(label=label)
     named = [
         {"silhouette": silhouette, "texture": texture, "both": f"{texture} {silhouette}"}[label]
@@ -239,7 +239,7 @@ def test_labels_are_what_they_are_said_to_be_and_balanced(label: str) -> None:
 
 
 @pytest.mark.parametrize("label", ["silhouette", "texture", "both"])
-def test_the_tag_agrees_as_often_as_rho_says(label: str) -> None:
+def test_the_tag_agrees_with_frequency_rho(label: str) -> None:
     def named(some: scenes.Scenes) -> np.ndarray:
         return some.textures if label == "texture" else some.silhouettes
 
@@ -289,7 +289,7 @@ def test_plates_that_do_not_fit_are_refused(wrong: object) -> None:
         scenes.on_background(some, wrong(some.backgrounds))
 
 
-def test_at_dependence_0_the_mask_tells_nothing_of_the_appearance() -> None:
+def test_at_dependence_0_the_mask_is_independent_of_the_appearance() -> None:
     some = made(6000, seed=6, dependence=0)
     assert abs(scenes.ceiling(some)) < 0.002
     grey, size, height = object_pixels(some)
@@ -365,10 +365,10 @@ def test_plates_are_cut_from_the_photographs_where_these_have_texture(side: int)
                     / zoom**2
                 )
             )
-    found = []
+    sources = []
     for plate in some.backgrounds.transpose(0, 2, 3, 1):
         assert plate.mean(axis=2).std() >= 20
-        found.append(
+        sources.append(
             [
                 (index, mirrored)
                 for index, view in enumerate(views)
@@ -376,9 +376,9 @@ def test_plates_are_cut_from_the_photographs_where_these_have_texture(side: int)
                 if holds(view, plate[:, ::mirrored])
             ]
         )
-    assert all(len(places) == 1 for places in found)
-    assert {index for ((index, _),) in found} == set(range(6)) and {
-        mirrored for ((_, mirrored),) in found
+    assert all(len(places) == 1 for places in sources)
+    assert {index for ((index, _),) in sources} == set(range(6)) and {
+        mirrored for ((_, mirrored),) in sources
     } == {1, -1}
 
 
@@ -402,8 +402,8 @@ def test_the_photographs_are_credited_with_the_addresses_that_come_with_them() -
 
 
 OUT_OF_BOUNDS = [
-    *[(item.name, item.low - 0.001) for item in ScenesConfig.settings() if item.low is not None],
-    *[(item.name, item.high + 0.001) for item in ScenesConfig.settings() if item.high is not None],
+    *[(entry.name, entry.low - 0.001) for entry in ScenesConfig.settings() if entry.low is not None],
+    *[(entry.name, entry.high + 0.001) for entry in ScenesConfig.settings() if entry.high is not None],
     *[("side", 16), ("side", 33), ("label", "colour"), ("rho", float("nan")), ("dependence", "much")],
 ]
 

@@ -94,7 +94,10 @@ def test_a_learned_dictionary_explains_more_than_the_signals_it_began_with() -> 
     atoms = learn_dictionary(signals, 12, 8, 0, "a test")
     np.testing.assert_allclose(np.linalg.norm(atoms, axis=1), 1, atol=1e-5)
     begun = unit_rows(signals[numpy_stream(0, "a test").permutation(len(signals))[:12]])
-    shares = [energy(signals, each, matching_pursuit(signals, each, 4)).mean() for each in (begun, atoms)]
+    shares = [
+        energy(signals, dictionary, matching_pursuit(signals, dictionary, 4)).mean()
+        for dictionary in (begun, atoms)
+    ]
     assert shares[1] > shares[0] + 0.02
     np.testing.assert_array_equal(atoms, learn_dictionary(signals, 12, 8, 0, "a test"))
     assert not np.array_equal(atoms, learn_dictionary(signals, 12, 8, 1, "a test"))

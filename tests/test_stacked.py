@@ -77,12 +77,12 @@ def test_a_seed_of_a_stack_does_not_feel_the_others():
 
 def test_a_gradient_that_is_given_is_the_one_that_is_found():
     (inputs, _), *_ = batches(1)
-    found, given = StackedDense(SIZES, SEEDS), StackedDense(SIZES, SEEDS)
-    output = found(inputs)
-    gradient_step(torch.optim.SGD(found.parameters(), lr=0.1), output.square().sum())
+    computed, given = StackedDense(SIZES, SEEDS), StackedDense(SIZES, SEEDS)
+    output = computed(inputs)
+    gradient_step(torch.optim.SGD(computed.parameters(), lr=0.1), output.square().sum())
     output = given(inputs)
     gradient_step(torch.optim.SGD(given.parameters(), lr=0.1), output, 2 * output.detach())
-    for one, other in zip(found.parameters(), given.parameters(), strict=True):
+    for one, other in zip(computed.parameters(), given.parameters(), strict=True):
         assert torch.allclose(one, other, atol=1e-6)
 
 

@@ -50,7 +50,7 @@ def claim(
     )
 
 
-def judged(
+def decided(
     differences: list[float] | np.ndarray,
     direction: Direction = "greater",
     margin: float = 0.0,
@@ -61,7 +61,7 @@ def judged(
     return decide(claim(direction, margin), {"a": values, "z": np.zeros_like(values)}, **rest)
 
 
-def judged_together(
+def decided_together(
     differences: np.ndarray, direction: Direction = "greater", margin: float = 0.0
 ) -> Verdict:
     """The verdict on several contrasts, (arms, S)."""
@@ -96,7 +96,7 @@ def test_the_t_interval_is_scipys(n: int, level: float) -> None:
     assert (interval.n, interval.level) == (n, level)
 
 
-def test_the_t_interval_covers_as_often_as_it_says() -> None:
+def test_the_t_interval_covers_at_its_nominal_level() -> None:
     samples = np.random.default_rng(0).normal(0.3, 2.0, (4000, 5))
     for level in (0.95, 0.8):
         covered = share(
@@ -174,12 +174,12 @@ def test_the_ratio_interval_covers_the_ratio_of_the_means(denominator: float) ->
     rng = np.random.default_rng(2)
     below = rng.normal(denominator, 0.3, (3000, 8))
     above = 2 * denominator + 0.5 * (below - denominator) + rng.normal(0, 0.4, below.shape)
-    found = [ratio_interval(one, other) for one, other in zip(above, below, strict=True)]
-    covered = np.mean([interval.low <= 2.0 <= interval.high for interval in found])
-    unbounded = np.mean([math.isinf(interval.low) and math.isinf(interval.high) for interval in found])
-    assert covered >= 0.95 - error_of(0.95, len(found))
+    detected = [ratio_interval(one, other) for one, other in zip(above, below, strict=True)]
+    covered = np.mean([interval.low <= 2.0 <= interval.high for interval in detected])
+    unbounded = np.mean([math.isinf(interval.low) and math.isinf(interval.high) for interval in detected])
+    assert covered >= 0.95 - error_of(0.95, len(detected))
     if denominator == 1.0:
-        assert covered <= 0.95 + error_of(0.95, len(found))
+        assert covered <= 0.95 + error_of(0.95, len(detected))
         assert unbounded == 0
     else:
         assert 0.3 < unbounded < 1.0
@@ -235,7 +235,7 @@ def test_holm_by_hand() -> None:
     assert holm([0.01, 0.04, 0.03]).tolist() == pytest.approx([0.03, 0.06, 0.06])
 
 
-def test_cells_of_a_map_are_judged_as_a_family() -> None:
+def test_cells_of_a_map_are_tested_as_a_family() -> None:
     rng = np.random.default_rng(4)
     differences = rng.normal(0, 1, (4, 5, 6))
     differences[1, 2] += 8.0
@@ -304,7 +304,7 @@ def test_a_tie_is_two_one_sided_tests(differences: list[float], margin: float) -
         inside, outside = max(above, below) < 0.05, low > margin or high < -margin
         if min(abs(max(above, below) - 0.05), abs(low - margin), abs(high + margin)) < 1e-9:
             return
-    assert judged(differences, "equal", margin).status == (
+    assert decided(differences, "equal", margin).status == (
         "supported" if inside else "contradicted" if outside else "undecided"
     )
 
@@ -312,18 +312,18 @@ def test_a_tie_is_two_one_sided_tests(differences: list[float], margin: float) -
 def test_what_is_not_significant_is_not_a_tie() -> None:
     differences = [0.3, -0.25, 0.2, -0.2, 0.1]
     assert stats.ttest_1samp(differences, 0.0).pvalue > 0.5
-    assert judged(differences, "equal", 0.02).status == "undecided"
-    assert judged(differences, "different", 0.02).status == "undecided"
+    assert decided(differences, "equal", 0.02).status == "undecided"
+    assert decided(differences, "different", 0.02).status == "undecided"
 
 
 @given(sixteenths, st.integers(0, 32).map(lambda value: value / 16))
 def test_less_mirrors_greater_and_different_mirrors_equal(differences: list[float], margin: float) -> None:
     negated = [-value for value in differences]
-    assert judged(differences, "greater", margin).status == judged(negated, "less", margin).status
+    assert decided(differences, "greater", margin).status == decided(negated, "less", margin).status
     swapped = {"supported": "contradicted", "contradicted": "supported", "undecided": "undecided"}
     for values in (differences, negated):
-        assert judged(values, "equal", margin).status == swapped[judged(values, "different", margin).status]
-    assert judged(differences, "equal", margin).status == judged(negated, "equal", margin).status
+        assert decided(values, "equal", margin).status == swapped[decided(values, "different", margin).status]
+    assert decided(differences, "equal", margin).status == decided(negated, "equal", margin).status
 
 
 @given(sixteenths, st.integers(-32, 32).map(lambda value: value / 16), st.randoms(use_true_random=False))
@@ -334,7 +334,7 @@ def test_only_paired_differences_count_and_never_the_order_of_seeds(
     order = list(range(len(values)))
     random.shuffle(order)
     base = np.linspace(0, 1024, len(values)).round()
-    plain = judged(values, "greater", 0.5)
+    plain = decided(values, "greater", 0.5)
     shuffled = decide(claim("greater", 0.5), {"a": (base + values)[order], "z": base[order]})
     assert (shuffled.status, shuffled.seeds_needed, shuffled.estimates[0].agree) == (
         plain.status,
@@ -342,10 +342,10 @@ def test_only_paired_differences_count_and_never_the_order_of_seeds(
         plain.estimates[0].agree,
     )
     assert shuffled.estimates[0].interval.mean == pytest.approx(plain.estimates[0].interval.mean)
-    assert judged(values + shift, "greater", 0.5 + shift).status == plain.status
+    assert decided(values + shift, "greater", 0.5 + shift).status == plain.status
 
 
-def test_pairing_finds_what_the_spread_between_seeds_would_hide() -> None:
+def test_pairing_finds_what_the_variance_between_seeds_would_hide() -> None:
     base = np.random.default_rng(6).normal(0, 10, 10)
     better = base + 1 + np.random.default_rng(7).normal(0, 0.1, 10)
     assert decide(claim(), {"a": better, "z": base}).status == "supported"
@@ -361,7 +361,7 @@ def test_an_undecided_claim_needs_more_seeds_than_it_has(
     columns: list[list[float]], direction: Direction, margin: float
 ) -> None:
     n = min(map(len, columns))
-    verdict = judged_together(np.array([column[:n] for column in columns]), direction, margin)
+    verdict = decided_together(np.array([column[:n] for column in columns]), direction, margin)
     if verdict.status == "undecided":
         assert verdict.seeds_needed is None or n < verdict.seeds_needed <= MOST_SEEDS
     else:
@@ -375,11 +375,11 @@ def test_arms_of_unequal_length_are_refused() -> None:
 
 @pytest.mark.parametrize("direction", ["greater", "less", "equal", "different"])
 def test_too_few_or_undefined_seeds_decide_nothing(direction: Direction) -> None:
-    none, one = judged([], direction, 0.1), judged([9.0], direction, 0.1)
+    none, one = decided([], direction, 0.1), decided([9.0], direction, 0.1)
     assert one.sentence == "Undecided: n = 1 seed; at least two are needed."
     assert none.sentence == "Undecided: n = 0 seeds; at least two are needed."
     for broken in (math.nan, math.inf):
-        verdict = judged([9.0, broken, 9.1], direction, 0.1)
+        verdict = decided([9.0, broken, 9.1], direction, 0.1)
         assert verdict.sentence == "Undecided: a − z is undefined for some of n = 3 seeds."
         assert (verdict.status, verdict.smallest_effect, verdict.seeds_needed) == ("undecided", None, None)
     both = decide(claim(direction), {"a": np.array([math.inf, 1.0]), "z": np.array([math.inf, 0.0])})
@@ -389,11 +389,11 @@ def test_too_few_or_undefined_seeds_decide_nothing(direction: Direction) -> None
 
 
 def test_seeds_that_agree_to_the_last_digit_are_decided_by_the_point() -> None:
-    assert judged([0.5] * 4, "greater", 0.25).status == "supported"
-    assert judged([0.125] * 4, "greater", 0.25).status == "contradicted"
-    assert judged([0.125] * 4, "equal", 0.25).status == "supported"
-    assert judged([-0.5] * 4, "equal", 0.25).status == "contradicted"
-    assert judged([0.0] * 4, "different", 0.0).status == "undecided"
+    assert decided([0.5] * 4, "greater", 0.25).status == "supported"
+    assert decided([0.125] * 4, "greater", 0.25).status == "contradicted"
+    assert decided([0.125] * 4, "equal", 0.25).status == "supported"
+    assert decided([-0.5] * 4, "equal", 0.25).status == "contradicted"
+    assert decided([0.0] * 4, "different", 0.0).status == "undecided"
 
 
 @pytest.mark.parametrize("direction", ["greater", "less", "equal", "different"])
@@ -408,7 +408,7 @@ def test_exactly_on_the_margin_nothing_is_decided_and_nothing_promised(direction
 
 
 def test_a_decided_claim_promises_no_seeds_and_a_json_has_plain_numbers() -> None:
-    record = judged([0.1, 0.12, 0.11, 0.09], "greater", 0.02, look=2, looks=4).as_json()
+    record = decided([0.1, 0.12, 0.11, 0.09], "greater", 0.02, look=2, looks=4).as_json()
     assert json.loads(json.dumps(record, allow_nan=False)) == record
     assert (record["status"], record["seeds_needed"], record["agree"], record["level"]) == (
         "supported",
@@ -426,9 +426,9 @@ def test_a_decided_claim_promises_no_seeds_and_a_json_has_plain_numbers() -> Non
     )
 
 
-def test_re_drawn_splits_get_the_corrected_interval_and_say_so() -> None:
+def test_re_drawn_splits_get_the_corrected_interval_and_report_it() -> None:
     values = [0.01, 0.04, 0.015, 0.03]
-    plain, corrected = judged(values), judged(values, split=Split(80, 20))
+    plain, corrected = decided(values), decided(values, split=Split(80, 20))
     expected = resampled_interval(values, 80, 20)
     assert (corrected.estimates[0].interval.low, corrected.estimates[0].interval.high) == pytest.approx(
         (expected.low, expected.high)
@@ -451,17 +451,17 @@ def test_all_contrasts_must_be_supported_and_one_contradicts() -> None:
         ((high, low), "contradicted"),
         ((vague, low), "contradicted"),
     ):
-        assert judged_together(np.array(columns)).status == status
+        assert decided_together(np.array(columns)).status == status
 
 
 @pytest.mark.parametrize("direction", ["greater", "less", "equal", "different"])
 def test_an_undefined_number_in_one_contrast_leaves_the_claim_open(direction: Direction) -> None:
-    """Whatever the other contrast says by itself: once far above the margin, once far
+    """Whatever the other contrast shows by itself: once far above the margin, once far
     below, once at nought.
     """
-    for sure in (5.0, -5.0, 0.0):
-        verdict = judged_together(
-            np.array([[sure, sure + 0.1, sure - 0.1], [5.0, math.nan, 5.1]]), direction, 1.0
+    for level_of in (5.0, -5.0, 0.0):
+        verdict = decided_together(
+            np.array([[level_of, level_of + 0.1, level_of - 0.1], [5.0, math.nan, 5.1]]), direction, 1.0
         )
         assert (verdict.status, verdict.as_json()["status"], verdict.seeds_needed) == (
             "undecided",
@@ -476,18 +476,18 @@ def test_contrasts_are_holm_corrected() -> None:
     p = stats.ttest_1samp(weak, 0.0).pvalue
     assert 0.025 < p < 0.05
     # the weaker of two is held against the whole level
-    assert judged_together(np.stack([weak, strong])).status == "supported"
+    assert decided_together(np.stack([weak, strong])).status == "supported"
     # and the stronger against half of it
-    assert judged_together(np.stack([weak, weak])).status == "undecided"
-    assert judged_together(np.stack([weak, weak])).estimates[0].p_supported == pytest.approx(2 * p)
-    assert judged_together(-np.stack([weak, strong * 0])).status == "undecided"
-    assert judged_together(-np.stack([weak])).status == "contradicted"
+    assert decided_together(np.stack([weak, weak])).status == "undecided"
+    assert decided_together(np.stack([weak, weak])).estimates[0].p_supported == pytest.approx(2 * p)
+    assert decided_together(-np.stack([weak, strong * 0])).status == "undecided"
+    assert decided_together(-np.stack([weak])).status == "contradicted"
 
 
 def test_shams_in_a_family_are_seldom_contradicted() -> None:
     families = np.random.default_rng(8).normal(size=(1000, 5, 8))
     assert share(
-        families, lambda values: judged_together(values).status == "contradicted"
+        families, lambda values: decided_together(values).status == "contradicted"
     ) <= 0.025 + error_of(0.025, len(families))
 
 
@@ -500,10 +500,10 @@ def test_seeds_for_a_family() -> None:
     noise = (noise - noise.mean()) / noise.std(ddof=1)
     near, far, under = 0.2 + noise, 0.6 + noise, -0.4 + noise
     level = 1 - 0.05 / 2
-    assert judged_together(np.stack([near, far])).seeds_needed == seeds_needed(0.2, 1.0, level)
-    assert judged_together(np.stack([near, under])).seeds_needed == seeds_needed(0.4, 1.0, level)
-    assert judged_together(np.stack([noise, under])).seeds_needed == seeds_needed(0.4, 1.0, level)
-    assert judged_together(np.stack([noise, far])).seeds_needed is None
+    assert decided_together(np.stack([near, far])).seeds_needed == seeds_needed(0.2, 1.0, level)
+    assert decided_together(np.stack([near, under])).seeds_needed == seeds_needed(0.4, 1.0, level)
+    assert decided_together(np.stack([noise, under])).seeds_needed == seeds_needed(0.4, 1.0, level)
+    assert decided_together(np.stack([noise, far])).seeds_needed is None
 
 
 # power, looks
@@ -512,20 +512,20 @@ def test_seeds_for_a_family() -> None:
 @pytest.mark.parametrize(("n", "effect"), [(2, 4.0), (3, 2.0), (10, 1.0), (10, 0.5), (30, 0.5)])
 def test_power_is_the_share_of_experiments_that_are_supported(n: int, effect: float) -> None:
     experiments = np.random.default_rng(n).normal(0.2 + effect, 1.0, (2000, n))
-    supported = share(experiments, lambda values: judged(values, "greater", 0.2).status == "supported")
+    supported = share(experiments, lambda values: decided(values, "greater", 0.2).status == "supported")
     assert supported == pytest.approx(power(effect, 1.0, n), abs=0.03)
 
 
 @pytest.mark.parametrize("level", [0.95, 0.9875])
 @pytest.mark.parametrize("n", [2, 3, 10, 100])
 def test_the_smallest_detectable_effect_has_the_power_it_names(n: int, level: float) -> None:
-    for wanted in (0.5, 0.8, 0.95):
-        assert power(smallest_detectable_effect(0.3, n, level, wanted), 0.3, n, level) == pytest.approx(
-            wanted
+    for target in (0.5, 0.8, 0.95):
+        assert power(smallest_detectable_effect(0.3, n, level, target), 0.3, n, level) == pytest.approx(
+            target
         )
         assert power(
-            smallest_detectable_effect(0.3, n, level, wanted, 0.25), 0.3, n, level, 0.25
-        ) == pytest.approx(wanted)
+            smallest_detectable_effect(0.3, n, level, target, 0.25), 0.3, n, level, 0.25
+        ) == pytest.approx(target)
     assert smallest_detectable_effect(0.3, 1) == math.inf and power(9.0, 0.3, 1) == 0.0
 
 
@@ -580,13 +580,13 @@ def test_no_number_of_seeds_settles_a_mean_on_the_margin_and_two_settle_a_certai
 
 def test_the_seeds_an_undecided_tie_asks_for_settle_it() -> None:
     seen = np.array([-1.0, 1.0, -1.0, 1.0]) * math.sqrt(3) / 2
-    needed = {mean: judged(seen + mean, "equal", 0.5).seeds_needed for mean in (0.0, 0.2)}
+    needed = {mean: decided(seen + mean, "equal", 0.5).seeds_needed for mean in (0.0, 0.2)}
     for mean, n in needed.items():
         experiments = np.random.default_rng(10).normal(mean, 1.0, (1500, n))
         assert share(
-            experiments, lambda values: judged(values, "equal", 0.5).status == "supported"
+            experiments, lambda values: decided(values, "equal", 0.5).status == "supported"
         ) == pytest.approx(0.8, abs=0.04)
-    outside = judged(seen + 0.8, "equal", 0.5).seeds_needed
+    outside = decided(seen + 0.8, "equal", 0.5).seeds_needed
     assert outside == seeds_needed(0.3, 1.0)
 
 
@@ -596,10 +596,10 @@ def test_the_smallest_effect_of_a_family_allows_for_its_correction() -> None:
     experiments = (
         np.random.default_rng(11).normal(size=(1500, arms, n)) + np.array([effect, 0.0, 0.0])[:, None]
     )
-    found = share(experiments, lambda values: judged_together(values).estimates[0].status == "supported")
-    assert found == pytest.approx(0.8, abs=0.03)
+    detected = share(experiments, lambda values: decided_together(values).estimates[0].status == "supported")
+    assert detected == pytest.approx(0.8, abs=0.03)
     unit = (np.arange(n) - 4.5) / np.arange(n).std(ddof=1)
-    assert judged_together(np.stack([unit, 0.5 * unit, 0.1 * unit])).smallest_effect == pytest.approx(effect)
+    assert decided_together(np.stack([unit, 0.5 * unit, 0.1 * unit])).smallest_effect == pytest.approx(effect)
 
 
 def test_four_looks_cost_no_more_than_one() -> None:
@@ -608,7 +608,7 @@ def test_four_looks_cost_no_more_than_one() -> None:
 
     def ever_decided(values: np.ndarray, looks: int) -> bool:
         return any(
-            judged(values[:n], look=min(look, looks), looks=looks).status != "undecided"
+            decided(values[:n], look=min(look, looks), looks=looks).status != "undecided"
             for look, n in enumerate(sizes, 1)
         )
 
@@ -619,15 +619,15 @@ def test_four_looks_cost_no_more_than_one() -> None:
 # sentences
 
 
-def test_the_sentence_says_it_all_in_the_unit_of_the_claim() -> None:
+def test_the_sentence_is_complete_in_the_unit_of_the_claim() -> None:
     values = np.array([0.10, 0.12, 0.11, 0.09])
     assert (
-        judged(values, "greater", 0.02).sentence
+        decided(values, "greater", 0.02).sentence
         == "Supported: a − z = 10.5 points [8.4, 12.6] (95 % interval, n = 4 seeds, same sign in 4 of 4);"
         " margin 2 points; smallest detectable effect: margin + 2.7 points (80 % power)."
     )
     assert (
-        judged(values - 0.1, "greater", 0.01, looks=4).sentence
+        decided(values - 0.1, "greater", 0.01, looks=4).sentence
         == "Undecided: a − z = 0.5 points [−3.0, 4.0] (98.75 % interval, n = 4 seeds, same sign in 2 of 4);"
         " margin 1 point; smallest detectable effect: margin + 4.5 points (80 % power). About 78 seeds are"
         " needed at the observed effect."
@@ -642,28 +642,29 @@ def test_a_tie_shows_the_interval_it_was_found_by() -> None:
     wide, narrow = (t_interval(values, level) for level in (0.95, 0.9))
     margin = (wide.high + narrow.high) / 2
     for direction, status in (("equal", "supported"), ("different", "contradicted")):
-        verdict = judged(values, direction, margin)
+        verdict = decided(values, direction, margin)
         assert verdict.status == status
         assert (
             f", within which lies the 90 % interval [{100 * narrow.low:.1f}, {100 * narrow.high:.1f}]; "
             in verdict.sentence
         )
         assert f" [{100 * wide.low:.1f}, {100 * wide.high:.1f}] (95 % interval, " in verdict.sentence
-        assert "within which" not in judged(values + 1.0, direction, margin).sentence
-    looked = judged_together(np.stack([values, values]), "equal", 0.1).sentence
+        assert "within which" not in decided(values + 1.0, direction, margin).sentence
+    looked = decided_together(np.stack([values, values]), "equal", 0.1).sentence
     assert "margin 10 points, within which lie the 90 % intervals [1.0, 2.2], [1.0, 2.2]; " in looked
 
 
 def test_a_units_own_hyphen_is_no_minus_sign() -> None:
-    asked = claim("greater", 0.1, unit="log-odds")
+    declared = claim("greater", 0.1, unit="log-odds")
     assert (
-        "= −0.4 log-odds [" in decide(asked, {"a": np.array([-0.4, -0.5, -0.3]), "z": np.zeros(3)}).sentence
+        "= −0.4 log-odds ["
+        in decide(declared, {"a": np.array([-0.4, -0.5, -0.3]), "z": np.zeros(3)}).sentence
     )
 
 
 def test_the_sentence_names_every_contrast_and_the_correction() -> None:
     values = np.array([[0.10, 0.12, 0.11, 0.09], [-0.10, -0.12, -0.11, -0.09]])
-    sentence = judged_together(values).sentence
+    sentence = decided_together(values).sentence
     assert sentence.startswith(
         "Contradicted: a − z = 10.5 points [8.4, 12.6]; b − z = −10.5 points [−12.6, −8.4] (95 % intervals, "
     )
@@ -683,20 +684,20 @@ def test_the_sentence_names_every_contrast_and_the_correction() -> None:
     ],
 )
 def test_margins_are_shown_whole(margin: float, unit: str, shown: str) -> None:
-    asked = claim("greater", margin, unit=unit)
-    assert shown in decide(asked, {"a": np.array([0.5, 0.7, 0.4]), "z": np.zeros(3)}).sentence
+    declared = claim("greater", margin, unit=unit)
+    assert shown in decide(declared, {"a": np.array([0.5, 0.7, 0.4]), "z": np.zeros(3)}).sentence
 
 
-def test_small_measures_keep_the_digits_that_tell_the_bounds_apart() -> None:
-    asked = claim("greater", 0.0, unit="nats")
-    sentence = decide(asked, {"a": np.array([0.0003, 0.0004, 0.0005]), "z": np.zeros(3)}).sentence
+def test_small_measures_keep_the_digits_that_distinguish_the_bounds() -> None:
+    declared = claim("greater", 0.0, unit="nats")
+    sentence = decide(declared, {"a": np.array([0.0003, 0.0004, 0.0005]), "z": np.zeros(3)}).sentence
     assert "= 0.0004 nats [0.0002, 0.0006]" in sentence
     assert (
         "= 0.0004 nats [0.0004, 0.0004]"
-        in decide(asked, {"a": np.full(3, 0.0004), "z": np.zeros(3)}).sentence
+        in decide(declared, {"a": np.full(3, 0.0004), "z": np.zeros(3)}).sentence
     )
     alike = decide(
         claim("greater", 0.01), {"a": np.array([0.82, 0.52, 0.93]), "z": np.array([0.80, 0.50, 0.91])}
     ).sentence
     assert "= 2.0 points [2.0, 2.0]" in alike and alike.endswith("effect: margin + 0 points (80 % power).")
-    assert "−0.0" not in judged([1e-5, -2e-5, 0.01, -0.01]).sentence.split("[")[0]
+    assert "−0.0" not in decided([1e-5, -2e-5, 0.01, -0.01]).sentence.split("[")[0]

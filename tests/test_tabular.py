@@ -51,5 +51,5 @@ def test_a_problem_is_centred_by_its_training_part(name):
 def test_explained_variance_by_hand():
     target = np.array([1.0, 2.0, 3.0])
     outputs = (target, np.full(3, 2.0), np.array([3.0, 2.0, 1.0]))
-    assert [explained_variance(target, each) for each in outputs] == pytest.approx([1, 0, -3])
+    assert [explained_variance(target, output) for output in outputs] == pytest.approx([1, 0, -3])
     assert explained_variance(np.ones(3), target) == 0

@@ -8,7 +8,7 @@ from mlcv_explore.models import checkpoints, classifiers
 from mlcv_explore.models.unet import SKIPS, Decoder, Encoder, UNet, backbone_channels, backbone_features
 from mlcv_explore.seeds import seeded, stream
 
-PICTURES = torch.rand(3, 3, 24, 24, generator=stream(0, "pictures"))
+IMAGES = torch.rand(3, 3, 24, 24, generator=stream(0, "pictures"))
 
 
 def features_of(channels: tuple[int, ...] = (4, 8, 16)) -> list[torch.Tensor]:
@@ -22,8 +22,8 @@ def features_of(channels: tuple[int, ...] = (4, 8, 16)) -> list[torch.Tensor]:
 @pytest.mark.parametrize("skips", SKIPS)
 def test_a_image_comes_back_at_its_own_side(skips: str) -> None:
     network = seeded(0, lambda: UNet(3, 2, 4, skips=skips)).eval()
-    assert network(PICTURES).shape == (3, 2, 24, 24)
-    assert [feature.shape[1:] for feature in network.encoder(PICTURES)] == [
+    assert network(IMAGES).shape == (3, 2, 24, 24)
+    assert [feature.shape[1:] for feature in network.encoder(IMAGES)] == [
         (4, 24, 24),
         (8, 12, 12),
         (16, 6, 6),
@@ -49,16 +49,18 @@ def test_gates_of_one_are_the_plain_network_and_gates_of_nothing_let_nothing_thr
         for layer in gated.gates:
             nn.init.zeros_(layer.weight)
             nn.init.constant_(layer.bias, bias)
-        found = gated.decode(features)
-        assert [tuple(each.shape) for each in found.gates] == [(3, 1, 12, 12), (3, 1, 24, 24)]
-        assert all(bool((each == gate).all()) for each in found.gates)
-        finer = [gate * each for each in features[:-1]]
-        torch.testing.assert_close(found.values, plain([*finer, features[-1]]))
+        decoded = gated.decode(features)
+        assert [tuple(values.shape) for values in decoded.gates] == [(3, 1, 12, 12), (3, 1, 24, 24)]
+        assert all(bool((values == gate).all()) for values in decoded.gates)
+        finer = [gate * values for values in features[:-1]]
+        torch.testing.assert_close(decoded.values, plain([*finer, features[-1]]))
 
 
 def test_gates_lie_between_nothing_and_one() -> None:
     decoder = seeded(0, lambda: Decoder((4, 8, 16), 1, "gated")).eval()
-    gates = torch.cat([gate.flatten() for gate in decoder.decode([5 * each for each in features_of()]).gates])
+    gates = torch.cat(
+        [gate.flatten() for gate in decoder.decode([5 * values for values in features_of()]).gates]
+    )
     assert 0 <= gates.min() < 0.5 < gates.max() <= 1
 
 
@@ -82,7 +84,7 @@ def test_a_classifier_read_as_an_encoder_gives_its_own_answer(name: str) -> None
 
 def test_only_layers_in_a_row_can_be_read_so() -> None:
     with pytest.raises(ValueError, match="layers in a row"):
-        backbone_features(nn.Sequential(nn.Conv2d(3, 4, 3)), PICTURES)
+        backbone_features(nn.Sequential(nn.Conv2d(3, 4, 3)), IMAGES)
     small = classifiers.residual_classifier(4, 4, (0.5,) * 3, (0.2,) * 3).eval()
     with pytest.raises(ValueError, match="layers in a row"):
-        backbone_features(nn.ModuleList([small]), PICTURES)
+        backbone_features(nn.ModuleList([small]), IMAGES)

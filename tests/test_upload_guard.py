@@ -50,7 +50,7 @@ def test_a_session_has_so_many_bytes():
 
 
 @pytest.mark.parametrize("length", [None, "", "-1", "many"])
-def test_an_upload_says_its_length(length):
+def test_an_upload_states_its_length(length):
     assert status(guarded(), f"{UPLOADS}a/0", length) == 411
 
 

@@ -214,7 +214,7 @@ def test_a_jpeg_gives_nearly_its_pixels(mode: str, quality: int, progressive: bo
 
 
 def oriented(upright: np.ndarray, orientation: int) -> np.ndarray:
-    """What a camera stores: EXIF tells on which sides of the scene its row 0 and its
+    """What a camera stores: EXIF states on which sides of the scene its row 0 and its
     column 0 lie.
     """
     row_0, column_0 = [("top", "left"), ("top", "right"), ("bottom", "right"), ("bottom", "left")][
@@ -247,7 +247,7 @@ def test_an_orientation_that_does_not_exist_turns_nothing(orientation: int) -> N
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_a_large_turned_image_is_shrunk_upright_and_knows_its_size(kind: str) -> None:
+def test_a_large_turned_image_is_shrunk_upright_and_keeps_its_size(kind: str) -> None:
     scene = smooth(1600, 1000)
     photograph = read(saved(np.ascontiguousarray(oriented(scene, 6)), kind, exif=exif(6)), side=400)
     assert photograph.size == (1000, 1600) and photograph.pixels.shape == (400, 250, 3)
@@ -259,7 +259,7 @@ def test_a_large_turned_image_is_shrunk_upright_and_knows_its_size(kind: str) ->
     ("width", "height", "side", "expected"),
     [(3000, 1, 1024, (1, 1024)), (1, 3000, 10, (10, 1)), (1001, 1000, 2, (2, 2)), (30, 20, 1024, (20, 30))],
 )
-def test_no_side_is_longer_than_asked_and_none_vanishes(
+def test_no_side_is_longer_than_the_limit_and_none_vanishes(
     width: int, height: int, side: int, expected: tuple[int, int]
 ) -> None:
     photograph = read(saved(Image.new("RGB", (width, height), BLUE), "PNG"), side=side)
@@ -381,7 +381,7 @@ def test_every_other_file_is_refused_in_one_sentence(case: str) -> None:
         read(build(), "holiday.jpg")
     text = str(refusal.value)
     assert text.startswith("holiday.jpg ") and text.endswith(".") and text.isprintable()
-    assert len(text) < 160 and ": " in text, "it says what to do"
+    assert len(text) < 160 and ": " in text, "it states what to do"
 
 
 @pytest.mark.parametrize(
@@ -410,7 +410,7 @@ def test_other_examplesin_a_jpeg_are_neither_its_size_nor_its_scans(where: str) 
     np.testing.assert_array_equal(read(content).pixels, read(whole).pixels)
 
 
-def test_what_a_webp_says_of_its_display_is_not_its_size() -> None:
+def test_the_display_size_of_a_webp_is_not_its_size() -> None:
     """The upper two bits of width and of height only scale for display."""
     whole = saved(smooth(6, 9), "WEBP")
     scaled = whole[:27] + bytes([whole[27] | 0xC0, whole[28], whole[29] | 0xC0]) + whole[30:]
@@ -446,7 +446,7 @@ def test_a_refusal_gives_its_place_to_the_next() -> None:
     np.testing.assert_array_equal(read(LARGE).pixels, colours())
 
 
-def test_threads_get_their_own_pictures() -> None:
+def test_threads_get_their_own_images() -> None:
     examples = [np.full((50, 40 + number, 3), number, np.uint8) for number in range(24)]
     contents = [
         saved(image, ("PNG", "WEBP")[number % 2], lossless=True) for number, image in enumerate(examples)
@@ -669,7 +669,7 @@ def test_only_examplesare_resized_to_square(pixels: np.ndarray) -> None:
         resized_to_square(pixels, 2)
 
 
-def test_a_map_is_spread_straight_between_the_centres_of_its_cells() -> None:
+def test_a_map_is_upsampled_linearly_between_the_centres_of_its_cells() -> None:
     wide = upsampled(np.array([[0.0, 4.0]]), (8, 3))
     assert wide.dtype == np.float32 and wide.shape == (3, 8)
     np.testing.assert_allclose(wide, np.tile([0, 0, 0.5, 1.5, 2.5, 3.5, 4, 4], (3, 1)), atol=1e-6)
@@ -678,7 +678,9 @@ def test_a_map_is_spread_straight_between_the_centres_of_its_cells() -> None:
 
 
 @given(st.integers(1, 9), st.integers(1, 40), st.integers(1, 40), st.integers(0, 50))
-def test_a_spread_map_keeps_its_range_and_is_linear(side: int, width: int, height: int, seed: int) -> None:
+def test_an_upsampled_map_keeps_its_range_and_is_linear(
+    side: int, width: int, height: int, seed: int
+) -> None:
     one, other = numpy_stream(seed, "maps").normal(size=(2, side, side))
     large = upsampled(one, (width, height))
     assert large.shape == (height, width)
@@ -689,7 +691,7 @@ def test_a_spread_map_keeps_its_range_and_is_linear(side: int, width: int, heigh
     np.testing.assert_allclose(upsampled(np.full((side, side), 0.3), (width, height)), 0.3, rtol=1e-6)
 
 
-def test_a_map_lies_where_its_cause_lies_in_the_picture() -> None:
+def test_a_map_lies_where_its_cause_lies_in_the_image() -> None:
     """Resized and upsampled back, the brightest place of a image is where it was."""
     pixels = np.zeros((300, 480, 3), np.uint8)
     pixels[205:215, 365:380] = 255
@@ -699,7 +701,7 @@ def test_a_map_lies_where_its_cause_lies_in_the_picture() -> None:
 
 
 @pytest.mark.parametrize("values", [np.zeros(4), np.zeros((1, 4, 4)), np.zeros((0, 4))])
-def test_only_maps_are_spread(values: np.ndarray) -> None:
+def test_only_maps_are_upsampled(values: np.ndarray) -> None:
     with pytest.raises(ValueError, match="map"):
         upsampled(values, (4, 4))
 

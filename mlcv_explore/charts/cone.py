@@ -39,7 +39,7 @@ def cone(
     the stop to the last x a wide and a narrow band open.
 
     `middle` is the median of the value at the end. What leaves `y_domain` is cut off;
-    the page has to say so.
+    the page has to state it.
     """
     span, cut = x[[stop, -1]], 1e6 * y_domain[1]
     blocks: list[dict[str, Any]] = [

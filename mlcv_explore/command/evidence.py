@@ -39,7 +39,7 @@ def evidence(options: argparse.Namespace) -> None:
 
 
 def _study(slug: str, options: argparse.Namespace) -> Study:
-    """The study that was asked for, cut down as asked."""
+    """The requested study, cut down as the options state."""
     declared = {study.name: study for study in idea.load(slug).studies}
     if options.study not in declared:
         raise SettingError(f"{slug} has no study {options.study!r}; it has {', '.join(declared) or 'none'}.")
@@ -48,7 +48,7 @@ def _study(slug: str, options: argparse.Namespace) -> Study:
         raise SettingError("--verify runs one seed of every cell as it ships and takes no other settings.")
     if partial and options.out is None:
         raise SettingError(
-            "A study cut down or changed is not the evidence that ships: say with --out where its rows"
+            "A study cut down or changed is not the evidence that ships: give with --out where its rows"
             " may go."
         )
     if options.changes and len(options.slugs) > 1:

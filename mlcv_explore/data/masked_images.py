@@ -1,7 +1,7 @@
 """Images with the region of every pixel: generated scenes, and photographs whose object
 is outlined.
 
-A region code says what a pixel shows; categories say which codes are the object, and
+A region code is what a pixel shows; categories list which codes are the object, and
 which are neither object nor background.
 """
 

@@ -1,4 +1,4 @@
-"""The rows of a study as a table to ask for values, intervals and differences."""
+"""The rows of a study as a table: values, intervals and differences."""
 
 import math
 from collections.abc import Mapping, Sequence

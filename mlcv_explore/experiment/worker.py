@@ -208,7 +208,7 @@ def _warm() -> None:
     for card in idea.cards():
         try:
             idea.load(card.slug)
-        except Exception:  # the run that needs it will say so to its reader
+        except Exception:  # the run that needs it will report it to its reader
             log.exception("The idea %s could not be imported", card.slug)
     for name in ("sklearn.datasets", "mlcv_explore.models.stacked"):
         importlib.import_module(name)
@@ -221,15 +221,15 @@ def main() -> None:
     import dask
     from distributed import LocalCluster
 
-    ask = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog="python -m mlcv_explore.experiment.worker", description=main.__doc__, allow_abbrev=False
     )
-    ask.add_argument(
+    parser.add_argument(
         "--workers", type=int, default=max(1, len(_cores()) - 1), help="processes of one thread each"
     )
-    workers = max(1, ask.parse_args().workers)
+    workers = max(1, parser.parse_args().workers)
     dask.config.set(SETTINGS)
-    answer = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    pipe = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     # the parent reads one line and no more: what an idea prints would fill the pipe
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     cluster = LocalCluster(
@@ -242,7 +242,7 @@ def main() -> None:
         silence_logs=logging.ERROR,
         preload=["mlcv_explore.experiment.worker"],
     )
-    print(json.dumps({"address": cluster.scheduler_address, "workers": workers}), file=answer, flush=True)
+    print(json.dumps({"address": cluster.scheduler_address, "workers": workers}), file=pipe, flush=True)
     sys.stdin.read()
     cluster.close(timeout=5)
 

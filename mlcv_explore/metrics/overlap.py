@@ -67,13 +67,13 @@ class MaskIndex:
         self.is_object = np.isin(np.arange(256), objects)
         self.areas = self.is_object[self.pixels].sum(0, dtype=np.int32)  # (n,)
 
-    def nearest(self, asked: np.ndarray, count: int) -> np.ndarray:
+    def nearest(self, query: np.ndarray, count: int) -> np.ndarray:
         """Indices of the `count` masks nearest to one mask uint8 (h, w): int64
         (count,), nearest first.
 
         By intersection over union of the objects; ties by the share of equal pixels.
         """
-        given = asked.ravel()
+        given = query.ravel()
         own = np.flatnonzero(self.is_object[given])
         common = self.is_object[self.pixels[own]].sum(0, dtype=np.int32)
         overlap = common / np.maximum(len(own) + self.areas - common, 1)

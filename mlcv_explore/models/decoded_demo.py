@@ -98,7 +98,7 @@ class DecodedDemo:
     card: dict[str, Any]
     mapped: Images  # in the maps' order
     test: Images
-    _maps: dict[int, DepthMap] = field(default_factory=dict)  # those that were asked for
+    _maps: dict[int, DepthMap] = field(default_factory=dict)  # those that were requested
 
     @property
     def classes(self) -> tuple[str, ...]:

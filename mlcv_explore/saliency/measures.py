@@ -17,7 +17,7 @@ import numpy as np
 
 from mlcv_explore.statistics import Interval, bootstrap_interval
 
-TOP = 1 / 5  # of the pixels: those whose membership says whether a rank is stable
+TOP = 1 / 5  # of the pixels: those whose membership decides whether a rank is stable
 ROUNDING = 1e-9
 
 

@@ -47,7 +47,7 @@ class Score:
     # 1 − |rank correlation| with the map of the same network with all layers randomised; 0: the map
     # does not depend on the weights
     moved: float
-    # |sum − logit difference| / |logit difference|, where the method promises none
+    # |sum − logit difference| / |logit difference|, where the method guarantees none
     completeness_gap: float | None
     on_object: float | None  # share of the map's mass
     on_tag: float | None
@@ -150,7 +150,7 @@ def as_csv(image_scores: dict[str, Sequence[Score]]) -> str:
     """A row for every image and method; what does not apply is left empty."""
     file = io.StringIO()
     table = csv.writer(file, lineterminator="\n")
-    table.writerow(["picture", *(field.name for field in fields(Score))])
+    table.writerow(["image", *(field.name for field in fields(Score))])
     for name, rows in image_scores.items():
         table.writerows(
             [name, *("" if value is None else value for value in asdict(row).values())] for row in rows

@@ -84,7 +84,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What n seeds say of a claim."""
+    """The result of a claim from n seeds."""
 
     claim: Claim
     status: Status
@@ -159,7 +159,7 @@ def decide(
             f"The arms of {claim.name!r} are not paired:"
             f" {', '.join(f'{name} {values.shape}' for name, values in arms.items())}."
         )
-    with np.errstate(invalid="ignore"):  # inf − inf is undefined, and the sentence says so
+    with np.errstate(invalid="ignore"):  # inf − inf is undefined, and the sentence reports it
         differences = [arms[one] - arms[other] for one, other in claim.contrasts]
     tests = [_p_values(claim, values, overlap) for values in differences]
     supported, contradicted = holm([test[0] for test in tests]), holm([test[1] for test in tests])

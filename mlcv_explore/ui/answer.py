@@ -1,4 +1,4 @@
-"""The Answer act: the answer, what speaks against it, the numbers, and where they come
+"""The Answer act: the answer, what contradicts it, the numbers, and where they come
 from.
 """
 

@@ -28,7 +28,7 @@ OWN_IMAGE = "your own image"  # among what can be compared with
 LARGE = 256  # pixels a side: smaller images are shown enlarged
 THUMBNAIL = 64  # pixels high
 HOME_UPLOAD = "home-upload"  # the image uploaded on the home page
-IMAGENET = "imagenet"  # the model of that name knows photographs of 1,000 classes
+IMAGENET = "imagenet"  # the model of that name classifies photographs into 1,000 classes
 
 
 def array_digest(values: "np.ndarray") -> str:

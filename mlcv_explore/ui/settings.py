@@ -65,8 +65,8 @@ def ask(slug: str, config: type[Config], seeds: int | None = None) -> tuple[Conf
     except SettingError as error:  # a rule between two settings
         st.error(f"{error} The defaults are used.", icon=":material/error:")
         chosen = config()
-    asked = Seeds(**{name: values[name] for name in own})
-    return chosen, tuple(range(asked.first_seed, asked.first_seed + asked.seeds))
+    chosen_seeds = Seeds(**{name: values[name] for name in own})
+    return chosen, tuple(range(chosen_seeds.first_seed, chosen_seeds.first_seed + chosen_seeds.seeds))
 
 
 def control(slug: str, declared: Setting) -> Any:

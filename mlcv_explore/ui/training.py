@@ -42,7 +42,7 @@ class Shown:
 
 
 class Visitor:
-    """One browser session; the job engine learns when it is gone."""
+    """One browser session; the job engine is notified when it is gone."""
 
     def __init__(self) -> None:
         self.name = uuid.uuid4().hex
@@ -66,9 +66,9 @@ def show(
     """
     image, controls = st.columns([3, 1], gap="medium")
     with controls:
-        config, asked = settings.ask(card.slug, subject.config, seeds)
+        config, seed_list = settings.ask(card.slug, subject.config, seeds)
     with image:
-        live(card, subject, config, asked, draw)
+        live(card, subject, config, seed_list, draw)
 
 
 def live(
@@ -175,7 +175,7 @@ def _shown(slug: str, config: Config, seeds: tuple[int, ...]) -> Shown | None:
 
 def _known(slug: str, config: Config, seeds: tuple[int, ...]) -> Shown | None:
     """The run this link describes, when it is under way or was saved; on a public
-    server only Train asks for it.
+    server only Train requests it.
     """
     if theme.public():
         return None
@@ -256,7 +256,7 @@ def _progress(state: RunState, seeds: int) -> None:
 
 
 def _results(card: Card, subject: Idea, shown: Shown, frames: Film) -> None:
-    """Every arm's measures with intervals, then every claim this run speaks of, at the
+    """Every arm's measures with intervals, then every claim this run is about, at the
     level of this look.
     """
     look = shown.looks
@@ -283,11 +283,11 @@ def _results(card: Card, subject: Idea, shown: Shown, frames: Film) -> None:
     st.code(command, language=None, wrap_lines=True)
 
 
-def _difference(shown: Config, asked: Config) -> str:
+def _difference(shown: Config, requested: Config) -> str:
     names = [
         setting
         for setting in shown.settings()
-        if getattr(shown, setting.name) != getattr(asked, setting.name)
+        if getattr(shown, setting.name) != getattr(requested, setting.name)
     ]
     return "a run with " + ", ".join(f"{setting.label} {getattr(shown, setting.name)}" for setting in names)
 

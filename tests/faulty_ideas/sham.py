@@ -52,11 +52,11 @@ def run(config: ShamConfig, seeds: Sequence[int]) -> Iterator[Frame]:
             time.sleep(config.pace)
             if step == config.at:
                 _harm(config)
-            told = 1 if config.kind == "goes back" and step == config.at else step
+            reported = 1 if config.kind == "goes back" and step == config.at else step
             values = np.stack(
                 [np.random.default_rng([seed, step]).normal(size=config.size) for seed in seeds]
             )
-            yield Frame(told, config.steps, os.getpid(), values)
+            yield Frame(reported, config.steps, os.getpid(), values)
     except GeneratorExit:
         _note("closed", config)
 

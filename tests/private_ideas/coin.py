@@ -46,7 +46,7 @@ def run(config: CoinConfig, seeds: Sequence[int]) -> Iterator[Frame]:
     luck = [numpy_stream(seed, "tosses") for seed in seeds]
     heads = np.zeros((len(seeds), 2))
     for step in range(1, config.steps + 1):
-        draws = np.stack([each.random(config.tosses) for each in luck])
+        draws = np.stack([generator.random(config.tosses) for generator in luck])
         heads += np.stack([(draws < 0.5 + bend).sum(axis=1) for bend in (0.0, config.bend)], axis=1)
         yield Frame(step, config.steps, (heads / (step * config.tosses)).astype(np.float32))
 
