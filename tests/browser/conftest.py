@@ -181,7 +181,7 @@ def new_tab(browser: object) -> Iterator[object]:
 
 def _expected(text: str) -> bool:
     """Streamlit's own probes, what the responses report already, and an image that a
-    newer one replaced before the browser asked for it.
+    newer one replaced before the browser requested it.
     """
     return "/_stcore/" in text or "Failed to load resource" in text or "/media/" in text
 

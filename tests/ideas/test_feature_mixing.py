@@ -272,8 +272,8 @@ def test_the_effects_are_those_of_a_two_by_two_table() -> None:
 
 def test_every_arm_pastes_through_its_own_mask() -> None:
     masks = copy_paste.generate(40, 0, "taught").masks
-    places, shares = torch.full((4, 2), 0.5), torch.full((4,), 0.3)
-    pasted = {arm: copy_paste.paste_mask(arm, masks[:4], masks[4:8], places, shares) for arm in PASTE_ARMS}
+    positions, shares = torch.full((4, 2), 0.5), torch.full((4,), 0.3)
+    pasted = {arm: copy_paste.paste_mask(arm, masks[:4], masks[4:8], positions, shares) for arm in PASTE_ARMS}
     assert not pasted["paste_none"].any() and not pasted["paste_oracle"].any()
     assert torch.equal(pasted["paste_object"], masks[:4]) and torch.equal(pasted["paste_image"], masks[:4])
     assert torch.equal(pasted["paste_scrambled"], masks[4:8])

@@ -36,7 +36,7 @@ def added(parts: tuple[Piece, ...]) -> np.ndarray:
 @pytest.mark.parametrize("name", pretrain.BUNDLED)
 def test_pretrained_weights_are_those_of_their_card(name: str) -> None:
     base = inference.explainer(name)
-    assert {f"{pretrain.PREFIX}{each}" for each in pretrain.BUNDLED} == set(idea.load(SLUG).checkpoints())
+    assert {f"{pretrain.PREFIX}{name}" for name in pretrain.BUNDLED} == set(idea.load(SLUG).checkpoints())
     assert (
         base.card["recipe"] == pretrain.CHECKPOINTS[f"{pretrain.PREFIX}{name}"].hyperparameters.model_dump()
     )

@@ -118,8 +118,8 @@ def picture(film: Film) -> Picture:
     """Test accuracy of mixing arms over training, else correct boxes, else the probes."""
     stages = {frame.stage for frame in film}
     if not stages & {"mixing", "paste"}:
-        places = np.arange(1, len(PROBE_ARMS) + 1, dtype=float)
-        return Picture(places, {"idea": film[-1].probes}, {"idea": "probes"}, "arm", "test accuracy")
+        numbers = np.arange(1, len(PROBE_ARMS) + 1, dtype=float)
+        return Picture(numbers, {"idea": film[-1].probes}, {"idea": "probes"}, "arm", "test accuracy")
     stage, name, index, arms, title = "mixing", "measured", 0, ARMS, "test accuracy"
     shown = ("plain", "soft", "both", "input_mixup", "oracle")
     if "mixing" not in stages:

@@ -29,7 +29,7 @@ RATE = 0.003
 
 
 def paste_mask(
-    arm: str, partner: torch.Tensor, unrelated: torch.Tensor, places: torch.Tensor, shares: torch.Tensor
+    arm: str, partner: torch.Tensor, unrelated: torch.Tensor, positions: torch.Tensor, shares: torch.Tensor
 ) -> torch.Tensor:
     """Where the partner is pasted, (B, 1, 32, 32) of 0 and 1: its own mask, a square of
     its area, a square of any area (CutMix), or the mask of an unrelated scene.
@@ -43,7 +43,7 @@ def paste_mask(
     if arm == "paste_scrambled":
         return unrelated
     areas = partner.sum((1, 2, 3)) if arm == "paste_rectangle" else shares * SIDE**2
-    return square_masks(areas, places, SIDE)
+    return square_masks(areas, positions, SIDE)
 
 
 def run(config: FeatureMixingConfig, seeds: Sequence[int]) -> Iterator[np.ndarray]:
@@ -104,8 +104,8 @@ class SceneTrainer:
         own, partner, unrelated = self.next_batch()
         draws, depth, masks = self.draws, self.depth, self.scenes.masks
         pasting = (torch.rand(BATCH, generator=draws) < self.config.paste_share).float()[:, None, None, None]
-        places, shares = torch.rand(BATCH, 2, generator=draws), torch.rand(BATCH, generator=draws)
-        mask = pasting * paste_mask(self.arm, masks[partner], masks[unrelated], places, shares)
+        positions, shares = torch.rand(BATCH, 2, generator=draws), torch.rand(BATCH, generator=draws)
+        mask = pasting * paste_mask(self.arm, masks[partner], masks[unrelated], positions, shares)
         features = self._features(own)
         if self.arm not in ("paste_none", "paste_oracle"):
             features = paste(features, self._features(partner), functional.avg_pool2d(mask, 2**depth))
@@ -122,7 +122,7 @@ class SceneTrainer:
         gradient_step(self.optimiser, loss)
         return loss.detach()
 
-    def _features(self, places: torch.Tensor) -> torch.Tensor:
+    def _features(self, indices: torch.Tensor) -> torch.Tensor:
         return self.network.body.partial_forward(
-            detection.standardised(self.scenes.images[places]), 0, self.depth
+            detection.standardised(self.scenes.images[indices]), 0, self.depth
         )

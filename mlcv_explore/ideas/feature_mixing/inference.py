@@ -68,7 +68,7 @@ class Mixture:
     predicted: np.ndarray  # (K,) probabilities
     labels: tuple[int, ...]  # of the mixed images: known, or predicted
     guessed: tuple[bool, ...]  # whether the label is predicted
-    nearest: np.ndarray  # (5,) places on the map
+    nearest: np.ndarray  # (5,) indices of images on the map
     novelty_percentile: float  # share of the map's features whose fifth neighbour is nearer
     distance: float  # to its fifth neighbour, in units of the median test image's
     place: np.ndarray  # (2,) on the map
@@ -112,7 +112,7 @@ def mix(
     ends = [features[:1], features[1:2] if partners else features[:1]]
     spots = model.components(torch.cat([mixed, *ends, trail]), depth).numpy()
     plane = shown.map(depth)
-    places, (distances, nearest) = plane.fitted.transform(spots), plane.fitted.nearest(spots[:1])
+    positions, (distances, nearest) = plane.fitted.transform(spots), plane.fitted.nearest(spots[:1])
     return Mixture(
         image=model.decode(mixed, depth)[0].numpy(),
         target=target[0].numpy(),
@@ -122,9 +122,9 @@ def mix(
         nearest=nearest[0],
         novelty_percentile=float(plane.fitted.novelty_percentile(spots[:1])[0]),
         distance=float(distances[0, -1] / plane.usual_distance),
-        place=places[0],
-        ends=places[1:3],
-        trail=places[3:],
+        place=positions[0],
+        ends=positions[1:3],
+        trail=positions[3:],
         pasted=None if mask is None else mask[0, 0].numpy(),
     )
 

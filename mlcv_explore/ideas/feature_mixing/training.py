@@ -212,14 +212,14 @@ def train_coarse(
     )
     groups, kinds = coarse(config.dataset)
     start = build_heads(tuple(test.shape[2:]), config.width, len(groups), seeds)
-    places = dataset.labelled + np.arange(len(seeds))[:, None] * train.shape[1]  # in all seeds' features
+    indices = dataset.labelled + np.arange(len(seeds))[:, None] * train.shape[1]  # in all seeds' features
     labels = functional.one_hot(torch.from_numpy(kinds[dataset.labels]), len(groups)).float()
     about = config.batch_size, config.images - 1, config.partners
     results = []
     for name in COARSE_ARMS:
         heads, arm = copy.deepcopy(start), name.removeprefix("coarse_")
         optimiser = torch.optim.Adam(heads.parameters(), lr=config.learning_rate, fused=True)
-        few = partner_batches(train.flatten(0, 1), places, dataset.labels, labels, seeds, *about)
+        few = partner_batches(train.flatten(0, 1), indices, dataset.labels, labels, seeds, *about)
         for _, batch in zip(range(config.steps), few, strict=False):
             values, targets = batch.inputs, batch.labels
             if config.images > 1 and arm in ("mixed", "both"):

@@ -34,7 +34,7 @@ from mlcv_explore.saliency.leak import leak
 from mlcv_explore.saliency.mask_network import MaskNetwork, MaskSettings
 from mlcv_explore.seeds import stream
 
-# sides of the objects: smaller ones take ten times as many updates to be told apart
+# sides of the objects: smaller ones take ten times as many updates to be distinguished
 SMALLEST, LARGEST = 0.35, 0.5
 PARTS = {"taught": "train", "validation": "validation", "tested": "test", "explained": "test"}  # of the pets
 VALIDATION = 150  # images at most behind the curves
