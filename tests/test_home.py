@@ -47,7 +47,7 @@ def test_every_idea_has_a_small_image_in_light_and_dark() -> None:
         assert all((folder / f"picture.{scheme}.svg").exists() for scheme in ("light", "dark"))
         assert sum(file.stat().st_size for file in folder.glob("*.webp")) <= 60_000
         light, dark = (
-            {file.stem.removesuffix(f".{each}") for file in folder.glob(f"*.{each}.webp")}
-            for each in ("light", "dark")
+            {file.stem.removesuffix(f".{own}") for file in folder.glob(f"*.{own}.webp")}
+            for own in ("light", "dark")
         )
         assert light == dark
