@@ -94,10 +94,10 @@ def test_a_run_is_one_object_with_the_numbers_of_the_run(cli) -> None:
     )
     assert set(printed["metrics"]) == set(measured) == {"fair_heads", "bent_heads"}
     for name, values in measured.items():
-        found = printed["metrics"][name]
+        metric = printed["metrics"][name]
         low, high = stats.t.interval(0.95, 5, values.mean(), stats.sem(values))
-        assert found["per_seed"] == values.tolist()
-        assert (found["mean"], found["low"], found["high"]) == pytest.approx((values.mean(), low, high))
+        assert metric["per_seed"] == values.tolist()
+        assert (metric["mean"], metric["low"], metric["high"]) == pytest.approx((values.mean(), low, high))
     difference = measured["bent_heads"] - measured["fair_heads"]
     assert printed["verdict"] == printed["verdicts"][0]
     # the other claim's arm is not in a single run
@@ -358,9 +358,9 @@ def test_a_seed_that_diverges_is_recorded_and_leaves_the_others_alone(
         "seconds": 0.0,
     }
     table = studies.rows(study, {study.cells[0].config.key(): outcome})
-    found = {(row["arm"], row["measure"], row["seed"]): row["value"] for row in table}
-    assert (found["bent", "heads", 0], found["bent", "heads", 1]) == (0.7, None)
-    assert (found["bent", "diverged", 0], found["bent", "diverged", 1]) == (0.0, 1.0)
+    written = {(row["arm"], row["measure"], row["seed"]): row["value"] for row in table}
+    assert (written["bent", "heads", 0], written["bent", "heads", 1]) == (0.7, None)
+    assert (written["bent", "diverged", 0], written["bent", "diverged", 1]) == (0.0, 1.0)
     assert studies.verdicts(idea.load("coin"), study, table)[0]["status"] == "undecided"
 
 
@@ -378,9 +378,9 @@ def test_a_worker_with_another_fingerprint_is_rejected() -> None:
         dashboard_address="127.0.0.1:0",
         set_as_default=False,
     ) as client:
-        found = studies.outcomes("coin", [idea.load("coin").config()], (0, 1), client)
+        outcomes = studies.outcomes("coin", [idea.load("coin").config()], (0, 1), client)
         with pytest.raises(ConnectionError, match="other sources"):
-            next(found)
+            next(outcomes)
     assert not (environment.home() / "evidence").exists()
 
 
@@ -429,7 +429,8 @@ def test_help_lists_every_setting_with_its_rule(capsys: pytest.CaptureFixture[st
     assert left.value.code == 0
     assert "How far the coin leans to heads, in 100 % steps." in shown
     assert all(
-        f"--{item.name}" in shown and item.rule in shown for item in idea.load("coin").config.settings()
+        f"--{declared.name}" in shown and declared.rule in shown
+        for declared in idea.load("coin").config.settings()
     )
 
 

@@ -2,9 +2,10 @@
 and how a page reads them, with the images of their maps.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -27,6 +28,7 @@ KIND = "decoded classifier"
 class DecodedHyperparameters(Config):
     """How a decoded classifier is made."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"world": "dataset", "taught": "train_size", "tested": "test_size"}
     dataset: str = setting("scenes", "Images", choices=DATASETS)
     train_size: int = setting(
         4000, "Training images", low=100, high=20_000, step=100, help="On digits at most 1,397."
