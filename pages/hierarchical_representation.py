@@ -157,14 +157,12 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
             epochs, terms = tables.run_losses(film, arm)
             lines = {name: Line(*values) for name, values in terms.items()}
             chart = charts.curves(epochs, lines, "epoch", f"{LABELS[arm]}: training loss", **limits)
-            notice = "Losses of different levels are not comparable."
-            figures.figure(chart, f"{SLUG}-run-loss-{arm}", notice, moving=True)
+            figures.figure(chart, f"{SLUG}-run-loss-{arm}", "Levels are not comparable.", moving=True)
     labels = [str(label) for label in film[-1].labels[0]]
     for arm in MAPPED:
         st.markdown(f"**{LABELS[arm]}**: codes of validation images, epoch {film[-1].step}, first seed")
         levels = tables.run_codes(film[-1], arm)
-        for level, column in enumerate(st.columns(len(levels), gap="small")):
-            points, shown = levels[level]
+        for level, (column, (points, shown)) in enumerate(zip(st.columns(len(levels)), levels, strict=True)):
             with column:
                 chart = charts.points(points, labels, [""] * len(labels), theme.palette(), height=220)
                 key, notice = f"{SLUG}-run-codes-{arm}{level}", f"Level {level + 1}, two leading components."
@@ -177,9 +175,8 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
 
 def example() -> None:
     """A test digit, reconstructed by the layer-wise and the end-to-end levels."""
-    base = inference.demo()
     for arm in ("greedy_code", "global"):
-        reconstructions(base, arm, base.example(DEFAULT_DIGIT))
+        reconstructions(inference.demo(), arm, inference.demo().example(DEFAULT_DIGIT))
 
 
 def answer(table: Table) -> None:
@@ -197,7 +194,7 @@ def answer(table: Table) -> None:
 
 formulas = {"Losses": losses, "Reconstruction loss": reconstruction_loss, "Gradients": gradient_flow}
 formulas |= {"InfoNCE": info_nce, "k-means features": kmeans_features, "Frozen probe": fitted_bias}
-named = [LABELS[arm] for arm in PRETRAINED]
-choices = {"source": SOURCES, "digit": DIGITS, "arm": named, "compare": named}
+choices = {"source": SOURCES, "digit": DIGITS}
+choices |= {name: [LABELS[arm] for arm in PRETRAINED] for name in ("arm", "compare")}
 acts = {"play": play, "draw": draw, "answer": answer, "example": example}
 page.run(subject, **acts, formulas=formulas, choices=choices, seeds=5)

@@ -185,19 +185,8 @@ def answer(table: Table) -> None:
     )
 
 
-page.run(
-    subject,
-    play=play,
-    draw=draw,
-    answer=answer,
-    example=example,
-    formulas={"Loss of a mask": mask_network.mask_loss, "Optimised mask": mask_network.optimise_masks},
-    views=(LearnedSalienceView,),
-    choices={
-        "source": inputs.SOURCES,
-        "photograph": tuple(gallery.photographs()),
-        "scene": tuple(str(number) for number in range(1, inputs.SCENES + 1)),
-        "model": tuple(DESCRIPTIONS),
-    },
-    seeds=3,
-)
+acts = {"play": play, "draw": draw, "answer": answer, "example": example}
+formulas = {"Loss of a mask": mask_network.mask_loss, "Optimised mask": mask_network.optimise_masks}
+choices = {"source": inputs.SOURCES, "photograph": tuple(gallery.photographs()), "model": tuple(DESCRIPTIONS)}
+choices["scene"] = tuple(str(number) for number in range(1, inputs.SCENES + 1))
+page.run(subject, **acts, formulas=formulas, views=(LearnedSalienceView,), choices=choices, seeds=3)

@@ -20,6 +20,7 @@ from mlcv_explore.saliency.measures import kendall
 from mlcv_explore.statistics import significant_cells
 from mlcv_explore.ui import attribution_panel, attribution_tests, attributions, figures, inputs, page, theme
 from mlcv_explore.ui.attribution_panel import Explained, Request
+from mlcv_explore.ui.map_view import MapView
 from mlcv_explore.ui.model_choice import choose_model
 
 SLUG, LABELS = subject.slug, subject.labels()
@@ -165,7 +166,7 @@ page.run(
         "Grad-CAM": methods.grad_cam,
         "Deletion and insertion": faithfulness.at_share,
     },
-    views=(attribution_panel.MapView, SaliencySettings),
+    views=(MapView, SaliencySettings),
     choices={
         "source": inputs.SOURCES,
         "photograph": tuple(gallery.photographs()),

@@ -6,15 +6,15 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 
 from mlcv_explore.charts import images
-from mlcv_explore.config import Config, setting
 from mlcv_explore.data import uploads
 from mlcv_explore.ui import attributions, figures, inputs, settings, theme
+from mlcv_explore.ui.map_view import MapView
 
 if TYPE_CHECKING:
     from mlcv_explore.models.checkpoints import Classifier
@@ -23,45 +23,6 @@ if TYPE_CHECKING:
 TILE = 220  # pixels of the longer side of a tile
 WIDTH, GAP = 167, 16  # of a tile on the page: two fit a phone, four stand beside the controls
 PROVISIONAL = 5.0  # end of the common scale, in multiples of a map's mean, until all maps are computed
-
-
-class MapView(Config):
-    """How maps are shown and tested; nothing here is trained."""
-
-    renamed: ClassVar[Mapping[str, str]] = {"doubt": "uncertainty"}
-    randomised: int = setting(0, "Layers randomised, from the top", low=0, high=60, step=1)
-    uncertainty: str = setting(
-        "none",
-        "Uncertainty",
-        choices=("none", "draws", "seeds"),
-        help="Hatched where fewer than four in five random draws, or seeds of the model, agree.",
-    )
-    scale: str = setting(
-        "common",
-        "Scale",
-        choices=("common", "own"),
-        help="Common: multiples of each map's mean, one range for all maps. Own: raw values.",
-    )
-    signs: str = setting(
-        "signed",
-        "Values",
-        choices=("signed", "absolute"),
-        help="Signed: orange is evidence for the class, blue against it.",
-    )
-    overlay: float = setting(1.0, "Overlay opacity", low=0, high=1, step=0.05, help="At 1 the map alone.")
-    implementation: str = setting(
-        "mlcv-explore",
-        "Implementation",
-        choices=("mlcv-explore", "captum"),
-        help="Captum: the same methods and settings, computed by that library on a copy of the network.",
-    )
-    removed: float = setting(0.0, "Share of pixels removed", low=0, high=1, step=0.05)
-    fill: str = setting(
-        "mean",
-        "Baseline fill",
-        choices=("mean", "blur", "noise"),
-        help="Mean colour of the image, its blur, or noise of its mean and deviation.",
-    )
 
 
 @dataclass(frozen=True, eq=False)

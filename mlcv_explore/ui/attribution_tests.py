@@ -7,7 +7,8 @@ import streamlit as st
 
 from mlcv_explore.charts import images
 from mlcv_explore.ui import attributions, figures, inputs, settings, theme
-from mlcv_explore.ui.attribution_panel import TILE, Explained, MapView, Request, predict
+from mlcv_explore.ui.attribution_panel import TILE, Explained, Request, predict
+from mlcv_explore.ui.map_view import MapView
 
 INSENSITIVE = 0.9  # rank correlation with the trained network's map, above which a map hardly changed
 SCORES = {  # attribute of a score → head of its column

@@ -68,7 +68,6 @@ EXPLAINING = (*DICTIONARIES, "soft", "cart", "spanned")
 CLASSIFYING = ("backed", "random", "cnn")  # arms that predict a class and explain nothing
 COMPARING = ("directions", "strangers", "halves")  # pairs of explanations
 ARMS = (*EXPLAINING, *CLASSIFYING, *COMPARING)  # the order of the arm axis A
-# in the order of the measure axis K
 MEASURES = ("passes", "energy", "accuracy", "atoms", "bits", "stability", "recovered", "overlap")
 STAGES = ("classifier", "teacher", "levels", "baselines", "trees")  # of training
 BUDGETS = tuple(range(40, 241, 20))  # bits per item at which all arms are compared

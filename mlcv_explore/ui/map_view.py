@@ -1,0 +1,45 @@
+"""How attribution maps are shown and tested: settings of a panel."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from mlcv_explore.config import Config, setting
+
+
+class MapView(Config):
+    """How maps are shown and tested; nothing here is trained."""
+
+    renamed: ClassVar[Mapping[str, str]] = {"doubt": "uncertainty"}
+    randomised: int = setting(0, "Layers randomised, from the top", low=0, high=60, step=1)
+    uncertainty: str = setting(
+        "none",
+        "Uncertainty",
+        choices=("none", "draws", "seeds"),
+        help="Hatched where fewer than four in five random draws, or seeds of the model, agree.",
+    )
+    scale: str = setting(
+        "common",
+        "Scale",
+        choices=("common", "own"),
+        help="Common: multiples of each map's mean, one range for all maps. Own: raw values.",
+    )
+    signs: str = setting(
+        "signed",
+        "Values",
+        choices=("signed", "absolute"),
+        help="Signed: orange is evidence for the class, blue against it.",
+    )
+    overlay: float = setting(1.0, "Overlay opacity", low=0, high=1, step=0.05, help="At 1 the map alone.")
+    implementation: str = setting(
+        "mlcv-explore",
+        "Implementation",
+        choices=("mlcv-explore", "captum"),
+        help="Captum: the same methods and settings, computed by that library on a copy of the network.",
+    )
+    removed: float = setting(0.0, "Share of pixels removed", low=0, high=1, step=0.05)
+    fill: str = setting(
+        "mean",
+        "Baseline fill",
+        choices=("mean", "blur", "noise"),
+        help="Mean colour of the image, its blur, or noise of its mean and deviation.",
+    )
