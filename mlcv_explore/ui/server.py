@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from mlcv_explore.experiment.jobs import Jobs
 
 FIRST_PAGE = 1.5  # seconds the warm-up waits for a first page before it starts by itself
-TIDY = 10.0  # seconds between two returns of free memory to the system; one takes milliseconds
-ARENAS = 2  # heaps of the C library; one for every script thread would each keep what its pages freed
-M_ARENA_MAX = -8  # of glibc's malloc.h
+TIDY = 5.0  # seconds between two returns of free memory to the system; one takes milliseconds
+# glibc's malloc.h: one heap for all script threads, and arrays of half a megabyte and more in memory of
+# their own, which goes back when they are freed
+HEAP = {"M_ARENA_MAX": (-8, 1), "M_MMAP_THRESHOLD": (-3, 1 << 19)}
 
 _engine: "Jobs | None" = None
 _creating = threading.Lock()
@@ -44,7 +45,8 @@ def use(engine: "Jobs") -> None:
 def warm_up() -> None:
     """Start the slow imports and the cluster in a thread, once the first page is drawn."""
     with suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
+        for option, value in HEAP.values():
+            ctypes.CDLL(None).mallopt(option, value)
     _closing.clear()
     threading.Thread(target=_boot, name="warm-up", daemon=True).start()
 
