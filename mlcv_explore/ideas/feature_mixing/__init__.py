@@ -149,7 +149,7 @@ def _tiles() -> tuple[Tile, ...]:
     return inference.tiles()
 
 
-QUICK = {"experiment": "all", "steps": 10, "pretraining": 20, "width": 16, "labels": 5, "batch_size": 25}
+QUICK = {"experiment": "all", "steps": 10, "pretraining": 10, "width": 8, "labels": 5, "batch_size": 15}
 QUICK |= {"scenes": 40, "test_scenes": 50, "paste_steps": 2, "contrast_steps": 10}
 
 idea = Idea(

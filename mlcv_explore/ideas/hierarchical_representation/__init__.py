@@ -8,7 +8,8 @@ Try: Choose or draw a digit and compare its reconstructions and its place on eac
 Answer: Layer-wise reconstruction of the previous level shows no clear gain over one
   end-to-end loss; linear separability falls with depth.
 But: A linear classifier on raw pixels (88.5 %) beats the layer-wise loss (85.4 %). So
-  do k-means features (88.9 %); after 200 epochs it trails end-to-end by 3.1 points.
+  do k-means features (88.9 %); after 200 epochs the layer-wise loss trails end-to-end
+  by 3.1 points.
 Holds when: every level reconstructs the pixels: +3.5 points [2.5, 4.5] over end-to-end
   at the top level; or training is short, 10 epochs on the previous level: +9.1 [7.0,
   11.2]; n = 20.

@@ -6,9 +6,9 @@ Try: One forward pass gives class and mask. Change area weight and fill: does th
   stay with the kept part?
 Answer: Learned masks lie more on the object than Grad-CAM's maps; whether they are more
   faithful to the classifier is undecided.
-But: Masks optimised for each image are more faithful still, by 0.04 [0.01, 0.08]. That
-  is insertion minus deletion area; with noise as baseline fill, learned masks lead
-  Grad-CAM by 0.00 [−0.06, 0.05].
+But: Masks optimised for each image are more faithful, by 0.04 [0.01, 0.08]. Faithful is
+  insertion minus deletion area; with noise as baseline fill, learned masks lead Grad-
+  CAM by 0.00 [−0.06, 0.05].
 Holds when: the question is where: 17 points [10, 24] more of the mask on the object
   than Grad-CAM, and 26 [21, 31] more on the tag if the classifier uses it, n = 6.
 Fails when: the question is faithfulness: +0.04 [0.00, 0.08] over Grad-CAM is undecided.
