@@ -36,6 +36,8 @@ def test_time_left_follows_the_pace_and_the_clock():
     assert seconds_left(job, 125.0) == 0
     job.pace = (*SLOW_END[:16], 0.1, 0.2, 0.3, 0.4, 1.0)  # the first 75 steps: half; then most at the end
     assert seconds_left(job, 110.0) == pytest.approx(10)
+    job.pace = (0.0,) * 20 + (1.0,)  # of a run whose last step alone took time
+    assert seconds_left(job, 110.0) == pytest.approx(10)
     job.pace = tuple(place**2 / 400 for place in range(21))
     assert seconds_left(job, 110.0) == pytest.approx(10 / (0.5625 - 0.25) * (1 - 0.5625))
 

@@ -103,9 +103,10 @@ def seconds_left(job: Job, now: float) -> float | None:
     """Time left by the pace of earlier runs, None before the second frame."""
     if job.status != "running" or job.first is None or job.step <= job.first[1]:
         return None
-    first, done = (worker.share_of_time(job.pace, step / job.steps) for step in (job.first[1], job.step))
-    if done <= first:
-        return None
+    shares = [step / job.steps for step in (job.first[1], job.step)]
+    first, done = (worker.share_of_time(job.pace, share) for share in shares)
+    if done <= first:  # no time at all, by a run too short to tell
+        first, done = shares
     return max(0.0, (job.received - job.first[0]) / (done - first) * (1 - done) - (now - job.received))
 
 

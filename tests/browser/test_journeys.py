@@ -16,7 +16,7 @@ def test_from_home_to_a_verdict_and_a_shared_link(server, new_tab):
     tab.open(server)
     card = idea.card("label_noise")
     assert card.question in tab.text()
-    tab.page.get_by_test_id("stMain").get_by_role("link", name=re.compile(card.title)).click()
+    tab.page.get_by_test_id("stMain").get_by_role("link", name=card.question).click()
     tab.idle()
     assert tab.page.locator("h1").inner_text() == card.question
     epoch = tab.page.get_by_role("slider", name="Epoch").first
