@@ -29,7 +29,7 @@ MOST_BYTES = 64_000  # of one packed frame: what travels from a worker in one me
 SEEDS = (0, 1)
 QUICK = 1.0  # CPU-seconds a seed of a quick run
 # The contract asks for every arm in one run; these have networks that train beside their classifiers
-LONGER = {"saliency": 2.0, "learned_salience": 2.0, "hierarchical_explanation": 2.0}
+LONGER = {"saliency": 1.6, "learned_salience": 1.7, "hierarchical_explanation": 1.6}
 
 every_idea = pytest.mark.parametrize("slug", [card.slug for card in idea.cards()])
 
@@ -101,19 +101,15 @@ def test_config_classes_have_names_of_their_own() -> None:
 
 @every_idea
 def test_its_quick_run_takes_at_most_a_second_a_seed(slug: str) -> None:
-    """Every contract rests on it; measured once what is loaded late is there, and again
-    where the first measurement is over: a neighbour on the machine slows one of them.
-    """
+    """Every contract rests on it; measured once what is loaded late is there."""
     subject = idea.load(slug)
     quick_film(slug)
-    bound = LONGER.get(slug, QUICK) * len(SEEDS)
+    taken = []
     for _ in range(2):
         started = time.process_time()
         list(subject.run(subject.quick, SEEDS))
-        taken = time.process_time() - started
-        if taken <= bound * slowness():
-            break
-    assert taken <= bound * slowness()
+        taken.append(time.process_time() - started)
+    assert min(taken) <= LONGER.get(slug, QUICK) * len(SEEDS) * slowness()
 
 
 @every_idea
