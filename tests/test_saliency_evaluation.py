@@ -11,6 +11,7 @@ from mlcv_explore.data import annotated_images, scenes
 from mlcv_explore.data.scenes import ScenesConfig
 from mlcv_explore.models import checkpoints
 from mlcv_explore.saliency import SaliencySettings, evaluation, faithfulness, methods
+from mlcv_explore.seeds import numpy_stream
 
 
 class Bright(nn.Module):
@@ -64,3 +65,10 @@ def test_grad_cam_of_many_images_is_that_of_each_for_its_predicted_class() -> No
         target = int(network(image[None]).argmax())
         expected = methods.grad_cam(network, image, target, SaliencySettings()).values
         np.testing.assert_array_equal(values, expected.numpy())
+
+
+def test_a_random_map_is_neither_faithful_nor_unfaithful_where_the_object_is() -> None:
+    network = checkpoints.load("scenes/0").network
+    maps = {"random": numpy_stream(0, "random maps").random((8, 32, 32)), "object": MAPS["object"]}
+    *_, last = evaluation.evaluate(network, network, maps, GIVEN, 1, 0)
+    assert abs(last["random"]["faithful"]) < 0.2 < last["object"]["faithful"]

@@ -112,11 +112,15 @@ def test_modes_by_hand_and_weight_0_changes_no_bit() -> None:
         assert torch.equal(mixing.mix_features(first, second, 0.0, mode), first)
 
 
-def test_before_a_linear_layer_mixing_only_mixes_logits() -> None:
+def test_before_a_linear_layer_mixing_only_mixes_logits_and_a_normalised_layer_ignores_the_scale() -> None:
     first, second, head = random(6, 8), random(6, 8, purpose="other"), torch.nn.Linear(8, 3)
     with torch.no_grad():
         mixed = head(mixing.mix_features(first, second, 0.5, "convex"))
         torch.testing.assert_close(mixed, mixing.mix_features(head(first), head(second), 0.5, "convex"))
+        both = [mixing.mix_features(first, second, 0.5, mode) for mode in ("sum", "convex")]
+        summed, convex = (torch.nn.functional.normalize(each, dim=-1) @ head.weight.T for each in both)
+    torch.testing.assert_close(summed, convex)
+    assert mixing.own_share(0.5) == pytest.approx(2 / 3)
 
 
 def test_smoothing_is_the_mean_of_soft_labels_over_partners_of_every_class() -> None:
