@@ -11,7 +11,7 @@ import torch
 from mlcv_explore import data
 from mlcv_explore.metrics import embedding_map
 from mlcv_explore.metrics.embedding_map import FittedMap
-from mlcv_explore.models import decoded_classifier
+from mlcv_explore.models import decoded_classifier, decoded_demo
 from mlcv_explore.models.decoded_classifier import DecodedClassifier
 from mlcv_explore.seeds import seeded, stream
 
@@ -57,10 +57,11 @@ def test_a_map_shows_the_first_images_and_its_errors_are_those_on_test_images(mo
 
 
 def test_components_keep_the_distance_from_the_maps_space(model: DecodedClassifier):
-    mean, basis = model.mean0, model.basis0
-    scale = float(basis.square().sum(0).mean().sqrt())
-    off = torch.randn(64, generator=stream(0, "test"))
-    off -= basis @ torch.linalg.lstsq(basis, off[:, None]).solution[:, 0]
-    components = model.components((mean + off)[None], 0)[0]
-    assert float(components[-1]) == pytest.approx(scale * float(off.norm()), rel=0.05)
-    assert float(components[:-1].norm()) < 0.05 * float(components[-1])
+    for network in (model, decoded_demo.load("feature_mixing_digits/0").model):
+        mean, basis = network.mean0, network.basis0
+        scale = float(basis.square().sum(0).mean().sqrt())
+        off = torch.randn(64, generator=stream(0, "test"))
+        off -= basis @ torch.linalg.lstsq(basis, off[:, None]).solution[:, 0]
+        components = network.components((mean + off)[None], 0)[0]
+        assert float(components[-1]) == pytest.approx(scale * float(off.norm()), rel=0.05)
+        assert float(components[:-1].norm()) < 0.05 * float(components[-1])

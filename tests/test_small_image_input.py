@@ -36,10 +36,14 @@ def opened(side: int, **link: str) -> AppTest:
     return app.run()
 
 
-def png(mode: str, size: tuple[int, int]) -> bytes:
+def saved(mode: str, size: tuple[int, int], kind: str = "PNG") -> bytes:
     file = io.BytesIO()
-    Image.fromarray(np.indices(size[::-1]).sum(0).astype(np.uint8)).convert(mode).save(file, "PNG")
+    Image.fromarray(np.indices(size[::-1]).sum(0).astype(np.uint8)).convert(mode).save(file, kind)
     return file.getvalue()
+
+
+WIDE, TALL = saved("L", (200, 40)), saved("RGBA", (31, 90))
+BAD = (b"", b"<svg onload='a'/>", saved("RGB", (50, 30), "TIFF"), WIDE[:60])
 
 
 def test_a_test_image_is_the_default_and_shows_its_class():
@@ -53,10 +57,10 @@ def test_photographs_have_the_size_of_the_test_images_and_no_class(side: int, ch
     app = opened(side, **{"first-source": "Gallery"})
     assert app.text[0].value == f"({channels}, {side}, {side}) None" and not app.exception
     app = opened(side, **{"first-source": "Upload"})
-    for name, content in (("wide.png", png("L", (200, 40))), ("tall.png", png("RGBA", (31, 90)))):
-        assert app.file_uploader[0].upload("bad.png", b"<svg/>", "image/png").run().text[0].value == "none"
+    for good, bad in zip((WIDE, TALL, WIDE, TALL), BAD, strict=True):
+        assert app.file_uploader[0].upload("bad.png", bad, "image/png").run().text[0].value == "none"
         assert app.error[0].value.count("\n") == 0 and not app.exception
-        app.file_uploader[0].upload(name, content, "image/png").run()
+        app.file_uploader[0].upload("good.png", good, "image/png").run()
         assert app.text[0].value == f"({channels}, {side}, {side}) None" and not app.error
 
 

@@ -15,7 +15,7 @@ from mlcv_explore.config import SettingError
 from mlcv_explore.data import DataError
 from mlcv_explore.data.coarse import coarse
 from mlcv_explore.data.partners import Batch
-from mlcv_explore.data.small_images import SmallImage, from_images
+from mlcv_explore.data.small_images import SmallImage, from_images, from_photograph
 from mlcv_explore.ideas.feature_mixing import copy_paste, idea, inference, mixing, tables, training, views
 from mlcv_explore.ideas.feature_mixing import settings as names
 from mlcv_explore.ideas.feature_mixing.settings import ARMS, CORE, PASTE_ARMS, FeatureMixingConfig
@@ -187,6 +187,10 @@ def test_a_baseline_steps_by_draws_of_its_own(name: str) -> None:
     torch.manual_seed(2)
     assert torch.equal(weights(name, SHORT), first)
     assert not torch.equal(first, weights("plain", SHORT))
+    arm, batch = trained(name, SHORT)
+    drawn = arm.losses(batch)
+    arm.steps = 1
+    assert not torch.equal(arm.losses(batch), drawn)
 
 
 def test_only_the_layers_above_the_depth_learn_when_the_encoder_is_frozen() -> None:
@@ -197,7 +201,18 @@ def test_only_the_layers_above_the_depth_learn_when_the_encoder_is_frozen() -> N
     assert changed == [False, False, True, True]
 
 
+def test_the_encoder_starts_as_it_was_pretrained() -> None:
+    losses = {
+        (kind, steps): next(idea.run(SHORT.replace(encoder=kind, pretraining=steps), (0,))).loss.tobytes()
+        for kind, steps in itertools.product(names.ENCODERS, (0, 3))
+    }
+    assert len({losses[kind, 3] for kind in names.ENCODERS}) == len(names.ENCODERS)
+    assert len({losses["random", 3], *(losses[kind, 0] for kind in names.ENCODERS)}) == 1
+
+
 def test_the_oracle_has_every_label_and_as_many_steps() -> None:
+    images = training.load(SHORT, SEEDS)
+    assert images.labelled.shape == (2, 50) and len(images.split.train) == 600
     film = list(idea.run(SHORT.replace(steps=100, width=64, batch_size=50), (0,)))
     assert [frame.stage for frame in film] == ["mixing"] * 20 + ["coarser"] and film[-1].steps == 21
     accuracy = film[-1].measured[0, :, 0]
@@ -373,6 +388,13 @@ def test_every_contrastive_arm_starts_alike_and_changes_what_it_is_named_after()
     assert mixed.max(1).values.min() >= 0.8 - 1e-6  # one partner each
 
 
+def test_codes_of_pixels_are_the_pixels_of_every_part() -> None:
+    images = training.load(SHORT, [0])
+    codes = views.codes("probe_pixels", SHORT, images, [0])
+    for code, part in zip(codes, images.images.values(), strict=True):
+        assert np.array_equal(code[0], part.flatten(1))
+
+
 # --- refusals
 
 
@@ -448,6 +470,16 @@ def test_an_empty_rectangle_pastes_nothing_and_a_full_one_is_the_partner() -> No
     inside = second.mask > 0
     np.testing.assert_allclose(pasted.image[:, inside], second.image[:, inside], atol=1e-6)
     np.testing.assert_allclose(pasted.image[:, ~inside], first.image[:, ~inside], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_photograph_fits_the_network_and_its_class_is_predicted(name: str) -> None:
+    shown, (partner, _) = demo(name)
+    pixels = np.full((90, 40, 3), 200, np.uint8)
+    pixels[30:60, 10:30] = (30, 60, 90)
+    chosen = from_photograph(pixels, *shown.test.images.shape[1:3])
+    assert chosen.image.shape == shown.mapped.images.shape[1:] and chosen.label is None
+    assert inference.mix(shown, chosen, (partner,), inference.MixSettings()).guessed == (True, False)
 
 
 def test_several_partners_share_one_weight() -> None:

@@ -49,6 +49,7 @@ def test_every_control_changes_the_mixture() -> None:
 
 def test_two_uploads_of_other_shapes_and_modes_are_mixed() -> None:
     app = opened(**{"first-source": "Upload", "second-source": "Upload"})
+    assert "once both images are chosen" in words(app)
     app.file_uploader[0].upload("bad.png", b"<svg onload='a'/>", "image/png").run()
     assert len(app.error) == 1 and "once both images are chosen" in words(app)
     app.file_uploader[0].upload("wide<b>.png", image("L", (200, 40)), "image/png").run()
@@ -71,6 +72,8 @@ def test_an_empty_rectangle_is_reported() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
+        ("weight", "nan", "weight must be between 0 and 2"),
+        ("images", "99", "images must be a whole number between 1 and 10"),
         ("mixture", "12", "mixture must be a whole number between 1 and 5"),
         ("mixing", "wild", "mixing must be one of the 5 offered"),
         ("area", "-1", "area must be between 0 and 1"),
@@ -79,6 +82,11 @@ def test_an_empty_rectangle_is_reported() -> None:
 def test_a_link_with_unusable_values_is_reported_and_opens(name: str, value: str, sentence: str) -> None:
     app = opened(**{name: value})
     assert sentence in words(app) and not app.exception and notice(app)
+
+
+def test_read_names_earlier_work() -> None:
+    app = opened(act="Read")
+    assert not app.exception and "Manifold" in words(app)
 
 
 def test_results_beyond_the_claims_are_drawn() -> None:
