@@ -60,6 +60,7 @@ def test_what_grows_level_by_level_ends_as_the_whole_and_the_remainder_comes_las
     np.testing.assert_allclose(steps[-2][1], image[0], atol=1e-4)
     energies = [energy for _, _, energy in steps]
     assert energies == sorted(energies) and energies[-1] == pytest.approx(1, abs=1e-5)
+    assert energies[0] < energies[-2]
     np.testing.assert_allclose(steps[-1][1], ITEM[0], atol=1e-5)
 
 

@@ -91,11 +91,14 @@ def test_learned_atoms_hold_few_pieces_of_the_levels_below() -> None:
     assert len(both[1].levels[0]) == 6
 
 
-def test_atoms_over_the_columns_of_a_table_have_no_place() -> None:
-    (rows, *_), _, _ = table_parts("wine", (3, 1, 1, 1), 0)
-    dictionary = learn(Dictionary(np.eye(13, dtype=np.float32)), rows.values, ((6, 8),), 5, 0)[0]
-    assert not dictionary.levels[0].placed and dictionary.starts == (0, 13, 19, 27)
-    assert dictionary.bits(5) > 0 and dictionary.kind_of(15) == 2
+@pytest.mark.parametrize(("name", "columns"), [("wine", 13), ("breast_cancer", 30)])
+def test_atoms_over_the_columns_of_a_table_have_no_place(name: str, columns: int) -> None:
+    (rows, *_), _, _ = table_parts(name, (3, 1, 1, 1), 0)
+    first = Dictionary(np.eye(columns, dtype=np.float32))
+    dictionary = learn(first, rows.values, ((6, 8),), 5, 0)[0]
+    assert not dictionary.levels[0].placed
+    assert dictionary.starts == (0, columns, columns + 6, columns + 14)
+    assert dictionary.bits(5) > 0 and dictionary.kind_of(columns + 2) == 2
 
 
 def test_a_level_without_candidates_has_no_atoms() -> None:

@@ -105,6 +105,19 @@ def test_an_output_relu_cannot_go_below_its_floor(batch):
     assert linear.decode(1, linear.encode(batch)[1]) is None
 
 
+def test_a_seed_does_not_depend_on_another(batch):
+    together = trained(Autoencoder(settings(), SEEDS, "both"), batch)
+    alone = trained(Autoencoder(settings(), (1,), "both"), batch[1:])
+    torch.testing.assert_close(alone.model.up[2][0], together.model.up[2][1], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("clipped", [False, True])
+def test_an_end_to_end_step_gives_own_decoders_no_gradient(clipped, batch):
+    model = trained(Autoencoder(settings(), SEEDS, "global", clipped=clipped), batch, steps=1).model
+    assert all(weight.grad is None for weight in [*model.own, *model.own_bias])
+    assert all(weight.grad is not None for weight in [*model.up, *model.way])
+
+
 def test_images_encoded_in_parts_have_the_codes_of_all_at_once(batch, monkeypatch):
     own = Autoencoder(settings(), SEEDS, "greedy")
     monkeypatch.setattr(level_learners, "BATCH", 7)

@@ -37,7 +37,8 @@ def test_every_target_starts_from_equal_weights_and_seeds_differ(batch):
     code, pixels = (StackedAutoencoders(DIGITS, SEEDS, target) for target in ("code", "pixels"))
     for one, other in zip((*code.up, *code.way), (*pixels.up, *pixels.way), strict=True):
         assert torch.equal(one, other) and not torch.equal(one[0], one[1])
-    assert torch.equal(code.own[0], code.way[0]) and pixels.own[2].shape == (2, 8, 64)
+    assert all(torch.equal(own.own[0], own.way[0]) for own in (code, pixels))
+    assert pixels.own[2].shape == (2, 8, 64)
     alone = StackedAutoencoders(DIGITS, (1,))
     assert torch.equal(alone.up[1][0], code.up[1][1])
     torch.testing.assert_close(alone.codes(batch[1:])[-1][0], code.codes(batch)[-1][1])

@@ -30,7 +30,7 @@ def test_vectors_are_taken_by_place() -> None:
 @pytest.mark.parametrize(("name", "rows", "columns"), [("wine", 178, 13), ("breast_cancer", 569, 30)])
 def test_tables_are_divided_and_standardised_by_the_first_part(name: str, rows: int, columns: int) -> None:
     parts, classes, names = table_parts(name, (600, 600, 150, 200), 0)
-    assert sum(map(len, parts)) == rows and len(names) == columns
+    assert sum(map(len, parts)) == rows and len(names) == columns == parts[0].values.shape[1]
     np.testing.assert_allclose(
         [len(part) / rows for part in parts], np.array([600, 600, 150, 200]) / 1550, atol=0.01
     )

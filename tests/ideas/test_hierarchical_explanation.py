@@ -107,6 +107,16 @@ def test_the_parts_of_a_data_set_share_no_item(name: str) -> None:
         HierarchicalExplanationConfig(dataset="digits", train_items=1000)
 
 
+@pytest.mark.parametrize(("name", "rows"), [("wine", 178), ("breast_cancer", 569)])
+def test_tables_are_divided_and_standardised_by_the_training_part(name: str, rows: int) -> None:
+    dataset = datasets.load(name, (600, 600, 150, 200), 0)
+    assert sum(len(getattr(dataset, part)) for part in PARTS) == rows
+    np.testing.assert_allclose(dataset.train.values.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(dataset.train.values.std(0), 1, atol=1e-4)
+    first = datasets.level_zero(dataset.side, dataset.train.values.shape[1]).first
+    assert len(first) == len(dataset.columns) == dataset.train.values.shape[1]
+
+
 def test_settings_are_known_by_their_earlier_names() -> None:
     assert HierarchicalExplanationConfig(taught=500) == HierarchicalExplanationConfig(train_items=500)
     options = arguments.read(["run", SUBJECT.slug, "--judged", "300"])

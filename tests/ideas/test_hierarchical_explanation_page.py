@@ -42,7 +42,8 @@ def test_pretrained_weights_are_those_of_their_card(name: str) -> None:
     )
     accuracy = (predict_logits(base.classifier, base.items).argmax(1) == base.labels).mean()
     assert accuracy > base.card["metrics"]["validation_accuracy"] - 0.15
-    assert len(base.items) == len(base.labels) <= pretrain.GALLERY
+    shown = min(pretrain.GALLERY, base.card["metrics"]["test_size"])
+    assert len(base.items) == len(base.labels) == shown
     with pytest.raises(checkpoints.CheckpointError):
         inference.explainer("no such data")
 
@@ -53,9 +54,18 @@ def test_the_pieces_of_an_explanation_add_up(method: str) -> None:
     energy = float(result.check.energy[0])
     assert sum(piece.share for piece in result.pieces) == pytest.approx(energy, abs=1e-4)
     np.testing.assert_allclose(added(result.pieces), result.image, atol=1e-4)
-    assert growth(result.pieces, result.item)[-1][2] == pytest.approx(energy, abs=1e-4)
+    grown = [reached for _, _, reached in growth(result.pieces, result.item)]
+    assert grown[-1] == pytest.approx(energy, abs=1e-4)
     np.testing.assert_array_equal(result.stages()[0][1], result.item)
+    if method == "pursuit":
+        composed = [piece for piece in result.pieces if piece.pieces]
+        assert composed and grown[0] < grown[-1]
+        for piece in composed:
+            np.testing.assert_allclose(added(piece.pieces), piece.image, atol=1e-3)
+            assert all(inner.level < piece.level for inner in piece.pieces)
     if method == "path":
+        forks = [piece.name.split(":")[0] for piece in result.pieces]
+        assert forks == [f"fork {number}" for number in range(1, 5)]
         assert sum(len(piece.pieces) for piece in result.pieces) == len(result.chosen)
 
 
@@ -85,6 +95,9 @@ def test_an_added_explanation_is_an_atom_of_its_level_and_explains_by_itself() -
     assert float(again.check.energy[0]) == pytest.approx(float(result.check.energy[0]), abs=0.02)
     assert again.bits < result.bits / 3 and again.dictionary > result.dictionary
     np.testing.assert_allclose(added(again.pieces[0].pieces), again.pieces[0].image, atol=1e-3)
+    # what was carried over equals what would be computed
+    fresh = Dictionary(grown.dictionary.first, grown.dictionary.levels, grown.dictionary.side)
+    np.testing.assert_allclose(fresh.atoms, grown.dictionary.atoms, atol=1e-4)
     flat = dataclasses.replace(base, dictionary=Dictionary(base.dictionary.first, (), 16))
     low = inference.explain(flat, base.items[0], "pursuit", 5, 2, Rules())
     assert {piece.level for piece in low.pieces} == {0} and low.dictionary == 0
@@ -113,6 +126,7 @@ def test_a_drawn_digit_is_a_vector_like_the_handwritten_ones() -> None:
     digit = np.zeros((8, 8))
     digit[:, 3] = 1
     image = inference.from_digit(digit).reshape(16, 16)
+    np.testing.assert_allclose(image[[0, -1], 5:9], [[0.25, 0.75, 0.75, 0.25]] * 2, atol=1e-6)
     assert image[:, 6:8].min() == 0.75 and image[:, 0].max() == 0
     assert not inference.from_digit(np.zeros((8, 8))).any()
 

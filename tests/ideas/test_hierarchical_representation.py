@@ -195,6 +195,9 @@ def test_labels_of_probes_are_drawn_for_every_seed_and_splits_are_fixed_or_redra
     assert torch.equal(fixed.parts[3][0], fixed.parts[3][1])
     assert torch.equal(fixed.splits[0].test, redrawn.splits[0].test)
     assert not torch.equal(redrawn.splits[0].test, redrawn.splits[1].test)
+    for own in redrawn.splits:
+        assert float(own.train.mean()) == pytest.approx(0, abs=1e-4)
+        assert float(own.train.std()) == pytest.approx(1, abs=1e-3)
     assert idea.split_sizes(SMALL) is None and idea.split_sizes(SMALL.replace(split="redrawn")).test == 697
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from mlcv_explore import data
 from mlcv_explore.ideas.hierarchical_representation import decodes, idea, inference, tables
+from mlcv_explore.models import stacked_autoencoders
 from mlcv_explore.statistics import resampled_interval, t_interval
 from mlcv_explore.ui import evidence
 from tests import opening
@@ -123,7 +124,13 @@ def test_gradients_of_the_original_code_miss_a_third_of_its_parameters(base):
     assert losses == [*(f"loss of level {level}" for level in (1, 2, 3)), "end-to-end loss"]
     assert [blocks[0], blocks[3], blocks[-1]] == ["enc\n1", "dec\n1", "e2e\n1"]
     assert norms.shape == (4, 9) and sizes.tolist()[:3] == [64 * 32 + 32, 32 * 32 + 32, 32 * 32 + 32]
-    assert not any(weight.requires_grad for weight in base.weights.arms["both_code"].parameters())
+    model = base.weights.arms["both_code"].requires_grad_(True)
+    pixels = base.standardised(base.test.as_float()[: inference.BATCH].flatten(1))
+    loss = stacked_autoencoders.losses(model, pixels, "both")["level2"].sum()
+    norm = torch.cat([one.flatten() for one in torch.autograd.grad(loss, [model.up[0], model.up_bias[0]])])
+    model.requires_grad_(False)
+    assert norms[1, 0] == pytest.approx(float(norm.norm()), rel=1e-5)
+    assert not any(weight.requires_grad for weight in model.parameters())
     assert inference.parameters_without_gradient("both_code")[0] == 0
     assert inference.parameters_without_gradient("committed") == (4224, 12_640)
 
