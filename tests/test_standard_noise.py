@@ -37,6 +37,10 @@ def test_upper_quartiles_by_hand(shape, expected):
     assert standard_noise(shape, np.full((1, 1), 0.6744898))[0, 0] == pytest.approx(expected, abs=1e-4)
 
 
+def test_rademacher_noise_is_exactly_plus_or_minus_one(draws):
+    assert np.array_equal(np.unique(standard_noise("rademacher", draws)), [-1, 1])
+
+
 @pytest.mark.parametrize(
     ("shape", "law"),
     [

@@ -128,13 +128,25 @@ def test_stops_are_weighted_as_documented():
     assert not forecasts.stop_weights(curve, "fixed", 7).any()
 
 
-def test_a_fit_forecasts_the_log_ratio_and_before_three_steps_it_is_gotts():
-    curve = curve_of(3 * -np.expm1(-np.arange(61.0) / 17))
-    predicted, low, high = forecasts.extrapolate(curve, "exponential", 0.9)
+@pytest.mark.parametrize("kind", learning_curves.KINDS)
+def test_weights_of_stops_sum_to_one_or_are_all_zero_and_never_include_the_end(kind):
+    for curve in learning_curves.draw_curves(kind, 3, 25, numpy_stream(11, kind))[0]:
+        for stops in forecasts.STOPS:
+            weights = forecasts.stop_weights(curve, stops, 1)
+            assert weights[-1] == 0 and (weights.sum() == pytest.approx(1) or not weights.any())
+
+
+@pytest.mark.parametrize(
+    ("family", "formula"),
+    [("exponential", lambda time: -np.expm1(-time / 17)), ("power", lambda time: 1 - (1 + time) ** -0.6)],
+)
+def test_a_fit_forecasts_the_log_ratio_and_before_three_steps_it_is_gotts(family, formula):
+    curve = curve_of(3 * formula(np.arange(61.0)))
+    predicted, low, high = forecasts.extrapolate(curve, family, 0.9)
     truth = intervals.log_ratio(curve.past, curve.future)
     assert np.abs(predicted - truth)[9:-1].max() < 0.06  # the grid is that coarse
     assert (low <= predicted + 1e-9).all() and (predicted <= high + 1e-9).all()
-    assert predicted[:2].tolist() == [0, 0] and predicted[2] > 1
+    assert predicted[:2].tolist() == [0, 0] and (predicted[2] > 1 or family == "power")
     assert high[:2] == pytest.approx(math.log(19)) and low[1] == -high[1]
 
 
@@ -150,6 +162,10 @@ def test_every_method_is_scored_as_by_hand():
     assert calibration[TIME].tolist() == pytest.approx([1 / 3] * 4 + [1] * 7)  # 1/3 and 3 from c = 0.5 on
     without, _ = forecasts.evaluate([curve_of(range(5))] * 2, 0.5, False)
     assert not without[:, [METHOD[fit] for fit in forecasts.FITS]].any()
+    # ends are clipped to 1/100 and 100 times the past
+    clipped, _ = forecasts.evaluate([curve_of(range(5))], 0.999, False)
+    edges = [tables.UNINFORMATIVE] * 2
+    assert clipped[TIME, METHOD["copernican"]] == pytest.approx([1, *edges, 0])
 
 
 def test_other_curves_exclude_the_curve_itself_and_a_lone_curve_has_gotts_interval():
@@ -323,6 +339,10 @@ def test_the_tables_of_the_answer():
     assert shown["coverage"]["True by construction"] == ["uniform in importance"] * 6 + ["at any step"]
     assert shown["lifetimes"]["At age 10 (%)"][0] == "–"  # no uniform lifetime lasts that long
     assert interval_score(*np.log([1 / 100, 100]), np.array(0.0), 0.5) == pytest.approx(tables.UNINFORMATIVE)
+    arm = "curves_time_copernican"
+    missed = 1 - table.values("curves", arm, "coverage").mean()
+    over = table.values("curves", arm, "over").mean() / missed  # of the misses, those that overestimate
+    assert 0 < over <= 1 and f"{over:.0%} of the misses" in tables.details(table)["coverage"][1]
     count = tables.tally(table)
     assert count["all"] == 5 * 3 * 7 + 3 * 3 and count["won_doubling"] <= count["won"] <= count["all"]
     for stops in ("time", "improving"):
@@ -356,7 +376,7 @@ def test_the_recorded_run_has_curves_for_the_demo():
 def test_stops_of_an_uploaded_curve_are_counted_until_its_last_gain():
     line = curve_files.ProgressCurve(np.arange(6.0), np.array([0.0, 1, 2, 3, 4, 4]))
     shown = inference.until_last_gain(line)
-    assert len(shown.x) == 5
+    assert len(shown.x) == 5 and shown.progress[[1, -1]].tolist() == [1, 4]
     assert [inference.stop_at(shown, share) for share in (0.01, 0.5, 0.99)] == [1, 2, 3]
     assert inference.covered_stops(shown, 1, 0.5).tolist() == [True]  # 3 is three times 1
     assert inference.covered_stops(shown, 1, 0.49).tolist() == [False]
@@ -366,5 +386,8 @@ def test_stops_of_an_uploaded_curve_are_counted_until_its_last_gain():
     assert set(calibration) == {"time", "importance", "improving"}
     assert all((np.diff(values) >= 0).all() for values in calibration.values())
     above = curve_files.ProgressCurve(np.arange(3.0), np.array([1.0, 2, 4]))  # its first step gained 1
-    expected = forecasts.evaluate([curve_of([0, 1, 2, 4])], 0.5, False)[1][TIME]
-    assert inference.curve_calibration(above)["time"] == pytest.approx(expected)
+    expected = dict(
+        zip(forecasts.STOPS, forecasts.evaluate([curve_of([0, 1, 2, 4])], 0.5, False)[1], strict=True)
+    )
+    for stops, shares in inference.curve_calibration(above).items():
+        assert shares == pytest.approx(expected[stops]), stops

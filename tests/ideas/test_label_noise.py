@@ -168,8 +168,25 @@ def test_a_shape_is_another_run_beside_the_same_arms_and_plain_training_at_stren
         values, gaussian, silent = (series(frames, name) for frames in (other, film, zero))
         assert np.array_equal(values[:, :, [0, 2]], gaussian[:, :, [0, 2]]), name
         assert np.array_equal(silent[:, :, 1], silent[:, :, 0]), name
-    noisy = (series(frames, "loss")[:, :, 1] for frames in (other, film))
-    assert np.array_equal(*noisy) == (shape == "gaussian")
+    for losses in zip(*(series(frames, "loss")[:, :, 1] for frames in (other, film)), strict=True):
+        assert np.array_equal(*losses) == (shape == "gaussian")
+
+
+@pytest.mark.parametrize("shape", ["fresh_smoothing", "zero_sum_equal_trace"])
+def test_runs_of_two_shapes_that_take_turns_are_the_runs_alone(shape, film):
+    configs = [LabelNoiseConfig(shape=name, **QUICK) for name in ("gaussian", shape)]
+    turns = zip(*zip(*(run(config, [0, 1]) for config in configs), strict=True), strict=True)
+    for frames, alone in zip(turns, (film, list(run(configs[1], [0, 1]))), strict=True):
+        for name in FIELDS:
+            assert np.array_equal(series(frames, name), series(alone, name)), name
+
+
+def test_seeds_in_a_stack_are_the_seeds_alone():
+    config = LabelNoiseConfig(epochs=8, train_size=200, width=32)
+    together = metrics(config, list(run(config, [0, 1, 2])))
+    for index in range(3):
+        for name, (value,) in metrics(config, list(run(config, [index]))).items():
+            assert value == pytest.approx(together[name][index], abs=1e-9), name
 
 
 def test_early_stopping_uses_noisy_validation_labels_and_never_test_labels(film):
@@ -257,7 +274,9 @@ def test_a_run_that_diverges_reports_its_settings():
     config = LabelNoiseConfig(
         optimiser="sgd", learning_rate=1, sigma=2, width=512, batch_size=8, epochs=20, train_size=200
     )
-    sentence = r"noisy arm diverged.* at epoch 1 for 2 of 2 seeds; lower learning_rate \(1\) or sigma \(2\)"
+    sentence = (
+        r"The noisy arm diverged.* at epoch 1 for 2 of 2 seeds; lower learning_rate \(1\) or sigma \(2\)"
+    )
     with pytest.raises(FloatingPointError, match=sentence):
         list(run(config, [0, 1]))
     config = config.replace(width=16, learning_rate=0.5, epochs=6)
@@ -293,6 +312,7 @@ def test_late_memorisation_is_the_share_that_stopping_takes_away(early_stopped, 
     arms = {"plain": 0.6, "noisy": 0.8, "early_stopped": early_stopped, "noisy_early_stopped": 0.8}
     gain = tables.late_memorisation(Table(rows("gain", arms)))
     assert gain.mean == pytest.approx(share) and gain.low <= gain.mean <= gain.high
+    assert early_stopped == 0.75 or gain.low < gain.mean < gain.high  # at 0.75 no seed differs
 
 
 def test_the_sweep_starts_with_plain_training():
