@@ -10,7 +10,9 @@ import importlib
 import importlib.util
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -23,6 +25,9 @@ if TYPE_CHECKING:  # home reads cards alone: neither numpy nor pydantic
 FOLDER = Path(__file__).parent / "ideas"
 ASSETS = Path(__file__).parent.parent / "assets"
 SECTIONS = ("Explain", "Feature space", "Noise", "Learning", "Data", "Structure")  # the order of the menu
+
+PARSES = 10  # tries to parse a file while other threads parse
+_parsing = threading.Lock()
 
 # the frames of a run so far, in order; each is an instance of the idea's own frame class
 Film = Sequence[Any]
@@ -228,6 +233,20 @@ def load(slug: str) -> Idea:
     return importlib.import_module(name).idea
 
 
+def parsed(path: Path) -> ast.Module:
+    """The syntax tree of a source file.
+
+    Python 3.11 keeps the depth of every conversion in one place: one in another thread, as
+    when NumPy reads the header of an array, lets this one fail with a SystemError.
+    """
+    text = path.read_text(encoding="utf-8")
+    with _parsing:
+        for _ in range(PARSES):
+            with suppress(SystemError):
+                return ast.parse(text)
+        return ast.parse(text)
+
+
 def _modules() -> list[Path]:
     return _modules_in(FOLDER) + _private_modules()
 
@@ -263,7 +282,7 @@ def _import_from(path: Path, name: str) -> None:
 
 def _card(path: Path) -> Card:
     slug = _slug(path)
-    lines = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").splitlines()
+    lines = (ast.get_docstring(parsed(path)) or "").splitlines()
     end = lines.index("") if "" in lines else len(lines)
     fields: dict[str, str] = {}
     name = ""

@@ -2,7 +2,11 @@
 names what is wrong.
 """
 
+import ast
+import gc
+import inspect
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,6 +57,29 @@ def test_a_card_is_read_from_the_docstring_without_importing(folder: Path) -> No
     card = idea.card("silent")
     assert (card.number, card.section, card.title, card.question) == (1, "Noise", "A title", "Why: really?")
     assert card.text == "Words.\n\nSource: a paper."
+
+
+def test_a_file_is_parsed_while_another_thread_reads_a_literal() -> None:
+    """As NumPy does for the header of every array, here in the midst of the parse."""
+    threshold = gc.get_threshold()
+    interruptions = []
+
+    def interrupt(phase: str, info: dict) -> None:
+        interruptions.append(phase)
+        if len(interruptions) < 3:
+            reader = threading.Thread(target=ast.literal_eval, args=("{'shape': (1, 2)}",))
+            reader.start()
+            reader.join()
+
+    gc.callbacks.append(interrupt)
+    gc.set_threshold(50)
+    try:
+        tree = idea.parsed(Path(idea.__file__))
+    finally:
+        gc.set_threshold(*threshold)
+        gc.callbacks.remove(interrupt)
+    assert interruptions
+    assert ast.get_docstring(tree) == inspect.cleandoc(idea.__doc__)
 
 
 def test_a_module_or_a_folder_of_modules_is_loaded(folder: Path) -> None:

@@ -212,7 +212,7 @@ class _Reader:
 
 
 def _parsed(name: str, path: Path) -> _Module:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = idea.parsed(path)
     definitions: dict[str, list[ast.stmt]] = {}
     package = name if path.stem == "__init__" else name.rpartition(".")[0]
     imports: dict[str, tuple[str, str]] = {}
