@@ -21,13 +21,14 @@ BATCH = 64  # images in one pass: their activations fit the processor's cache
 
 
 def checkpoints(options: argparse.Namespace) -> None:
-    """List the checkpoints that ship and their metrics."""
-    from mlcv_explore.models import checkpoints
+    """List the checkpoints that ship, the ImageNet network, and their metrics."""
+    from mlcv_explore.models import checkpoints, imagenet
 
     cards = [
         checkpoints.read_card(checkpoints.FOLDER / name, name, ("architecture", "metrics"))
         for name in checkpoints.names(None)
     ]
+    cards.append(imagenet.CARD)
     if options.json:
         print(json.dumps({"checkpoints": cards}))
         return
@@ -81,12 +82,13 @@ def _result(card: dict[str, Any]) -> str:
 def predict(options: argparse.Namespace) -> None:
     """Classify images; unreadable ones are reported, the rest are processed."""
     use_threads(options.threads or _cores())
-    from mlcv_explore.data import uploads
+    from mlcv_explore.data import model_input, uploads
     from mlcv_explore.models import available_models, classifiers
     from mlcv_explore.models.checkpoints import CheckpointError
 
     try:
         model = available_models.load(options.model)
+        given = model_input.of_card(model.card, options.whole)
     except CheckpointError as error:
         raise SettingError(str(error)) from None
     results: list[dict[str, Any]] = []
@@ -96,7 +98,9 @@ def predict(options: argparse.Namespace) -> None:
             for path in options.images[start : start + BATCH]:
                 row: dict[str, Any] = {"image": path}
                 try:
-                    pixels.append(uploads.resized_to_square(read_photograph(path).pixels, model.side))
+                    photograph = read_photograph(path)
+                    pixels.append(given.array(photograph.pixels))
+                    row["input"] = given.text(photograph.size)
                 except uploads.BadImage as error:
                     row["error"] = str(error)
                 rows.append(row)
@@ -117,6 +121,7 @@ def predict(options: argparse.Namespace) -> None:
                 print(
                     f"{row['image']}: "
                     + ", ".join(f"{best['label']} {best['probability']:.3f}" for best in row["top"])
+                    + f" ({row['input']})"
                 )
     if rejected:
         sys.stdout.flush()

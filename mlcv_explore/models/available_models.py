@@ -161,7 +161,13 @@ def _imagenet(name: str, _: float) -> Classifier:
         "name": name,
         "architecture": name,
         "classes": list(weights.meta["categories"]),
-        "input": {"size": side, "mean": list(preset.mean), "std": list(preset.std)},
+        "input": {
+            "size": side,
+            "mean": list(preset.mean),
+            "std": list(preset.std),
+            "crop": side / int(preset.resize_size[0]),
+            "resampling": preset.interpolation.value,
+        },
         "data": {"name": "ImageNet-1K"},
         "metrics": {"test_accuracy": next(iter(weights.meta["_metrics"].values()))["acc@1"] / 100},
     }

@@ -67,7 +67,10 @@ def load() -> Classifier:
     path = weights_file()
     if path is None or not present():
         missing = "timm" if path else PACKAGE.replace("_", "-")
-        raise CheckpointError(f"The model {NAME} needs the package {missing}, which is missing: {INSTALL}.")
+        raise CheckpointError(
+            f"The model {NAME} needs the package {missing}, which is missing: {INSTALL}, or use another"
+            " model, such as cifar10."
+        )
     if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
         raise CheckpointError(
             f"The weights of {NAME} are not those of {PACKAGE.replace('_', '-')} {VERSION} (another SHA-256):"
