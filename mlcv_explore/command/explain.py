@@ -31,7 +31,8 @@ def explain(options: argparse.Namespace) -> None:
     from mlcv_explore.data.uploads import BadImage
     from mlcv_explore.models import available_models
     from mlcv_explore.models.checkpoints import CheckpointError
-    from mlcv_explore.saliency import METHODS, SaliencyError, SaliencySettings, attribute_all
+    from mlcv_explore.saliency import METHODS, SaliencyError, SaliencySettings
+    from mlcv_explore.saliency.supported import attribute
 
     if options.method not in METHODS:
         raise SettingError(f"--method must be one of {', '.join(METHODS)}, got {options.method!r:.80}.")
@@ -44,7 +45,7 @@ def explain(options: argparse.Namespace) -> None:
         given = model_input.of_card(model.card, options.whole)
         image = torch.from_numpy(given.array(photograph.pixels))
         target = _target(model, image, options.target)
-        (attribution,) = attribute_all(
+        (attribution,) = attribute(
             model.network,
             image,
             target,
