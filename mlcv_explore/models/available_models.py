@@ -29,6 +29,11 @@ class AvailableModel:
     present: bool
     sentence: str
 
+    @property
+    def can_be_loaded(self) -> bool:
+        """Whether its weights are present or can be downloaded."""
+        return self.present or self.origin == "torchvision"
+
 
 def listing() -> list[AvailableModel]:
     """All available classifiers: shipped averages and single seeds, the installed
