@@ -148,9 +148,12 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     )
     train.add_argument("checkpoint", metavar="CHECKPOINT", help="such as cifar10")
     add("checkpoints", models.checkpoints, "list the trained networks and their metrics", 0, "json")
+    add(
+        "novelty", models.novelty, "measure a classifier's scores on its test images", 0, "json"
+    ).add_argument("checkpoint", metavar="NAME", help="such as cifar10")
     predict = add("predict", models.predict, "classify images", 0, "threads", "progress", "json")
     predict.add_argument("images", metavar="IMAGE", nargs="+", help="JPEG, PNG, WebP or GIF")
-    _add_model(predict)
+    models.add_model(predict)
     explained = add(
         "explain",
         explain.explain,
@@ -161,7 +164,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         "json",
     )
     explained.add_argument("image", metavar="IMAGE", help="JPEG, PNG, WebP or GIF")
-    _add_model(explained)
+    models.add_model(explained)
     explained.add_argument(
         "--method",
         required=True,
@@ -187,20 +190,6 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         "dataset", metavar="NAME", help="`doctor` lists them"
     )
     return parser, commands
-
-
-def _add_model(parser: Parser) -> None:
-    parser.add_argument(
-        "--model",
-        default="imagenet",
-        metavar="NAME",
-        help="a classifier, such as cifar10; `checkpoints` lists them (default imagenet: 1,000 classes)",
-    )
-    parser.add_argument(
-        "--whole",
-        action="store_true",
-        help="resize the whole image; by default a model of ImageNet reads the published centre crop",
-    )
 
 
 def _add_flag(parser: Parser, name: str) -> None:

@@ -16,6 +16,8 @@ from mlcv_explore.config import SettingError
 if TYPE_CHECKING:
     import numpy as np
 
+    from mlcv_explore.models.novelty import Novelty
+
 TOP = 5  # labels reported per image
 BATCH = 64  # images in one pass: their activations fit the processor's cache
 
@@ -83,7 +85,7 @@ def predict(options: argparse.Namespace) -> None:
     """Classify images; unreadable ones are reported, the rest are processed."""
     use_threads(options.threads or _cores())
     from mlcv_explore.data import model_input, uploads
-    from mlcv_explore.models import available_models, classifiers
+    from mlcv_explore.models import available_models, classifiers, novelty
     from mlcv_explore.models.checkpoints import CheckpointError
 
     try:
@@ -110,6 +112,10 @@ def predict(options: argparse.Namespace) -> None:
                     (row for row in rows if "error" not in row), probabilities, strict=True
                 ):
                     row["top"] = _top(row_probabilities, model.classes)
+                measured = (novelty.of_input(model, array) for array in pixels)
+                for row, found in zip((row for row in rows if "top" in row), measured, strict=True):
+                    if found is not None:
+                        row["novelty"] = _novelty(found)
             results += rows
             progress.update(len(rows))
     rejected = [row for row in results if "error" in row]
@@ -122,6 +128,7 @@ def predict(options: argparse.Namespace) -> None:
                     f"{row['image']}: "
                     + ", ".join(f"{best['label']} {best['probability']:.3f}" for best in row["top"])
                     + f" ({row['input']})"
+                    + (f". {row['novelty']['sentence']}" if row.get("novelty", {}).get("unusual") else "")
                 )
     if rejected:
         sys.stdout.flush()
@@ -130,6 +137,41 @@ def predict(options: argparse.Namespace) -> None:
             rejected[0]["error"]
             if count == 1
             else f"{count} images were rejected; the first: {rejected[0]['error']}"
+        )
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """The flags of a command that predicts."""
+    parser.add_argument(
+        "--model",
+        default="imagenet",
+        metavar="NAME",
+        help="a classifier, such as cifar10; `checkpoints` lists them (default imagenet: 1,000 classes)",
+    )
+    parser.add_argument(
+        "--whole",
+        action="store_true",
+        help="resize the whole image; by default a model of ImageNet reads the published centre crop",
+    )
+
+
+def novelty(options: argparse.Namespace) -> None:
+    """Measure how sure a classifier that ships is on its test images."""
+    use_threads(_cores())
+    from mlcv_explore.data import DataError
+    from mlcv_explore.models import checkpoints, novelty
+
+    try:
+        found = novelty.measure(options.checkpoint)
+    except (DataError, checkpoints.CheckpointError) as error:
+        raise SettingError(str(error)) from None
+    if options.json:
+        print(json.dumps(found))
+        return
+    for name, values in found.items():
+        print(
+            f"{name}: 5 % of {values['count']:,} test images of {values['data']} have a highest probability"
+            f" below {values['probability'][5]:.3f}, 5 % a negative energy below {values['energy'][5]:.3f}"
         )
 
 
@@ -147,6 +189,16 @@ def read_photograph(path: str) -> Any:
 def _top(probabilities: "np.ndarray", classes: tuple[str, ...]) -> list[dict[str, Any]]:
     best = probabilities.argsort()[::-1][:TOP]
     return [{"label": classes[index], "probability": round(float(probabilities[index]), 6)} for index in best]
+
+
+def _novelty(found: "Novelty") -> dict[str, Any]:
+    """Percentiles among the model's test images, low is unusual; a sentence where one is."""
+    row = {
+        "probability_percentile": round(found.probability, 2),
+        "energy_percentile": round(found.energy, 2),
+        "unusual": found.unusual,
+    }
+    return row | ({"sentence": found.text()} if found.unusual else {})
 
 
 def _cores() -> int:

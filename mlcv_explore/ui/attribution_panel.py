@@ -235,4 +235,7 @@ def _image_tile(explained: Explained) -> None:
     part = "" if crop.whole else " of the framed crop"
     same = image.pixels.shape[:2] == (side, side)
     resized = "" if same and crop.whole else f" Model input: {side} × {side} pixels{part}."
-    st.caption(f"{explained.prediction()}  \n{image.description}.{resized}")
+    model = explained.model
+    novelty = attributions.novelty(explained.digest, model.key, model, explained.array)
+    unusual = f"  \n:material/help: {novelty.text()}" if novelty and novelty.unusual else ""
+    st.caption(f"{explained.prediction()}{unusual}  \n{image.description}.{resized}")

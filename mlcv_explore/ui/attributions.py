@@ -14,6 +14,7 @@ from mlcv_explore.data.model_input import ModelInput, of_card
 from mlcv_explore.ui import inputs
 
 if TYPE_CHECKING:
+    from mlcv_explore.models import novelty as novelty_scores
     from mlcv_explore.models.checkpoints import Classifier
     from mlcv_explore.saliency import Map, SaliencySettings, Target
     from mlcv_explore.saliency.faithfulness import Fill
@@ -45,6 +46,16 @@ def probabilities(digest: str, model_key: str, _network: Any, _model_input: np.n
     from mlcv_explore.models import classifiers
 
     return classifiers.predict_probabilities(_network, [_model_input])[0]
+
+
+@st.cache_resource(max_entries=CACHE_ENTRIES, show_spinner=False)
+def novelty(
+    digest: str, model_key: str, _model: "Classifier", _model_input: np.ndarray
+) -> "novelty_scores.Novelty | None":
+    """How unlike the model's test images the image is; None where that is not known."""
+    from mlcv_explore.models import novelty as novelty_scores
+
+    return novelty_scores.of_input(_model, _model_input)
 
 
 @st.cache_resource(max_entries=CACHE_ENTRIES, show_spinner=False)

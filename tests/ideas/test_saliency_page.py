@@ -26,8 +26,9 @@ def test_a_photograph_is_explained_by_the_imagenet_model_on_the_crop_it_reads() 
     text = words(app)
     assert not app.exception and "**espresso** 89." in text and "224 × 224 pixels." in text
     app.button(key="saliency-model-other").click().run()
-    assert not app.exception and app.selectbox(key="saliency-model").value == "cifar10/0"
+    assert not app.exception and app.selectbox(key="saliency-model").value == "cifar10"
     assert app.button(key="saliency-model-other").label == "Use imagenet"
+    assert "Perhaps none of its classes" in words(app) and "Perhaps none" not in text
     assert "saliency-whole" not in {toggle.key for toggle in app.toggle}
 
 
