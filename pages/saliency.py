@@ -54,8 +54,8 @@ def play() -> None:
         with st.expander("More"):
             contrast = choose_class("Contrast with class", model.classes, "minus", "none")
             second = inputs.compare_image(SLUG)
-    images = (image, second) if second else (image,)
-    shown = [explain_image(chosen, model, target, contrast, whole) for chosen in images]
+    chosen_images = (image, second) if second else (image,)
+    shown = [explain_image(chosen, model, target, contrast, whole) for chosen in chosen_images]
     with results:
         if not names:
             st.info("Choose a method to see its map.", icon=":material/grid_view:")

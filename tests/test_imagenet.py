@@ -1,5 +1,5 @@
 """The ImageNet network of an installed package: its weights, its classes, and what is
-said where they are missing or other ones.
+reported where they are missing or other ones.
 """
 
 import subprocess
@@ -46,7 +46,7 @@ def test_the_network_has_the_weights_of_the_file_in_their_order_and_1000_classes
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(own, tensors, strict=True))
     assert torch.equal(torch.get_rng_state(), state)
     assert len(model.classes) == len(set(model.classes)) == 1000 and model.classes[967] == "espresso"
-    assert sum(each.numel() for each in model.network.parameters()) == model.card["parameters"]
+    assert sum(parameter.numel() for parameter in model.network.parameters()) == model.card["parameters"]
     assert not model.network.training and model.card["sha256"] in model.key
 
 
@@ -57,7 +57,7 @@ def test_pixels_are_normalised_as_the_weights_were_trained() -> None:
 
 
 def test_a_missing_package_is_one_sentence_and_not_offered_as_present(elsewhere: Path) -> None:
-    (offer,) = (each for each in available_models.listing() if each.name == "imagenet")
+    (offer,) = (model for model in available_models.listing() if model.name == "imagenet")
     assert not offer.present and "requirements.txt" in offer.sentence
     with pytest.raises(CheckpointError, match=r"needs the package other-weights, which is missing: run `pip"):
         available_models.load("imagenet")

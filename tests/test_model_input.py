@@ -27,8 +27,8 @@ def test_the_crop_is_the_published_one_in_whole_pixels(size: tuple[int, int], bo
 def test_the_input_is_that_part_of_the_image_resized() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (300, 500, 3), np.uint8)
     part = Image.fromarray(pixels).crop((119, 19, 381, 281)).resize((224, 224), Image.Resampling.BICUBIC)
-    wanted = np.asarray(part, np.float32).transpose(2, 0, 1) / 255
-    np.testing.assert_array_equal(PUBLISHED.array(pixels), wanted)
+    expected = np.asarray(part, np.float32).transpose(2, 0, 1) / 255
+    np.testing.assert_array_equal(PUBLISHED.array(pixels), expected)
     whole = ModelInput(224)
     np.testing.assert_array_equal(whole.array(pixels), uploads.resized_to_square(pixels, 224))
 
@@ -45,8 +45,8 @@ def test_a_map_of_the_crop_lies_over_what_it_explains() -> None:
         assert placed.shape == size[::-1]
         scale = size[0] / 500
         rows, columns = np.nonzero(placed > 0.5)
-        found = np.array([rows.min(), rows.max() + 1, columns.min(), columns.max() + 1]) / scale
-        np.testing.assert_allclose(found, (60, 100, 300, 340), atol=2.5)
+        edges = np.array([rows.min(), rows.max() + 1, columns.min(), columns.max() + 1]) / scale
+        np.testing.assert_allclose(edges, (60, 100, 300, 340), atol=2.5)
     left, top, right, bottom = PUBLISHED.crop((500, 300)).pixels((500, 300))
     ones = PUBLISHED.crop((500, 300)).placed(np.ones((7, 7)), (500, 300))
     assert ones[top:bottom, left:right].all() and ones.sum() == (bottom - top) * (right - left)
@@ -58,14 +58,14 @@ def test_the_whole_image_is_what_was_read_before() -> None:
     assert ModelInput(32).crop((50, 30)) == WHOLE and WHOLE.pixels((50, 30)) == (0, 0, 50, 30)
 
 
-def test_a_card_states_the_crop_and_a_reader_may_want_the_whole_image() -> None:
+def test_a_card_states_the_crop_and_the_whole_image_can_be_chosen() -> None:
     card = {"input": {"size": 224, "crop": 0.875, "resampling": "bicubic"}}
     assert of_card(card) == PUBLISHED and crops(card)
     assert of_card(card, whole=True) == of_card({"input": {"size": 224}}) == ModelInput(224)
     assert not crops({"input": {"size": 224}})
 
 
-def test_the_words_say_which_part_is_read() -> None:
+def test_the_text_states_which_part_is_read() -> None:
     assert PUBLISHED.text((600, 400)) == (
         "centre crop of 350 × 350 from 600 × 400 pixels, resized to 224 × 224"
     )

@@ -1,4 +1,4 @@
-"""An image of none of a model's classes is reported; one of the data it knows is not."""
+"""An image of none of a model's classes is reported; one like its test data is not."""
 
 import dataclasses
 import json
@@ -26,21 +26,21 @@ def test_scores_by_hand() -> None:
 
 
 def test_a_coffee_cup_is_none_of_cifar10s_classes_and_a_cat_is_one() -> None:
-    found, model = of_photograph("cifar10"), available_models.load("cifar10")
-    assert found.unusual and min(found.probability, found.energy) < novelty.UNUSUAL
+    coffee, model = of_photograph("cifar10"), available_models.load("cifar10")
+    assert coffee.unusual and min(coffee.probability, coffee.energy) < novelty.UNUSUAL
     cat = of_card(model.card).array(gallery.photographs()["cat"].read().pixels)
     assert not novelty.of_input(model, cat).unusual
-    assert "Perhaps none of its classes" in found.text() and "10,000 cifar10 test images" in found.text()
+    assert "Perhaps none of its classes" in coffee.text() and "10,000 cifar10 test images" in coffee.text()
 
 
-def test_new_images_of_the_known_data_are_as_unusual_as_promised() -> None:
+def test_new_images_of_the_same_data_are_unusual_as_often_as_nominal() -> None:
     model = available_models.load("scenes/0")
     new = scenes.generate(scenes.ScenesConfig(rho=0.25), 400, 7, "not among the test images").as_images()
-    found = [novelty.of_input(model, image.astype(np.float32) / 255) for image in new.images]
-    low = np.mean([each.probability < novelty.UNUSUAL for each in found])
+    rows = [novelty.of_input(model, image.astype(np.float32) / 255) for image in new.images]
+    low = np.mean([row.probability < novelty.UNUSUAL for row in rows])
     assert low == pytest.approx(0.05, abs=0.03)  # three binomial standard deviations
-    assert np.mean([each.energy < novelty.UNUSUAL for each in found]) == pytest.approx(0.05, abs=0.03)
-    assert np.median([each.probability for each in found]) == pytest.approx(50, abs=10)
+    assert np.mean([row.energy < novelty.UNUSUAL for row in rows]) == pytest.approx(0.05, abs=0.03)
+    assert np.median([row.probability for row in rows]) == pytest.approx(50, abs=10)
 
 
 def test_nothing_is_claimed_of_a_model_whose_test_data_are_not_known() -> None:
@@ -56,7 +56,7 @@ def test_every_shipped_classifier_is_measured_with_its_present_weights() -> None
         assert novelty.of_input(checkpoints.load(name), blank) is not None, name
 
 
-def test_predict_says_so_beside_the_prediction(capsys: pytest.CaptureFixture[str]) -> None:
+def test_predict_reports_it_beside_the_prediction(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", str(COFFEE.path), "--model", "cifar10"]) == 0
     assert "Perhaps none of its classes: the " in capsys.readouterr().out
     assert main(["predict", str(COFFEE.path), "--model", "cifar10", "--json"]) == 0
@@ -70,6 +70,6 @@ def test_a_twentieth_of_cifar10s_test_images_is_below_each_limit() -> None:
         pytest.skip("needs CIFAR-10 under MLCV_DATA")
     images = data.load("cifar10").test.images[::20]
     model = checkpoints.load("cifar10/0")
-    found = [novelty.of_input(model, image.astype(np.float32) / 255) for image in images]
-    assert np.mean([each.probability < novelty.UNUSUAL for each in found]) == pytest.approx(0.05, abs=0.03)
-    assert np.mean([each.energy < novelty.UNUSUAL for each in found]) == pytest.approx(0.05, abs=0.03)
+    rows = [novelty.of_input(model, image.astype(np.float32) / 255) for image in images]
+    assert np.mean([row.probability < novelty.UNUSUAL for row in rows]) == pytest.approx(0.05, abs=0.03)
+    assert np.mean([row.energy < novelty.UNUSUAL for row in rows]) == pytest.approx(0.05, abs=0.03)

@@ -34,7 +34,7 @@ def scaled(activation: nn.Module) -> nn.Sequential:
 
 
 def results(model: nn.Module, *names: str, image: torch.Tensor = IMAGE) -> dict:
-    return {each.method: each for each in attribute_each(model, image, 1, names, SETTINGS, 0)}
+    return {result.method: result for result in attribute_each(model, image, 1, names, SETTINGS, 0)}
 
 
 @pytest.mark.parametrize("inplace", [False, True])
@@ -60,9 +60,9 @@ def test_guided_backprop_of_relu6_is_the_rule_by_hand(inplace: bool) -> None:
     )
     inner = unclamped.clamp(min=0) * ((first > 0) & (first < 6))
     assert not torch.allclose(inner, back)  # the rule changes something here
-    (wanted,) = torch.autograd.grad(first, image, inner)
+    (expected,) = torch.autograd.grad(first, image, inner)
     values = results(model, "guided_backprop")["guided_backprop"].values
-    np.testing.assert_allclose(values, wanted.sum(0).detach().numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(values, expected.sum(0).detach().numpy(), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -71,10 +71,10 @@ def test_guided_backprop_of_relu6_is_the_rule_by_hand(inplace: bool) -> None:
 def test_guided_backprop_refuses_other_activations_by_name_and_the_others_are_computed(
     activation: nn.Module, name: str
 ) -> None:
-    found = results(network(activation), "guided_backprop", "gradient", "gradcam")
-    refused = found["guided_backprop"]
+    outcomes = results(network(activation), "guided_backprop", "gradient", "gradcam")
+    refused = outcomes["guided_backprop"]
     assert isinstance(refused, Refused) and refused.reason.endswith(f"this network has {name}.")
-    assert found["gradient"].values.any() and set(found) == {"guided_backprop", "gradient", "gradcam"}
+    assert outcomes["gradient"].values.any() and set(outcomes) == {"guided_backprop", "gradient", "gradcam"}
     with pytest.raises(SaliencyError, match=name):
         list(attribute(network(activation), IMAGE, 1, ["guided_backprop"], SETTINGS, 0))
 
@@ -90,7 +90,10 @@ def test_a_network_of_relus_has_the_maps_it_had() -> None:
     model = seeded(0, lambda: residual_classifier(4, 4, *statistics)).eval()
     names = ("guided_backprop", "deeplift", "smoothgrad", "vargrad", "integrated_gradients", "edges")
     image = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(2))
-    before = {each.method: each.values for each in attribute_all(model, image, 1, names, SETTINGS, 0)}
+    before = {
+        attribution.method: attribution.values
+        for attribution in attribute_all(model, image, 1, names, SETTINGS, 0)
+    }
     after = results(model, *names, image=image)
     assert list(before) == list(after)
     assert all(np.array_equal(values, after[name].values) for name, values in before.items())
@@ -100,25 +103,27 @@ def test_integrated_gradients_of_a_large_image_are_complete() -> None:
     image = torch.rand(3, 80, 80, generator=torch.Generator().manual_seed(3))
     for activation in (nn.ReLU6(), nn.SiLU()):
         model = scaled(activation)
-        found = results(model, "integrated_gradients", image=image)["integrated_gradients"]
+        result = results(model, "integrated_gradients", image=image)["integrated_gradients"]
         with torch.no_grad():
             ends = model(torch.stack([image, baseline(image, "blur")]))[:, 1]
         change = float(ends[0] - ends[1])
-        assert abs(float(found.values.sum(dtype=float)) - change) <= 0.02 * abs(change)
-        assert found.checks["completeness_gap"] <= 0.02 and found.checks["steps"] >= 50
+        assert abs(float(result.values.sum(dtype=float)) - change) <= 0.02 * abs(change)
+        assert result.checks["completeness_gap"] <= 0.02 and result.checks["steps"] >= 50
 
 
 def test_grad_cam_without_a_convolution_and_captums_refusals_leave_the_others() -> None:
     dense = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 4), nn.ReLU(), nn.Linear(4, 4)).eval()
-    found = results(dense, "gradcam", "gradient")
-    assert isinstance(found["gradcam"], Refused) and "needs a convolution" in found["gradcam"].reason
-    assert not isinstance(found["gradient"], Refused)
+    outcomes = results(dense, "gradcam", "gradient")
+    assert isinstance(outcomes["gradcam"], Refused) and "needs a convolution" in outcomes["gradcam"].reason
+    assert not isinstance(outcomes["gradient"], Refused)
     theirs = {
-        each.method: each
-        for each in captum_maps.attribute_each(dense, IMAGE, 1, ["gradcam", "gradient", "edges"], SETTINGS, 0)
+        result.method: result
+        for result in captum_maps.attribute_each(
+            dense, IMAGE, 1, ["gradcam", "gradient", "edges"], SETTINGS, 0
+        )
     }
     assert isinstance(theirs["gradcam"], Refused)
-    np.testing.assert_allclose(theirs["gradient"].values, found["gradient"].values, atol=1e-6)
+    np.testing.assert_allclose(theirs["gradient"].values, outcomes["gradient"].values, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -112,10 +112,10 @@ def predict(options: argparse.Namespace) -> None:
                     (row for row in rows if "error" not in row), probabilities, strict=True
                 ):
                     row["top"] = _top(row_probabilities, model.classes)
-                measured = (novelty.of_input(model, array) for array in pixels)
-                for row, found in zip((row for row in rows if "top" in row), measured, strict=True):
-                    if found is not None:
-                        row["novelty"] = _novelty(found)
+                novelties = (novelty.of_input(model, array) for array in pixels)
+                for row, percentiles in zip((row for row in rows if "top" in row), novelties, strict=True):
+                    if percentiles is not None:
+                        row["novelty"] = _novelty(percentiles)
             results += rows
             progress.update(len(rows))
     rejected = [row for row in results if "error" in row]
@@ -156,19 +156,19 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def novelty(options: argparse.Namespace) -> None:
-    """Measure how sure a classifier that ships is on its test images."""
+    """Measure confidence and energy of a shipped classifier on its test images."""
     use_threads(_cores())
     from mlcv_explore.data import DataError
     from mlcv_explore.models import checkpoints, novelty
 
     try:
-        found = novelty.measure(options.checkpoint)
+        measured = novelty.measure(options.checkpoint)
     except (DataError, checkpoints.CheckpointError) as error:
         raise SettingError(str(error)) from None
     if options.json:
-        print(json.dumps(found))
+        print(json.dumps(measured))
         return
-    for name, values in found.items():
+    for name, values in measured.items():
         print(
             f"{name}: 5 % of {values['count']:,} test images of {values['data']} have a highest probability"
             f" below {values['probability'][5]:.3f}, 5 % a negative energy below {values['energy'][5]:.3f}"
@@ -191,14 +191,14 @@ def _top(probabilities: "np.ndarray", classes: tuple[str, ...]) -> list[dict[str
     return [{"label": classes[index], "probability": round(float(probabilities[index]), 6)} for index in best]
 
 
-def _novelty(found: "Novelty") -> dict[str, Any]:
+def _novelty(percentiles: "Novelty") -> dict[str, Any]:
     """Percentiles among the model's test images, low is unusual; a sentence where one is."""
     row = {
-        "probability_percentile": round(found.probability, 2),
-        "energy_percentile": round(found.energy, 2),
-        "unusual": found.unusual,
+        "probability_percentile": round(percentiles.probability, 2),
+        "energy_percentile": round(percentiles.energy, 2),
+        "unusual": percentiles.unusual,
     }
-    return row | ({"sentence": found.text()} if found.unusual else {})
+    return row | ({"sentence": percentiles.text()} if percentiles.unusual else {})
 
 
 def _cores() -> int:

@@ -100,8 +100,8 @@ class ModelInput:
 
 
 def of_card(card: Mapping[str, Any], whole: bool = False) -> ModelInput:
-    """The input of a model by its card: cropped where the card states `input.crop`, and
-    the `whole` image is not wanted.
+    """The input of a model by its card: cropped where the card states `input.crop`, unless
+    the `whole` image is chosen.
     """
     stated = card["input"]
     if whole or "crop" not in stated:
@@ -110,5 +110,5 @@ def of_card(card: Mapping[str, Any], whole: bool = False) -> ModelInput:
 
 
 def crops(card: Mapping[str, Any]) -> bool:
-    """Whether a model reads a centre crop unless told otherwise."""
+    """Whether a model reads a centre crop by default."""
     return "crop" in card["input"]

@@ -1,11 +1,11 @@
-"""How unlike the data it knows an image is to a classifier: its highest probability and
-its energy, as percentiles of those on its test images.
+"""Novelty of an image to a classifier: percentiles of its highest probability and its
+energy among those of the model's test images.
 
 A softmax always names a class. An image of none of them tends to get a low highest
-probability and a high energy, −log Σ exp(logits) (Liu et al., 2010.03759). What both are
-on test images ships in `checkpoints/novelty.json`, made by `python -m mlcv_explore
-novelty NAME`. There is none for `imagenet`: no photographs of its own test data are at
-hand, and those that are were chosen by its answers.
+probability and a high energy, −log Σ exp(logits) (Liu et al., 2010.03759). The percentiles
+of both on test images ship in `checkpoints/novelty.json`, measured by `python -m
+mlcv_explore novelty NAME`. There are none for `imagenet`: no photographs of its own test
+data are at hand, and those that are were chosen by its predictions.
 """
 
 import json
@@ -22,7 +22,7 @@ from mlcv_explore.models import checkpoints, classifiers
 from mlcv_explore.models.checkpoints import CheckpointError, Classifier
 
 FILE = "novelty.json"
-UNUSUAL = 5.0  # percentile, below which an image is reported as unlike the data
+UNUSUAL = 5.0  # percentile, below which an image is reported as novel
 QUANTILES = np.linspace(0, 100, 101)
 
 
@@ -54,20 +54,20 @@ class Novelty:
 
 
 def of_input(model: Classifier, image: np.ndarray) -> Novelty | None:
-    """How unusual an input float32 (3, side, side) is to the model; None where nothing is
-    known of its test images.
+    """The novelty of an input float32 (3, side, side) to the model; None where its scores
+    on test images have not been measured.
     """
-    known = _measured(checkpoints.FOLDER / FILE).get(model.name)
-    if known is None or known["weights"] != _weights(model):  # or an own model of that name
+    measured = _measured(checkpoints.FOLDER / FILE).get(model.name)
+    if measured is None or measured["weights"] != _weights(model):  # or an own model of that name
         return None
     with torch.inference_mode():
         logits = model.network(torch.from_numpy(image)[None]).numpy()
     highest, energy = scores(logits)
     return Novelty(
-        float(np.interp(highest[0], known["probability"], QUANTILES)),
-        float(np.interp(energy[0], known["energy"], QUANTILES)),
-        known["data"],
-        known["count"],
+        float(np.interp(highest[0], measured["probability"], QUANTILES)),
+        float(np.interp(energy[0], measured["energy"], QUANTILES)),
+        measured["data"],
+        measured["count"],
     )
 
 
@@ -79,7 +79,7 @@ def scores(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def measure(name: str) -> dict[str, dict[str, Any]]:
     """Measure the classifier of that name, each seed and the average of them, on its test
-    images, and write what both scores are into the file. Raises CheckpointError,
+    images, and write the percentiles of both scores into the file. Raises CheckpointError,
     DataError.
     """
     from mlcv_explore.models import checkpoint_training
@@ -87,13 +87,13 @@ def measure(name: str) -> dict[str, dict[str, Any]]:
     spec = checkpoint_training.spec(name)
     if not isinstance(spec, checkpoint_training.ClassifierSpec):
         raise CheckpointError(f"{name} is no classifier: choose one of those that `checkpoints` lists.")
-    dataset, found = spec.dataset(0), {}
-    members = [each for each in checkpoints.names() if each == name or each.startswith(f"{name}/")]
-    for each in dict.fromkeys([name, *members]):
-        model = checkpoints.load(each)
+    dataset, measured = spec.dataset(0), {}
+    members = [member for member in checkpoints.names() if member == name or member.startswith(f"{name}/")]
+    for member in dict.fromkeys([name, *members]):
+        model = checkpoints.load(member)
         values = scores(classifiers.predict_logits(model.network, dataset.test.images).numpy())
         quantiles = [np.percentile(score, QUANTILES).round(5).tolist() for score in values]
-        found[each] = {
+        measured[member] = {
             "weights": _weights(model),
             "data": dataset.name,
             "count": len(dataset.test),
@@ -101,15 +101,15 @@ def measure(name: str) -> dict[str, dict[str, Any]]:
             "energy": quantiles[1],
         }
     path = checkpoints.FOLDER / FILE
-    whole = (_measured(path) | found) if path.exists() else found
+    whole = (_measured(path) | measured) if path.exists() else measured
     write_atomically(path, (json.dumps(dict(sorted(whole.items()))) + "\n").encode())
     _measured.cache_clear()
-    return found
+    return measured
 
 
 def _weights(model: Classifier) -> str:
     """What identifies the weights: the SHA-256 of the file, or those of the members."""
-    members = [checkpoints.load(each).card for each in model.card.get("members", ())] or [model.card]
+    members = [checkpoints.load(member).card for member in model.card.get("members", ())] or [model.card]
     return " ".join(card.get("sha256", "")[:12] for card in members)
 
 

@@ -72,8 +72,8 @@ def attribute_each(
         try:
             if chosen and chosen[0] in own:
                 start = time.perf_counter()
-                made = own[chosen[0]]()
-                yield _map(chosen[0], target, made, (time.perf_counter() - start) * 1000)
+                result = own[chosen[0]]()
+                yield _map(chosen[0], target, result, (time.perf_counter() - start) * 1000)
             elif chosen:
                 yield from attribution.attribute_all(*given, chosen, settings, seed, layer)
         except SaliencyError as error:
@@ -92,10 +92,10 @@ def attribute(
     """The same, where each method has to apply. Raises SaliencyError with the reason
     where one does not.
     """
-    for each in attribute_each(network, image, target, names, settings, seed, layer):
-        if isinstance(each, Refused):
-            raise SaliencyError(each.reason)
-        yield each
+    for result in attribute_each(network, image, target, names, settings, seed, layer):
+        if isinstance(result, Refused):
+            raise SaliencyError(result.reason)
+        yield result
 
 
 def unsupported(network: nn.Module, image: torch.Tensor, called: set[str]) -> dict[str, str]:
@@ -124,7 +124,7 @@ def integrated_gradients(
     network: nn.Module, image: torch.Tensor, target: Target, settings: SaliencySettings
 ) -> Attribution:
     """Integrated gradients with steps that crowd near the baseline, where a network's
-    answer bends most: α = u³ at the midpoints u of equal steps, each weighted by 3u².
+    output bends most: α = u³ at the midpoints u of equal steps, each weighted by 3u².
 
     Doubled until the map is complete, if so set. docs/ideas/saliency.md has the errors.
     """
@@ -144,7 +144,7 @@ def integrated_gradients(
         steps *= 2
 
 
-def _map(name: str, target: Target, made: Attribution, milliseconds: float) -> Map:
-    values = made.values.detach().float().cpu().numpy()
-    cost = milliseconds, made.forwards, made.backwards
-    return Map(name, target, values, METHODS[name].signed, *cost, made.checks)
+def _map(name: str, target: Target, result: Attribution, milliseconds: float) -> Map:
+    values = result.values.detach().float().cpu().numpy()
+    cost = milliseconds, result.forwards, result.backwards
+    return Map(name, target, values, METHODS[name].signed, *cost, result.checks)

@@ -109,9 +109,9 @@ def show_maps(
     """Every image and its maps as tiles, each as soon as it is computed, maps of one
     method beside each other; returns the maps shown, {method: (h, w)}, for each image.
 
-    The tile of a method that does not apply to the model says why. Uncertainty over five
-    "draws", or over the "seeds" of the model, is that of the
-    trained network. Raises SaliencyError.
+    The tile of a method that does not apply to the model states why. Uncertainty over
+    five "draws", or over the "seeds" of the model, is that of the trained network.
+    Raises SaliencyError.
     """
     from mlcv_explore.saliency.supported import Refused
     from mlcv_explore.saliency.uncertainty import scale_to_mean

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from mlcv_explore.saliency.uncertainty import AttributionStats
 
 CACHE_ENTRIES = 200  # results of one kind
+QUICK_METHODS = ("gradcam", "guided_backprop", "edges")  # those that take milliseconds
 # the methods a page opens with
-QUICK_METHODS = ("gradcam", "guided_backprop", "edges")  # of these, those that take milliseconds
 DEFAULT_METHODS = ("gradcam", "integrated_gradients", "smoothgrad", "guided_backprop", "occlusion", "edges")
 
 
@@ -52,7 +52,7 @@ def probabilities(digest: str, model_key: str, _network: Any, _model_input: np.n
 def novelty(
     digest: str, model_key: str, _model: "Classifier", _model_input: np.ndarray
 ) -> "novelty_scores.Novelty | None":
-    """How unlike the model's test images the image is; None where that is not known."""
+    """Novelty percentiles of the image; None where they have not been measured."""
     from mlcv_explore.models import novelty as novelty_scores
 
     return novelty_scores.of_input(_model, _model_input)

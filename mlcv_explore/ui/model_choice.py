@@ -11,7 +11,7 @@ from mlcv_explore.models import available_models
 from mlcv_explore.models.checkpoints import CheckpointError, Classifier
 from mlcv_explore.ui import inputs, theme
 
-AVERAGE = "cifar10"  # five seeds: knows better than one of them what it does not know
+AVERAGE = "cifar10"  # of five seeds: its confidence separates novel images better than one seed's
 
 
 def choose_model(slug: str) -> Classifier:
@@ -55,7 +55,7 @@ def choose_model(slug: str) -> Classifier:
 
 def choose_crop(slug: str, model: Classifier) -> bool:
     """The switch between the published centre crop and the whole image, of a model that
-    reads a crop; returns whether the whole image is wanted.
+    reads a crop; returns whether the whole image is chosen.
     """
     if not model_input.crops(model.card):
         return False
