@@ -15,15 +15,17 @@ from mlcv_explore.idea import Film
 from mlcv_explore.ideas.saliency import ARMS, ATTRIBUTIONS, GENERATED, MEASURES, RHOS, SHARES, tables
 from mlcv_explore.ideas.saliency import idea as subject
 from mlcv_explore.models import available_models
-from mlcv_explore.saliency import METHODS, SaliencyError, SaliencySettings, faithfulness, layers, methods
+from mlcv_explore.saliency import SaliencyError, SaliencySettings, faithfulness, layers, methods
 from mlcv_explore.saliency.measures import kendall
+from mlcv_explore.saliency.supported import OFFERED
 from mlcv_explore.statistics import significant_cells
 from mlcv_explore.ui import attribution_panel, attribution_tests, attributions, figures, inputs, page, theme
 from mlcv_explore.ui.explained import Explained, Request, explain_image
 from mlcv_explore.ui.map_view import MapView
 from mlcv_explore.ui.model_choice import choose_crop, choose_model
 
-SLUG, LABELS = subject.slug, subject.labels()
+SLUG = subject.slug
+LABELS = {name: method.label for name, method in OFFERED.items()} | subject.labels()
 SMALL = 64  # pixels a side, up to which maps are compared with a randomised network's unasked
 
 
@@ -45,7 +47,7 @@ def play() -> None:
         target = choose_class("Class", model.classes, "target", "predicted class")
         names = st.multiselect(
             "Methods",
-            list(METHODS),
+            list(OFFERED),
             list(attributions.DEFAULT_METHODS),
             key=f"{SLUG}-methods",
             bind="query-params",
@@ -175,7 +177,7 @@ page.run(
         "scene": tuple(str(number) for number in range(1, inputs.SCENES + 1)),
         "compare": inputs.compare_choices(),
         **dict.fromkeys(("scores", "whole"), ("true", "false")),
-        **dict.fromkeys(("methods", "by"), tuple(LABELS[name] for name in METHODS)),
+        **dict.fromkeys(("methods", "by"), tuple(LABELS[name] for name in OFFERED)),
         "model": inputs.model_names(),
         **dict.fromkeys(("target", "minus", "layer")),  # depend on the model
     },

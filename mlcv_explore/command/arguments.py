@@ -177,7 +177,9 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         help="the class to explain, or two with a comma for their difference; default: the predicted class",
     )
     explained.add_argument(
-        "--layer", metavar="NAME", help="the convolution Grad-CAM reads (default: the last)"
+        "--layer",
+        metavar="NAME",
+        help="the convolution, or block of tokens, that Grad-CAM reads (default: the last)",
     )
     explained.add_argument(
         "--out", dest="heat", type=Path, metavar="FILE.png", help="a heat map of the image's size"

@@ -31,11 +31,11 @@ def explain(options: argparse.Namespace) -> None:
     from mlcv_explore.data.uploads import BadImage
     from mlcv_explore.models import available_models
     from mlcv_explore.models.checkpoints import CheckpointError
-    from mlcv_explore.saliency import METHODS, SaliencyError, SaliencySettings
-    from mlcv_explore.saliency.supported import attribute
+    from mlcv_explore.saliency import SaliencyError, SaliencySettings
+    from mlcv_explore.saliency.supported import OFFERED, attribute
 
-    if options.method not in METHODS:
-        raise SettingError(f"--method must be one of {', '.join(METHODS)}, got {options.method!r:.80}.")
+    if options.method not in OFFERED:
+        raise SettingError(f"--method must be one of {', '.join(OFFERED)}, got {options.method!r:.80}.")
     _check_path(options.heat, ".png", "--out")
     _check_path(options.raw, ".npy", "--raw")
     started = time.perf_counter()
@@ -86,7 +86,7 @@ def explain(options: argparse.Namespace) -> None:
             f", {name.replace('_', ' ')} {value:.4g}" for name, value in attribution.checks.items()
         )
         print(
-            f"{about['target']} by {METHODS[attribution.method].label}: {about['map']['min']:.3g} to"
+            f"{about['target']} by {OFFERED[attribution.method].label}: {about['map']['min']:.3g} to"
             f" {about['map']['max']:.3g}{checks}, {seconds:.2f} s\n{model.name} reads: {about['input']}"
         )
 

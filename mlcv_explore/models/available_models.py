@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from mlcv_explore import environment, files
-from mlcv_explore.models import checkpoints, classifiers, imagenet
+from mlcv_explore.models import checkpoints, classifiers, imagenet, own_models
 from mlcv_explore.models.checkpoints import CheckpointError, Classifier
 
 IMAGENET = ("resnet18", "resnet50", "mobilenet_v3_large", "convnext_tiny", "vit_b_16")
@@ -68,8 +68,9 @@ def load(name: str, progress: Callable[[int, int], None] | None = None) -> Class
     Raises CheckpointError, one sentence.
     """
     if name in own_names():
-        parts = (_own_root() / name / part for part in (checkpoints.WEIGHTS, checkpoints.CARD))
-        return _own(name, _own_root() / name, tuple(part.stat().st_mtime for part in parts if part.exists()))
+        folder = _own_root() / name
+        parts = [folder / checkpoints.CARD, own_models.weights_file(folder)]
+        return _own(name, folder, tuple((part.name, part.stat().st_mtime) for part in parts if part.exists()))
     if name == imagenet.NAME:
         return imagenet.load()
     if name in IMAGENET:
@@ -144,8 +145,8 @@ def _own_root() -> Path | None:
 
 
 @cache
-def _own(name: str, folder: Path, _: tuple[float, ...]) -> Classifier:
-    return checkpoints.read(folder, name)
+def _own(name: str, folder: Path, _: tuple[tuple[str, float], ...]) -> Classifier:
+    return own_models.read(folder, name)
 
 
 @cache

@@ -17,7 +17,7 @@ from captum import attr
 from torch import nn
 from torch.nn import functional
 
-from mlcv_explore.saliency import attribution, methods, supported
+from mlcv_explore.saliency import attribution, methods, supported, tokens
 from mlcv_explore.saliency.attribution import METHODS, Map
 from mlcv_explore.saliency.methods import SaliencyError, SaliencySettings, Target
 from mlcv_explore.saliency.supported import Refused
@@ -132,6 +132,11 @@ def _call(
         )
 
     def gradcam() -> torch.Tensor:
+        if block := tokens.cam_block(score.network, layer):
+            raise SaliencyError(
+                f"Captum's Grad-CAM averages over the places of a convolution, and {block} has tokens: use"
+                " mlcv-explore's."
+            )
         module = methods.named_convolution(score.network, layer)
         coarse = attr.LayerGradCam(score, module).attribute(batch, 0, relu_attributions=settings.cam_positive)
         return functional.interpolate(coarse, size, mode="bilinear")

@@ -1,8 +1,9 @@
 """The maps of several methods of any network: a method that does not apply is refused
 with its reason, and the others are computed.
 
-Beside the methods of `attribution`, ReLU6 is a rectifier of Guided Backprop, and on large
-images integrated gradients take their steps where the path bends.
+Beside the methods of `attribution` there is attention rollout; ReLU6 is a rectifier of
+Guided Backprop; on large images integrated gradients take their steps where the path
+bends; and Grad-CAM reads the tokens of a transformer.
 """
 
 import time
@@ -12,12 +13,14 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from mlcv_explore.saliency import attribution, methods
-from mlcv_explore.saliency.attribution import METHODS, Map
+from mlcv_explore.saliency import attention_rollout, attribution, methods, tokens
+from mlcv_explore.saliency.attribution import METHODS, Map, Method
 from mlcv_explore.saliency.methods import Attribution, SaliencyError, SaliencySettings, Target
 from mlcv_explore.saliency.rules import UNRECTIFIED, ActivationNames, GuidedRectifier
 
 LARGE = 64  # pixels a side, above which a gradient is dear
+# Every method of a page or a command: those that recorded runs compare, and those of some networks
+OFFERED = METHODS | {"attention_rollout": Method("Attention rollout", False)}
 
 
 @dataclass(frozen=True)
@@ -44,36 +47,37 @@ def attribute_each(
     """
     given = (network, image, target)
     # checks what all methods have in common
-    attribution.attribute_all(*given, [name for name in names if not METHODS.get(name)], settings, seed)
+    attribution.attribute_all(*given, [name for name in names if name not in OFFERED], settings, seed)
     device = next((parameter.device for parameter in network.parameters()), image.device)
     image = image.to(device)
     with torch.no_grad(), ActivationNames() as called:
         methods.score(network(image[None]), target)
     reasons = unsupported(network, image, called.names)
-    left = []
+    left, own = [], {}
     for name in names:
-        if name in reasons:
-            yield Refused(name, reasons[name])
-        elif name != "gradcam":
-            left.append(name)
-        else:
+        if name == "gradcam":
             try:
-                methods.named_convolution(network, layer)
+                if block := tokens.cam_block(network, layer):
+                    own[name] = lambda block=block: tokens.grad_cam(*given, settings, block)
                 left.append(name)
             except SaliencyError as error:
                 yield Refused(name, str(error))
-    own = {}
+        elif name in reasons:
+            yield Refused(name, reasons[name])
+        else:
+            left.append(name)
     if "guided_backprop" in left and "relu6" in called.names:
         own["guided_backprop"] = lambda: guided_backprop(*given)
     if "integrated_gradients" in left and max(image.shape[1:]) > LARGE:
         own["integrated_gradients"] = lambda: integrated_gradients(*given, settings)
-    for group in attribution.GROUPS:
+    own["attention_rollout"] = lambda: attention_rollout.rollout(network, image)
+    for group in (("attention_rollout",), *attribution.GROUPS):
         chosen = [name for name in group if name in left]
         try:
             if chosen and chosen[0] in own:
                 start = time.perf_counter()
                 result = own[chosen[0]]()
-                yield _map(chosen[0], target, result, (time.perf_counter() - start) * 1000)
+                yield _map(chosen[0], target, result, settings, (time.perf_counter() - start) * 1000)
             elif chosen:
                 yield from attribution.attribute_all(*given, chosen, settings, seed, layer)
         except SaliencyError as error:
@@ -144,7 +148,10 @@ def integrated_gradients(
         steps *= 2
 
 
-def _map(name: str, target: Target, result: Attribution, milliseconds: float) -> Map:
-    values = result.values.detach().float().cpu().numpy()
-    cost = milliseconds, result.forwards, result.backwards
-    return Map(name, target, values, METHODS[name].signed, *cost, result.checks)
+def _map(
+    name: str, target: Target, made: Attribution, settings: SaliencySettings, milliseconds: float
+) -> Map:
+    values = made.values.detach().float().cpu().numpy()
+    cost = milliseconds, made.forwards, made.backwards
+    signed = OFFERED[name].signed or (name == "gradcam" and not settings.cam_positive)
+    return Map(name, target, values, signed, *cost, made.checks)

@@ -27,7 +27,7 @@ PROVISIONAL = 5.0  # end of the common scale, in multiples of a map's mean, unti
 
 def controls(slug: str, model: "Classifier", methods: tuple[str, ...]) -> tuple[MapView, Request]:
     """The controls of maps of this model: two in front, display and methods folded."""
-    from mlcv_explore.saliency import SaliencySettings, convolutions, layers
+    from mlcv_explore.saliency import SaliencySettings, layers, tokens
     from mlcv_explore.saliency.supported import LARGE
 
     def control(name: str, **changes: Any) -> Any:
@@ -42,9 +42,9 @@ def controls(slug: str, model: "Classifier", methods: tuple[str, ...]) -> tuple[
         columns = st.columns(3, gap="medium")
         with columns[0]:
             view |= {name: control(name) for name in ("scale", "signs", "overlay", "implementation")}
-            names = list(convolutions(model.network))
-            last, key = max(0, len(names) - 1), f"{slug}-layer"
-            layer = st.selectbox("Layer of Grad-CAM", names, last, key=key, bind="query-params")
+            names, default = tokens.cam_layers(model.network), tokens.default_layer(model.network)
+            index, key = names.index(default) if default else None, f"{slug}-layer"
+            layer = st.selectbox("Layer of Grad-CAM", names, index, key=key, bind="query-params")
         front = [attribution for attribution in SaliencySettings.settings() if not attribution.more]
         chosen = {}
         for index, attribution in enumerate(front):
@@ -209,6 +209,8 @@ def _facts(attribution: "Map", explained: Explained) -> list[str]:
     places = 1 - int(np.floor(np.log10(max(abs(low), abs(high), 1e-30))))
     ends = (f"{round(value, places) + 0.0:.2g}".replace("-", "−") for value in (low, high))
     facts = [" to ".join(ends), f"{attribution.forwards + attribution.backwards} passes"]
+    if attribution.method == "attention_rollout":
+        facts.append("the same for every class")
     if "completeness_gap" in attribution.checks:
         facts.append(f"completeness error {attribution.checks['completeness_gap']:.1%}")
     if explained.image.truth is not None:
