@@ -20,8 +20,9 @@ from mlcv_explore.models import segmenter
 from mlcv_explore.models.checkpoints import CheckpointError, Classifier
 from mlcv_explore.saliency import SaliencyError, SaliencySettings, learned_masks, mask_network, measures
 from mlcv_explore.ui import attribution_panel, attributions, figures, inputs, page, settings, theme
-from mlcv_explore.ui.attribution_panel import TILE, Explained, Request
+from mlcv_explore.ui.attribution_panel import TILE
 from mlcv_explore.ui.attribution_tests import input_image
+from mlcv_explore.ui.explained import Explained, Request, explain_image, predict
 
 SLUG, WIDTH = subject.slug, 156  # of a tile: four stand beside the controls, two on a phone
 DESCRIPTIONS = {
@@ -78,7 +79,7 @@ def explain(image: inputs.ChosenImage, name: str) -> None:
     view = LearnedSalienceView(**values)
     with results, figures.reported(*ERRORS):
         network, model = learned_masks.load(name)
-        explained = attribution_panel.explain(image, model)
+        explained = explain_image(image, model)
         result = learned_masks.explain(network, model, explained.array, view.area_weight)
         gradcam = GRADCAM.maps(explained)["gradcam"].values
         sheet = st.container(horizontal=True, gap="small")
@@ -118,7 +119,7 @@ def show_map(
 
 def show_part(model: Classifier, title: str, array: np.ndarray, target: int) -> None:
     """A part of the image as the classifier's input, and the predicted class's probability."""
-    probability = float(attribution_panel.predict(model, inputs.array_digest(array), array)[target])
+    probability = float(predict(model, inputs.array_digest(array), array)[target])
     text = f"{title}: {model.classes[target]} {probability:.0%}"
     input_image(array, text)
     st.progress(probability, text)
@@ -166,7 +167,7 @@ def example() -> None:
     with figures.reported(*ERRORS):
         for name in ("scenes/0", "scenes-tagged/0"):
             network, model = learned_masks.load(name)
-            explained = attribution_panel.explain(inputs.scene(1), model)
+            explained = explain_image(inputs.scene(1), model)
             mask = learned_masks.explain(network, model, explained.array, view.area_weight).mask
             left, right = st.columns(2, gap="small")
             show_map(left, explained, "gated", mask, view, top=1.0)

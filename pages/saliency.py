@@ -15,15 +15,17 @@ from mlcv_explore.idea import Film
 from mlcv_explore.ideas.saliency import ARMS, ATTRIBUTIONS, GENERATED, MEASURES, RHOS, SHARES, tables
 from mlcv_explore.ideas.saliency import idea as subject
 from mlcv_explore.models import available_models
-from mlcv_explore.saliency import METHODS, SaliencyError, SaliencySettings, faithfulness, layers, methods
+from mlcv_explore.saliency import SaliencyError, SaliencySettings, faithfulness, layers, methods
 from mlcv_explore.saliency.measures import kendall
+from mlcv_explore.saliency.supported import OFFERED
 from mlcv_explore.statistics import significant_cells
 from mlcv_explore.ui import attribution_panel, attribution_tests, attributions, figures, inputs, page, theme
-from mlcv_explore.ui.attribution_panel import Explained, Request
+from mlcv_explore.ui.explained import Explained, Request, explain_image
 from mlcv_explore.ui.map_view import MapView
-from mlcv_explore.ui.model_choice import choose_model
+from mlcv_explore.ui.model_choice import choose_crop, choose_model
 
-SLUG, LABELS = subject.slug, subject.labels()
+SLUG = subject.slug
+LABELS = {name: method.label for name, method in OFFERED.items()} | subject.labels()
 SMALL = 64  # pixels a side, up to which maps are compared with a randomised network's unasked
 
 
@@ -41,10 +43,11 @@ def play() -> None:
         if image is None:
             return
         model = choose_model(SLUG)
+        whole = choose_crop(SLUG, model)
         target = choose_class("Class", model.classes, "target", "predicted class")
         names = st.multiselect(
             "Methods",
-            list(METHODS),
+            list(OFFERED),
             list(attributions.DEFAULT_METHODS),
             key=f"{SLUG}-methods",
             bind="query-params",
@@ -53,9 +56,8 @@ def play() -> None:
         with st.expander("More"):
             contrast = choose_class("Contrast with class", model.classes, "minus", "none")
             second = inputs.compare_image(SLUG)
-    shown = [
-        attribution_panel.explain(chosen, model, target, contrast) for chosen in (image, second) if chosen
-    ]
+    chosen_images = (image, second) if second else (image,)
+    shown = [explain_image(chosen, model, target, contrast, whole) for chosen in chosen_images]
     with results:
         if not names:
             st.info("Choose a method to see its map.", icon=":material/grid_view:")
@@ -82,6 +84,8 @@ def explain(shown: list[Explained], names: tuple[str, ...]) -> None:
     except SaliencyError as error:
         st.error(str(error), icon=":material/error:")
         return
+    if not values[0]:
+        return  # every method is refused
     st.subheader("Remove the most salient pixels", anchor=False)
     attribution_tests.show_deletion(shown[0], values[0], LABELS, SLUG)
     if not request.captum:
@@ -121,7 +125,7 @@ def example() -> None:
     """One scene explained by a classifier that uses the object and one that reads the tag."""
     scene = inputs.scene(1)
     for name, reads in (("scenes/0", "uses the object"), ("scenes-tagged/0", "reads the tag")):
-        explained = attribution_panel.explain(scene, available_models.load(name))
+        explained = explain_image(scene, available_models.load(name))
         maps = Request(("integrated_gradients", "gradcam"), SaliencySettings()).maps(explained)
         for column, (method, attribution) in zip(st.columns(2, gap="small"), maps.items(), strict=True):
             with column:
@@ -172,8 +176,8 @@ page.run(
         "photograph": tuple(gallery.photographs()),
         "scene": tuple(str(number) for number in range(1, inputs.SCENES + 1)),
         "compare": inputs.compare_choices(),
-        "scores": ("true", "false"),
-        **dict.fromkeys(("methods", "by"), tuple(LABELS[name] for name in METHODS)),
+        **dict.fromkeys(("scores", "whole"), ("true", "false")),
+        **dict.fromkeys(("methods", "by"), tuple(LABELS[name] for name in OFFERED)),
         "model": inputs.model_names(),
         **dict.fromkeys(("target", "minus", "layer")),  # depend on the model
     },

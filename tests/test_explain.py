@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from mlcv_explore.command import main
-from mlcv_explore.data import uploads
+from mlcv_explore.data import gallery, uploads
 from mlcv_explore.models import available_models, classifiers
 from mlcv_explore.seeds import seeded
 
@@ -69,6 +69,38 @@ def test_predict_gives_the_models_own_probabilities(capsys: pytest.CaptureFixtur
     assert [prediction["probability"] for prediction in rows[0]["top"]] == pytest.approx(
         sorted(shares.tolist(), reverse=True), abs=2e-6
     )
+
+
+def test_imagenet_is_the_default_and_the_command_reports_which_part_it_read(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = str(gallery.photographs()["coffee"].path)
+    (row,) = json_of(capsys, "predict", path)["images"]
+    assert row["top"][0]["label"] == "espresso" and row["top"][0]["probability"] > 0.9
+    assert row["input"] == "centre crop of 350 × 350 from 600 × 400 pixels, resized to 224 × 224"
+    (whole,) = json_of(capsys, "predict", path, "--whole")["images"]
+    assert whole["input"] == "whole image of 600 × 400 pixels, resized to 224 × 224"
+    assert whole["top"][0]["label"] == "espresso"
+    assert whole["top"][0]["probability"] != row["top"][0]["probability"]
+    status, out, _ = run(capsys, "predict", path)
+    assert status == 0 and "espresso 0.9" in out and "(centre crop of 350 × 350 from" in out
+
+
+def test_the_heat_map_of_a_crop_has_the_photographs_size_and_is_empty_outside_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = str(gallery.photographs()["coffee"].path)
+    words = ["explain", path, "--method", "gradient", "--out", "heat.png", "--raw", "map.npy"]
+    about = json_of(capsys, *words)
+    assert about["target"] == "espresso" and about["model"] == "imagenet"
+    assert about["input"].startswith("centre crop of 350 × 350") and np.load("map.npy").shape == (224, 224)
+    heat = np.asarray(Image.open("heat.png"), dtype=int)
+    paper, inside = heat[0, 0], np.zeros((400, 600), bool)
+    inside[25:375, 125:475] = True
+    drawn = (heat != paper).any(-1)
+    assert heat.shape == (400, 600, 3) and not drawn[~inside].any() and drawn[inside].mean() > 0.5
+    json_of(capsys, *words, "--whole")
+    assert (np.asarray(Image.open("heat.png"), dtype=int) != paper).any(-1)[~inside].mean() > 0.3
 
 
 def test_images_that_are_refused_do_not_hold_up_the_others(capsys: pytest.CaptureFixture[str]) -> None:

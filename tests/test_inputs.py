@@ -89,7 +89,7 @@ def test_an_image_is_chosen_from_the_gallery_the_scenes_or_a_file() -> None:
 
 def test_the_model_follows_the_kind_of_image_but_not_over_a_choice_that_suits() -> None:
     app = opened()
-    for source, model in (("Scene", "scenes/0"), ("Gallery", "cifar10/0"), ("Upload", "imagenet")):
+    for source, model in (("Scene", "scenes/0"), ("Gallery", "imagenet"), ("Upload", "imagenet")):
         app.segmented_control(key="demo-source").set_value(source).run()
         assert app.session_state["demo-model"] == model
     app.session_state["demo-model"] = "resnet50"

@@ -149,14 +149,12 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     )
     train.add_argument("checkpoint", metavar="CHECKPOINT", help="such as cifar10")
     add("checkpoints", models.checkpoints, "list the trained networks and their metrics", 0, "json")
+    add(
+        "novelty", models.novelty, "measure a classifier's scores on its test images", 0, "json"
+    ).add_argument("checkpoint", metavar="NAME", help="such as cifar10")
     predict = add("predict", models.predict, "classify images", 0, "threads", "progress", "json")
     predict.add_argument("images", metavar="IMAGE", nargs="+", help="JPEG, PNG, WebP or GIF")
-    predict.add_argument(
-        "--model",
-        default="cifar10",
-        metavar="NAME",
-        help="a classifier; `checkpoints` lists them (default cifar10, the average)",
-    )
+    models.add_model(predict)
     explained = add(
         "explain",
         explain.explain,
@@ -167,12 +165,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         "json",
     )
     explained.add_argument("image", metavar="IMAGE", help="JPEG, PNG, WebP or GIF")
-    explained.add_argument(
-        "--model",
-        default="cifar10",
-        metavar="NAME",
-        help="a classifier; `checkpoints` lists them (default cifar10, the average)",
-    )
+    models.add_model(explained)
     explained.add_argument(
         "--method",
         required=True,
@@ -185,7 +178,9 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         help="the class to explain, or two with a comma for their difference; default: the predicted class",
     )
     explained.add_argument(
-        "--layer", metavar="NAME", help="the convolution Grad-CAM reads (default: the last)"
+        "--layer",
+        metavar="NAME",
+        help="the convolution, or block of tokens, that Grad-CAM reads (default: the last)",
     )
     explained.add_argument(
         "--out", dest="heat", type=Path, metavar="FILE.png", help="a heat map of the image's size"

@@ -15,6 +15,7 @@ from mlcv_explore.config import SettingError
 if TYPE_CHECKING:
     import numpy as np
 
+    from mlcv_explore.data.model_input import Crop
     from mlcv_explore.models.checkpoints import Classifier
     from mlcv_explore.saliency import Map, Target
 
@@ -26,23 +27,25 @@ def explain(options: argparse.Namespace) -> None:
     use_threads(options.threads or 1)
     import torch
 
-    from mlcv_explore.data import uploads
+    from mlcv_explore.data import model_input
     from mlcv_explore.data.uploads import BadImage
     from mlcv_explore.models import available_models
     from mlcv_explore.models.checkpoints import CheckpointError
-    from mlcv_explore.saliency import METHODS, SaliencyError, SaliencySettings, attribute_all
+    from mlcv_explore.saliency import SaliencyError, SaliencySettings
+    from mlcv_explore.saliency.supported import OFFERED, attribute
 
-    if options.method not in METHODS:
-        raise SettingError(f"--method must be one of {', '.join(METHODS)}, got {options.method!r:.80}.")
+    if options.method not in OFFERED:
+        raise SettingError(f"--method must be one of {', '.join(OFFERED)}, got {options.method!r:.80}.")
     _check_path(options.heat, ".png", "--out")
     _check_path(options.raw, ".npy", "--raw")
     started = time.perf_counter()
     try:
         model = available_models.load(options.model)
         photograph = read_photograph(options.image)
-        image = torch.from_numpy(uploads.resized_to_square(photograph.pixels, model.side))
+        given = model_input.of_card(model.card, options.whole)
+        image = torch.from_numpy(given.array(photograph.pixels))
         target = _target(model, image, options.target)
-        (attribution,) = attribute_all(
+        (attribution,) = attribute(
             model.network,
             image,
             target,
@@ -57,7 +60,8 @@ def explain(options: argparse.Namespace) -> None:
     if options.raw:
         _write_raw(attribution.values, options.raw)
     if options.heat:
-        options.heat.write_bytes(heat_map(attribution, photograph.size))
+        height, width = photograph.pixels.shape[:2]
+        options.heat.write_bytes(heat_map(attribution, photograph.size, given.crop((width, height))))
     about = {
         "image": options.image,
         "target": " − ".join(
@@ -65,6 +69,7 @@ def explain(options: argparse.Namespace) -> None:
         ),
         "method": attribution.method,
         "model": model.name,
+        "input": given.text(photograph.size),
         "seconds": round(seconds, 4),
         "passes": {"forward": attribution.forwards, "backward": attribution.backwards},
         "map": {
@@ -81,21 +86,20 @@ def explain(options: argparse.Namespace) -> None:
             f", {name.replace('_', ' ')} {value:.4g}" for name, value in attribution.checks.items()
         )
         print(
-            f"{about['target']} by {METHODS[attribution.method].label}: {about['map']['min']:.3g} to"
-            f" {about['map']['max']:.3g}{checks}, {seconds:.2f} s"
+            f"{about['target']} by {OFFERED[attribution.method].label}: {about['map']['min']:.3g} to"
+            f" {about['map']['max']:.3g}{checks}, {seconds:.2f} s\n{model.name} reads: {about['input']}"
         )
 
 
-def heat_map(attribution: "Map", size: tuple[int, int]) -> bytes:
-    """A map as PNG of a size (width, height): blue against, orange for, zero the paper;
-    amounts in one hue.
+def heat_map(attribution: "Map", size: tuple[int, int], crop: "Crop | None" = None) -> bytes:
+    """A map of an image, or of its `crop`, as PNG of the image's size (width, height):
+    blue against, orange for, zero the paper; amounts in one hue.
     """
     from mlcv_explore.charts import PALETTES, images
-    from mlcv_explore.data import uploads
+    from mlcv_explore.data.model_input import WHOLE
 
-    return images.png(
-        images.attribution(uploads.upsampled(attribution.values, size), attribution.signed, PALETTES["light"])
-    )
+    placed = (crop or WHOLE).placed(attribution.values, size)
+    return images.png(images.attribution(placed, attribution.signed, PALETTES["light"]))
 
 
 def _target(model: "Classifier", image: Any, label: str | None) -> "Target":

@@ -16,18 +16,21 @@ from mlcv_explore.config import SettingError
 if TYPE_CHECKING:
     import numpy as np
 
+    from mlcv_explore.models.novelty import Novelty
+
 TOP = 5  # labels reported per image
 BATCH = 64  # images in one pass: their activations fit the processor's cache
 
 
 def checkpoints(options: argparse.Namespace) -> None:
-    """List the checkpoints that ship and their metrics."""
-    from mlcv_explore.models import checkpoints
+    """List the checkpoints that ship, the ImageNet network, and their metrics."""
+    from mlcv_explore.models import checkpoints, imagenet
 
     cards = [
         checkpoints.read_card(checkpoints.FOLDER / name, name, ("architecture", "metrics"))
         for name in checkpoints.names(None)
     ]
+    cards.append(imagenet.CARD)
     if options.json:
         print(json.dumps({"checkpoints": cards}))
         return
@@ -81,12 +84,13 @@ def _result(card: dict[str, Any]) -> str:
 def predict(options: argparse.Namespace) -> None:
     """Classify images; unreadable ones are reported, the rest are processed."""
     use_threads(options.threads or _cores())
-    from mlcv_explore.data import uploads
-    from mlcv_explore.models import available_models, classifiers
+    from mlcv_explore.data import model_input, uploads
+    from mlcv_explore.models import available_models, classifiers, novelty
     from mlcv_explore.models.checkpoints import CheckpointError
 
     try:
         model = available_models.load(options.model)
+        given = model_input.of_card(model.card, options.whole)
     except CheckpointError as error:
         raise SettingError(str(error)) from None
     results: list[dict[str, Any]] = []
@@ -96,7 +100,9 @@ def predict(options: argparse.Namespace) -> None:
             for path in options.images[start : start + BATCH]:
                 row: dict[str, Any] = {"image": path}
                 try:
-                    pixels.append(uploads.resized_to_square(read_photograph(path).pixels, model.side))
+                    photograph = read_photograph(path)
+                    pixels.append(given.array(photograph.pixels))
+                    row["input"] = given.text(photograph.size)
                 except uploads.BadImage as error:
                     row["error"] = str(error)
                 rows.append(row)
@@ -106,6 +112,10 @@ def predict(options: argparse.Namespace) -> None:
                     (row for row in rows if "error" not in row), probabilities, strict=True
                 ):
                     row["top"] = _top(row_probabilities, model.classes)
+                novelties = (novelty.of_input(model, array) for array in pixels)
+                for row, percentiles in zip((row for row in rows if "top" in row), novelties, strict=True):
+                    if percentiles is not None:
+                        row["novelty"] = _novelty(percentiles)
             results += rows
             progress.update(len(rows))
     rejected = [row for row in results if "error" in row]
@@ -117,6 +127,8 @@ def predict(options: argparse.Namespace) -> None:
                 print(
                     f"{row['image']}: "
                     + ", ".join(f"{best['label']} {best['probability']:.3f}" for best in row["top"])
+                    + f" ({row['input']})"
+                    + (f". {row['novelty']['sentence']}" if row.get("novelty", {}).get("unusual") else "")
                 )
     if rejected:
         sys.stdout.flush()
@@ -125,6 +137,41 @@ def predict(options: argparse.Namespace) -> None:
             rejected[0]["error"]
             if count == 1
             else f"{count} images were rejected; the first: {rejected[0]['error']}"
+        )
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """The flags of a command that predicts."""
+    parser.add_argument(
+        "--model",
+        default="imagenet",
+        metavar="NAME",
+        help="a classifier, such as cifar10; `checkpoints` lists them (default imagenet: 1,000 classes)",
+    )
+    parser.add_argument(
+        "--whole",
+        action="store_true",
+        help="resize the whole image; by default a model of ImageNet reads the published centre crop",
+    )
+
+
+def novelty(options: argparse.Namespace) -> None:
+    """Measure confidence and energy of a shipped classifier on its test images."""
+    use_threads(_cores())
+    from mlcv_explore.data import DataError
+    from mlcv_explore.models import checkpoints, novelty
+
+    try:
+        measured = novelty.measure(options.checkpoint)
+    except (DataError, checkpoints.CheckpointError) as error:
+        raise SettingError(str(error)) from None
+    if options.json:
+        print(json.dumps(measured))
+        return
+    for name, values in measured.items():
+        print(
+            f"{name}: 5 % of {values['count']:,} test images of {values['data']} have a highest probability"
+            f" below {values['probability'][5]:.3f}, 5 % a negative energy below {values['energy'][5]:.3f}"
         )
 
 
@@ -142,6 +189,16 @@ def read_photograph(path: str) -> Any:
 def _top(probabilities: "np.ndarray", classes: tuple[str, ...]) -> list[dict[str, Any]]:
     best = probabilities.argsort()[::-1][:TOP]
     return [{"label": classes[index], "probability": round(float(probabilities[index]), 6)} for index in best]
+
+
+def _novelty(percentiles: "Novelty") -> dict[str, Any]:
+    """Percentiles among the model's test images, low is unusual; a sentence where one is."""
+    row = {
+        "probability_percentile": round(percentiles.probability, 2),
+        "energy_percentile": round(percentiles.energy, 2),
+        "unusual": percentiles.unusual,
+    }
+    return row | ({"sentence": percentiles.text()} if percentiles.unusual else {})
 
 
 def _cores() -> int:

@@ -1,5 +1,5 @@
-"""The available classifiers: shipped ones, torchvision's on ImageNet (downloaded once,
-on request), and the user's own.
+"""The available classifiers: shipped ones, an ImageNet network from a pip package,
+torchvision's on ImageNet (downloaded once, on request), and the user's own.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from mlcv_explore import environment, files
-from mlcv_explore.models import checkpoints, classifiers
+from mlcv_explore.models import checkpoints, classifiers, imagenet, own_models
 from mlcv_explore.models.checkpoints import CheckpointError, Classifier
 
 IMAGENET = ("resnet18", "resnet50", "mobilenet_v3_large", "convnext_tiny", "vit_b_16")
@@ -29,13 +29,22 @@ class AvailableModel:
     present: bool
     sentence: str
 
+    @property
+    def can_be_loaded(self) -> bool:
+        """Whether its weights are present or can be downloaded."""
+        return self.present or self.origin == "torchvision"
+
 
 def listing() -> list[AvailableModel]:
-    """All available classifiers: shipped averages and single seeds, own models,
-    torchvision's.
+    """All available classifiers: shipped averages and single seeds, the installed
+    ImageNet network, own models, torchvision's.
     """
     shipped = sorted({name.split("/")[0] for name in checkpoints.names()} | set(checkpoints.names()))
     models = [AvailableModel(name, "ships", True, _description(name)) for name in shipped]
+    if imagenet.NAME not in own_names():
+        here = imagenet.present()
+        sentence = imagenet.SENTENCE if here else f"ImageNet; a package is missing, {imagenet.INSTALL}"
+        models.append(AvailableModel(imagenet.NAME, "ships", here, sentence))
     models += [
         AvailableModel(name, "own", True, f"your own, from MLCV_MODELS/{name}") for name in own_names()
     ]
@@ -59,8 +68,11 @@ def load(name: str, progress: Callable[[int, int], None] | None = None) -> Class
     Raises CheckpointError, one sentence.
     """
     if name in own_names():
-        parts = (_own_root() / name / part for part in (checkpoints.WEIGHTS, checkpoints.CARD))
-        return _own(name, _own_root() / name, tuple(part.stat().st_mtime for part in parts if part.exists()))
+        folder = _own_root() / name
+        parts = [folder / checkpoints.CARD, own_models.weights_file(folder)]
+        return _own(name, folder, tuple((part.name, part.stat().st_mtime) for part in parts if part.exists()))
+    if name == imagenet.NAME:
+        return imagenet.load()
     if name in IMAGENET:
         if not weights_file(name).is_file():
             fetch(name, progress)
@@ -133,8 +145,8 @@ def _own_root() -> Path | None:
 
 
 @cache
-def _own(name: str, folder: Path, _: tuple[float, ...]) -> Classifier:
-    return checkpoints.read(folder, name)
+def _own(name: str, folder: Path, _: tuple[tuple[str, float], ...]) -> Classifier:
+    return own_models.read(folder, name)
 
 
 @cache
@@ -155,7 +167,13 @@ def _imagenet(name: str, _: float) -> Classifier:
         "name": name,
         "architecture": name,
         "classes": list(weights.meta["categories"]),
-        "input": {"size": side, "mean": list(preset.mean), "std": list(preset.std)},
+        "input": {
+            "size": side,
+            "mean": list(preset.mean),
+            "std": list(preset.std),
+            "crop": side / int(preset.resize_size[0]),
+            "resampling": preset.interpolation.value,
+        },
         "data": {"name": "ImageNet-1K"},
         "metrics": {"test_accuracy": next(iter(weights.meta["_metrics"].values()))["acc@1"] / 100},
     }

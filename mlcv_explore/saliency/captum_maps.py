@@ -17,9 +17,10 @@ from captum import attr
 from torch import nn
 from torch.nn import functional
 
-from mlcv_explore.saliency import attribution, methods
+from mlcv_explore.saliency import attribution, methods, supported, tokens
 from mlcv_explore.saliency.attribution import METHODS, Map
 from mlcv_explore.saliency.methods import SaliencyError, SaliencySettings, Target
+from mlcv_explore.saliency.supported import Refused
 from mlcv_explore.seeds import seeded
 
 AVAILABLE = tuple(
@@ -77,6 +78,28 @@ def attribute_all(
         yield Map(name, target, values.numpy(), signed, *cost)
 
 
+def attribute_each(
+    network: nn.Module,
+    image: torch.Tensor,
+    target: Target,
+    names: Sequence[str],
+    settings: SaliencySettings,
+    seed: int,
+    layer: str | None = None,
+) -> Iterator[Map | Refused]:
+    """The same, method by method: one that cannot be computed is refused with its
+    reason, and the others go on.
+    """
+    lacking = [name for name in names if name not in AVAILABLE]
+    if lacking:
+        yield from supported.attribute_each(network, image, target, lacking, settings, seed, layer)
+    for name in (name for name in names if name in AVAILABLE):
+        try:
+            yield from attribute_all(network, image, target, [name], settings, seed, layer)
+        except SaliencyError as error:
+            yield Refused(name, str(error))
+
+
 def _quietly(call: Callable[[], torch.Tensor]) -> torch.Tensor:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it sets hooks
@@ -109,6 +132,11 @@ def _call(
         )
 
     def gradcam() -> torch.Tensor:
+        if block := tokens.cam_block(score.network, layer):
+            raise SaliencyError(
+                f"Captum's Grad-CAM averages over the places of a convolution, and {block} has tokens: use"
+                " mlcv-explore's."
+            )
         module = methods.named_convolution(score.network, layer)
         coarse = attr.LayerGradCam(score, module).attribute(batch, 0, relu_attributions=settings.cam_positive)
         return functional.interpolate(coarse, size, mode="bilinear")

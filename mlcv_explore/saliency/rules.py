@@ -168,3 +168,54 @@ def _difference(values: torch.Tensor) -> torch.Tensor:
     """Images minus baselines, for both halves of the batch."""
     image, baseline = values.chunk(2)
     return (image - baseline).repeat(2, *[1] * (values.ndim - 1))
+
+
+RECTIFIERS = ("relu", "relu6")  # zero below zero, slope one or zero above
+# Activations that pass negative values too, or bend: Guided Backprop states no rule for them
+UNRECTIFIED = {
+    "hardswish": "hard-swish",
+    "silu": "SiLU",
+    "gelu": "GELU",
+    "mish": "Mish",
+    "elu": "ELU",
+    "selu": "SELU",
+    "celu": "CELU",
+    "leaky_relu": "leaky ReLU",
+    "prelu": "PReLU",
+    "softplus": "softplus",
+    "hardtanh": "hard tanh",
+}
+
+
+def activation_kind(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+    """The name of an activation; torch's ReLU6 modules call hard tanh between 0 and 6."""
+    name = activation(func)
+    if name == "hardtanh":
+        lowest = kwargs.get("min_val", args[1] if len(args) > 1 else -1.0)
+        return "relu6" if lowest == 0 else name
+    return name
+
+
+class ActivationNames(TorchFunctionMode):
+    """Collects the names of the activations that a network calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if name := activation_kind(func, args, kwargs or {}):
+            self.names.add(name)
+        return func(*args, **(kwargs or {}))
+
+
+class GuidedRectifier(TorchFunctionMode):
+    """The guided rule for ReLU and for ReLU6, whose slope above six is zero: positive
+    gradients only, where the activation has a slope.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if activation_kind(func, args, kwargs or {}) in RECTIFIERS and result.requires_grad:
+            result.register_hook(lambda gradient: gradient.clamp(min=0))
+        return result

@@ -13,8 +13,9 @@ from torch import nn
 
 from mlcv_explore.models.layers import layers, randomised
 from mlcv_explore.saliency import faithfulness, measures, methods
-from mlcv_explore.saliency.attribution import Map, attribute_all
+from mlcv_explore.saliency.attribution import Map
 from mlcv_explore.saliency.methods import SaliencySettings, Target
+from mlcv_explore.saliency.supported import attribute
 
 PERTURBATIONS, DEVIATION = 50, 0.1  # of infidelity: images, and the noise's share of the range
 NEIGHBOURS, RADIUS = 3, 0.02  # of max-sensitivity: images, and how far a pixel may move
@@ -103,7 +104,7 @@ def scores(
 
     def explained(model: nn.Module, given: torch.Tensor) -> np.ndarray:
         by_method = {
-            one.method: one.values for one in attribute_all(model, given, target, names, again, seed, layer)
+            one.method: one.values for one in attribute(model, given, target, names, again, seed, layer)
         }
         return np.stack([by_method[name] for name in names])
 

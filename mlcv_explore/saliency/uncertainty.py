@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from mlcv_explore.saliency.attribution import METHODS, Map, attribute_all
+from mlcv_explore.saliency.attribution import Map
 from mlcv_explore.saliency.measures import mean_map, stable
 from mlcv_explore.saliency.methods import SaliencySettings, Target
+from mlcv_explore.saliency.supported import OFFERED, Refused, attribute_each
 
 Maps = dict[str, np.ndarray]  # method → (n, h, w), one map a draw or a model
 
@@ -40,9 +41,9 @@ def over_draws(
     """Maps of the same network with other draws, summarised for every stochastic method
     of `names`.
     """
-    stochastic = [name for name in names if METHODS[name].stochastic]
+    stochastic = [name for name in names if OFFERED[name].stochastic]
     return _statistics(
-        lambda seed: attribute_all(network, image, target, stochastic, settings, seed, layer),
+        lambda seed: attribute_each(network, image, target, stochastic, settings, seed, layer),
         seeds,
         stochastic,
         equal=False,
@@ -66,7 +67,7 @@ def over_models(
     with torch.no_grad():
         agreeing = [network for network in networks if _predicts(network(image[None])[0], target)]
     return _statistics(
-        lambda network: attribute_all(network, image, target, names, settings, seed, layer),
+        lambda network: attribute_each(network, image, target, names, settings, seed, layer),
         agreeing,
         names,
         equal=True,
@@ -82,20 +83,24 @@ def scale_to_mean(values: np.ndarray) -> np.ndarray:
 
 
 def _statistics(
-    explain: Callable[[object], Iterable[Map]], sources: Sequence[object], names: Sequence[str], equal: bool
+    explain: Callable[[object], Iterable[Map | Refused]],
+    sources: Sequence[object],
+    names: Sequence[str],
+    equal: bool,
 ) -> dict[str, AttributionStats]:
     if len(sources) < 2 or not names:
         return {}
     maps: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for source in sources:
         for attribution in explain(source):
-            maps[attribution.method].append(attribution.values)
-    return {name: _summary(name, np.stack(values), equal) for name, values in maps.items()}
+            if isinstance(attribution, Map):
+                maps[attribution.method].append(attribution.values)
+    return {name: _summary(name, np.stack(values), equal) for name, values in maps.items() if values}
 
 
 def _summary(name: str, maps: np.ndarray, equal: bool) -> AttributionStats:
     return AttributionStats(
-        name, mean_map(maps, equal), stable(maps, "sign" if METHODS[name].signed else "rank"), len(maps)
+        name, mean_map(maps, equal), stable(maps, "sign" if OFFERED[name].signed else "rank"), len(maps)
     )
 
 

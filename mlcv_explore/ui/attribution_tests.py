@@ -7,7 +7,8 @@ import streamlit as st
 
 from mlcv_explore.charts import images
 from mlcv_explore.ui import attributions, figures, inputs, settings, theme
-from mlcv_explore.ui.attribution_panel import TILE, Explained, Request, predict
+from mlcv_explore.ui.attribution_panel import TILE
+from mlcv_explore.ui.explained import Explained, Request, predict
 from mlcv_explore.ui.map_view import MapView
 
 INSENSITIVE = 0.9  # rank correlation with the trained network's map, above which a map hardly changed
@@ -58,7 +59,7 @@ def show_deletion(
     model, array, index, values = explained.model, explained.array, explained.first_class, maps[method]
     digest = inputs.array_digest(values)
     curves = attributions.deletion_insertion(
-        explained.image.digest, model.key, index, digest, fill, model.network, array, values
+        explained.digest, model.key, index, digest, fill, model.network, array, values
     )
     changed = attributions.without_top(array, values, share, fill)
     probability = float(predict(model, inputs.array_digest(changed), changed)[index])
@@ -95,11 +96,14 @@ def show_similarity(
 
     rows: dict[str, list] = {"Image": [], "Map": [], "Signed": [], "Absolute": []}
     for example in explained:
-        maps = (request.maps(example, layers) for layers in (0, randomised))
-        pairs = [np.stack([attribution.values for attribution in example.values()]) for example in maps]
+        trained, other = (request.maps(example, layers) for layers in (0, randomised))
+        methods = [name for name in trained if name in other]  # the others are refused
+        if not methods:
+            return
+        pairs = [np.stack([maps[name].values for name in methods]) for maps in (trained, other)]
         signed, absolute = (measures.similarity(*pairs, kind).rank for kind in (True, False))
         rows["Image"] += [example.image.name] * len(signed)
-        rows["Map"] += [labels[method] for method in request.methods]
+        rows["Map"] += [labels[method] for method in methods]
         rows["Signed"] += [round(float(value), 2) for value in signed]
         rows["Absolute"] += [round(float(value), 2) for value in absolute]
     largest: dict[str, float] = {}  # the smaller one over images decides
@@ -150,9 +154,12 @@ def _scores(explained: Sequence[Explained], request: Request, labels: Mapping[st
     for example in explained:
         image, model = example.image, example.model
         maps = list(request.maps(example).values())
+        if not maps:
+            continue
         names = request.methods, request.settings.key(), request.layer
-        given = model.network, example.array, maps, request.settings, image.truth
-        scored[image.name] = attributions.scores(image.digest, model.key, example.target, *names, *given)
+        truth = image.truth if image.truth and image.truth.mask.shape == example.array.shape[1:] else None
+        given = model.network, example.array, maps, request.settings, truth
+        scored[image.name] = attributions.scores(example.digest, model.key, example.target, *names, *given)
     pairs = [(name, score) for name, scores in scored.items() for score in scores]
     table = {"Image": [name for name, _ in pairs]} if len(explained) > 1 else {}
     table |= {"Map": [labels[score.method] for _, score in pairs]}

@@ -10,24 +10,28 @@ import numpy as np
 import streamlit as st
 
 from mlcv_explore.data import gallery, uploads
+from mlcv_explore.data.model_input import ModelInput, of_card
 from mlcv_explore.ui import inputs
 
 if TYPE_CHECKING:
+    from mlcv_explore.models import novelty as novelty_scores
     from mlcv_explore.models.checkpoints import Classifier
     from mlcv_explore.saliency import Map, SaliencySettings, Target
     from mlcv_explore.saliency.faithfulness import Fill
     from mlcv_explore.saliency.scores import Score, Truth
+    from mlcv_explore.saliency.supported import Refused
     from mlcv_explore.saliency.uncertainty import AttributionStats
 
 CACHE_ENTRIES = 200  # results of one kind
+QUICK_METHODS = ("gradcam", "guided_backprop", "edges")  # those that take milliseconds
 # the methods a page opens with
 DEFAULT_METHODS = ("gradcam", "integrated_gradients", "smoothgrad", "guided_backprop", "occlusion", "edges")
 
 
 @st.cache_resource(max_entries=CACHE_ENTRIES, show_spinner=False)
-def model_input(digest: str, _pixels: np.ndarray, side: int) -> np.ndarray:
+def model_input(digest: str, _pixels: np.ndarray, given: ModelInput) -> np.ndarray:
     """The image as the model's input, float32 (3, side, side) in [0, 1]."""
-    return uploads.resized_to_square(_pixels, side)
+    return given.array(_pixels)
 
 
 @st.cache_resource(max_entries=CACHE_ENTRIES, show_spinner=False)
@@ -45,17 +49,27 @@ def probabilities(digest: str, model_key: str, _network: Any, _model_input: np.n
 
 
 @st.cache_resource(max_entries=CACHE_ENTRIES, show_spinner=False)
+def novelty(
+    digest: str, model_key: str, _model: "Classifier", _model_input: np.ndarray
+) -> "novelty_scores.Novelty | None":
+    """Novelty percentiles of the image; None where they have not been measured."""
+    from mlcv_explore.models import novelty as novelty_scores
+
+    return novelty_scores.of_input(_model, _model_input)
+
+
+@st.cache_resource(max_entries=CACHE_ENTRIES, show_spinner=False)
 def maps(
     digest: str, model_key: str, target: "Target", settings_key: str, layer: str | None, randomised: int
-) -> "dict[str, Map]":
-    """The maps computed so far, by method, of a network whose top layers may have been
-    randomised; `compute_missing` adds to them.
+) -> "dict[str, Map | Refused]":
+    """The maps computed so far, or why there is none, by method, of a network whose top
+    layers may have been randomised; `compute_missing` adds to them.
     """
     return {}
 
 
 def compute_missing(
-    known: "dict[str, Map]",
+    known: "dict[str, Map | Refused]",
     network: Any,
     model_input: np.ndarray,
     target: "Target",
@@ -63,21 +77,31 @@ def compute_missing(
     settings: "SaliencySettings",
     layer: str | None,
     randomised: int,
-) -> "Iterator[Map]":
-    """Compute those of the maps that are not known yet, the cheap ones first, add each
-    to `known` and yield it. Raises SaliencyError.
+    captum: bool = False,
+) -> "Iterator[Map | Refused]":
+    """Compute those of the maps that are not known yet, the cheap ones first, add each,
+    or why there is none, to `known` and yield it; by `captum` where it has the method.
+
+    Raises SaliencyError where no method could be computed.
     """
     import torch
 
     from mlcv_explore import saliency
+    from mlcv_explore.saliency import supported
 
     missing = [name for name in methods if name not in known]
     if missing:
         explained = saliency.randomised(network, randomised, 0) if randomised else network
-        image = torch.from_numpy(model_input)
-        for attribution in saliency.attribute_all(explained, image, target, missing, settings, 0, layer):
-            known[attribution.method] = attribution
-            yield attribution
+        given = torch.from_numpy(model_input), target, missing, settings, 0, layer
+        if captum:
+            from mlcv_explore.saliency import captum_maps
+
+            results = captum_maps.attribute_each(explained, *given)
+        else:
+            results = supported.attribute_each(explained, *given)
+        for result in results:
+            known[result.method] = result
+            yield result
 
 
 @st.cache_resource(max_entries=CACHE_ENTRIES, show_spinner=False)
@@ -170,21 +194,27 @@ def npy(values: np.ndarray) -> bytes:
 
 
 def warm_up() -> None:
-    """Compute what a page opens with, so that its first visitor does not wait for it."""
+    """Load the model a page opens with and compute its quick maps, so that the first
+    visitor waits for the slow ones alone.
+    """
     from mlcv_explore import saliency
     from mlcv_explore.models import available_models
+    from mlcv_explore.saliency import tokens
+    from mlcv_explore.saliency.supported import LARGE
 
-    shipped = [offer.name for offer in available_models.listing() if offer.origin == "ships"]
-    if not shipped:
+    present = [offer.name for offer in available_models.listing() if offer.present]
+    if not present:
         return
     image = inputs.gallery_image(next(iter(gallery.photographs())))
-    model = available_models.load(inputs.default_model(inputs.SOURCES[0], shipped))
-    array = model_input(image.digest, image.pixels, model.side)
+    model = available_models.load(inputs.default_model(inputs.SOURCES[0], present))
+    array = model_input(image.digest, image.pixels, of_card(model.card))
     target = int(probabilities(image.digest, model.key, model.network, array).argmax())
-    settings, layer = saliency.SaliencySettings(), list(saliency.convolutions(model.network))[-1]
+    # as the page's controls make them, to the letter of the cache key
+    settings = saliency.SaliencySettings(complete=model.side <= LARGE)
+    layer = tokens.default_layer(model.network)
     known = maps(image.digest, model.key, target, settings.key(), layer, 0)
-    for _ in compute_missing(known, model.network, array, target, DEFAULT_METHODS, settings, layer, 0):
+    for _ in compute_missing(known, model.network, array, target, QUICK_METHODS, settings, layer, 0):
         pass
-    first = known[DEFAULT_METHODS[0]].values
+    first = known[QUICK_METHODS[0]].values
     digest = inputs.array_digest(first)
     deletion_insertion(image.digest, model.key, target, digest, "mean", model.network, array, first)

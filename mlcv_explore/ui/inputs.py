@@ -28,6 +28,7 @@ OWN_IMAGE = "your own image"  # among what can be compared with
 LARGE = 256  # pixels a side: smaller images are shown enlarged
 THUMBNAIL = 64  # pixels high
 HOME_UPLOAD = "home-upload"  # the image uploaded on the home page
+SMALL_MODEL = "cifar10/0"  # ten classes at 32 × 32 pixels
 IMAGENET = "imagenet"  # the model of that name classifies photographs into 1,000 classes
 
 
@@ -277,16 +278,14 @@ def model_names() -> tuple[str, ...]:
     """The names of all models that can be chosen."""
     from mlcv_explore.models import available_models
 
-    return tuple(offer.name for offer in available_models.listing())
+    return tuple(offer.name for offer in available_models.listing() if offer.can_be_loaded)
 
 
 def default_model(source: str, names: Sequence[str]) -> str:
-    """The model for images of this source, out of `names`. One seed: an average of five
-    takes five times as long.
+    """The model for images of this source, out of `names`: for photographs that of
+    ImageNet. One seed of the others: an average of five takes five times as long.
     """
-    preferred = {"Scene": ("scenes/0",)}.get(source, ("cifar10/0",))
-    if source in ("Upload", "Camera"):
-        preferred = (IMAGENET, *preferred)
+    preferred = ("scenes/0",) if source == "Scene" else (IMAGENET, SMALL_MODEL)
     return next((name for name in preferred if name in names), names[0])
 
 

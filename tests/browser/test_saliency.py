@@ -50,7 +50,7 @@ def test_a_refused_camera_is_explained_and_leads_back(server, new_tab):
     assert "Needs a camera, your browser's permission" in tab.text() and "Choose an image" in tab.text()
     assert tab.page.locator('[data-testid="stException"]').count() == 0
     tab.page.get_by_role("radio", name="Gallery").click()
-    expect(tab.page.get_by_text("Explained: cat")).to_be_visible(timeout=30_000)
+    expect(tab.page.get_by_text("Explained: tiger cat")).to_be_visible(timeout=30_000)
     assert "saliency-source=Camera" not in tab.page.url
 
 

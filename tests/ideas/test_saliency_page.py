@@ -7,12 +7,38 @@ from mlcv_explore.ideas.saliency import RHOS
 
 
 def test_a_link_to_maps_opens_on_them() -> None:
-    app = opened("saliency", photograph="coffee", methods="Gradient", target="dog")
+    app = opened("saliency", photograph="coffee", methods="Gradient", model="cifar10/0", target="dog")
     assert not app.exception and not app.warning
     assert app.segmented_control(key="saliency-photograph").value == "coffee"
     assert app.selectbox(key="saliency-target").value == "dog"
     assert app.multiselect(key="saliency-methods").value == ["gradient"]
     assert "Prediction: " in words(app) and "Explained: dog" in words(app)
+
+
+def test_a_photograph_is_explained_by_the_imagenet_model_on_the_crop_it_reads() -> None:
+    methods = ["Grad-CAM", "Guided Backprop"]
+    app = opened("saliency", photograph="coffee", methods=methods, removed="0.1")
+    text = words(app)
+    assert not app.exception and not app.error and app.selectbox(key="saliency-model").value == "imagenet"
+    assert "**espresso** 95." in text and "224 × 224 pixels of the framed crop" in text
+    assert "Explained: espresso" in text and "Guided Backprop has a rule" not in text
+    app.toggle(key="saliency-whole").set_value(True).run()
+    text = words(app)
+    assert not app.exception and "**espresso** 89." in text and "224 × 224 pixels." in text
+    app.button(key="saliency-model-other").click().run()
+    assert not app.exception and app.selectbox(key="saliency-model").value == "cifar10"
+    assert app.button(key="saliency-model-other").label == "Use imagenet"
+    assert "Perhaps none of its classes" in words(app) and "Perhaps none" not in text
+    assert "saliency-whole" not in {toggle.key for toggle in app.toggle}
+
+
+def test_a_refused_method_states_why_in_its_tile_and_the_others_are_shown() -> None:
+    methods = ["Guided Backprop", "Gradient"]
+    app = opened("saliency", photograph="coffee", methods=methods, implementation="captum")
+    text = words(app)
+    assert not app.exception and not app.error and "Explained: espresso" in text
+    assert "**Guided Backprop**" in text and "this network has none" in text
+    assert app.selectbox(key="saliency-by").options == ["Gradient"]
 
 
 def test_values_of_a_link_that_do_not_exist_are_named() -> None:
@@ -33,7 +59,7 @@ def test_a_scene_is_explained_by_a_model_of_scenes_beside_another_with_scores() 
 
 
 def test_maps_that_do_not_depend_on_the_weights_are_named_at_first_paint() -> None:
-    app = opened("saliency", methods=["Gradient", "Sobel edges"])
+    app = opened("saliency", methods=["Gradient", "Sobel edges"], model="cifar10/0")
     (warning,) = app.warning
     assert not app.exception and "8 layers randomised: Sobel edges." in warning.value
     app.slider(key="saliency-randomised").set_value(4).run()
@@ -45,7 +71,7 @@ def test_maps_that_do_not_depend_on_the_weights_are_named_at_first_paint() -> No
 
 
 def test_the_curve_is_that_of_the_map_that_is_shown() -> None:
-    app = opened("saliency", methods="Gradient", by="Gradient")
+    app = opened("saliency", methods="Gradient", by="Gradient", model="cifar10/0")
     curves = [app.get("vega_lite_chart")[-1].proto.data.data]
     app.slider(key="saliency-randomised").set_value(3).run()
     curves.append(app.get("vega_lite_chart")[-1].proto.data.data)
@@ -53,7 +79,8 @@ def test_the_curve_is_that_of_the_map_that_is_shown() -> None:
 
 
 def test_uncertainty_and_a_contrast_of_one_class_are_explained_in_a_sentence() -> None:
-    app = opened("saliency", methods="Gradient", doubt="draws")  # as a link of an earlier version has it
+    # as a link of an earlier version has it
+    app = opened("saliency", methods="Gradient", model="cifar10/0", doubt="draws")
     assert not app.exception and "no other draws or seeds" in words(app)
     assert "doubt is now called uncertainty" in words(app)
     app.selectbox(key="saliency-target").set_value("cat").run()
@@ -66,13 +93,13 @@ def test_uncertainty_and_a_contrast_of_one_class_are_explained_in_a_sentence() -
 def test_without_an_image_or_a_method_the_page_states_what_to_do() -> None:
     app = opened("saliency", source="Upload")
     assert not app.exception and "Choose an image to start" in words(app)
-    app = opened("saliency", methods="Gradient")
+    app = opened("saliency", methods="Gradient", model="cifar10/0")
     app.multiselect(key="saliency-methods").set_value([]).run()
     assert not app.exception and "Choose a method" in words(app)
 
 
 def test_the_page_offers_captum() -> None:
-    app = opened("saliency", methods=["Gradient", "RISE"], implementation="captum")
+    app = opened("saliency", methods=["Gradient", "RISE"], model="cifar10/0", implementation="captum")
     assert not app.exception and not app.error and "by Captum where it has the method" in words(app)
 
 

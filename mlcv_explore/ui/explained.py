@@ -1,0 +1,138 @@
+"""What is explained of an image, and which maps of it: a prediction, the methods, and
+the caches between them.
+"""
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlcv_explore.data.model_input import Crop, ModelInput, of_card
+from mlcv_explore.ui import attributions, inputs
+
+if TYPE_CHECKING:
+    from mlcv_explore.models.checkpoints import Classifier
+    from mlcv_explore.saliency import Map, SaliencySettings, Target
+    from mlcv_explore.saliency.supported import Refused
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """An image, a model's prediction, and the class or difference of two explained."""
+
+    image: inputs.ChosenImage
+    model: "Classifier"
+    target: "Target"
+    whole: bool = False  # whether a model that reads a crop reads the whole image instead
+
+    @property
+    def given(self) -> ModelInput:
+        """How the image becomes the model's input."""
+        return of_card(self.model.card, self.whole)
+
+    @property
+    def crop(self) -> Crop:
+        """The part of the image that the model reads."""
+        height, width = self.image.pixels.shape[:2]
+        return self.given.crop((width, height))
+
+    @property
+    def digest(self) -> str:
+        """What identifies the image and the part of it that is read."""
+        return self.image.digest + " whole" * self.whole
+
+    @cached_property
+    def array(self) -> np.ndarray:
+        """The model's input, float32 (3, side, side) in [0, 1]."""
+        return attributions.model_input(self.image.digest, self.image.pixels, self.given)
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """(classes,)."""
+        return predict(self.model, self.digest, self.array)
+
+    @property
+    def first_class(self) -> int:
+        """The class whose probability is followed."""
+        return self.target[0] if isinstance(self.target, tuple) else self.target
+
+    def prediction(self, count: int = 3) -> str:
+        """The most probable classes, as Markdown."""
+        order = np.argsort(self.probabilities)[::-1][:count]
+        named = (f"**{self.model.classes[index]}** {self.probabilities[index]:.1%}" for index in order)
+        return f"Prediction: {', '.join(named)}"
+
+    def target_name(self, joint: str = " − ") -> str:
+        """The class that is explained, or the two whose difference is."""
+        indices = self.target if isinstance(self.target, tuple) else (self.target,)
+        return joint.join(self.model.classes[index] for index in indices)
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """Methods and settings of the maps beside each other."""
+
+    methods: tuple[str, ...]
+    settings: "SaliencySettings"
+    layer: str | None = None  # of Grad-CAM; the last convolution by default
+    captum: bool = False  # whether Captum computes the methods it has
+
+    def known(self, explained: Explained, randomised: int = 0) -> "dict[str, Map | Refused]":
+        """The maps computed so far, or why there is none, by method."""
+        model = explained.model
+        key = self.settings.key() + " captum" * self.captum
+        return attributions.maps(explained.digest, model.key, explained.target, key, self.layer, randomised)
+
+    def compute(self, explained: Explained, randomised: int = 0) -> "Iterator[Map | Refused]":
+        """Compute those maps that are not known, of a network with this many layers
+        randomised from the top, the cheap ones first. Raises SaliencyError.
+        """
+        known, network, array = self.known(explained, randomised), explained.model.network, explained.array
+        request = self.methods, self.settings, self.layer, randomised, self.captum
+        yield from attributions.compute_missing(known, network, array, explained.target, *request)
+
+    def maps(self, explained: Explained, randomised: int = 0) -> "dict[str, Map]":
+        """All maps, by method, without those that are refused. Raises SaliencyError."""
+        from mlcv_explore.saliency import Map
+
+        for _ in self.compute(explained, randomised):
+            pass
+        known = self.known(explained, randomised)
+        return {name: known[name] for name in self.methods if isinstance(known[name], Map)}
+
+    def uncertainty(self, explained: Explained, kind: str) -> dict:
+        """Mean and stable pixels of each map over draws, or over seeds of the model."""
+        model = explained.model
+        names = self.methods, self.settings.key(), self.layer, kind, model
+        given = explained.array, self.settings
+        return attributions.uncertainty(explained.digest, model.key, explained.target, *names, *given)
+
+    def command(self, explained: Explained, method: str) -> str:
+        """The command that computes a map again, of the network as trained."""
+        flags = {"model": explained.model.name, "method": method, "target": explained.target_name(",")}
+        flags |= {"layer": self.layer} if method == "gradcam" and self.layer else {}
+        words = ["--whole"] if explained.whole else []
+        words += [
+            f"--{name} {shlex.quote(str(value))}" for name, value in (flags | self.settings.changed()).items()
+        ]
+        return " ".join(["python -m mlcv_explore explain IMAGE", *words, "--out heat.png --raw map.npy"])
+
+
+def predict(model: "Classifier", digest: str, array: np.ndarray) -> np.ndarray:
+    """(classes,) probabilities of an input (3, side, side) identified by `digest`."""
+    return attributions.probabilities(digest, model.key, model.network, array)
+
+
+def explain_image(
+    image: inputs.ChosenImage, model: "Classifier", named: str = "", contrast: str = "", whole: bool = False
+) -> Explained:
+    """The image with the class `named`, or the predicted one, minus `contrast` if
+    given; the `whole` image where the model else reads a crop.
+    """
+    explained, classes = Explained(image, model, 0, whole), list(model.classes)
+    first = classes.index(named) if named in classes else int(explained.probabilities.argmax())
+    target = (first, classes.index(contrast)) if contrast in classes else first
+    return Explained(image, model, target, whole)

@@ -1,0 +1,135 @@
+"""Maps of networks with other activations than ReLU: right, or refused by name."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mlcv_explore.models.classifiers import residual_classifier
+from mlcv_explore.saliency import SaliencyError, SaliencySettings, attribute_all, captum_maps
+from mlcv_explore.saliency.methods import baseline
+from mlcv_explore.saliency.supported import Refused, attribute, attribute_each
+from mlcv_explore.seeds import seeded
+
+SETTINGS = SaliencySettings(baseline="blur", steps=50)
+IMAGE = torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(1))
+
+
+def network(activation: nn.Module, side: int = 16) -> nn.Sequential:
+    """Two convolutions and a linear layer; large weights, so that ReLU6 saturates."""
+    return seeded(
+        0,
+        lambda: nn.Sequential(
+            *(nn.Conv2d(3, 8, 3, padding=1), activation, nn.MaxPool2d(2)),
+            *(nn.Conv2d(8, 8, 3, padding=1), activation),
+            *(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(32, 4)),
+        ),
+    ).eval()
+
+
+def scaled(activation: nn.Module) -> nn.Sequential:
+    model = network(activation)
+    model[0].weight.data *= 20
+    return model
+
+
+def results(model: nn.Module, *names: str, image: torch.Tensor = IMAGE) -> dict:
+    return {result.method: result for result in attribute_each(model, image, 1, names, SETTINGS, 0)}
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_guided_backprop_of_relu6_is_the_rule_by_hand(inplace: bool) -> None:
+    model = scaled(nn.ReLU6(inplace))
+    image = IMAGE.clone().requires_grad_()
+    first = model[0](image[None])
+    assert (first > 6).any() and (first < 0).any() and ((first > 0) & (first < 6)).any()
+    second = model[3](model[2](first.clamp(0, 6)))
+    logit = model[7](model[6](model[5](second.clamp(0, 6))))[0, 1]
+    (after,) = torch.autograd.grad(logit, second, retain_graph=True)
+    slope = ((second > 0) & (second < 6)).float()
+    # the gradient at the output of the activation, of which the positive part passes
+    (at_output,) = torch.autograd.grad(
+        model[7](model[6](model[5](leaf := second.detach().clamp(0, 6).requires_grad_())))[0, 1], leaf
+    )
+    assert torch.allclose(after, at_output * slope)
+    (back,) = torch.autograd.grad(second, first, at_output.clamp(min=0) * slope, retain_graph=True)
+    (unclamped,) = torch.autograd.grad(
+        model[3](model[2](rectified := first.detach().clamp(0, 6).requires_grad_())),
+        rectified,
+        at_output.clamp(min=0) * slope,
+    )
+    inner = unclamped.clamp(min=0) * ((first > 0) & (first < 6))
+    assert not torch.allclose(inner, back)  # the rule changes something here
+    (expected,) = torch.autograd.grad(first, image, inner)
+    values = results(model, "guided_backprop")["guided_backprop"].values
+    np.testing.assert_allclose(values, expected.sum(0).detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("activation", "name"), [(nn.Hardswish(), "hard-swish"), (nn.SiLU(), "SiLU"), (nn.GELU(), "GELU")]
+)
+def test_guided_backprop_refuses_other_activations_by_name_and_the_others_are_computed(
+    activation: nn.Module, name: str
+) -> None:
+    outcomes = results(network(activation), "guided_backprop", "gradient", "gradcam")
+    refused = outcomes["guided_backprop"]
+    assert isinstance(refused, Refused) and refused.reason.endswith(f"this network has {name}.")
+    assert outcomes["gradient"].values.any() and set(outcomes) == {"guided_backprop", "gradient", "gradcam"}
+    with pytest.raises(SaliencyError, match=name):
+        list(attribute(network(activation), IMAGE, 1, ["guided_backprop"], SETTINGS, 0))
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU6(), nn.Hardswish(inplace=True), nn.SiLU(), nn.GELU()])
+def test_deeplift_is_complete_for_each_activation(activation: nn.Module) -> None:
+    """The rescale rule is that of any function of one number: nothing is missing."""
+    assert results(scaled(activation), "deeplift")["deeplift"].checks["completeness_gap"] < 1e-3
+
+
+def test_a_network_of_relus_has_the_maps_it_had() -> None:
+    statistics = (0.45, 0.45, 0.42), (0.25, 0.25, 0.27)
+    model = seeded(0, lambda: residual_classifier(4, 4, *statistics)).eval()
+    names = ("guided_backprop", "deeplift", "smoothgrad", "vargrad", "integrated_gradients", "edges")
+    image = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(2))
+    before = {
+        attribution.method: attribution.values
+        for attribution in attribute_all(model, image, 1, names, SETTINGS, 0)
+    }
+    after = results(model, *names, image=image)
+    assert list(before) == list(after)
+    assert all(np.array_equal(values, after[name].values) for name, values in before.items())
+
+
+def test_integrated_gradients_of_a_large_image_are_complete() -> None:
+    image = torch.rand(3, 80, 80, generator=torch.Generator().manual_seed(3))
+    for activation in (nn.ReLU6(), nn.SiLU()):
+        model = scaled(activation)
+        result = results(model, "integrated_gradients", image=image)["integrated_gradients"]
+        with torch.no_grad():
+            ends = model(torch.stack([image, baseline(image, "blur")]))[:, 1]
+        change = float(ends[0] - ends[1])
+        assert abs(float(result.values.sum(dtype=float)) - change) <= 0.02 * abs(change)
+        assert result.checks["completeness_gap"] <= 0.02 and result.checks["steps"] >= 50
+
+
+def test_grad_cam_without_a_convolution_and_captums_refusals_leave_the_others() -> None:
+    dense = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 4), nn.ReLU(), nn.Linear(4, 4)).eval()
+    outcomes = results(dense, "gradcam", "gradient")
+    assert isinstance(outcomes["gradcam"], Refused) and "needs a convolution" in outcomes["gradcam"].reason
+    assert not isinstance(outcomes["gradient"], Refused)
+    theirs = {
+        result.method: result
+        for result in captum_maps.attribute_each(
+            dense, IMAGE, 1, ["gradcam", "gradient", "edges"], SETTINGS, 0
+        )
+    }
+    assert isinstance(theirs["gradcam"], Refused)
+    np.testing.assert_allclose(theirs["gradient"].values, outcomes["gradient"].values, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("names", "target", "sentence"),
+    [(["magic"], 1, "There is no method"), (["gradient"], 9, "between 0 and 3"), ([], (1, 1), "two classes")],
+)
+def test_what_no_method_can_do_is_an_error(names: list[str], target: object, sentence: str) -> None:
+    with pytest.raises(SaliencyError, match=sentence):
+        list(attribute_each(network(nn.ReLU()), IMAGE, target, names, SETTINGS, 0))
