@@ -16,6 +16,8 @@ from mlcv_explore.config import SettingError
 if TYPE_CHECKING:
     import numpy as np
 
+    from mlcv_explore.data.uploads import UploadedImage
+
 TOP = 5  # labels reported per image
 BATCH = 64  # images in one pass: their activations fit the processor's cache
 
@@ -96,7 +98,9 @@ def predict(options: argparse.Namespace) -> None:
             for path in options.images[start : start + BATCH]:
                 row: dict[str, Any] = {"image": path}
                 try:
-                    pixels.append(uploads.resized_to_square(read_photograph(path).pixels, model.side))
+                    photograph = read_photograph(path)
+                    pixels.append(uploads.resized_to_square(photograph.pixels, model.side))
+                    row["notes"] = list(photograph.notes)
                 except uploads.BadImage as error:
                     row["error"] = str(error)
                 rows.append(row)
@@ -117,6 +121,7 @@ def predict(options: argparse.Namespace) -> None:
                 print(
                     f"{row['image']}: "
                     + ", ".join(f"{best['label']} {best['probability']:.3f}" for best in row["top"])
+                    + "".join(f"; {note}" for note in row["notes"])
                 )
     if rejected:
         sys.stdout.flush()
@@ -128,15 +133,11 @@ def predict(options: argparse.Namespace) -> None:
         )
 
 
-def read_photograph(path: str) -> Any:
+def read_photograph(path: str) -> "UploadedImage":
     """A photograph from a file. Raises BadImage."""
     from mlcv_explore.data import uploads
 
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise uploads.BadImage(f"{uploads.shown_name(path)} cannot be read: {error.strerror}.") from error
-    return uploads.read(content, path)
+    return uploads.read_file(Path(path))
 
 
 def _top(probabilities: "np.ndarray", classes: tuple[str, ...]) -> list[dict[str, Any]]:
