@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from io import BytesIO
 
 import numpy as np
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from mlcv_explore.charts import images
@@ -124,3 +126,19 @@ sys.exit(", ".join({"mlcv_explore.data", "mlcv_explore.charts", "numpy", "torch"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     assert inputs.MAX_MB == uploads.MAX_BYTES >> 20
+    limits = uploads.MAX_JPEG_PIXELS, uploads.MAX_PROGRESSIVE_PIXELS, uploads.MAX_PIXELS
+    assert tuple(count * 1_000_000 for count in inputs.MEGAPIXELS) == limits
+
+
+def test_the_limits_stand_beside_the_field_and_what_was_done_to_the_image_beneath_it() -> None:
+    app = opened(source="Upload")
+    limits = "At most 24 MB. JPEG: 80 megapixels, 50 if progressive; other formats: 25."
+    assert f"{limits} Not stored, not shared." in words(app)
+    frames, file = [Image.new("RGBA", (8, 6), (red, 0, 0, 99)) for red in (255, 0)], BytesIO()
+    frames[0].save(file, "WEBP", save_all=True, append_images=frames[1:])
+    app.file_uploader[0].upload("mine.webp", file.getvalue(), "image/webp").run()
+    assert "mine.webp: first frame of an animation; transparent parts shown on white." in words(app)
+    file = BytesIO()
+    Image.new("RGB", (8, 6)).save(file, "JPEG")
+    app.file_uploader[0].upload("mine.jfif", file.getvalue(), "image/jpeg").run()
+    assert app.text[0].value == "['own-image', None]" and "mine.webp" not in words(app)

@@ -278,7 +278,7 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "is empty"),
     "a byte too much": (
         lambda: LARGE + bytes(uploads.MAX_BYTES + 1 - len(LARGE)),
-        r"has 8\.1 MB, at most 8 MB",
+        r"has 24\.1 MB, at most 24 MB",
     ),
     "random bytes": (lambda: numpy_stream(0, "noise").bytes(5000), "not an image of a known format"),
     "text": (lambda: b"hello", "not an image of a known format"),
@@ -385,13 +385,13 @@ def test_every_other_file_is_refused_in_one_sentence(case: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "case", ["an honest 5,000 × 5,000", "a side of 12,000", "eight megabytes", "a hundred scans"]
+    "case", ["an honest 5,000 × 5,000", "a side of 12,000", "24 megabytes", "a hundred scans"]
 )
 def test_what_lies_on_the_limit_is_read(case: str) -> None:
     build = {
         "an honest 5,000 × 5,000": lambda: flat_png(5000),
         "a side of 12,000": lambda: png(12_000, 1, 8, 0, bytes(12_001)),
-        "eight megabytes": lambda: LARGE + bytes(uploads.MAX_BYTES - len(LARGE)),
+        "24 megabytes": lambda: LARGE + bytes(uploads.MAX_BYTES - len(LARGE)),
         "a hundred scans": lambda: many_scans(
             100 - saved(smooth(16, 16), "JPEG", progressive=True).count(b"\xff\xda") + 1
         ),
@@ -484,6 +484,8 @@ for bomb in sorted(folder.glob("bomb*")):
 bombs = peak() - before
 read((folder / "photograph.jpg").read_bytes())
 photograph = peak() - before
+read((folder / "large.jpg").read_bytes())
+large = peak() - before
 read((folder / "limit.png").read_bytes())
 limit = peak() - before
 _, hard = resource.getrlimit(resource.RLIMIT_AS)
@@ -494,7 +496,7 @@ try:
     sentence = "read"
 except BadImage as refusal:
     sentence = str(refusal)
-print(bombs, photograph, limit, sentence, sep="|")
+print(bombs, photograph, large, limit, sentence, sep="|")
 """
 
 
@@ -509,15 +511,17 @@ def test_bombs_cost_no_memory_and_a_large_photograph_little(tmp_path: Path) -> N
     ):
         (tmp_path / f"bomb{number}").write_bytes(BAD[case][0]())
     (tmp_path / "photograph.jpg").write_bytes(saved(smooth(3000, 4000), "JPEG"))
+    (tmp_path / "large.jpg").write_bytes(saved(Image.new("L", (8064, 6048), 90), "JPEG"))
     (tmp_path / "limit.png").write_bytes(flat_png(5000))
     environment = {**os.environ, "PYTHONPATH": str(Path(uploads.__file__).parents[2])}
     done = subprocess.run(
         [sys.executable, "-c", MEMORY, tmp_path], capture_output=True, text=True, env=environment, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    bombs, photograph, limit, sentence = done.stdout.strip().split("|")
+    bombs, photograph, large, limit, sentence = done.stdout.strip().split("|")
     assert float(bombs) < 8, "megabytes"
     assert float(photograph) < 40, "12 megapixels of three bytes are 36 MB; half the side is decoded"
+    assert float(large) < 40, "48 megapixels are 49 MB in grey; a quarter of the side is decoded"
     assert float(limit) < 80
     assert sentence == "the image needs more memory than is free now: make it smaller, or try again later."
 
@@ -532,7 +536,8 @@ def test_nothing_is_written_and_nothing_but_pixels_is_kept(
     with pytest.raises(BadImage, match=r"^passwd is empty"):
         read(b"", "../../etc/passwd")
     assert not list(tmp_path.iterdir())
-    assert set(vars(photograph)) == {"pixels", "size"} and not photograph.pixels.flags.writeable
+    assert set(vars(photograph)) == {"pixels", "size", "notes"} and photograph.notes == ()
+    assert not photograph.pixels.flags.writeable
     assert b"camera maker" in secret
     fresh = images.png(photograph.pixels)
     names, at = [], 8

@@ -10,6 +10,8 @@ import numpy as np
 
 from mlcv_explore.charts.palette import Palette, Role, rgb, shades, signed_shades
 
+STRIP = 1 << 18  # pixels of a map coloured at a time
+
 
 def grid(
     images: np.ndarray,
@@ -78,7 +80,13 @@ def attribution(
     the paper on; up to `limit`, or its largest absolute value.
     """
     top = limit or float(np.abs(values).max(initial=0.0)) or 1.0
-    return signed(values, palette, top) if has_signs else amounts(np.abs(values), palette, 0.0, top)
+    drawn = np.empty((*values.shape, 3), np.uint8)
+    rows = max(1, STRIP // max(1, values.shape[1]))
+    for start in range(0, len(values), rows):  # colours are found by 100 bytes a pixel
+        strip = values[start : start + rows]
+        coloured = signed(strip, palette, top) if has_signs else amounts(np.abs(strip), palette, 0.0, top)
+        drawn[start : start + rows] = coloured
+    return drawn
 
 
 def overlaid(

@@ -57,11 +57,12 @@ def explain(options: argparse.Namespace) -> None:
     except (BadImage, CheckpointError, SaliencyError) as error:
         raise SettingError(str(error)) from None
     seconds = time.perf_counter() - started
+    drawn = uploads.size_of_map(photograph.size)
     if options.raw:
         _write_raw(attribution.values, options.raw)
     if options.heat:
         height, width = photograph.pixels.shape[:2]
-        options.heat.write_bytes(heat_map(attribution, photograph.size, given.crop((width, height))))
+        options.heat.write_bytes(heat_map(attribution, drawn, given.crop((width, height))))
     about = {
         "image": options.image,
         "target": " − ".join(
@@ -78,7 +79,11 @@ def explain(options: argparse.Namespace) -> None:
             "max": float(attribution.values.max()),
         },
         "checks": attribution.checks,
+        "size": list(photograph.size),
+        "notes": list(photograph.notes),
     }
+    if options.heat:
+        about["heat_map"] = {"file": str(options.heat), "size": list(drawn), "upright": True}
     if options.json:
         print(json.dumps(about, allow_nan=False))
     else:
@@ -89,6 +94,10 @@ def explain(options: argparse.Namespace) -> None:
             f"{about['target']} by {OFFERED[attribution.method].label}: {about['map']['min']:.3g} to"
             f" {about['map']['max']:.3g}{checks}, {seconds:.2f} s\n{model.name} reads: {about['input']}"
         )
+        for note in photograph.notes:
+            print(f"{uploads.shown_name(options.image)}: {note}")
+        if options.heat:
+            print(_heat_map_line(options.heat, drawn, photograph.size))
 
 
 def heat_map(attribution: "Map", size: tuple[int, int], crop: "Crop | None" = None) -> bytes:
@@ -100,6 +109,12 @@ def heat_map(attribution: "Map", size: tuple[int, int], crop: "Crop | None" = No
 
     placed = (crop or WHOLE).placed(attribution.values, size)
     return images.png(images.attribution(placed, attribution.signed, PALETTES["light"]))
+
+
+def _heat_map_line(path: Path, drawn: tuple[int, int], size: tuple[int, int]) -> str:
+    """The size of the heat map and how it lies on the image."""
+    own = "the image's own size" if drawn == size else f"the image has {size[0]} × {size[1]}"
+    return f"{path}: {drawn[0]} × {drawn[1]} pixels ({own}), upright"
 
 
 def _target(model: "Classifier", image: Any, label: str | None) -> "Target":

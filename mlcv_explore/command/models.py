@@ -16,6 +16,7 @@ from mlcv_explore.config import SettingError
 if TYPE_CHECKING:
     import numpy as np
 
+    from mlcv_explore.data.uploads import UploadedImage
     from mlcv_explore.models.novelty import Novelty
 
 TOP = 5  # labels reported per image
@@ -103,6 +104,7 @@ def predict(options: argparse.Namespace) -> None:
                     photograph = read_photograph(path)
                     pixels.append(given.array(photograph.pixels))
                     row["input"] = given.text(photograph.size)
+                    row["notes"] = list(photograph.notes)
                 except uploads.BadImage as error:
                     row["error"] = str(error)
                 rows.append(row)
@@ -129,6 +131,7 @@ def predict(options: argparse.Namespace) -> None:
                     + ", ".join(f"{best['label']} {best['probability']:.3f}" for best in row["top"])
                     + f" ({row['input']})"
                     + (f". {row['novelty']['sentence']}" if row.get("novelty", {}).get("unusual") else "")
+                    + "".join(f"; {note}" for note in row["notes"])
                 )
     if rejected:
         sys.stdout.flush()
@@ -175,15 +178,11 @@ def novelty(options: argparse.Namespace) -> None:
         )
 
 
-def read_photograph(path: str) -> Any:
+def read_photograph(path: str) -> "UploadedImage":
     """A photograph from a file. Raises BadImage."""
     from mlcv_explore.data import uploads
 
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise uploads.BadImage(f"{uploads.shown_name(path)} cannot be read: {error.strerror}.") from error
-    return uploads.read(content, path)
+    return uploads.read_file(Path(path))
 
 
 def _top(probabilities: "np.ndarray", classes: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""A folder of images as a data set: `<root>/{train,test}/<class>/*.{jpg,jpeg,png}` or
+"""A folder of images as a data set: `<root>/{train,test}/<class>/*.{jpg,jpeg,jfif,png}` or
 `<root>/<class>/…`.
 """
 

@@ -1,9 +1,11 @@
-"""What an image file states about itself, read without a decoder: its format, and its
-width and height.
+"""What an image file states about itself, read without a decoder: its format, its size,
+and where its metadata lie.
 """
 
 import re
 import struct
+import zlib
+from dataclasses import dataclass
 
 MAX_SCANS = 100  # progressive encoders write about ten; each costs a pass over the whole image
 SIGNATURES = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "GIF": (b"GIF87a", b"GIF89a")}
@@ -28,7 +30,11 @@ HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"
 # A marker that a length follows: no stuffed byte, restart, start of image or TEM
 JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
 JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+JPEG_PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 JPEG_END, JPEG_SCAN = 0xD9, 0xDA
+PNG_METADATA = (b"iCCP", b"tEXt", b"zTXt", b"iTXt")
+ORIENTATION_TEXTS = (b"XML:com.adobe.xmp", b"Raw profile type exif")  # they may state an orientation
+MAX_TEXT = 1 << 20  # bytes of such a text once unpacked
 
 
 class TooManyScans(ValueError):
@@ -58,13 +64,22 @@ def describe_other(content: bytes) -> str:
     return next(known, "not an image of a known format")
 
 
-def stated_size(content: bytes, kind: str) -> tuple[int, int]:
-    """Width and height in pixels that the header of a `kind` file states.
+@dataclass(frozen=True)
+class JpegHeader:
+    """What the markers of a JPEG state."""
 
-    Raises struct.error or ValueError where it states none, and TooManyScans.
+    width: int
+    height: int
+    # whether it is decoded row by row; otherwise a decoder holds all its coefficients
+    one_pass: bool
+    length: int  # bytes up to the end marker; phones hang a video or a second image behind it
+
+
+def stated_size(content: bytes, kind: str) -> tuple[int, int]:
+    """Width and height in pixels that the header of a PNG, GIF or WEBP file states.
+
+    Raises struct.error or ValueError where it states none.
     """
-    if kind == "JPEG":
-        return _jpeg_size(content)
     if kind == "PNG":
         if content[12:16] != b"IHDR":
             raise ValueError("no header chunk")
@@ -83,17 +98,66 @@ def stated_size(content: bytes, kind: str) -> tuple[int, int]:
     return width & 0x3FFF, height & 0x3FFF  # the upper two bits are a scale for display
 
 
-def _jpeg_size(content: bytes) -> tuple[int, int]:
-    size, scans, at = None, 0, 2
-    while scans <= MAX_SCANS and (marker := JPEG_MARKER.search(content, at)) and marker[1][0] != JPEG_END:
-        at = marker.end()
-        if marker[1][0] in JPEG_FRAMES:
-            height, width = struct.unpack_from(">HH", content, at + 3)
-            size = width, height
-        scans += marker[1][0] == JPEG_SCAN
+def jpeg_header(content: bytes) -> JpegHeader:
+    """The size, kind and length of a JPEG.
+
+    Raises struct.error or ValueError where it states no size, and TooManyScans.
+    """
+    size, one_pass, components, scans, at = None, True, 0, 0, 2
+    while scans <= MAX_SCANS and (marker := JPEG_MARKER.search(content, at)):
+        kind, at = marker[1][0], marker.end()
+        if kind == JPEG_END:
+            break
+        if kind in JPEG_FRAMES:
+            height, width, components = struct.unpack_from(">HHB", content, at + 3)
+            size, one_pass = (width, height), kind not in JPEG_PROGRESSIVE
+        elif kind == JPEG_SCAN:
+            # a scan of fewer components than the frame has is one of several
+            one_pass = one_pass and content[at + 2 : at + 3] == bytes([components])
+            scans += 1
         at += int.from_bytes(content[at : at + 2], "big")
+    else:
+        at = len(content)  # no end marker
     if scans > MAX_SCANS:
         raise TooManyScans
     if size is None:
         raise ValueError("no frame")
-    return size
+    return JpegHeader(*size, one_pass, at)
+
+
+def without_metadata(content: bytes) -> bytes:
+    """A PNG without its colour profile and its texts, which a decoder would unpack.
+
+    The first text of each kind that may state an orientation stays where it unpacks to
+    at most MAX_TEXT bytes. What is cut off or damaged stays so.
+    """
+    kept, at, wanted = [content[:8]], 8, set(ORIENTATION_TEXTS)
+    while at < len(content):
+        kind, end = content[at + 4 : at + 8], at + 12 + int.from_bytes(content[at : at + 4], "big")
+        if kind in PNG_METADATA:
+            keyword = content[at + 8 : at + 8 + 80].partition(b"\0")[0]
+            text = content[at + 8 : end - 4]
+            if kind == b"iCCP" or keyword not in wanted or not _unpacks_to_little(kind, text):
+                at = end
+                continue
+            wanted.remove(keyword)
+        kept.append(content[at:end])
+        at = end
+    return b"".join(kept)
+
+
+def _unpacks_to_little(kind: bytes, text: bytes) -> bool:
+    """Whether the content of a text chunk is at most MAX_TEXT bytes, once unpacked."""
+    rest = text.partition(b"\0")[2]
+    if kind == b"zTXt":
+        packed = rest[1:]
+    elif kind == b"iTXt" and rest[:1] == b"\1":
+        packed = rest[2:].split(b"\0", 2)[-1]  # behind language and translated keyword
+    else:
+        return len(rest) <= MAX_TEXT
+    unpacking = zlib.decompressobj()
+    try:
+        unpacking.decompress(packed, MAX_TEXT)
+    except zlib.error:
+        return False
+    return not unpacking.unconsumed_tail

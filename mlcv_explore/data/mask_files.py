@@ -35,9 +35,9 @@ def read_mask(
     `notes` report both. Raises BadImage for an unreadable file and for a photograph.
     """
     called = uploads.shown_name(name)
-    pixels = uploads.read(content, name, side=None).pixels
-    height, width = pixels.shape[:2]
-    small, notes = nearest_pixels(pixels, side), []
+    image = uploads.read(content, name, side=None)
+    width, height = image.size
+    small, notes = nearest_pixels(image.pixels, side), [f"{called}: {note}." for note in image.notes]
     if (height, width) != (side, side):
         stretched = "" if height == width else ", each axis by itself"
         notes.append(

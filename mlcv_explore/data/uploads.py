@@ -2,54 +2,43 @@
 and an image resized for a model, a map upsampled to an image.
 """
 
-import io
 import math
 import re
 import threading
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from mlcv_explore.data import image_headers
+from mlcv_explore.data import image_decoding, image_headers
 from mlcv_explore.data.dataset import DataError
 
 if TYPE_CHECKING:
     from PIL import Image
 
 PAGE_SIDE = 1024  # pixels of the longer side of what a page shows and works on
-MAX_BYTES = 8 << 20
+MAX_BYTES = 24 << 20  # what follows the end of a JPEG does not count
 MAX_PIXELS = 25_000_000
 MAX_SIDE = 12_000
+# a JPEG is reduced while it is decoded, row by row; a progressive one only once all of it is in memory
+MAX_JPEG_PIXELS = 80_000_000
+MAX_PROGRESSIVE_PIXELS = 50_000_000
+MAX_JPEG_SIDE = 20_000  # phones' panoramas have 16,384
+MAP_PIXELS = 12_000_000  # of a map drawn at an image's size
 MAX_NAME = 60  # characters
 
 # Files of a data set: read as they are, so that equal files give equal numbers
 DATASET_FORMATS = ("JPEG", "PNG")
-DATASET_SUFFIXES = (".jpg", ".jpeg", ".png")
+DATASET_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png")
 DATASET_MAX_PIXELS = 50_000_000  # a 50-megapixel photograph is 150 MB once decoded
 GREY_MODES = ("1", "L", "LA")
 INDEX_MODES = ("L", "P")
 COLOUR_MODES = ("P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
-
-# EXIF's orientation → the transposition of Pillow's that undoes it; from 5 on, width and height change places
-UPRIGHT = dict(
-    enumerate(
-        (
-            "FLIP_LEFT_RIGHT",
-            "ROTATE_180",
-            "FLIP_TOP_BOTTOM",
-            "TRANSPOSE",
-            "ROTATE_270",
-            "TRANSVERSE",
-            "ROTATE_90",
-        ),
-        start=2,
-    )
-)
 
 _decoding = threading.BoundedSemaphore(2)  # an image at the limits takes up to 0.4 GB while it is decoded
 
@@ -71,25 +60,57 @@ class UploadedImage:
     pixels: np.ndarray  # (h, w, 3) uint8, upright, without alpha; read-only
     # width and height of the whole upright image; h and w are smaller where it was reduced
     size: tuple[int, int]
+    notes: tuple[str, ...] = ()  # what was done to it, such as "first frame of an animation"
 
 
 def read(content: bytes, name: str = "the image", side: int | None = PAGE_SIDE) -> UploadedImage:
     """The image in these bytes: upright by its EXIF orientation, on white where it is
-    transparent, the first frame of an animation.
+    transparent, the first frame of an animation; `notes` report these.
 
     The longer side is at most `side` pixels (averaged down, never enlarged); None gives
-    every pixel. JPEG, PNG, WebP and GIF within the limits above are read, everything
-    else is rejected, by the header alone where that suffices. 16-bit grey is read as 8,
-    10, 12, 14 or 16 bits deep, whichever is the least that holds its brightest pixel;
-    black stays black. Colour profiles are ignored. No file is written; thread-safe.
-    Raises BadImage, one sentence that begins with `shown_name(name)`.
+    every pixel, of a JPEG over MAX_PIXELS the means of 2 × 2. JPEG, PNG, WebP and GIF
+    within the limits above are read, everything else is rejected, by the header alone
+    where that suffices. 16-bit grey is read as 8, 10, 12, 14 or 16 bits deep, whichever
+    is the least that holds its brightest pixel; black stays black, unless the values
+    fill less than a fourth of that: then they are stretched, and `notes` name the range.
+    Colour profiles are ignored. No file is written; thread-safe. Raises BadImage, one
+    sentence that begins with `shown_name(name)`.
     """
+    return _read(content, len(content), name, side)
+
+
+def read_file(path: Path, side: int | None = PAGE_SIDE) -> UploadedImage:
+    """The image in a file, as `read` gives it; of a larger file than an image may be,
+    only so much is read into memory. Raises BadImage.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+            length = max(len(content), path.stat().st_size)
+    except OSError as error:
+        raise BadImage(f"{shown_name(str(path))} cannot be read: {error.strerror}.") from error
+    return _read(content, length, str(path), side)
+
+
+def _read(content: bytes, length: int, name: str, side: int | None) -> UploadedImage:
+    """The image in the first bytes of a file that has `length` of them."""
     name = shown_name(name)
     kind = _checked_format(content, name)
     try:
-        _check_size(*image_headers.stated_size(content, kind), name)
+        if kind == "JPEG":
+            header = image_headers.jpeg_header(content)
+            size = header.width, header.height
+            length = header.length if header.length <= MAX_BYTES else length
+            limits = (MAX_JPEG_SIDE, MAX_JPEG_PIXELS if header.one_pass else MAX_PROGRESSIVE_PIXELS)
+        else:
+            size, limits = image_headers.stated_size(content, kind), (MAX_SIDE, MAX_PIXELS)
+        _check_bytes(length, name)
+        check_size = partial(_check_size, name=name, max_side=limits[0], max_pixels=limits[1])
+        check_size(*size)
+        if kind == "PNG":
+            content = image_headers.without_metadata(content)
         with _decoding:
-            return _decoded(content, kind, name, side)
+            return UploadedImage(*image_decoding.decode(content, kind, side, MAX_PIXELS, check_size))
     except BadImage:
         raise
     except image_headers.TooManyScans:
@@ -177,6 +198,14 @@ def resized(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.array(Image.fromarray(np.ascontiguousarray(pixels)).resize(size, Image.Resampling.BILINEAR))
 
 
+def size_of_map(size: tuple[int, int]) -> tuple[int, int]:
+    """Width and height at which a map of an image of `size` is drawn: the image's own,
+    the same shape with at most MAP_PIXELS where it has more.
+    """
+    scale = min(1.0, math.sqrt(MAP_PIXELS / (size[0] * size[1])))
+    return max(1, int(size[0] * scale)), max(1, int(size[1] * scale))
+
+
 def upsampled(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """A map (h, w) over the model's square as float32 (height, width) over the whole
     image of `size` (width, height).
@@ -198,14 +227,9 @@ def upsampled(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _checked_format(content: bytes, name: str) -> str:
-    """Pillow's name of the format. Raises BadImage when it is none of the four, or too
-    large.
-    """
+    """Pillow's name of the format. Raises BadImage when it is none of the four."""
     if not content:
         raise BadImage(f"{name} is empty: choose another file.")
-    if len(content) > MAX_BYTES:
-        megabytes = math.ceil(len(content) / (1 << 20) * 10) / 10
-        raise BadImage(f"{name} has {megabytes} MB, at most {MAX_BYTES >> 20} MB are read: make it smaller.")
     kind = image_headers.format_of(content)
     if kind is None:
         raise BadImage(
@@ -215,19 +239,26 @@ def _checked_format(content: bytes, name: str) -> str:
     return kind
 
 
-def _check_size(width: int, height: int, name: str) -> None:
+def _check_bytes(length: int, name: str) -> None:
+    if length > MAX_BYTES:
+        megabytes = math.ceil(length / (1 << 20) * 10) / 10
+        raise BadImage(f"{name} has {megabytes} MB, at most {MAX_BYTES >> 20} MB are read: make it smaller.")
+
+
+def _check_size(width: int, height: int, *, name: str, max_side: int, max_pixels: int) -> None:
     if not (width and height):
         raise ValueError("no pixels")
-    if max(width, height) > MAX_SIDE:
+    if max(width, height) > max_side:
         raise BadImage(
-            f"{name} has {width:,} × {height:,} pixels, at most {MAX_SIDE:,} a side are read: make it"
+            f"{name} has {width:,} × {height:,} pixels, at most {max_side:,} a side are read: make it"
             " smaller."
         )
-    if width * height > MAX_PIXELS:
+    if width * height > max_pixels:
         megapixels = math.ceil(width * height / 100_000) / 10
+        kind = " of a progressive JPEG" if max_pixels == MAX_PROGRESSIVE_PIXELS else ""
         raise BadImage(
             f"{name} has {width:,} × {height:,} pixels, {megapixels} megapixels, at most"
-            f" {MAX_PIXELS // 1_000_000} are read: make it smaller."
+            f" {max_pixels // 1_000_000} are read{kind}: make it smaller."
         )
 
 
@@ -255,69 +286,6 @@ def _dataset_file(file: Path | BinaryIO, name: str) -> Iterator["Image.Image"]:
         raise DataError(
             f"{name} cannot be read as a JPEG or PNG image: replace it or take it away."
         ) from error
-
-
-def _decoded(content: bytes, kind: str, name: str, side: int | None) -> UploadedImage:
-    from PIL import Image
-
-    with Image.open(io.BytesIO(content), formats=(kind,)) as image:
-        width, height = image.size
-        # a second header, or a frame beyond the screen, may have changed it
-        _check_size(width, height, name)
-        scale = min(1.0, (side or MAX_SIDE) / max(width, height))
-        reduced = max(1, round(width * scale)), max(1, round(height * scale))
-        # a JPEG's cosines give a half, a quarter or an eighth of the size for less work
-        image.draft("RGB", reduced)
-        image.load()
-        opaque = _opaque(image)
-        orientation = _orientation(image)
-        if opaque.size != reduced:
-            opaque = opaque.resize(reduced, Image.Resampling.BILINEAR)
-        if orientation in UPRIGHT:
-            opaque = opaque.transpose(Image.Transpose[UPRIGHT[orientation]])
-        pixels = np.asarray(opaque if opaque.mode == "RGB" else opaque.convert("RGB"))
-    return UploadedImage(pixels, (height, width) if orientation >= 5 else (width, height))
-
-
-def _opaque(image: "Image.Image") -> "Image.Image":
-    """The same image in mode L or RGB, on white where it is transparent."""
-    from PIL import Image
-
-    if image.mode == "I;16":
-        return Image.fromarray(_eight_bits(np.asarray(image), image.info.get("transparency")))
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        sheet = Image.new("RGB", layer.size, "white")
-        sheet.paste(layer, mask=layer)
-        return sheet
-    if image.mode in ("L", "RGB"):
-        return image  # a copy would be three more bytes a pixel
-    return image.convert("L" if image.mode == "1" else "RGB")
-
-
-def _eight_bits(grey: np.ndarray, transparent: int | None) -> np.ndarray:
-    """16-bit grey (h, w) as uint8: white is the full range of the least bit depth that
-    holds the brightest pixel, so that scanners' 12 bits show.
-    """
-    brightest = int(grey.max())
-    white = next(top for top in (255, 1023, 4095, 16383, 65535) if brightest <= top)
-    shades = np.rint(np.minimum(np.arange(65536) / white, 1.0) * 255).astype(np.uint8)
-    if transparent is not None:
-        shades[transparent] = 255
-    return shades[grey]
-
-
-def _orientation(image: "Image.Image") -> int:
-    """EXIF's orientation, 1–8; 1 (upright) where there is none, or none that can be
-    read.
-    """
-    from PIL import ExifTags
-
-    with suppress(Exception):  # broken metadata break Pillow in as many ways as broken pixels do
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-        if orientation in UPRIGHT:
-            return orientation
-    return 1
 
 
 def _plain_character(character: str) -> str:

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from mlcv_explore.data.scenes import Scenes
     from mlcv_explore.saliency.scores import Truth
 
-IMAGE_TYPES = ("jpg", "jpeg", "png", "webp", "gif")
-MAX_MB = 8  # of an image, as its reader allows
+IMAGE_TYPES = ("jpg", "jpeg", "jfif", "png", "webp", "gif")
+MAX_MB = 24  # of an image, as its reader allows
+# of JPEG, of progressive JPEG and of other formats, as their reader allows
+MEGAPIXELS = (80, 50, 25)
+IMAGE_LIMITS = "JPEG: {} megapixels, {} if progressive; other formats: {}.".format(*MEGAPIXELS)
 NOT_STORED = "Not stored, not shared."
 SOURCES = ("Gallery", "Scene", "Upload", "Camera")  # as the link names them
 SCENES = 24  # generated ones to choose from
@@ -43,10 +46,11 @@ class ChosenImage:
     """The image a visitor has chosen."""
 
     pixels: "np.ndarray"  # (h, w, 3) uint8, at most 1,024 pixels a side
-    size: tuple[int, int]  # width and height of the image in its file
+    size: tuple[int, int]  # width and height of a map to download: the image's, within 12 megapixels
     description: str  # what it shows and whose it is
     name: str  # short, for file names
     truth: "Truth | None" = None  # where it is known
+    notes: tuple[str, ...] = ()  # what was done to it on reading
 
     @cached_property
     def digest(self) -> str:
@@ -73,7 +77,8 @@ def read_image(content: bytes, name: str) -> ChosenImage:
     from mlcv_explore.data import uploads
 
     image = uploads.read(content, name)
-    return ChosenImage(image.pixels, image.size, uploads.shown_name(name), "own-image")
+    size, shown = uploads.size_of_map(image.size), uploads.shown_name(name)
+    return ChosenImage(image.pixels, size, shown, "own-image", notes=image.notes)
 
 
 def upload(
@@ -92,8 +97,11 @@ def upload(
     A file is parsed once, and again when `args` change.
     """
     file = st.file_uploader(label, list(kinds), key=key, max_upload_size=max_mb)
-    st.caption(NOT_STORED)
-    return _parsed(key, file, parse, args, rejected)
+    images = f" {IMAGE_LIMITS}" if tuple(kinds) == IMAGE_TYPES else ""
+    st.caption(f"At most {max_mb} MB.{images} {NOT_STORED}")
+    value = _parsed(key, file, parse, args, rejected)
+    _show_notes(value)
+    return value
 
 
 def upload_and_open(
@@ -203,7 +211,9 @@ def choose_image(slug: str, models: Sequence[str] = ()) -> ChosenImage | None:
         )
         return image
     if source == "Upload":
-        image = upload(f"{slug}-upload") or st.session_state.get(f"{HOME_UPLOAD}-image")
+        image = upload(f"{slug}-upload")
+        if image is None and (image := st.session_state.get(f"{HOME_UPLOAD}-image")):
+            _show_notes(image)
     else:
         key = f"{slug}-camera"
         image = _parsed(key, st.camera_input("Camera", key=key), read_image, (), "Image rejected")
@@ -319,6 +329,12 @@ def _parsed(key: str, file: Any, parse: Callable[..., Any], args: tuple[Any, ...
     if error:
         st.error(error, icon=":material/error:", title=rejected)
     return value
+
+
+def _show_notes(value: Any) -> None:
+    """What was done to an uploaded image, where there is one."""
+    if isinstance(value, ChosenImage) and value.notes:
+        st.caption(f"{value.description}: {'; '.join(value.notes)}.")
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 UPLOADS = "/_stcore/upload_file/"
 SESSION_FILES = 12
-SESSION_BYTES = 48 << 20
+SESSION_BYTES = 96 << 20  # four images of the largest size
 ALL_BYTES = 512 << 20
 WINDOW = 600.0  # seconds after which an upload no longer counts
 
