@@ -79,6 +79,7 @@ def control(slug: str, declared: Setting) -> Any:
     if declared.kind == "choice":
         # the link holds what is shown; `Config` takes that and the choice itself alike
         options = {"format_func": choice_label, "key": key, "help": text, "bind": "query-params"}
+        options |= {"accept_new_options": True} if declared.found else {}  # to type "folder@64"
         return st.selectbox(label, declared.choices, declared.choices.index(declared.default), **options)
     number = int if declared.kind == "int" else float
     bounds = {
@@ -160,8 +161,10 @@ def check_link(
                 )
             continue
         try:
-            value = names.get(name, configs[0]).checked(name, raw)
-            if isinstance(value, str) and raw != choice_label(value):
+            owner = names.get(name, configs[0])
+            value = owner.checked(name, raw)
+            offered = value in owner.setting(name).choices
+            if isinstance(value, str) and raw != (choice_label(value) if offered else value):
                 del st.query_params[key]  # written as on the command line: the control's own value
                 st.session_state[key] = value
         except SettingError as error:
