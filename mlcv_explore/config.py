@@ -5,7 +5,7 @@ from it.
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -43,12 +43,14 @@ class Setting:
     unit: str
     help: str
     more: bool  # folded away under "more settings"
+    found: tuple[str, ...] = ()  # the choices that were found on this machine; "@…" may follow one
 
     @property
     def rule(self) -> str:
         """The rule in words: "between 0 and 2", "one of gaussian, laplace"."""
         if self.kind == "choice":
-            return f"one of {', '.join(map(str, self.choices))}"
+            sized = f", also with a side as in {self.found[0]}@64" if self.found else ""
+            return f"one of {', '.join(map(str, self.choices))}{sized}"
         if self.kind == "bool":
             return "true or false"
         noun = "a whole number " if self.kind == "int" else ""
@@ -63,6 +65,7 @@ def setting(
     high: float | None = None,
     step: float | None = None,
     choices: tuple[Value, ...] = (),
+    found: Callable[[], tuple[str, ...]] | None = None,
     unit: str = "",
     help: str = "",
     more: bool = False,
@@ -70,8 +73,10 @@ def setting(
     """One field of a config: its default, and everything a control, a flag or a check
     has to know about it.
 
-    Numbers need `low` and `high` (both allowed values); text needs `choices`. Raises
-    TypeError when they are missing.
+    Numbers need `low` and `high` (both allowed values); text needs `choices`. `found()`
+    are further choices, of this machine, looked up whenever the setting is read; what
+    follows an "@" behind one is for the config's own validator to check. Raises
+    TypeError when bounds or choices are missing.
     """
     if isinstance(default, str) != bool(choices) and not isinstance(default, bool) and not choices:
         raise TypeError(f"the text setting {label!r} needs choices")
@@ -81,6 +86,7 @@ def setting(
         raise TypeError(f"the setting {label!r} has a default that is none of its choices")
     bounds = {} if choices or isinstance(default, bool) else {"ge": low, "le": high}
     extra = {"label": label, "step": step, "choices": list(choices), "unit": unit, "more": more}
+    extra |= {"found": found} if found else {}
     return Field(default, description=help, json_schema_extra=extra, **bounds)
 
 
@@ -159,6 +165,10 @@ class Config(BaseModel):
             spelt = {str(choice): choice for choice in declared.choices}
             spelt |= {choice_label(choice): choice for choice in declared.choices}
             value = spelt.get(value, value) if isinstance(value, str) else value
+            if isinstance(value, str) and declared.found:
+                base, mark, side = value.partition("@")
+                if mark and spelt.get(base) in declared.found:
+                    return f"{spelt[base]}@{side}"
             if value not in declared.choices:
                 raise SettingError(f"{cls.__name__}.{name} must be {declared.rule}, got {value!r:.80}.")
             return value
@@ -192,7 +202,8 @@ def _setting_of(name: str, field: FieldInfo) -> Setting:
     extra: Mapping[str, Any] = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     if "label" not in extra or field.default is PydanticUndefined:
         raise TypeError(f"the setting {name!r} must be declared with setting(default, label, …)")
-    choices = tuple(extra["choices"])
+    found = tuple(extra["found"]()) if "found" in extra else ()
+    choices = (*extra["choices"], *found)
     kind = "choice" if choices else field.annotation.__name__
     bounds = {type(limit).__name__: limit for limit in field.metadata}
     low, high = (getattr(bounds.get(side), side.lower(), None) for side in ("Ge", "Le"))
@@ -208,4 +219,5 @@ def _setting_of(name: str, field: FieldInfo) -> Setting:
         extra["unit"],
         field.description or "",
         extra["more"],
+        found,
     )

@@ -172,6 +172,8 @@ class Idea:
     limits: tuple[str, ...] = ()  # what the evidence does not cover, one sentence each
     # config → sizes of the parts when every seed has a split of its own
     split_sizes: "Callable[[Any], Split | None]" = _fixed_split
+    # config → training, validation and test images of a run; None where it reads no data set
+    part_sizes: "Callable[[Any], tuple[int, int, int] | None]" = _fixed_split
     # name → how it is made: networks the idea ships beside the classifiers
     checkpoints: Callable[[], Mapping[str, Any]] = _no_checkpoints
 

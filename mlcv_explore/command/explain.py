@@ -27,7 +27,7 @@ def explain(options: argparse.Namespace) -> None:
     use_threads(options.threads or 1)
     import torch
 
-    from mlcv_explore.data import model_input
+    from mlcv_explore.data import model_input, uploads
     from mlcv_explore.data.uploads import BadImage
     from mlcv_explore.models import available_models
     from mlcv_explore.models.checkpoints import CheckpointError

@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> None:
         runs.write(done, film.pack(frames), root=options.out)
     except NotSaved as error:  # the result is here all the same
         print(error, file=sys.stderr)
-    print_run(done, options.json)
+    print_run(done, options.json, runs.data_note(idea.load(slug), config))
 
 
 def record(options: argparse.Namespace) -> None:
@@ -132,8 +132,8 @@ def perform(
     return frames, runs.of(slug, config, tuple(seeds), frames, time.perf_counter() - started, timing=timing)
 
 
-def print_run(done: Run, as_json: bool) -> None:
-    """The record of a run on stdout."""
+def print_run(done: Run, as_json: bool, data: str = "") -> None:
+    """The record of a run on stdout; `data` is what there is to know of an own folder."""
     headline = idea.load(done.slug).claims[0].name
     verdict = next((verdict for verdict in done.verdicts if verdict["claim"] == headline), None)
     if as_json:
@@ -143,6 +143,7 @@ def print_run(done: Run, as_json: bool) -> None:
             "config": done.config,
             "seeds": list(done.seeds),
             "seconds": round(done.seconds, 3),
+            **({"data": data} if data else {}),
         }
         print(
             json.dumps(
@@ -154,6 +155,8 @@ def print_run(done: Run, as_json: bool) -> None:
     print(
         f"{done.slug}, {len(done.seeds)} seeds from {done.seeds[0]} on, {done.seconds:.1f} s, run {done.id}\n"
     )
+    if data:
+        print(f"{data}\n")
     apart = done.seeds if len(done.seeds) <= SHOWN_APART else ()
     rows = [
         (name, *estimate(value), *(number(decided) for decided in value["per_seed"][: len(apart)]))

@@ -8,8 +8,9 @@ from mlcv_explore.data.catalogue import CATALOGUE, Entry
 from mlcv_explore.data.dataset import OUTLINE, DataError, Dataset, Images
 from mlcv_explore.data.downloads import download
 from mlcv_explore.data.loading import check_split, entry, largest_train_size, load
-from mlcv_explore.data.locations import Availability, available
-from mlcv_explore.data.splits import Split, split
+from mlcv_explore.data.locations import Availability, available, own_names
+from mlcv_explore.data.own_folders import describe, fewest_of_a_class, fitted_sizes, own_fingerprint
+from mlcv_explore.data.splits import Split, split, split_own
 from mlcv_explore.data.uploads import read_dataset_image
 
 __all__ = [
@@ -23,10 +24,16 @@ __all__ = [
     "Split",
     "available",
     "check_split",
+    "describe",
     "download",
     "entry",
+    "fewest_of_a_class",
+    "fitted_sizes",
     "largest_train_size",
     "load",
+    "own_fingerprint",
+    "own_names",
     "read_dataset_image",
     "split",
+    "split_own",
 ]

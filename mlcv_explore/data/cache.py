@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from mlcv_explore.data.dataset import Dataset, Images, content_fingerprint
+from mlcv_explore.data.folder import FolderDataset, folder_fingerprint
 
 STALE_SECONDS = 3600  # nobody writes one set for an hour
 RECORD = "set.json"  # class names, parts and the content's fingerprint
@@ -30,6 +31,22 @@ def open_cached(name: str, folder: Path) -> Dataset | None:
             return Dataset(name, train, test, record["fingerprint"])
     # absent or damaged: it is made again
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):
+        return None
+    return None
+
+
+def open_cached_folder(name: str, folder: Path) -> FolderDataset | None:
+    """The cached own folder in `folder`, as `open_cached`."""
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        train, test, validation = (
+            _open_part(folder, part, tuple(record["classes"])) if part in record["parts"] else None
+            for part in ("train", "test", "validation")
+        )
+        if folder_fingerprint(train, test, validation) == record["fingerprint"]:
+            skipped, side = tuple(record["skipped"]), record["side"]
+            return FolderDataset(name, train, test, record["fingerprint"], validation, skipped, side)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):  # as above
         return None
     return None
 
@@ -58,18 +75,18 @@ def save(dataset: Dataset, folder: Path) -> bool:
 
 def _write(dataset: Dataset, folder: Path) -> None:
     folder.mkdir()
-    parts = {
-        part: images
-        for part, images in (("train", dataset.train), ("test", dataset.test))
-        if images is not None
-    }
+    record = {"classes": dataset.train.classes, "fingerprint": dataset.fingerprint}
+    parts = {"train": dataset.train, "test": dataset.test}
+    if isinstance(dataset, FolderDataset):
+        parts |= {"validation": dataset.validation}
+        record |= {"skipped": dataset.skipped, "side": dataset.side}
+    parts = {part: images for part, images in parts.items() if images is not None}
     for part, images in parts.items():
         np.save(folder / f"{part}_images.npy", images.images)
         np.save(folder / f"{part}_labels.npy", images.labels)
         if images.masks is not None:
             np.save(folder / f"{part}_masks.npy", images.masks)
-    record = {"classes": dataset.train.classes, "parts": list(parts), "fingerprint": dataset.fingerprint}
-    (folder / RECORD).write_text(json.dumps(record), encoding="utf-8")
+    (folder / RECORD).write_text(json.dumps(record | {"parts": list(parts)}), encoding="utf-8")
 
 
 def _remove_earlier(folder: Path) -> None:

@@ -1,9 +1,12 @@
-"""Coarse classes of known data sets: every fine class in one group of its kind."""
+"""Coarse classes of known data sets: every fine class in one group of its kind. Of an own
+folder none are known: each of its classes is a group of its own.
+"""
 
 import numpy as np
 
 from mlcv_explore.config import SettingError
 from mlcv_explore.data.catalogue import CATALOGUE
+from mlcv_explore.data.loading import entry
 
 _DIGITS = {"round": "0 6 8 9", "straight": "1 4 7", "bent": "2 3 5"}  # by their strokes
 GROUPS = {
@@ -39,8 +42,12 @@ GROUPS = {
 
 def coarse(name: str) -> tuple[tuple[str, ...], np.ndarray]:
     """The coarse classes of a data set, and the place among them of each of its
-    classes, (K,) int64. Raises SettingError where none are known.
+    classes, (K,) int64. Raises SettingError where none are known, and DataError for a
+    name that nothing goes by.
     """
+    if name not in CATALOGUE:
+        classes = entry(name).classes
+        return classes, np.arange(len(classes))
     if name not in GROUPS:
         raise SettingError(
             f"dataset must be one with coarse classes, one of {', '.join(GROUPS)}, got {name!r}."

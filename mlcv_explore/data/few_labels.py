@@ -61,7 +61,7 @@ def load(name: str, sizes: tuple[int, int, int], labels: int, seeds: Sequence[in
     dataset = data.load(name)
     if len(dataset.train.classes) < 2:
         raise SettingError(f"dataset must have at least 2 classes, {name} has {len(dataset.train.classes)}.")
-    split = data.split(dataset, *sizes, 0)
+    split = data.split_own(dataset, *sizes, 0)
     given, classes = split.train.labels, split.train.classes
     counts = np.bincount(given, minlength=len(classes))
     if counts.min() < labels:

@@ -1,5 +1,8 @@
-"""A folder of images as a data set: `<root>/{train,test}/<class>/*.{jpg,jpeg,jfif,png}` or
-`<root>/<class>/…`.
+"""A folder of images as a data set: `<root>/{train,val,test}/<class>/*.{jpg,jpeg,jfif,png}`
+or `<root>/<class>/…`.
+
+A published set is read pixel for pixel and refused with a broken file in it. A folder of
+one's own may hold images of any size, and what cannot be read is skipped and named.
 """
 
 import hashlib
@@ -9,10 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mlcv_explore.data.dataset import DataError, Images
+from mlcv_explore.data.dataset import DataError, Dataset, Images, content_fingerprint
 from mlcv_explore.data.uploads import DATASET_SUFFIXES, read_dataset_image
 
-PARTS = ("train", "test")
+PARTS = ("train", "test")  # of a published set
+OWN_PARTS = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}  # and their folders
+SIDE = 32  # pixels: what images of several sizes, or large ones, are resized to
+KEPT_SIDE = 64  # images that all have one size, no side larger than this, are read as they are
 # images that are rejected, not skipped silently
 UNREAD_SUFFIXES = (".gif", ".bmp", ".webp", ".tif", ".tiff", ".avif", ".heic")
 MAX_GIGABYTES = 4  # of one part, decoded: it has to fit into memory
@@ -24,7 +30,8 @@ class Listing:
 
     name: str
     root: Path
-    files: dict[str, dict[str, tuple[str, ...]]]  # part ("train", "test") → class → paths below root, sorted
+    # part ("train", "test"; "validation" of an own folder) → class → paths below root, sorted
+    files: dict[str, dict[str, tuple[str, ...]]]
     fingerprint: str  # of names, sizes and times of change
 
     @property
@@ -35,6 +42,15 @@ class Listing:
     def size(self, part: str) -> int:
         """How many images a part holds; 0 when there is no such part."""
         return sum(map(len, self.files.get(part, {}).values()))
+
+
+@dataclass(frozen=True, eq=False)
+class FolderDataset(Dataset):
+    """A folder of one's own: it may have a validation part, and files that were skipped."""
+
+    validation: Images | None = None
+    skipped: tuple[str, ...] = ()  # files that could not be read, below the set's folder
+    side: int | None = None  # what images were cropped and resized to; None: read as they are
 
 
 def is_image_folder(root: Path) -> bool:
@@ -50,12 +66,13 @@ def is_image_folder(root: Path) -> bool:
         return any(file.name.lower().endswith(DATASET_SUFFIXES) for file in files)
 
 
-def list_folder(name: str, root: Path) -> Listing:
+def list_folder(name: str, root: Path, own: bool = False) -> Listing:
     """Every image below `root`. Raises DataError when the folder is not laid out as a
     set.
 
     Without a test folder all of it is the train part. Folders beside train and test,
-    hidden files and files that are no images are left alone.
+    and of an own folder val or validation, hidden files and files that are no images
+    are left alone.
     """
     if not root.is_dir():
         raise DataError(f"{name} is a file where a folder of class folders should be.")
@@ -66,28 +83,108 @@ def list_folder(name: str, root: Path) -> Listing:
         raise DataError(
             f"{name} has a test folder but no train folder: add {name}/train with its class folders."
         )
-    files = {part: _list_part(name, root, part, digest) for part in PARTS if (root / part).exists()}
-    for only in sorted(set(files["train"]) ^ set(files.get("test", files["train"]))):
-        there, lacking = ("train", "test") if only in files["train"] else ("test", "train")
-        raise DataError(
-            f"{name}/{there} has a class {only!r} that {name}/{lacking} lacks: both need the same class"
-            " folders."
-        )
+    folders = {part: _part_folder(name, root, part) for part in (OWN_PARTS if own else PARTS)}
+    folders = {part: folder for part, folder in folders.items() if folder}
+    files = {part: _list_part(name, root, folder, digest) for part, folder in folders.items()}
+    for part, folder in folders.items():
+        for only in sorted(set(files["train"]) ^ set(files[part])):
+            there, lacking = ("train", folder) if only in files["train"] else (folder, "train")
+            raise DataError(
+                f"{name}/{there} has a class {only!r} that {name}/{lacking} lacks: both need the same class"
+                " folders."
+            )
     return Listing(name, root, files, digest.hexdigest())
 
 
+def read_own(listing: Listing, side: int | None = None) -> FolderDataset:
+    """An own folder, decoded. Images are cut to the square in their middle and resized
+    to `side`; without one to SIDE, unless all have one size of at most KEPT_SIDE.
+
+    One channel when every image is grey. Files that cannot be read are skipped and
+    named. Raises DataError when a class has none left, or all need too much memory.
+    """
+    for part in listing.files:
+        _check_memory(listing, part, side or KEPT_SIDE, side or KEPT_SIDE)
+    dataset = None if side else _decoded(listing, None)
+    return dataset or _decoded(listing, side or SIDE)
+
+
+def _decoded(listing: Listing, side: int | None) -> FolderDataset | None:
+    """The folder read as squares of this side; with None as it is, or None when the
+    images have several sizes or are large.
+    """
+    parts: dict[str, tuple[np.ndarray, list[int]]] = {}
+    shape, grey, skipped = None, True, []
+    for part, classes in listing.files.items():
+        labels: list[int] = []
+        for label, path in ((label, path) for label, own in enumerate(classes.values()) for path in own):
+            try:
+                image = read_dataset_image(listing.root / path, path, square=side)
+            except DataError:
+                skipped.append(path)
+                continue
+            shape = shape or image.shape[1:]
+            if side is None and (image.shape[1:] != shape or max(shape) > KEPT_SIDE):
+                return None
+            if not labels:
+                parts[part] = np.empty((listing.size(part), 3, *shape), np.uint8), labels
+            parts[part][0][len(labels)] = image
+            labels.append(label)
+            grey = grey and len(image) == 1
+    _check_classes(listing, {part: labels for part, (_, labels) in parts.items()}, skipped)
+    channels = slice(1 if grey else 3)
+    read = {
+        part: Images(
+            np.ascontiguousarray(images[: len(labels), channels]), np.array(labels, np.int64), listing.classes
+        )
+        for part, (images, labels) in parts.items()
+    }
+    train, test, validation = (read.get(part) for part in ("train", "test", "validation"))
+    fingerprint = folder_fingerprint(train, test, validation)
+    return FolderDataset(listing.name, train, test, fingerprint, validation, tuple(skipped), side)
+
+
+def folder_fingerprint(train: Images, test: Images | None, validation: Images | None) -> str:
+    """`content_fingerprint` of an own folder, its validation part included."""
+    both = content_fingerprint(train, test)
+    if validation is None:
+        return both
+    text = f"{both} {content_fingerprint(validation, None)}"
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _check_classes(listing: Listing, labels: dict[str, list[int]], skipped: list[str]) -> None:
+    """Raise DataError when no file of a class could be read."""
+    if not labels:
+        raise DataError(
+            f"{listing.name} has no image that can be read, {skipped[0]} is the first of {len(skipped):,}:"
+            " only JPEG and PNG of 8 bits a channel are."
+        )
+    for part, classes in listing.files.items():
+        for label, paths in enumerate(classes.values()):
+            if label not in labels.get(part, ()):
+                raise DataError(
+                    f"{listing.name}/{paths[0].rpartition('/')[0]} has no image that can be read: replace its"
+                    f" {len(paths):,} files, or take the class away."
+                )
+
+
+def _check_memory(listing: Listing, part: str, height: int, width: int) -> None:
+    gigabytes = listing.size(part) * 3 * height * width / 2**30
+    if gigabytes > MAX_GIGABYTES:
+        rule = f"at most {MAX_GIGABYTES} GB are read: make the images smaller or fewer"
+        raise DataError(f"{listing.name}/{part} would take {gigabytes:.1f} GB in memory, {rule}.")
+
+
 def read_part(listing: Listing, part: str, classes: tuple[str, ...], height: int, width: int) -> Images:
-    """All images of one part, decoded; `height` and `width` are those of the set's
-    first image. One channel when every image is grey.
+    """All images of one part of a published set, decoded; `height` and `width` are those
+    of the set's first image. One channel when every image is grey.
 
     One after the other: threads and processes were no quicker here on files of 1 kB.
     """
     labels = [index for index, kind in enumerate(classes) for _ in listing.files[part][kind]]
     paths = [path for kind in classes for path in listing.files[part][kind]]
-    gigabytes = len(paths) * 3 * height * width / 2**30
-    if gigabytes > MAX_GIGABYTES:
-        rule = f"at most {MAX_GIGABYTES} GB are read: make the images smaller or fewer"
-        raise DataError(f"{listing.name}/{part} would take {gigabytes:.1f} GB in memory, {rule}.")
+    _check_memory(listing, part, height, width)
     images = np.empty((len(paths), 3, height, width), np.uint8)
     grey = True
     for place, path in enumerate(paths):
@@ -117,8 +214,17 @@ def _has_parts(root: Path) -> bool:
     names = {folder.name for folder in _folders(root)}
     parts = [part for part in PARTS if (root / part).exists()]
     return bool(parts) and (
-        names <= {*PARTS} or any(_folders(root / part) for part in parts if part in names)
+        names <= {name for known in OWN_PARTS.values() for name in known}
+        or any(_folders(root / part) for part in parts if part in names)
     )
+
+
+def _part_folder(name: str, root: Path, part: str) -> str:
+    """The folder that holds a part, "" where there is none."""
+    here = [folder for folder in OWN_PARTS[part] if (root / folder).exists()]
+    if len(here) > 1:
+        raise DataError(f"{name} has both {here[0]} and {here[1]}: keep one folder for validation.")
+    return here[0] if here else ""
 
 
 def _folders(root: Path) -> list[os.DirEntry]:

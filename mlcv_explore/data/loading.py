@@ -1,7 +1,6 @@
 """Reading a set by its name, and what is known of it before."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mlcv_explore import environment
-from mlcv_explore.data import folder, locations, published_formats
+from mlcv_explore.data import folder, locations, own_folders, published_formats
 from mlcv_explore.data.cache import open_cached, save
 from mlcv_explore.data.catalogue import CATALOGUE, Entry
 from mlcv_explore.data.dataset import DataError, Dataset, Images, content_fingerprint
@@ -25,7 +24,9 @@ def load(name: str) -> Dataset:
     """
     if name == "digits":
         return _digits()
-    with _in_one_sentence(name):
+    if name not in CATALOGUE:
+        return own_folders.load(name)
+    with locations.in_one_sentence(name):
         location = locations.find(name)
         return (
             _load_files(name, location.root)
@@ -35,59 +36,34 @@ def load(name: str) -> Dataset:
 
 
 def entry(name: str) -> Entry:
-    """What is known of a set before its images are read; of an own folder, only names
-    and the first image are read.
+    """What is known of a set; of one of the catalogue without reading it, while an own
+    folder is read once and remembered.
 
     Raises DataError when there is no such set.
     """
-    if name in CATALOGUE:
-        return CATALOGUE[name]
-    with _in_one_sentence(name):
-        listing = folder.list_folder(name, locations.find(name).root)
-        shape = folder.first_image_shape(listing)
-    return Entry(
-        name,
-        name,
-        listing.classes,
-        shape,
-        listing.size("train"),
-        listing.size("test"),
-        "own folder",
-        "as stated by its owner.",
-        "folder",
-    )
+    return CATALOGUE[name] if name in CATALOGUE else own_folders.about(name).entry
 
 
 def largest_train_size(name: str, validation_size: int = 0, test_size: int = 0) -> int:
     """How many training images a split of this set can have beside such a validation
-    and test part; no image is read.
+    and test part.
     """
     known = entry(name)
-    return max(0, known.train_size - validation_size - (0 if known.test_size else test_size))
+    apart = name not in CATALOGUE and own_folders.about(name).size("validation") > 0
+    return max(
+        0, known.train_size - (0 if apart else validation_size) - (0 if known.test_size else test_size)
+    )
 
 
 def check_split(name: str, train_size: int, validation_size: int, test_size: int) -> None:
     """Raise SettingError, one sentence naming setting, rule and value, when this set
-    cannot be split so; no image is read.
+    cannot be split so.
     """
-    known = entry(name)
-    check_sizes(name, known.train_size, known.test_size, train_size, validation_size, test_size)
-
-
-@contextmanager
-def _in_one_sentence(name: str) -> Iterator[None]:
-    """OSErrors as DataErrors."""
-    try:
-        yield
-    except OSError as error:
-        reason = ": ".join(
-            filter(
-                None, (error.strerror or type(error).__name__, error.filename and Path(error.filename).name)
-            )
-        )
-        raise DataError(
-            f"{name} could not be read ({reason}): check the folder and its permissions."
-        ) from error
+    if name in CATALOGUE:
+        known = CATALOGUE[name]
+        check_sizes(name, known.train_size, known.test_size, train_size, validation_size, test_size)
+    else:
+        own_folders.check_split(name, train_size, validation_size, test_size)
 
 
 def _load_files(name: str, root: Path) -> Dataset:
@@ -103,11 +79,10 @@ def _load_files(name: str, root: Path) -> Dataset:
 
 
 def _load_folder(name: str, root: Path) -> Dataset:
-    if name in CATALOGUE and CATALOGUE[name].masks:
+    if CATALOGUE[name].masks:
         raise DataError(locations.incomplete(name, locations.NO_MASKS))
     listing = folder.list_folder(name, root)
-    if name in CATALOGUE:
-        _check_listing(listing, CATALOGUE[name])
+    _check_listing(listing, CATALOGUE[name])
     return _open_or_read(name, listing.fingerprint, partial(_read_folder, listing))
 
 
@@ -124,25 +99,23 @@ def _open_or_read(name: str, fingerprint: str, read: Callable[[], tuple[Images, 
             raise DataError(
                 f"{name} is damaged ({str(error).rstrip('.')}): take it away and download the set again."
             ) from error
-        if name in CATALOGUE:
-            _check_parts(CATALOGUE[name], train, test)
+        _check_parts(CATALOGUE[name], train, test)
         dataset = _frozen(Dataset(name, train, test, content_fingerprint(train, test)))
         save(dataset, cached)
     return dataset
 
 
 def _read_folder(listing: folder.Listing) -> tuple[Images, Images | None]:
-    """Every image of the folder; grey ones are given three channels when the other part
-    has colour.
+    """Every image of a published set's folder; grey ones are given three channels when
+    the other part has colour.
     """
-    known = CATALOGUE.get(listing.name)
+    known = CATALOGUE[listing.name]
     height, width = folder.first_image_shape(listing)[1:]
-    if known is not None and (height, width) != known.shape[1:]:
+    if (height, width) != known.shape[1:]:
         rule = f"must have images of {known.shape[2]}×{known.shape[1]} pixels"
         raise DataError(f"{listing.name} {rule}, the first has {width}×{height}: put the right set there.")
-    classes = known.classes if known is not None else listing.classes
     train, test = (
-        folder.read_part(listing, part, classes, height, width) if part in listing.files else None
+        folder.read_part(listing, part, known.classes, height, width) if part in listing.files else None
         for part in folder.PARTS
     )
     if test is None or train.images.shape[1] == test.images.shape[1]:

@@ -1,6 +1,8 @@
 """Paths of data sets: `MLCV_DATA` first, then what was downloaded into `MLCV_HOME`."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,6 +13,7 @@ from mlcv_explore.data.dataset import DataError
 from mlcv_explore.data.folder import is_image_folder
 from mlcv_explore.data.published_formats import FILES, find_files
 
+SIDES = (8, 256)  # pixels: the least and the largest side that a name may set, as in my_folder@64
 NO_MASKS = "it holds none of the published files, and class folders have no masks"
 
 
@@ -41,30 +44,62 @@ def downloads() -> Path:
     return environment.home() / "data"
 
 
-def own_names() -> list[str]:
+def own_names() -> tuple[str, ...]:
     """Sets found in `MLCV_DATA` that the catalogue does not know: folders of class
-    folders with images.
+    folders with images, in alphabetical order.
     """
     root = own_root()
     if root is None or not root.is_dir():
-        return []
-    return sorted(
-        entry.name
-        for entry in os.scandir(root)
-        if _may_be_a_name(entry.name) and _is_image_folder(Path(entry.path))
-    )
+        return ()
+    with os.scandir(root) as entries:
+        names = [entry.name for entry in entries if _may_be_a_name(entry.name)]
+    return tuple(sorted(name for name in names if _is_image_folder(root / name)))
+
+
+@contextmanager
+def in_one_sentence(name: str) -> Iterator[None]:
+    """OSErrors as DataErrors, without the path."""
+    try:
+        yield
+    except OSError as error:
+        reason = ": ".join(
+            filter(
+                None, (error.strerror or type(error).__name__, error.filename and Path(error.filename).name)
+            )
+        )
+        raise DataError(
+            f"{name} could not be read ({reason}): check the folder and its permissions."
+        ) from error
+
+
+def name_and_side(name: str) -> tuple[str, int | None]:
+    """The folder that a name means, and the side in pixels that it sets: `my_folder@64`
+    → ("my_folder", 64), `my_folder` → ("my_folder", None).
+
+    Raises DataError when the side is none of SIDES, or the set has a size of its own.
+    """
+    folder, mark, side = name.rpartition("@")
+    if not mark:
+        return name, None
+    if folder in CATALOGUE:
+        raise DataError(f"{folder} has a published size: a side, as in {name}, is for own folders alone.")
+    low, high = SIDES
+    if not (side.isascii() and side.isdecimal() and side == str(int(side)) and low <= int(side) <= high):
+        raise DataError(f"The side in {name!r:.80} must be a whole number between {low} and {high} pixels.")
+    return folder, int(side)
 
 
 def find(name: str) -> Location:
     """The location of a set, the first that has an entry of that name. Raises DataError
     when there is none.
     """
-    if name not in CATALOGUE and not _may_be_a_name(name):
+    folder = name_and_side(name)[0]
+    if folder not in CATALOGUE and not _may_be_a_name(folder):
         raise DataError(unknown(name))
     for root, sentence in ((own_root(), "Read from MLCV_DATA."), (downloads(), "Downloaded.")):
-        if root is not None and (root / name).exists():
+        if root is not None and (root / folder).exists():
             published = name in FILES and any(find_files(name, root / name).values())
-            return Location(root / name, "published" if published else "folder", sentence)
+            return Location(root / folder, "published" if published else "folder", sentence)
     raise DataError(absent(name) if name in CATALOGUE else unknown(name))
 
 
@@ -138,6 +173,7 @@ def _may_be_a_name(name: str) -> bool:
         and name == Path(name).name
         and not name.startswith(".")
         and "\0" not in name
+        and "@" not in name  # it separates a name from the side
         and name not in CATALOGUE
     )
 

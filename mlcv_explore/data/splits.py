@@ -6,6 +6,7 @@ import numpy as np
 
 from mlcv_explore.config import SettingError
 from mlcv_explore.data.dataset import Dataset, Images
+from mlcv_explore.data.folder import FolderDataset
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,21 @@ def split(dataset: Dataset, train_size: int, validation_size: int, test_size: in
     validation, train = stratified_parts(dataset.train.labels, (validation_size, train_size), generator)
     (test,) = stratified_parts(dataset.test.labels, (test_size,), numpy_stream(seed, "split test"))
     return Split(dataset.train.take(train), dataset.train.take(validation), dataset.test.take(test))
+
+
+def split_own(dataset: Dataset, train_size: int, validation_size: int, test_size: int, seed: int) -> Split:
+    """As `split`, but the validation images come from the set's own validation part where
+    it has one. Raises SettingError.
+    """
+    from mlcv_explore.seeds import numpy_stream  # late: it imports torch
+
+    own = dataset.validation if isinstance(dataset, FolderDataset) else None
+    if own is None:
+        return split(dataset, train_size, validation_size, test_size, seed)
+    _check_at_most("validation_size", validation_size, len(own), f"on {dataset.name} (its validation part)")
+    rest = split(dataset, train_size, 0, test_size, seed)
+    (chosen,) = stratified_parts(own.labels, (validation_size,), numpy_stream(seed, "split validation"))
+    return Split(rest.train, own.take(chosen), rest.test)
 
 
 def check_sizes(

@@ -33,6 +33,7 @@ OUTSIDE = (
     "data.image_headers",
     "data.loading",
     "data.locations",
+    "data.own_folders",
     "data.oxford_pets",
     "data.published_formats",
     "data.uploads",

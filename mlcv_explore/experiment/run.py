@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlcv_explore import idea, statistics
+from mlcv_explore import data, idea, statistics
 from mlcv_explore.config import Config
 from mlcv_explore.experiment import fingerprint
 from mlcv_explore.idea import Film, Idea
@@ -57,8 +57,13 @@ class Run:
 
 
 def identity(slug: str, config: Config, seeds: Sequence[int], made_by: str | None = None) -> str:
-    """20 hexadecimal digits that equal runs share: idea, settings, seeds and sources."""
-    text = json.dumps([slug, config.key(), list(seeds), made_by or fingerprint.fingerprint(slug)])
+    """20 hexadecimal digits that equal runs share: idea, settings, seeds and sources, and
+    the content of a folder of the reader's own.
+    """
+    about = [slug, config.key(), list(seeds), made_by or fingerprint.fingerprint(slug)]
+    if own := _own_data(config):
+        about.append(data.own_fingerprint(own))
+    text = json.dumps(about)
     return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
 
 
@@ -94,6 +99,14 @@ def of(
         timing=tuple(timing),
         looks=look,
     )
+
+
+def data_note(subject: Idea, config: Config) -> str:
+    """What a run with these settings takes of a folder of the reader's own, and what it
+    could not read there; "" for other data.
+    """
+    own, sizes = _own_data(config), subject.part_sizes(config)
+    return data.describe(own, sizes) if own and sizes else ""
 
 
 def decided(
@@ -140,6 +153,14 @@ def versions() -> dict[str, str]:
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "processor": hashlib.blake2b(known, digest_size=4).hexdigest(),
     }
+
+
+def _own_data(config: Config) -> str:
+    """The own folder that a run reads, "" where it reads none."""
+    if "dataset" not in type(config).model_fields:
+        return ""
+    found = config.setting("dataset").found
+    return config.dataset if config.dataset.partition("@")[0] in found else ""
 
 
 def _metric(column: "np.ndarray", split: statistics.Split | None) -> dict[str, Any]:

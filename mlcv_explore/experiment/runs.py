@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlcv_explore import environment, idea
-from mlcv_explore.experiment.run import Run, decided, identity, of, reason_untested, versions
+from mlcv_explore.experiment.run import Run, data_note, decided, identity, of, reason_untested, versions
 from mlcv_explore.files import write_atomically
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 __all__ = [
-    "Damaged", "DamagedRun", "NotSaved", "Run", "all_runs", "as_zip", "decided", "delete", "film_bytes",
-    "find", "identity", "limit", "limit_megabytes", "of", "read", "reason_untested", "recorded",
+    "Damaged", "DamagedRun", "NotSaved", "Run", "all_runs", "as_zip", "data_note", "decided", "delete",
+    "film_bytes", "find", "identity", "limit", "limit_megabytes", "of", "read", "reason_untested", "recorded",
     "runs_folder", "total_bytes", "versions", "write",
 ]  # fmt: skip
 DEFAULT_LIMIT = 2048.0  # megabytes

@@ -79,7 +79,12 @@ def control(slug: str, declared: Setting) -> Any:
     if declared.kind == "choice":
         # the link holds what is shown; `Config` takes that and the choice itself alike
         options = {"format_func": choice_label, "key": key, "help": text, "bind": "query-params"}
-        return st.selectbox(label, declared.choices, declared.choices.index(declared.default), **options)
+        choices = declared.choices
+        if declared.found:  # "folder@64" can be typed, and is a choice from then on
+            options["accept_new_options"] = True
+            typed = st.session_state.get(key, declared.default)
+            choices += () if typed in choices else (typed,)
+        return st.selectbox(label, choices, choices.index(declared.default), **options)
     number = int if declared.kind == "int" else float
     bounds = {
         "min_value": number(declared.low),
@@ -161,7 +166,8 @@ def check_link(
             continue
         try:
             value = names.get(name, configs[0]).checked(name, raw)
-            if isinstance(value, str) and raw != choice_label(value):
+            typed = st.session_state.get(key) == value  # into the control, which holds it already
+            if isinstance(value, str) and raw != choice_label(value) and not typed:
                 del st.query_params[key]  # written as on the command line: the control's own value
                 st.session_state[key] = value
         except SettingError as error:

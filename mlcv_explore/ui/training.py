@@ -114,6 +114,8 @@ def live(
                 on_click=_add_seeds,
                 args=(card.slug, count),
             )
+    if note := runs.data_note(subject, config):
+        st.caption(note)
     if message := st.session_state.pop(f"{card.slug}-busy", None):
         st.warning(message, icon=":material/hourglass:")
     if shown is None:

@@ -63,6 +63,7 @@ from mlcv_explore.ideas.feature_mixing.settings import (
     PROBE_ARMS,
     FeatureMixingConfig,
     Frame,
+    split_sizes,
 )
 from mlcv_explore.ideas.feature_mixing.study import study
 
@@ -136,6 +137,10 @@ def picture(film: Film) -> Picture:
     )
 
 
+def _part_sizes(config: FeatureMixingConfig) -> tuple[int, int, int] | None:
+    return None if config.experiment == "paste" else split_sizes(config.dataset)
+
+
 def _checkpoints() -> Mapping[str, Any]:
     from mlcv_explore.ideas.feature_mixing.inference import CHECKPOINTS
 
@@ -169,6 +174,7 @@ idea = Idea(
         "8×8 digits, 100 labelled images, one small dense network; copy-paste on generated scenes.",
         "Nothing on photographs or with many labels.",
     ),
+    part_sizes=_part_sizes,
     checkpoints=_checkpoints,
     tiles=_tiles,
 )

@@ -32,8 +32,10 @@ PASTE_FRAMES = 5
 
 
 def split_sizes(dataset: str) -> tuple[int, int, int]:
-    """Training, validation and test images; of digits all, half of them for testing."""
-    return (600, 297, 900) if dataset == "digits" else (5000, 1000, 5000)
+    """Training, validation and test images; of digits all, half of them for testing, of
+    an own folder what it has.
+    """
+    return data.fitted_sizes(dataset, *((600, 297, 900) if dataset == "digits" else (5000, 1000, 5000)))
 
 
 class FeatureMixingConfig(Config):
@@ -61,7 +63,12 @@ class FeatureMixingConfig(Config):
     width: int = setting(128, "Width (units, or channels)", low=8, high=512, step=8, more=True)
     learning_rate: float = setting(0.003, "Learning rate", low=0.00001, high=1, step=0.001, more=True)
     dataset: str = setting(
-        "digits", "Data", choices=tuple(GROUPS), more=True, help="All but digits must be on this machine."
+        "digits",
+        "Data",
+        choices=tuple(GROUPS),
+        found=data.own_names,
+        more=True,
+        help="All but digits must be on this machine. Type my_folder@64 for the side of an own folder.",
     )
     network: str = setting("dense", "Network", choices=("dense", "convolutional"), more=True)
     scenes: int = setting(200, "Training scenes", low=33, high=5000, step=8, more=True)
@@ -81,7 +88,7 @@ class FeatureMixingConfig(Config):
     def _fits(self) -> "FeatureMixingConfig":
         data.check_split(self.dataset, *split_sizes(self.dataset))
         classes, count = len(data.entry(self.dataset).classes), split_sizes(self.dataset)[0]
-        most = count // classes - 1  # the smallest class may be one short of its share
+        most = data.fewest_of_a_class(self.dataset, count)
         if self.labels > most:
             where = f"{self.dataset} ({count:,} training images in {classes} classes)"
             raise SettingError(f"labels must be at most {most} on {where}, got {self.labels}.")

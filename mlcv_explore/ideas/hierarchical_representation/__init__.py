@@ -77,8 +77,8 @@ OBJECTIVES = ("global", *(f"{kind}_{target}" for kind in ("greedy", "joint", "bo
 LEARNERS = ("denoising", "contrastive", "pca", "kmeans")
 ARMS = (*OBJECTIVES, "committed", *LEARNERS, "random", "supervised")  # the order of the arm axis A
 MAPPED = ("global", "greedy_code")  # the arms whose codes and reconstructions a frame shows, M
-PLACED = 80  # validation images whose codes are shown
-SHOWN = 3  # validation images that are reconstructed
+PLACED = 80  # validation images whose codes are shown, where there are so many
+SHOWN = 3  # validation images that are reconstructed, where there are so many
 SHADES = 25  # steps of a shown pixel in one standard deviation
 FRAMES = 12  # of the training
 PROBES = 2  # frames with probes, evenly spaced, besides the start
@@ -88,7 +88,7 @@ def held_out(dataset: str) -> tuple[int, int]:
     """Validation and test images of a data set: ten validation labels a class, no more
     than a probe is trained on.
     """
-    return 10 * len(data.CATALOGUE[dataset].classes), 697 if dataset == "digits" else 2000
+    return 10 * len(data.entry(dataset).classes), 697 if dataset == "digits" else 2000
 
 
 class HierarchicalRepresentationConfig(Config):
@@ -116,7 +116,12 @@ class HierarchicalRepresentationConfig(Config):
     activation: str = setting("relu", "Activation", choices=("relu", "linear"), more=True)
     tied: bool = setting(False, "Tied weights", more=True, help="Of encoders and decoders to the code below.")
     dataset: str = setting(
-        "digits", "Data", choices=tuple(GROUPS), more=True, help="All but digits must be on this machine."
+        "digits",
+        "Data",
+        choices=tuple(GROUPS),
+        found=data.own_names,
+        more=True,
+        help="All but digits must be on this machine. Type my_folder@64 for the side of an own folder.",
     )
     network: str = setting("dense", "Network", choices=("dense", "convolutional"), more=True)
     split: str = setting(
@@ -125,20 +130,26 @@ class HierarchicalRepresentationConfig(Config):
 
     @model_validator(mode="after")
     def _fits(self) -> "HierarchicalRepresentationConfig":
-        data.check_split(self.dataset, self.train_size, *held_out(self.dataset))
-        most = self.train_size // (2 * classes_of(self))
+        sizes = part_sizes(self)
+        data.check_split(self.dataset, *sizes)
+        most = min(sizes[0] // (2 * classes_of(self)), data.fewest_of_a_class(self.dataset, sizes[0]))
         if self.labels > most:
             raise SettingError(
-                f"labels must be at most {most} with train_size {self.train_size:,} and dataset"
+                f"labels must be at most {most} with train_size {sizes[0]:,} and dataset"
                 f" {self.dataset}, half of a class; got {self.labels}."
             )
-        side = data.CATALOGUE[self.dataset].shape[1]
+        side = data.entry(self.dataset).shape[1]
         if self.network == "convolutional" and side % 2**self.levels:
             raise SettingError(
                 f"levels must halve the {side} pixels of dataset {self.dataset} without a remainder where the"
                 f" network is convolutional, got {self.levels}."
             )
         return self
+
+
+def part_sizes(config: HierarchicalRepresentationConfig) -> tuple[int, int, int]:
+    """Training, validation and test images of a run; of an own folder what it has."""
+    return data.fitted_sizes(config.dataset, config.train_size, *held_out(config.dataset))
 
 
 @dataclass(frozen=True)
@@ -167,7 +178,7 @@ class Frame:
 
 def classes_of(config: HierarchicalRepresentationConfig) -> int:
     """Fine classes of the data set."""
-    return len(data.CATALOGUE[config.dataset].classes)
+    return len(data.entry(config.dataset).classes)
 
 
 def frame_epochs(config: HierarchicalRepresentationConfig) -> list[int]:
@@ -277,7 +288,8 @@ def split_sizes(config: HierarchicalRepresentationConfig) -> Split | None:
     """Sizes of the parts when every seed has a split of its own, None when all share
     one.
     """
-    return Split(config.train_size, held_out(config.dataset)[1]) if config.split == "redrawn" else None
+    train, _, test = part_sizes(config)
+    return Split(train, test) if config.split == "redrawn" else None
 
 
 def checkpoints() -> "Mapping[str, CheckpointSpec]":
@@ -312,5 +324,6 @@ idea = Idea(
     limits=claims.LIMITS,
     tiles=tiles,
     split_sizes=split_sizes,
+    part_sizes=part_sizes,
     checkpoints=checkpoints,
 )

@@ -22,7 +22,7 @@ from mlcv_explore.ideas.hierarchical_representation import (
     Frame,
     HierarchicalRepresentationConfig,
     classes_of,
-    held_out,
+    part_sizes,
     probe_epochs,
 )
 from mlcv_explore.metrics import linear_probe
@@ -39,9 +39,9 @@ MEASURED = ("accuracy", "coarse", "error", "pixels", "frozen", "loss")  # fields
 def splits(config: HierarchicalRepresentationConfig, seeds: Sequence[int]) -> list[StandardisedSplit]:
     """Every seed's images: one split for all, or one a seed."""
     whole, flat = data.load(config.dataset), config.network == "dense"
-    sizes = config.train_size, *held_out(config.dataset)
+    sizes = part_sizes(config)
     own = [seed if config.split == "redrawn" else 0 for seed in seeds]
-    parts = {seed: standardise(data.split(whole, *sizes, seed), flat) for seed in dict.fromkeys(own)}
+    parts = {seed: standardise(data.split_own(whole, *sizes, seed), flat) for seed in dict.fromkeys(own)}
     return [parts[seed] for seed in own]
 
 
@@ -101,7 +101,8 @@ class Trainer:
         FloatingPointError with a sentence when an arm diverges.
         """
         config = self.config
-        order = torch.stack([torch.randperm(config.train_size, generator=own) for own in self.orders])
+        images = len(self.splits[0].train)
+        order = torch.stack([torch.randperm(images, generator=own) for own in self.orders])
         sums, batches = np.zeros_like(self.loss), 0
         for chosen in order.split(config.batch_size, dim=1):
             pairs = list(zip(self.splits, chosen, strict=True))
@@ -132,20 +133,21 @@ class Trainer:
             self._probe(epoch)
         count, levels = len(self.seeds), self.config.levels
         image = data.entry(self.config.dataset).shape
-        places = np.zeros((count, len(MAPPED), levels, PLACED, 2), np.float32)
-        shown = np.zeros((count, len(MAPPED), levels, SHOWN, *image), np.int8)
-        labels = np.zeros((count, PLACED), np.int16)
-        labels[0] = self.splits[0].validation_labels[:PLACED]
+        placed, reconstructed = (min(most, len(self.splits[0].validation)) for most in (PLACED, SHOWN))
+        places = np.zeros((count, len(MAPPED), levels, placed, 2), np.float32)
+        shown = np.zeros((count, len(MAPPED), levels, reconstructed, *image), np.int8)
+        labels = np.zeros((count, placed), np.int16)
+        labels[0] = self.splits[0].validation_labels[:placed]
         for place, arm in enumerate(MAPPED):
             own = self.learners[arm]
-            codes = own.encode(torch.stack([part.validation[:PLACED] for part in self.splits]))
+            codes = own.encode(torch.stack([part.validation[:placed] for part in self.splits]))
             for level, code in enumerate(codes):
                 first = code[0].flatten(1).numpy()
                 places[0, place, level] = linear_probe.principal_components(first, 2).transform(first)
-                decoded = own.decode(level, code[:, :SHOWN])
+                decoded = own.decode(level, code[:, :reconstructed])
                 if decoded is not None:
-                    shades = (SHADES * decoded[0].reshape(SHOWN, *image)).round().clamp(-127, 127)
-                    shown[0, place, level] = shades.numpy()
+                    shades = (SHADES * decoded[0].reshape(reconstructed, *image)).round()
+                    shown[0, place, level] = shades.clamp(-127, 127).numpy()
         updates = np.stack([own.updates.astype(np.int32) for own in self.learners.values()])
         measured = {name: getattr(self, name).copy() for name in MEASURED}
         measured |= {"updates": np.repeat(updates[None], count, 0), "places": places}

@@ -107,7 +107,12 @@ class LabelNoiseConfig(Config):
     )
     learning_rate: float = setting(0.003, "Learning rate", low=0.00001, high=1, step=0.001, more=True)
     dataset: str = setting(
-        "digits", "Data", choices=tuple(data.CATALOGUE), more=True, help="`download NAME` fetches others."
+        "digits",
+        "Data",
+        choices=tuple(data.CATALOGUE),
+        found=data.own_names,
+        more=True,
+        help="`download NAME` fetches others. Type my_folder@64 for the side of an own folder.",
     )
     network: str = setting("mlp", "Network", choices=("mlp", "resnet"), more=True)
     split: str = setting(
@@ -116,8 +121,13 @@ class LabelNoiseConfig(Config):
 
     @model_validator(mode="after")
     def _fits(self) -> "LabelNoiseConfig":
-        data.check_split(self.dataset, self.train_size, *held_out(self.dataset))
+        data.check_split(self.dataset, *part_sizes(self))
         return self
+
+
+def part_sizes(config: LabelNoiseConfig) -> tuple[int, int, int]:
+    """Training, validation and test images of a run; of an own folder what it has."""
+    return data.fitted_sizes(config.dataset, config.train_size, *held_out(config.dataset))
 
 
 @dataclass(frozen=True)
@@ -210,7 +220,8 @@ def split_sizes(config: LabelNoiseConfig) -> Split | None:
     """Sizes of the parts when every seed has a split of its own, None when all share
     one.
     """
-    return Split(config.train_size, held_out(config.dataset)[1]) if config.split == "redrawn" else None
+    train, _, test = part_sizes(config)
+    return Split(train, test) if config.split == "redrawn" else None
 
 
 idea = Idea(
@@ -231,4 +242,5 @@ idea = Idea(
     studies=(Study("live", tuple(_cells()), tuple(range(20))),),
     prior_work=claims.PRIOR_WORK,
     split_sizes=split_sizes,
+    part_sizes=part_sizes,
 )

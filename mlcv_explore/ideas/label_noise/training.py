@@ -8,7 +8,7 @@ import torch
 
 from mlcv_explore import data
 from mlcv_explore.data.label_corruption import corrupt_labels
-from mlcv_explore.ideas.label_noise import ARMS, LAST, Frame, LabelNoiseConfig, held_out
+from mlcv_explore.ideas.label_noise import ARMS, LAST, Frame, LabelNoiseConfig, part_sizes
 from mlcv_explore.ideas.label_noise.noise import noisy_targets
 from mlcv_explore.metrics import subsets
 from mlcv_explore.models.losses import logit_gradient, soft_cross_entropy
@@ -40,10 +40,9 @@ def tasks(config: LabelNoiseConfig, seeds: Sequence[int]) -> list[Task]:
     """The data of every seed: one split for all, or one a seed; wrong labels are drawn
     anew for every seed.
     """
-    dataset = data.load(config.dataset)
+    dataset, sizes = data.load(config.dataset), part_sizes(config)
     splits = {
-        seed: data.split(dataset, config.train_size, *held_out(config.dataset), seed)
-        for seed in (seeds if config.split == "redrawn" else [0])
+        seed: data.split_own(dataset, *sizes, seed) for seed in (seeds if config.split == "redrawn" else [0])
     }
     images = {
         seed: [_inputs(part, config) for part in (split.train, split.validation, split.test)]
@@ -88,21 +87,17 @@ def run(config: LabelNoiseConfig, seeds: Sequence[int]) -> Iterator[Frame]:
     arms = {arm: _Arm(config, seeds, len(every[0].train[0].flatten())) for arm in ARMS}
     order_streams = [stream(seed, "batches") for seed in seeds]
     noise_streams = [numpy_stream(seed, "label noise") for seed in seeds]
-    classes = _classes(config)
+    classes, count = _classes(config), len(every[0].train)
     shown = frame_epochs(config.epochs)
     for epoch in range(1, config.epochs + 1):
         # (S, n)
-        order = torch.stack(
-            [torch.randperm(config.train_size, generator=generator) for generator in order_streams]
-        )
-        draws = np.stack(
-            [rng.standard_normal((config.train_size, classes), dtype=np.float32) for rng in noise_streams]
-        )
+        order = torch.stack([torch.randperm(count, generator=generator) for generator in order_streams])
+        draws = np.stack([rng.standard_normal((count, classes), dtype=np.float32) for rng in noise_streams])
         targets = {
             arm: torch.from_numpy(value)
             for arm, value in epoch_targets(config, every, order.numpy(), draws).items()
         }
-        for start in range(0, config.train_size, config.batch_size):
+        for start in range(0, count, config.batch_size):
             chosen = order[:, start : start + config.batch_size]
             batch = torch.stack([task.train[index] for task, index in zip(every, chosen, strict=True)])
             for arm, learner in arms.items():
