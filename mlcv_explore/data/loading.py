@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mlcv_explore import environment
-from mlcv_explore.data import folder, locations, published_formats
+from mlcv_explore.data import features, folder, locations, published_formats
 from mlcv_explore.data.cache import open_cached, save
 from mlcv_explore.data.catalogue import CATALOGUE, Entry
 from mlcv_explore.data.dataset import DataError, Dataset, Images, content_fingerprint
@@ -25,6 +25,8 @@ def load(name: str) -> Dataset:
     """
     if name == "digits":
         return _digits()
+    if name in CATALOGUE and CATALOGUE[name].kind == "features":
+        return features.load(name)
     with _in_one_sentence(name):
         location = locations.find(name)
         return (
