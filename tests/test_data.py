@@ -533,7 +533,7 @@ def test_what_is_here_and_what_to_do_for_the_rest(root: Path) -> None:
     available = data.available()
     assert list(available) == [*data.CATALOGUE, "pets"] and [
         name for name, location in available.items() if location.present
-    ] == ["digits", "pets"]
+    ] == ["digits", "cifar10_features", "pets"]
     assert (
         "`python -m mlcv_explore download fashion_mnist`" in available["fashion_mnist"].sentence
         and "MLCV_DATA" in available["fashion_mnist"].sentence
@@ -551,7 +551,8 @@ def test_a_name_never_leads_elsewhere(root: Path, name: str) -> None:
     pets(root)
     with pytest.raises(data.DataError, match="There is no data set") as error:
         data.load(name)
-    assert "digits, mnist, fashion_mnist, cifar10, cifar100, svhn, oxford_pets, pets" in sentence(error)
+    known = "digits, mnist, fashion_mnist, cifar10, cifar100, svhn, oxford_pets, cifar10_features,"
+    assert f"{known} cifar10_features_full, pets" in sentence(error)
 
 
 def test_a_folder_that_is_not_there(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -942,6 +943,10 @@ def test_downloading_what_needs_no_download(root: Path) -> None:
         data.download("imagenet")
     with pytest.raises(data.DataError, match="There is no data set 'pets'"):
         data.download("pets")
+    with pytest.raises(data.DataError, match=r"^digits is not downloaded: it is bundled\.$"):
+        data.download("digits")
+    with pytest.raises(data.DataError, match="run `python -m mlcv_explore features cifar10 --all`"):
+        data.download("cifar10_features_full")
 
 
 def test_a_download_does_not_hide_behind_a_broken_set_of_ones_own(root: Path) -> None:

@@ -100,8 +100,9 @@ def test_another_ideas_code_does_not_count(package: Path) -> None:
     assert {slug for slug in SLUGS if now(slug) != before[slug]} == {"label_noise"}
 
 
-def test_the_bundled_content_is_what_the_catalogue_declares() -> None:
-    assert data.load("digits").fingerprint == CATALOGUE["digits"].content
+@pytest.mark.parametrize("name", [name for name, known in CATALOGUE.items() if known.origin == "bundled"])
+def test_the_bundled_content_is_what_the_catalogue_declares(name: str) -> None:
+    assert data.load(name).fingerprint == CATALOGUE[name].content
 
 
 def test_an_idea_outside_the_package_has_its_own_files_in_its_fingerprint(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from mlcv_explore import idea
-from mlcv_explore.command import evidence, explain, models, report, run
+from mlcv_explore.command import evidence, explain, features, models, report, run
 from mlcv_explore.config import Config, SettingError, setting
 
 SETTING = "setting of the idea: "  # prefix that separates settings from the command's own options
@@ -188,6 +188,10 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     explained.add_argument(
         "--raw", type=Path, metavar="FILE.npy", help="the map itself, float32, of the size of the model input"
     )
+    flags = ("seed", "threads", "out", "progress", "json")
+    computed = add("features", features.features, features.PURPOSE, 0, *flags)
+    computed.add_argument("dataset", metavar="NAME", help="cifar10, from MLCV_DATA or downloaded")
+    computed.add_argument("--all", action="store_true", help="all 60,000 photographs, not 12,000")
     add("doctor", report.doctor, "report versions, device, data, disk and workers", 0, "json")
     add("download", report.download, "fetch a data set", 0, "progress").add_argument(
         "dataset", metavar="NAME", help="`doctor` lists them"

@@ -7,6 +7,7 @@ functions that need them.
 from mlcv_explore.data.catalogue import CATALOGUE, Entry
 from mlcv_explore.data.dataset import OUTLINE, DataError, Dataset, Images
 from mlcv_explore.data.downloads import download
+from mlcv_explore.data.features import Features
 from mlcv_explore.data.loading import check_split, entry, largest_train_size, load
 from mlcv_explore.data.locations import Availability, available, own_names
 from mlcv_explore.data.own_folders import describe, fewest_of_a_class, fitted_sizes, own_fingerprint
@@ -20,6 +21,7 @@ __all__ = [
     "DataError",
     "Dataset",
     "Entry",
+    "Features",
     "Images",
     "Split",
     "available",

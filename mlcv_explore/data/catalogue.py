@@ -43,15 +43,16 @@ class Entry:
     name: str
     title: str
     classes: tuple[str, ...]
-    shape: tuple[int, int, int]  # (channels, height, width)
+    shape: tuple[int, int, int]  # (channels, height, width); (d, 1, 1) of features
     train_size: int
     test_size: int  # 0: no official test part
     source: str
     licence: str  # with the attribution
-    origin: Literal["bundled", "torchvision", "folder"]
+    origin: Literal["bundled", "torchvision", "folder", "computed"]
     download_bytes: int = 0
     masks: bool = False  # whether every image has one
     content: str = ""  # fingerprint of a bundled set's arrays, part of the fingerprints of ideas
+    kind: Literal["images", "features"] = "images"  # features are vectors: they cannot be drawn
 
 
 CATALOGUE = {
@@ -145,6 +146,34 @@ CATALOGUE = {
             "torchvision",
             811_092_049,
             masks=True,
+        ),
+        Entry(
+            "cifar10_features",
+            "CIFAR-10, photographs as features of an ImageNet network",
+            CIFAR10,
+            (64, 1, 1),
+            10_000,
+            2_000,
+            "64 features of each of 12,000 photographs of CIFAR-10: principal components of what"
+            " EfficientNet-Lite0, trained on ImageNet, computes before its last layer",
+            "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009; no licence is"
+            " stated. The photographs are not contained.",
+            "bundled",
+            content="98b5a679c47d4926",
+            kind="features",
+        ),
+        Entry(
+            "cifar10_features_full",
+            "CIFAR-10, all photographs as features of an ImageNet network",
+            CIFAR10,
+            (64, 1, 1),
+            50_000,
+            10_000,
+            "as cifar10_features, of all 60,000 photographs",
+            "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009; no licence is"
+            " stated.",
+            "computed",
+            kind="features",
         ),
     )
 }

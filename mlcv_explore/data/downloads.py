@@ -86,6 +86,10 @@ def fetch(remote: RemoteFile, folder: Path, report: Callable[[int], None]) -> st
 def _downloadable(name: str) -> Entry:
     if name not in CATALOGUE:
         raise DataError(unknown(name))
+    if CATALOGUE[name].origin == "bundled":
+        raise DataError(f"{name} is not downloaded: it is bundled.")
+    if CATALOGUE[name].origin == "computed":
+        raise DataError(f"{name} is not downloaded: {available()[name].sentence}")
     if CATALOGUE[name].origin == "torchvision" and os.environ.get("MLCV_PUBLIC") == "1":
         raise DataError(
             f"{name} cannot be downloaded here: a public server downloads nothing, run the app on your own"

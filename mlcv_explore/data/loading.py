@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mlcv_explore import environment
-from mlcv_explore.data import folder, locations, own_folders, published_formats
+from mlcv_explore.data import features, folder, locations, own_folders, published_formats
 from mlcv_explore.data.cache import open_cached, save
 from mlcv_explore.data.catalogue import CATALOGUE, Entry
 from mlcv_explore.data.dataset import DataError, Dataset, Images, content_fingerprint
@@ -24,6 +24,8 @@ def load(name: str) -> Dataset:
     """
     if name == "digits":
         return _digits()
+    if name in CATALOGUE and CATALOGUE[name].kind == "features":
+        return features.load(name)
     if name not in CATALOGUE:
         return own_folders.load(name)
     with locations.in_one_sentence(name):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from mlcv_explore import environment
+from mlcv_explore.data import features
 from mlcv_explore.data.catalogue import CATALOGUE
 from mlcv_explore.data.dataset import DataError
 from mlcv_explore.data.folder import is_image_folder
@@ -112,6 +113,8 @@ def available() -> dict[str, Availability]:
 
 def absent(name: str) -> str:
     """The sentence for a set of the catalogue that is not here."""
+    if CATALOGUE[name].origin == "computed" and os.environ.get("MLCV_PUBLIC") != "1":
+        return features.absent(name)
     root = own_root()
     lost = " MLCV_DATA names a folder that does not exist;" if root is not None and not root.is_dir() else ""
     example = f"the published files under {name}/"
@@ -138,6 +141,9 @@ def unknown(name: str) -> str:
 def _availability(name: str) -> Availability:
     if name in CATALOGUE and CATALOGUE[name].origin == "bundled":
         return Availability(True, f"Bundled: {CATALOGUE[name].source}.")
+    if name in CATALOGUE and CATALOGUE[name].origin == "computed":
+        present = features.file(name).is_file()
+        return Availability(present, "Computed on this machine." if present else absent(name))
     try:
         location = find(name)
     except DataError as error:
