@@ -153,7 +153,7 @@ def test_scores_are_stored_under_their_arm_and_measure(monkeypatch: pytest.Monke
     truth = np.stack([frame.measured[0, ARMS.index("truth")] for frame in film])
     mass, pointing, area = truth[:, [MEASURES.index(name) for name in ("mass", "pointing", "area")]].T
     assert mass.tolist() == pointing.tolist() == [0] * 4 + [1] * 2
-    sizes = (training.draw_images(config, 4, 0, "explained").masks == 1).float().mean((1, 2))
+    sizes = (training.draw_images(config, 4, 0, "explained").masks.numpy() == 1).mean((1, 2))
     assert area[4:] == pytest.approx([sizes[:2].mean(), sizes.mean()])  # over the images so far
 
 
