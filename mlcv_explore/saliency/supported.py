@@ -19,6 +19,9 @@ from mlcv_explore.saliency.methods import Attribution, SaliencyError, SaliencySe
 from mlcv_explore.saliency.rules import UNRECTIFIED, ActivationNames, GuidedRectifier
 
 LARGE = 64  # pixels a side, above which a gradient is dear
+# On large images, where nothing else is set: six maps in four seconds of one core; docs/ideas/saliency.md
+# has the errors
+QUICK = {"steps": 25, "samples": 12, "window": 7, "stride": 4}
 # Every method of a page or a command: those that recorded runs compare, and those of some networks
 OFFERED = METHODS | {"attention_rollout": Method("Attention rollout", False)}
 
@@ -29,6 +32,14 @@ class Refused:
 
     method: str
     reason: str
+
+
+def quick(settings: SaliencySettings) -> SaliencySettings:
+    """Settings for a first look at a large image: those at their defaults have the
+    values of `QUICK`, and steps are not doubled until a map is complete.
+    """
+    changes = {name: value for name, value in QUICK.items() if name not in settings.changed()}
+    return settings.replace(**changes, complete=False)
 
 
 def attribute_each(

@@ -28,7 +28,7 @@ PROVISIONAL = 5.0  # end of the common scale, in multiples of a map's mean, unti
 def controls(slug: str, model: "Classifier", methods: tuple[str, ...]) -> tuple[MapView, Request]:
     """The controls of maps of this model: two in front, display and methods folded."""
     from mlcv_explore.saliency import SaliencySettings, layers, tokens
-    from mlcv_explore.saliency.supported import LARGE
+    from mlcv_explore.saliency.supported import LARGE, quick
 
     def control(name: str, **changes: Any) -> Any:
         return settings.control(slug, replace(MapView.setting(name), **changes))
@@ -38,6 +38,7 @@ def controls(slug: str, model: "Classifier", methods: tuple[str, ...]) -> tuple[
         view = {"randomised": control("randomised", high=min(60, len(layers(model.network))))}
     with right:
         view["uncertainty"] = control("uncertainty")
+        view["finer"] = model.side > LARGE and control("finer")
     with st.expander("More: display, settings of the methods"):
         columns = st.columns(3, gap="medium")
         with columns[0]:
@@ -51,9 +52,9 @@ def controls(slug: str, model: "Classifier", methods: tuple[str, ...]) -> tuple[
             with columns[1 + 2 * index // len(front)]:
                 chosen[attribution.name] = settings.control(slug, attribution)
     captum = view["implementation"] == "captum"
-    # doubling the steps of a large image takes half a minute; the tile states the error instead
-    chosen["complete"] = model.side <= LARGE
-    return MapView(**view), Request(methods, SaliencySettings(**chosen), layer, captum)
+    asked = SaliencySettings(**chosen)
+    first_look = model.side > LARGE and not view["finer"]
+    return MapView(**view), Request(methods, quick(asked) if first_look else asked, layer, captum)
 
 
 def tile(

@@ -200,7 +200,7 @@ def warm_up() -> None:
     from mlcv_explore import saliency
     from mlcv_explore.models import available_models
     from mlcv_explore.saliency import tokens
-    from mlcv_explore.saliency.supported import LARGE
+    from mlcv_explore.saliency.supported import LARGE, quick
 
     present = [offer.name for offer in available_models.listing() if offer.present]
     if not present:
@@ -210,7 +210,8 @@ def warm_up() -> None:
     array = model_input(image.digest, image.pixels, of_card(model.card))
     target = int(probabilities(image.digest, model.key, model.network, array).argmax())
     # as the page's controls make them, to the letter of the cache key
-    settings = saliency.SaliencySettings(complete=model.side <= LARGE)
+    settings = saliency.SaliencySettings()
+    settings = quick(settings) if model.side > LARGE else settings
     layer = tokens.default_layer(model.network)
     known = maps(image.digest, model.key, target, settings.key(), layer, 0)
     for _ in compute_missing(known, model.network, array, target, QUICK_METHODS, settings, layer, 0):

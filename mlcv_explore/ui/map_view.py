@@ -29,7 +29,12 @@ class MapView(Config):
         choices=("signed", "absolute"),
         help="Signed: orange is evidence for the class, blue against it.",
     )
-    overlay: float = setting(1.0, "Overlay opacity", low=0, high=1, step=0.05, help="At 1 the map alone.")
+    overlay: float = setting(0.6, "Overlay opacity", low=0, high=1, step=0.05, help="At 1 the map alone.")
+    finer: bool = setting(
+        False,
+        "Finer maps",
+        help="On large images: the full number of steps, noisy images and squares. Takes several times longer.",
+    )
     implementation: str = setting(
         "mlcv-explore",
         "Implementation",
