@@ -38,15 +38,22 @@ def test_the_listing_offers_it_without_importing_timm_or_torchvision() -> None:
     assert done.stdout.strip() == f"{[imagenet.SENTENCE]} set()", done.stderr
 
 
-def test_the_network_has_the_weights_of_the_file_in_their_order_and_1000_classes() -> None:
+def test_the_network_gives_the_logits_of_the_files_weights_in_their_order_and_1000_classes() -> None:
     state = torch.get_rng_state()
     model = available_models.load("imagenet")
+    import timm  # after the model's own import, which cures torchvision
+
     tensors = list(torch.load(imagenet.weights_file(), weights_only=True).values())
-    own = list(model.network[1].state_dict().values())
-    assert all(torch.equal(ours, theirs) for ours, theirs in zip(own, tensors, strict=True))
     assert torch.equal(torch.get_rng_state(), state)
     assert len(model.classes) == len(set(model.classes)) == 1000 and model.classes[967] == "espresso"
-    assert sum(parameter.numel() for parameter in model.network.parameters()) == model.card["parameters"]
+    published = timm.create_model(imagenet.ARCHITECTURE).eval()
+    own = published.state_dict()
+    published.load_state_dict(dict(zip(own, tensors, strict=True)))
+    assert sum(parameter.numel() for parameter in published.parameters()) == model.card["parameters"]
+    images = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    expected = published((255 * images - 127) / 128).detach()
+    torch.testing.assert_close(model.network(images), expected, rtol=1e-4, atol=1e-4)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in model.network.modules())
     assert not model.network.training and model.card["sha256"] in model.key
 
 

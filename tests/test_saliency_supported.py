@@ -8,7 +8,7 @@ from torch import nn
 from mlcv_explore.models.classifiers import residual_classifier
 from mlcv_explore.saliency import SaliencyError, SaliencySettings, attribute_all, captum_maps
 from mlcv_explore.saliency.methods import baseline
-from mlcv_explore.saliency.supported import Refused, attribute, attribute_each
+from mlcv_explore.saliency.supported import QUICK, Refused, attribute, attribute_each, quick
 from mlcv_explore.seeds import seeded
 
 SETTINGS = SaliencySettings(baseline="blur", steps=50)
@@ -133,3 +133,10 @@ def test_grad_cam_without_a_convolution_and_captums_refusals_leave_the_others() 
 def test_what_no_method_can_do_is_an_error(names: list[str], target: object, sentence: str) -> None:
     with pytest.raises(SaliencyError, match=sentence):
         list(attribute_each(network(nn.ReLU()), IMAGE, target, names, SETTINGS, 0))
+
+
+def test_a_first_look_at_a_large_image_changes_only_what_was_not_set() -> None:
+    asked = SaliencySettings(window=3, steps=80)
+    first = quick(asked)
+    assert (first.window, first.steps, first.complete) == (3, 80, False)
+    assert (first.samples, first.stride) == (QUICK["samples"], QUICK["stride"])

@@ -33,7 +33,7 @@ class MapView(Config):
     finer: bool = setting(
         False,
         "Finer maps",
-        help="On large images: the full number of steps, noisy images and squares. Takes several times longer.",
+        help="On large images the full number of steps, noisy images and squares; several times slower.",
     )
     implementation: str = setting(
         "mlcv-explore",
