@@ -16,8 +16,6 @@ from mlcv_explore.config import SettingError
 if TYPE_CHECKING:
     import numpy as np
 
-    from mlcv_explore.data.uploads import UploadedImage
-
 TOP = 5  # labels reported per image
 BATCH = 64  # images in one pass: their activations fit the processor's cache
 
@@ -133,7 +131,7 @@ def predict(options: argparse.Namespace) -> None:
         )
 
 
-def read_photograph(path: str) -> "UploadedImage":
+def read_photograph(path: str) -> Any:
     """A photograph from a file. Raises BadImage."""
     from mlcv_explore.data import uploads
 
