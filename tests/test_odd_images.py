@@ -95,6 +95,17 @@ def test_a_hundred_packed_texts_are_not_unpacked() -> None:
     np.testing.assert_array_equal(read(png_with(*[(b"iTXt", text)] * 100)).pixels, noise(6, 9))
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_file_of_a_million_empty_parts_is_refused(kind: str) -> None:
+    part, at = {"PNG": (chunk(b"abCd", b""), 33), "JPEG": (b"\xff\xe5\0\2", 2)}[kind]
+    whole = saved(noise(6, 9), kind)
+    np.testing.assert_array_equal(
+        read(whole[:at] + part * 1000 + whole[at:]).pixels, read(whole).pixels, "a thousand are read"
+    )
+    with pytest.raises(BadImage, match="cut off or damaged"):
+        read(whole[:at] + part * 1_000_000 + whole[at:])
+
+
 @pytest.mark.parametrize(
     "metadata",
     [
