@@ -142,3 +142,21 @@ def test_the_limits_stand_beside_the_field_and_what_was_done_to_the_image_beneat
     Image.new("RGB", (8, 6)).save(file, "JPEG")
     app.file_uploader[0].upload("mine.jfif", file.getvalue(), "image/jpeg").run()
     assert app.text[0].value == "['own-image', None]" and "mine.webp" not in words(app)
+
+
+def test_what_was_done_to_the_image_of_the_home_page_is_said_where_it_opens() -> None:
+    app = AppTest.from_function(image_page)
+    app.query_params["demo-source"] = "Upload"
+    frames, file = [Image.new("RGB", (8, 6), colour) for colour in ("red", "blue")], BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
+    app.session_state[f"{inputs.HOME_UPLOAD}-image"] = inputs.read_image(file.getvalue(), "mine.gif")
+    app.run(timeout=20)
+    assert app.text[0].value == "['own-image', None]"
+    assert "mine.gif: first frame of an animation." in words(app)
+
+
+def test_a_huge_image_has_maps_of_twelve_megapixels() -> None:
+    file = BytesIO()
+    Image.new("1", (12_000, 1200)).save(file, "PNG")
+    width, height = inputs.read_image(file.getvalue(), "wide.png").size
+    assert width * height <= 12_000_000 and width / height == pytest.approx(10, abs=0.01)

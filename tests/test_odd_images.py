@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from mlcv_explore.charts import PALETTES, images
 from mlcv_explore.command import main
+from mlcv_explore.data import folder as image_folder
 from mlcv_explore.data import image_headers, mask_files, uploads
 from mlcv_explore.data.uploads import BadImage, read, read_file, size_of_map
 from mlcv_explore.models import classifiers
@@ -92,6 +93,17 @@ def test_two_megabytes_of_metadata_do_not_keep_a_png_from_being_read(case: str) 
 def test_a_hundred_packed_texts_are_not_unpacked() -> None:
     text = b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(bytes(1_000_000))
     np.testing.assert_array_equal(read(png_with(*[(b"iTXt", text)] * 100)).pixels, noise(6, 9))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_file_of_a_million_empty_parts_is_refused(kind: str) -> None:
+    part, at = {"PNG": (chunk(b"abCd", b""), 33), "JPEG": (b"\xff\xe5\0\2", 2)}[kind]
+    whole = saved(noise(6, 9), kind)
+    np.testing.assert_array_equal(
+        read(whole[:at] + part * 1000 + whole[at:]).pixels, read(whole).pixels, "a thousand are read"
+    )
+    with pytest.raises(BadImage, match="cut off or damaged"):
+        read(whole[:at] + part * 1_000_000 + whole[at:])
 
 
 @pytest.mark.parametrize(
@@ -260,6 +272,8 @@ def test_a_jpeg_in_several_scans_is_not_decoded_in_one_pass() -> None:
     plain = saved(noise(16, 16), "JPEG")
     assert image_headers.jpeg_header(plain).one_pass
     assert not image_headers.jpeg_header(saved(noise(16, 16), "JPEG", progressive=True)).one_pass
+    only = saved(noise(16, 16)[..., 0], "JPEG", progressive=True)  # every scan has all components: one
+    assert not image_headers.jpeg_header(only).one_pass
     scan = plain.index(b"\xff\xda") + 4
     assert plain[scan] == 3, "components of the scan"
     assert not image_headers.jpeg_header(plain[:scan] + b"\1" + plain[scan + 1 :]).one_pass
@@ -310,6 +324,15 @@ def test_a_large_map_is_coloured_in_strips_as_in_one(signed: bool) -> None:
         images.signed(values, palette, top) if signed else images.amounts(np.abs(values), palette, 0.0, top)
     )
     np.testing.assert_array_equal(images.attribution(values, signed, palette), whole)
+
+
+def test_a_folder_of_ones_own_holds_jfif_files_too(tmp_path: Path) -> None:
+    for kind in ("cat", "dog"):
+        (tmp_path / kind).mkdir()
+        (tmp_path / kind / "1.jfif").write_bytes(saved(noise(6, 9), "JPEG"))
+    assert image_folder.is_image_folder(tmp_path)
+    listing = image_folder.list_folder("mine", tmp_path)
+    assert listing.size("train") == 2 and image_folder.first_image_shape(listing) == (3, 6, 9)
 
 
 @pytest.fixture

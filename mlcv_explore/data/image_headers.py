@@ -7,6 +7,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 
+MAX_PARTS = 100_000  # segments of a JPEG, chunks of a PNG: 24 MB in parts of 240 bytes
 MAX_SCANS = 100  # progressive encoders write about ten; each costs a pass over the whole image
 SIGNATURES = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "GIF": (b"GIF87a", b"GIF89a")}
 OTHER_FORMATS = {
@@ -101,9 +102,10 @@ def stated_size(content: bytes, kind: str) -> tuple[int, int]:
 def jpeg_header(content: bytes) -> JpegHeader:
     """The size, kind and length of a JPEG.
 
-    Raises struct.error or ValueError where it states no size, and TooManyScans.
+    Raises struct.error or ValueError where it states no size or has more than MAX_PARTS
+    segments, and TooManyScans.
     """
-    size, one_pass, components, scans, at = None, True, 0, 0, 2
+    size, one_pass, components, scans, parts, at = None, True, 0, 0, 0, 2
     while scans <= MAX_SCANS and (marker := JPEG_MARKER.search(content, at)):
         kind, at = marker[1][0], marker.end()
         if kind == JPEG_END:
@@ -115,7 +117,9 @@ def jpeg_header(content: bytes) -> JpegHeader:
             # a scan of fewer components than the frame has is one of several
             one_pass = one_pass and content[at + 2 : at + 3] == bytes([components])
             scans += 1
-        at += int.from_bytes(content[at : at + 2], "big")
+        at, parts = at + int.from_bytes(content[at : at + 2], "big"), parts + 1
+        if parts > MAX_PARTS:
+            raise ValueError("too many segments")
     else:
         at = len(content)  # no end marker
     if scans > MAX_SCANS:
@@ -129,10 +133,13 @@ def without_metadata(content: bytes) -> bytes:
     """A PNG without its colour profile and its texts, which a decoder would unpack.
 
     The first text of each kind that may state an orientation stays where it unpacks to
-    at most MAX_TEXT bytes. What is cut off or damaged stays so.
+    at most MAX_TEXT bytes. What is cut off or damaged stays so. Raises ValueError where
+    there are more than MAX_PARTS chunks.
     """
-    kept, at, wanted = [content[:8]], 8, set(ORIENTATION_TEXTS)
-    while at < len(content):
+    kept, at, wanted, kind = [content[:8]], 8, set(ORIENTATION_TEXTS), b""
+    for _ in range(MAX_PARTS):
+        if at >= len(content) or kind == b"IEND":
+            return b"".join(kept)
         kind, end = content[at + 4 : at + 8], at + 12 + int.from_bytes(content[at : at + 4], "big")
         if kind in PNG_METADATA:
             keyword = content[at + 8 : at + 8 + 80].partition(b"\0")[0]
@@ -143,7 +150,7 @@ def without_metadata(content: bytes) -> bytes:
             wanted.remove(keyword)
         kept.append(content[at:end])
         at = end
-    return b"".join(kept)
+    raise ValueError("too many chunks")
 
 
 def _unpacks_to_little(kind: bytes, text: bytes) -> bool:
