@@ -92,8 +92,9 @@ def test_images_of_several_sizes_become_the_square_in_their_middle(root: Path) -
         assert data.entry(name).shape == (3, side, side)
 
 
-def test_a_large_jpeg_is_decoded_small_and_looks_the_same(root: Path) -> None:
-    photograph = Image.fromarray(load_sample_images().images[0]).resize((3000, 2000))
+@pytest.mark.parametrize("size", [(3000, 2000), (400, 300), (160, 120)])
+def test_a_large_jpeg_is_decoded_small_and_looks_the_same(root: Path, size: tuple[int, int]) -> None:
+    photograph = Image.fromarray(load_sample_images().images[0]).resize(size)
     for kind in ("a", "b"):
         (root / "large" / kind).mkdir(parents=True)
         photograph.save(root / "large" / kind / "1.jpg", quality=95)
@@ -158,9 +159,10 @@ def test_what_is_too_much_for_memory_at_its_side_is_refused_before_it_is_decoded
 @pytest.mark.parametrize("folder", ["val", "validation"])
 def test_the_validation_folder_is_the_validation_part(root: Path, folder: str) -> None:
     pets(root, ("train", folder, "test"), 6)
-    for _ in range(2):  # decoded, then from the cache
+    for cached in (False, True):
         dataset = data.load("pets")
         assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (12, 12, 12)
+        assert isinstance(dataset.validation.images, np.memmap) == cached
     split = data.split_own(dataset, 10, 8, 6, seed=3)
     own = {image.tobytes() for image in dataset.validation.images}
     assert {image.tobytes() for image in split.validation.images} <= own
@@ -293,8 +295,9 @@ def test_a_published_set_is_refused_with_a_broken_or_another_image_in_it(
     known = data.CATALOGUE["cifar10"]
     monkeypatch.setitem(data.CATALOGUE, "cifar10", replace(known, train_size=20, test_size=10))
     for kind in known.classes:
-        for path in (f"train/{kind}/0.png", f"train/{kind}/1.png", f"test/{kind}/0.png", f"val/{kind}/0.png"):
+        for path in (f"train/{kind}/0.png", f"train/{kind}/1.png", f"test/{kind}/0.png"):
             paint(root / "cifar10" / path, noise(len(path), 32, 32))
+    paint(root / "cifar10/val/emu/0.png", noise(1))  # what lies beside its parts is left alone
     dataset = data.load("cifar10")
     assert len(dataset.train) == 20 and not hasattr(dataset, "validation")
     spoil(root / "cifar10/test/cat/0.png")

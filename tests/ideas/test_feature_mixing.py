@@ -233,7 +233,7 @@ def test_an_arm_that_diverges_is_named_with_what_to_do() -> None:
 
 
 def test_no_test_image_changes_what_is_trained_or_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    config, real = SHORT.replace(experiment="contrastive", contrast_steps=10), data.split
+    config, real = SHORT.replace(experiment="contrastive", contrast_steps=10), data.split_own
 
     def other(*arguments: object) -> data.Split:
         """The split with other test images and labels."""
@@ -247,7 +247,7 @@ def test_no_test_image_changes_what_is_trained_or_chosen(monkeypatch: pytest.Mon
         return list(idea.run(SHORT, (0,))), codes
 
     film, codes = outcome()
-    monkeypatch.setattr(data, "split", other)
+    monkeypatch.setattr(data, "split_own", other)
     changed_film, changed_codes = outcome()
     for before, after in zip(film, changed_film, strict=True):
         for name in ("validation", "loss", "cloud"):

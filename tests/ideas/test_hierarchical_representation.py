@@ -160,7 +160,7 @@ def test_nothing_is_trained_fitted_or_chosen_on_the_test_part(monkeypatch):
     """With another test part weights, components, and the probes that are fitted and
     chosen stay; only what is measured on it changes.
     """
-    draw, score, fit = data.split, LogisticRegression.decision_function, linear_probe.principal_components
+    draw, score, fit = data.split_own, LogisticRegression.decision_function, linear_probe.principal_components
 
     def other_test(*sizes):
         parts = draw(*sizes)
@@ -178,7 +178,7 @@ def test_nothing_is_trained_fitted_or_chosen_on_the_test_part(monkeypatch):
             return scores, bases, list(idea.run(SMALL.replace(epochs=1, levels=1), (0,)))
 
     one = recorded()
-    monkeypatch.setattr(data, "split", other_test)
+    monkeypatch.setattr(data, "split_own", other_test)
     other = recorded()
     assert one[0] == other[0] and [count for count, _, _ in one[0]].count(697) > 30
     assert len(one[1]) == len(other[1]) > 20

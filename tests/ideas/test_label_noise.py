@@ -292,7 +292,7 @@ def test_a_convolutional_network_trains_on_colour_images(monkeypatch):
         return Images(pixels, np.arange(count) % 10, data.entry("cifar10").classes)
 
     monkeypatch.setattr(data, "load", lambda name: Dataset(name, part(1100), part(60), "generated"))
-    monkeypatch.setattr(training, "held_out", lambda name: (40, 50))
+    monkeypatch.setattr(training, "part_sizes", lambda config: (config.train_size, 40, 50))
     small = {"train_size": 60, "width": 4, "epochs": 2, "batch_size": 30}
     frames = list(run(LabelNoiseConfig(dataset="cifar10", network="resnet", **small), [0, 1]))
     assert len(frames) == 2 and np.isfinite(series(frames, "accuracy")).all()
