@@ -29,6 +29,7 @@ SWIN = (
     },
 )
 MIXER = ("mixer", {"img_size": 32, "patch_size": 8, "embed_dim": 16, "num_blocks": 2, "num_classes": 4})
+SIZE = (32, 32)
 IMAGE = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(1))
 
 
@@ -117,10 +118,10 @@ def test_torchvisions_transformers_are_read_as_timms() -> None:
 
     shape = {"num_layers": 2, "num_heads": 2, "hidden_dim": 16, "mlp_dim": 32, "num_classes": 4}
     vit = seeded(0, lambda: _grown(models.VisionTransformer(32, 8, **shape))).eval().requires_grad_(False)
-    assert tokens.default_layer(vit) == "encoder.layers.encoder_layer_1"
+    assert tokens.default_layer(vit, SIZE) == "encoder.layers.encoder_layer_1"
     swin = models.SwinTransformer([2, 2], 8, [1, 1], [2, 2], [4, 4], num_classes=4)
     swin = seeded(0, lambda: _grown(swin)).eval().requires_grad_(False)
-    assert tokens.default_layer(swin) == "features.3.0"
+    assert tokens.default_layer(swin, SIZE) == "features.3.0"
     for model in (vit, swin):
         assert grad_cam(model).shape == (32, 32) and grad_cam(model).any()
 
@@ -151,9 +152,31 @@ def test_a_network_of_convolutions_is_read_where_it_was() -> None:
     statistics = (0.45, 0.45, 0.42), (0.25, 0.25, 0.27)
     model = seeded(0, lambda: residual_classifier(4, 4, *statistics)).eval().requires_grad_(False)
     assert tokens.blocks(model) == {} and tokens.cam_layers(model) == list(convolutions(model))
-    assert tokens.default_layer(model) == list(convolutions(model))[-1]
+    assert tokens.default_layer(model, SIZE) == list(convolutions(model))[-1]
     before = methods.grad_cam(model, IMAGE, 1, SETTINGS).values.numpy()
     assert np.array_equal(grad_cam(model), before)
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.Hardswish])
+def test_a_convolution_that_classifies_is_not_read_nor_what_changes_in_place(activation: type) -> None:
+    """The last convolution has one place; the one before is followed by an activation in
+    place, with and without which the map is the same.
+    """
+
+    def built(inplace: bool) -> nn.Sequential:
+        return seeded(
+            0,
+            lambda: nn.Sequential(
+                *(nn.Conv2d(3, 8, 3, padding=1), activation(inplace), nn.AdaptiveAvgPool2d(1)),
+                *(nn.Conv2d(8, 4, 1), nn.Flatten()),
+            ),
+        ).eval()
+
+    model = built(True)
+    assert tokens.cam_layers(model) == ["0", "3"] and tokens.default_layer(model, SIZE) == "0"
+    wanted = methods.grad_cam(built(False), IMAGE, 1, SETTINGS, "0").values.numpy()
+    assert wanted.any() and np.array_equal(grad_cam(model), wanted)
+    assert model[1].inplace
 
 
 class Unknown(nn.Module):
@@ -180,7 +203,7 @@ def test_blocks_of_an_unknown_kind_are_refused_unless_the_layer_is_named() -> No
     }
     assert isinstance(found["gradcam"], Refused) and found["gradient"].values.any()
     assert "that is patches, before the blocks" in found["gradcam"].reason
-    assert tokens.default_layer(model) is None and grad_cam(model, "patches").any()
+    assert tokens.default_layer(model, SIZE) is None and grad_cam(model, "patches").any()
 
 
 def test_layers_that_do_not_exist_and_captum_on_tokens_are_refused_in_a_sentence() -> None:

@@ -11,8 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from mlcv_explore.saliency import tokens
 from mlcv_explore.saliency.methods import Attribution, SaliencyError
-
-SOFTMAX = (torch.Tensor.softmax, torch.softmax, functional.softmax)
+from mlcv_explore.saliency.rules import SOFTMAX
 
 
 class AttentionWeights(TorchFunctionMode):
@@ -35,8 +34,8 @@ class AttentionWeights(TorchFunctionMode):
         result = func(*args, **kwargs)
         if func is functional.scaled_dot_product_attention:
             self.weights.append(_fused_weights(*args, **kwargs).mean(1))
-        elif func in SOFTMAX and result.ndim == 4 and result.shape[2] == result.shape[3]:
-            self.weights.append(result.mean(1))
+        elif func in SOFTMAX and result.ndim >= 4 and result.shape[-2] == result.shape[-1] > 1:
+            self.weights.append(result.flatten(0, -4).mean(1))
         elif func is functional.layer_norm and result.ndim == 3:
             self.counts.add(result.shape[1])
         return result

@@ -132,12 +132,13 @@ def _call(
         )
 
     def gradcam() -> torch.Tensor:
-        if block := tokens.cam_block(score.network, layer):
+        read = tokens.resolved_layer(score.network, layer, tuple(size))
+        if read in tokens.blocks(score.network):
             raise SaliencyError(
-                f"Captum's Grad-CAM averages over the places of a convolution, and {block} has tokens: use"
+                f"Captum's Grad-CAM averages over the places of a convolution, and {read} has tokens: use"
                 " mlcv-explore's."
             )
-        module = methods.named_convolution(score.network, layer)
+        module = methods.named_convolution(score.network, read)
         coarse = attr.LayerGradCam(score, module).attribute(batch, 0, relu_attributions=settings.cam_positive)
         return functional.interpolate(coarse, size, mode="bilinear")
 

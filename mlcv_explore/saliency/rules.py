@@ -196,8 +196,14 @@ def activation_kind(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dic
     return name
 
 
+ATTENTION = (functional.scaled_dot_product_attention, functional.multi_head_attention_forward)
+SOFTMAX = (torch.Tensor.softmax, torch.softmax, functional.softmax)
+
+
 class ActivationNames(TorchFunctionMode):
-    """Collects the names of the activations that a network calls."""
+    """Collects the names of the activations that a network calls, and "attention" where
+    it has attention between tokens.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -206,7 +212,10 @@ class ActivationNames(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if name := activation_kind(func, args, kwargs or {}):
             self.names.add(name)
-        return func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
+        if func in ATTENTION or (func in SOFTMAX and result.ndim >= 4 and result.shape[-1] > 1):
+            self.names.add("attention")
+        return result
 
 
 class GuidedRectifier(TorchFunctionMode):

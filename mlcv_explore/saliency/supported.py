@@ -68,8 +68,7 @@ def attribute_each(
     for name in names:
         if name == "gradcam":
             try:
-                if block := tokens.cam_block(network, layer):
-                    own[name] = lambda block=block: tokens.grad_cam(*given, settings, block)
+                layer = tokens.resolved_layer(network, layer, tuple(image.shape[1:]))
                 left.append(name)
             except SaliencyError as error:
                 yield Refused(name, str(error))
@@ -77,6 +76,11 @@ def attribute_each(
             yield Refused(name, reasons[name])
         else:
             left.append(name)
+    if "gradcam" in left and layer in tokens.blocks(network):
+        own["gradcam"] = lambda: tokens.grad_cam(*given, settings, layer)
+    elif "gradcam" in left:
+        plain = tokens.without_in_place(network)
+        own["gradcam"] = lambda: methods.grad_cam(plain, image, target, settings, layer)
     if "guided_backprop" in left and "relu6" in called.names:
         own["guided_backprop"] = lambda: guided_backprop(*given)
     if "integrated_gradients" in left and max(image.shape[1:]) > LARGE:
@@ -93,6 +97,11 @@ def attribute_each(
                 yield from attribution.attribute_all(*given, chosen, settings, seed, layer)
         except SaliencyError as error:
             yield from (Refused(name, str(error)) for name in chosen)
+        except (RuntimeError, AssertionError, IndexError) as error:  # of a network from elsewhere
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:200]
+            yield from (
+                Refused(name, f"{OFFERED[name].label} fails for this network: {reason}.") for name in chosen
+            )
 
 
 def attribute(
@@ -124,6 +133,11 @@ def unsupported(network: nn.Module, image: torch.Tensor, called: set[str]) -> di
         reasons["guided_backprop"] = (
             "Guided Backprop has a rule for ReLU and ReLU6 alone, and this network has"
             f" {' and '.join(other)}."
+        )
+    if "attention" in called:
+        reasons["deeplift"] = (
+            "DeepLift has no rule for attention, a product of activations, and this network has it: its map"
+            " would not add up."
         )
     return reasons
 

@@ -6,6 +6,7 @@ out on the grid of their patches.
 """
 
 import copy
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
@@ -18,6 +19,8 @@ from mlcv_explore.saliency.methods import Attribution, SaliencyError, SaliencySe
 FIRST_NORMALISATION = ("norm1", "ln_1")  # of a block, as timm and torchvision name it
 # Matrices behind the last convolution; more are blocks of a kind that is not known here
 MOST_MATRICES = 3
+# network → image size → default layer: it takes a forward pass, and a page asks again and again
+_default_layers: WeakKeyDictionary[nn.Module, dict[tuple[int, int], str | None]] = WeakKeyDictionary()
 
 
 def blocks(network: nn.Module) -> dict[str, nn.Module]:
@@ -37,29 +40,47 @@ def blocks(network: nn.Module) -> dict[str, nn.Module]:
 
 
 def cam_layers(network: nn.Module) -> list[str]:
-    """The layers that Grad-CAM can read, by name, the default one last: convolutions, and
-    the blocks of tokens behind them.
+    """The layers that Grad-CAM can read, by name: convolutions, and the blocks of tokens
+    behind them.
     """
     return [*convolutions(network), *blocks(network)]
 
 
-def default_layer(network: nn.Module) -> str | None:
-    """The last layer that Grad-CAM can read; None where more than a classifier's matrices
-    lie behind it, as with blocks of a kind that is not known here.
+def default_layer(network: nn.Module, size: tuple[int, int]) -> str | None:
+    """The layer that Grad-CAM reads of images of `size` (height, width) unless another is
+    named: the last block of tokens, or the last convolution with more than one place.
+
+    None where there is neither, and where more than a classifier's matrices lie behind it,
+    as with blocks of a kind that is not known here.
     """
-    if not (named := cam_layers(network)):
-        return None
-    if named[-1] in blocks(network):
-        return named[-1]
+    known = _default_layers.setdefault(network, {})
+    if size not in known:
+        known[size] = _found_default(network, size)
+    return known[size]
+
+
+def _found_default(network: nn.Module, size: tuple[int, int]) -> str | None:
+    if found := blocks(network):
+        return next(reversed(found))
+    places: dict[str, int] = {}
+    copied = with_shared_weights(network)
+    for name, module in convolutions(copied).items():
+        module.register_forward_hook(
+            lambda _, given, output, name=name: places.update({name: output[0, 0].numel()})
+        )
+    parameter = next(network.parameters(), torch.zeros(()))
+    with torch.no_grad():
+        copied(torch.zeros(1, 3, *size, device=parameter.device))
+    # a convolution of one place is a classifier or a gate
+    last = next((name for name in reversed(convolutions(network)) if places.get(name, 0) > 1), None)
     names = [name for name, _ in network.named_modules()]
-    after = [network.get_submodule(name) for name in names[names.index(named[-1]) :]]
-    matrices = sum(isinstance(module, nn.Linear) for module in after)
-    return named[-1] if matrices <= MOST_MATRICES else None
+    after = names[names.index(last) :] if last is not None else []
+    matrices = sum(isinstance(network.get_submodule(name), nn.Linear) for name in after)
+    return last if matrices <= MOST_MATRICES else None
 
 
-def cam_block(network: nn.Module, layer: str | None) -> str | None:
-    """The block of tokens that Grad-CAM reads: `layer`, or the last one; None where it
-    reads a convolution.
+def resolved_layer(network: nn.Module, layer: str | None, size: tuple[int, int]) -> str:
+    """The layer that Grad-CAM reads: `layer`, or the default one.
 
     Raises SaliencyError for a layer that does not exist, and where none is named and the
     last one that can be read lies far before the prediction.
@@ -72,13 +93,13 @@ def cam_block(network: nn.Module, layer: str | None) -> str | None:
             f"The layer must be one that Grad-CAM can read in this network ({', '.join(named)}), got"
             f" {layer!r}."
         )
-    layer = layer or default_layer(network)
+    layer = layer or default_layer(network, size)
     if layer is None:
         raise SaliencyError(
             f"Grad-CAM reads the last convolution, and in this network that is {named[-1]}, before the blocks"
             " that make the prediction: its map would not show them, so the layer to read has to be named."
         )
-    return layer if layer in blocks(network) else None
+    return layer
 
 
 def grad_cam(
@@ -134,6 +155,19 @@ def with_shared_weights(network: nn.Module) -> nn.Module:
     """A copy of the modules for hooks of one thread, with the network's own tensors."""
     tensors = [*network.parameters(), *network.buffers()]
     return copy.deepcopy(network, {id(tensor): tensor for tensor in tensors})
+
+
+def without_in_place(network: nn.Module) -> nn.Module:
+    """The network, or where it has activations in place a copy with the same tensors and
+    none: one in place right behind a convolution would overwrite what Grad-CAM reads.
+    """
+    if not any(getattr(module, "inplace", False) is True for module in network.modules()):
+        return network
+    copied = with_shared_weights(network)
+    for module in copied.modules():
+        if getattr(module, "inplace", False) is True:
+            module.inplace = False
+    return copied
 
 
 def grid(tokens: torch.Tensor, network: nn.Module, image: torch.Tensor) -> torch.Tensor | None:

@@ -43,7 +43,10 @@ def controls(slug: str, model: "Classifier", methods: tuple[str, ...]) -> tuple[
         columns = st.columns(3, gap="medium")
         with columns[0]:
             view |= {name: control(name) for name in ("scale", "signs", "overlay", "implementation")}
-            names, default = tokens.cam_layers(model.network), tokens.default_layer(model.network)
+            names, default = (
+                tokens.cam_layers(model.network),
+                tokens.default_layer(model.network, (model.side,) * 2),
+            )
             index, key = names.index(default) if default else None, f"{slug}-layer"
             layer = st.selectbox("Layer of Grad-CAM", names, index, key=key, bind="query-params")
         front = [attribution for attribution in SaliencySettings.settings() if not attribution.more]

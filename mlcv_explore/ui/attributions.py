@@ -212,7 +212,7 @@ def warm_up() -> None:
     # as the page's controls make them, to the letter of the cache key
     settings = saliency.SaliencySettings()
     settings = quick(settings) if model.side > LARGE else settings
-    layer = tokens.default_layer(model.network)
+    layer = tokens.default_layer(model.network, (model.side,) * 2)
     known = maps(image.digest, model.key, target, settings.key(), layer, 0)
     for _ in compute_missing(known, model.network, array, target, QUICK_METHODS, settings, layer, 0):
         pass
