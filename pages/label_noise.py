@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from mlcv_explore import charts
+from mlcv_explore import charts, data
 from mlcv_explore.charts import Line, images
 from mlcv_explore.config import Config, setting
 from mlcv_explore.experiment.film import series
@@ -89,7 +89,9 @@ def recorded_run() -> None:
     with controls:
         epoch = settings.control(SLUG, LabelNoiseView.setting("epoch"))
         each_seed = settings.control(SLUG, LabelNoiseView.setting("each_seed"))
-        st.caption(f"40 % wrong labels, σ = 1, 1,000 handwritten digits, n = {len(run.seeds)} seeds.")
+        title = data.entry(run.config["dataset"]).title
+        about = f"40 % wrong labels, σ = 1, 1,000 training images, n = {len(run.seeds)} seeds."
+        st.caption(f"{about} Data: {title}.")
     with image:
         draw(film, subject.config(**run.config), run.seeds, epoch, each_seed)
 

@@ -30,7 +30,7 @@ from mlcv_explore.seeds import numpy_stream
 
 CLASSES = 10
 DRAWS = 200_000
-QUICK = {"epochs": 3, "train_size": 120, "width": 16, "batch_size": 32}
+QUICK = {"epochs": 3, "train_size": 120, "width": 16, "batch_size": 32, "dataset": "digits"}
 FIELDS = [field.name for field in dataclasses.fields(Frame)][2:]
 every_shape = pytest.mark.parametrize("shape", noise.SHAPES)
 
@@ -117,13 +117,42 @@ def test_the_mean_loss_is_plain_cross_entropy_or_that_of_label_smoothing(shape, 
 
 
 def test_validation_is_corrupted_alike_and_test_never():
-    config = LabelNoiseConfig(corruption=0.4)
+    config = LabelNoiseConfig(corruption=0.4, dataset="digits")
     (task,) = training.tasks(config, [3])
     (clean,) = training.tasks(config.replace(corruption=0), [3])
     assert (task.given != task.true).sum() == 400
     assert (task.validation_given != clean.validation_given).sum() == round(0.4 * 297)
     assert torch.equal(task.test_true, clean.test_true) and torch.equal(task.true, clean.given)
     assert len(task.test_true) == 500 and len(task.train) == 1000
+
+
+def test_features_of_photographs_are_trained_on_as_they_are_stored():
+    """64 numbers a photograph, the official test part, and not divided by 255."""
+    config = LabelNoiseConfig(train_size=500)
+    (task,) = training.tasks(config, [3])
+    assert config.dataset == "cifar10_features"
+    assert [len(part) for part in (task.train, task.validation, task.test)] == [500, 1000, 2000]
+    assert task.train.shape == (500, 64) and 0.8 < float(task.train.var(0).mean()) < 1.2
+    assert (task.given != task.true).sum() == 200
+    official = {row.tobytes() for row in data.load("cifar10_features").test.as_float().numpy()}
+    assert all(row.tobytes() in official for row in task.test.numpy())
+
+
+def test_the_live_study_names_digits_in_every_cell():
+    """Its headline has the settings of the default run but for the data."""
+    (live, *_) = idea.studies
+    assert {cell.config.dataset for cell in live.cells} == {"digits"} and len(live.seeds) == 20
+    assert live.cells[0].config == LabelNoiseConfig(dataset="digits", learning_rate=0.003)
+    assert live.cells[0].config.rate == LabelNoiseConfig(dataset="digits").rate
+
+
+def test_the_learning_rate_is_the_datas_own_where_none_is_set(film):
+    """Digits are trained at 0.003 as before, to the last bit, features at a tenth."""
+    assert LabelNoiseConfig().rate == 0.0003 and LabelNoiseConfig(dataset="mnist").rate == 0.003
+    assert LabelNoiseConfig(learning_rate=0.02).rate == 0.02
+    stated = list(run(LabelNoiseConfig(learning_rate=0.003, **QUICK), [0, 1]))
+    for name in FIELDS:
+        assert np.array_equal(series(film, name), series(stated, name)), name
 
 
 def test_wrong_labels_stay_while_noise_and_order_are_fresh(monkeypatch):
@@ -155,6 +184,7 @@ def test_a_redrawn_split_is_another_for_every_seed():
     first, second = training.tasks(config, [0, 1])
     assert not torch.equal(first.test, second.test)
     assert idea.split_sizes(config).test == 500 and idea.split_sizes(LabelNoiseConfig()) is None
+    assert idea.split_sizes(LabelNoiseConfig(split="redrawn")).test == 2000
 
 
 @every_shape
@@ -181,8 +211,9 @@ def test_runs_of_two_shapes_that_take_turns_are_the_runs_alone(shape, film):
             assert np.array_equal(series(frames, name), series(alone, name)), name
 
 
-def test_seeds_in_a_stack_are_the_seeds_alone():
-    config = LabelNoiseConfig(epochs=8, train_size=200, width=32)
+@pytest.mark.parametrize("dataset", ["digits", "cifar10_features"])
+def test_seeds_in_a_stack_are_the_seeds_alone(dataset):
+    config = LabelNoiseConfig(epochs=8, train_size=200, width=32, dataset=dataset)
     together = metrics(config, list(run(config, [0, 1, 2])))
     for index in range(3):
         for name, (value,) in metrics(config, list(run(config, [index]))).items():
@@ -272,7 +303,14 @@ def test_a_run_that_diverges_reports_its_settings():
     numbers, which is a result and no error.
     """
     config = LabelNoiseConfig(
-        optimiser="sgd", learning_rate=1, sigma=2, width=512, batch_size=8, epochs=20, train_size=200
+        optimiser="sgd",
+        learning_rate=1,
+        sigma=2,
+        width=512,
+        batch_size=8,
+        epochs=20,
+        train_size=200,
+        dataset="digits",
     )
     sentence = (
         r"The noisy arm diverged.* at epoch 1 for 2 of 2 seeds; lower learning_rate \(1\) or sigma \(2\)"

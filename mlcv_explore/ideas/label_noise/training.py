@@ -26,7 +26,7 @@ class Task:
     the same tensors.
     """
 
-    train: torch.Tensor  # (n, …) float32 in [0, 1]
+    train: torch.Tensor  # (n, …) float32, images in [0, 1] or features
     validation: torch.Tensor
     test: torch.Tensor
     true: torch.Tensor  # (n,) int64
@@ -54,7 +54,7 @@ def tasks(config: LabelNoiseConfig, seeds: Sequence[int]) -> list[Task]:
     ]
 
 
-def _inputs(part: data.Images, config: LabelNoiseConfig) -> torch.Tensor:
+def _inputs(part: data.Images | data.Features, config: LabelNoiseConfig) -> torch.Tensor:
     images = part.as_float()
     return images.flatten(1) if config.network == "mlp" else images
 
@@ -151,10 +151,10 @@ class _Arm:
             channels = data.entry(config.dataset).shape[0]
             self.stack = SeparateModels(lambda: small_resnet(channels, config.width, classes), seeds)
         if config.optimiser == "adam":
-            self.optimiser = torch.optim.Adam(self.stack.parameters(), lr=config.learning_rate, fused=True)
+            self.optimiser = torch.optim.Adam(self.stack.parameters(), lr=config.rate, fused=True)
         else:
             self.optimiser = torch.optim.SGD(
-                self.stack.parameters(), lr=config.learning_rate, momentum=MOMENTUM, fused=True
+                self.stack.parameters(), lr=config.rate, momentum=MOMENTUM, fused=True
             )
 
     def step(self, batch: torch.Tensor, target: torch.Tensor, one_hot: torch.Tensor | None) -> None:
@@ -189,7 +189,7 @@ def _frame(
         if lost:
             raise FloatingPointError(
                 f"The {arm} arm diverged: its loss was no longer a number at epoch {epoch} for {lost} of"
-                f" {len(every)} seeds; lower learning_rate ({config.learning_rate:g}) or sigma"
+                f" {len(every)} seeds; lower learning_rate ({config.rate:g}) or sigma"
                 f" ({config.sigma:g}), or use optimiser adam."
             )
     return Frame(
