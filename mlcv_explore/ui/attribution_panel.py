@@ -75,12 +75,13 @@ def tile(
     command: str = "",
     crop: Crop = WHOLE,
 ) -> None:
-    """One map (h, w) drawn up to `top` (its largest absolute value) over the image, or
+    """One map (h, w) drawn up to `top` (its own 99th percentile) over the image, or
     over the `crop` that it explains, at this opacity, hatched where not `stable`; with
     a caption, and with downloads of `original` (or the map itself) under `key`.
     """
-    shape, top = image.size_within(TILE), top or float(np.abs(values).max()) or 1.0
-    upsampled, palette = crop.placed(values, shape), theme.palette()
+    shape, palette = image.size_within(TILE), theme.palette()
+    upsampled = crop.placed(values, shape)  # where the tile has fewer pixels than the map, their means
+    top = top or _largest(upsampled)
     drawn = images.attribution(upsampled, signed, palette, top)
     if overlay < 1:
         under = attributions.resized(image.digest, image.pixels, shape)
@@ -165,8 +166,7 @@ def show_maps(
         {name: scale_to_mean(array) if common else array for name, array in example.items()}
         for example in values
     ]
-    tops = (float(np.quantile(np.abs(array), 0.99)) for example in shown for array in example.values())
-    limit = max(tops, default=0.0) or 1.0
+    limit = max((_largest(array) for example in shown for array in example.values()), default=1.0)
     for (name, index), slot in slots.items():
         if not name:
             continue
@@ -190,7 +190,11 @@ def show_maps(
                 command="" if request.captum else request.command(example, name),
                 crop=example.crop,
             )
-    scale = f"one scale, 0 to ±{limit:.1f} times a map's mean" if common else "each map on its own scale"
+    scale = (
+        f"one scale, 0 to ±{limit:.1f} times a map's mean"
+        if common
+        else "each map up to its own 99th percentile"
+    )
     note = "" if any(stats) else "; uncertainty: no other draws or seeds with this prediction to compare"
     note = (
         note
@@ -204,6 +208,13 @@ def show_maps(
     target = ", ".join(dict.fromkeys(example.target_name() for example in explained))
     st.caption(f"Explained: {target}; {scale}; {weights}{note}.")
     return values
+
+
+def _largest(values: np.ndarray) -> float:
+    """The end of a map's colours: the 99th percentile of its absolute values, since a
+    few pixels far above the others would leave nothing else to be seen.
+    """
+    return float(np.quantile(np.abs(values), 0.99)) or float(np.abs(values).max()) or 1.0
 
 
 def _facts(attribution: "Map", explained: Explained) -> list[str]:

@@ -18,10 +18,10 @@ class MapView(Config):
         help="Hatched where fewer than four in five random draws, or seeds of the model, agree.",
     )
     scale: str = setting(
-        "common",
+        "own",
         "Scale",
         choices=("common", "own"),
-        help="Common: multiples of each map's mean, one range for all maps. Own: raw values.",
+        help="Own: raw values, up to the 99th percentile. Common: multiples of a map's mean, one range.",
     )
     signs: str = setting(
         "signed",

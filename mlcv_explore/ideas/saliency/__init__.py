@@ -2,7 +2,7 @@
 Section: Explain
 Title: Saliency from gradients
 Question: Which saliency maps can be trusted to show what a classifier uses?
-Try: Choose an image and compare its maps on one scale. Then randomise layers, or remove
+Try: Choose an image and compare its maps. Then randomise layers, or remove
   the most salient pixels.
 Answer: Integrated gradients, Grad-CAM and Guided Backprop highlight the object more
   than a centre blob or edge detector; SmoothGrad is undecided.
