@@ -236,3 +236,36 @@ def test_tokens_before_the_patches_are_counted_where_the_network_states_them() -
     assert tokens.grid_shape(9, model, IMAGE) == (2, 2)
     values = torch.arange(9.0).view(1, 9, 1)
     assert torch.equal(tokens.grid(values, model, IMAGE), torch.tensor([[[5.0, 6], [7, 8]]]))
+
+
+def test_deeplift_is_refused_where_there_is_attention_and_the_others_go_on() -> None:
+    names = ["deeplift", "gradient", "rise"]
+    for built, refused in ((VIT, True), (SWIN, True), (MIXER, False)):
+        found = {made.method: made for made in attribute_each(network(*built), IMAGE, 1, names, SETTINGS, 0)}
+        assert isinstance(found["deeplift"], Refused) == refused
+        assert found["gradient"].values.any() and found["rise"].values.any()
+        if refused:
+            assert found["deeplift"].reason.startswith("DeepLift has no rule for attention")
+
+
+class OneAtATime(nn.Module):
+    """A network that takes one image, and no batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 4, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """(1, 3, h, w) → (1, 4)."""
+        assert len(images) == 1, "one image at a time.\nAnd no more."
+        return self.convolution(images).mean((2, 3))
+
+
+def test_what_a_network_raises_is_the_reason_of_that_method_alone() -> None:
+    model = seeded(0, OneAtATime).eval()
+    names = ["gradient", "smoothgrad", "gradcam"]
+    found = {made.method: made for made in attribute_each(model, IMAGE, 1, names, SETTINGS, 0)}
+    assert found["smoothgrad"] == Refused(
+        "smoothgrad", "SmoothGrad fails for this network: one image at a time."
+    )
+    assert found["gradient"].values.any() and found["gradcam"].values.any()

@@ -109,7 +109,7 @@ def _told_apart(names: list[str]) -> list[str]:
 def _check_input(stated: dict[str, Any], name: str) -> None:
     low, high = SIDES
     size = stated["size"]
-    if not isinstance(size, int) or isinstance(size, bool) or not low <= size <= high:
+    if not isinstance(size, int) or not low <= size <= high:
         raise CheckpointError(
             f"The card of {name} must state input.size as one whole number of pixels from {low} to {high:,},"
             f" got {size!r:.80}."
