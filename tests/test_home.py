@@ -33,8 +33,7 @@ def test_examples_are_free_photographs_of_the_gallery() -> None:
 
 
 def test_an_example_photograph_opens_saliency_with_it() -> None:
-    # six maps at 224 pixels: some 20 CPU-seconds, three times as long on a busy machine
-    app = AppTest.from_file(FRAME, default_timeout=180).run()
+    app = AppTest.from_file(FRAME, default_timeout=60).run()
     name = home.EXAMPLES[1]
     app.button_group(key="home-example").set_value(name).run()
     assert not app.exception

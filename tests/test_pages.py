@@ -34,8 +34,7 @@ def engine() -> Iterator[None]:
 
 def opened(page: str, **link: str) -> AppTest:
     """A page opened through the frame, with settings in its link."""
-    # Saliency opens with six maps at 224 pixels: 20 CPU-seconds, thrice as long on a busy machine
-    app = AppTest.from_file(FRAME, default_timeout=120)
+    app = AppTest.from_file(FRAME, default_timeout=30)
     for name, value in link.items():
         app.query_params[name] = value
     app.run()
