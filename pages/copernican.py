@@ -24,7 +24,7 @@ from mlcv_explore.ui import evidence, figures, inputs, page, settings, theme
 
 SLUG = subject.slug
 KIND = "training"  # of curve, at first
-CURVES = {label: kind for kind, (label, _, _) in CURVE_TEXTS.items()}
+CURVES = {label: kind for kind, (label, *_) in CURVE_TEXTS.items()}
 # one of the first two is true by construction, and then the bound
 STOP_ROLES = {"time": "idea", "importance": "idea", "fixed": "other", "improving": "variant"}
 RATES, AGE = np.array([0.02, 0.05]), 50  # gain a round of features A and B, and rounds of A
@@ -86,16 +86,18 @@ def cone(shown: ProgressCurve, kind: str, share: float, level: float, key: str) 
     ends = {c: [float(end) for end in intervals.interval(past, c)] for c in (level, 0.5)}
     bands = tuple(Band(f"{c:.0%}", past + ends[c][0], past + ends[c][1]) for c in (level, 0.5))
     low, high = ends[level]
-    y_title = "epochs so far" if kind == "epochs" else "importance so far"
+    y_title = "epochs so far" if kind == "epochs" else f"{description.partition(',')[0]} so far"
     limits = 0.0, HEADROOM * float(shown.progress[-1])
     about = shown.x, shown.progress, step, 2 * past, bands, x_title, y_title
     covered = inference.covered_stops(shown, step, level)
     side = "inside" if covered[-1] else "**below**" if future < low else "**above**"
     beyond = ", beyond the chart" if past + high > limits[1] else ""
+    factor = float(intervals.interval(1.0, level)[1])
     notice = (
         f"{description}. At {x_title} {shown.x[step]:.4g}: {past:,.3g} so far. {level:.0%} interval:"
         f" {low:,.3g} to {high:,.3g} more{beyond}; actual: {future:,.3g}, {side}."
-        f" Covered at {covered.sum()} of {len(covered)} stops up to here."
+        f" By Gott's rule: past ÷ {factor:.3g} to past × {factor:.3g}; it covers at {covered.sum()} of"
+        f" {len(covered)} stops up to here."
     )
     figures.figure(charts.cone(*about, theme.palette(), limits), key, notice, moving=True)
 

@@ -120,6 +120,7 @@ def test_its_arms_and_measures_are_declared_and_labelled(slug: str) -> None:
     named = {tuple(name.rpartition("_")[::2]) for name in measured(slug)}
     assert {arm for arm, _ in named} <= arms and {measure for _, measure in named} <= measures
     assert {arm for claim in subject.claims for arm in claim.arms} <= arms
+    assert {arm for study in subject.studies for cell in study.cells for arm in cell.arms} <= arms
     for label in (*(arm.label for arm in subject.arms), *(entry.label for entry in subject.measures)):
         assert label and "_" not in label
 

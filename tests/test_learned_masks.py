@@ -110,11 +110,17 @@ def test_other_sizes_classifiers_and_weights_are_refused_in_a_sentence(
 
 
 @pytest.mark.parametrize(
-    ("name", "metric"), [("scenes_masker_honest", "answer kept 0."), ("scenes_unet", "test iou 0.")]
+    ("name", "metric", "own", "foreign"),
+    [
+        ("scenes_masker_honest", "answer kept 0.", "widest", "width"),
+        ("scenes_unet", "test iou 0.", "width", "widest"),
+    ],
 )
 def test_a_network_that_ships_is_made_again_by_its_command(
     name: str,
     metric: str,
+    own: str,
+    foreign: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -122,8 +128,8 @@ def test_a_network_that_ships_is_made_again_by_its_command(
     for count in ("TRAINING_SCENES", "TEST_SCENES"):
         monkeypatch.setattr(pretrain, count, 40)
     settings = ["--seed", "1", "--updates", "10", "--batch_size", "4", "--out", str(tmp_path)]
-    assert main(["train", name, *settings]) == 0
+    assert main(["train", name, *settings, f"--{own}", "4"]) == 0
     assert f"{name}/1: {metric}" in capsys.readouterr().out
     assert (tmp_path / name / "1" / "card.json").exists()
-    assert main(["train", name, *settings, "--depth", "4"]) == 2
-    assert "train has no setting 'depth'" in capsys.readouterr().err
+    assert main(["train", name, *settings, f"--{foreign}", "4"]) == 2
+    assert f"train has no setting '{foreign}'" in capsys.readouterr().err

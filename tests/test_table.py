@@ -53,10 +53,12 @@ def test_a_cross_table_asks_for_what_row_and_column_name_together():
         table.cross([{"claim": "map", "sigma": 3, "arm": "plain"}], {"Plain": {"measure": "accuracy"}})
 
 
-def test_columns_hold_every_measure_of_every_arm():
-    columns = Table(rows(sigma="1.0")).columns("map")
-    assert list(columns) == ["plain_accuracy", "idea_accuracy"]
-    assert columns["idea_accuracy"].tolist() == VALUES["idea"]
+def test_columns_hold_every_measure_of_every_arm_of_a_claim_in_the_order_of_seeds():
+    loss = [{**row, "measure": "loss", "value": 0.0} for row in rows() if row["arm"] == "idea"]
+    other = [{**row, "value": 1 + row["value"]} for row in rows("other")]
+    columns = Table(other + rows()[::-1] + loss).columns("map")
+    expected = {"idea_accuracy": VALUES["idea"], "plain_accuracy": VALUES["plain"], "idea_loss": [0.0] * 3}
+    assert [(name, values.tolist()) for name, values in columns.items()] == list(expected.items())
 
 
 def test_undefined_values_are_nan():

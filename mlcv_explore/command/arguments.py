@@ -111,6 +111,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     )
     recording.add_argument("--verify", action="store_true", help=VERIFY)
     recording.add_argument("--images", action="store_true", help="draw home's images again; run nothing")
+    recording.add_argument("--timing", action="store_true", help="run it again; keep only how time passes")
     study = add(
         "evidence",
         evidence.evidence,

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,9 @@ def record(options: argparse.Namespace) -> None:
     if options.images:
         _redraw(slug, options)
         return
+    if options.timing:
+        _time(slug, options)
+        return
     frames, done = perform(slug, idea.load(slug).config(), range(options.seeds or SEEDS), options)
     assets = idea.ASSETS / slug
     assets.mkdir(parents=True, exist_ok=True)
@@ -78,6 +82,18 @@ def _redraw(slug: str, options: argparse.Namespace) -> None:
     print(json.dumps({"slug": slug, "bytes": sizes}) if options.json else message)
 
 
+def _time(slug: str, options: argparse.Namespace) -> None:
+    """The recorded run again, for the time that each of its parts takes; nothing else of
+    it changes.
+    """
+    recorded = _recorded(slug)
+    _, again = perform(slug, idea.load(slug).config(**recorded.config), recorded.seeds, options)
+    runs.rewrite(replace(recorded, timing=again.timing))
+    result = {"slug": slug, "seconds": round(again.seconds, 1), "timing": again.timing}
+    message = f"{slug}: {again.seconds:.0f} s, timing kept in {len(again.timing)} corners"
+    print(json.dumps(result) if options.json else message)
+
+
 def _verify(slug: str, options: argparse.Namespace) -> None:
     """The recorded run's first seed again; today's fingerprint on it if all numbers are
     equal. Raises verification.Unequal.
@@ -87,7 +103,7 @@ def _verify(slug: str, options: argparse.Namespace) -> None:
     _, again = perform(slug, config, recorded.seeds[:1], options)
     computed = {name: value["per_seed"][0] for name, value in again.metrics.items()}
     equal = verification.check(slug, "default", recorded.seeds[0], [computed], recorded.fingerprint)
-    stamped = verification.restamp_run(slug, again.pace)
+    stamped = verification.restamp_run(slug)
     frames = film.unpack(runs.film_bytes(stamped), idea.load(slug).frame)
     _draw(idea.load(slug), frames, stamped.folder)
     result = {"slug": slug, "equal": equal, "fingerprint": stamped.fingerprint, "id": stamped.id}
@@ -112,8 +128,8 @@ def perform(
             times.append(time.perf_counter() - started)
             progress.total = frame.steps
             progress.update(frame.step - progress.n)
-    pace = worker.pace([frame.step for frame in frames], times)
-    return frames, runs.of(slug, config, tuple(seeds), frames, time.perf_counter() - started, pace=pace)
+    timing = worker.timing([frame.step for frame in frames], times)
+    return frames, runs.of(slug, config, tuple(seeds), frames, time.perf_counter() - started, timing=timing)
 
 
 def print_run(done: Run, as_json: bool, data: str = "") -> None:

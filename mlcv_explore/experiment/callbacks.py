@@ -89,7 +89,7 @@ class Callbacks:
             self._registry.end(job, "failed", OTHER_SOURCES)
             return
         frames = film.unpack(outcome["film"], idea.load(job.slug).frame)
-        about = {"seconds": outcome["seconds"], "device": outcome["device"], "pace": outcome["pace"]}
+        about = {"seconds": outcome["seconds"], "device": outcome["device"], "timing": outcome["timing"]}
         run, message = runs.of(job.slug, job.config, job.seeds, frames, **about), ""
         try:
             run = runs.write(run, outcome["film"], root=self._root)

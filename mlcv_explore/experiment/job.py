@@ -74,7 +74,7 @@ class Job:
     version: int = 0
     produced: float = 0.0
     received: float = 0.0
-    pace: tuple[float, ...] = ()
+    timing: tuple[tuple[float, float], ...] = ()  # expected, as `Run.timing`
     future: "Future | None" = None
     resubmitted: int = 0  # times
 
@@ -84,27 +84,26 @@ class Job:
         return self.status in ("waiting", "running")
 
 
-def expected_pace(slug: str, config: Config, root: "Path | None" = None) -> tuple[float, ...]:
-    """How time passes over the steps of such a run, as `Run.pace`: of the newest saved
+def expected_timing(slug: str, config: Config, root: "Path | None" = None) -> tuple[tuple[float, float], ...]:
+    """How time passes over the steps of such a run, as `Run.timing`: of the newest saved
     run with these settings, else of the newest or the recorded one that differs in
-    numbers alone, since those stretch a run and choices change its stages; empty where
-    none is known.
+    numbers alone, else of the recorded one; empty where none is known.
     """
-    known = [run for run in (*runs.all_runs(root)[0], runs.recorded(slug)) if run and run.slug == slug]
-    known = [run for run in known if run.pace]
+    recorded = runs.recorded(slug)
+    known = [run for run in (*runs.all_runs(root)[0], recorded) if run and run.slug == slug and run.timing]
     fixed = {name: value for name, value in config.model_dump().items() if isinstance(value, (str, bool))}
     same = (run for run in known if run.key == config.key())
     alike = (run for run in known if fixed.items() <= run.config.items())
-    run = next(same, None) or next(alike, None)
-    return run.pace if run else ()
+    run = next(same, None) or next(alike, None) or recorded
+    return run.timing if run else ()
 
 
 def seconds_left(job: Job, now: float) -> float | None:
-    """Time left by the pace of earlier runs, None before the second frame."""
+    """Time left by the timing of earlier runs, None before the second frame."""
     if job.status != "running" or job.first is None or job.step <= job.first[1]:
         return None
     shares = [step / job.steps for step in (job.first[1], job.step)]
-    first, done = (worker.share_of_time(job.pace, share) for share in shares)
+    first, done = (worker.share_of_time(job.timing, share) for share in shares)
     if done <= first:  # no time at all, by a run too short to tell
         first, done = shares
     return max(0.0, (job.received - job.first[0]) / (done - first) * (1 - done) - (now - job.received))

@@ -19,7 +19,7 @@ from mlcv_explore import idea
 from mlcv_explore.config import Config
 from mlcv_explore.experiment import cluster, film, runs, worker
 from mlcv_explore.experiment.callbacks import Callbacks
-from mlcv_explore.experiment.job import CLOSED, CLUSTER_LOST, NO_ANSWER, Job, RunState, expected_pace
+from mlcv_explore.experiment.job import CLOSED, CLUSTER_LOST, NO_ANSWER, Job, RunState, expected_timing
 from mlcv_explore.experiment.registry import Registry
 from mlcv_explore.experiment.runs import NotSaved
 from mlcv_explore.experiment.watchdog import Watchdog
@@ -84,7 +84,7 @@ class Jobs:
             if not self._joined(run_id, visitor):  # another visitor may have been as fast
                 self._admit(visitor)
                 job = Job(run_id, slug, config, tuple(seeds), next(self._numbers), watchers={visitor: None})
-                job.pace = expected_pace(slug, config, self._root)
+                job.timing = expected_timing(slug, config, self._root)
                 self._submit(client, job)
                 self._registry.add(job)
         return run_id
@@ -102,7 +102,7 @@ class Jobs:
         seeds = tuple(seed for part in parts for seed in part.seeds)
         about = {"seconds": sum(part.seconds for part in parts), "device": parts[0].device}
         run = runs.of(
-            parts[0].slug, config, seeds, frames, **about, pace=parts[0].pace, look=look, looks=looks
+            parts[0].slug, config, seeds, frames, **about, timing=parts[0].timing, look=look, looks=looks
         )
         message = ""
         try:

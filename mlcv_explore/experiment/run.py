@@ -42,7 +42,9 @@ class Run:
     # name → mean, low, high, per_seed; undefined is None
     metrics: dict[str, dict[str, float | list[float | None] | None]]
     verdicts: list[dict[str, Any]]
-    pace: tuple[float, ...] = ()  # share of the time since the first frame, at every twentieth of the steps
+    timing: tuple[
+        tuple[float, float], ...
+    ] = ()  # (share of the steps, share of the time since the first frame)
     looks: int = 1  # interim analyses its verdicts have had: seeds were added between them
     film_bytes: int = 0
     film_sha256: str = ""
@@ -72,7 +74,7 @@ def of(
     film: Film,
     seconds: float,
     device: str = "cpu",
-    pace: Sequence[float] = (),
+    timing: Sequence[tuple[float, float]] = (),
     look: int = 1,
     looks: int = 1,
 ) -> Run:
@@ -94,7 +96,7 @@ def of(
         fingerprint=fingerprint.fingerprint(slug),
         metrics={name: _metric(column, subject.split_sizes(config)) for name, column in columns.items()},
         verdicts=[verdict.as_json() for verdict in decided(subject, config, columns, look, looks)],
-        pace=tuple(pace),
+        timing=tuple(timing),
         looks=look,
     )
 

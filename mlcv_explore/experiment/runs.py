@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from mlcv_explore import environment, idea
 from mlcv_explore.experiment.run import Run, data_note, decided, identity, of, reason_untested, versions
+from mlcv_explore.files import write_atomically
 
 if TYPE_CHECKING:
     import numpy as np
@@ -96,6 +97,11 @@ def write(
     if root == runs_folder():
         limit(limit_megabytes(), spare=run.id)
     return run
+
+
+def rewrite(run: Run) -> None:
+    """Replace the record of a saved run; its film stays."""
+    write_atomically(run.folder / "run.json", _text(run))
 
 
 def read(folder: Path) -> Run:

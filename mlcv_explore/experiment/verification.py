@@ -9,7 +9,7 @@ expected only from the same processor and the same single seed.
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from mlcv_explore import idea
@@ -80,9 +80,9 @@ def restamp_study(slug: str, study: Study) -> list[dict[str, Any]]:
     return decided
 
 
-def restamp_run(slug: str, pace: Sequence[float] = ()) -> runs.Run:
+def restamp_run(slug: str) -> runs.Run:
     """Today's fingerprint, identity and words on a recorded run whose numbers are
-    equal, with the pace of the run that showed it.
+    equal.
     """
     run, subject = runs.recorded(slug), idea.load(slug)
     config = subject.config(**run.config)
@@ -92,12 +92,9 @@ def restamp_run(slug: str, pace: Sequence[float] = ()) -> runs.Run:
         id=runs.identity(slug, config, run.seeds),
         key=config.key(),
         fingerprint=fingerprint.fingerprint(slug),
-        pace=tuple(pace) or run.pace,
         verdicts=[verdict.as_json() for verdict in runs.decided(subject, config, columns)],
     )
-    record = {name: value for name, value in asdict(stamped).items() if name != "folder"}
-    text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
-    write_atomically(run.folder / "run.json", text)
+    runs.rewrite(stamped)
     return stamped
 
 

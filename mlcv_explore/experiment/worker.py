@@ -5,6 +5,7 @@ Never imports Streamlit: its workers would run the page again.
 """
 
 import argparse
+import bisect
 import importlib
 import json
 import logging
@@ -50,6 +51,7 @@ SETTINGS = {
 
 _stopped: OrderedDict[str, None] = OrderedDict()  # attempts that were cancelled; read between frames
 _MOST_STOPPED = 1000
+TIMING_ERROR = 0.005  # of a run's time
 log = logging.getLogger(__name__)
 
 
@@ -94,33 +96,46 @@ def work(
         "seconds": time.time() - started,
         "device": "cpu",
         "made_by": fingerprint.fingerprint(slug),
-        "pace": pace([frame.step for frame in frames], times),
+        "timing": timing([frame.step for frame in frames], times),
     }
 
 
-def pace(steps: Sequence[int], times: Sequence[float]) -> tuple[float, ...]:
-    """How time passes over the steps of a run once its first frame is there: the share
-    of its time spent at every twentieth of its steps, 21 numbers from 0 to 1; empty for
-    a run of one frame.
+def timing(steps: Sequence[int], times: Sequence[float]) -> tuple[tuple[float, float], ...]:
+    """How time passes over the steps of a run once its first frame is there: corners
+    (share of the steps, share of the time) of a line from (·, 0) to (1, 1) that passes
+    every frame within half a percent; empty for a run of one frame.
     """
     import numpy as np
 
     if not times or times[-1] <= times[0]:
         return ()
+    done = np.asarray(steps) / steps[-1]
     passed = (np.asarray(times) - times[0]) / (times[-1] - times[0])  # imports come before the first
-    at = np.interp(np.linspace(0, steps[-1], 21), steps, passed)
-    return tuple(round(float(share), 4) for share in at)
+    corners, open_parts = {0, len(done) - 1}, [(0, len(done) - 1)]
+    while open_parts:
+        start, end = open_parts.pop()
+        if done[start] == done[end]:
+            continue
+        line = np.interp(done[start : end + 1], done[[start, end]], passed[[start, end]])
+        off = np.abs(passed[start : end + 1] - line)
+        if off.max() > TIMING_ERROR:
+            corner = start + int(off.argmax())
+            corners.add(corner)
+            open_parts += [(start, corner), (corner, end)]
+    return tuple((round(float(done[at]), 4), round(float(passed[at]), 4)) for at in sorted(corners))
 
 
-def share_of_time(pace: Sequence[float], share_of_steps: float) -> float:
-    """The share of a run's time spent at a share of its steps; the same where the pace
-    is not known.
+def share_of_time(timing: Sequence[tuple[float, float]], share_of_steps: float) -> float:
+    """The share of a run's time spent at a share of its steps; the same where the
+    timing is not known.
     """
-    if not pace:
+    if not timing:
         return share_of_steps
-    place = min(max(share_of_steps, 0.0), 1.0) * (len(pace) - 1)
-    below = min(int(place), len(pace) - 2)
-    return pace[below] + (place - below) * (pace[below + 1] - pace[below])
+    after = bisect.bisect_right(timing, share_of_steps, key=lambda corner: corner[0])
+    if not 0 < after < len(timing):
+        return timing[min(after, len(timing) - 1)][1]
+    (step, time), (next_step, next_time) = timing[after - 1], timing[after]
+    return time + (share_of_steps - step) / (next_step - step) * (next_time - time)
 
 
 def stop(attempt: str) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mlcv_explore.experiment.studies import Table
 
 
-ROW = 54  # pixels: a claim takes two lines
+ROW = 66  # pixels: a claim takes up to three lines, and Streamlit wraps from 65 on
 
 
 def show(

@@ -17,6 +17,7 @@ from mlcv_explore.ideas import inverted_unet as unet
 from mlcv_explore.ideas.inverted_unet import conditioning as levels
 from mlcv_explore.ideas.inverted_unet import idea, inference, pretrain, training
 from mlcv_explore.metrics.image_quality import explained_variance
+from mlcv_explore.metrics.overlap import MaskIndex
 from mlcv_explore.models import checkpoints
 from mlcv_explore.models.conditional_generation import Generator
 from mlcv_explore.seeds import numpy_stream
@@ -55,10 +56,12 @@ def test_the_mask_explains_up_to_the_ceiling_and_nothing_where_appearance_is_ind
 
 
 def test_the_ceiling_is_that_of_the_scenes_and_holds_for_every_texture():
-    ours, config = generated(0.7, 200), training.scenes_config(0.7)
-    best = ours.determined[:, None].repeat(3, 1) / 255
-    ceiling = scenes.ceiling(scenes.generate(config, 200, 3, "of a test"))
-    assert explained_variance(best, to_float(ours.images), ours.objects) == pytest.approx(ceiling, abs=1e-5)
+    ours = generated(0.7, 200)
+    config = scenes.ScenesConfig(label="texture", smallest=0.35, largest=0.5, dependence=0.7)
+    made, best = scenes.generate(config, 200, 3, "of a test"), ours.determined[:, None].repeat(3, 1) / 255
+    explained = explained_variance(best, to_float(ours.images), ours.objects)
+    assert explained == pytest.approx(scenes.ceiling(made), abs=1e-5)
+    assert np.array_equal(ours.labels, made.labels) and ours.categories == OWN
     # contrast has either sign equally often: the texture's name does not predict the mean colour
     ours = generated(1.0, 3000)
     drawn, inside = ours.images.mean(1) - ours.determined, ours.objects
@@ -84,6 +87,11 @@ def test_channels_are_hard_and_every_level_keeps_those_below():
     # bytes grow too, and one line drawing counts once
     assert (np.diff(sizes) > 0).all()
     assert levels.condition(ours, "edges", "lines").sizes().mean() < sizes[unet.LEVELS.index("edges")]
+    for code in (0, 3):  # nothing but background, nothing but object
+        mask = np.full((1, 32, 32), code, np.uint8)
+        (inputs,) = levels.Conditioning(OWN, "label", mask, np.array([2])).inputs()
+        assert np.flatnonzero(inputs.all((1, 2))).tolist() == ([0, 1 + code, 8 + 2] if code else [1])
+        assert inputs.sum() == inputs.all((1, 2)).sum() * 32 * 32
 
 
 def test_test_images_have_no_part_in_training_and_arms_start_equal():
@@ -116,6 +124,27 @@ def test_arms_without_training_use_training_images_alone():
     assert outputs["region"].transpose(0, 2, 3, 1)[tag][0] == pytest.approx(own, abs=1e-5)
     two = training.Trainer(TINY.replace(detail="binary"), 0)._untrained(some, to_float(some.images))
     assert len(np.unique(two["region"].transpose(0, 2, 3, 1).reshape(-1, 3), axis=0)) == 2
+    test, index = trainer.test_images, MaskIndex(train.regions, OWN.objects)
+    near = to_float(train.images[np.stack([index.nearest(mask, 5) for mask in test.regions])])
+    truths, weights = to_float(test.images), test.pixel_weights(training.OBJECT_WEIGHT)
+    errors = ((near - truths[:, None]) ** 2).mean(2) * weights[:, None]
+    best = near[range(10), errors.mean((2, 3)).argmin(1)]
+    assert np.array_equal(trainer._untrained(test, truths)["nearest5"], best)
+
+
+def test_the_objects_weight_follows_the_mask_that_a_network_is_given(monkeypatch):
+    trainer, batches = training.Trainer(TINY, 0), []
+
+    def step(given: torch.Tensor, images: torch.Tensor, weights: torch.Tensor) -> float:
+        batches.append((given, weights))
+        return 0.0
+
+    for learner in trainer.learners.values():
+        monkeypatch.setattr(learner, "step", step)
+    trainer.train_to(1)
+    assert len(batches) == len(training.TRAINED)
+    for given, weights in batches:  # the first channel is the object
+        assert torch.equal(weights, torch.where(given[:, :1] == 1, training.OBJECT_WEIGHT, 1.0))
 
 
 def test_only_arms_of_the_settings_are_measured():
@@ -216,7 +245,7 @@ def test_a_level_predicts_a_scene_beside_its_true_image(level):
 
 
 def test_an_uploaded_mask_is_used_and_a_bad_one_reported():
-    app = opened(begin="Upload", level="edges")
+    app = opened(begin="Upload", rung="edges")  # the level's name in earlier links
     assert "Edges: the outline" in words(app)
     mine = images.png(SCENE_COLOURS[inference.examples().regions[4]].repeat(2, 0).repeat(2, 1))
     app.file_uploader[0].upload("mine <b>.png", mine, "image/png")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mlcv_explore.data import annotated_images, scenes
+from mlcv_explore.data import OUTLINE, annotated_images, scenes
 from mlcv_explore.data.annotated_images import AnnotatedImages
 from mlcv_explore.experiment import runs
 from mlcv_explore.ideas.learned_salience import (
@@ -31,6 +31,7 @@ from mlcv_explore.ideas.learned_salience import (
     training,
 )
 from mlcv_explore.ideas.learned_salience import idea as subject
+from mlcv_explore.models.multitask import MultitaskSettings
 from mlcv_explore.saliency import mask_network
 from mlcv_explore.saliency.mask_network import FORMS
 
@@ -135,18 +136,25 @@ def test_a_run_is_as_long_as_its_stages_and_shows_a_scene_at_its_end() -> None:
 
 def test_scores_are_stored_under_their_arm_and_measure(monkeypatch: pytest.MonkeyPatch) -> None:
     given = training.draw_images(SMALL, 8, 0, "taught")
-    state, trained = training.SeedRun(SMALL, 0), training.trainer(SMALL, "segment_first", given, 0)
-    trained.first_scores = {"iou": 0.9}
+    trained = training.trainer(SMALL.replace(weight=0.3), "segment_first", given, 0)
+    assert trained.settings == MultitaskSettings(width=4, batch_size=8, weight=0.3)
+    state, trained.first_scores = training.SeedRun(SMALL, 0), {"iou": 0.9}
     state._measure("segment_first", trained, given)
     row = dict(zip(MEASURES, state.measured[ARMS.index("segment_first")], strict=True))
     assert row["forgotten"] == pytest.approx(0.9 - row["iou"]) and row["accuracy"] > 0 == row["overlap"]
     shares = {"area": 0.3, "kept": 0.1, "complement": 0.2}
     monkeypatch.setattr(mask_network, "agreement", lambda *_: shares)
     config = SMALL.replace(experiment="salience", updates=2)
-    curves = [frame.curves[0, ARMS.index("gated")] for frame in run(config, (0,))][2:4]
+    film = list(run(config, (0,)))
+    curves = [frame.curves[0, ARMS.index("gated")] for frame in film[2:4]]
     assert [dict(zip(CURVES, curve, strict=True)) for curve in curves] == 2 * [
         {"accuracy": pytest.approx(0.1), "swapped": pytest.approx(0.2), "extent": pytest.approx(0.3)}
     ]
+    truth = np.stack([frame.measured[0, ARMS.index("truth")] for frame in film])
+    mass, pointing, area = truth[:, [MEASURES.index(name) for name in ("mass", "pointing", "area")]].T
+    assert mass.tolist() == pointing.tolist() == [0] * 4 + [1] * 2
+    sizes = (training.draw_images(config, 4, 0, "explained").masks.numpy() == 1).mean((1, 2))
+    assert area[4:] == pytest.approx([sizes[:2].mean(), sizes.mean()])  # over the images so far
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
@@ -172,6 +180,7 @@ def test_pets_run_without_a_known_cause(monkeypatch: pytest.MonkeyPatch) -> None
         """Scenes in the form of Oxford-IIIT Pet."""
         requested.add((part, count))
         given = scenes.generate(scenes.ScenesConfig(side=64), count, seed, part)
+        given.masks[:, 40:][given.masks[:, 40:] == 0] = OUTLINE
         return replace(annotated_images.of_scenes(given), classes=37, tag_boxes=None)
 
     monkeypatch.setattr(annotated_images, "pets", pets)

@@ -18,7 +18,9 @@ def test_a_scene_has_maps_parts_boxes_and_shares_on_its_cause(monkeypatch: pytes
     app = opened(source="Scene", scene="3")
     text = words(app) + str([bar.text for bar in app.get("progress")])
     assert not app.exception and not app.warning and not app.error
-    assert app.selectbox(key="learned_salience-model").value == "scenes/0"
+    offered = app.selectbox(key="learned_salience-model")
+    assert offered.options == ["scenes/0", "scenes-tagged/0", "scenes-texture/0", "cifar10/0"]
+    assert offered.value == "scenes/0"
     for name in ("Learned mask", "Skip-connection gates", "Grad-CAM", "Boxes", "Segmenter", "Prediction:"):
         assert name in text, name
     for name in ("Kept: circle", "Complement: circle", "on the object", "on the tag"):
