@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 IMAGE_TYPES = ("jpg", "jpeg", "jfif", "png", "webp", "gif")
 MAX_MB = 24  # of an image, as its reader allows
-# of JPEG, of progressive JPEG and of other formats, as their reader allows
-MEGAPIXELS = (80, 50, 25)
+MEGAPIXELS = (80, 50, 25)  # likewise
 IMAGE_LIMITS = "JPEG: {} megapixels, {} if progressive; other formats: {}.".format(*MEGAPIXELS)
 NOT_STORED = "Not stored, not shared."
 SOURCES = ("Gallery", "Scene", "Upload", "Camera")  # as the link names them
@@ -99,8 +98,7 @@ def upload(
     file = st.file_uploader(label, list(kinds), key=key, max_upload_size=max_mb)
     images = f" {IMAGE_LIMITS}" if tuple(kinds) == IMAGE_TYPES else ""
     st.caption(f"At most {max_mb} MB.{images} {NOT_STORED}")
-    value = _parsed(key, file, parse, args, rejected)
-    _show_notes(value)
+    _show_notes(value := _parsed(key, file, parse, args, rejected))
     return value
 
 
