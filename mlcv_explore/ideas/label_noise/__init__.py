@@ -234,6 +234,15 @@ def _cells() -> Iterator[Cell]:
     yield Cell("pair", base.replace(kind="pair"), ALL_ARMS)
 
 
+def _photograph_cells() -> Iterator[Cell]:
+    """Every claim on photographs' features, and two other optimisers."""
+    base = LabelNoiseConfig(learning_rate=LEARNING_RATES["features"])
+    yield from _claims_on(base)
+    for optimiser, rate in (("adam", base.learning_rate), ("adam", 0.003), ("sgd", 0.01)):
+        cell = base.replace(optimiser=optimiser, learning_rate=rate)
+        yield Cell("photograph_optimisers", cell, ALL_ARMS)
+
+
 def _claims_on(base: LabelNoiseConfig) -> Iterator[Cell]:
     """The cells of every claim, with these settings."""
     for claim in claims.CLAIMS:
@@ -266,7 +275,10 @@ idea = Idea(
     ),
     provenance=claims.PROVENANCE,
     limits=claims.LIMITS,
-    studies=(Study("live", tuple(_cells()), tuple(range(20))),),
+    studies=(
+        Study("live", tuple(_cells()), tuple(range(20))),
+        Study("photographs", tuple(_photograph_cells()), tuple(range(20))),
+    ),
     prior_work=claims.PRIOR_WORK,
     split_sizes=split_sizes,
 )
