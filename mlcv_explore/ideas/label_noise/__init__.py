@@ -29,7 +29,8 @@ are predicted as their *wrong* label. Then how close early stopping comes withou
 **Data.** Demo and Train use photographs of CIFAR-10, 64 numbers each. An ImageNet network
 computed them: its features before the last layer, reduced by principal components. A
 small dense network is trained on them. Handwritten digits are the second choice; the
-answer above is measured on these.
+headline answer is measured on these, and Answer shows photographs beside them. There the
+gain holds at learning rate 0.0003 and reverses with Adam at 0.003 and with SGD at 0.01.
 
 **What it does not show.** That noise is the best remedy: early stopping on noisy
 validation labels ends above it. Nor that the optimiser does not matter: with a smaller

@@ -58,7 +58,10 @@ PROVENANCE = Provenance(
     ),
 )
 
-LIMITS = ("1,000 training images of 8×8 digits and a two-layer perceptron; one fixed split; no photographs.",)
+LIMITS = (
+    "1,000 training images, 8×8 digits or 64 features of photographs; a two-layer perceptron; one fixed split.",
+    "No network that reads the photographs' pixels.",
+)
 
 PRIOR_WORK = (
     Prior(
