@@ -170,6 +170,10 @@ def answer(table: Table) -> None:
     figures.comparison(subject, table, "shapes", ("shape",), *pair, "Noise type", called=subject.label)
     figures.comparison(subject, table, "optimisers", ("optimiser", "learning_rate"), *pair, "Optimiser, rate")
     figures.comparison(subject, table, "pair", ("kind",), *pair, "Wrong labels")
+    if evidence.study(SLUG, "photographs") is not None:
+        photographs, names = evidence.table(SLUG, "photographs"), ("optimiser", "learning_rate")
+        head = "On photographs: optimiser, rate"
+        figures.comparison(subject, photographs, "photograph_optimisers", names, *pair, head)
 
 
 page.run(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 ROW = 66  # pixels: a claim takes up to three lines, and Streamlit wraps from 65 on
+PHOTOGRAPHS = "photographs"  # the study of the same claims on real images
 
 
 def show(
@@ -104,6 +105,11 @@ def _claims(card: Card, subject: Idea, record: dict[str, Any]) -> None:
         "Margin": [_amount(verdict["margin"], verdict["unit"]) for verdict, _ in rows],
         "n": [estimate["n"] for _, estimate in rows],
     }
+    photographs = evidence.study(card.slug, PHOTOGRAPHS)
+    if photographs is not None:
+        found = _effects(photographs)
+        names = [(verdict["claim"], tuple(estimate["contrast"])) for verdict, estimate in rows]
+        table["On photographs"] = [found.get(name, "not run") for name in names]
     st.dataframe(
         table,
         hide_index=True,
@@ -117,10 +123,26 @@ def _claims(card: Card, subject: Idea, record: dict[str, Any]) -> None:
             "Effect": st.column_config.TextColumn(width=180),
             "Margin": st.column_config.TextColumn(width=80),
             "n": st.column_config.NumberColumn(width=40),
+            "On photographs": st.column_config.TextColumn(width=240),
         },
         alt=f"Table of {len(record['verdicts'])} claims with status, effect, 95 % interval and n",
     )
     st.caption("Click a heading to sort. Several differences of one claim are Holm-corrected together.")
+    if photographs is not None:
+        st.caption(f"Status, effect and n are of {card.data}; on photographs the margins are the same.")
+
+
+def _effects(record: dict[str, Any]) -> dict[tuple[str, tuple[str, ...]], str]:
+    """(claim, contrast) → status, effect and n of a study's verdicts with any seeds."""
+    return {
+        (verdict["claim"], tuple(estimate["contrast"])): (
+            f"{estimate['status']}, {evidence.interval_of(estimate).text(verdict['unit'], signed=True)},"
+            f" n = {estimate['n']}"
+        )
+        for verdict in record["verdicts"]
+        for estimate in verdict["estimates"]
+        if estimate["n"]
+    }
 
 
 def _amount(margin: float, unit: str) -> str:
@@ -133,6 +155,10 @@ def _limits(card: Card, subject: Idea, record: dict[str, Any]) -> None:
     lines = [f"- {limit}" for limit in subject.limits]
     lines.append(f"- Estimand: {record['verdicts'][0]['estimand']}.")
     lines.append(f"- Cost: {record['seconds'] / 60:.0f} core-minutes, {len(record['seeds'])} seeds, CPU.")
+    photographs = evidence.study(card.slug, PHOTOGRAPHS)
+    if photographs is not None:
+        cost = f"{photographs['seconds'] / 60:.0f} core-minutes, {len(photographs['seeds'])} seeds, CPU"
+        lines.append(f"- Cost of the study on photographs: {cost}.")
     lines += [f"- {line}" for line in provenance(subject.provenance)]
     if record["fingerprint"] != fingerprint.fingerprint(card.slug):
         lines.append("- Computed by an earlier version of the code; the command below computes it again.")
@@ -151,7 +177,9 @@ def provenance(about: Provenance | None) -> list[str]:
 
 def _reproduce(card: Card, subject: Idea, record: dict[str, Any]) -> None:
     st.subheader("Reproduce", anchor=False)
-    st.code(record["command"], language=None, wrap_lines=True)
+    photographs = evidence.study(card.slug, PHOTOGRAPHS)
+    commands = [each["command"] for each in (record, photographs) if each is not None]
+    st.code("\n".join(commands), language=None, wrap_lines=True)
     folder = ideas.ASSETS / card.slug
     with st.container(horizontal=True):
         for label, content, name, kind in (

@@ -29,7 +29,8 @@ are predicted as their *wrong* label. Then how close early stopping comes withou
 **Data.** Demo and Train use photographs of CIFAR-10, 64 numbers each. An ImageNet network
 computed them: its features before the last layer, reduced by principal components. A
 small dense network is trained on them. Handwritten digits are the second choice; the
-answer above is measured on these.
+headline answer is measured on these, and Answer shows photographs beside them. There the
+gain holds at learning rate 0.0003 and reverses with Adam at 0.003 and with SGD at 0.01.
 
 **What it does not show.** That noise is the best remedy: early stopping on noisy
 validation labels ends above it. Nor that the optimiser does not matter: with a smaller
@@ -241,6 +242,15 @@ def _cells() -> Iterator[Cell]:
     yield Cell("pair", base.replace(kind="pair"), ALL_ARMS)
 
 
+def _photograph_cells() -> Iterator[Cell]:
+    """Every claim on photographs' features, and two other optimisers."""
+    base = LabelNoiseConfig(learning_rate=LEARNING_RATES["features"])
+    yield from _claims_on(base)
+    for optimiser, rate in (("adam", base.learning_rate), ("adam", 0.003), ("sgd", 0.01)):
+        cell = base.replace(optimiser=optimiser, learning_rate=rate)
+        yield Cell("photograph_optimisers", cell, ALL_ARMS)
+
+
 def _claims_on(base: LabelNoiseConfig) -> Iterator[Cell]:
     """The cells of every claim, with these settings."""
     for claim in claims.CLAIMS:
@@ -274,7 +284,10 @@ idea = Idea(
     ),
     provenance=claims.PROVENANCE,
     limits=claims.LIMITS,
-    studies=(Study("live", tuple(_cells()), tuple(range(20))),),
+    studies=(
+        Study("live", tuple(_cells()), tuple(range(20))),
+        Study("photographs", tuple(_photograph_cells()), tuple(range(20))),
+    ),
     prior_work=claims.PRIOR_WORK,
     split_sizes=split_sizes,
     part_sizes=part_sizes,
