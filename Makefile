@@ -26,7 +26,9 @@ check: $(VENV)/test.stamp
 # One seed of every cell and recorded run again; what ships is stamped when all numbers are equal
 verify: $(VENV)/app.stamp
 	@for idea in $(or $(IDEA),$$($(python) -m mlcv_explore ideas --json | $(python) -c 'import json, sys; print(*(each["slug"] for each in json.load(sys.stdin)["ideas"]))')); do \
-		$(python) -m mlcv_explore record $$idea --verify && $(python) -m mlcv_explore evidence $$idea --verify || exit 1; done
+		$(python) -m mlcv_explore record $$idea --verify || exit 1; \
+		for study in live photographs; do [ ! -e assets/$$idea/$$study.json ] || \
+			$(python) -m mlcv_explore evidence $$idea --study $$study --verify || exit 1; done; done
 
 bench: $(VENV)/test.stamp
 	@for measurement in bench/[a-z]*.py; do echo "== $$measurement"; OMP_NUM_THREADS=1 $(python) -m bench.$$(basename $$measurement .py) || exit 1; done
