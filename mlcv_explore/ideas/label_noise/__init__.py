@@ -3,18 +3,18 @@ Section: Noise
 Title: Stochastic label noise
 Question: Does noise added to the targets stop a network memorising wrong labels?
 Try: 40 % of the training labels are wrong. Move the epoch and compare the curves.
-Answer: Added noise stops memorisation and gains 22 points over plain training with
-  Adam; early stopping gains more.
+Answer: Added noise stops memorisation and gains 22 points over plain training on
+  digits, 13 on photographs; early stopping gains more.
 But: With SGD at learning rate 0.1, added noise falls 54.7 points below plain training.
   Early stopping on equally mislabelled validation data ends 3.3 points [2.6, 4.0]
   higher.
 Holds when: 40 % of labels are wrong, the optimiser is Adam (learning rate 0.003), and
   the noise has standard deviation σ = 1: +22.3 points [21.0, 23.6] over plain training,
-  n = 20.
+  n = 20. On features of photographs (0.0003) +12.8 [12.2, 13.3].
 Fails when: SGD replaces Adam: −3.2 points [−4.0, −2.4] at learning rate 0.01, −54.7
   [−55.9, −53.5] at 0.1; or no label is wrong: −7.6 [−8.5, −6.6]; n = 20.
 Verdict: depends on the optimiser
-Data: handwritten digits
+Data: digits and photographs
 
 A share of the training labels is wrong and stays wrong. *Plain* cross-entropy first
 learns the classes, then memorises the wrong labels, and its test accuracy falls.

@@ -59,7 +59,7 @@ PROVENANCE = Provenance(
 )
 
 LIMITS = (
-    "1,000 training images, digits or 64 features of photographs; a two-layer perceptron; one fixed split.",
+    "1,000 training images, 8×8 digits or 64 features of photographs; a small perceptron; one fixed split.",
     "No network that reads the photographs' pixels.",
 )
 
