@@ -104,12 +104,12 @@ def test_its_quick_run_takes_at_most_a_second_a_seed(slug: str) -> None:
     """Every contract rests on it; measured once what is loaded late is there."""
     subject = idea.load(slug)
     quick_film(slug)
-    taken = []
-    for _ in range(2):
+    limit, taken = LONGER.get(slug, QUICK) * len(SEEDS), []
+    while len(taken) < 2 and min(taken, default=np.inf) > limit:  # the second of two may hold
         started = time.process_time()
         list(subject.run(subject.quick, SEEDS))
-        taken.append(time.process_time() - started)
-    assert min(taken) <= LONGER.get(slug, QUICK) * len(SEEDS) * slowness()
+        taken.append((time.process_time() - started) / slowness(anew=True))
+    assert min(taken) <= limit
 
 
 @every_idea

@@ -406,7 +406,7 @@ def test_an_idea_runs_on_an_own_folder_and_names_it(
     quick = idea.load(slug).quick.changed() | {"dataset": "my_pictures@16"}
     quick |= {"batch_size": 10} | ({"labels": 2} if "labels" in quick else {})
     flags = [word for name, value in quick.items() for word in (f"--{name}", str(value))]
-    status = main(["run", slug, *flags, "--seeds", "2"])
+    status = main(["run", slug, *flags, "--seeds", "1"])
     printed = capsys.readouterr()
     assert status == 0, printed.err
     sizes = idea.load(slug).part_sizes(idea.load(slug).config(**quick))
@@ -417,8 +417,12 @@ def test_an_idea_runs_on_an_own_folder_and_names_it(
     (saved,) = runs.all_runs()[0]
     assert saved.config["dataset"] == "my_pictures@16"
     assert all(np.isfinite(metric["mean"]) for metric in saved.metrics.values())
-    main(["run", slug, *flags, "--seeds", "1", "--json"])
-    assert json.loads(capsys.readouterr().out)["data"].startswith("my_pictures: 59 images")
+
+
+def test_a_result_as_json_names_the_own_folder(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pets(root, ("train",), 12)
+    assert main(["run", "label_noise", "--dataset", "pets", "--epochs", "1", "--seeds", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["data"].startswith("pets: 24 images")
 
 
 def test_a_folder_that_cannot_be_used_is_bad_usage(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,9 +18,11 @@ def _work() -> float:
     return time.process_time() - started
 
 
-def slowness() -> float:
-    """How many times longer this machine takes now than the reference, at least 1."""
+def slowness(anew: bool = False) -> float:
+    """How many times longer this machine takes now than the reference, at least 1;
+    measured `anew`, or not long ago.
+    """
     now = time.monotonic()
-    if not _measured or now - _measured[0] > LASTS:
+    if anew or not _measured or now - _measured[0] > LASTS:
         _measured[:] = [now, max(1.0, float(np.median([_work() for _ in range(5)])) / REFERENCE)]
     return _measured[1]
