@@ -149,9 +149,11 @@ def deletion_insertion(
     import torch
 
     from mlcv_explore.saliency import faithfulness
+    from mlcv_explore.saliency.supported import LARGE
 
     request = _network, torch.from_numpy(_model_input)[None], torch.tensor([target]), _map[None, None], fill
-    curves = (measure(*request) for measure in (faithfulness.deletion, faithfulness.insertion))
+    steps = 10 if _model_input.shape[-1] > LARGE else 20  # a step of a large image takes 25 ms
+    curves = (measure(*request, steps=steps) for measure in (faithfulness.deletion, faithfulness.insertion))
     return np.stack([curve.probabilities[0, 0] for curve in curves])
 
 
