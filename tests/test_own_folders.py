@@ -405,6 +405,7 @@ def test_an_idea_runs_on_an_own_folder_and_names_it(
     (root / "my_pictures/temple/3.jpg").write_text("broken")
     quick = idea.load(slug).quick.changed() | {"dataset": "my_pictures@16"}
     quick |= {"batch_size": 10} | ({"labels": 2} if "labels" in quick else {})
+    quick |= {"experiment": "mixing"} if slug == "feature_mixing" else {}  # the only part that reads it
     flags = [word for name, value in quick.items() for word in (f"--{name}", str(value))]
     status = main(["run", slug, *flags, "--seeds", "1"])
     printed = capsys.readouterr()

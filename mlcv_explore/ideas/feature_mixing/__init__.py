@@ -155,7 +155,7 @@ def _tiles() -> tuple[Tile, ...]:
 
 
 QUICK = {"experiment": "all", "steps": 10, "pretraining": 10, "width": 8, "labels": 5, "batch_size": 15}
-QUICK |= {"scenes": 40, "test_scenes": 50, "paste_steps": 2, "contrast_steps": 10}
+QUICK |= {"scenes": 33, "test_scenes": 50, "paste_steps": 2, "contrast_steps": 10}
 
 idea = Idea(
     config=FeatureMixingConfig,
