@@ -19,8 +19,8 @@ from mlcv_explore.saliency.methods import Attribution, SaliencyError, SaliencySe
 from mlcv_explore.saliency.rules import UNRECTIFIED, ActivationNames, GuidedRectifier
 
 LARGE = 64  # pixels a side, above which a gradient is dear
-# On large images, where nothing else is set: six maps in four seconds of one core; docs/ideas/saliency.md
-# has the errors
+# On large images, where nothing else is set: six maps in five seconds of one core; docs/decisions.md
+# has the times
 QUICK = {"samples": 12, "window": 7, "stride": 4}
 # Every method of a page or a command: those that recorded runs compare, and those of some networks
 OFFERED = METHODS | {"attention_rollout": Method("Attention rollout", False)}
