@@ -128,8 +128,8 @@ def own_fingerprint(name: str) -> str:
 
 
 def describe(name: str, sizes: tuple[int, int, int]) -> str:
-    """What a reader is told about an own folder and the parts that an experiment takes of
-    it; "" for a set of the catalogue.
+    """A report on an own folder and the parts that an experiment takes of it; "" for a
+    set of the catalogue.
     """
     if name in CATALOGUE:
         return ""

@@ -117,19 +117,19 @@ def _claims(card: Card, subject: Idea, record: dict[str, Any]) -> None:
         row_height=ROW,
         key=f"{card.slug}-claims",
         column_config={
-            "Claim": st.column_config.TextColumn(width=360),
-            "Status": st.column_config.TextColumn(width=90),
-            "Difference": st.column_config.TextColumn(width=190),
-            "Effect": st.column_config.TextColumn(width=180),
-            "Margin": st.column_config.TextColumn(width=80),
+            "Claim": st.column_config.TextColumn(width=250 if photographs else 360),
+            "Status": st.column_config.TextColumn(width=110),
+            "Difference": st.column_config.TextColumn(width=150 if photographs else 180),
+            "Effect": st.column_config.TextColumn(width=130 if photographs else 180),
+            "Margin": st.column_config.TextColumn(width=70),
             "n": st.column_config.NumberColumn(width=40),
-            "On photographs": st.column_config.TextColumn(width=240),
+            "On photographs": st.column_config.TextColumn(width=190),
         },
         alt=f"Table of {len(record['verdicts'])} claims with status, effect, 95 % interval and n",
     )
     st.caption("Click a heading to sort. Several differences of one claim are Holm-corrected together.")
     if photographs is not None:
-        st.caption(f"Status, effect and n are of {card.data}; on photographs the margins are the same.")
+        st.caption("Status, effect and n are the live study's; on photographs the margins are the same.")
 
 
 def _effects(record: dict[str, Any]) -> dict[tuple[str, tuple[str, ...]], str]:
