@@ -16,8 +16,9 @@ from mlcv_explore.ideas.saliency import ARMS, ATTRIBUTIONS, GENERATED, MEASURES,
 from mlcv_explore.ideas.saliency import idea as subject
 from mlcv_explore.models import available_models
 from mlcv_explore.saliency import SaliencyError, SaliencySettings, faithfulness, layers, methods
+from mlcv_explore.saliency.captum_maps import MORE, CaptumSettings
 from mlcv_explore.saliency.measures import kendall
-from mlcv_explore.saliency.supported import OFFERED
+from mlcv_explore.saliency.supported import OFFERED, OWN
 from mlcv_explore.statistics import significant_cells
 from mlcv_explore.ui import attribution_panel, attribution_tests, attributions, figures, inputs, page, theme
 from mlcv_explore.ui.explained import Explained, Request, explain_image
@@ -45,14 +46,12 @@ def play() -> None:
         model = choose_model(SLUG)
         whole = choose_crop(SLUG, model)
         target = choose_class("Class", model.classes, "target", "predicted class")
-        names = st.multiselect(
-            "Methods",
-            list(OFFERED),
-            list(attributions.DEFAULT_METHODS),
-            key=f"{SLUG}-methods",
-            bind="query-params",
-            format_func=LABELS.get,
-        )
+        bound = {"bind": "query-params", "format_func": LABELS.get}
+        defaults = list(attributions.DEFAULT_METHODS)
+        own = st.multiselect("Methods", list(OWN), defaults, key=f"{SLUG}-methods", **bound)
+        about = "Seconds each on a photograph; computed in the background, one after another."
+        more = st.multiselect("More methods (Captum)", MORE, key=f"{SLUG}-captum", help=about, **bound)
+        names = (*own, *more)
         with st.expander("More"):
             contrast = choose_class("Contrast with class", model.classes, "minus", "none")
             second = inputs.compare_image(SLUG)
@@ -66,7 +65,7 @@ def play() -> None:
         ):
             st.info(f"A contrast needs two classes; both are {contrast}.", icon=":material/compare_arrows:")
         else:
-            explain(shown, tuple(names))
+            explain(shown, names)
 
 
 @st.fragment
@@ -88,8 +87,7 @@ def explain(shown: list[Explained], names: tuple[str, ...]) -> None:
         return  # every method is refused
     st.subheader("Remove the most salient pixels", anchor=False)
     attribution_tests.show_deletion(shown[0], values[0], LABELS, SLUG)
-    if not request.captum:
-        attribution_tests.show_scores(shown, request, LABELS, SLUG)
+    attribution_tests.show_scores(shown, request, LABELS, SLUG)
 
 
 def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
@@ -170,14 +168,16 @@ page.run(
         "Grad-CAM": methods.grad_cam,
         "Deletion and insertion": faithfulness.at_share,
     },
-    views=(MapView, SaliencySettings),
+    views=(MapView, CaptumSettings),
     choices={
         "source": inputs.SOURCES,
         "photograph": tuple(gallery.photographs()),
         "scene": tuple(str(number) for number in range(1, inputs.SCENES + 1)),
         "compare": inputs.compare_choices(),
         **dict.fromkeys(("scores", "whole"), ("true", "false")),
-        **dict.fromkeys(("methods", "by"), tuple(LABELS[name] for name in OFFERED)),
+        "methods": tuple(LABELS[name] for name in OWN),
+        "captum": tuple(LABELS[name] for name in MORE),
+        "by": tuple(LABELS[name] for name in OFFERED),
         "model": inputs.model_names(),
         **dict.fromkeys(("target", "minus", "layer")),  # depend on the model
     },

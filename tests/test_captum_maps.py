@@ -9,6 +9,8 @@ from torch import nn
 
 from mlcv_explore.models.classifiers import residual_classifier
 from mlcv_explore.saliency import SaliencyError, SaliencySettings, attribute_all, captum_maps
+from mlcv_explore.saliency.captum_maps import PREFIX
+from mlcv_explore.saliency.supported import attribute
 from mlcv_explore.seeds import seeded
 
 EQUAL = ("gradient", "input_x_gradient", "guided_backprop", "occlusion")
@@ -18,32 +20,31 @@ NETWORK = seeded(0, lambda: residual_classifier(4, 4, *STATISTICS), "network").e
 IMAGE = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(1))
 
 
-def maps(attribute: object, *names: str, target: object = (1, 2), seed: int = 0) -> dict[str, np.ndarray]:
-    return {
-        attribution.method: attribution.values
-        for attribution in attribute(NETWORK, IMAGE, target, names, SETTINGS, seed, None)
-    }
+def maps(compute: object, *names: str, target: object = (1, 2), seed: int = 0) -> dict[str, np.ndarray]:
+    computed = compute(NETWORK, IMAGE, target, names, SETTINGS, seed, None)
+    return {attribution.method.removeprefix(PREFIX): attribution.values for attribution in computed}
+
+
+def theirs(*names: str, **given: object) -> dict[str, np.ndarray]:
+    """The maps of these methods by Captum, where it has them."""
+    return maps(attribute, *(captum_maps.counterpart(name) or name for name in names), **given)
 
 
 @pytest.mark.parametrize("target", [1, (1, 2)])
 def test_both_implementations_agree_on_a_class_and_on_a_difference(target: object) -> None:
-    ours, theirs = (
-        maps(method, *EQUAL, target=target) for method in (attribute_all, captum_maps.attribute_all)
-    )
+    ours, other = maps(attribute_all, *EQUAL, target=target), theirs(*EQUAL, target=target)
     for name in EQUAL:
-        np.testing.assert_allclose(theirs[name], ours[name], atol=1e-4 * np.abs(ours[name]).max())
+        np.testing.assert_allclose(other[name], ours[name], atol=1e-4 * np.abs(ours[name]).max())
     name = "integrated_gradients"  # other steps of the same path
-    ours, theirs = (
-        maps(method, name, target=target)[name] for method in (attribute_all, captum_maps.attribute_all)
-    )
-    assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.99
+    ours, other = maps(attribute_all, name, target=target)[name], theirs(name, target=target)[name]
+    assert np.corrcoef(ours.ravel(), other.ravel())[0, 1] > 0.99
 
 
 def test_captum_leaves_network_and_generators_as_they_were() -> None:
     generator, legacy = torch.get_rng_state(), np.random.get_state()[1].copy()
-    first = maps(captum_maps.attribute_all, *captum_maps.AVAILABLE, "rise", "gradient_shap", "edges")
-    again = maps(captum_maps.attribute_all, *captum_maps.AVAILABLE, "rise", "gradient_shap", "edges")
-    other = maps(captum_maps.attribute_all, "smoothgrad", seed=1)["smoothgrad"]
+    first = theirs(*captum_maps.AVAILABLE, "rise", "gradient_shap", "edges")
+    again = theirs(*captum_maps.AVAILABLE, "rise", "gradient_shap", "edges")
+    other = theirs("smoothgrad", seed=1)["smoothgrad"]
     assert all(np.array_equal(first[name], again[name]) for name in first)
     assert set(first) == {*captum_maps.AVAILABLE, "rise", "gradient_shap", "edges"} and not np.array_equal(
         other, first["smoothgrad"]
@@ -55,13 +56,13 @@ def test_captum_leaves_network_and_generators_as_they_were() -> None:
 
 def test_threads_that_share_a_network_get_the_same_maps() -> None:
     names = ("guided_backprop", "deeplift", "smoothgrad")
-    alone = maps(captum_maps.attribute_all, *names)
+    alone = theirs(*names)
     with ThreadPoolExecutor(4) as pool:
-        for together in pool.map(lambda _: maps(captum_maps.attribute_all, *names), range(8)):
+        for together in pool.map(lambda _: theirs(*names), range(8)):
             assert all(np.array_equal(alone[name], together[name]) for name in names)
 
 
 def test_a_network_without_relus_is_refused_in_a_sentence() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 4)).eval()
     with pytest.raises(SaliencyError, match="has none"):
-        list(captum_maps.attribute_all(network, IMAGE, 1, ["guided_backprop"], SETTINGS, 0))
+        list(attribute(network, IMAGE, 1, ["captum:guided_backprop"], SETTINGS, 0))

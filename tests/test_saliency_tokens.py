@@ -11,7 +11,7 @@ from torch.nn import functional
 from mlcv_explore.models import architectures
 from mlcv_explore.models.classifiers import residual_classifier
 from mlcv_explore.models.layers import convolutions
-from mlcv_explore.saliency import SaliencyError, SaliencySettings, captum_maps, methods, tokens
+from mlcv_explore.saliency import SaliencyError, SaliencySettings, methods, tokens
 from mlcv_explore.saliency.supported import Refused, attribute, attribute_each
 from mlcv_explore.seeds import seeded
 
@@ -213,7 +213,7 @@ def test_layers_that_do_not_exist_and_captum_on_tokens_are_refused_in_a_sentence
     ):
         grad_cam(model, "b")
     for layer in (None, "1.blocks.1"):
-        (theirs,) = captum_maps.attribute_each(model, IMAGE, 1, ["gradcam"], SETTINGS, 0, layer)
+        (theirs,) = attribute_each(model, IMAGE, 1, ["captum:gradcam"], SETTINGS, 0, layer)
         assert isinstance(theirs, Refused) and "has tokens" in theirs.reason
 
 

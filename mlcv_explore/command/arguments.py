@@ -53,6 +53,8 @@ def read(words: Sequence[str]) -> argparse.Namespace:
         _add_settings(commands[words[0]], _config_class(words[1]), "settings of the idea")
     if words[:1] == ["train"] or words[:1] == ["explain"]:
         _add_settings(commands[words[0]], _command_settings(words), f"settings of {words[0]}")
+    if words[:1] == ["explain"]:
+        commands["explain"].epilog = explain.methods_text()
     options, rest = parser.parse_known_args(_join_negative_values(words))
     if rest and takes_settings and not idea_first:
         raise UsageError(f"{words[0]} has the idea before its settings: {words[0]} SLUG --setting VALUE.")
@@ -170,7 +172,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         "--method",
         required=True,
         metavar="NAME",
-        help="integrated_gradients, gradcam, …; an unknown one lists all",
+        help="integrated_gradients, gradcam, captum:kernel_shap, …; all are listed at the end",
     )
     explained.add_argument(
         "--target",
@@ -301,9 +303,9 @@ def _command_settings(words: Sequence[str]) -> type[Config]:
                 ).hyperparameters
             )
         return classifier_training.Hyperparameters
-    from mlcv_explore.saliency import SaliencySettings
+    from mlcv_explore.saliency.captum_maps import CaptumSettings
 
-    return SaliencySettings
+    return CaptumSettings
 
 
 def _config_class(slug: str) -> type[Config]:

@@ -31,7 +31,8 @@ def explain(options: argparse.Namespace) -> None:
     from mlcv_explore.data.uploads import BadImage
     from mlcv_explore.models import available_models
     from mlcv_explore.models.checkpoints import CheckpointError
-    from mlcv_explore.saliency import SaliencyError, SaliencySettings
+    from mlcv_explore.saliency import SaliencyError
+    from mlcv_explore.saliency.captum_maps import CaptumSettings
     from mlcv_explore.saliency.supported import OFFERED, attribute
 
     if options.method not in OFFERED:
@@ -50,7 +51,7 @@ def explain(options: argparse.Namespace) -> None:
             image,
             target,
             [options.method],
-            SaliencySettings(**options.changes),
+            CaptumSettings(**options.changes),
             options.seed or 0,
             options.layer,
         )
@@ -98,6 +99,13 @@ def explain(options: argparse.Namespace) -> None:
             print(f"{uploads.shown_name(options.image)}: {note}")
         if options.heat:
             print(_heat_map_line(options.heat, drawn, photograph.size))
+
+
+def methods_text() -> str:
+    """The names that `--method` takes, for the command's help."""
+    from mlcv_explore.saliency.supported import OFFERED
+
+    return f"methods: {', '.join(OFFERED)}"
 
 
 def heat_map(attribution: "Map", size: tuple[int, int], crop: "Crop | None" = None) -> bytes:

@@ -1,158 +1,104 @@
-"""Captum's attributions of an image beside this package's own: the same settings,
-another implementation.
+"""Captum's attributions of an image: another implementation of this package's methods, and
+methods that this package does not have.
 
-Captum sets hooks on the network's modules and draws from torch's global generator. So a
-copy of the network is explained, one thread at a time, and the generator is put back.
-RISE and the controls are not in Captum; its GradientShap draws from NumPy's global
-generator and is left out.
+Captum sets hooks on the network's modules. So a copy of the network is explained, one
+computation at a time in a process; draws are made before it starts. RISE and the controls
+are not in Captum; its GradientShap draws from NumPy's global generator and is left out.
 """
 
-import copy
-import time
+import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
-import torch
-from captum import attr
-from torch import nn
-from torch.nn import functional
+import numpy as np
 
-from mlcv_explore.saliency import attribution, methods, supported, tokens
-from mlcv_explore.saliency.attribution import METHODS, Map
-from mlcv_explore.saliency.methods import SaliencyError, SaliencySettings, Target
-from mlcv_explore.saliency.supported import Refused
-from mlcv_explore.seeds import seeded
+from mlcv_explore.config import setting
+from mlcv_explore.saliency import captum_calls
+from mlcv_explore.saliency.attribution import METHODS as OWN_METHODS
+from mlcv_explore.saliency.attribution import AttributionRequest, Method
+from mlcv_explore.saliency.captum_calls import Progress
+from mlcv_explore.saliency.methods import Attribution, SaliencySettings
 
+PREFIX = "captum:"  # of a method's name: Captum computes it
+# Methods that both have, by this package's names
 AVAILABLE = tuple(
-    name for name, about in METHODS.items() if not about.control and name not in ("rise", "gradient_shap")
+    name for name, about in OWN_METHODS.items() if not about.control and name not in ("rise", "gradient_shap")
 )
-NOISE = {"smoothgrad": "smoothgrad", "smoothgrad_squared": "smoothgrad_sq", "vargrad": "vargrad"}
+METHODS = {
+    PREFIX + name: replace(about, label=f"{about.label} (Captum)")
+    for name, about in {
+        **{name: OWN_METHODS[name] for name in AVAILABLE},
+        "layer_conductance": Method("Layer conductance", True),
+        "internal_influence": Method("Internal influence", True),
+        "feature_ablation": Method("Feature ablation", True),
+        "kernel_shap": Method("KernelShap", True, stochastic=True),
+        "lrp": Method("LRP", True),
+    }.items()
+}
+# Those that a page lists by name; the others are this package's too
+MORE = (
+    PREFIX + "integrated_gradients",
+    *(name for name in METHODS if name.removeprefix(PREFIX) not in AVAILABLE),
+)
+# Methods that read the layer that is chosen for Grad-CAM
+AT_A_LAYER = ("gradcam", *(PREFIX + name for name in ("gradcam", "layer_conductance", "internal_influence")))
+PATIENCE = 0.25  # seconds between two reports while another computation has its turn
+_turn = threading.Lock()
 
 
-class _Score(nn.Module):
-    """The explained logit, or difference of two, (B, 3, h, w) → (B, 1); counts images."""
+class CaptumSettings(SaliencySettings):
+    """Settings of all methods, those that only Captum has included."""
 
-    def __init__(self, network: nn.Module, target: Target) -> None:
-        super().__init__()
-        self.network, self.target, self.count = network, target, 0
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        self.count += len(images)
-        return methods.score(self.network(images), self.target)[:, None]
-
-
-def attribute_all(
-    network: nn.Module,
-    image: torch.Tensor,
-    target: Target,
-    names: Sequence[str],
-    settings: SaliencySettings,
-    seed: int,
-    layer: str | None = None,
-) -> Iterator[Map]:
-    """The maps of these methods for an image (3, h, w) float32 in [0, 1], as
-    `saliency.attribute_all` yields them, and by it those that Captum lacks.
-
-    Differs by design: Grad-CAM reads the convolution before its activation, SmoothGrad
-    has other draws, path steps are Gauss–Legendre and never doubled. Raises
-    SaliencyError where a method cannot be computed for this network.
-    """
-    lacking = [name for name in names if name not in AVAILABLE]
-    yield from attribution.attribute_all(network, image, target, lacking, settings, seed, layer)
-    refused = attribution.unsupported_methods(network, image)
-    for name in (name for name in names if name in AVAILABLE):
-        if name in refused:
-            raise SaliencyError(refused[name])
-        score = _Score(copy.deepcopy(network), target).eval()
-        batch = image[None].clone().requires_grad_()
-        start = time.perf_counter()
-        call = _call(name, score, batch, settings, layer)
-        try:
-            values = seeded(seed, lambda call=call: _quietly(call), f"Captum's {name}").float()
-        except (RuntimeError, AssertionError, IndexError) as error:
-            text = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-            raise SaliencyError(f"Captum's {METHODS[name].label} fails for this network: {text}") from error
-        values = values[0, 0] if name in ("gradcam", "occlusion") else values[0].sum(0)
-        cost = (time.perf_counter() - start) * 1000, score.count, 0 if name == "occlusion" else score.count
-        signed = METHODS[name].signed or (name == "gradcam" and not settings.cam_positive)
-        yield Map(name, target, values.numpy(), signed, *cost)
-
-
-def attribute_each(
-    network: nn.Module,
-    image: torch.Tensor,
-    target: Target,
-    names: Sequence[str],
-    settings: SaliencySettings,
-    seed: int,
-    layer: str | None = None,
-) -> Iterator[Map | Refused]:
-    """The same, method by method: one that cannot be computed is refused with its
-    reason, and the others go on.
-    """
-    lacking = [name for name in names if name not in AVAILABLE]
-    if lacking:
-        yield from supported.attribute_each(network, image, target, lacking, settings, seed, layer)
-    for name in (name for name in names if name in AVAILABLE):
-        try:
-            yield from attribute_all(network, image, target, [name], settings, seed, layer)
-        except SaliencyError as error:
-            yield Refused(name, str(error))
-
-
-def _quietly(call: Callable[[], torch.Tensor]) -> torch.Tensor:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it sets hooks
-        return call().detach()
-
-
-def _call(
-    name: str, score: _Score, batch: torch.Tensor, settings: SaliencySettings, layer: str | None
-) -> Callable[[], torch.Tensor]:
-    """Captum's call of a method."""
-    image, size, at_once = (
-        batch[0].detach(),
-        batch.shape[2:],
-        max(1, methods.BATCH_PIXELS // batch[0, 0].numel()),
+    superpixels: int = setting(
+        40,
+        "Superpixels",
+        low=2,
+        high=200,
+        help="Regions of similar colour that KernelShap and feature ablation remove, about this many.",
     )
-    start = methods.baseline(image, settings.baseline)[None]
-    square, stride = (
-        (3, *[max(1, round(length * min(size) / 32))] * 2) for length in (settings.window, settings.stride)
+    coalitions: int = setting(
+        600,
+        "Evaluations of KernelShap",
+        low=10,
+        high=5000,
+        help="Random sets of superpixels that are shown; more make the map less noisy.",
     )
 
-    def smooth() -> torch.Tensor:
-        return attr.NoiseTunnel(attr.Saliency(score)).attribute(
-            batch,
-            nt_type=NOISE[name],
-            nt_samples=settings.samples,
-            nt_samples_batch_size=min(at_once, settings.samples),
-            stdevs=settings.noise,
-            target=0,
-            abs=False,
-        )
 
-    def gradcam() -> torch.Tensor:
-        read = tokens.resolved_layer(score.network, layer, tuple(size))
-        if read in tokens.blocks(score.network):
-            raise SaliencyError(
-                f"Captum's Grad-CAM averages over the places of a convolution, and {read} has tokens: use"
-                " mlcv-explore's."
-            )
-        module = methods.named_convolution(score.network, read)
-        coarse = attr.LayerGradCam(score, module).attribute(batch, 0, relu_attributions=settings.cam_positive)
-        return functional.interpolate(coarse, size, mode="bilinear")
+def counterpart(name: str) -> str | None:
+    """The name under which Captum computes a method of this package; None where it does
+    not have it.
+    """
+    return PREFIX + name if name in AVAILABLE else None
 
-    return {
-        "gradient": lambda: attr.Saliency(score).attribute(batch, 0, abs=False),
-        "input_x_gradient": lambda: attr.InputXGradient(score).attribute(batch, 0),
-        "gradcam": gradcam,
-        "guided_backprop": lambda: attr.GuidedBackprop(score).attribute(batch, 0),
-        "deeplift": lambda: attr.DeepLift(score).attribute(batch, start, target=0),
-        **dict.fromkeys(NOISE, smooth),
-        "integrated_gradients": lambda: attr.IntegratedGradients(score).attribute(
-            batch, start, target=0, n_steps=settings.steps, internal_batch_size=at_once
-        ),
-        "occlusion": lambda: attr.Occlusion(score).attribute(
-            batch, square, stride, start, target=0, perturbations_per_eval=at_once
-        ),
-    }[name]
+
+def attribute(request: AttributionRequest, name: str, progress: Progress | None = None) -> Attribution:
+    """Captum's attribution by one of `METHODS`.
+
+    Differs by design from this package's methods: Grad-CAM reads the convolution before
+    its activation, SmoothGrad has other draws, path steps are Gauss–Legendre and never
+    doubled. `progress(evaluations, total)` is called before each batch, and while another
+    computation has its turn; what it raises ends the computation. Raises SaliencyError
+    where the method has no rule for this network.
+    """
+    bare, settings = name.removeprefix(PREFIX), request.settings
+    if not isinstance(settings, CaptumSettings):
+        settings = CaptumSettings(**settings.changed())
+    request = replace(request, settings=settings)
+    report = progress or (lambda done, total: None)
+    while not _turn.acquire(timeout=PATIENCE):
+        report(0, 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it sets hooks
+            return captum_calls.CALLS[bare](captum_calls.Call(request, METHODS[name].label, bare, report))
+    finally:
+        _turn.release()
+
+
+def largest_difference(values: np.ndarray, reference: np.ndarray) -> float:
+    """The largest absolute difference of two maps, as a share of the largest absolute value
+    of the reference; infinite where that is zero and the other is not.
+    """
+    most, largest = float(np.abs(values - reference).max()), float(np.abs(reference).max())
+    return most / largest if largest else float("inf") if most else 0.0

@@ -4,6 +4,7 @@ and on generated scenes localisation of the true cause.
 
 import csv
 import io
+import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 
@@ -12,13 +13,15 @@ import torch
 from torch import nn
 
 from mlcv_explore.models.layers import layers, randomised
-from mlcv_explore.saliency import faithfulness, measures, methods
+from mlcv_explore.saliency import faithfulness, measures
 from mlcv_explore.saliency.attribution import Map
-from mlcv_explore.saliency.methods import SaliencySettings, Target
+from mlcv_explore.saliency.captum_calls import Progress, ScoreNetwork
+from mlcv_explore.saliency.methods import SaliencySettings
 from mlcv_explore.saliency.supported import attribute
 
 PERTURBATIONS, DEVIATION = 50, 0.1  # of infidelity: images, and the noise's share of the range
 NEIGHBOURS, RADIUS = 3, 0.02  # of max-sensitivity: images, and how far a pixel may move
+RUNS = NEIGHBOURS + 2  # of every method: on the image, near it, and of a randomised network
 
 
 @dataclass(frozen=True)
@@ -55,18 +58,6 @@ class Score:
     points_at_object: float | None  # 1 when the largest value lies on it
 
 
-class _OneScore(nn.Module):
-    """The explained logit, or difference of two, as the only output."""
-
-    def __init__(self, network: nn.Module, target: Target) -> None:
-        super().__init__()
-        self.network, self.target = network, target
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """(B, 3, h, w) → (B, 1)."""
-        return methods.score(self.network(images), self.target)[:, None]
-
-
 def scores(
     network: nn.Module,
     image: torch.Tensor,
@@ -75,6 +66,7 @@ def scores(
     seed: int,
     layer: str | None = None,
     truth: Truth | None = None,
+    progress: Progress | None = None,
 ) -> list[Score]:
     """Every measure of these maps of an image (3, h, w), which have one target; in
     their order.
@@ -82,7 +74,7 @@ def scores(
     The probability that deletion and insertion follow is that of the target, of a
     difference that of its first class. All methods run again with the same draws on
     perturbed images and on a randomised copy of the network, so this costs several
-    times as much as the maps.
+    times as much as the maps; `progress` is that of `attribute_each`, over all of it.
     """
     target, names = maps[0].target, [one.method for one in maps]
     values = np.stack([one.values for one in maps]).astype(np.float64)  # (M, h, w)
@@ -93,7 +85,7 @@ def scores(
     )
     noise = faithfulness.gaussian_noise(image[None], DEVIATION, PERTURBATIONS, seed)
     infidelity = faithfulness.infidelity(
-        _OneScore(network, target),
+        ScoreNetwork(network, target),
         image[None],
         torch.zeros(1, dtype=torch.int64),
         torch.from_numpy(values)[None, :, None].float(),
@@ -102,10 +94,13 @@ def scores(
     )[0]
     again = settings.replace(complete=False)  # the same steps on every image
 
+    finished = itertools.count()
+
     def explained(model: nn.Module, given: torch.Tensor) -> np.ndarray:
-        by_method = {
-            one.method: one.values for one in attribute(model, given, target, names, again, seed, layer)
-        }
+        run = next(finished)
+        report = progress and (lambda done, total: progress(run * total + done, RUNS * total))
+        computed = attribute(model, given, target, names, again, seed, layer, report)
+        by_method = {one.method: one.values for one in computed}
         return np.stack([by_method[name] for name in names])
 
     same = image.expand(len(maps), *image.shape)  # one for each method: all run on one image

@@ -4,6 +4,7 @@ maps as tiles with downloads.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import streamlit as st
 
 from mlcv_explore.charts import images
 from mlcv_explore.data.model_input import WHOLE, Crop
-from mlcv_explore.ui import attributions, figures, inputs, settings, theme
+from mlcv_explore.ui import attributions, figures, inputs, settings, slow_maps, theme
 from mlcv_explore.ui.explained import Explained, Request
 from mlcv_explore.ui.map_view import MapView
 
@@ -21,13 +22,16 @@ if TYPE_CHECKING:
     from mlcv_explore.saliency.supported import Refused
 
 TILE = 220  # pixels of the longer side of a tile
+WAITING = ":material/hourglass: Computed in the background; see below."
 WIDTH, GAP = 167, 16  # of a tile on the page: two fit a phone, four stand beside the controls
+DISPLAY = ("scale", "signs", "overlay", "implementation", "check")
 PROVISIONAL = 5.0  # end of the common scale, in multiples of a map's mean, until all maps are computed
 
 
 def controls(slug: str, model: "Classifier", methods: tuple[str, ...]) -> tuple[MapView, Request]:
     """The controls of maps of this model: two in front, display and methods folded."""
-    from mlcv_explore.saliency import SaliencySettings, layers, tokens
+    from mlcv_explore.saliency import layers, tokens
+    from mlcv_explore.saliency.captum_maps import CaptumSettings
     from mlcv_explore.saliency.supported import LARGE, quick
 
     def control(name: str, **changes: Any) -> Any:
@@ -42,22 +46,36 @@ def controls(slug: str, model: "Classifier", methods: tuple[str, ...]) -> tuple[
     with st.expander("More: display, settings of the methods"):
         columns = st.columns(3, gap="medium")
         with columns[0]:
-            view |= {name: control(name) for name in ("scale", "signs", "overlay", "implementation")}
+            view |= {name: control(name) for name in DISPLAY}
             names, default = (
                 tokens.cam_layers(model.network),
                 tokens.default_layer(model.network, (model.side,) * 2),
             )
             index, key = names.index(default) if default else None, f"{slug}-layer"
-            layer = st.selectbox("Layer of Grad-CAM", names, index, key=key, bind="query-params")
-        front = [attribution for attribution in SaliencySettings.settings() if not attribution.more]
+            layer = st.selectbox(
+                "Layer of Grad-CAM, conductance and influence", names, index, key=key, bind="query-params"
+            )
+        front = [attribution for attribution in CaptumSettings.settings() if not attribution.more]
         chosen = {}
         for index, attribution in enumerate(front):
             with columns[1 + 2 * index // len(front)]:
                 chosen[attribution.name] = settings.control(slug, attribution)
-    captum = view["implementation"] == "captum"
-    asked = SaliencySettings(**chosen)
+    asked = CaptumSettings(**chosen)
     first_look = model.side > LARGE and not view["finer"]
-    return MapView(**view), Request(methods, quick(asked) if first_look else asked, layer, captum)
+    shown = MapView(**view)
+    return shown, Request(_by(methods, shown), quick(asked) if first_look else asked, layer)
+
+
+def _by(methods: tuple[str, ...], view: MapView) -> tuple[str, ...]:
+    """The methods by the implementation that is chosen, or by both."""
+    from mlcv_explore.saliency.captum_maps import counterpart
+
+    names: list[str] = []
+    for name in methods:
+        other = counterpart(name)
+        names += [name] if other is None or view.check or view.implementation != "captum" else []
+        names += [other] if other and (view.check or view.implementation == "captum") else []
+    return tuple(dict.fromkeys(names))
 
 
 def tile(
@@ -113,6 +131,7 @@ def show_maps(
 ) -> list[dict[str, np.ndarray]]:
     """Every image and its maps as tiles, each as soon as it is computed, maps of one
     method beside each other; returns the maps shown, {method: (h, w)}, for each image.
+    Slow ones are computed in the background, with their progress below the tiles.
 
     The tile of a method that does not apply to the model states why. Uncertainty over
     five "draws", or over the "seeds" of the model, is that of the trained network.
@@ -153,7 +172,7 @@ def show_maps(
                     crop=example.crop,
                 )
     maps = [request.maps(example, randomised) for example in explained]
-    known = view.uncertainty != "none" and not randomised and not request.captum
+    known = view.uncertainty != "none" and not randomised
     stats = [request.uncertainty(example, view.uncertainty) if known else {} for example in explained]
     values = [
         {
@@ -166,13 +185,14 @@ def show_maps(
         {name: scale_to_mean(array) if common else array for name, array in example.items()}
         for example in values
     ]
+    pending = [request.missing(example, randomised) for example in explained]
     limit = max((_largest(array) for example in shown for array in example.values()), default=1.0)
     for (name, index), slot in slots.items():
         if not name:
             continue
         if name not in maps[index]:
             with slot.container():
-                _refused_tile(labels[name], request.known(explained[index], randomised)[name])
+                _refused_tile(labels[name], request.known(explained[index], randomised).get(name))
             continue
         attribution, example, stat = maps[index][name], explained[index], stats[index].get(name)
         with slot.container():
@@ -181,13 +201,13 @@ def show_maps(
                 labels[name],
                 shown[index][name],
                 attribution.signed and signed,
-                _facts(attribution, example),
+                [*_facts(attribution, example), *_difference(attribution, maps[index])],
                 top=limit if common else None,
                 overlay=view.overlay,
                 stable=None if stat is None else stat.stable,
                 key=f"{key}-{name}{index or ''}",
                 original=attribution.values,
-                command="" if request.captum else request.command(example, name),
+                command=request.command(example, name),
                 crop=example.crop,
             )
     scale = (
@@ -197,17 +217,26 @@ def show_maps(
     )
     note = "" if any(stats) else "; uncertainty: no other draws or seeds with this prediction to compare"
     note = (
-        note
-        if known
-        else "; uncertainty needs all layers as trained, and not Captum"
-        if view.uncertainty != "none"
-        else ""
+        note if known else "; uncertainty needs all layers as trained" if view.uncertainty != "none" else ""
     )
     weights = f"{randomised} layers randomised" if randomised else "all layers as trained"
-    weights += "; by Captum where it has the method" if request.captum else ""
+    weights += "; by Captum where it has the method" if view.implementation == "captum" else ""
     target = ", ".join(dict.fromkeys(example.target_name() for example in explained))
     st.caption(f"Explained: {target}; {scale}; {weights}{note}.")
+    slow_maps.show(
+        [_work(request, *pair, randomised) for pair in zip(explained, pending, strict=True)], labels, key, key
+    )
     return values
+
+
+def _work(request: Request, example: Explained, pending: list[str], randomised: int) -> slow_maps.Work:
+    return slow_maps.Work(
+        request.background(example, randomised),
+        request.identity(example, f"maps {randomised}"),
+        pending,
+        partial(request.missing, example, randomised),
+        partial(request.compute_slow, example, randomised),
+    )
 
 
 def _largest(values: np.ndarray) -> float:
@@ -219,11 +248,14 @@ def _largest(values: np.ndarray) -> float:
 
 def _facts(attribution: "Map", explained: Explained) -> list[str]:
     from mlcv_explore.saliency import measures
+    from mlcv_explore.saliency.captum_maps import PREFIX
 
     low, high = float(attribution.values.min()), float(attribution.values.max())
     places = 1 - int(np.floor(np.log10(max(abs(low), abs(high), 1e-30))))
     ends = (f"{round(value, places) + 0.0:.2g}".replace("-", "−") for value in (low, high))
     facts = [" to ".join(ends), f"{attribution.forwards + attribution.backwards} passes"]
+    if attribution.method.startswith(PREFIX):
+        facts.append(f"{attribution.milliseconds / 1000:.1f} s")
     if attribution.method == "attention_rollout":
         facts.append("the same for every class")
     if "completeness_gap" in attribution.checks:
@@ -235,9 +267,20 @@ def _facts(attribution: "Map", explained: Explained) -> list[str]:
     return facts
 
 
-def _refused_tile(name: str, refused: "Refused") -> None:
-    """In the place of a map that does not exist: why."""
-    st.caption(f"**{name}**  \n:material/block: {refused.reason}")
+def _difference(attribution: "Map", others: "Mapping[str, Map]") -> list[str]:
+    """How far a map by Captum is from this package's own beside it."""
+    from mlcv_explore.saliency.captum_maps import PREFIX, largest_difference
+
+    own = others.get(attribution.method.removeprefix(PREFIX))
+    if own is None or own is attribution:
+        return []
+    share = largest_difference(attribution.values, own.values)
+    return [f"largest difference {share:.2g} of the largest value of the map beside it"]
+
+
+def _refused_tile(name: str, refused: "Refused | None") -> None:
+    """In the place of a map that does not exist: why; None where it is yet to be computed."""
+    st.caption(f"**{name}**  \n" + (f":material/block: {refused.reason}" if refused else WAITING))
 
 
 def _image_tile(explained: Explained) -> None:

@@ -1,12 +1,13 @@
 """Tests of attribution maps that are shown: pixels removed, weights randomised, scores."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import streamlit as st
 
 from mlcv_explore.charts import images
-from mlcv_explore.ui import attributions, figures, inputs, settings, theme
+from mlcv_explore.ui import attributions, figures, inputs, settings, slow_maps, theme
 from mlcv_explore.ui.attribution_panel import TILE
 from mlcv_explore.ui.explained import Explained, Request, predict
 from mlcv_explore.ui.map_view import MapView
@@ -150,16 +151,21 @@ def show_scores(
 def _scores(explained: Sequence[Explained], request: Request, labels: Mapping[str, str], key: str) -> None:
     from mlcv_explore.saliency.scores import as_csv
 
-    scored = {}
+    scored, works = {}, []
     for example in explained:
-        image, model = example.image, example.model
-        maps = list(request.maps(example).values())
-        if not maps:
-            continue
-        names = request.methods, request.settings.key(), request.layer
-        truth = image.truth if image.truth and image.truth.mask.shape == example.array.shape[1:] else None
-        given = model.network, example.array, maps, request.settings, truth
-        scored[image.name] = attributions.scores(example.digest, model.key, example.target, *names, *given)
+        slow = request.scores_of_slow(example)
+        pending = request.missing_scores(example)
+        works.append(
+            slow_maps.Work(
+                request.background(example, kind="scores"),
+                request.identity(example, "scores"),
+                pending,
+                partial(request.missing_scores, example),
+                partial(request.compute_score, example),
+            )
+        )
+        computed = {score.method: score for score in request.scores(example)} | slow
+        scored[example.image.name] = [computed[name] for name in request.methods if name in computed]
     pairs = [(name, score) for name, scores in scored.items() for score in scores]
     table = {"Image": [name for name, _ in pairs]} if len(explained) > 1 else {}
     table |= {"Map": [labels[score.method] for _, score in pairs]}
@@ -171,3 +177,4 @@ def _scores(explained: Sequence[Explained], request: Request, labels: Mapping[st
     st.dataframe(table, height="content", hide_index=True, alt="Scores of these maps", column_config=columns)
     file = lambda: as_csv(scored), f"{explained[0].image.name}-scores.csv", "text/csv"
     figures.caption(NOTE, key, {"Scores (CSV)": file})
+    slow_maps.show(works, labels, key, key)

@@ -12,11 +12,13 @@ import streamlit as st
 from mlcv_explore.data import gallery, uploads
 from mlcv_explore.data.model_input import ModelInput, of_card
 from mlcv_explore.ui import inputs
+from mlcv_explore.ui.background import Background
 
 if TYPE_CHECKING:
     from mlcv_explore.models import novelty as novelty_scores
     from mlcv_explore.models.checkpoints import Classifier
     from mlcv_explore.saliency import Map, SaliencySettings, Target
+    from mlcv_explore.saliency.captum_calls import Progress
     from mlcv_explore.saliency.faithfulness import Fill
     from mlcv_explore.saliency.scores import Score, Truth
     from mlcv_explore.saliency.supported import Refused
@@ -77,10 +79,10 @@ def compute_missing(
     settings: "SaliencySettings",
     layer: str | None,
     randomised: int,
-    captum: bool = False,
+    progress: "Progress | None" = None,
 ) -> "Iterator[Map | Refused]":
     """Compute those of the maps that are not known yet, the cheap ones first, add each,
-    or why there is none, to `known` and yield it; by `captum` where it has the method.
+    or why there is none, to `known` and yield it.
 
     Raises SaliencyError where no method could be computed.
     """
@@ -92,16 +94,32 @@ def compute_missing(
     missing = [name for name in methods if name not in known]
     if missing:
         explained = saliency.randomised(network, randomised, 0) if randomised else network
-        given = torch.from_numpy(model_input), target, missing, settings, 0, layer
-        if captum:
-            from mlcv_explore.saliency import captum_maps
-
-            results = captum_maps.attribute_each(explained, *given)
-        else:
-            results = supported.attribute_each(explained, *given)
-        for result in results:
+        given = torch.from_numpy(model_input), target, missing, settings, 0, layer, progress
+        for result in supported.attribute_each(explained, *given):
             known[result.method] = result
             yield result
+
+
+@st.cache_resource(max_entries=CACHE_ENTRIES, show_spinner=False)
+def background(
+    digest: str,
+    model_key: str,
+    target: "Target",
+    settings_key: str,
+    layer: str | None,
+    randomised: int,
+    kind: str = "maps",
+) -> Background:
+    """The computation of the slow ones of `maps`, or of their `scores_of_slow`, by `kind`."""
+    return Background()
+
+
+@st.cache_resource(max_entries=CACHE_ENTRIES, show_spinner=False)
+def scores_of_slow(
+    digest: str, model_key: str, target: "Target", settings_key: str, layer: str | None
+) -> "dict[str, Score]":
+    """The scores of slow maps computed so far, by method."""
+    return {}
 
 
 @st.cache_resource(max_entries=CACHE_ENTRIES, show_spinner=False)
@@ -199,9 +217,9 @@ def warm_up() -> None:
     """Load the model a page opens with and compute its quick maps, so that the first
     visitor waits for the slow ones alone.
     """
-    from mlcv_explore import saliency
     from mlcv_explore.models import available_models
     from mlcv_explore.saliency import tokens
+    from mlcv_explore.saliency.captum_maps import CaptumSettings
     from mlcv_explore.saliency.supported import LARGE, quick
 
     present = [offer.name for offer in available_models.listing() if offer.present]
@@ -212,7 +230,7 @@ def warm_up() -> None:
     array = model_input(image.digest, image.pixels, of_card(model.card))
     target = int(probabilities(image.digest, model.key, model.network, array).argmax())
     # as the page's controls make them, to the letter of the cache key
-    settings = saliency.SaliencySettings()
+    settings = CaptumSettings()
     settings = quick(settings) if model.side > LARGE else settings
     layer = tokens.default_layer(model.network, (model.side,) * 2)
     known = maps(image.digest, model.key, target, settings.key(), layer, 0)

@@ -12,10 +12,12 @@ import numpy as np
 
 from mlcv_explore.data.model_input import Crop, ModelInput, of_card
 from mlcv_explore.ui import attributions, inputs
+from mlcv_explore.ui.background import Background, Report
 
 if TYPE_CHECKING:
     from mlcv_explore.models.checkpoints import Classifier
     from mlcv_explore.saliency import Map, SaliencySettings, Target
+    from mlcv_explore.saliency.scores import Score, Truth
     from mlcv_explore.saliency.supported import Refused
 
 
@@ -50,6 +52,12 @@ class Explained:
         return attributions.model_input(self.image.digest, self.image.pixels, self.given)
 
     @property
+    def truth(self) -> "Truth | None":
+        """Where the object of a generated scene is, for a model that reads all its pixels."""
+        truth = self.image.truth
+        return truth if truth and truth.mask.shape == self.array.shape[1:] else None
+
+    @property
     def probabilities(self) -> np.ndarray:
         """(classes,)."""
         return predict(self.model, self.digest, self.array)
@@ -75,45 +83,120 @@ class Explained:
 class Request:
     """Methods and settings of the maps beside each other."""
 
-    methods: tuple[str, ...]
+    methods: tuple[str, ...]  # those of Captum are computed in the background
     settings: "SaliencySettings"
     layer: str | None = None  # of Grad-CAM; the last convolution by default
-    captum: bool = False  # whether Captum computes the methods it has
+
+    @property
+    def slow(self) -> tuple[str, ...]:
+        """The methods that are computed in the background."""
+        from mlcv_explore.saliency.captum_maps import METHODS
+
+        return tuple(name for name in self.methods if name in METHODS)
+
+    @property
+    def quick(self) -> tuple[str, ...]:
+        """The methods that are computed while the page waits."""
+        slow = self.slow
+        return tuple(name for name in self.methods if name not in slow)
 
     def known(self, explained: Explained, randomised: int = 0) -> "dict[str, Map | Refused]":
         """The maps computed so far, or why there is none, by method."""
-        model = explained.model
-        key = self.settings.key() + " captum" * self.captum
-        return attributions.maps(explained.digest, model.key, explained.target, key, self.layer, randomised)
+        return attributions.maps(*self._key(explained), randomised)
 
     def compute(self, explained: Explained, randomised: int = 0) -> "Iterator[Map | Refused]":
-        """Compute those maps that are not known, of a network with this many layers
+        """Compute those quick maps that are not known, of a network with this many layers
         randomised from the top, the cheap ones first. Raises SaliencyError.
         """
-        known, network, array = self.known(explained, randomised), explained.model.network, explained.array
-        request = self.methods, self.settings, self.layer, randomised, self.captum
-        yield from attributions.compute_missing(known, network, array, explained.target, *request)
+        yield from self._compute(explained, self.quick, randomised)
+
+    def missing(self, explained: Explained, randomised: int = 0) -> list[str]:
+        """The slow methods that are neither known nor failed."""
+        known, failed = self.known(explained, randomised), self.background(explained, randomised).failed
+        return [name for name in self.slow if name not in known and name not in failed]
+
+    def background(self, explained: Explained, randomised: int = 0, kind: str = "maps") -> Background:
+        """The computation of the slow maps, or of their scores."""
+        return attributions.background(*self._key(explained), randomised, kind)
+
+    def compute_slow(self, explained: Explained, randomised: int, name: str, report: Report) -> None:
+        """Compute a slow map, or the reason why there is none."""
+        from mlcv_explore.saliency import SaliencyError
+        from mlcv_explore.saliency.supported import Refused
+
+        try:
+            for _ in self._compute(explained, (name,), randomised, report):
+                pass
+        except SaliencyError as error:
+            self.known(explained, randomised)[name] = Refused(name, str(error))
+
+    def identity(self, explained: Explained, kind: str) -> str:
+        """What identifies results of one kind, with these settings, of one image."""
+        return repr((*self._key(explained), kind))
 
     def maps(self, explained: Explained, randomised: int = 0) -> "dict[str, Map]":
-        """All maps, by method, without those that are refused. Raises SaliencyError."""
+        """All maps, by method, without those that are refused, and of the slow ones those
+        that are known. Raises SaliencyError.
+        """
         from mlcv_explore.saliency import Map
 
         for _ in self.compute(explained, randomised):
             pass
         known = self.known(explained, randomised)
-        return {name: known[name] for name in self.methods if isinstance(known[name], Map)}
+        return {name: known[name] for name in self.methods if isinstance(known.get(name), Map)}
+
+    def _key(self, explained: Explained) -> tuple:
+        return explained.digest, explained.model.key, explained.target, self.settings.key(), self.layer
+
+    def _compute(
+        self, explained: Explained, names: tuple[str, ...], randomised: int, report: Report | None = None
+    ) -> "Iterator[Map | Refused]":
+        known, network, array = self.known(explained, randomised), explained.model.network, explained.array
+        given = explained.target, names, self.settings, self.layer, randomised, report
+        yield from attributions.compute_missing(known, network, array, *given)
 
     def uncertainty(self, explained: Explained, kind: str) -> dict:
         """Mean and stable pixels of each map over draws, or over seeds of the model."""
         model = explained.model
-        names = self.methods, self.settings.key(), self.layer, kind, model
+        names = self.quick, self.settings.key(), self.layer, kind, model
         given = explained.array, self.settings
         return attributions.uncertainty(explained.digest, model.key, explained.target, *names, *given)
 
+    def scores(self, explained: Explained) -> "list[Score]":
+        """The scores of the quick maps."""
+        maps = [one for name, one in self.maps(explained).items() if name in self.quick]
+        if not maps:
+            return []
+        model, names = explained.model, (self.quick, self.settings.key(), self.layer)
+        given = model.network, explained.array, maps, self.settings, explained.truth
+        return attributions.scores(explained.digest, model.key, explained.target, *names, *given)
+
+    def scores_of_slow(self, explained: Explained) -> "dict[str, Score]":
+        """The scores of the slow maps that are known."""
+        return attributions.scores_of_slow(*self._key(explained))
+
+    def missing_scores(self, explained: Explained) -> list[str]:
+        """The slow maps that are known and whose scores are neither known nor failed."""
+        known, failed = self.scores_of_slow(explained), self.background(explained, kind="scores").failed
+        maps = self.maps(explained)
+        return [name for name in self.slow if name in maps and name not in known and name not in failed]
+
+    def compute_score(self, explained: Explained, name: str, report: Report) -> None:
+        """Compute the scores of a slow map."""
+        import torch
+
+        from mlcv_explore.saliency.scores import scores
+
+        given = explained.model.network, torch.from_numpy(explained.array), [self.known(explained)[name]]
+        (score,) = scores(*given, self.settings, 0, self.layer, explained.truth, report)
+        self.scores_of_slow(explained)[name] = score
+
     def command(self, explained: Explained, method: str) -> str:
         """The command that computes a map again, of the network as trained."""
+        from mlcv_explore.saliency.captum_maps import AT_A_LAYER
+
         flags = {"model": explained.model.name, "method": method, "target": explained.target_name(",")}
-        flags |= {"layer": self.layer} if method == "gradcam" and self.layer else {}
+        flags |= {"layer": self.layer} if method in AT_A_LAYER and self.layer else {}
         words = ["--whole"] if explained.whole else []
         words += [
             f"--{name} {shlex.quote(str(value))}" for name, value in (flags | self.settings.changed()).items()

@@ -41,6 +41,11 @@ class MapView(Config):
         choices=("mlcv-explore", "captum"),
         help="Captum: the same methods and settings, computed by that library on a copy of the network.",
     )
+    check: bool = setting(
+        False,
+        "Check against Captum",
+        help="Captum's map beside each that it has, and the largest difference of the two.",
+    )
     removed: float = setting(0.0, "Share of pixels removed", low=0, high=1, step=0.05)
     fill: str = setting(
         "mean",

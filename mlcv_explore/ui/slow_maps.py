@@ -1,0 +1,58 @@
+"""Results of maps that take seconds: their progress, with time left, and Cancel."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from mlcv_explore.ui.background import Background, Report
+
+REFRESH = 0.5  # seconds between two looks
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """Results of one image that a page waits for."""
+
+    background: Background
+    identity: str  # of image, model, settings and kind of result
+    pending: Sequence[str]  # the names whose results the page lacked when it was drawn
+    missing: Callable[[], Sequence[str]]  # those that are lacking now
+    compute: Callable[[str, Report], None]
+
+
+def cancelled(slug: str) -> set[str]:
+    """The identities of the work that this visitor cancelled."""
+    return st.session_state.setdefault(f"{slug}-cancelled", set())
+
+
+def show(works: Sequence[Work], labels: Mapping[str, str], slug: str, key: str) -> None:
+    """Have results computed while the page is looked at, and draw the page again with each
+    that is done.
+    """
+    stopped = cancelled(slug)
+    works = [work for work in works if work.pending]
+    going = [work for work in works if work.identity not in stopped]
+
+    @st.fragment(run_every=REFRESH if going else None, key=f"{key}-background")
+    def panel() -> None:
+        progress = [work.background.look(work.missing(), work.compute) for work in going]
+        left = [name for work in going for name in work.missing()]
+        if len(left) < sum(len(work.pending) for work in going):
+            st.rerun()  # one is done: it gets its place
+        under_way = next((one for one in progress if one), None)
+        text = f"{labels[under_way.name]}: {under_way.text()}" if under_way else "Starting…"
+        text += f"; {len(left) - 1} more after it" if len(left) > 1 else ""
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.progress(under_way.share if under_way else 0.0, text=text, width="stretch")
+            if st.button("Cancel", key=f"{key}-cancel", icon=":material/stop:"):
+                for work in going:
+                    work.background.drop(work.missing())
+                    stopped.add(work.identity)
+                st.rerun()
+
+    if going:
+        panel()
+    elif works and st.button("Compute what was cancelled", key=f"{key}-resume", icon=":material/play_arrow:"):
+        stopped.difference_update(work.identity for work in works)
+        st.rerun(scope="app")
