@@ -1,8 +1,11 @@
 """A page opened under Streamlit's own test runner, and all its text."""
 
+import threading
 from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
+
+from mlcv_explore.ui import background
 
 FRAME = Path(__file__).parent.parent / "pages" / "frame.py"
 
@@ -23,3 +26,12 @@ def words(app: AppTest) -> str:
         for kind in ("markdown", "caption", "info", "warning", "error")
         for element in app.get(kind)
     )
+
+
+def finished(app: AppTest) -> AppTest:
+    """The page once the background has ended."""
+    for thread in threading.enumerate():
+        if thread.name == background.NAME:
+            thread.join(60)
+            assert not thread.is_alive()
+    return app.run()

@@ -182,10 +182,27 @@ def test_a_methods_settings_are_flags(capsys: pytest.CaptureFixture[str]) -> Non
     assert passes == [3, 9]
 
 
+def test_captums_methods_are_computed_by_name_and_listed_in_the_help(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["explain", "noise.png", "--model", "tiny", "--method", "captum:kernel_shap", "--raw", "map.npy"]
+    about = json_of(capsys, *words, "--coalitions", "40", "--superpixels", "4", "--target", "dog")
+    assert (about["method"], about["passes"]) == ("captum:kernel_shap", {"forward": 40, "backward": 0})
+    assert np.load("map.npy").shape == (SIDE, SIDE) and about["checks"]["completeness_gap"] < 0.01
+    with pytest.raises(SystemExit) as ended:
+        main(["explain", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert ended.value.code == 0 and "captum:kernel_shap" in text and "attention_rollout, captum:" in text
+    assert "--superpixels" in text
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (["noise.png", "--method", "magic"], "--method must be one of random, "),
+        (["noise.png", "--method", "captum:magic"], "captum:layer_conductance, captum:internal_influence, "),
+        (["noise.png", "--method", "captum:kernel_shap", "--superpixels", "1"], "between 2 and 200, got 1"),
+        (["noise.png", "--method", "captum:layer_conductance", "--layer", "roof"], "got 'roof'"),
         (["noise.png", "--method", "gradient", "--target", "shop"], "did you mean 'ship'?"),
         (["noise.png", "--method", "gradient", "--target", "cat,cat"], "needs two classes, got 0 twice"),
         (["noise.png", "--method", "gradient", "--target", "cat,dog,ship"], "one class of tiny or two"),

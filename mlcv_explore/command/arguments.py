@@ -164,6 +164,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         0,
         "seed",
         "threads",
+        "progress",
         "json",
     )
     explained.add_argument("image", metavar="IMAGE", help="JPEG, PNG, WebP or GIF")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlcv_explore.command.models import read_photograph, use_threads
+from mlcv_explore.command.progress import bar
 from mlcv_explore.config import SettingError
 
 if TYPE_CHECKING:
@@ -43,18 +44,18 @@ def explain(options: argparse.Namespace) -> None:
     try:
         model = available_models.load(options.model)
         photograph = read_photograph(options.image)
-        given = model_input.of_card(model.card, options.whole)
-        image = torch.from_numpy(given.array(photograph.pixels))
+        read = model_input.of_card(model.card, options.whole)
+        image = torch.from_numpy(read.array(photograph.pixels))
         target = _target(model, image, options.target)
-        (attribution,) = attribute(
-            model.network,
-            image,
-            target,
-            [options.method],
-            CaptumSettings(**options.changes),
-            options.seed or 0,
-            options.layer,
-        )
+        settings, seed = CaptumSettings(**options.changes), options.seed or 0
+        with bar(options, options.method, "evaluation") as shown:
+
+            def report(done: int, total: int) -> None:
+                shown.total = total
+                shown.update(done - shown.n)
+
+            given = image, target, [options.method], settings, seed, options.layer, report
+            (attribution,) = attribute(model.network, *given)
     except (BadImage, CheckpointError, SaliencyError) as error:
         raise SettingError(str(error)) from None
     seconds = time.perf_counter() - started
@@ -63,7 +64,7 @@ def explain(options: argparse.Namespace) -> None:
         _write_raw(attribution.values, options.raw)
     if options.heat:
         height, width = photograph.pixels.shape[:2]
-        options.heat.write_bytes(heat_map(attribution, drawn, given.crop((width, height))))
+        options.heat.write_bytes(heat_map(attribution, drawn, read.crop((width, height))))
     about = {
         "image": options.image,
         "target": " − ".join(
@@ -71,7 +72,7 @@ def explain(options: argparse.Namespace) -> None:
         ),
         "method": attribution.method,
         "model": model.name,
-        "input": given.text(photograph.size),
+        "input": read.text(photograph.size),
         "seconds": round(seconds, 4),
         "passes": {"forward": attribution.forwards, "backward": attribution.backwards},
         "map": {

@@ -169,8 +169,10 @@ def _occlusion(given: Call) -> Attribution:
 
 
 def _layer_conductance(given: Call) -> Attribution:
-    """The change of the score along the path that passes through each place of the layer;
-    all places together have all of it.
+    """The change of the score along the path that passes through each place of the layer,
+    divided among the pixels of the place.
+
+    All of it, unless branches lead past the layer or the steps are too few: the check.
     """
     conductance = given.attr.LayerConductance(given.score, given.layer())
     steps = FINER * given.settings.steps
@@ -181,9 +183,10 @@ def _layer_conductance(given: Call) -> Attribution:
         given.batch, given.start, target=0, n_steps=steps, internal_batch_size=at_once
     )
     coarse = values.detach().sum(1, keepdim=True)
-    share = coarse[0, 0].numel() / given.batch[0, 0].numel()  # pixels of a place divide what it has
-    gap = methods.completeness_gap(coarse, given.change())
-    return replace(given.made(given.upsampled(coarse) * share), checks={"completeness_gap": gap})
+    share = coarse[0, 0].numel() / given.batch[0, 0].numel()
+    change = given.change()
+    checks = {"share_through_layer": float(coarse.sum()) / change} if change else {}
+    return replace(given.made(given.upsampled(coarse) * share), checks=checks)
 
 
 def _internal_influence(given: Call) -> Attribution:
@@ -228,7 +231,10 @@ def _kernel_shap(given: Call) -> Attribution:
     def coalitions(original: torch.Tensor, **about: object) -> Iterator[torch.Tensor]:
         yield from drawn
 
-    shap.perturb_func = coalitions  # drawn beforehand: the global generator is lent for that long alone
+    fit, seed = shap.interpretable_model.fit, given.request.seed
+    # the global generator is lent for the draw, and for a loader's seed, and not while the network computes
+    shap.perturb_func = coalitions
+    shap.interpretable_model.fit = lambda loader: seeded(seed, lambda: fit(loader), "loader of coalitions")
     values = shap.attribute(
         given.batch.detach(),
         given.start,

@@ -70,7 +70,8 @@ def relevance(network: nn.Module, images: torch.Tensor, target: Target) -> tuple
 
     with torch.no_grad():
         classes = network(images).shape[1]
-    head = nn.Linear(classes, 1, bias=False).to(images.device)
+    # without the global generator's draw
+    head = nn.utils.skip_init(nn.Linear, classes, 1, bias=False, device=images.device)
     chosen = target if isinstance(target, tuple) else (target,)
     nn.init.zeros_(head.weight)
     for index, sign in zip(chosen, (1.0, -1.0), strict=False):

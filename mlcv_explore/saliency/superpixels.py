@@ -3,7 +3,9 @@
 import numpy as np
 import torch
 
-COMPACTNESS = 10.0  # scikit-image's own: colour and place weigh about the same
+# Of 40 regions wanted of photographs at 32 and 224 pixels and of plain noise, 25 to 36 are made; with
+# scikit-image's own values, 10 and no blur, noise is a single region
+COMPACTNESS, BLUR = 20.0, 1.0  # weight of place against colour; standard deviation in pixels
 
 
 def superpixels(image: torch.Tensor, count: int) -> torch.Tensor:
@@ -13,6 +15,6 @@ def superpixels(image: torch.Tensor, count: int) -> torch.Tensor:
     from skimage.segmentation import slic
 
     pixels = image.detach().permute(1, 2, 0).double().cpu().numpy()
-    labels = slic(pixels, count, COMPACTNESS, start_label=0, channel_axis=-1)
+    labels = slic(pixels, count, COMPACTNESS, sigma=BLUR, start_label=0, channel_axis=-1)
     _, numbered = np.unique(labels, return_inverse=True)
     return torch.from_numpy(numbered.reshape(labels.shape)).to(image.device)

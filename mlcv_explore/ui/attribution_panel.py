@@ -260,6 +260,8 @@ def _facts(attribution: "Map", explained: Explained) -> list[str]:
         facts.append("the same for every class")
     if "completeness_gap" in attribution.checks:
         facts.append(f"completeness error {attribution.checks['completeness_gap']:.1%}")
+    if "share_through_layer" in attribution.checks:
+        facts.append(f"{attribution.checks['share_through_layer']:.0%} of the change through the layer")
     if explained.image.truth is not None:
         mask = explained.image.truth.mask
         placed = explained.crop.placed(attribution.values, mask.shape[::-1])

@@ -1,6 +1,8 @@
 """Saliency's page: links to maps, what is shown of them, and the tests beside them."""
 
-from opening import opened, words
+import re
+
+from opening import finished, opened, words
 from streamlit.testing.v1 import AppTest
 
 from mlcv_explore.ideas.saliency import RHOS
@@ -34,11 +36,11 @@ def test_a_photograph_is_explained_by_the_imagenet_model_on_the_crop_it_reads() 
 
 def test_a_refused_method_states_why_in_its_tile_and_the_others_are_shown() -> None:
     methods = ["Guided Backprop", "Gradient"]
-    app = opened("saliency", photograph="coffee", methods=methods, implementation="captum")
+    app = finished(opened("saliency", photograph="coffee", methods=methods, implementation="captum"))
     text = words(app)
     assert not app.exception and not app.error and "Explained: espresso" in text
-    assert "**Guided Backprop**" in text and "this network has none" in text
-    assert app.selectbox(key="saliency-by").options == ["Gradient"]
+    assert "**Guided Backprop (Captum)**" in text and "this network has none" in text
+    assert app.selectbox(key="saliency-by").options == ["Gradient (Captum)"]
 
 
 def test_values_of_a_link_that_do_not_exist_are_named() -> None:
@@ -99,8 +101,21 @@ def test_without_an_image_or_a_method_the_page_states_what_to_do() -> None:
 
 
 def test_the_page_offers_captum() -> None:
-    app = opened("saliency", methods=["Gradient", "RISE"], model="cifar10/0", implementation="captum")
-    assert not app.exception and not app.error and "by Captum where it has the method" in words(app)
+    app = finished(
+        opened("saliency", methods=["Gradient", "RISE"], model="cifar10/0", implementation="captum")
+    )
+    text = words(app)
+    assert not app.exception and not app.error and "by Captum where it has the method" in text
+    assert "**Gradient (Captum)**" in text and "**RISE**" in text and "**Gradient**" not in text
+
+
+def test_a_check_against_captum_shows_both_maps_and_their_difference() -> None:
+    app = opened("saliency", methods=["Gradient", "RISE"], model="cifar10/0", check="true")
+    assert "**Gradient**" in words(app)
+    text = words(finished(app))
+    (share,) = re.findall(r"largest.difference (\S+) of", text)
+    assert not app.exception and "**Gradient (Captum)**" in text and float(share) < 1e-3
+    assert app.selectbox(key="saliency-by").options == ["Gradient", "Gradient (Captum)", "RISE"]
 
 
 def answer_and_run() -> None:
