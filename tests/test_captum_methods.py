@@ -135,7 +135,7 @@ def test_lrp_conserves_the_logit_across_branches_where_there_are_no_biases(
     total = float(logits[1] - logits[2] if isinstance(target, tuple) else logits[1])
     result = made(network, "lrp", target)
     assert result.values.sum() == pytest.approx(total, rel=1e-3)
-    assert result.checks["completeness_gap"] < 1e-3
+    assert result.checks["share_of_logit"] == pytest.approx(1, abs=1e-3)
     assert network[1].activation is activation and not hasattr(network[1].first, "rule")
 
 
@@ -172,7 +172,7 @@ class Undecided(nn.Module):
 
 @pytest.mark.parametrize(
     ("network", "sentence"),
-    [(branches(nn.SiLU()), "LRP (Captum) has no rule for SiLU, and this network has it."),
+    [(branches(nn.SiLU()), "LRP (Captum) has no rule for SiLU in this network."),
      (Gated().eval(), "no rule for a product of activations"),
      (Undecided().eval(), "this one's cannot be listed")],
 )  # fmt: skip

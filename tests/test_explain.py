@@ -200,7 +200,7 @@ def test_captums_methods_are_computed_by_name_and_listed_in_the_help(
     ("words", "sentence"),
     [
         (["noise.png", "--method", "magic"], "--method must be one of random, "),
-        (["noise.png", "--method", "captum:magic"], "captum:layer_conductance, captum:internal_influence, "),
+        (["noise.png", "--method", "captum:magic"], "captum:lrp, captum:feature_ablation, "),
         (["noise.png", "--method", "captum:kernel_shap", "--superpixels", "1"], "between 2 and 200, got 1"),
         (["noise.png", "--method", "captum:layer_conductance", "--layer", "roof"], "got 'roof'"),
         (["noise.png", "--method", "gradient", "--target", "shop"], "did you mean 'ship'?"),

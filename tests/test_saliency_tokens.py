@@ -11,7 +11,7 @@ from torch.nn import functional
 from mlcv_explore.models import architectures
 from mlcv_explore.models.classifiers import residual_classifier
 from mlcv_explore.models.layers import convolutions
-from mlcv_explore.saliency import SaliencyError, SaliencySettings, methods, tokens
+from mlcv_explore.saliency import SaliencyError, SaliencySettings, captum_maps, methods, tokens
 from mlcv_explore.saliency.supported import Refused, attribute, attribute_each
 from mlcv_explore.seeds import seeded
 
@@ -246,6 +246,17 @@ def test_deeplift_is_refused_where_there_is_attention_and_the_others_go_on() -> 
         assert found["gradient"].values.any() and found["rise"].values.any()
         if refused:
             assert found["deeplift"].reason.startswith("DeepLift has no rule for attention")
+
+
+def test_captums_own_methods_state_what_they_need_of_a_transformer() -> None:
+    names = [f"captum:{name}" for name in ("layer_conductance", "internal_influence", "lrp", "kernel_shap")]
+    settings = captum_maps.CaptumSettings(coalitions=10, superpixels=4)
+    found = {one.method: one for one in attribute_each(network(*VIT), IMAGE, 1, names, settings, 0)}
+    reasons = [found[name].reason for name in names[:3]]
+    assert "averages over the places of a convolution, and 1.blocks.2 has tokens." in reasons[0]
+    assert reasons[1].startswith("Internal influence (Captum) averages")
+    assert reasons[2].startswith("LRP (Captum) has no rule for ") and "layer_norm" in reasons[2]
+    assert found[names[3]].values.any()
 
 
 class OneAtATime(nn.Module):

@@ -271,8 +271,9 @@ def _per_pixel(values: torch.Tensor, regions: torch.Tensor) -> torch.Tensor:
 def _lrp(given: Call) -> Attribution:
     given.report(0, 2)
     values, total = relevance(given.score.network, given.batch, given.request.target)
-    gap = methods.completeness_gap(values, total)
-    return Attribution(values[0].sum(0).detach().float(), 2, 1, {"completeness_gap": gap})
+    pixels = values[0].sum(0).detach().float()
+    checks = {"share_of_logit": float(pixels.sum()) / total} if total else {}
+    return Attribution(pixels, 2, 1, checks)
 
 
 CALLS: dict[str, Callable[[Call], Attribution]] = {

@@ -24,15 +24,15 @@ PREFIX = "captum:"  # of a method's name: Captum computes it
 AVAILABLE = tuple(
     name for name, about in OWN_METHODS.items() if not about.control and name not in ("rise", "gradient_shap")
 )
-METHODS = {
+METHODS = {  # those of its own with the cheapest first
     PREFIX + name: replace(about, label=f"{about.label} (Captum)")
     for name, about in {
         **{name: OWN_METHODS[name] for name in AVAILABLE},
-        "layer_conductance": Method("Layer conductance", True),
-        "internal_influence": Method("Internal influence", True),
-        "feature_ablation": Method("Feature ablation", True),
-        "kernel_shap": Method("KernelShap", True, stochastic=True),
         "lrp": Method("LRP", True),
+        "feature_ablation": Method("Feature ablation", True),
+        "internal_influence": Method("Internal influence", True),
+        "layer_conductance": Method("Layer conductance", True),
+        "kernel_shap": Method("KernelShap", True, stochastic=True),
     }.items()
 }
 # Those that a page lists by name; the others are this package's too

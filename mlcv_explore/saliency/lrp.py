@@ -108,7 +108,7 @@ def _with_rules(network: nn.Module) -> fx.GraphModule:
             node.replace_all_uses_with(other)
             graph.erase_node(node)
     if unruled:
-        raise SaliencyError(f"LRP (Captum) has no rule for {_listed(unruled)}, and this network has it.")
+        raise SaliencyError(f"LRP (Captum) has no rule for {_listed(unruled)} in this network.")
     traced.delete_all_unused_submodules()
     traced.recompile()
     return traced.eval()
@@ -172,5 +172,6 @@ def _plain(norm: nn.BatchNorm2d) -> nn.BatchNorm2d:
 
 
 def _listed(names: list[str]) -> str:
-    *first, last = dict.fromkeys(names)
+    names = list(dict.fromkeys(names))
+    *first, last = [*names[:3], *([f"{len(names) - 3} more"] if len(names) > 3 else [])]
     return f"{', '.join(first)} and {last}" if first else last

@@ -260,6 +260,8 @@ def _facts(attribution: "Map", explained: Explained) -> list[str]:
         facts.append("the same for every class")
     if "completeness_gap" in attribution.checks:
         facts.append(f"completeness error {attribution.checks['completeness_gap']:.1%}")
+    if "share_of_logit" in attribution.checks:
+        facts.append(f"{attribution.checks['share_of_logit']:.0%} of the logit, biases have the rest")
     if "share_through_layer" in attribution.checks:
         facts.append(f"{attribution.checks['share_through_layer']:.0%} of the change through the layer")
     if explained.image.truth is not None:
@@ -277,7 +279,7 @@ def _difference(attribution: "Map", others: "Mapping[str, Map]") -> list[str]:
     if own is None or own is attribution:
         return []
     share = largest_difference(attribution.values, own.values)
-    return [f"largest difference {share:.2g} of the largest value of the map beside it"]
+    return [f"largest difference {share:.2g} of the other's largest value"]
 
 
 def _refused_tile(name: str, refused: "Refused | None") -> None:

@@ -89,10 +89,10 @@ class Request:
 
     @property
     def slow(self) -> tuple[str, ...]:
-        """The methods that are computed in the background."""
+        """The methods that are computed in the background, in the order they are computed."""
         from mlcv_explore.saliency.captum_maps import METHODS
 
-        return tuple(name for name in self.methods if name in METHODS)
+        return tuple(name for name in METHODS if name in self.methods)
 
     @property
     def quick(self) -> tuple[str, ...]:

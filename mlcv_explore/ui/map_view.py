@@ -44,7 +44,8 @@ class MapView(Config):
     check: bool = setting(
         False,
         "Check against Captum",
-        help="Captum's map beside each that it has, and the largest difference of the two.",
+        help="Captum's map beside each that it has, with the largest difference. By design its Grad-CAM reads"
+        " features before their activation, SmoothGrad has other draws, and paths have other steps.",
     )
     removed: float = setting(0.0, "Share of pixels removed", low=0, high=1, step=0.05)
     fill: str = setting(
