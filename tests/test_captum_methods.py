@@ -1,6 +1,8 @@
 """Captum's own methods: what each has to add up to, what is refused, and how one is ended."""
 
 import copy
+import itertools
+import math
 
 import numpy as np
 import pytest
@@ -74,6 +76,26 @@ def test_of_a_linear_network_a_superpixel_has_its_weights_times_its_change(name:
     values = made(network, name).values
     np.testing.assert_allclose(np.bincount(regions.ravel(), values.ravel()), expected, atol=2e-4)
     assert all(np.ptp(values[regions == region]) == 0 for region in range(len(expected)))
+
+
+def test_kernel_shap_of_a_network_that_bends_approaches_its_shapley_values() -> None:
+    """By definition: the mean over all orders of what a superpixel adds to those before it."""
+    network, start = branches(nn.ReLU(), bias=True), baseline(IMAGE, SETTINGS.baseline)
+    regions = superpixels(IMAGE, 6)
+    count = int(regions.max()) + 1
+    shown = torch.tensor(list(itertools.product([False, True], repeat=count)))
+    with torch.no_grad():
+        scores = network(torch.where(shown[:, regions][:, None], IMAGE, start))[:, 1].double().numpy()
+    places = 2 ** np.arange(count)[::-1]  # of a superpixel in the number of a coalition
+    expected = np.zeros(count)
+    for order in itertools.permutations(range(count)):
+        reached = np.cumsum([0, *places[list(order)]])
+        expected[list(order)] += np.diff(scores[reached]) / math.factorial(count)
+    result = made(network, "kernel_shap", coalitions=1500)
+    values = np.bincount(regions.ravel(), result.values.ravel())
+    assert count > 3 and expected.sum() == pytest.approx(change(network), abs=1e-5)
+    np.testing.assert_allclose(values, expected, atol=0.05 * np.abs(expected).max())
+    assert result.checks["completeness_gap"] < 1e-3
 
 
 def test_superpixels_are_numbered_without_gaps_and_follow_an_edge() -> None:

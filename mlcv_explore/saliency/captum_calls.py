@@ -62,10 +62,7 @@ class Call:
 
         self.attr, self.label, self.name, self.report = attr, label, name, report
         self.request, self.settings = request, request.settings
-        network = copy.deepcopy(request.network).eval()
-        if name in ("layer_conductance", "internal_influence"):
-            network = tokens.without_in_place(network)
-        self.score = _Counted(network, request.target, report).eval()
+        self.score = _Counted(copy.deepcopy(request.network), request.target, report).eval()
         self.batch = request.image[None].clone().requires_grad_()
         self.start = methods.baseline(request.image, self.settings.baseline)[None]
         self.size = tuple(request.image.shape[1:])
