@@ -57,7 +57,7 @@ class CaptumSettings(SaliencySettings):
         help="Regions of similar colour that KernelShap and feature ablation remove, about this many.",
     )
     coalitions: int = setting(
-        600,
+        500,
         "Evaluations of KernelShap",
         low=10,
         high=5000,
