@@ -255,7 +255,7 @@ def test_captums_own_methods_state_what_they_need_of_a_transformer() -> None:
     reasons = [found[name].reason for name in names[:3]]
     assert "averages over the places of a convolution, and 1.blocks.2 has tokens." in reasons[0]
     assert reasons[1].startswith("Internal influence (Captum) averages")
-    assert reasons[2].startswith("LRP (Captum) has no rule for ") and "layer_norm" in reasons[2]
+    assert reasons[2].startswith("LRP (Captum) has no rule for ") and "attention" in reasons[2]
     assert found[names[3]].values.any()
 
 

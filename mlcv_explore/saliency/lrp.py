@@ -2,60 +2,39 @@
 written.
 
 Captum's rules belong to modules. A sum of two branches or a functional pooling has none,
-and would double or lose relevance in silence. So the network is traced, such operations
-become modules with a rule, and what has no rule is refused by its name.
+and would double or lose relevance in silence. So every operation of a forward pass is
+listed, those become modules with a rule, and what has no rule is refused by its name.
+Operations are seen by a `TorchFunctionMode` of this thread: tracing by torch.fx replaces
+the call of every module in the process meanwhile, also in other threads.
 """
 
-import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import nn
 from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from mlcv_explore.models.classifiers import Normalise
 from mlcv_explore.saliency.methods import SaliencyError, Target
+from mlcv_explore.saliency.rules import UNRECTIFIED, activation_kind
 
 LINEAR = (nn.Conv2d, nn.Linear, nn.BatchNorm2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.MaxPool2d, nn.Flatten)
-RECTIFIERS = (nn.ReLU, nn.ReLU6)
 INACTIVE = (nn.Identity, nn.Dropout, nn.Dropout2d)  # in evaluation
-SUMS = (operator.add, operator.iadd, torch.add, "add", "add_")
+SUMS = ("add", "iadd", "radd")
 # Functions of one tensor that are linear, or choose as maximum pooling does
-POOLING = (
-    functional.adaptive_avg_pool2d,
-    functional.avg_pool2d,
-    functional.max_pool2d,
-    torch.mean,
-    "mean",
-)  # fmt: skip
-RELUS = (functional.relu, torch.relu, "relu", "relu_")
-# They move values and compute none; a dropout in evaluation returns its input
+POOLING = ("adaptive_avg_pool2d", "avg_pool2d", "max_pool2d", "mean")
+WORDS = UNRECTIFIED | {
+    "layer_norm": "layer normalisation",
+    **dict.fromkeys(("mul", "imul", "rmul", "matmul", "bmm"), "a product of activations"),
+    **dict.fromkeys(("scaled_dot_product_attention", "multi_head_attention_forward"), "attention"),
+}
+# They move values and compute none, or read what is no value; a dropout in evaluation returns its input
 MOVING = (
-    *(torch.flatten, torch.reshape, torch.permute, torch.squeeze, torch.cat, torch._assert),
-    *("flatten", "reshape", "view", "permute", "squeeze", "unsqueeze", "contiguous", "size", "dim"),
-    *(functional.dropout, operator.getitem, getattr, operator.eq),
+    *("flatten", "reshape", "view", "permute", "transpose", "squeeze", "unsqueeze", "contiguous", "cat"),
+    *("getitem", "get", "size", "dim", "chunk", "split", "to", "dropout", "clone", "detach", "assert"),
 )
-
-
-class _Pooling(nn.Module):
-    """A linear function of one tensor, or a maximum."""
-
-    def __init__(self, function: Callable[..., torch.Tensor], *arguments: object, **named: object) -> None:
-        super().__init__()
-        self.function, self.arguments, self.named = function, arguments, named
-
-    def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """Tensor → the function's result."""
-        return self.function(values, *self.arguments, **self.named)
-
-
-class _Tracer(fx.Tracer):
-    """Follows a forward pass down to the modules that have a rule."""
-
-    def is_leaf_module(self, module: nn.Module, name: str) -> bool:
-        """Whether a module is one operation."""
-        known = isinstance(module, (*LINEAR, *RECTIFIERS, *INACTIVE, Normalise))
-        return known or super().is_leaf_module(module, name)
 
 
 def relevance(network: nn.Module, images: torch.Tensor, target: Target) -> tuple[torch.Tensor, float]:
@@ -68,79 +47,120 @@ def relevance(network: nn.Module, images: torch.Tensor, target: Target) -> tuple
     """
     from captum import attr
 
+    ruled = _Ruled(network, images)
     with torch.no_grad():
-        classes = network(images).shape[1]
+        logits = ruled(images)
     # without the global generator's draw
-    head = nn.utils.skip_init(nn.Linear, classes, 1, bias=False, device=images.device)
+    head = nn.utils.skip_init(nn.Linear, logits.shape[1], 1, bias=False, device=images.device)
     chosen = target if isinstance(target, tuple) else (target,)
     nn.init.zeros_(head.weight)
     for index, sign in zip(chosen, (1.0, -1.0), strict=False):
         head.weight.data[0, index] = sign
-    scored = nn.Sequential(_with_rules(network), head)
-    with torch.no_grad():
-        total = float(scored(images).sum())
-    return attr.LRP(scored).attribute(images, 0), total
+    total = float((logits @ head.weight.detach().T).sum())
+    return attr.LRP(nn.Sequential(ruled, head)).attribute(images, 0), total
 
 
-def _with_rules(network: nn.Module) -> fx.GraphModule:
-    """The network as a graph of modules that Captum has a rule for."""
-    for name, module in list(network.named_modules()):
-        if isinstance(module, nn.BatchNorm2d) and len(list(module.children())):
-            network.set_submodule(name, nn.Sequential(_plain(module), *module.children()))  # timm's
-    try:
-        graph = _Tracer().trace(network)
-    except Exception as error:  # of a forward pass from elsewhere that depends on its values
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:200]
-        raise SaliencyError(
-            f"LRP follows every operation of a network, and this one's cannot be listed: {reason}."
-        ) from None
-    traced, unruled = fx.GraphModule(network, graph), []
-    for number, node in enumerate(list(graph.nodes)):
-        operation = traced.get_submodule(node.target) if node.op == "call_module" else node.target
-        module = _ruled(operation, node)
-        if isinstance(module, str):
-            unruled.append(module)
-        elif module is not None:
-            traced.add_submodule(f"operation{number}", module)
-            with graph.inserting_after(node):
-                tensors = node.all_input_nodes[: 2 if operation in SUMS else 1]
-                other = graph.call_module(f"operation{number}", tuple(tensors))
-            node.replace_all_uses_with(other)
-            graph.erase_node(node)
-    if unruled:
-        raise SaliencyError(f"LRP (Captum) has no rule for {_listed(unruled)} in this network.")
-    traced.delete_all_unused_submodules()
-    traced.recompile()
-    return traced.eval()
+class _Ruled(nn.Module):
+    """A network whose operations are modules with a rule: its children, and only they."""
+
+    def __init__(self, network: nn.Module, images: torch.Tensor) -> None:
+        super().__init__()
+        self.hidden = (_with_rules(nn.Sequential(network)),)  # no child: Captum asks all of them for a rule
+        self.inside, self.called = 0, []
+        for module in _leaves(self.hidden[0]):
+            module.register_forward_pre_hook(self._enter)
+            module.register_forward_hook(self._leave)
+        operations = _Operations(self)
+        with torch.no_grad(), operations:
+            self.hidden[0](images)
+        if operations.unruled:
+            missing = _listed(operations.unruled)
+            raise SaliencyError(f"LRP (Captum) has no rule for {missing} in this network.")
+        self.operations = operations.modules
+        self.parts = nn.ModuleList([*dict.fromkeys(self.called), *self.operations])
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """(B, 3, h, w) → (B, classes)."""
+        with _Operations(self, self.operations):
+            return self.hidden[0](images)
+
+    def _enter(self, module: nn.Module, *_: object) -> None:
+        self.inside += 1
+        self.called.append(module)
+
+    def _leave(self, *_: object) -> None:
+        self.inside -= 1
 
 
-def _ruled(operation: object, node: fx.Node) -> nn.Module | str | None:
-    """The module with a rule in a node's place, its name where there is no rule, or None
-    where it stays.
+class _Operations(TorchFunctionMode):
+    """Puts modules with a rule in the place of the operations between a network's modules,
+    and collects the names of those that have none.
     """
+
+    def __init__(self, ruled: _Ruled, known: list[nn.Module] | None = None) -> None:
+        super().__init__()
+        self.ruled, self.known, self.modules, self.unruled = ruled, known, [], []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = "max_pool2d" if func is functional.max_pool2d else getattr(func, "__name__", "").strip("_")
+        if self.ruled.inside or name in MOVING:
+            return func(*args, **kwargs)
+        module = _operation(func, name, args, kwargs)
+        if module is None:
+            self.unruled.append(name)
+            return func(*args, **kwargs)
+        if self.known is not None:
+            module = self.known[len(self.modules)]
+        self.modules.append(module)
+        return module(*args[: 2 if name in SUMS else 1])
+
+
+def _operation(func: Callable[..., torch.Tensor], name: str, args: Any, kwargs: Any) -> nn.Module | None:
+    """The module with a rule for an operation; None where there is none."""
     from captum.attr._utils.custom_modules import Addition_Module
 
-    if node.op in ("placeholder", "output", "get_attr"):
-        return None
-    if isinstance(operation, nn.Module):
-        return _with_rule(operation)
-    if operation in RELUS:
-        return _with_rule(nn.ReLU())
-    if operation is functional.relu6:
-        return _with_rule(nn.ReLU6())
-    if operation in SUMS and len(node.args) == 2 and all(isinstance(part, fx.Node) for part in node.args):
+    tensors = [part for part in args[:2] if isinstance(part, torch.Tensor)]
+    if name in SUMS and len(tensors) == 2 and not any(isinstance(part, nn.Parameter) for part in tensors):
         return Addition_Module()
-    if operation in POOLING:
-        function = getattr(torch.Tensor, operation) if isinstance(operation, str) else operation
-        return _epsilon(_Pooling(function, *node.args[1:], **node.kwargs))
-    if operation in MOVING:
-        return None
-    name = operation if isinstance(operation, str) else getattr(operation, "__name__", str(operation))
-    return "a product of activations" if name in ("mul", "mul_", "imul", "matmul") else name
+    if name in POOLING and tensors:
+        return _epsilon(_Pooling(func, *args[1:], **kwargs))
+    kind = activation_kind(func, args, kwargs)
+    return _with_rule({"relu": nn.ReLU, "relu6": nn.ReLU6}[kind]()) if kind in ("relu", "relu6") else None
 
 
-def _with_rule(module: nn.Module) -> nn.Module | str:
-    from captum.attr import LRP  # noqa: F401  the rules' package is complete only then
+class _Pooling(nn.Module):
+    """A function of one tensor."""
+
+    def __init__(self, function: Callable[..., torch.Tensor], *arguments: object, **named: object) -> None:
+        super().__init__()
+        self.function, self.arguments, self.named = function, arguments, named
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """Tensor → the function's result."""
+        return self.function(values, *self.arguments, **self.named)
+
+
+def _with_rules(network: nn.Module) -> nn.Module:
+    """The network with a rule on every module that has one, its own for each place."""
+    for name, module in list(network.named_modules()):
+        if isinstance(module, nn.BatchNorm2d) and len(list(module.children())):  # timm's
+            network.set_submodule(name, nn.Sequential(_plain(module), *module.children()))
+    for name, module in list(network.named_modules(remove_duplicate=False)):
+        if name and (ruled := _with_rule(module)) is not None:
+            network.set_submodule(name, ruled)
+    return network.eval()
+
+
+def _leaves(network: nn.Module) -> Iterator[nn.Module]:
+    for module in network.modules():
+        if hasattr(module, "rule") or isinstance(module, nn.ReLU):
+            yield module
+
+
+def _with_rule(module: nn.Module) -> nn.Module | None:
+    """A module that does the same, with a rule; None where there is none."""
+    from captum import attr  # noqa: F401  the rules alone import each other in a circle
     from captum.attr._utils.lrp_rules import IdentityRule
 
     if isinstance(module, nn.ReLU6):
@@ -155,7 +175,7 @@ def _with_rule(module: nn.Module) -> nn.Module | str:
         return module
     if isinstance(module, INACTIVE):
         return _epsilon(nn.Identity())
-    return _epsilon(module) if isinstance(module, LINEAR) else type(module).__name__
+    return _epsilon(module) if isinstance(module, LINEAR) else None
 
 
 def _epsilon(module: nn.Module) -> nn.Module:
@@ -167,11 +187,12 @@ def _epsilon(module: nn.Module) -> nn.Module:
 
 def _plain(norm: nn.BatchNorm2d) -> nn.BatchNorm2d:
     plain = nn.BatchNorm2d(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
-    plain.load_state_dict(norm.state_dict())
+    plain.load_state_dict({name: value for name, value in norm.state_dict().items() if "." not in name})
     return plain.eval()
 
 
 def _listed(names: list[str]) -> str:
-    names = list(dict.fromkeys(names))
-    *first, last = [*names[:3], *([f"{len(names) - 3} more"] if len(names) > 3 else [])]
+    """The operations in words; those that have none only where no other has one."""
+    words = [WORDS[name] for name in names if name in WORDS] or names
+    *first, last = dict.fromkeys(words)
     return f"{', '.join(first)} and {last}" if first else last

@@ -76,3 +76,18 @@ def test_two_scenes_are_compared_and_scored(server, new_tab, width):
         [scene, method] for scene in ("scene-1", "scene-2") for method in ("gradient", "edges")
     ]
     assert tab.page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth + 2")
+
+
+def test_a_slow_map_is_cancelled_while_it_is_computed_and_the_page_goes_on(server, new_tab):
+    tab = new_tab()
+    link = "saliency-methods=Gradient&saliency-captum=KernelShap+(Captum)&saliency-coalitions=5000"
+    tab.page.goto(f"{server}/saliency?{link}", wait_until="domcontentloaded")
+    expect(tab.page.get_by_text(re.compile("[1-9][0-9]* of 5000 evaluations"))).to_be_visible(timeout=60_000)
+    share = tab.page.get_by_role("slider", name=re.compile("Share of pixels")).first  # meanwhile
+    share.focus()
+    tab.page.keyboard.press("ArrowRight")
+    expect(tab.page.get_by_text("Model input without 5% of its pixels.")).to_be_visible(timeout=20_000)
+    tab.page.get_by_role("button", name="Cancel").click()
+    expect(tab.page.get_by_role("button", name="Compute what was cancelled")).to_be_visible(timeout=20_000)
+    expect(tab.page.get_by_text("evaluations")).to_have_count(0)
+    tab.idle()
