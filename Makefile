@@ -16,7 +16,7 @@ app: $(VENV)/app.stamp
 
 # Two at a time, then those that start processes of their own and wait for them; 5: none was selected
 test: check
-	@OMP_NUM_THREADS=1 $(python) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not alone" $(ARGS) || [ $$? = 5 ]
+	@OMP_NUM_THREADS=1 $(python) -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not alone" $(ARGS) || [ $$? = 5 ]
 	@OMP_NUM_THREADS=1 $(python) -m pytest -m alone $(ARGS) || [ $$? = 5 ]
 
 check: $(VENV)/test.stamp
