@@ -64,7 +64,7 @@ def own_main_module() -> Iterator[None]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest groups go out first, so that the workers end together."""
-    first = ("test_every_idea.py", "test_pages.py")
+    first = ("test_every_idea.py", "test_pages.py", "test_journeys.py", "test_jobs.py")
     items.sort(
         key=lambda item: (
             not (item.path.name == first[0] and item.get_closest_marker("slow")),
