@@ -105,7 +105,6 @@ def compute_missing(
 
 
 @st.cache_resource(max_entries=CACHE_ENTRIES, show_spinner=False)
-@server.computing()
 def uncertainty(
     digest: str,
     model_key: str,
@@ -163,7 +162,6 @@ def deletion_insertion(
 
 
 @st.cache_resource(max_entries=CACHE_ENTRIES, show_spinner=False)
-@server.computing()
 def scores(
     digest: str,
     model_key: str,

@@ -22,10 +22,7 @@ HEAP = {M_ARENA_MAX: 1, M_MMAP_THRESHOLD: 1 << 19, M_TRIM_THRESHOLD: 1 << 17}
 COMPUTING = {M_MMAP_THRESHOLD: 1 << 25, M_TRIM_THRESHOLD: 1 << 29}
 
 _heap_set = False  # of a server; a test or a script keeps the C library's own options
-AT_ONCE = 2  # threads in which networks compute maps: of more each would hold its features meanwhile
-_computing = 0  # threads within `computing`
-_counting = threading.Lock()
-_turns = threading.BoundedSemaphore(AT_ONCE)
+_turn = threading.Lock()  # to compute
 _engine: "Jobs | None" = None
 _creating = threading.Lock()
 _painted = threading.Event()
@@ -64,27 +61,21 @@ def warm_up() -> None:
 
 @contextmanager
 def computing() -> Iterator[None]:
-    """Within it a network computes: at most AT_ONCE threads at a time, and the process keeps
-    the memory that it frees, to use it again; when the last leaves, the system has it back.
+    """Within it a network computes for a page, in one thread at a time: each would hold its
+    features meanwhile, and training has the other cores. Freed memory is used again.
     """
-    global _computing
-    with _turns:
-        with _counting:
-            _computing += 1
-            if _computing == 1:
-                _set_heap(COMPUTING)
+    with _turn:
+        _set_heap(COMPUTING)
         try:
             yield
         finally:
-            with _counting:
-                _computing -= 1
-                if not _computing:
-                    _set_heap(HEAP)
-                    _return_free_memory()
+            _set_heap(HEAP)
 
 
 def computed(results: Iterable[Result]) -> Iterator[Result]:
-    """The results of a generator, each computed within `computing`."""
+    """The results of a generator, each computed within `computing`; between two of them
+    others have their turn.
+    """
     waiting, end = iter(results), object()
     while True:
         with computing():
