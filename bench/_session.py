@@ -31,7 +31,7 @@ class Session:
         self.bytes = 0
         self.text = ""  # headings and text of the last script run
         self.port, self.identity = port, ""
-        self.shown = 0.0  # seconds until the first image of the last script run
+        self.images: list[float] = []  # seconds until each image of the last script run
         # the fragment that runs again by itself, and how often, in seconds
         self.timed, self.interval = "", 0.0
 
@@ -50,9 +50,9 @@ class Session:
             del self.values[widget]
         return took
 
-    def upload(self, key: str, name: str, content: bytes) -> tuple[float, float]:
+    def upload(self, key: str, name: str, content: bytes) -> tuple[list[float], float]:
         """Give a file to the uploader with this key as the browser would; seconds until
-        the first image is shown, and until the script's end.
+        each image is shown, in their order, and until the script's end.
 
         Sending the bytes counts too. The server must run without its protection against
         forged requests.
@@ -75,7 +75,7 @@ class Session:
         self.values[self.widgets[key]] = state
         sent = time.perf_counter() - start
         took = self._rerun()
-        return sent + self.shown, sent + took
+        return [sent + shown for shown in self.images], sent + took
 
     def again(self) -> float:
         """Run the whole page once more; seconds."""
@@ -112,16 +112,12 @@ class Session:
                 entry.file_uploader_state_value.CopyFrom(value)
             else:
                 entry.double_array_value.data.append(value)
-        self.text, self.shown = "", 0.0
+        self.text, self.images = "", []
         start = time.perf_counter()
         self.socket.send(message.SerializeToString())
         for answer in self._answers():
-            if (
-                not self.shown
-                and answer.WhichOneof("type") == "delta"
-                and answer.delta.new_element.WhichOneof("type") == "imgs"
-            ):
-                self.shown = time.perf_counter() - start
+            if answer.WhichOneof("type") == "delta" and answer.delta.new_element.HasField("imgs"):
+                self.images.append(time.perf_counter() - start)
             if answer.WhichOneof("type") == "script_finished":
                 return time.perf_counter() - start
         raise ConnectionError("the server closed the session")

@@ -48,7 +48,7 @@ def paint(session: Session) -> dict[str, float]:
     for place, text in enumerate(strokes(FIRST + STROKES)):
         took = session.move(f"{PAGE}-canvas", {"painted": text})
         if place >= FIRST:
-            shown.append(session.shown)
+            shown.append(session.images[0])
             ended.append(took)
         time.sleep(PAUSE)
     times = {"image p50": statistics.median(shown), "image p95": percentile(shown, 0.95)}

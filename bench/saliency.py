@@ -49,14 +49,19 @@ CHEAP = (
 Way = Callable[[], object]
 
 
-def captums(network: nn.Module, image: torch.Tensor, target: int, at_once: int) -> dict[str, Way]:
-    """Captum's call of every method, with `at_once` perturbed images in a batch."""
+def captums(
+    network: nn.Module, image: torch.Tensor, target: int, at_once: int, last: nn.Module
+) -> dict[str, Way]:
+    """Captum's call of every method, Grad-CAM at the module `last`, with `at_once`
+    perturbed images in a batch.
+    """
     batch = image[None].clone().requires_grad_()
     noisy = {"nt_samples": SETTINGS.samples, "stdevs": SETTINGS.noise, "target": target, "abs": False}
     starts = torch.stack([methods.baseline(image, kind) for kind in ("zero", "blur", "mean")])
     masks = list(perturbation.random_masks(image, SETTINGS, stream(0, "masks")))
-    block, _ = list(saliency.convolutions(network))[-1].rsplit(".", 1)
-    last = network.get_submodule(f"{block}.2")  # the ReLU behind the last convolution
+    square, stride = (
+        (3, *[round(size * image.shape[1] / 32)] * 2) for size in (SETTINGS.window, SETTINGS.stride)
+    )
 
     def smooth(kind: str) -> Way:
         return lambda: attr.NoiseTunnel(attr.Saliency(network)).attribute(batch, nt_type=kind, **noisy)
@@ -89,7 +94,7 @@ def captums(network: nn.Module, image: torch.Tensor, target: int, at_once: int) 
         "rise": masked,
         "occlusion": (
             lambda: attr.Occlusion(network).attribute(
-                batch, (3, 5, 5), (3, 2, 2), target=target, perturbations_per_eval=at_once
+                batch, square, stride, target=target, perturbations_per_eval=at_once
             )
         ),
     }
@@ -128,10 +133,12 @@ def panel_against_captum(layout: torch.memory_format) -> None:
     ways["cheap"] = lambda: list(saliency.panel(network, image, target, CHEAP, SETTINGS, 0))
     for name in MAPS:
         ways[name] = lambda name=name: list(saliency.panel(network, image, target, [name], SETTINGS, 0))
+    block, _ = list(saliency.convolutions(network))[-1].rsplit(".", 1)
+    last = network.get_submodule(f"{block}.2")  # the ReLU behind the last convolution
     for label, at_once in (("defaults", 1), ("fast", 64)):
         ways |= {
             f"{label} {name}": way
-            for name, way in captums(network, image, target, at_once).items()
+            for name, way in captums(network, image, target, at_once, last).items()
             if at_once == 1 or name in ("rise", "occlusion")
         }
     timings = medians(ways)

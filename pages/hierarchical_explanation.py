@@ -25,7 +25,7 @@ from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.models.hierarchical_dictionary import Dictionary, learn
 from mlcv_explore.models.sparse_coding import matching_pursuit
 from mlcv_explore.saliency.contribution_trees import Piece
-from mlcv_explore.ui import figures, inputs, page, settings, theme
+from mlcv_explore.ui import figures, inputs, page, settings, small_image_input, theme
 from mlcv_explore.ui.decision_tree import decision_path
 from mlcv_explore.ui.tree import Node, tree
 
@@ -99,7 +99,7 @@ def choose(source: str, strip, left) -> tuple[Explainer, np.ndarray | None, inpu
         if source == "Table":
             base = inference.explainer(choice("Table", TABLES, default=TABLES[0], key=f"{SLUG}-table"))
             return base, base.items[min(control(View.setting("item")), len(base.items)) - 1], None
-        digit = inputs.draw_digit(f"{SLUG}-canvas")
+        digit = small_image_input.draw_digit(f"{SLUG}-canvas")
         return inference.explainer("digits"), None if digit is None else inference.from_digit(digit), None
 
 

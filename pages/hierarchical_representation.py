@@ -8,7 +8,6 @@ import streamlit as st
 from mlcv_explore import charts
 from mlcv_explore.charts import Line, images
 from mlcv_explore.config import Config
-from mlcv_explore.data.drawings import read_digit
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.hierarchical_representation import MAPPED, depth_curve, inference, tables
@@ -19,7 +18,7 @@ from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.models.fitted_levels import kmeans_features
 from mlcv_explore.models.level_learners import info_nce
 from mlcv_explore.models.stacked_autoencoders import gradient_flow, losses, reconstruction_loss
-from mlcv_explore.ui import evidence, figures, inputs, page, theme
+from mlcv_explore.ui import evidence, figures, inputs, page, small_image_input, theme
 
 SLUG, LABELS = subject.slug, subject.labels()
 SOURCES = ("Digit", "Draw", "Upload")  # as the link names them
@@ -70,9 +69,9 @@ def choose_arm(title: str, name: str, default: str = "global") -> str:
 def choose_digit(base: Demo, source: str) -> tuple[np.ndarray | None, int | None]:
     """A digit (8, 8) in [0, 1], None while there is none, and its class where known."""
     if source == "Draw":
-        return inputs.draw_digit(f"{SLUG}-canvas", inference.SIDE), None
+        return small_image_input.draw_digit(f"{SLUG}-canvas", inference.SIDE), None
     if source == "Upload":
-        return inputs.upload(f"{SLUG}-upload", "A photograph of one digit", parse=read_digit), None
+        return small_image_input.upload_digit(f"{SLUG}-upload", inference.SIDE), None
     examples = {name: np.uint8(255 * base.example(int(name))) for name in DIGITS}
     label = int(inputs.example_strip(f"{SLUG}-digit", examples, "Test digits", str(DEFAULT_DIGIT)))
     return base.example(label), label

@@ -15,7 +15,7 @@ from mlcv_explore.ideas.label_noise import ARMS, LabelNoiseConfig, noise, tables
 from mlcv_explore.ideas.label_noise import idea as subject
 from mlcv_explore.seeds import numpy_stream
 from mlcv_explore.statistics import significant_cells
-from mlcv_explore.ui import evidence, figures, page, settings, theme
+from mlcv_explore.ui import evidence, figures, page, photograph_strip, settings, theme
 
 SLUG = subject.slug
 CLASSES, TARGETS = 10, 12  # noisy targets shown at once
@@ -138,8 +138,10 @@ def trace_curves(sigma: float, confidence: float) -> charts.Chart:
 
 
 def play() -> None:
-    """The recorded run, then the formula."""
+    """The recorded run, what its data are, then the formula."""
     recorded_run()
+    if recording := evidence.recorded(SLUG):
+        photograph_strip.show(recording[0].config["dataset"])
     formula()
 
 

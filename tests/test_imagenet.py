@@ -13,6 +13,8 @@ from torch import nn
 
 from mlcv_explore.models import available_models, imagenet
 from mlcv_explore.models.checkpoints import CheckpointError
+from mlcv_explore.models.efficientnet_lite import EfficientNetLite0
+from mlcv_explore.models.layers import convolutions
 
 
 @pytest.fixture
@@ -41,20 +43,39 @@ def test_the_listing_offers_it_without_importing_timm_or_torchvision() -> None:
 def test_the_network_gives_the_logits_of_the_files_weights_in_their_order_and_1000_classes() -> None:
     state = torch.get_rng_state()
     model = available_models.load("imagenet")
-    import timm  # after the model's own import, which cures torchvision
+    from mlcv_explore.torchvision_compat import models
+
+    # isort: split
+    import timm
 
     tensors = list(torch.load(imagenet.weights_file(), weights_only=True).values())
     assert torch.equal(torch.get_rng_state(), state)
     assert len(model.classes) == len(set(model.classes)) == 1000 and model.classes[967] == "espresso"
+    assert list(model.classes) == models.ResNet18_Weights.IMAGENET1K_V1.meta["categories"]
     published = timm.create_model(imagenet.ARCHITECTURE).eval()
     own = published.state_dict()
+    assert list(own) == list(EfficientNetLite0().state_dict())
     published.load_state_dict(dict(zip(own, tensors, strict=True)))
     assert sum(parameter.numel() for parameter in published.parameters()) == model.card["parameters"]
     images = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
     expected = published((255 * images - 127) / 128).detach()
     torch.testing.assert_close(model.network(images), expected, rtol=1e-4, atol=1e-4)
+    assert list(convolutions(model.network[1])) == list(convolutions(published))
     assert not any(isinstance(module, nn.BatchNorm2d) for module in model.network.modules())
     assert not model.network.training and model.card["sha256"] in model.key
+    odd = torch.rand(1, 3, 97, 65, generator=torch.Generator().manual_seed(1))  # padded unevenly
+    normalised = (255 * odd - 127) / 128
+    features = published.forward_head(published.forward_features(normalised), pre_logits=True).detach()
+    torch.testing.assert_close(model.network[1].features(normalised), features, rtol=1e-4, atol=1e-4)
+
+
+def test_loading_it_imports_neither_timm_nor_torchvision() -> None:
+    script = (
+        "import sys; from mlcv_explore.models import available_models; available_models.load('imagenet');"
+        " print({'timm', 'torchvision', 'torch._dynamo', 'sympy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "set()", done.stderr
 
 
 def test_pixels_are_normalised_as_the_weights_were_trained() -> None:

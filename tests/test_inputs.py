@@ -102,9 +102,9 @@ def test_the_model_follows_the_kind_of_image_but_not_over_a_choice_that_suits() 
 def digit_page() -> None:
     import streamlit as st
 
-    from mlcv_explore.ui import inputs
+    from mlcv_explore.ui import small_image_input
 
-    digit = inputs.draw_digit("canvas")
+    digit = small_image_input.draw_digit("canvas")
     st.text(None if digit is None else [digit.shape, float(digit.max())])
 
 
@@ -153,6 +153,17 @@ def test_what_was_done_to_the_image_of_the_home_page_is_said_where_it_opens() ->
     app.run(timeout=20)
     assert app.text[0].value == "['own-image', None]"
     assert "mine.gif: first frame of an animation." in words(app)
+
+
+def test_what_was_done_to_a_photograph_of_the_camera_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    file, turned = BytesIO(), Image.Exif()
+    turned[0x0112] = 6
+    Image.new("RGB", (8, 6)).save(file, "JPEG", exif=turned)
+    taken = type("Taken", (), {"file_id": "1", "name": "camera.jpg", "getvalue": file.getvalue})
+    monkeypatch.setattr(inputs, "_taken", lambda _: taken)
+    app = opened(source="Camera")
+    assert app.text[0].value == "['own-image', None]" and not app.exception
+    assert "camera.jpg: turned upright by its EXIF orientation." in words(app)
 
 
 def test_a_huge_image_has_maps_of_twelve_megapixels() -> None:

@@ -8,19 +8,23 @@ import struct
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from zlib import crc32
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_images
+from streamlit.testing.v1 import AppTest
 
 from mlcv_explore import data, idea
 from mlcv_explore.command import main
 from mlcv_explore.config import SettingError
+from mlcv_explore.data import folder, own_folders, read_dataset_image
 from mlcv_explore.data.coarse import coarse
 from mlcv_explore.experiment import runs
 from mlcv_explore.ideas.label_noise import LabelNoiseConfig
+from mlcv_explore.ui import folder_reading
 from tests.opening import opened, words
 
 SLUGS = ("label_noise", "feature_mixing", "hierarchical_representation")
@@ -435,6 +439,84 @@ def test_a_folder_that_cannot_be_used_is_bad_usage(root: Path, capsys: pytest.Ca
     ):
         status, printed = main(["run", *words_given]), capsys.readouterr()
         assert (status, printed.out) == (2, "") and printed.err.count("\n") == 1 and expected in printed.err
+
+
+# Progress
+
+
+def test_reading_reports_every_image_and_can_be_ended_or_deferred(root: Path) -> None:
+    pets(root, ("train",), 4)
+    seen: list[tuple[int, int]] = []
+    with own_folders.deferred(), pytest.raises(own_folders.Unread) as error:
+        data.entry("pets@16")
+    assert error.value.name == "pets@16"
+
+    def until_the_third(done: int, total: int) -> None:
+        seen.append((done, total))
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with own_folders.reported_to(until_the_third), pytest.raises(KeyboardInterrupt):
+        data.load("pets@16")
+    assert seen == [(0, 8), (1, 8), (2, 8)]
+    seen.clear()
+    with own_folders.reported_to(lambda *now: seen.append(now)):
+        data.load("pets@16")
+        assert seen == [(done, 8) for done in range(8)]  # nothing of the ended reading was kept
+        data.load("pets@16")
+    assert len(seen) == 8  # from the cache
+    with own_folders.deferred():
+        assert data.entry("pets@16").train_size == 8
+
+
+def test_the_command_line_draws_a_bar_while_a_folder_is_read(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pets(root, ("train",), 12)
+    words_given = ["run", "label_noise", "--dataset", "pets", "--epochs", "1", "--seeds", "1"]
+    assert main([*words_given, "--progress"]) == 0
+    assert "reading images:" in capsys.readouterr().err
+    assert main([*words_given, "--progress"]) == 0
+    assert "reading images:" not in capsys.readouterr().err  # it is read by now
+
+
+def reading_page() -> None:
+    import streamlit as st
+
+    from mlcv_explore import data
+    from mlcv_explore.data import own_folders
+    from mlcv_explore.ui import folder_reading
+
+    try:
+        with own_folders.deferred():
+            st.text(data.entry("pets@16").train_size)
+    except own_folders.Unread as unread:
+        folder_reading.show("demo", unread.name)
+
+
+def test_a_long_reading_shows_count_and_time_left_and_is_cancelled(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pets(root, ("train",), 4)
+    go_on, seen = Event(), []
+
+    def slow(path: Path, name: str, **options: object) -> np.ndarray:
+        seen.append(name)
+        assert len(seen) < 4 or go_on.wait(30)
+        return read_dataset_image(path, name, **options)
+
+    monkeypatch.setattr(folder, "read_dataset_image", slow)
+    app = AppTest.from_function(reading_page, default_timeout=30).run()
+    (reading,) = [known for name, known in folder_reading._readings.items() if name == "pets@16"]
+    assert reading.under_way and "Reading pets@16: 3 of 8 images · about" in app.get("progress")[0].proto.text
+    app.button(key="demo-reading-cancel").click().run()
+    assert "Reading pets@16 was cancelled." in words(app) and not app.get("progress")
+    go_on.set()
+    reading.wait(30)
+    assert len(seen) == 4 and not reading.under_way and not reading.error
+    app.button(key="demo-read").click().run()
+    folder_reading._readings["pets@16"].wait(30)
+    assert app.run().text[0].value == "8" and not app.button and not app.exception
 
 
 def test_the_page_offers_the_folder_and_takes_a_side(root: Path) -> None:

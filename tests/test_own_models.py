@@ -442,3 +442,33 @@ def test_a_transformer_of_ones_own_is_explained_on_the_page_and_refused_tiles_sa
     assert app.selectbox(key="saliency-layer").value == "1.blocks.1"
     assert app.selectbox(key="saliency-layer").options == ["1.patch_embed.proj", "1.blocks.0", "1.blocks.1"]
     assert "the same for every class" in text.replace("\u00a0", " ")
+
+
+def test_a_swin_shows_its_maps_in_the_tiles_and_why_others_do_not_exist(folder: Path) -> None:
+    card = {
+        "architecture": "timm/swin_tiny_patch4_window7_224",
+        "arguments": {
+            "img_size": 32,
+            "patch_size": 2,
+            "window_size": 4,
+            "embed_dim": 8,
+            "depths": [1, 2],
+            "num_heads": [2, 2],
+        },
+        "classes": CLASSES,
+        "input": INPUT,
+    }
+    save(folder, card, network(card).state_dict())
+    maps, refused_ones = ["Gradient", "Grad-CAM"], ["Attention rollout", "DeepLift", "Guided Backprop"]
+    app = opened("saliency", photograph="coffee", methods=[*maps, *refused_ones], model="mine")
+    assert not app.exception and not app.error and app.selectbox(key="saliency-model").value == "mine"
+    assert app.selectbox(key="saliency-by").options == maps
+    assert app.selectbox(key="saliency-layer").value == "1.layers.1.blocks.1"  # the last block
+    reasons = {
+        "Attention rollout": "attends within windows or changes its tokens",
+        "DeepLift": "no rule for attention",
+        "Guided Backprop": "this network has GELU.",
+    }
+    for name, reason in reasons.items():
+        (tile,) = [part.value for part in app.caption if part.value.startswith(f"**{name}**")]
+        assert reason in tile

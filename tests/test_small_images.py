@@ -17,9 +17,12 @@ def test_photographs_of_any_shape_fit_and_their_object_differs_from_the_border(c
     assert chosen.mask[side // 2, side // 2] == 1 and not chosen.mask[:, 0].any()
     if channels == 3:
         assert not chosen.mask[0].any()
+        assert chosen.notes == ("the whole image resized to 32 × 32 pixels, which changes its shape",)
     else:  # ink is bright, cropped, as large as fits; none gives an empty digit
         assert chosen.image[0, :, 4].min() > 0.5
-        assert not small_images.from_photograph(np.full((8, 8, 3), 7, np.uint8), 1, 8).image.any()
+        assert chosen.notes[0] == "cropped to its ink" and chosen.notes[-1] == "reduced to 8 × 8 pixels"
+        empty = small_images.from_photograph(np.full((8, 8, 3), 7, np.uint8), 1, 8)
+        assert not empty.image.any() and empty.notes == ("it has one colour, so no ink",)
 
 
 def test_an_image_of_a_set_keeps_mask_and_label():

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mlcv_explore.charts import images
-from mlcv_explore.data import gallery, uploads
+from mlcv_explore.data import drawings, gallery, uploads
 from mlcv_explore.data.drawings import digit_from_image, digit_from_ink, read_digit
 from mlcv_explore.data.uploads import BadImage, read, resized_to_square, shown_name, upsampled
 from mlcv_explore.seeds import numpy_stream
@@ -759,7 +759,14 @@ def test_a_photographed_digit_is_read_dark_on_light_and_light_on_dark() -> None:
     np.testing.assert_array_equal(dark, digit_from_ink(SHAPES))
     assert digit_from_image(np.full((6, 6, 3), 90, np.uint8)) is None
     photograph = images.png(np.where(ink, 20, 230).astype(np.uint8))
-    np.testing.assert_array_equal(read_digit(photograph, "digit.png"), dark)
+    digit = read_digit(photograph, "digit.png")
+    np.testing.assert_array_equal(digit.values, dark)
+    assert (digit.description, digit.notes) == (
+        "digit.png",
+        ("cropped to its ink", drawings.INVERTED, "reduced to 8 × 8 pixels"),
+    )
+    chalk = images.png(np.where(ink, 240, 15).astype(np.uint8))
+    assert read_digit(chalk, "chalk.png", 16).notes == ("cropped to its ink", "reduced to 16 × 16 pixels")
     for content, reason in (
         (images.png(np.full((6, 6, 3), 90, np.uint8)), "only one colour"),
         (b"<svg/>", "JPEG"),

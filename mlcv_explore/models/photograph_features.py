@@ -33,8 +33,8 @@ def penultimate(images: np.ndarray, progress: Callable[[int], None] | None = Non
     with torch.inference_mode():
         for start in range(0, len(images), BATCH):
             batch = normalise(resized(images[start : start + BATCH]))
-            maps = network.forward_features(batch.contiguous(memory_format=torch.channels_last))
-            features.append(network.forward_head(maps, pre_logits=True).numpy())
+            batch = batch.contiguous(memory_format=torch.channels_last)
+            features.append(network.features(batch).numpy())
             if progress:
                 progress(len(batch))
     return np.concatenate(features)

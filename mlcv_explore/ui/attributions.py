@@ -11,7 +11,7 @@ import streamlit as st
 
 from mlcv_explore.data import gallery, uploads
 from mlcv_explore.data.model_input import ModelInput, of_card
-from mlcv_explore.ui import inputs
+from mlcv_explore.ui import inputs, server
 from mlcv_explore.ui.background import Background
 
 if TYPE_CHECKING:
@@ -95,7 +95,9 @@ def compute_missing(
     if missing:
         explained = saliency.randomised(network, randomised, 0) if randomised else network
         given = torch.from_numpy(model_input), target, missing, settings, 0, layer, progress
-        for result in supported.attribute_each(explained, *given):
+        results = supported.attribute_each(explained, *given)
+        # what reports its progress computes for seconds beside the page, and nobody waits for it
+        for result in results if progress else server.computed(results):
             known[result.method] = result
             yield result
 
@@ -151,6 +153,7 @@ def uncertainty(
 
 
 @st.cache_resource(max_entries=CACHE_ENTRIES, show_spinner=False)
+@server.computing()
 def deletion_insertion(
     digest: str,
     model_key: str,
@@ -167,10 +170,13 @@ def deletion_insertion(
     import torch
 
     from mlcv_explore.saliency import faithfulness
+    from mlcv_explore.saliency.large_images import InParts
     from mlcv_explore.saliency.supported import LARGE
 
-    request = _network, torch.from_numpy(_model_input)[None], torch.tensor([target]), _map[None, None], fill
-    steps = 10 if _model_input.shape[-1] > LARGE else 20  # a step of a large image takes 25 ms
+    large = _model_input.shape[-1] > LARGE
+    network = InParts(_network) if large else _network
+    request = network, torch.from_numpy(_model_input)[None], torch.tensor([target]), _map[None, None], fill
+    steps = 10 if large else 20  # a step of a large image takes 25 ms
     curves = (measure(*request, steps=steps) for measure in (faithfulness.deletion, faithfulness.insertion))
     return np.stack([curve.probabilities[0, 0] for curve in curves])
 

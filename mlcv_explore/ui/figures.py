@@ -92,6 +92,13 @@ def downloads(key: str, files: Files, command: str = "") -> None:
             st.code(command, language=None, wrap_lines=True)
 
 
+def duration(seconds: float | None) -> str:
+    """A time in words, such as "40 s" or "2.5 min"."""
+    if seconds is None:
+        return "?"
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
+
+
 def command(slug: str, config: "Config", seeds: Sequence[int]) -> str:
     """The one command that reproduces a run."""
     flags = [f"--{name} {shlex.quote(str(value))}" for name, value in config.changed().items()]

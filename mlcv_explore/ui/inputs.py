@@ -98,8 +98,7 @@ def upload(
     file = st.file_uploader(label, list(kinds), key=key, max_upload_size=max_mb)
     images = f" {IMAGE_LIMITS}" if tuple(kinds) == IMAGE_TYPES else ""
     st.caption(f"At most {max_mb} MB.{images} {NOT_STORED}")
-    _show_notes(value := _parsed(key, file, parse, args, rejected))
-    return value
+    return _parsed(key, file, parse, args, rejected)
 
 
 def upload_and_open(
@@ -118,8 +117,8 @@ def upload_and_open(
 def example_strip(
     key: str, examples: "Mapping[str, np.ndarray]", label: str = "Examples", default: str | None = None
 ) -> str:
-    """Thumbnails to choose from, by mouse or keyboard; returns the name of the chosen
-    one, which stands in the link under `key`.
+    """Thumbnails to choose from; returns the name of the chosen one, which stands in the
+    link under `key`.
 
     `examples` are uint8 images (h, w) or (h, w, 3) of at most some 200 pixels a side;
     their names are shown beneath them. The first is chosen unless `default` names one.
@@ -162,26 +161,6 @@ def _style_strip(key: str, addresses: Mapping[str, str], small: Sequence[str] = 
     st.html(f"<style>{''.join(rules)}</style>")
 
 
-def draw_digit(key: str, side: int = 8) -> "np.ndarray | None":
-    """A canvas to draw a digit on; returns it as the handwritten digits were made:
-    cropped to its ink, as large as fits, the share of ink in each block, float64
-    (side, side) in [0, 1]. None, and a hint, while nothing is drawn.
-    """
-    from mlcv_explore.data import drawings
-    from mlcv_explore.ui import canvas
-
-    label = "Canvas to draw a digit on. Arrow keys move the pen, space draws."
-    ink = canvas.draw_ink(key, side * drawings.BLOCK, label)
-    digit = drawings.digit_from_ink(ink, side)
-    if digit is None:
-        st.info("Draw a digit with mouse, finger or keyboard. Results update while you draw.")
-    else:
-        st.caption(
-            f"Cropped and reduced to {side} × {side} pixels, as the handwritten digits were. {NOT_STORED}"
-        )
-    return digit
-
-
 def choose_image(slug: str, models: Sequence[str] = ()) -> ChosenImage | None:
     """The controls that choose an image, and the image; None while there is none.
 
@@ -214,7 +193,7 @@ def choose_image(slug: str, models: Sequence[str] = ()) -> ChosenImage | None:
             _show_notes(image)
     else:
         key = f"{slug}-camera"
-        image = _parsed(key, st.camera_input("Camera", key=key), read_image, (), "Image rejected")
+        image = _parsed(key, _taken(key), read_image, (), "Image rejected")
         st.caption(f"Needs a camera, your browser's permission, and localhost or HTTPS. {NOT_STORED}")
     if image is None:
         st.info("Choose an image to start, or take one from the gallery.", icon=":material/image:")
@@ -308,8 +287,15 @@ def _match_model(slug: str, names: Sequence[str]) -> None:
         st.session_state[f"{slug}-model"] = default_model(source, names)
 
 
+def _taken(key: str) -> Any:
+    """The photograph of the visitor's camera, a file; None while there is none."""
+    return st.camera_input("Camera", key=key)
+
+
 def _parsed(key: str, file: Any, parse: Callable[..., Any], args: tuple[Any, ...], rejected: str) -> Any:
-    """What `parse` makes of the file, kept for this visitor until another comes."""
+    """What `parse` makes of the file, kept for this visitor until another comes, and
+    what was done to it.
+    """
     state = f"{key}-parsed"
     if file is None:
         st.session_state.pop(state, None)
@@ -326,12 +312,13 @@ def _parsed(key: str, file: Any, parse: Callable[..., Any], args: tuple[Any, ...
     _, value, error = known
     if error:
         st.error(error, icon=":material/error:", title=rejected)
+    _show_notes(value)
     return value
 
 
 def _show_notes(value: Any) -> None:
-    """What was done to an uploaded image, where there is one."""
-    if isinstance(value, ChosenImage) and value.notes:
+    """What was done to an image or a digit, where there is one."""
+    if getattr(value, "description", "") and value.notes:
         st.caption(f"{value.description}: {'; '.join(value.notes)}.")
 
 

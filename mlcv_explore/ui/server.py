@@ -3,18 +3,26 @@
 import ctypes
 import gc
 import threading
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from mlcv_explore.experiment.jobs import Jobs
 
+Result = TypeVar("Result")
 FIRST_PAGE = 1.5  # seconds the warm-up waits for a first page before it starts by itself
 TIDY = 5.0  # seconds between two returns of free memory to the system; one takes milliseconds
 # glibc's malloc.h: one heap for all script threads, and arrays of half a megabyte and more in memory of
 # their own, which goes back when they are freed
-HEAP = {"M_ARENA_MAX": (-8, 1), "M_MMAP_THRESHOLD": (-3, 1 << 19)}
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
+HEAP = {M_ARENA_MAX: 1, M_MMAP_THRESHOLD: 1 << 19, M_TRIM_THRESHOLD: 1 << 17}
+# While a network computes, freed activations are used again: fresh pages for each would take two fifths
+# of a map's time
+COMPUTING = {M_MMAP_THRESHOLD: 1 << 25, M_TRIM_THRESHOLD: 1 << 29}
 
+_heap_set = False  # of a server; a test or a script keeps the C library's own options
+_turn = threading.Lock()  # to compute
 _engine: "Jobs | None" = None
 _creating = threading.Lock()
 _painted = threading.Event()
@@ -44,11 +52,37 @@ def use(engine: "Jobs") -> None:
 
 def warm_up() -> None:
     """Start the slow imports and the cluster in a thread, once the first page is drawn."""
-    with suppress(AttributeError, OSError, TypeError):
-        for option, value in HEAP.values():
-            ctypes.CDLL(None).mallopt(option, value)
+    global _heap_set
+    _heap_set = True
+    _set_heap(HEAP)
     _closing.clear()
     threading.Thread(target=_boot, name="warm-up", daemon=True).start()
+
+
+@contextmanager
+def computing() -> Iterator[None]:
+    """Within it a network computes for a page, in one thread at a time: each would hold its
+    features meanwhile, and training has the other cores. Freed memory is used again.
+    """
+    with _turn:
+        _set_heap(COMPUTING)
+        try:
+            yield
+        finally:
+            _set_heap(HEAP)
+
+
+def computed(results: Iterable[Result]) -> Iterator[Result]:
+    """The results of a generator, each computed within `computing`; between two of them
+    others have their turn.
+    """
+    waiting, end = iter(results), object()
+    while True:
+        with computing():
+            result = next(waiting, end)
+        if result is end:
+            return
+        yield result
 
 
 def painted() -> None:
@@ -100,6 +134,15 @@ def _boot() -> None:
     _ready.set()
     while not _closing.wait(TIDY):
         _return_free_memory()
+
+
+def _set_heap(options: dict[int, int]) -> None:
+    """Set options of the C library's memory allocation, in a server and where it has them."""
+    if not _heap_set:
+        return
+    with suppress(AttributeError, OSError, TypeError):
+        for option, value in options.items():
+            ctypes.CDLL(None).mallopt(option, value)
 
 
 def _return_free_memory() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from mlcv_explore.config import Config, Setting, SettingError, choice_label, setting
+from mlcv_explore.data.own_folders import Unread, deferred
 
 MOST_SEEDS = 50
 RENAMED = {"beside": "compare"}  # names in links of earlier versions → today's
@@ -114,6 +115,17 @@ def _decimals(declared: Setting) -> int:
     )
 
 
+def _checked(config: type[Config], name: str, raw: str) -> Any:
+    """The value of one setting in the link; of a folder that is not yet read its name alone
+    is checked. Raises SettingError.
+    """
+    try:
+        with deferred():
+            return config.checked(name, raw)
+    except Unread as unread:
+        return unread.name
+
+
 def _reset(slug: str, items: tuple[Setting, ...]) -> None:
     for declared in items:
         st.session_state[f"{slug}-{declared.name}"] = declared.default
@@ -165,7 +177,7 @@ def check_link(
                 )
             continue
         try:
-            value = names.get(name, configs[0]).checked(name, raw)
+            value = _checked(names.get(name, configs[0]), name, raw)
             typed = st.session_state.get(key) == value  # into the control, which holds it already
             if isinstance(value, str) and raw != choice_label(value) and not typed:
                 del st.query_params[key]  # written as on the command line: the control's own value

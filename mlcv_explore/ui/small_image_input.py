@@ -5,13 +5,14 @@ the gallery, a canvas or a file.
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from mlcv_explore.config import Setting
-from mlcv_explore.data import gallery, small_images
+from mlcv_explore.data import drawings, gallery, small_images
 from mlcv_explore.data.dataset import Images
 from mlcv_explore.data.small_images import SmallImage
-from mlcv_explore.ui import image_row, inputs, settings
+from mlcv_explore.ui import canvas, image_row, inputs, settings
 
 SOURCES = ("Test set", "Gallery", "Draw", "Upload")  # as the link names them
 
@@ -37,15 +38,39 @@ def choose(slug: str, number: Setting, title: str, sources: Sequence[str], test:
         name = st.selectbox("Photograph", list(gallery.photographs()), **about)
         chosen = small_images.from_photograph(inputs.gallery_image(name).pixels, channels, side)
     elif source == "Draw":
-        drawing = inputs.draw_digit(f"{key}-drawing", side)
+        drawing = draw_digit(f"{key}-drawing", side)
         chosen = None if drawing is None else small_images.from_digit(drawing)
     elif image := inputs.upload(f"{key}-upload", f"{title} of your own"):
         chosen = small_images.from_photograph(image.pixels, channels, side)
     if chosen is not None:
         about = "model input" if chosen.label is None else f"class {test.classes[chosen.label]}"
         with spot:
-            image_row.show([chosen.image], f"{title}: {about}.")
+            image_row.show([chosen.image], f"{title}: {'; '.join((about, *chosen.notes))}.")
     return chosen
+
+
+def draw_digit(key: str, side: int = 8) -> np.ndarray | None:
+    """A canvas to draw a digit on; returns it as the handwritten digits were made:
+    cropped to its ink, as large as fits, the share of ink in each block, float64
+    (side, side) in [0, 1]. None, and a hint, while nothing is drawn.
+    """
+    label = "Canvas to draw a digit on. Arrow keys move the pen, space draws."
+    ink = canvas.draw_ink(key, side * drawings.BLOCK, label)
+    digit = drawings.digit_from_ink(ink, side)
+    if digit is None:
+        st.info("Draw a digit with mouse, finger or keyboard. Results update while you draw.")
+    else:
+        about = f"Cropped and reduced to {side} × {side} pixels, as the handwritten digits were."
+        st.caption(f"{about} {inputs.NOT_STORED}")
+    return digit
+
+
+def upload_digit(key: str, side: int) -> np.ndarray | None:
+    """A field for a photograph of one digit, which shows what was done to it; returns it
+    as `inputs.draw_digit` does. None while there is none.
+    """
+    digit = inputs.upload(key, "A photograph of one digit", parse=drawings.read_digit, args=(side,))
+    return None if digit is None else digit.values
 
 
 def link_names(*names: str) -> dict[str, tuple[str, ...]]:

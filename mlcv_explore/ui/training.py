@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import streamlit as st
 
 from mlcv_explore.config import Config
+from mlcv_explore.data.own_folders import Unread, deferred
 from mlcv_explore.experiment import runs
 from mlcv_explore.experiment.job import RunState
 from mlcv_explore.experiment.jobs import Busy
 from mlcv_explore.idea import Card, Film, Idea
-from mlcv_explore.ui import figures, server, settings, theme
+from mlcv_explore.ui import figures, folder_reading, photograph_strip, server, settings, theme
 
 REFRESH = 0.25  # seconds between two looks at a run under way
 # how often a verdict on a page may be looked at while seeds are added; each look has its share of
@@ -65,10 +66,16 @@ def show(
     begins with, where the usual ten would take too long.
     """
     image, controls = st.columns([3, 1], gap="medium")
-    with controls:
-        config, seed_list = settings.ask(card.slug, subject.config, seeds)
+    try:
+        with controls, deferred():
+            config, seed_list = settings.ask(card.slug, subject.config, seeds)
+    except Unread as unread:
+        with image:
+            folder_reading.show(card.slug, unread.name)
+        return
     with image:
         live(card, subject, config, seed_list, draw)
+        photograph_strip.show(getattr(config, "dataset", ""))
 
 
 def live(
@@ -142,7 +149,7 @@ def live(
         frames = engine.frames(shown.followed)
         if frames:
             draw(frames, shown.config, drawn)
-            st.caption(f"n = {len(drawn)} seed{'s' * (len(drawn) != 1)} · {_duration(now.elapsed)}")
+            st.caption(f"n = {len(drawn)} seed{'s' * (len(drawn) != 1)} · {figures.duration(now.elapsed)}")
         if now.status == "finished":
             _results(card, subject, shown, frames)
 
@@ -242,7 +249,9 @@ def _progress(state: RunState, seeds: int) -> None:
     elif state.status == "running" and not state.steps:
         st.progress(0.0, text=f"Starting… · {seeds} seeds")
     elif state.status == "running":
-        left = f" · about {_duration(state.seconds_left)} left" if state.seconds_left is not None else ""
+        left = (
+            f" · about {figures.duration(state.seconds_left)} left" if state.seconds_left is not None else ""
+        )
         st.progress(
             min(1.0, state.step / max(1, state.steps)),
             text=f"Step {state.step} of {state.steps} · {seeds} seeds{left}",
@@ -292,9 +301,3 @@ def _difference(shown: Config, requested: Config) -> str:
         if getattr(shown, setting.name) != getattr(requested, setting.name)
     ]
     return "a run with " + ", ".join(f"{setting.label} {getattr(shown, setting.name)}" for setting in names)
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "?"
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"

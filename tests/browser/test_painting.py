@@ -16,7 +16,7 @@ PAGE = f"""
 import numpy as np
 import streamlit as st
 
-from mlcv_explore.ui import inputs
+from mlcv_explore.ui import inputs, small_image_input
 from mlcv_explore.ui.canvas import draw_on_grid
 
 greys = {{"dark": 40, "mid": 120, "light": 220}}
@@ -31,7 +31,7 @@ codes = draw_on_grid(
     (("circle", 0), ("circle", 0), ("cross", 5)), 1, 7, "Mask to paint",
 )
 st.text("Counts: " + " ".join(str(int((codes == code).sum())) for code in range(3)))
-digit = inputs.draw_digit("digit")
+digit = small_image_input.draw_digit("digit")
 st.text(f"Digit: {{None if digit is None else round(float(digit.sum()), 2)}}")
 image = inputs.upload("file")
 st.text(f"Image: {{None if image is None else image.size}}")

@@ -57,6 +57,7 @@ def test_an_uploaded_digit_is_cropped_to_its_ink_and_placed():
     app.file_uploader[0].upload("zero.png", png(np.where(ZERO, 20, 240).astype(np.uint8)), "image/png")
     app.run()
     assert not app.exception and words(app).count("Nearest: ") == 3 and "Colour: 0" in words(app)
+    assert "zero.png: cropped to its ink; inverted, since" in words(app)
 
 
 @pytest.mark.parametrize(
