@@ -21,11 +21,17 @@ if TYPE_CHECKING:
 
 DEFAULTS = ("cat", "rocket")  # of the gallery
 SMALL = 64  # pixels of a neighbour
-LABELS = "Mixed label: (1 − s)·y₁ + s·y₂ at share s of the second photograph. The classifier is linear."
-ALONG = "Feature mixing follows the mixed label where its line is near the straight one."
+LABELS = (
+    "From above: the mixed label (1 − s)·y₁ + s·y₂ at share s of the second photograph; a linear classifier's"
+    " probabilities with features mixed; with pixels mixed."
+)
+ALONG = (
+    "Half-way between 200 pairs of CIFAR-10 test photographs the mixed label's cross-entropy is 1.83 nats"
+    " with features mixed, 2.47 with pixels: difference 0.64 [0.50, 0.79]."
+)
 NEAR = (
-    "Class and distance. Distance 1: a CIFAR-10 test photograph's to its nearest reference, median. Mixed"
-    " features lie nearer to the middle of all references, and so nearer to each."
+    "Class and distance; 1 is a CIFAR-10 test photograph's median distance to its nearest reference. Half-way"
+    " between two of them it is 0.95 with features mixed, 0.92 with pixels."
 )
 
 
