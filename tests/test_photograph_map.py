@@ -108,10 +108,10 @@ def test_mixed_features_mix_the_classifiers_logits_and_pixels_do_not(cat_to_coff
 
 def test_blends_and_labels_by_hand(cat_to_coffee: PhotographPaths, space: PhotographSpace) -> None:
     squares = [photograph_map.squares(photograph(name).pixels) for name in ("cat", "coffee")]
-    by_hand = (0.7 * squares[0] + 0.3 * squares[1]) / 255
+    by_hand = 0.7 * squares[0] + 0.3 * squares[1]
     place = photograph_paths.at(0.3)
     assert SHARES[place] == pytest.approx(0.3) and place == 3
-    np.testing.assert_allclose(cat_to_coffee.blends[place], by_hand, atol=0.51 / 255)
+    np.testing.assert_allclose(cat_to_coffee.blends[place], by_hand, atol=0.51)
     first, second = cat_to_coffee.labels
     assert space.classes[first] == "cat" and first != second
     assert cat_to_coffee.target[place][[first, second]] == pytest.approx([0.7, 0.3])

@@ -37,7 +37,7 @@ class Path:
 class PhotographPaths:
     """Two photographs mixed in both ways, at the T values of SHARES."""
 
-    blends: np.ndarray  # (T, 3, 32, 32) in [0, 1], what the network reads where pixels are mixed
+    blends: np.ndarray  # (T, 3, 32, 32) uint8, what the network reads where pixels are mixed
     target: np.ndarray  # (T, K) mixed label
     paths: Mapping[str, Path]  # by WAYS
     labels: tuple[int, int]  # known, or predicted
@@ -64,7 +64,7 @@ def mix(space: PhotographSpace, first: Photograph, second: Photograph) -> Photog
     one_hot, novelty = np.eye(len(space.classes)), space.novelty(read.outside[[0, -1]])
     about = zip((first, second), labels, novelty, strict=True)
     notes = tuple(_note(space, photograph, label, float(high)) for photograph, label, high in about)
-    return PhotographPaths(blends / 255, between(*one_hot[list(labels)]), paths, labels, notes)
+    return PhotographPaths(blends, between(*one_hot[list(labels)]), paths, labels, notes)
 
 
 def between(first: np.ndarray, second: np.ndarray) -> np.ndarray:

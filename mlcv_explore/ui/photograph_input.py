@@ -16,8 +16,7 @@ from mlcv_explore.ui.small_image_input import buttons
 if TYPE_CHECKING:
     from mlcv_explore.data import Dataset
 
-OWN = "CIFAR-10"
-SOURCES = ("Gallery", "Upload", OWN)  # as the link names them
+SOURCES = ("Gallery", "Upload", "CIFAR-10")  # as the link names them
 WIDTH = 192  # pixels of a photograph's longer side on the page
 
 
@@ -29,7 +28,7 @@ def choose(slug: str, number: Setting, title: str, default: str) -> tuple[Chosen
     among test photographs, which go from class to class.
     """
     spot, key = st.container(), f"{slug}-photo-{number.name}"
-    source = buttons(f"{key}-source", f"{title} from", SOURCES if originals_present() else SOURCES[:2])
+    source = buttons(f"{key}-source", f"{title} from", sources())
     if source == "Gallery":
         names = list(gallery.photographs())
         about: dict[str, Any] = {"key": f"{key}-name", "bind": "query-params", "filter_mode": None}
@@ -45,6 +44,11 @@ def choose(slug: str, number: Setting, title: str, default: str) -> tuple[Chosen
         st.image(image.enlarged, alt=image.description, width=image.size_within(WIDTH)[0])
         st.caption(f"{image.description}.")
     return image, word
+
+
+def sources() -> tuple[str, ...]:
+    """Where photographs can be taken from here."""
+    return SOURCES if originals_present() else SOURCES[:-1]
 
 
 def originals_present() -> bool:
@@ -78,5 +82,5 @@ def _test_photograph(number: int) -> tuple[ChosenImage, str]:
 
 def link_names(*names: str) -> dict[str, tuple[str, ...]]:
     """The names in the link of the controls that `choose` makes, and what each may be."""
-    choices: dict[str, tuple[str, ...]] = {f"photo-{name}-source": SOURCES for name in names}
+    choices: dict[str, tuple[str, ...]] = {f"photo-{name}-source": sources() for name in names}
     return choices | {f"photo-{name}-name": tuple(gallery.photographs()) for name in names}

@@ -66,7 +66,7 @@ def show_paths(
             "Pixels mixed, as the network reads them: middle squares at 32 × 32, like CIFAR-10, enlarged to"
             " 128 × 128. Mixed features have no image."
         )
-        image_row.show([mixed.blends[place]], text, "The two photographs blended")
+        image_row.show([mixed.blends[place] / 255], text, "The two photographs blended")
     bars, plane = st.columns([2, 3], gap="large")
     with bars:
         st.markdown("##### Mixed label and soft labels")
