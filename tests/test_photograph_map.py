@@ -9,7 +9,7 @@ import pytest
 
 from mlcv_explore import data
 from mlcv_explore.data import gallery
-from mlcv_explore.models import checkpoints, photograph_map, photograph_paths
+from mlcv_explore.models import checkpoints, photograph_features, photograph_map, photograph_paths
 from mlcv_explore.models.photograph_map import PhotographSpace
 from mlcv_explore.models.photograph_paths import SHARES, Photograph, PhotographPaths
 
@@ -85,6 +85,13 @@ def test_a_map_of_other_features_is_refused(space: PhotographSpace, monkeypatch:
         photograph_map.load.__wrapped__(CHECKPOINT)
 
 
+def test_photographs_of_another_copy_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    part = data.load("digits").train
+    monkeypatch.setattr(data, "load", lambda name: data.Dataset(name, part, part, "another"))
+    with pytest.raises(data.DataError, match="another copy of cifar10 "):
+        photograph_features.originals(photograph_map.REFERENCES)
+
+
 # --- the two ways
 
 
@@ -116,8 +123,20 @@ def test_blends_and_labels_by_hand(cat_to_coffee: PhotographPaths, space: Photog
     assert space.classes[first] == "cat" and first != second
     assert cat_to_coffee.target[place][[first, second]] == pytest.approx([0.7, 0.3])
     assert cat_to_coffee.target.sum(1) == pytest.approx(np.ones(len(SHARES)))
-    table = photograph_paths.neighbours(space, cat_to_coffee, 0)
-    assert table["Features mixed"] == table["Pixels mixed"] and table["Features mixed"][0].startswith("cat ·")
+
+
+def test_neighbours_are_those_of_the_share(cat_to_coffee: PhotographPaths, space: PhotographSpace) -> None:
+    tables = [photograph_paths.neighbours(space, cat_to_coffee, place) for place in (0, 10)]
+    for table, photograph_name in zip(tables, ("cat", "coffee"), strict=True):
+        point = space.read(photograph_map.squares(photograph(photograph_name).pixels)[None]).points[0]
+        distances = np.linalg.norm(space.references.images.astype(float) - point, axis=1)
+        near = distances.argsort()[:5]
+        unit = space.card["metrics"]["nearest_distance"]
+        by_hand = [
+            f"{space.classes[space.references.labels[row]]} · {distances[row] / unit:.2f}" for row in near
+        ]
+        assert table["Features mixed"] == table["Pixels mixed"] == by_hand
+    assert tables[0] != tables[1]
 
 
 def test_what_is_none_of_the_classes_is_reported(
