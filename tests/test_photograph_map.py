@@ -12,8 +12,11 @@ from mlcv_explore.data import gallery
 from mlcv_explore.models import checkpoints, photograph_features, photograph_map, photograph_paths
 from mlcv_explore.models.photograph_map import PhotographSpace
 from mlcv_explore.models.photograph_paths import SHARES, Photograph, PhotographPaths
+from tests import opening
+from tests.opening import words
 
-CHECKPOINT = "feature_mixing_photographs/0"
+SLUG = "feature_mixing"
+CHECKPOINT = f"{SLUG}_photographs/0"
 WAYS = tuple(photograph_paths.WAYS)
 
 
@@ -147,3 +150,26 @@ def test_what_is_none_of_the_classes_is_reported(
     known = photograph_paths.mix(space, photograph("cat", known=True), photograph("galaxies", known=True))
     assert known.notes[0] == "Class cat." and known.notes[1].startswith("**None of the ten classes**;")
     assert space.novelty(np.array([0.0, 2.0])).tolist() == [0, 100]
+
+
+# --- on the page of feature mixing
+
+
+def test_two_photographs_are_mixed_as_features_and_as_pixels() -> None:
+    def neighbours() -> str:
+        return str(app.dataframe[0].value)
+
+    app = opening.opened(SLUG, **{"data": "Photographs", "photo-second-name": "coffee"})
+    assert not app.exception and len(app.get("vega_lite_chart")) == 3
+    assert "Class cat." in words(app) and "**None of the ten classes**" in words(app)
+    half = neighbours()
+    app.slider(key=f"{SLUG}-share").set_value(1.0).run()
+    assert neighbours() != half and not app.exception
+    app.segmented_control(key=f"{SLUG}-photo-first-source").set_value("Upload").run()
+    assert "once both are chosen" in words(app) and not app.dataframe
+    app.file_uploader[0].upload("bad.png", b"<svg onload='a'/>", "image/png").run()
+    assert len(app.error) == 1 and not app.dataframe
+    flower = gallery.photographs()["flower"].path.read_bytes()
+    app.file_uploader[0].upload("a<b>.jpg", flower, "image/jpeg").run()
+    assert not app.exception and app.dataframe and "<b>" not in words(app)
+    assert "**Probably none of the ten classes**" in words(app)

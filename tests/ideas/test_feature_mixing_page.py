@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from mlcv_explore.data import gallery
 from tests import opening
 from tests.opening import words
 
@@ -61,26 +60,6 @@ def test_two_uploads_of_other_shapes_and_modes_are_mixed() -> None:
     first = notice(app)
     app.slider(key=f"{SLUG}-weight").set_value(2.0).run()
     assert notice(app) != first
-
-
-def test_two_photographs_are_mixed_as_features_and_as_pixels() -> None:
-    def neighbours() -> list[str]:
-        return str(app.dataframe[0].value)
-
-    app = opened(**{"data": "Photographs", "photo-second-name": "coffee"})
-    assert not app.exception and len(app.get("vega_lite_chart")) == 3
-    assert "Class cat." in words(app) and "**None of the ten classes**" in words(app)
-    half = neighbours()
-    app.slider(key=f"{SLUG}-share").set_value(1.0).run()
-    assert neighbours() != half and not app.exception
-    app.segmented_control(key=f"{SLUG}-photo-first-source").set_value("Upload").run()
-    assert "once both are chosen" in words(app) and not app.dataframe
-    app.file_uploader[0].upload("bad.png", b"<svg onload='a'/>", "image/png").run()
-    assert len(app.error) == 1 and not app.dataframe
-    flower = gallery.photographs()["flower"].path.read_bytes()
-    app.file_uploader[0].upload("a<b>.jpg", flower, "image/jpeg").run()
-    assert not app.exception and app.dataframe and "<b>" not in words(app)
-    assert "**Probably none of the ten classes**" in words(app)
 
 
 def test_an_empty_rectangle_is_reported() -> None:
