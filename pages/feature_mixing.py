@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from mlcv_explore import charts
 from mlcv_explore.charts import Line
 from mlcv_explore.config import Config
-from mlcv_explore.data import DataError, compositing, small_images
+from mlcv_explore.data import compositing, small_images
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.feature_mixing import FeatureMixingConfig as Experiment
@@ -22,9 +21,9 @@ from mlcv_explore.ideas.feature_mixing.study import VARIED
 from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.models.decoded_demo import DecodedDemo
 from mlcv_explore.models.self_supervised import contrastive_loss
-from mlcv_explore.ui import feature_map, figures, image_row, page, settings, small_image_input, theme
+from mlcv_explore.ui import feature_map, figures, image_row, page, settings, theme
 from mlcv_explore.ui.photograph_paths import path_links, show_paths
-from mlcv_explore.ui.small_image_input import buttons
+from mlcv_explore.ui.small_image_input import buttons, choose, link_names
 
 SLUG = subject.slug
 DATASETS = ("Scenes", "Digits", "Photographs")
@@ -40,38 +39,30 @@ def control(name: str) -> Any:
 @st.fragment
 def play() -> None:
     """Choose, mix, look."""
-    columns = st.columns([3, 3, 3, 4], gap="medium")
-    with columns[3]:
-        dataset = buttons(f"{SLUG}-data", "Images", DATASETS).lower()
-    with figures.reported(CheckpointError, DataError):
-        if dataset == "photographs":
-            with columns[3]:
-                share = control("share")
-            numbers = [View.setting("first"), View.setting("second")]
-            show_paths(SLUG, inference.photographs(), numbers, share, columns)
-        else:
-            mix_and_decode(inference.demo(dataset), columns)
-
-
-def mix_and_decode(shown: DecodedDemo, columns: Sequence[DeltaGenerator]) -> None:
-    """Two small images mixed inside their network."""
-    first_column, second_column, mixed_column, controls = columns
+    first_column, second_column, mixed_column, controls = columns = st.columns([3, 3, 3, 4], gap="medium")
     with controls:
+        dataset = buttons(f"{SLUG}-data", "Images", DATASETS).lower()
+    if dataset == "photographs":
+        show_paths(SLUG, View, inference.photographs, columns)
+        return
+    with controls:
+        try:
+            shown = inference.demo(dataset)
+        except CheckpointError as error:
+            st.error(str(error), icon=":material/error:")
+            return
         mix_settings, count = choose_settings()
     chosen = []
     for column, name in ((first_column, "first"), (second_column, "second")):
         with column:
             about = f"{name.capitalize()} image", inference.SOURCES[shown.dataset], shown.test
-            chosen.append(small_image_input.choose(SLUG, View.setting(name), *about))
+            chosen.append(choose(SLUG, View.setting(name), *about))
     first, second = chosen
     if first is None or second is None:
         mixed_column.info("The mixture appears here once both images are chosen.", icon=":material/image:")
         return
     number = int(st.session_state.get(f"{SLUG}-second", 2))
-    more = [
-        small_images.from_images(shown.test, (number + step) % inference.TEST_IMAGES)
-        for step in range(count - 2)
-    ]
+    more = inference.further_images(shown, number, count - 2)
     mixture = inference.mix(shown, first, (second, *more)[: count - 1], mix_settings)
     with mixed_column:
         text = inference.notes(shown, mixture, count)
@@ -185,7 +176,6 @@ formulas = {
     "Labels after pasting": compositing.labels_by_visibility,
     "Contrastive loss": contrastive_loss,
 }
-choices = {"data": DATASETS, "mixing": inference.ALL_MODES} | path_links("first", "second")
-choices |= small_image_input.link_names("first", "second")
+choices = {"data": DATASETS, "mixing": inference.ALL_MODES} | link_names("first", "second") | path_links()
 shown = {"play": play, "draw": draw, "answer": answer, "example": example}
 page.run(subject, **shown, formulas=formulas, views=(View,), choices=choices)

@@ -159,7 +159,9 @@ def test_two_photographs_are_mixed_as_features_and_as_pixels() -> None:
     def neighbours() -> str:
         return str(app.dataframe[0].value)
 
-    app = opening.opened(SLUG, **{"data": "Photographs", "photo-second-name": "coffee"})
+    link = {"data": "Photographs", "photo-second-name": "coffee", "share": "1.5"}
+    app = opening.opened(SLUG, **link)
+    assert "share must be between 0 and 1" in words(app)
     assert not app.exception and len(app.get("vega_lite_chart")) == 3
     assert "Class cat." in words(app) and "**None of the ten classes**" in words(app)
     half = neighbours()

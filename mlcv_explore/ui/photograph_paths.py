@@ -2,16 +2,16 @@
 on the map of the references, and the nearest references.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from mlcv_explore import charts
 from mlcv_explore.charts import Line
-from mlcv_explore.config import Setting
+from mlcv_explore.config import Config, Setting
 from mlcv_explore.data import DataError
-from mlcv_explore.ui import feature_map, figures, image_row, photograph_input, theme
+from mlcv_explore.ui import feature_map, figures, image_row, photograph_input, settings, theme
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mlcv_explore.models.photograph_map import PhotographSpace
     from mlcv_explore.models.photograph_paths import Photograph, PhotographPaths
 
+ENDS = ("first", "second")
 DEFAULTS = ("cat", "rocket")  # of the gallery
 SMALL = 64  # pixels of a neighbour
 LABELS = (
@@ -36,16 +37,28 @@ NEAR = (
 
 
 def show_paths(
+    slug: str, view: type[Config], load: "Callable[[], PhotographSpace]", columns: "Sequence[DeltaGenerator]"
+) -> None:
+    """The whole panel: photographs and blend in the first three columns, the share of the
+    second photograph in the fourth. `view` has the settings share, first and second; the
+    last two choose among test photographs.
+    """
+    from mlcv_explore.models.checkpoints import CheckpointError
+
+    with columns[3]:
+        share = settings.control(slug, view.setting("share"))
+    with figures.reported(CheckpointError, DataError):
+        _show(slug, load(), [view.setting(name) for name in ENDS], share, columns)
+
+
+def _show(
     slug: str,
     space: "PhotographSpace",
     numbers: Sequence[Setting],
     share: float,
     columns: "Sequence[DeltaGenerator]",
 ) -> None:
-    """The whole panel at a share of the second photograph; photographs and blend go into
-    the first three columns. `numbers` are the two settings that choose among test
-    photographs. Raises DataError and CheckpointError.
-    """
+    """Raises DataError and CheckpointError."""
     from mlcv_explore.models import photograph_paths
 
     chosen = []
@@ -74,10 +87,8 @@ def show_paths(
         figures.figure(chart, f"{slug}-photo-labels", LABELS, moving=True)
     with plane:
         st.markdown("##### Map of CIFAR-10's features")
-        drawn, trails = (
-            space.drawn,
-            {photograph_paths.WAYS[way]: path.places for way, path in mixed.paths.items()},
-        )
+        drawn = space.drawn
+        trails = {photograph_paths.WAYS[way]: path.places for way, path in mixed.paths.items()}
         feature_map.show_points(
             space.fitted.coordinates[drawn],
             space.references.labels[drawn],
@@ -134,6 +145,6 @@ def _mixed(
     return photograph_paths.mix(_space, _first, _second)
 
 
-def path_links(*names: str) -> dict[str, tuple[str, ...] | None]:
+def path_links() -> dict[str, tuple[str, ...] | None]:
     """The names in the link of the controls that `show_paths` makes, and what each may be."""
-    return {**photograph_input.link_names(*names), "photo-thumbnails": None}
+    return {**photograph_input.link_names(*ENDS), "photo-thumbnails": None}

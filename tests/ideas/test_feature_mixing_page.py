@@ -77,7 +77,6 @@ def test_an_empty_rectangle_is_reported() -> None:
         ("mixture", "12", "mixture must be a whole number between 1 and 5"),
         ("mixing", "wild", "mixing must be one of the 5 offered"),
         ("area", "-1", "area must be between 0 and 1"),
-        ("share", "1.5", "share must be between 0 and 1"),
     ],
 )
 def test_a_link_with_unusable_values_is_reported_and_opens(name: str, value: str, sentence: str) -> None:

@@ -94,6 +94,12 @@ def demo(dataset: str) -> DecodedDemo:
     return decoded_demo.load(f"{PREFIX}{dataset}/0")
 
 
+def further_images(shown: DecodedDemo, number: int, count: int) -> list[SmallImage]:
+    """The test images after the number-th, from 1, beginning anew after the last."""
+    places = ((number + step) % TEST_IMAGES for step in range(count))
+    return [small_images.from_images(shown.test, place) for place in places]
+
+
 def photographs() -> PhotographSpace:
     """CIFAR-10's features with their map. Raises CheckpointError and DataError."""
     return photograph_map.load(f"{PREFIX}photographs/0")
