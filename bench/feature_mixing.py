@@ -6,8 +6,8 @@ and one move of the demo's λ.
 Steps: the arm "both" at every depth and manifold mixup against input mixup by
 torchvision, one seed and ten, medians of the thread's own time, taking turns. Mixing at
 a depth encodes the partners too, which input mixup need not. The demo is measured from
-outside over the websocket, move → the script's end, every move to another λ, on both
-data sets.
+outside over the websocket, move → the script's end, every move to another λ, on all
+three data sets.
 """
 
 import os
@@ -61,11 +61,12 @@ def steps(seeds: range) -> None:
         )
 
 
-def drag(session: Session) -> list[float]:
-    """Move λ; seconds of each move."""
+def drag(session: Session, control: str) -> list[float]:
+    """Move λ, or the second photograph's share; seconds of each move."""
+    step, count, stride = (0.05, 40, 7) if control == "weight" else (0.1, 10, 3)
     took = []
     for move in range(FIRST + MOVES):
-        seconds = session.move(f"{PAGE}-weight", round(0.05 * (1 + 7 * move % 40), 2))
+        seconds = session.move(f"{PAGE}-{control}", round(step * (1 + stride * move % count), 2))
         if move >= FIRST:
             took.append(seconds)
         time.sleep(PAUSE)
@@ -80,9 +81,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home, serving(ROOT / "app.py", home) as (port, _, _):
         first_session(port).close()
         wait_ready(port)
-        for shown in ("Scenes", "Digits"):
+        for shown, moved in (("Scenes", "weight"), ("Digits", "weight"), ("Photographs", "share")):
             session = first_session(port, PAGE, f"{PAGE}-data={shown}")
-            took = drag(session)
+            took = drag(session, moved)
             session.close()
             p50, p95 = (1000 * value for value in (statistics.median(took), percentile(took, 0.95)))
             print(

@@ -21,11 +21,12 @@ from mlcv_explore.ideas.feature_mixing.study import VARIED
 from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.models.decoded_demo import DecodedDemo
 from mlcv_explore.models.self_supervised import contrastive_loss
-from mlcv_explore.ui import feature_map, figures, image_row, page, settings, small_image_input, theme
-from mlcv_explore.ui.small_image_input import buttons
+from mlcv_explore.ui import feature_map, figures, image_row, page, settings, theme
+from mlcv_explore.ui.photograph_paths import path_links, show_paths
+from mlcv_explore.ui.small_image_input import buttons, choose, link_names
 
 SLUG = subject.slug
-DATASETS = ("Scenes", "Digits")
+DATASETS = ("Scenes", "Digits", "Photographs")
 SMALL = 64  # pixels of a neighbour
 
 
@@ -38,10 +39,15 @@ def control(name: str) -> Any:
 @st.fragment
 def play() -> None:
     """Choose, mix, look."""
-    first_column, second_column, mixed_column, controls = st.columns([3, 3, 3, 4], gap="medium")
+    first_column, second_column, mixed_column, controls = columns = st.columns([3, 3, 3, 4], gap="medium")
+    with controls:
+        dataset = buttons(f"{SLUG}-data", "Images", DATASETS).lower()
+    if dataset == "photographs":
+        show_paths(SLUG, View, inference.photographs, columns)
+        return
     with controls:
         try:
-            shown = inference.demo(buttons(f"{SLUG}-data", "Images", DATASETS).lower())
+            shown = inference.demo(dataset)
         except CheckpointError as error:
             st.error(str(error), icon=":material/error:")
             return
@@ -50,16 +56,13 @@ def play() -> None:
     for column, name in ((first_column, "first"), (second_column, "second")):
         with column:
             about = f"{name.capitalize()} image", inference.SOURCES[shown.dataset], shown.test
-            chosen.append(small_image_input.choose(SLUG, View.setting(name), *about))
+            chosen.append(choose(SLUG, View.setting(name), *about))
     first, second = chosen
     if first is None or second is None:
         mixed_column.info("The mixture appears here once both images are chosen.", icon=":material/image:")
         return
     number = int(st.session_state.get(f"{SLUG}-second", 2))
-    more = [
-        small_images.from_images(shown.test, (number + step) % inference.TEST_IMAGES)
-        for step in range(count - 2)
-    ]
+    more = inference.further_images(shown, number, count - 2)
     mixture = inference.mix(shown, first, (second, *more)[: count - 1], mix_settings)
     with mixed_column:
         text = inference.notes(shown, mixture, count)
@@ -173,6 +176,6 @@ formulas = {
     "Labels after pasting": compositing.labels_by_visibility,
     "Contrastive loss": contrastive_loss,
 }
-choices = {"data": DATASETS, "mixing": inference.ALL_MODES} | small_image_input.link_names("first", "second")
+choices = {"data": DATASETS, "mixing": inference.ALL_MODES} | link_names("first", "second") | path_links()
 shown = {"play": play, "draw": draw, "answer": answer, "example": example}
 page.run(subject, **shown, formulas=formulas, views=(View,), choices=choices)

@@ -815,6 +815,16 @@ def test_the_trail_is_drawn_in_the_order_it_went() -> None:
     assert across[1] < across[2] < across[0]
 
 
+def test_more_trails_have_the_colour_of_their_role_and_stay_apart() -> None:
+    lines = {"trail": np.array([[0.0, 0.0], [4.0, 2.0]]), "more_trails": {"control": np.ones((3, 2))}}
+    chart = charts.points(np.array([[0.0, 0.0], [4.0, 2.0]]), ["0", "7"], ["", ""], LIGHT, **lines)
+    table = part(chart, "seed")
+    assert table["role"].tolist() == ["idea"] * 2 + ["control"] * 3
+    assert table["step"].tolist() == [0, 1, 0, 1, 2]
+    assert "A trail of 2 places. A trail of 3 places." in chart.description
+    assert f'stroke="{LIGHT.roles["control"].colour}"' in chart.svg()
+
+
 def test_a_map_of_one_point_or_none_can_be_drawn_and_lengths_must_agree() -> None:
     for count in (0, 1):
         assert (

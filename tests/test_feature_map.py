@@ -30,6 +30,7 @@ def test_examples_classes_and_trail_are_drawn():
     assert drawn.args[1] == ["x", "y", "z", "y", "x"]
     assert drawn.kwargs == {
         "trail": [(0.0, 0.0)],
+        "more_trails": None,
         "here": {"first": (1.5, 2.0, "variant"), "second": (1.5, 2.0, "other")},
         "names": {"variant": "y"},
     }

@@ -23,6 +23,7 @@ def points(
     palette: Palette,
     *,
     trail: np.ndarray | None = None,
+    more_trails: Mapping[Role, np.ndarray] | None = None,
     here: Mapping[str, tuple[float, float, Role]] | None = None,
     names: Mapping[Role, str] | None = None,
     height: int = HEIGHT,
@@ -31,9 +32,10 @@ def points(
 
     Labels of at most two characters are drawn in place of dots. `groups` gives each
     point its role, "" for none: grey, small, in the back; `names` maps a role to the
-    text over its points. `trail` (T, 2) is a line; `here` maps names to large markers:
-    x, y, role. What leaves the map is drawn at its edge. `height` in pixels. Raises
-    ValueError when the lengths disagree.
+    text over its points. `trail` (T, 2) is a line in the idea's colour, `more_trails`
+    are lines of other roles; `here` maps names to large markers: x, y, role. What leaves
+    the map is drawn at its edge. `height` in pixels. Raises ValueError when the lengths
+    disagree.
     """
     places, texts = np.asarray(coordinates, dtype=float), np.asarray(labels, dtype=object)
     roles = np.asarray(groups, dtype=object)
@@ -44,15 +46,16 @@ def points(
         wrong = ", ".join(map(repr, sorted(unknown)))
         raise ValueError(f"A group must be '' or one of {', '.join(ROLES)}, got {wrong}.")
     low, high = _limits(places)
-    trail = np.clip(np.reshape(() if trail is None else trail, (-1, 2)), low, high)
+    trails: dict[Role, np.ndarray] = {"idea": () if trail is None else trail, **(more_trails or {})}
+    trails = {role: np.clip(np.reshape(line, (-1, 2)), low, high) for role, line in trails.items()}
     here, names = here or {}, names or {}
     at = {name: tuple(map(float, np.clip(place, low, high))) for name, (*place, _) in here.items()}
     beside = label_places([y for _, y in at.values()], (low[1], high[1]), height) if at else []
     turn = low[0] + RIGHT * (high[0] - low[0])
     blocks: list[dict[str, Any]] = [
         {"part": "value", "label": texts, "role": roles, "x": places[:, 0], "y": places[:, 1]},
-        {"part": "seed", "label": "trail", "role": "idea", "x": trail[:, 0], "y": trail[:, 1],
-         "step": np.arange(float(len(trail)))},
+        *({"part": "seed", "label": "trail", "role": role, "x": line[:, 0], "y": line[:, 1],
+           "step": np.arange(float(len(line)))} for role, line in trails.items()),
         ends((low[0], high[0]), (low[1], high[1])),
     ]  # fmt: skip
     for (name, (x, y)), (*_, role), level in zip(at.items(), here.values(), beside, strict=True):
@@ -67,7 +70,7 @@ def points(
             blocks.append({"part": "name", "label": name, "role": role, "text": name, "x": x, "y": y})
     spec = specification("points", palette, max(map(len, texts), default=0) <= GLYPH, height=height)
     subject = "Map of points, alike near each other."
-    words = _words(texts, roles, names, len(trail), at)
+    words = _words(texts, roles, names, [len(line) for line in trails.values() if len(line)], at)
     return Chart(spec, rows(blocks), subject, f"{subject} {words}", COLUMNS, palette.background)
 
 
@@ -83,13 +86,13 @@ def _limits(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return low - margin, high + margin
 
 
-def _words(texts: np.ndarray, roles: np.ndarray, names: Mapping, steps: int, at: Mapping) -> str:
+def _words(texts: np.ndarray, roles: np.ndarray, names: Mapping, steps: Sequence[int], at: Mapping) -> str:
     """How many points, how many of them in which group, where markers are, as text."""
     parts = [f"{len(texts)} points with {len(set(texts))} different labels."]
     for role in ROLES:
         if own := int((roles == role).sum()):
             labels = ", ".join(sorted(set(texts[roles == role])))
             parts.append(f"{names.get(role, role)}: {own} point{'s' * (own != 1)} labelled {labels}.")
-    parts += [f"A trail of {steps} places."] if steps else []
+    parts += [f"A trail of {count} places." for count in steps]
     parts += [f"{name} at ({f'{x:.3g}, {y:.3g}'.replace('-', '−')})." for name, (x, y) in at.items()]
     return " ".join(parts)

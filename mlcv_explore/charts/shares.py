@@ -8,7 +8,7 @@ import numpy as np
 from mlcv_explore.charts.chart import Chart, ends, rows, specification
 from mlcv_explore.charts.palette import Palette, Role
 
-ROW = 40  # pixels a class
+ROW = 40  # pixels a class with one or two series, so that numbers do not overlap
 BAR = 0.34  # of a row
 COLUMNS = ("name", "series", "share")
 
@@ -35,5 +35,6 @@ def shares(names: Sequence[str], series: Mapping[str, tuple[Role, np.ndarray]], 
     blocks.append({"part": "class", "text": list(names), "x": 0.0, "at": np.arange(len(names)) + 0.5})
     blocks.append(ends((-0.28, 1.12), (0, len(names))))
     subject = f"Shares of {len(names)} classes: {', '.join(series)}."
-    spec = specification("shares", palette, height=ROW * len(names) + 8)
+    row = ROW * max(1.0, len(series) / 2)
+    spec = specification("shares", palette, height=round(row * len(names)) + 8)
     return Chart(spec, rows(blocks), subject, f"{subject} {'; '.join(texts)}.", COLUMNS, palette.background)

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from mlcv_explore.data.dataset import Dataset
+from mlcv_explore import data
+from mlcv_explore.data import features as stored
+from mlcv_explore.data.dataset import DataError, Dataset
 from mlcv_explore.data.features import PARTS
 from mlcv_explore.data.splits import some_of_each
 from mlcv_explore.models import imagenet
@@ -120,6 +122,21 @@ def compute(
         "linear_accuracy": {"labels": LABELS, "test": len(features["test"]), "accuracy": round(accuracy, 4)},
         "photographs": photographs.fingerprint,
     }
+
+
+def originals(name: str) -> Dataset:
+    """The photographs that a set of features was computed from. Raises DataError where they
+    are not here, or are another copy.
+    """
+    card = stored.read(stored.file(name))[1]
+    source = name.partition("_features")[0]
+    photographs = data.load(source)
+    if photographs.fingerprint != card["photographs"]:
+        raise DataError(
+            f"{name} was computed from another copy of {source} ({card['photographs']}, here"
+            f" {photographs.fingerprint}): its photographs cannot be told apart here."
+        )
+    return photographs
 
 
 def _places(labels: np.ndarray) -> np.ndarray:

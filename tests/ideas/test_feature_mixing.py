@@ -19,7 +19,7 @@ from mlcv_explore.data.small_images import SmallImage, from_images, from_photogr
 from mlcv_explore.ideas.feature_mixing import copy_paste, idea, inference, mixing, tables, training, views
 from mlcv_explore.ideas.feature_mixing import settings as names
 from mlcv_explore.ideas.feature_mixing.settings import ARMS, CORE, PASTE_ARMS, FeatureMixingConfig
-from mlcv_explore.models import detection
+from mlcv_explore.models import detection, photograph_paths
 from mlcv_explore.models.decoded_demo import DATASETS, DecodedDemo
 from mlcv_explore.models.encoders import DenseNetworks, build_networks
 from mlcv_explore.seeds import numpy_stream, stream
@@ -480,6 +480,19 @@ def test_a_photograph_fits_the_network_and_its_class_is_predicted(name: str) -> 
     chosen = from_photograph(pixels, *shown.test.images.shape[1:3])
     assert chosen.image.shape == shown.mapped.images.shape[1:] and chosen.label is None
     assert inference.mix(shown, chosen, (partner,), inference.MixSettings()).guessed == (True, False)
+
+
+def test_photographs_are_mixed_by_the_formula_with_the_share_of_its_weight() -> None:
+    first, second = random(6), random(6, purpose="other")
+    features = photograph_paths.between(first.numpy(), second.numpy())
+    labels = photograph_paths.between(*one_hot([1, 0], 2).numpy())
+    for place, share in enumerate(photograph_paths.SHARES[:-1]):
+        weight = share / (1 - share)
+        by_formula = mixing.mix_features(first, second, weight, "convex")
+        np.testing.assert_allclose(features[place], by_formula, atol=1e-6)
+        target = mixing.soft_labels(*one_hot([1, 0], 2), weight, "sum_to_one")
+        np.testing.assert_allclose(labels[place], target, atol=1e-6)
+    assert np.array_equal(features[-1], second.numpy())
 
 
 def test_several_partners_share_one_weight() -> None:

@@ -38,6 +38,12 @@ control is a rectangle of the same area; the baseline pastes into the image itse
 **Contrastive views.** Two views of an image can be made without changing its pixels: by
 noise on its features, or by mixing in some of another image's features.
 
+**Photographs.** Two photographs become features of an ImageNet network and are mixed there,
+(1 − s)·F_1 + s·F_2 with s = λ/(1 + λ), and beside it as pixels. Each is read as CIFAR-10's
+photographs were: its middle square at 32 × 32 pixels, enlarged to 128 × 128. A linear
+classifier of CIFAR-10's features predicts the soft label. A photograph of none of the ten
+classes is reported by the share of its feature that lies outside theirs.
+
 Source: Zhang, Cisse, Dauphin, Lopez-Paz, mixup: Beyond Empirical Risk Minimization,
 2017, https://arxiv.org/abs/1710.09412
 

@@ -16,15 +16,19 @@ from mlcv_explore.data.small_images import SmallImage
 from mlcv_explore.idea import Role, Tile
 from mlcv_explore.ideas.feature_mixing.mixing import mix_features, soft_labels
 from mlcv_explore.ideas.feature_mixing.settings import MODES
-from mlcv_explore.models import decoded_demo
+from mlcv_explore.models import decoded_demo, photograph_map
 from mlcv_explore.models.checkpoints import CheckpointSpec
 from mlcv_explore.models.decoded_demo import DecodedDemo, DecodedHyperparameters, make
+from mlcv_explore.models.photograph_map import PhotographSpace
 
 PREFIX = "feature_mixing_"
 CHECKPOINTS: Mapping[str, CheckpointSpec] = {
     f"{PREFIX}scenes": CheckpointSpec(DecodedHyperparameters(), make),
     f"{PREFIX}digits": CheckpointSpec(
         DecodedHyperparameters(dataset="digits", train_size=1397, mapped=1000), make
+    ),
+    f"{PREFIX}photographs": CheckpointSpec(
+        photograph_map.PhotographMapHyperparameters(), photograph_map.make
     ),
 }
 PASTES = ("object", "rectangle")
@@ -41,6 +45,14 @@ class FeatureMixingView(Config):
     renamed: ClassVar[Mapping[str, str]] = {"world": "data"}
     first: int = setting(1, "First image", low=1, high=TEST_IMAGES, step=1)
     second: int = setting(2, "Second image", low=1, high=TEST_IMAGES, step=1)
+    share: float = setting(
+        0.5,
+        "Share of the second photograph, λ/(1 + λ)",
+        low=0,
+        high=1,
+        step=0.1,
+        help="mixup's λ is 1 − share.",
+    )
     mixture: int = setting(2, "Images, m", low=1, high=MOST_IMAGES, step=1, help="All but the first share λ.")
     area: float = setting(0.25, "Rectangle's share of the image", low=0, high=1, step=0.05)
     place: float = setting(0.5, "Rectangle's place, upper left to lower right", low=0, high=1, step=0.05)
@@ -80,6 +92,17 @@ class Mixture:
 def demo(dataset: str) -> DecodedDemo:
     """The pretrained network of "scenes" or "digits". Raises CheckpointError."""
     return decoded_demo.load(f"{PREFIX}{dataset}/0")
+
+
+def further_images(shown: DecodedDemo, number: int, count: int) -> list[SmallImage]:
+    """The test images after the number-th, from 1, beginning anew after the last."""
+    places = ((number + step) % TEST_IMAGES for step in range(count))
+    return [small_images.from_images(shown.test, place) for place in places]
+
+
+def photographs() -> PhotographSpace:
+    """CIFAR-10's features with their map. Raises CheckpointError and DataError."""
+    return photograph_map.load(f"{PREFIX}photographs/0")
 
 
 @torch.no_grad()
