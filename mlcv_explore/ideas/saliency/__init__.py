@@ -59,8 +59,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from pydantic import model_validator
 
-from mlcv_explore.config import Config, setting
+from mlcv_explore.config import Config, SettingError, Value, setting
 from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Arm, Cell, Film, Idea, Measure, Picture, Prior, Provenance, Study, Tile
 from mlcv_explore.statistics import Claim
@@ -104,6 +105,8 @@ MEASURE_TABLE = (  # the first six are the measure axis K of a frame, in this or
 )
 MEASURES = tuple(measure.name for measure in MEASURE_TABLE[:6])
 SHARES = tuple(measure.name for measure in MEASURE_TABLE[6:])  # of the classifier
+SCENES, COMPOSITES = "scenes", "composites"
+UNINFORMATIVE = 0.25  # agreement of a tag that tells nothing of the class; composites have no tag
 
 
 class SaliencyConfig(Config):
@@ -126,6 +129,39 @@ class SaliencyConfig(Config):
     )
     label: str = setting("silhouette", "The class is", choices=("silhouette", "texture"), more=True)
     side: int = setting(32, "Side", choices=(32, 64), unit="pixels", more=True)
+    dataset: str = setting(
+        SCENES,
+        "Data",
+        choices=(SCENES, COMPOSITES),
+        more=True,
+        help="Composites: objects pasted on photographs, from MLCV_DATA. A seed is an object, and the scenes"
+        " explained are its places; of the other settings only the network counts.",
+    )
+    network: str = setting(
+        "trained",
+        "Network",
+        choices=("trained", "untrained"),
+        more=True,
+        help="On composites: of ImageNet, or the same architecture with random weights.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_tags(cls, values: dict[str, Value]) -> dict[str, Value]:
+        return values | {"rho": UNINFORMATIVE} if values.get("dataset") == COMPOSITES else values
+
+    @model_validator(mode="after")
+    def _fits(self) -> "SaliencyConfig":
+        if self.dataset == COMPOSITES and self.generation:
+            raise SettingError(
+                "generation must be false on composites, since maps are generated from scenes; got true."
+            )
+        if self.dataset == SCENES and self.network != "trained":
+            raise SettingError(
+                "network must be trained on scenes, where a run trains it; untrained is for composites;"
+                f" got {self.network!r}."
+            )
+        return self
 
 
 @dataclass(frozen=True)
@@ -136,8 +172,9 @@ class Frame:
 
     step: int
     steps: int
-    accuracy: np.ndarray  # (S,) on new scenes like the training scenes
-    swapped: np.ndarray  # (S,) on new scenes with uninformative tags
+    # (S,) on new scenes like the training scenes; of composites, the share whose class the object decides
+    accuracy: np.ndarray
+    swapped: np.ndarray  # (S,) on new scenes with uninformative tags; this and the next NaN on composites
     follows: np.ndarray  # (S,) of scenes whose tag names another class: predictions of the tag's class
     # (S, M, K) means over the scenes explained so far; 0 before, and for arms that are not run
     measured: np.ndarray
@@ -151,28 +188,51 @@ def arms(config: SaliencyConfig) -> tuple[str, ...]:
     return tuple(arm for arm in ARMS if config.generation or arm not in GENERATED)
 
 
-def run(config: SaliencyConfig, seeds: Sequence[int]) -> Iterator[Frame]:
-    """Train one classifier a seed, then explain scene after scene."""
-    from mlcv_explore.ideas.saliency import training  # torch comes with it
+def measures_of(config: SaliencyConfig) -> tuple[str, ...]:
+    """What is measured of every map of a run."""
+    if config.dataset == SCENES:
+        return MEASURES
+    return ("mass", "pointing") if config.network == "untrained" else tuple(m for m in MEASURES if m != "tag")
 
-    yield from training.run(config, seeds)
+
+def run(config: SaliencyConfig, seeds: Sequence[int]) -> Iterator[Frame]:
+    """Train one classifier a seed, then explain scene after scene; on composites,
+    explain the ImageNet network at place after place, one object a seed.
+    """
+    from mlcv_explore.ideas.saliency import photographs, training  # torch comes with them
+
+    if config.dataset == COMPOSITES:
+        yield from photographs.run(config, seeds)
+    else:
+        yield from training.run(config, seeds)
 
 
 def metrics(config: SaliencyConfig, film: Film) -> dict[str, np.ndarray]:
-    """Per seed: every measure of every arm; of the classifier its accuracy, that with
-    randomised tags, and how often it follows a misleading tag.
+    """Per seed: every measure of every arm; of the classifier its accuracy, and on scenes
+    that with randomised tags and how often it follows a misleading tag.
     """
-    last = film[-1]
-    shares = {f"classifier_{name}": getattr(last, name).astype(float) for name in SHARES}
-    return shares | {
-        f"{arm}_{measure}": last.measured[:, ARMS.index(arm), index].astype(float)
+    last, shares = film[-1], SHARES if config.dataset == SCENES else SHARES[:1]
+    return {f"classifier_{name}": getattr(last, name).astype(float) for name in shares} | {
+        f"{arm}_{measure}": last.measured[:, ARMS.index(arm), MEASURES.index(measure)].astype(float)
         for arm in arms(config)
-        for index, measure in enumerate(MEASURES)
+        for measure in measures_of(config)
     }
 
 
 def picture(film: Film) -> Picture:
-    """How much the classifier relies on the tag while it trains."""
+    """How much the classifier relies on the tag while it trains; on composites, how much
+    of a map is on the object.
+    """
+    if np.isnan(film[-1].swapped).any():
+        mass = series(film, "measured")[..., MEASURES.index("mass")].astype(float)  # (S, T, M)
+        arms_of = {"idea": "integrated_gradients", "baseline": "centre", "control": "edges"}
+        labels = {
+            role: next(arm.label for arm in ARM_TABLE if arm.name == name) for role, name in arms_of.items()
+        }
+        lines = {role: mass[:, :, ARMS.index(name)] for role, name in arms_of.items()}
+        return Picture(
+            series(film, "step").astype(float), lines, labels, "place", "share of the map on the object"
+        )
     labels = {"oracle": "tags as trained", "idea": "randomised tags", "control": "follows a misleading tag"}
     lines = {role: series(film, name) for role, name in zip(labels, SHARES, strict=True)}
     x = series(film, "step").astype(float)
@@ -186,11 +246,11 @@ def _claim(arm: str, verb: str = "puts") -> Claim:
     label = next(row.label for row in ARM_TABLE if row.name == arm)
     sentence = f"{label} {verb} over 0.05 more of the map on the object than a centre blob and Sobel edges."
     contrasts = ((arm, "centre"), (arm, "edges"))
-    return Claim(arm, sentence, "mass", "of the map", "greater", 0.05, contrasts, (("rho", 0.25),))
+    return Claim(arm, sentence, "mass", "of the map", "greater", 0.05, contrasts, (("rho", UNINFORMATIVE),))
 
 
 CLAIMS = (_claim("integrated_gradients", "put"), *map(_claim, ("smoothgrad", "gradcam", "guided_backprop")))
-RHOS = (0.25, 1.0)
+RHOS = (UNINFORMATIVE, 1.0)
 
 
 STUDIED = SaliencyConfig(explained_scenes=100, generation=True, scenes=4000, epochs=8)
@@ -199,7 +259,6 @@ CELLS = (  # the claims on classifiers that use the object; every measure also w
     *(Cell(claim.name, STUDIED.replace(rho=0.25), {arm: arm for arm in claim.arms}) for claim in CLAIMS),
     *(Cell("tags", STUDIED.replace(rho=rho), EVERY) for rho in RHOS),
 )
-
 PRIOR_WORK = (
     Prior(
         "Sanity checks for saliency maps (Adebayo et al., 2018)",
