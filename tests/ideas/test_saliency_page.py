@@ -1,9 +1,19 @@
 """Saliency's page: links to maps, what is shown of them, and the tests beside them."""
 
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
 from opening import opened, words
 from streamlit.testing.v1 import AppTest
 
 from mlcv_explore.ideas.saliency import RHOS
+from mlcv_explore.models.checkpoints import Classifier
+from mlcv_explore.ui import known_cause
+from mlcv_explore.ui.explained import Explained
+from mlcv_explore.ui.inputs import ChosenImage
 
 
 def test_a_link_to_maps_opens_on_them() -> None:
@@ -125,3 +135,39 @@ def test_answer_shows_every_map_and_whether_the_rankings_agree_and_a_run_every_a
     learned = next(table for table in tables if "On the tag, where it is the cause" in table)
     assert list(learned["Map"]) == ["Generated map", "Best single input", "Image-only network"]
     assert "Maps of one scene, first seed" in words(app) and "Image-only network." in words(app)
+
+
+def test_a_pasted_tag_is_a_known_cause_and_maps_are_compared_with_its_area() -> None:
+    link = {"photograph": "coffee", "methods": "Gradient", "model": "cifar10/0"}
+    app = opened("saliency", paste="blue tag", corner="lower right", **link)
+    text = words(app)
+    assert not app.exception and not app.error and "pasted: blue tag" in text
+    assert "Prediction before" in text and "the largest change of a class is" in text
+    known = next(table.value for table in app.dataframe if "On the pasted area" in table.value)
+    (area,) = re.findall(r"It covers (\d\.\d)% of what the model reads", text)
+    share, times = (float(known[head][0].rstrip("%")) for head in list(known)[1:3])
+    assert list(known["Map"]) == ["Gradient"] and 1.0 < float(area) < 1.6  # (1/8)² of a square, and less here
+    assert times == pytest.approx(share / float(area), rel=0.1)
+    app.selectbox(key="saliency-paste").set_value("").run()
+    assert not app.exception and "Prediction before" not in words(app)
+
+
+def test_what_is_pasted_lies_in_the_corner_of_the_part_that_is_read() -> None:
+    pixels = np.zeros((60, 100, 3), np.uint8)
+    image = ChosenImage(pixels, (100, 60), "black", "black")
+    card = {"input": {"size": 32, "crop": 0.8}}
+    explained = Explained(image, Classifier("none", torch.nn.Identity(), ("a",), 32, card), 0)
+    left, top, right, bottom = explained.crop.pixels((100, 60))
+    assert (right - left, bottom - top) == (48, 48)
+    for place, corner in enumerate(known_cause.CORNERS):
+        after = known_cause.paste(explained, "yellow tag", corner)
+        rows, columns = np.nonzero(after.truth.mask)
+        edge = (top, bottom - 6)[place // 2], (left, right - 6)[place % 2]
+        assert (rows.min(), columns.min(), after.truth.mask.sum()) == (*edge, 36)
+        assert (after.pixels[after.truth.mask == 1] == (255, 255, 0)).all() and not image.pixels.any()
+        assert not after.pixels[after.truth.mask == 0].any() and list(after.truth.tag_box) == [
+            *edge,
+            *(start + 6 for start in edge),
+        ]
+    mask = known_cause.in_model_input(replace(explained, image=after))
+    assert mask[-4:, -4:].all() and mask.sum() == 16  # an eighth of 32 pixels, in the last corner

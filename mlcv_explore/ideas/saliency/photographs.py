@@ -14,6 +14,7 @@ from mlcv_explore.data.composites import Composites, Cutout
 from mlcv_explore.data.dataset import DataError
 from mlcv_explore.ideas.saliency import Frame, SaliencyConfig, arms, measuring
 from mlcv_explore.models import imagenet
+from mlcv_explore.models.checkpoints import Classifier
 from mlcv_explore.saliency.attribution import METHODS
 from mlcv_explore.saliency.methods import SaliencySettings
 from mlcv_explore.saliency.supported import attribute, quick
@@ -32,7 +33,11 @@ def run(config: SaliencyConfig, seeds: Sequence[int]) -> Iterator[Frame]:
 
     Raises SettingError for a seed without an object, DataError without cut-outs.
     """
-    experiments = [Experiment(config, seed) for seed in seeds]
+    trained, pairs = imagenet.load(), [(seed, object_of(seed)) for seed in seeds]
+    experiments = [
+        Experiment(config, seed, cutout, trained, imagenet.untrained(stream_seed(seed, "untrained network")))
+        for seed, cutout in pairs
+    ]
     untrained = np.full(len(seeds), np.nan, np.float32)  # no classifier is trained with a tag
     for index in range(config.explained_scenes):
         for experiment in experiments:
@@ -61,25 +66,25 @@ def object_of(seed: int) -> Cutout:
 class Experiment:
     """One object: its composites, the network, and the means of its maps' measures."""
 
-    def __init__(self, config: SaliencyConfig, seed: int, cutout: Cutout | None = None) -> None:
-        """`cutout` is another object than that of the seed."""
-        cutout = cutout or object_of(seed)
-        trained = imagenet.load()
+    def __init__(
+        self, config: SaliencyConfig, seed: int, cutout: Cutout, trained: Classifier, untrained: nn.Module
+    ) -> None:
+        """Both networks read squares of `trained.side`. Raises DataError for an object of
+        another class than theirs.
+        """
         if cutout.imagenet_class not in trained.classes:
             raise DataError(
-                f"{cutout.path.name} must have a class of ImageNet, got {cutout.imagenet_class!r:.80}."
+                f"{cutout.path.name} must have a class of {trained.name}, got {cutout.imagenet_class!r:.80}."
             )
-        self.seed, self.arms = seed, arms(config)
+        self.seed, self.arms, self.trained = seed, arms(config), config.network == "trained"
         self.target = trained.classes.index(cutout.imagenet_class)
-        self.trained = config.network == "trained"
-        self.randomised = imagenet.untrained(stream_seed(seed, "untrained network"))
-        self.network = trained.network if self.trained else self.randomised
-        drawn = composites.generate(cutout, CANDIDATES * config.explained_scenes, seed)
-        chosen = named(trained.network, drawn, self.target)
-        # of the places, in the order drawn, those where the trained network names the object
+        self.network, self.other = trained.network if self.trained else untrained, untrained
+        count = CANDIDATES * config.explained_scenes
+        self.composites = composites.generate(cutout, count, seed, side=trained.side)
+        chosen = decided_by_object(trained.network, self.composites, self.target)
+        # the first, in the order drawn, of those that count; where they are too few, of the others
         self.order = np.argsort(~chosen, kind="stable")[: config.explained_scenes]
-        self.composites = drawn
-        own = chosen if self.trained else named(self.network, drawn, self.target)
+        own = chosen if self.trained else decided_by_object(untrained, self.composites, self.target)
         self.accuracy = float(own.mean())
         self.means = measuring.Means(self.arms, SHOWN)
 
@@ -95,7 +100,7 @@ class Experiment:
             given = self.network, image, self.target, values
             columns |= measuring.faithfulness(*given, CURVE_STEPS, self.seed)
         if self.trained and index % RANDOMISED_EVERY == 0:
-            others = self._maps(self.randomised, image, place)
+            others = self._maps(self.other, image, place)
             columns["moved"] = measuring.moved(values, np.stack([others[arm] for arm in self.arms]))
         self.means.add(columns)
         self.means.show({arm: reduced(values) for arm, values in maps.items()} if index == 0 else {})
@@ -108,7 +113,7 @@ class Experiment:
 
 
 @torch.no_grad()
-def named(network: nn.Module, drawn: Composites, target: int) -> np.ndarray:
+def decided_by_object(network: nn.Module, drawn: Composites, target: int) -> np.ndarray:
     """Where a network predicts the class of the object and does not on the background
     alone, (n,) bool.
     """
