@@ -147,7 +147,7 @@ def test_a_pasted_tag_is_a_known_cause_and_maps_are_compared_with_its_area() -> 
     (area,) = re.findall(r"It covers (\d\.\d)% of what the model reads", text)
     share, times = (float(known[head][0].rstrip("%")) for head in list(known)[1:3])
     assert list(known["Map"]) == ["Gradient"] and 1.0 < float(area) < 1.6  # (1/8)² of a square, and less here
-    assert times == pytest.approx(share / float(area), rel=0.1)
+    assert times == pytest.approx(share / float(area), abs=0.1)
     app.selectbox(key="saliency-paste").set_value("").run()
     assert not app.exception and "Prediction before" not in words(app)
 
