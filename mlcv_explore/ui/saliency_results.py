@@ -27,8 +27,8 @@ def show(subject: Idea, table: "Table", labels: Mapping[str, str]) -> None:
         photographs = evidence.table(slug, "photographs")
         st.subheader("On photographs (objects pasted on backgrounds)", anchor=False)
         note = (
-            "The ImageNet network; n objects, two places each, untrained one. Low deletion, high insertion"
-            " and model dependence are good. Not corrected for their number."
+            "The ImageNet network, n objects, each at one place. Low deletion, high insertion and model"
+            " dependence are good. Intervals are not corrected for their number."
         )
         figures.intervals(tables.on_photographs(photographs, labels), f"{slug}-photographs", note)
         _properties(subject, photographs, labels, None, "photographs")

@@ -261,12 +261,12 @@ CELLS = (  # the claims on classifiers that use the object; every measure also w
     *(Cell("tags", STUDIED.replace(rho=rho), EVERY) for rho in RHOS),
 )
 OBJECTS = 28  # cut-outs that the ImageNet network names on most backgrounds; a seed each
-ON_PHOTOGRAPHS = SaliencyConfig(dataset=COMPOSITES, explained_scenes=2)
+ON_PHOTOGRAPHS = SaliencyConfig(dataset=COMPOSITES, explained_scenes=1)
 PHOTOGRAPHED = {arm: source for arm, source in EVERY.items() if arm not in GENERATED}
 PHOTOGRAPH_CELLS = (  # the same claims; every measure, also of the network that must fail them
     *(Cell(claim.name, ON_PHOTOGRAPHS, {arm: arm for arm in claim.arms}) for claim in CLAIMS),
     Cell("photographs", ON_PHOTOGRAPHS, PHOTOGRAPHED),
-    Cell("untrained", ON_PHOTOGRAPHS.replace(network="untrained", explained_scenes=1), PHOTOGRAPHED),
+    Cell("untrained", ON_PHOTOGRAPHS.replace(network="untrained"), PHOTOGRAPHED),
 )
 OVER_OBJECTS = (
     "mean paired difference over objects, each the mean over its places, for one trained network and the"

@@ -20,7 +20,7 @@ from mlcv_explore.saliency.methods import SaliencySettings
 from mlcv_explore.saliency.supported import attribute, quick
 from mlcv_explore.seeds import stream_seed
 
-CANDIDATES = 5  # composites drawn for each place that is explained
+CANDIDATES = 10  # composites drawn for each place that is explained
 CURVE_STEPS = 5  # a step of all maps takes a second
 RANDOMISED_EVERY = 4  # places: one of them is also explained on the untrained network
 SHOWN = 32  # pixels a side of the maps in a frame
