@@ -138,7 +138,7 @@ def test_answer_shows_every_map_and_whether_the_rankings_agree_and_a_run_every_a
 
 
 def test_a_pasted_tag_is_a_known_cause_and_maps_are_compared_with_its_area() -> None:
-    link = {"photograph": "coffee", "methods": "Gradient", "model": "cifar10/0"}
+    link = {"photograph": "coffee", "methods": "Sobel edges", "model": "cifar10/0"}
     app = opened("saliency", paste="blue tag", corner="lower right", **link)
     text = words(app)
     assert not app.exception and not app.error and "pasted: blue tag" in text
@@ -146,8 +146,8 @@ def test_a_pasted_tag_is_a_known_cause_and_maps_are_compared_with_its_area() -> 
     known = next(table.value for table in app.dataframe if "On the pasted area" in table.value)
     (area,) = re.findall(r"It covers (\d\.\d)% of what the model reads", text)
     share, times = (float(known[head][0].rstrip("%")) for head in list(known)[1:3])
-    assert list(known["Map"]) == ["Gradient"] and 1.0 < float(area) < 1.6  # (1/8)² of a square, and less here
-    assert times == pytest.approx(share / float(area), abs=0.1)
+    assert list(known["Map"]) == ["Sobel edges"] and 1.0 < float(area) < 1.6
+    assert times > 0.2 and times == pytest.approx(share / float(area), abs=0.1)
     app.selectbox(key="saliency-paste").set_value("").run()
     assert not app.exception and "Prediction before" not in words(app)
 
