@@ -171,3 +171,25 @@ def test_what_is_pasted_lies_in_the_corner_of_the_part_that_is_read() -> None:
         ]
     mask = known_cause.in_model_input(replace(explained, image=after))
     assert mask[-4:, -4:].all() and mask.sum() == 16  # an eighth of 32 pixels, in the last corner
+
+
+def run_on_composites() -> None:
+    import numpy as np
+
+    from mlcv_explore.ideas.saliency import ARMS, GENERATED, MEASURES, Frame, SaliencyConfig
+    from pages import saliency
+
+    config, none = SaliencyConfig(dataset="composites", explained_scenes=1), np.full(2, np.nan, np.float32)
+    measured = np.zeros((2, len(ARMS), len(MEASURES)), np.float32)
+    measured[:, : len(ARMS) - len(GENERATED)] = 0.5
+    shown = np.full((2, len(ARMS), 8, 8), 100, np.int8)
+    saliency.draw([Frame(1, 1, none + 1, none, none, measured, shown)], config, (0, 1))
+
+
+def test_a_run_on_composites_shows_its_maps_on_the_object_and_no_training() -> None:
+    app = AppTest.from_function(run_on_composites, default_timeout=60)
+    app.query_params["saliency-act"] = "Read"
+    app.run()
+    charts = [chart.proto.spec for chart in app.get("vega_lite_chart")]
+    assert not app.exception and len(charts) == 2 and "Maps of one scene, first seed" in words(app)
+    assert "share of the map on the object" in charts[0] and "Pointing game" in charts[1]
