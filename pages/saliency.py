@@ -101,7 +101,7 @@ def explain(shown: list[Explained], names: tuple[str, ...], before: Explained | 
         return
     if not values[0]:
         return  # every method is refused
-    if before and shown[0].image.truth is not None:
+    if before and shown[0].image is not before.image:
         known_cause.show(before, shown[0], values[0], LABELS, SLUG)
     st.subheader("Remove the most salient pixels", anchor=False)
     attribution_tests.show_deletion(shown[0], values[0], LABELS, SLUG)
