@@ -105,6 +105,7 @@ class Study:
     name: str  # "live": bundled data, minutes on two cores; "photographs": real images
     cells: tuple[Cell, ...]
     seeds: tuple[int, ...]
+    estimand: str = ""  # what its numbers are means of, where a seed is not a training seed
 
 
 @dataclass(frozen=True)

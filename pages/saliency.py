@@ -12,15 +12,23 @@ from mlcv_explore.data import gallery
 from mlcv_explore.experiment.film import series
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
-from mlcv_explore.ideas.saliency import ARMS, ATTRIBUTIONS, GENERATED, MEASURES, RHOS, SHARES, tables
+from mlcv_explore.ideas.saliency import ARMS, MEASURES, SHARES
 from mlcv_explore.ideas.saliency import idea as subject
 from mlcv_explore.models import available_models
 from mlcv_explore.saliency import SaliencyError, SaliencySettings, faithfulness, layers, methods
 from mlcv_explore.saliency.captum_maps import MORE, CaptumSettings
-from mlcv_explore.saliency.measures import kendall
 from mlcv_explore.saliency.supported import OFFERED, OWN
-from mlcv_explore.statistics import significant_cells
-from mlcv_explore.ui import attribution_panel, attribution_tests, attributions, figures, inputs, page, theme
+from mlcv_explore.ui import (
+    attribution_panel,
+    attribution_tests,
+    attributions,
+    figures,
+    inputs,
+    known_cause,
+    page,
+    saliency_results,
+    theme,
+)
 from mlcv_explore.ui.explained import Explained, Request, explain_image
 from mlcv_explore.ui.map_view import MapView
 from mlcv_explore.ui.model_choice import choose_crop, choose_model
@@ -52,11 +60,16 @@ def play() -> None:
         about = "Seconds each on a photograph; computed in the background, one after another."
         more = st.multiselect("More methods (Captum)", MORE, key=f"{SLUG}-captum", help=about, **bound)
         names = (*own, *more)
+        pasted, corner = known_cause.choose(SLUG)
         with st.expander("More"):
             contrast = choose_class("Contrast with class", model.classes, "minus", "none")
             second = inputs.compare_image(SLUG)
     chosen_images = (image, second) if second else (image,)
-    shown = [explain_image(chosen, model, target, contrast, whole) for chosen in chosen_images]
+    asked = (model, target, contrast, whole)
+    shown = [explain_image(chosen, *asked) for chosen in chosen_images]
+    before = shown[0] if pasted else None
+    if before:
+        shown[0] = explain_image(known_cause.paste(before, pasted, corner), *asked)
     with results:
         if not names:
             st.info("Choose a method to see its map.", icon=":material/grid_view:")
@@ -65,12 +78,14 @@ def play() -> None:
         ):
             st.info(f"A contrast needs two classes; both are {contrast}.", icon=":material/compare_arrows:")
         else:
-            explain(shown, names)
+            explain(shown, names, before)
 
 
 @st.fragment
-def explain(shown: list[Explained], names: tuple[str, ...]) -> None:
-    """The maps of one model beside each other, and their tests."""
+def explain(shown: list[Explained], names: tuple[str, ...], before: Explained | None) -> None:
+    """The maps of one model beside each other, and their tests; `before` is the first
+    image without what was pasted into it.
+    """
     model, maps, similarity = shown[0].model, st.container(), st.container()
     view, request = attribution_panel.controls(SLUG, model, names)
     try:
@@ -85,26 +100,38 @@ def explain(shown: list[Explained], names: tuple[str, ...]) -> None:
         return
     if not values[0]:
         return  # every method is refused
+    if before and shown[0].image is not before.image:
+        known_cause.show(before, shown[0], values[0], LABELS, SLUG)
     st.subheader("Remove the most salient pixels", anchor=False)
     attribution_tests.show_deletion(shown[0], values[0], LABELS, SLUG)
     attribution_tests.show_scores(shown, request, LABELS, SLUG)
 
 
-def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
-    """Accuracy with and without the tag, then the share of each map on object and tag."""
+def draw_training(film: Film, config: Config, command: str) -> None:
+    """Accuracy with and without the tag, epoch by epoch."""
     epochs = [frame for frame in film if not frame.measured.any()] or film
     roles = dict(zip(SHARES, ("oracle", "idea", "control"), strict=True))
     lines = {subject.measure(name).label: Line(role, series(epochs, name)) for name, role in roles.items()}
-    x, last = series(epochs, "step").astype(float), film[-1].measured
+    x = series(epochs, "step").astype(float)
     limits = {"x_domain": (0.0, float(config.epochs)), "y_domain": (0.0, 1.0), "y_format": ".0%"}
     chart = charts.curves(x, lines, "epoch", "share of new scenes", palette=theme.palette(), **limits)
-    command = figures.command(SLUG, config, seeds)
     notice = "Accuracy that falls with randomised tags: the classifier reads the tag. Bands: 95 % over seeds."
     figures.figure(chart, f"{SLUG}-run-accuracy", notice, command=command, config=config, moving=True)
+
+
+def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
+    """The training of a classifier of scenes, then the share of each map on object and
+    tag; on composites on the object, and how often its maximum lies there.
+    """
+    last, scenes = film[-1].measured, config.dataset == "scenes"
+    if scenes:
+        draw_training(film, config, figures.command(SLUG, config, seeds))
     arms = [arm for arm in ARMS if last[:, ARMS.index(arm)].any()]
     if not arms:
         return
-    for column, name in zip(st.columns(2, gap="medium"), ("mass", "tag"), strict=True):
+    for column, name in zip(
+        st.columns(2, gap="medium"), ("mass", "tag" if scenes else "pointing"), strict=True
+    ):
         with column:
             values = {arm: last[:, ARMS.index(arm), MEASURES.index(name)] for arm in arms}
             figures.bars(subject, values, name, f"{SLUG}-run-{name}", "Mean and 95 % interval over seeds.")
@@ -134,27 +161,8 @@ def example() -> None:
 
 
 def answer(table: Table) -> None:
-    """Methods against the best control, agreement of the rankings, the learned map."""
-    for rho in RHOS:
-        tag = "an uninformative tag" if rho == RHOS[0] else "a tag that always agrees with the class"
-        st.subheader(f"Trained with {tag} (ρ = {rho:g})", anchor=False)
-        controls, differences = tables.over_best_control(table, rho)
-        mean, *_, significant = significant_cells(differences)
-        heads = [f"{name}\n− {LABELS[best]}" for name, best in zip(tables.PROPERTIES, controls, strict=True)]
-        titles = ("", "property", "difference from the best control")
-        names = [LABELS[arm] for arm in ATTRIBUTIONS]
-        chart = charts.heat_map(mean, names, heads, titles, theme.palette(), significant=significant)
-        notice = "Hatched: not significant, Holm-corrected over 36 cells. Exploratory."
-        figures.figure(chart, f"{SLUG}-properties-{rho:g}", notice)
-        agreed = kendall(tables.scores(table, rho))
-        pairs = {"Rankings": [" and ".join(pair) for pair in agreed], "Kendall's τ": list(agreed.values())}
-        note = "Agreement of two rankings of the twelve methods, from −1 to 1; bootstrap intervals."
-        figures.intervals(pairs, f"{SLUG}-agreement-{rho:g}", note)
-        figures.results(subject, table.columns("tags", rho=rho), f"{SLUG}-measures-{rho:g}")
-    rows = [{"arm": arm} for arm in GENERATED]
-    columns = {"Map": [LABELS[arm] for arm in GENERATED]} | table.cross(rows, tables.LEARNED)
-    note = "A generated map that stays on the object when the tag is the cause depends on the image alone."
-    figures.intervals(columns, f"{SLUG}-learned", note)
+    """Methods on photographs and on scenes, agreement of the rankings, the learned map."""
+    saliency_results.show(subject, table, LABELS)
 
 
 page.run(
@@ -179,6 +187,8 @@ page.run(
         "captum": tuple(LABELS[name] for name in MORE),
         "by": tuple(LABELS[name] for name in OFFERED),
         "model": inputs.model_names(),
+        "paste": tuple(known_cause.choices().values()),
+        "corner": known_cause.CORNERS,
         **dict.fromkeys(("target", "minus", "layer")),  # depend on the model
     },
     seeds=5,

@@ -103,7 +103,7 @@ def slug_of(item: pytest.Item) -> str:
     given = item.callspec.params if hasattr(item, "callspec") else {}
     if "slug" in given or "card" in given:
         return given.get("slug") or given["card"].slug
-    named = re.match(r"test_(.+?)(_page|_tables|_captum|_contextual)?\.py$", item.path.name)
+    named = re.match(r"test_(.+?)(_page|_tables|_captum|_contextual|_photographs)?\.py$", item.path.name)
     return named[1] if named and item.path.parent.name == "ideas" else ""
 
 

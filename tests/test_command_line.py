@@ -289,6 +289,22 @@ def test_verify_stamps_only_what_comes_out_equal(cli) -> None:
     assert cli("evidence", "coin", "--verify", "--seeds", "2").status == 2
 
 
+def test_a_study_whose_data_are_not_here_is_not_checked_and_says_why(
+    cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli("evidence", "coin", "--json").json()
+    file = idea.ASSETS / "coin" / "live.json"
+    file.write_text(file.read_text().replace(fingerprint.fingerprint("coin"), "0" * 12))
+    monkeypatch.setenv("COIN_LOST", "1")
+    result = cli("evidence", "coin", "--verify")
+    assert (
+        result.status == 0 and result.out == "coin, study live: not checked. The coin is not here: find it.\n"
+    )
+    (report,) = cli("evidence", "coin", "--verify", "--json").json()["studies"]
+    assert report["not_checked"] == "The coin is not here: find it." and "verdicts" not in report
+    assert "0" * 12 in file.read_text() and not (file.parent / "check.json").exists()
+
+
 def environment_key() -> str:
     return runs.versions()["processor"]
 

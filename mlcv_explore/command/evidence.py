@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mlcv_explore import idea
 from mlcv_explore.command.progress import bar
 from mlcv_explore.config import SettingError
+from mlcv_explore.data.dataset import DataError
 from mlcv_explore.experiment import fingerprint, runs, studies, verification
 from mlcv_explore.idea import Study
 
@@ -59,14 +60,18 @@ def _study(slug: str, options: argparse.Namespace) -> Study:
 
 def _verified(slug: str, study: Study, options: argparse.Namespace, client: "Client") -> dict[str, Any]:
     """One seed of every cell again; today's fingerprint on the evidence if all numbers
-    are equal. Raises verification.Unequal.
+    are equal. Not checked, with the reason, where the study reads data that are not here.
+    Raises verification.Unequal.
     """
     started, configs, outcomes = time.perf_counter(), studies.cell_configs(study), {}
     stamped = json.loads((idea.ASSETS / slug / f"{study.name}.json").read_text(encoding="utf-8"))
     with bar(options, f"{slug} {study.name}, one seed", "cell", len(configs)) as progress:
-        for config, outcome in studies.outcomes(slug, configs, study.seeds[:1], client):
-            outcomes[config.key()] = outcome
-            progress.update()
+        try:
+            for config, outcome in studies.outcomes(slug, configs, study.seeds[:1], client):
+                outcomes[config.key()] = outcome
+                progress.update()
+        except DataError as error:
+            return {"slug": slug, "study": study.name, "not_checked": str(error)}
     computed = [
         {name: column[0] for name, column in outcomes[config.key()]["metrics"].items()} for config in configs
     ]
@@ -118,6 +123,9 @@ def _answer(slug: str, study: Study, options: argparse.Namespace, client: "Clien
 
 
 def _print(report: dict[str, Any]) -> None:
+    if "not_checked" in report:
+        print(f"{report['slug']}, study {report['study']}: not checked. {report['not_checked']}")
+        return
     if "equal" in report:
         print(
             f"{report['slug']}, study {report['study']}: {report['equal']} numbers equal, stamped"

@@ -34,6 +34,7 @@ MAX_NAME = 60  # characters
 
 # Files of a data set: read as they are, so that equal files give equal numbers
 DATASET_FORMATS = ("JPEG", "PNG")
+CUTOUT_FORMATS = ("PNG", "WEBP")  # that can be transparent
 DATASET_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png")
 DATASET_MAX_PIXELS = 50_000_000  # a 50-megapixel photograph is 150 MB once decoded
 GREY_MODES = ("1", "L", "LA")
@@ -168,6 +169,16 @@ def read_index_image(file: Path | BinaryIO, name: str) -> np.ndarray:
         return np.array(image)
 
 
+def read_cutout(file: Path | BinaryIO, name: str) -> np.ndarray:
+    """An image with transparent parts, uint8 (height, width, 4): its colours and alpha,
+    which is 255 everywhere where the file has none.
+
+    Raises DataError, one sentence that begins with `name`.
+    """
+    with _dataset_file(file, name, CUTOUT_FORMATS) as image:
+        return np.asarray(image.convert("RGBA"))
+
+
 def shown_name(name: str) -> str:
     """A file's name that is safe to show: its last part, at most 60 characters, without
     control, direction or mark-up characters.
@@ -273,29 +284,30 @@ def _check_size(width: int, height: int, *, name: str, max_side: int, max_pixels
 
 
 @contextmanager
-def _dataset_file(file: Path | BinaryIO, name: str) -> Iterator["Image.Image"]:
+def _dataset_file(
+    file: Path | BinaryIO, name: str, formats: tuple[str, ...] = DATASET_FORMATS
+) -> Iterator["Image.Image"]:
     """An image of a format and size that is read from data sets; what goes wrong while
     it is open becomes a DataError.
     """
     from PIL import Image
 
+    kinds = " or ".join("WebP" if kind == "WEBP" else kind for kind in formats)
     try:
-        with Image.open(file, formats=DATASET_FORMATS) as image:
+        with Image.open(file, formats=formats) as image:
             if image.width * image.height > DATASET_MAX_PIXELS:
                 size = f"{image.width}×{image.height} pixels"
                 raise DataError(
                     f"{name} has {size}, at most {DATASET_MAX_PIXELS:,} in all are read: make it smaller."
                 )
             if image.mode not in GREY_MODES + COLOUR_MODES:
-                rule = "only 8 bits a channel are read: save it as an 8-bit JPEG or PNG"
+                rule = f"only 8 bits a channel are read: save it as an 8-bit {kinds}"
                 raise DataError(f"{name} has pixels of kind {image.mode}, {rule}.")
             yield image
     except DataError:
         raise
     except Exception as error:  # what a broken file makes a decoder raise is open-ended
-        raise DataError(
-            f"{name} cannot be read as a JPEG or PNG image: replace it or take it away."
-        ) from error
+        raise DataError(f"{name} cannot be read as a {kinds} image: replace it or take it away.") from error
 
 
 def _plain_character(character: str) -> str:

@@ -149,10 +149,12 @@ def verdicts(subject: Idea, study: Study, table: Sequence[Row]) -> list[dict[str
     """
     splits = splits_of(subject, study)
     labels = subject.labels()
+    stated = {"estimand": study.estimand} if study.estimand else {}
     return [
         statistics.decide(
             claim, _per_seed(claim, table), split=splits.get(claim.name), labels=labels
         ).as_json()
+        | stated
         for claim in subject.claims
     ]
 

@@ -81,8 +81,8 @@ def restamp_study(slug: str, study: Study) -> list[dict[str, Any]]:
 
 
 def restamp_run(slug: str) -> runs.Run:
-    """Today's fingerprint, identity and words on a recorded run whose numbers are
-    equal.
+    """Today's fingerprint, identity, settings and words on a recorded run whose numbers
+    are equal.
     """
     run, subject = runs.recorded(slug), idea.load(slug)
     config = subject.config(**run.config)
@@ -91,6 +91,7 @@ def restamp_run(slug: str) -> runs.Run:
         run,
         id=runs.identity(slug, config, run.seeds),
         key=config.key(),
+        config=config.model_dump(),
         fingerprint=fingerprint.fingerprint(slug),
         verdicts=[verdict.as_json() for verdict in runs.decided(subject, config, columns)],
     )

@@ -18,6 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from mlcv_explore.models import classifiers
 from mlcv_explore.models.checkpoints import CheckpointError, Classifier
 from mlcv_explore.models.efficientnet_lite import EfficientNetLite0
+from mlcv_explore.seeds import seeded
 
 NAME = "imagenet"
 ARCHITECTURE = "tf_efficientnet_lite0"
@@ -87,6 +88,22 @@ def load() -> Classifier:
     whole = nn.Sequential(classifiers.Normalise([MEAN] * 3, [STD] * 3), network)
     whole = whole.to(memory_format=torch.channels_last).eval().requires_grad_(False)
     return Classifier(NAME, whole, classes, SIDE, CARD | {"classes": list(classes)})
+
+
+def untrained(seed: int) -> nn.Module:
+    """The same architecture with weights as timm draws them before training, in
+    evaluation mode: images (B, 3, h, w) in [0, 1] → logits (B, 1000).
+    """
+    # torchvision first, as above
+    from mlcv_explore.torchvision_compat import models  # noqa: F401
+
+    # isort: split
+    import timm
+
+    network = seeded(seed, lambda: timm.create_model(ARCHITECTURE), "untrained network").eval()
+    fold_norms(network)
+    whole = nn.Sequential(classifiers.Normalise([MEAN] * 3, [STD] * 3), network)
+    return whole.to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
 def fold_norms(network: nn.Module) -> None:

@@ -159,6 +159,8 @@ def _limits(card: Card, subject: Idea, record: dict[str, Any]) -> None:
     if photographs is not None:
         cost = f"{photographs['seconds'] / 60:.0f} core-minutes, {len(photographs['seeds'])} seeds, CPU"
         lines.append(f"- Cost of the study on photographs: {cost}.")
+        if photographs["verdicts"][0]["estimand"] != record["verdicts"][0]["estimand"]:
+            lines.append(f"- Estimand on photographs: {photographs['verdicts'][0]['estimand']}.")
     lines += [f"- {line}" for line in provenance(subject.provenance)]
     if record["fingerprint"] != fingerprint.fingerprint(card.slug):
         lines.append("- Computed by an earlier version of the code; the command below computes it again.")

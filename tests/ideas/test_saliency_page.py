@@ -1,11 +1,19 @@
 """Saliency's page: links to maps, what is shown of them, and the tests beside them."""
 
 import re
+from dataclasses import replace
 
+import numpy as np
+import pytest
+import torch
 from opening import finished, opened, words
 from streamlit.testing.v1 import AppTest
 
 from mlcv_explore.ideas.saliency import RHOS
+from mlcv_explore.models.checkpoints import Classifier
+from mlcv_explore.ui import known_cause
+from mlcv_explore.ui.explained import Explained
+from mlcv_explore.ui.inputs import ChosenImage
 
 
 def test_a_link_to_maps_opens_on_them() -> None:
@@ -119,10 +127,18 @@ def test_a_check_against_captum_shows_both_maps_and_their_difference() -> None:
 
 
 def answer_and_run() -> None:
-    from mlcv_explore.ideas.saliency import idea
+    import numpy as np
+    import streamlit as st
+
+    from mlcv_explore.ideas.saliency import ARMS, MEASURES, Frame, SaliencyConfig, idea
     from mlcv_explore.ui import evidence
     from pages import saliency
 
+    if "composites" in st.session_state:
+        config, none = SaliencyConfig(dataset="composites", explained_scenes=1), np.full(2, np.nan)
+        measured, shown = np.full((2, len(ARMS), len(MEASURES)), 0.5), np.ones((2, len(ARMS), 8, 8), np.int8)
+        saliency.draw([Frame(1, 1, none, none, none, measured, shown)], config, (0, 1))
+        return
     saliency.answer(evidence.table("saliency"))
     saliency.draw(list(idea.run(idea.quick, (0, 1))), idea.quick, (0, 1))
 
@@ -137,6 +153,50 @@ def test_answer_shows_every_map_and_whether_the_rankings_agree_and_a_run_every_a
     assert agreement["Rankings"][0] == "model-dependent and faithful"
     arms = next(table for table in tables if "Arm" in table)
     assert {"True mask", "Image-only network", "Classifier"} <= set(arms["Arm"])
+    photographs = next(table for table in tables if "Evaluations" in table)
+    assert photographs["Map"][len(photographs) - 1] == "True mask" and len(photographs) == 16
     learned = next(table for table in tables if "On the tag, where it is the cause" in table)
     assert list(learned["Map"]) == ["Generated map", "Best single input", "Image-only network"]
     assert "Maps of one scene, first seed" in words(app) and "Image-only network." in words(app)
+    # nothing is trained on composites and there is no tag: two charts without a curve
+    app.session_state["composites"] = True
+    app.run()
+    on_object, pointing = (chart.proto.spec for chart in app.get("vega_lite_chart"))
+    assert not app.exception and "Maps of one scene, first seed" in words(app)
+    assert "share of the map on the object" in on_object and "Pointing game" in pointing
+
+
+def test_a_pasted_tag_is_a_known_cause_and_maps_are_compared_with_its_area() -> None:
+    link = {"photograph": "coffee", "methods": "Sobel edges", "model": "cifar10/0"}
+    app = opened("saliency", paste="blue tag", corner="lower right", **link)
+    text = words(app)
+    assert not app.exception and not app.error and "pasted: blue tag" in text
+    assert "Prediction before" in text and "the largest change of a class is" in text
+    known = next(table.value for table in app.dataframe if "On the pasted area" in table.value)
+    (area,) = re.findall(r"It covers (\d\.\d)% of what the model reads", text)
+    share, times = (float(known[head][0].rstrip("%")) for head in list(known)[1:3])
+    assert list(known["Map"]) == ["Sobel edges"] and 1.0 < float(area) < 1.6
+    assert times > 0.2 and times == pytest.approx(share / float(area), abs=0.1)
+    app.selectbox(key="saliency-paste").set_value("").run()
+    assert not app.exception and "Prediction before" not in words(app)
+
+
+def test_what_is_pasted_lies_in_the_corner_of_the_part_that_is_read() -> None:
+    pixels = np.zeros((60, 100, 3), np.uint8)
+    image = ChosenImage(pixels, (100, 60), "black", "black")
+    card = {"input": {"size": 32, "crop": 0.8}}
+    explained = Explained(image, Classifier("none", torch.nn.Identity(), ("a",), 32, card), 0)
+    left, top, right, bottom = explained.crop.pixels((100, 60))
+    assert (right - left, bottom - top) == (48, 48)
+    for place, corner in enumerate(known_cause.CORNERS):
+        after = known_cause.paste(explained, "yellow tag", corner)
+        rows, columns = np.nonzero(after.truth.mask)
+        edge = (top, bottom - 6)[place // 2], (left, right - 6)[place % 2]
+        assert (rows.min(), columns.min(), after.truth.mask.sum()) == (*edge, 36)
+        assert (after.pixels[after.truth.mask == 1] == (255, 255, 0)).all() and not image.pixels.any()
+        assert not after.pixels[after.truth.mask == 0].any() and list(after.truth.tag_box) == [
+            *edge,
+            *(start + 6 for start in edge),
+        ]
+    mask = known_cause.in_model_input(replace(explained, image=after))
+    assert mask[-4:, -4:].all() and mask.sum() == 16  # an eighth of 32 pixels, in the last corner

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlcv_explore.config import Config, setting
+from mlcv_explore.data.dataset import DataError
 from mlcv_explore.experiment import film
 from mlcv_explore.idea import Cell, Film, Idea, Picture, Study
 from mlcv_explore.seeds import numpy_stream
@@ -42,6 +43,8 @@ def run(config: CoinConfig, seeds: Sequence[int]) -> Iterator[Frame]:
     """Toss both coins with the same luck, a frame every `tosses`."""
     if config.breaks and config.bend and len(seeds) > int(os.environ.get("COIN_STRENGTH", "0")):
         raise FloatingPointError("The coin broke\nat step 1; lower bend.")
+    if os.environ.get("COIN_LOST"):
+        raise DataError("The coin is not here: find it.")
     print("Tossing")  # an idea may be talkative; a result on stdout stays a result
     luck = [numpy_stream(seed, "tosses") for seed in seeds]
     heads = np.zeros((len(seeds), 2))

@@ -1,37 +1,76 @@
 """What Answer shows beyond the claims: three properties of every method, compared with
-the best control; the columns of the learned map.
+the best control; every measure on photographs; the columns of the learned map.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.ideas.saliency import ATTRIBUTIONS, CONTROLS, RHOS
+from mlcv_explore.statistics import Interval
 
 PROPERTIES = ("model-dependent", "faithful", "on the true cause")
 LEARNED = {  # head → measure of a learned map on the cause of each classifier
     "On the object, where it is the cause": {"claim": "tags", "rho": RHOS[0], "measure": "mass"},
     "On the tag, where it is the cause": {"claim": "tags", "rho": RHOS[1], "measure": "tag"},
 }
+PHOTOGRAPHS = {  # head → measure of a map of the ImageNet network on composites
+    "On the object": {"claim": "photographs", "measure": "mass"},
+    "Maximum on it (%)": {"claim": "photographs", "measure": "pointing"},
+    "Deletion": {"claim": "photographs", "measure": "deletion"},
+    "Insertion": {"claim": "photographs", "measure": "insertion"},
+    "Model dependence": {"claim": "photographs", "measure": "moved"},
+    "Untrained: on the object": {"claim": "untrained", "measure": "mass"},
+}
+MAPS = (*ATTRIBUTIONS, *CONTROLS, "truth")
+# Images through the network, forward and back, of a map at 224 pixels; those of noisy images share theirs
+EVALUATIONS = {
+    **dict.fromkeys(("gradient", "input_x_gradient", "gradcam", "guided_backprop"), 2),
+    "deeplift": 3,
+    **dict.fromkeys(("smoothgrad", "smoothgrad_squared", "vargrad"), 24),
+    "gradient_shap": 50,
+    "occlusion": 65,
+    "integrated_gradients": 102,
+    "rise": 300,
+}
 
 
-def scores(table: Table, rho: float, arms: Sequence[str] = ATTRIBUTIONS) -> dict[str, np.ndarray]:
+def on_photographs(table: Table, labels: Mapping[str, str]) -> dict[str, list[Interval | str]]:
+    """Every measure of every map, the share on the object also minus that of the control
+    with the highest mean, of the trained and of the untrained network; and what a map
+    costs.
+    """
+    columns: dict[str, list[Interval | str]] = {"Map": [labels[arm] for arm in MAPS]}
+    rows = [{"arm": arm} for arm in MAPS]
+    columns |= table.cross(rows, PHOTOGRAPHS)
+    for claim, head in (("photographs", "On the object"), ("untrained", "Untrained: on the object")):
+        means = {arm: table.values(claim, arm, "mass").mean() for arm in CONTROLS}
+        best = max(means, key=means.get)
+        minus = {"claim": claim, "measure": "mass", "minus": best}
+        columns |= table.cross(rows, {f"{head} − {labels[best]}": minus})
+    columns["Evaluations"] = [str(EVALUATIONS.get(arm, 0)) for arm in MAPS]
+    return columns
+
+
+def scores(table: Table, rho: float | None, arms: Sequence[str] = ATTRIBUTIONS) -> dict[str, np.ndarray]:
     """The three properties of every arm, (S, arms) for S classifiers, higher is better:
-    change under randomised weights; insertion minus deletion; mass on the cause.
+    change under randomised weights; insertion minus deletion; mass on the cause. `rho`
+    None: on photographs, for S objects.
 
     The cause is the object where the tag is uninformative, and the tag where it always
     agrees with the class.
     """
-    cause = "tag" if rho == 1 else "mass"
+    cause, claim = "tag" if rho == 1 else "mass", "photographs" if rho is None else "tags"
+    settings = {} if rho is None else {"rho": rho}
     moved, insertion, deletion, mass = (
-        np.stack([table.values("tags", arm, measure, rho=rho) for arm in arms], axis=1)
+        np.stack([table.values(claim, arm, measure, **settings) for arm in arms], axis=1)
         for measure in ("moved", "insertion", "deletion", cause)
     )
     return dict(zip(PROPERTIES, (moved, insertion - deletion, mass), strict=True))
 
 
-def over_best_control(table: Table, rho: float) -> tuple[tuple[str, ...], np.ndarray]:
+def over_best_control(table: Table, rho: float | None) -> tuple[tuple[str, ...], np.ndarray]:
     """For each of the K properties the control with the highest mean, and by how much
     the R methods exceed it, paired: (R, K, S) for S classifiers.
     """

@@ -8,13 +8,12 @@ from torch import nn
 
 from mlcv_explore.data import gallery, scenes, uploads
 from mlcv_explore.data.scenes import Scenes, ScenesConfig
-from mlcv_explore.experiment.film import as_int8
 from mlcv_explore.idea import Tile
-from mlcv_explore.ideas.saliency import ARMS, MEASURES, Frame, SaliencyConfig, arms
+from mlcv_explore.ideas.saliency import Frame, SaliencyConfig, arms, measuring
 from mlcv_explore.models import checkpoints, classifier_training, classifiers
 from mlcv_explore.models.classifier_training import ClassifierTrainer, Hyperparameters
 from mlcv_explore.models.layers import layers, randomised
-from mlcv_explore.saliency import faithfulness, generation, measures
+from mlcv_explore.saliency import generation, measures
 from mlcv_explore.saliency.attribution import METHODS, attribute_all
 from mlcv_explore.saliency.methods import SaliencySettings
 from mlcv_explore.seeds import stream_seed
@@ -47,8 +46,9 @@ def run(config: SaliencyConfig, seeds: Sequence[int]) -> Iterator[Frame]:
 def frame(step: int, steps: int, experiments: "Sequence[Experiment]") -> Frame:
     """The state of all seeds."""
     shares = np.stack([experiment.shares for experiment in experiments]).astype(np.float32)  # (S, 3)
-    measured = np.stack([experiment.means() for experiment in experiments]).astype(np.float32)  # (S, M, K)
-    shown = np.stack([experiment.shown for experiment in experiments])
+    # (S, M, K)
+    measured = np.stack([experiment.means.array() for experiment in experiments]).astype(np.float32)
+    shown = np.stack([experiment.means.shown for experiment in experiments])
     return Frame(step, steps, shares[:, 0], shares[:, 1], shares[:, 2], measured, shown)
 
 
@@ -64,9 +64,7 @@ class Experiment:
             config, config.rho, seed, "taught", stream_seed(seed, "classifier"), seed
         )
         self.shares = np.zeros(3)  # accuracy, that with uninformative tags, predictions of the tag
-        self.sums = np.zeros((len(self.arms), len(MEASURES)))
-        self.counts = np.zeros(len(MEASURES))
-        self.shown = np.zeros((len(ARMS), config.side, config.side), np.int8)
+        self.means = measuring.Means(self.arms, config.side)
         self.generators: tuple[nn.Module, int, nn.Module] | None = None
         self.randomised: nn.Module | None = None
 
@@ -97,35 +95,15 @@ class Experiment:
         with torch.no_grad():
             target = int(network(scene[None]).argmax())
         maps = self._maps(network, scene, target, index)
-        values = np.stack([maps[arm] for arm in self.arms])[None]  # (1, M, h, w)
+        values = np.stack([maps[arm] for arm in self.arms])  # (M, h, w)
         mask, box = self.explained.masks[index], self.explained.tag_boxes[index]
-        request = (network, scene[None], torch.tensor([target]), values, "mean", CURVE_STEPS)
-        measured = {
-            "mass": measures.mass_in_mask(values[0], mask),
-            "tag": measures.mass_on_tag(values[0], box),
-            "pointing": measures.pointing(values[0], mask),
-            "deletion": faithfulness.deletion(*request, seed=self.seed).area[0],
-            "insertion": faithfulness.insertion(*request, seed=self.seed).area[0],
-        }
+        columns = measuring.localisation(values, mask) | {"tag": measures.mass_on_tag(values, box)}
+        columns |= measuring.faithfulness(network, scene, target, values, CURVE_STEPS, self.seed)
         if index % RANDOMISED_EVERY == 0:
             others = self._maps(self.randomised, scene, target, index)
-            stacked = np.stack([others[arm] for arm in self.arms])
-            measured["moved"] = 1 - np.abs(measures.similarity(values[0], stacked).rank)
-        for name, column in measured.items():
-            self.sums[:, MEASURES.index(name)] += column
-            self.counts[MEASURES.index(name)] += 1
-        self.shown = np.zeros_like(self.shown)
-        if index == 0:
-            for arm, attribution in maps.items():
-                self.shown[ARMS.index(arm)] = as_int8(attribution)
-
-    def means(self) -> np.ndarray:
-        """(M, K) over the scenes so far, in the order of ARMS and MEASURES; 0 where
-        nothing is measured.
-        """
-        means = np.zeros((len(ARMS), len(MEASURES)))
-        means[[ARMS.index(arm) for arm in self.arms]] = self.sums / np.maximum(self.counts, 1)
-        return means
+            columns["moved"] = measuring.moved(values, np.stack([others[arm] for arm in self.arms]))
+        self.means.add(columns)
+        self.means.show(maps if index == 0 else {})
 
     def _maps(
         self, network: nn.Module, scene: torch.Tensor, target: int, index: int

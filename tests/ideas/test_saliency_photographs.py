@@ -1,0 +1,177 @@
+"""Saliency on composites: which places count, what is measured there, the network that must
+fail, and the table of methods.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from mlcv_explore.config import SettingError
+from mlcv_explore.data import composites
+from mlcv_explore.data.dataset import DataError
+from mlcv_explore.experiment import film, studies
+from mlcv_explore.experiment.studies import Table
+from mlcv_explore.ideas.saliency import (
+    ARMS,
+    ATTRIBUTIONS,
+    CONTROLS,
+    MEASURES,
+    Frame,
+    SaliencyConfig,
+    idea,
+    metrics,
+    photographs,
+    picture,
+    run,
+    tables,
+)
+from mlcv_explore.models import classifiers, imagenet
+from mlcv_explore.models.checkpoints import Classifier
+from mlcv_explore.saliency import METHODS, attribute_all
+from mlcv_explore.seeds import seeded
+from mlcv_explore.statistics import Interval
+
+PLACES = SaliencyConfig(dataset="composites", explained_scenes=2)
+
+
+def network(seed: int) -> nn.Module:
+    return seeded(seed, lambda: classifiers.residual_classifier(4, 3, [0.5] * 3, [0.25] * 3)).eval()
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One object, two backgrounds, and in place of the ImageNet networks small ones."""
+    (tmp_path / "cutouts").mkdir()
+    (tmp_path / "backgrounds").mkdir()
+    Image.new("RGBA", (30, 20), (220, 0, 0, 255)).save(tmp_path / "cutouts/red.png")
+    (tmp_path / "cutouts/cutouts.csv").write_text("file,imagenet_class\nred.png,red\n")
+    Image.new("RGB", (40, 40), (230, 10, 10)).save(tmp_path / "backgrounds/a.png")
+    Image.new("RGB", (40, 40), (90, 100, 110)).save(tmp_path / "backgrounds/b.png")
+    monkeypatch.setenv("MLCV_DATA", str(tmp_path))
+    monkeypatch.setattr(
+        imagenet, "load", lambda: Classifier("small", network(0), ("cat", "red", "dog"), 32, {"input": {}})
+    )
+    monkeypatch.setattr(imagenet, "untrained", network)
+
+
+class SeesRed(nn.Module):
+    """Predicts class 1 where more than 2 % of the pixels are red."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        red = (images[:, 0] - images[:, 1] > 0.7).float().mean((1, 2))
+        return torch.stack([torch.full_like(red, 0.02), red], 1)
+
+
+def test_a_place_counts_where_the_object_and_not_the_background_alone_decides(small: None) -> None:
+    drawn = composites.generate(composites.recognised()[0], 30, 0, side=32)
+    counted = photographs.decided_by_object(SeesRed(), drawn, 1)
+    grey = drawn.backgrounds[:, 0, 0, 0] == 90  # the other one is red itself
+    assert 5 < grey.sum() < 25 and np.array_equal(counted, grey)
+    assert not photographs.decided_by_object(SeesRed(), drawn, 0).any()
+
+
+def test_the_first_places_that_count_are_explained(small: None) -> None:
+    model = Classifier("sees red", SeesRed(), ("cat", "red"), 32, {})
+    cutout = composites.recognised()[0]
+    experiment = photographs.Experiment(PLACES, 0, cutout, model, network(1))
+    drawn = composites.generate(cutout, 20, 0, side=32)
+    counted = np.flatnonzero(photographs.decided_by_object(SeesRed(), drawn, 1))
+    assert 2 <= len(counted) < 20 and np.array_equal(experiment.order, counted[:2])
+    assert experiment.accuracy == pytest.approx(len(counted) / 20) and experiment.target == 1
+    untrained = photographs.Experiment(PLACES.replace(network="untrained"), 0, cutout, model, network(1))
+    assert np.array_equal(untrained.order, counted[:2])  # the same places, whatever it predicts
+    other = Classifier("other", SeesRed(), ("cat", "dog"), 32, {})
+    with pytest.raises(DataError, match=r"red.png must have a class of other, got 'red'"):
+        photographs.Experiment(PLACES, 0, cutout, other, network(1))
+
+
+def test_a_run_measures_every_map_of_one_object_and_of_the_untrained_network_where_they_lie(
+    small: None,
+) -> None:
+    frames = list(run(PLACES, (0,)))
+    assert [(frame.step, frame.steps) for frame in frames] == [(1, 2), (2, 2)]
+    columns = metrics(PLACES, frames)
+    assert {name.rpartition("_")[2] for name in columns} == {*MEASURES, "accuracy"} - {"tag"}
+    assert columns["truth_mass"] == columns["truth_pointing"] == 1
+    assert all(columns[f"{arm}_moved"][0] == pytest.approx(0, abs=1e-6) for arm in CONTROLS)
+    assert min(columns[f"{arm}_moved"][0] for arm in ATTRIBUTIONS) > 0.02
+    masks = photographs.Experiment(PLACES, 0, photographs.object_of(0), imagenet.load(), network(1))
+    areas = masks.composites.masks[masks.order].mean((1, 2))
+    assert columns["random_mass"][0] == pytest.approx(areas.mean(), abs=0.03)
+    assert np.isnan(frames[-1].swapped).all() and frames[0].shown.any() and not frames[1].shown.any()
+    again = film.unpack(film.pack(frames), Frame)
+    assert set(picture(again).labels.values()) == {"Integrated gradients", "Centre blob", "Sobel edges"}
+    config = PLACES.replace(network="untrained", explained_scenes=1)
+    untrained, first = metrics(config, list(run(config, (0,)))), metrics(PLACES, frames[:1])
+    assert {name.rpartition("_")[2] for name in untrained} == {"mass", "pointing", "accuracy"}
+    # the same place: maps of the image alone are equal, the others are another network's
+    assert untrained["edges_mass"] == first["edges_mass"]
+    assert untrained["gradient_mass"] != first["gradient_mass"]
+    with pytest.raises(SettingError, match="between 0 and 0 on composites, where each is an object, got 1"):
+        list(run(PLACES, (1,)))
+
+
+def test_settings_that_composites_do_not_have_are_set_or_refused() -> None:
+    assert PLACES.rho == 0.25 and SaliencyConfig(dataset="composites", rho=1.0) == SaliencyConfig(
+        dataset="composites"
+    )
+    with pytest.raises(SettingError, match="generation must be false on composites"):
+        PLACES.replace(generation=True)
+    with pytest.raises(SettingError, match=r"network must be trained on scenes.*'untrained'"):
+        SaliencyConfig(network="untrained")
+    earlier = {name: value for name, value in SaliencyConfig().model_dump().items()}
+    del earlier["dataset"], earlier["network"]
+    assert SaliencyConfig(**earlier) == SaliencyConfig()
+
+
+def test_the_stated_evaluations_are_those_that_the_methods_make() -> None:
+    image = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0))
+    maps = attribute_all(network(0), image, 1, tuple(METHODS), photographs.SETTINGS, 0)
+    made = {attribution.method: attribution.forwards + attribution.backwards for attribution in maps}
+    assert {name: count for name, count in made.items() if count} == tables.EVALUATIONS
+
+
+def test_the_study_on_photographs_states_objects_and_has_the_claims_of_scenes() -> None:
+    live, on_photographs = idea.studies
+    assert [cell.arms for cell in on_photographs.cells[:4]] == [cell.arms for cell in live.cells[:4]]
+    rows = [
+        {"claim": claim.name, "arm": arm, "seed": seed, "measure": "mass", "value": value + seed / 100}
+        for claim in idea.claims
+        for arm, value in zip(claim.arms, (0.5, 0.2, 0.1), strict=True)
+        for seed in range(3)
+    ]
+    decided = studies.verdicts(idea, on_photographs, rows)
+    assert {verdict["status"] for verdict in decided} == {"supported"}
+    assert all("over objects" in verdict["estimand"] for verdict in decided)
+
+
+def test_methods_on_photographs_stand_beside_the_best_control_of_each_network() -> None:
+    arms = (*ATTRIBUTIONS, *CONTROLS, "truth")
+    masses = {"photographs": {"edges": 0.3}, "untrained": {"centre": 0.2}}
+    rows = [
+        {
+            "claim": claim,
+            "arm": arm,
+            "seed": seed,
+            "measure": measure,
+            "value": (own.get(arm, 0.1) if measure == "mass" else 0.5) + 0.01 * seed,
+        }
+        for claim, own in masses.items()
+        for arm in arms
+        for measure in ("mass", "pointing", "deletion", "insertion", "moved")[
+            : 5 if claim == "photographs" else 2
+        ]
+        for seed in range(3)
+    ]
+    table = tables.on_photographs(Table(rows), idea.labels())
+    assert table["Map"][-1] == "True mask" and len({len(column) for column in table.values()}) == 1
+    over, untrained = table["On the object − Sobel edges"], table["Untrained: on the object − Centre blob"]
+    gradient = ATTRIBUTIONS.index("gradient")
+    assert isinstance(over[gradient], Interval) and over[gradient].mean == pytest.approx(-0.2)
+    assert untrained[gradient].mean == pytest.approx(-0.1)
+    assert table["Evaluations"][ATTRIBUTIONS.index("rise")] == "300" and table["Evaluations"][-1] == "0"
+    assert set(tables.MAPS) <= set(ARMS)
