@@ -3,7 +3,7 @@ linear classifier, and how far a photograph lies outside what the references spa
 
 The references are the features of CIFAR-10 that ship. A photograph of any size is read
 as they were: the square in its middle at 32 × 32 pixels, enlarged to the network's
-input. A sharper one would lie outside their space whatever it shows.
+input. A sharper one mostly lies outside their space, whatever it shows.
 """
 
 from collections.abc import Mapping
