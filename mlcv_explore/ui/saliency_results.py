@@ -28,10 +28,10 @@ def show(subject: Idea, table: "Table", labels: Mapping[str, str]) -> None:
         st.subheader("On photographs (objects pasted on backgrounds)", anchor=False)
         objects = len(photographs.values("photographs", "edges", "mass"))
         note = (
-            f"The ImageNet network, {objects} objects, each at one place. On the object: share of the map, also"
-            " minus the best control's; of the untrained network too, where no method may exceed it. Low deletion,"
-            " high insertion and model dependence are good. Evaluations of the network, forward and back."
-            " Intervals are not corrected for their number."
+            f"The ImageNet network, {objects} objects, each at one place. On the object: share of the map,"
+            " also minus the best control's; of the untrained network too, where no method may exceed it."
+            " Low deletion, high insertion and model dependence are good. Evaluations of the network, forward"
+            " and back. Intervals are not corrected for their number."
         )
         figures.intervals(tables.on_photographs(photographs, labels), f"{slug}-photographs", note)
         _properties(subject, photographs, labels, None, "photographs")
