@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 TAGS = ("yellow", "green", "magenta", "blue")  # the colours of the scenes' tags, in their order
 CORNERS = ("upper left", "upper right", "lower left", "lower right")
 TAG_SHARE, CUTOUT_SHARE = 1 / 8, 1 / 3  # of the side that the model reads; the first as in scenes
-# change of the probability of a class from which the model is said to use what was pasted
-USED = 0.05
+USED = 0.05  # change of the explained class's probability from which the model is said to use it
 
 
 def choices() -> dict[str, str]:
@@ -84,25 +83,20 @@ def show(
     """
     from mlcv_explore.saliency import measures
 
-    change = after.probabilities - before.probabilities
-    largest = int(np.abs(change).argmax())
-    used = abs(change[largest]) >= USED
+    explained = after.first_class
+    name = after.model.classes[explained]
+    change = float(after.probabilities[explained] - before.probabilities[explained])
     top = [
         f"{each.model.classes[each.probabilities.argmax()]} {each.probabilities.max():.1%}"
         for each in (before, after)
     ]
     st.subheader("Known cause: which maps find it?", anchor=False)
     moved = (
-        f"Prediction before {top[0]}, after {top[1]}; the largest change of a class is"
-        f" {100 * change[largest]:+.1f} points, {after.model.classes[largest]}.".replace("-", "−")
+        f"Prediction before: {top[0]}, after: {top[1]}. The probability of {name}, the class explained,"
+        f" changes by {100 * change:+.1f} points.".replace("-", "−")
     )
-    if used:
-        st.info(f"{moved} A map of this model should mark what was pasted.", icon=":material/target:")
-    else:
-        st.warning(
-            f"{moved} The model hardly uses what was pasted, so a map has no reason to mark it.",
-            icon=":material/do_not_disturb_on:",
-        )
+    icon = ":material/target:" if abs(change) >= USED else ":material/do_not_disturb_on:"
+    st.info(f"{moved} {expected(name, change)}", icon=icon)
     mask = in_model_input(after)
     values = np.stack(list(maps.values()))
     shares, points = measures.mass_in_mask(values, mask), measures.pointing(values, mask)
@@ -115,6 +109,17 @@ def show(
     }
     note = f"It covers {area:.1%} of what the model reads; an even map has that share on it. One image."
     figures.intervals(table, f"{key}-known", note)
+
+
+def expected(name: str, change: float) -> str:
+    """What maps of the class `name` should show of something pasted that changes its
+    probability by so much.
+    """
+    if abs(change) < USED:
+        return "The model hardly uses what was pasted, so a map has no reason to mark it."
+    if change > 0:
+        return f"A map of {name} should mark what was pasted."
+    return f"It is evidence against {name}: maps with signs should mark it, others need not."
 
 
 def in_model_input(explained: Explained) -> np.ndarray:

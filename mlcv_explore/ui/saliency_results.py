@@ -26,9 +26,12 @@ def show(subject: Idea, table: "Table", labels: Mapping[str, str]) -> None:
     if evidence.study(slug, "photographs") is not None:
         photographs = evidence.table(slug, "photographs")
         st.subheader("On photographs (objects pasted on backgrounds)", anchor=False)
+        objects = len(photographs.values("photographs", "edges", "mass"))
         note = (
-            "The ImageNet network, n objects, each at one place. Low deletion, high insertion and model"
-            " dependence are good. Intervals are not corrected for their number."
+            f"The ImageNet network, {objects} objects, each at one place. On the object: share of the map,"
+            " also minus the best control's; of the untrained network too, where no method may exceed it."
+            " Low deletion, high insertion and model dependence are good. Evaluations of the network, forward"
+            " and back. Intervals are not corrected for their number."
         )
         figures.intervals(tables.on_photographs(photographs, labels), f"{slug}-photographs", note)
         _properties(subject, photographs, labels, None, "photographs")

@@ -171,7 +171,7 @@ def test_a_pasted_tag_is_a_known_cause_and_maps_are_compared_with_its_area() -> 
     app = opened("saliency", paste="blue tag", corner="lower right", **link)
     text = words(app)
     assert not app.exception and not app.error and "pasted: blue tag" in text
-    assert "Prediction before" in text and "the largest change of a class is" in text
+    assert "Prediction before: bird" in text and "the class explained, changes by" in text
     known = next(table.value for table in app.dataframe if "On the pasted area" in table.value)
     (area,) = re.findall(r"It covers (\d\.\d)% of what the model reads", text)
     share, times = (float(known[head][0].rstrip("%")) for head in list(known)[1:3])
@@ -179,6 +179,12 @@ def test_a_pasted_tag_is_a_known_cause_and_maps_are_compared_with_its_area() -> 
     assert times > 0.2 and times == pytest.approx(share / float(area), abs=0.1)
     app.selectbox(key="saliency-paste").set_value("").run()
     assert not app.exception and "Prediction before" not in words(app)
+
+
+def test_what_a_map_should_show_depends_on_how_the_prediction_changes() -> None:
+    against, none, evidence = (known_cause.expected("cat", change) for change in (-0.05, 0.049, 0.05))
+    assert evidence == "A map of cat should mark what was pasted." and "no reason to mark it" in none
+    assert "evidence against cat" in against and known_cause.expected("cat", -0.049) == none
 
 
 def test_what_is_pasted_lies_in_the_corner_of_the_part_that_is_read() -> None:

@@ -169,7 +169,7 @@ def test_methods_on_photographs_stand_beside_the_best_control_of_each_network() 
     ]
     table = tables.on_photographs(Table(rows), idea.labels())
     assert table["Map"][-1] == "True mask" and len({len(column) for column in table.values()}) == 1
-    over, untrained = table["On the object − Sobel edges"], table["Untrained: on the object − Centre blob"]
+    over, untrained = table["On the object − Sobel edges"], table["Untrained network − Centre blob"]
     gradient = ATTRIBUTIONS.index("gradient")
     assert isinstance(over[gradient], Interval) and over[gradient].mean == pytest.approx(-0.2)
     assert untrained[gradient].mean == pytest.approx(-0.1)

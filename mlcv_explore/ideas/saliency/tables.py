@@ -16,12 +16,10 @@ LEARNED = {  # head → measure of a learned map on the cause of each classifier
     "On the tag, where it is the cause": {"claim": "tags", "rho": RHOS[1], "measure": "tag"},
 }
 PHOTOGRAPHS = {  # head → measure of a map of the ImageNet network on composites
-    "On the object": {"claim": "photographs", "measure": "mass"},
     "Maximum on it (%)": {"claim": "photographs", "measure": "pointing"},
     "Deletion": {"claim": "photographs", "measure": "deletion"},
     "Insertion": {"claim": "photographs", "measure": "insertion"},
     "Model dependence": {"claim": "photographs", "measure": "moved"},
-    "Untrained: on the object": {"claim": "untrained", "measure": "mass"},
 }
 MAPS = (*ATTRIBUTIONS, *CONTROLS, "truth")
 # Images through the network, forward and back, of a map at 224 pixels; those of noisy images share theirs
@@ -37,18 +35,18 @@ EVALUATIONS = {
 
 
 def on_photographs(table: Table, labels: Mapping[str, str]) -> dict[str, list[Interval | str]]:
-    """Every measure of every map, the share on the object also minus that of the control
-    with the highest mean, of the trained and of the untrained network; and what a map
-    costs.
+    """The share of every map on the object, also minus that of the control with the
+    highest mean, for the trained and for the untrained network; every other measure; and
+    what a map costs.
     """
     columns: dict[str, list[Interval | str]] = {"Map": [labels[arm] for arm in MAPS]}
-    rows = [{"arm": arm} for arm in MAPS]
-    columns |= table.cross(rows, PHOTOGRAPHS)
-    for claim, head in (("photographs", "On the object"), ("untrained", "Untrained: on the object")):
+    rows = [{"arm": arm, "measure": "mass"} for arm in MAPS]
+    columns |= table.cross(rows, {"On the object": {"claim": "photographs"}})
+    for claim, head in (("photographs", "On the object"), ("untrained", "Untrained network")):
         means = {arm: table.values(claim, arm, "mass").mean() for arm in CONTROLS}
         best = max(means, key=means.get)
-        minus = {"claim": claim, "measure": "mass", "minus": best}
-        columns |= table.cross(rows, {f"{head} − {labels[best]}": minus})
+        columns |= table.cross(rows, {f"{head} − {labels[best]}": {"claim": claim, "minus": best}})
+    columns |= table.cross(rows, PHOTOGRAPHS)
     columns["Evaluations"] = [str(EVALUATIONS.get(arm, 0)) for arm in MAPS]
     return columns
 
