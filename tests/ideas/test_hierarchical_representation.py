@@ -9,23 +9,23 @@ from sklearn.linear_model import LogisticRegression
 
 from mlcv_explore import data
 from mlcv_explore.config import SettingError
-from mlcv_explore.ideas.hierarchical_representation import (
+from mlcv_explore.ideas.hierarchical_representation import CLAIM_ARMS, idea, metrics, training
+from mlcv_explore.ideas.hierarchical_representation.settings import (
     ARMS,
-    CLAIM_ARMS,
     MAPPED,
     PLACED,
     HierarchicalRepresentationConfig,
+    coarse_places,
     decodes,
     frame_epochs,
-    idea,
-    metrics,
     probe_epochs,
-    training,
 )
 from mlcv_explore.metrics import linear_probe
 from mlcv_explore.seeds import stream
 
-SMALL = HierarchicalRepresentationConfig(epochs=2, train_size=200, labels=2, levels=2, width=8, batch_size=80)
+SMALL = HierarchicalRepresentationConfig(
+    epochs=2, train_size=200, labels=2, levels=2, width=8, batch_size=80, dataset="digits"
+)
 CONVOLUTIONAL = SMALL.replace(network="convolutional", width=2, levels=1, epochs=1, labels=1, batch_size=100)
 SEEDS = (0, 1)
 
@@ -201,6 +201,21 @@ def test_labels_of_probes_are_drawn_for_every_seed_and_splits_are_fixed_or_redra
     assert idea.split_sizes(SMALL) is None and idea.split_sizes(SMALL.replace(split="redrawn")).test == 697
 
 
+def test_photographs_are_vectors_on_one_scale_with_the_classes_of_their_photographs():
+    """Tested on the official test part; no output is clipped."""
+    config = SMALL.replace(dataset="cifar10_features", epochs=1)
+    trainer = training.Trainer(config, (0,))
+    (split,), own = trainer.splits, trainer.learners["greedy_code"]
+    assert split.train.shape == (200, 64) and split.test.shape == (2000, 64) and len(split.validation) == 100
+    spread = split.train.std(0)
+    assert float(spread[:8].mean()) > 2 * float(spread[-8:].mean())
+    groups = trainer.groups[np.concatenate([split.labels, split.test_labels])]
+    vehicles = np.isin(np.concatenate([split.labels, split.test_labels]), (0, 1, 8, 9))
+    assert np.array_equal(groups == 0, vehicles) and set(groups) == {0, 1}
+    assert np.array_equal(coarse_places("cifar10_features_full"), coarse_places("cifar10"))
+    assert float(own.decode(1, own.encode(split.test[None])[1]).min()) < -0.5
+
+
 def test_an_arm_that_diverges_is_named():
     trainer = training.Trainer(SMALL, (0,))
     with torch.no_grad():
@@ -219,11 +234,19 @@ def test_convolutional_levels_run_from_start_to_end():
     ("changes", "sentence"),
     [
         (
-            {"labels": 50, "train_size": 500},
+            {"labels": 50, "train_size": 500, "dataset": "digits"},
             "labels must be at most 25 with train_size 500 and dataset digits",
         ),
-        ({"train_size": 1050}, "train_size must be at most 1,000 on digits"),
-        ({"network": "convolutional", "levels": 4}, "levels must halve the 8 pixels of dataset digits"),
+        ({"train_size": 1050, "dataset": "digits"}, "train_size must be at most 1,000 on digits"),
+        (
+            {"network": "convolutional", "levels": 4, "dataset": "digits"},
+            "levels must halve the 8 pixels of dataset digits",
+        ),
+        (
+            {"network": "convolutional"},
+            "network must be dense on cifar10_features, vectors without pixels, got 'convolutional'",
+        ),
+        ({"train_size": 9950}, "train_size must be at most 9,900 on cifar10_features"),
     ],
 )
 def test_settings_that_do_not_fit_are_reported_in_a_sentence(changes, sentence):

@@ -6,14 +6,14 @@ from mlcv_explore.statistics import Claim
 _TRAINED = (
     Arm("global", "End-to-end loss", "baseline", "One reconstruction loss through all levels."),
     Arm("greedy_code", "Layer-wise loss", "idea", "Each level, detached, reconstructs the code below it."),
-    Arm("greedy_pixels", "Layer-wise, pixel target", "variant", "Each detached level reconstructs pixels."),
+    Arm("greedy_pixels", "Layer-wise, input target", "variant", "Detached levels reconstruct the input."),
     Arm("joint_code", "Not detached, code", "variant", "Layer-wise losses on codes reach lower levels."),
-    Arm("joint_pixels", "Not detached, pixels", "variant", "Layer-wise losses on pixels reach lower levels."),
+    Arm("joint_pixels", "Not detached, input", "variant", "Losses on the input reach lower levels."),
     Arm("both_code", "Both losses, code", "variant", "End-to-end loss plus layer-wise losses on codes."),
-    Arm("both_pixels", "Both losses, pixels", "variant", "End-to-end loss plus layer-wise ones on pixels."),
+    Arm("both_pixels", "Both losses, input", "variant", "End-to-end loss plus layer-wise ones on the input."),
     Arm("committed", "Original code", "other", "End-to-end loss with the original code's ReLU output."),
     Arm("denoising", "Denoising autoencoder", "other", "Each level denoises a noisy copy of the code below."),
-    Arm("contrastive", "Contrastive learner", "other", "Each level trained with InfoNCE on two views."),
+    Arm("contrastive", "Contrastive learner", "other", "InfoNCE on two noisy views, images also shifted."),
     Arm("pca", "PCA", "other", "Principal components at each level."),
     Arm("kmeans", "k-means", "other", "k-means features at each level."),
     Arm("random", "Untrained levels", "control", "The initial weights that all arms share."),
@@ -21,7 +21,7 @@ _TRAINED = (
 )
 ARM_TABLE = (
     *_TRAINED,
-    Arm("pixels", "Raw pixels", "control", "Probe on the pixels; the strongest cheap baseline."),
+    Arm("pixels", "Raw input", "control", "Probe on pixels or features; the strongest cheap baseline."),
     Arm("committed_frozen", "Original code, frozen probe", "other", "Only the probe's bias is trained."),
     Arm("committed_shifted", "Original code, level below", "other", "Probe one level too low."),
     *(Arm(f"{arm.name}_first", f"{arm.label}, first level", arm.role) for arm in _TRAINED),

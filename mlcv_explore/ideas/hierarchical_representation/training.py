@@ -9,10 +9,9 @@ import numpy as np
 import torch
 
 from mlcv_explore import data
-from mlcv_explore.data.coarse import coarse
 from mlcv_explore.data.splits import some_of_each
 from mlcv_explore.data.standardised import StandardisedSplit, standardise
-from mlcv_explore.ideas.hierarchical_representation import (
+from mlcv_explore.ideas.hierarchical_representation.settings import (
     ARMS,
     MAPPED,
     OBJECTIVES,
@@ -22,6 +21,7 @@ from mlcv_explore.ideas.hierarchical_representation import (
     Frame,
     HierarchicalRepresentationConfig,
     classes_of,
+    coarse_places,
     part_sizes,
     probe_epochs,
 )
@@ -75,7 +75,7 @@ class Trainer:
 
     def __init__(self, config: HierarchicalRepresentationConfig, seeds: Sequence[int]) -> None:
         self.config, self.seeds = config, tuple(seeds)
-        self.splits, self.groups = splits(config, seeds), coarse(config.dataset)[1]
+        self.splits, self.groups = splits(config, seeds), coarse_places(config.dataset)
         # what probes need: training images for the components, then images and labels of the
         # labelled, the validation and the test part
         self.labels, parts = [], []
