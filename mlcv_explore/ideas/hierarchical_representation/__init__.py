@@ -142,13 +142,18 @@ CLAIM_ARMS = {claim.name: {arm: arm for arm in claim.arms} for claim in claims.C
 EVERY_ARM = {arm: arm for arm in (*ARMS, "pixels", "committed_shifted", "committed_frozen")}
 VARIED = ("global", "greedy_code", "greedy_pixels", "both_pixels", *LEARNERS, "random")
 BASES = {  # study → settings of its claims
-    "live": HierarchicalRepresentationConfig(dataset="digits")
+    "live": HierarchicalRepresentationConfig(dataset="digits"),
+    "photographs": HierarchicalRepresentationConfig(),
 }
 VARIATIONS = {  # study → one of these settings changed at a time
     "live": (
         *({}, {"split": "redrawn"}, {"epochs": 10}, {"epochs": 200}, {"width": 16}, {"width": 64}),
         *({"labels": 2}, {"labels": 50}, {"levels": 5}),
-    )
+    ),
+    "photographs": (
+        *({}, {"epochs": 10}, {"epochs": 200}, {"width": 16}, {"width": 64}, {"labels": 50}),
+        {"learning_rate": 0.001},
+    ),
 }
 
 
