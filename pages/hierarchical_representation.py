@@ -11,9 +11,10 @@ from mlcv_explore.config import Config
 from mlcv_explore.data.drawings import read_digit
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
-from mlcv_explore.ideas.hierarchical_representation import MAPPED, depth_curve, inference, tables
+from mlcv_explore.ideas.hierarchical_representation import depth_curve, inference, tables
 from mlcv_explore.ideas.hierarchical_representation import idea as subject
 from mlcv_explore.ideas.hierarchical_representation.inference import PRETRAINED, Demo
+from mlcv_explore.ideas.hierarchical_representation.settings import MAPPED
 from mlcv_explore.metrics.linear_probe import fitted_bias
 from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.models.fitted_levels import kmeans_features

@@ -28,11 +28,20 @@ SMALL = HierarchicalRepresentationConfig(
 )
 CONVOLUTIONAL = SMALL.replace(network="convolutional", width=2, levels=1, epochs=1, labels=1, batch_size=100)
 SEEDS = (0, 1)
+PENALTIES = (0.1, 10.0)
+
+
+@pytest.fixture
+def two_penalties(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Probes choose between two penalties, as in the film; the choice is tested elsewhere."""
+    monkeypatch.setattr(linear_probe, "STRENGTHS", PENALTIES)
 
 
 @pytest.fixture(scope="module")
 def film() -> list:
-    return list(idea.run(SMALL, SEEDS))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(linear_probe, "STRENGTHS", PENALTIES)
+        return list(idea.run(SMALL, SEEDS))
 
 
 def test_every_arm_is_the_learner_it_is_called_after_from_equal_weights():
@@ -127,7 +136,7 @@ def test_frames_show_the_first_seed_and_probes_stay_until_the_next(film):
     assert probe_epochs(long)[-1] == 400
 
 
-def test_probes_are_those_of_codes_by_hand(film):
+def test_probes_are_those_of_codes_by_hand(film, two_penalties):
     """Of the last seed, arm by arm: few labels of its own, components of training codes,
     coarse classes of the same codes; and the top level's error.
     """
@@ -156,7 +165,7 @@ def test_probes_are_those_of_codes_by_hand(film):
     assert last.error[1, place, 1] == pytest.approx(float(error), rel=1e-3)
 
 
-def test_nothing_is_trained_fitted_or_chosen_on_the_test_part(monkeypatch):
+def test_nothing_is_trained_fitted_or_chosen_on_the_test_part(monkeypatch, two_penalties):
     """With another test part weights, components, and the probes that are fitted and
     chosen stay; only what is measured on it changes.
     """
@@ -175,7 +184,7 @@ def test_nothing_is_trained_fitted_or_chosen_on_the_test_part(monkeypatch):
             patch.setattr(LogisticRegression, "decision_function", record)
             keep = lambda *codes: (bases.append(fit(*codes)), bases[-1])[1]  # noqa: E731
             patch.setattr(linear_probe, "principal_components", keep)
-            return scores, bases, list(idea.run(SMALL.replace(epochs=1, levels=1), (0,)))
+            return scores, bases, list(idea.run(SMALL.replace(levels=1), (0,)))
 
     one = recorded()
     monkeypatch.setattr(data, "split_own", other_test)
@@ -224,7 +233,7 @@ def test_an_arm_that_diverges_is_named():
         trainer.train()
 
 
-def test_convolutional_levels_run_from_start_to_end():
+def test_convolutional_levels_run_from_start_to_end(two_penalties):
     columns = metrics(CONVOLUTIONAL, list(idea.run(CONVOLUTIONAL, (0,))))
     assert all(np.isfinite(values).all() for values in columns.values())
     assert columns["global_updates"].tolist() == [2]

@@ -189,7 +189,7 @@ idea = Idea(
     metrics=metrics,
     claims=claims.CLAIMS,
     quick=HierarchicalRepresentationConfig(
-        epochs=1, train_size=200, labels=2, levels=1, width=8, batch_size=100, dataset="digits"
+        epochs=1, train_size=200, labels=1, levels=1, width=4, batch_size=100
     ),
     picture=picture,
     arms=claims.ARM_TABLE,
