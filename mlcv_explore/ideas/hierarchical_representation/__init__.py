@@ -151,7 +151,7 @@ VARIATIONS = {  # study → one of these settings changed at a time
         *({"labels": 2}, {"labels": 50}, {"levels": 5}),
     ),
     "photographs": (
-        *({}, {"epochs": 10}, {"epochs": 200}, {"width": 16}, {"width": 64}, {"labels": 50}),
+        *({}, {"epochs": 10}, {"epochs": 200}, {"width": 16}, {"width": 64}),
         {"learning_rate": 0.001},
     ),
 }
