@@ -38,7 +38,8 @@ ASSUMPTIONS = {  # learner → which assumption behind "any unsupervised learner
 MOST_NAMED = 10  # classes
 COMPARED = ("global", "greedy_code", "greedy_pixels", "pca")  # under each variation
 STUDIES = {  # study → its title, coarse classes, and the lowest accuracy on its charts
-    "live": ("Handwritten digits", "Three coarse classes: round, straight, bent", 0.5)
+    "live": ("Handwritten digits", "Three coarse classes: round, straight, bent", 0.5),
+    "photographs": ("Features of photographs", "Two coarse classes: vehicles, animals", 0.2),
 }
 NOTES = (  # on the tables of Answer: levels, learners, original code, variations
     "Probe accuracy with ten labels per class; 95 % intervals, not corrected for their number."
