@@ -10,9 +10,10 @@ from mlcv_explore.charts import Line, images
 from mlcv_explore.config import Config
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
-from mlcv_explore.ideas.hierarchical_representation import MAPPED, depth_curve, inference, tables
+from mlcv_explore.ideas.hierarchical_representation import depth_curve, inference, tables
 from mlcv_explore.ideas.hierarchical_representation import idea as subject
 from mlcv_explore.ideas.hierarchical_representation.inference import PRETRAINED, Demo
+from mlcv_explore.ideas.hierarchical_representation.settings import MAPPED
 from mlcv_explore.metrics.linear_probe import fitted_bias
 from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.models.fitted_levels import kmeans_features
@@ -21,8 +22,7 @@ from mlcv_explore.models.stacked_autoencoders import gradient_flow, losses, reco
 from mlcv_explore.ui import evidence, figures, inputs, page, small_image_input, theme
 
 SLUG, LABELS = subject.slug, subject.labels()
-SOURCES = ("Digit", "Draw", "Upload")  # as the link names them
-DIGITS, DEFAULT_DIGIT = tuple("0123456789"), 9
+SOURCES, DIGITS, DEFAULT_DIGIT = ("Digit", "Draw", "Upload"), tuple("0123456789"), 9
 CURVES = ("supervised", "greedy_code", "greedy_pixels", "global", "random")  # of a run
 SCALE = 10  # screen pixels of a digit's pixel: four digits side by side on a phone
 MOST_POINTS = 350  # training digits on a map
@@ -114,13 +114,12 @@ def draw_depth(film: Film, config: Config, seeds: Sequence[int], arms: Sequence[
     """Probe accuracy over depth in a run."""
     curves = {arm: depth_curve(film[-1], arm) for arm in dict.fromkeys(arms)}
     chart = depth_chart(curves, 0.4 if config.dataset == "digits" else 0.0)
-    notice = f"Linear probe, {config.labels} labels per class, epoch {film[-1].probed}. Level 0: raw pixels."
     about = {"command": figures.command(SLUG, config, seeds), "config": config, "moving": True}
-    figures.figure(chart, f"{SLUG}-{key}", f"{notice} n = {len(seeds)} seeds.", **about)
+    figures.figure(chart, f"{SLUG}-{key}", tables.depth_note(film, config, len(seeds)), **about)
 
 
 def depth_chart(curves: Mapping[str, np.ndarray], lowest: float) -> charts.Chart:
-    """Accuracy (S, 1 + L) of each arm from the pixels up; where two arms have one role,
+    """Accuracy (S, 1 + L) of each arm from the input up; where two arms have one role,
     the second is drawn as another method.
     """
     lines: dict[str, Line] = {}
@@ -157,9 +156,9 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
             lines = {name: Line(*values) for name, values in terms.items()}
             chart = charts.curves(epochs, lines, "epoch", f"{LABELS[arm]}: training loss", **limits)
             figures.figure(chart, f"{SLUG}-run-loss-{arm}", "Levels are not comparable.", moving=True)
-    labels = [str(label) for label in film[-1].labels[0]]
+    labels, text = [str(label) for label in film[-1].labels[0]], tables.class_key(config)
     for arm in MAPPED:
-        st.markdown(f"**{LABELS[arm]}**: codes of validation images, epoch {film[-1].step}, first seed")
+        st.markdown(f"**{LABELS[arm]}**: codes of validation images, epoch {film[-1].step}, first seed{text}")
         levels = tables.run_codes(film[-1], arm)
         for level, (column, (points, shown)) in enumerate(zip(st.columns(len(levels)), levels, strict=True)):
             with column:
@@ -178,17 +177,18 @@ def example() -> None:
         reconstructions(inference.demo(), arm, inference.demo().example(DEFAULT_DIGIT))
 
 
-def answer(table: Table) -> None:
+def answer(_: Table) -> None:
     """Accuracy over depth, every arm and level, learners, the original code, settings."""
-    names = {"level": "Ten classes", "coarse": "Three coarse classes: round, straight, bent"}
-    for column, (measure, name) in zip(st.columns(2, gap="medium"), names.items(), strict=True):
-        with column:
-            chart = depth_chart(tables.study_depth(table, measure, CURVES), 0.5)
-            figures.figure(chart, f"{SLUG}-answer-{measure}", f"{name}. Level 0: raw pixels.")
-    original = tables.original_code(table, *inference.parameters_without_gradient("committed"))
-    shown = (tables.levels(table), tables.learners(table), original, tables.variations(table))
-    for number, (columns, note) in enumerate(zip(shown, tables.NOTES, strict=True)):
-        figures.intervals(columns, f"{SLUG}-table{number}", note)
+    for study, (title, coarse, lowest) in tables.STUDIES.items():
+        table, measures = evidence.table(SLUG, study), {"level": "Ten classes", "coarse": coarse}
+        st.markdown(f"#### {title}")
+        for column, (measure, name) in zip(st.columns(2, gap="medium"), measures.items(), strict=True):
+            with column:
+                chart = depth_chart(tables.study_depth(table, measure, CURVES), lowest)
+                figures.figure(chart, f"{SLUG}-{study}-{measure}", f"{name}. Level 0: the input.")
+        details = tables.details(table, study, *inference.parameters_without_gradient("committed"))
+        for number, (columns, note) in enumerate(details):
+            figures.intervals(columns, f"{SLUG}-{study}-table{number}", note)
 
 
 formulas = {"Losses": losses, "Reconstruction loss": reconstruction_loss, "Gradients": gradient_flow}

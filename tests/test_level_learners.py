@@ -146,6 +146,14 @@ def test_a_contrastive_view_shifts_by_at_most_an_eighth_and_levels_are_detached(
     assert own.model.up[0].grad is None and own.model.up[1].grad is not None
 
 
+def test_a_contrastive_view_of_a_vector_has_noise_and_no_shift(batch):
+    shape = Shape((64, 1, 1), 8, 1)
+    assert torch.equal(Contrastive(settings(shape=shape, noise=0.0), SEEDS).view(batch), batch)
+    noise = Contrastive(settings(shape=shape, noise=0.5), SEEDS).view(batch) - batch
+    assert float(noise.std()) == pytest.approx(0.5, rel=0.05)
+    assert float(noise.mean()) == pytest.approx(0, abs=0.05)
+
+
 @pytest.mark.parametrize(
     ("build", "arguments", "uses"),
     [(Autoencoder, ("greedy",), False), (Contrastive, (), False), (Supervised, (10,), True)],

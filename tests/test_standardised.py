@@ -34,6 +34,19 @@ def test_channels_are_standardised_by_themselves():
     torch.testing.assert_close(own.train.std((0, 2, 3)), torch.ones(2))
 
 
+def test_the_numbers_of_a_vector_share_one_mean_and_one_scale():
+    """Or the last component would be as large as the first."""
+    values = (np.random.default_rng(0).normal(2, 1, (50, 3)) * [4, 2, 1]).astype(np.float16)
+    labels = np.arange(50) % 2
+    one = data.Features(values, labels, ("a", "b"), places=labels)
+    own = standardise(data.Split(one, one, one), flat=True)
+    assert float(own.train.mean()) == pytest.approx(0, abs=1e-5)
+    assert float(own.train.std()) == pytest.approx(1, abs=1e-5)
+    ratios = own.train.std(0) / own.train.std(0)[0]
+    assert ratios.tolist() == pytest.approx(list(values.std(0) / values.std(0)[0]), rel=2e-2)
+    torch.testing.assert_close(own.test * own.std + own.mean, one.as_float())
+
+
 def test_some_of_each_class_are_drawn_without_replacement():
     labels = np.random.default_rng(0).integers(0, 4, 200)
     chosen = some_of_each(labels, 7, np.random.default_rng(1))

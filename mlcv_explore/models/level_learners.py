@@ -170,7 +170,7 @@ class Contrastive(GradientLearner):
 
     def view(self, batch: torch.Tensor) -> torch.Tensor:
         """Each image shifted by up to an eighth of its side, its edge repeated, and
-        with noise.
+        with noise; a vector of features, d channels of one pixel, with noise alone.
         """
         channels, height, width = self.settings.shape.image
         most = max(1, height // 8)

@@ -26,5 +26,5 @@ def test_a_digit_is_reconstructed_by_every_level_and_a_run_ends_in_probes_over_d
     tab.open(f"{server}/{slug}?{slug}-act=Train&{link}")
     tab.page.get_by_role("button", name="Train", exact=True).click()
     expect(tab.page.get_by_text("Results", exact=True)).to_be_visible(timeout=60_000)
-    expect(tab.page.get_by_text("epoch 1. Level 0: raw pixels")).to_be_visible()
+    expect(tab.page.get_by_text("epoch 1. Level 0: the input")).to_be_visible()
     assert maps.first.bounding_box()["height"] > 200

@@ -9,30 +9,39 @@ from sklearn.linear_model import LogisticRegression
 
 from mlcv_explore import data
 from mlcv_explore.config import SettingError
-from mlcv_explore.ideas.hierarchical_representation import (
+from mlcv_explore.ideas.hierarchical_representation import CLAIM_ARMS, idea, metrics, training
+from mlcv_explore.ideas.hierarchical_representation.settings import (
     ARMS,
-    CLAIM_ARMS,
     MAPPED,
     PLACED,
     HierarchicalRepresentationConfig,
+    coarse_places,
     decodes,
     frame_epochs,
-    idea,
-    metrics,
     probe_epochs,
-    training,
 )
 from mlcv_explore.metrics import linear_probe
 from mlcv_explore.seeds import stream
 
-SMALL = HierarchicalRepresentationConfig(epochs=2, train_size=200, labels=2, levels=2, width=8, batch_size=80)
+SMALL = HierarchicalRepresentationConfig(
+    epochs=2, train_size=200, labels=2, levels=2, width=8, batch_size=80, dataset="digits"
+)
 CONVOLUTIONAL = SMALL.replace(network="convolutional", width=2, levels=1, epochs=1, labels=1, batch_size=100)
 SEEDS = (0, 1)
+PENALTIES = (0.1, 10.0)
+
+
+@pytest.fixture
+def two_penalties(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Probes choose between two penalties, as in the film; the choice is tested elsewhere."""
+    monkeypatch.setattr(linear_probe, "STRENGTHS", PENALTIES)
 
 
 @pytest.fixture(scope="module")
 def film() -> list:
-    return list(idea.run(SMALL, SEEDS))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(linear_probe, "STRENGTHS", PENALTIES)
+        return list(idea.run(SMALL, SEEDS))
 
 
 def test_every_arm_is_the_learner_it_is_called_after_from_equal_weights():
@@ -127,7 +136,7 @@ def test_frames_show_the_first_seed_and_probes_stay_until_the_next(film):
     assert probe_epochs(long)[-1] == 400
 
 
-def test_probes_are_those_of_codes_by_hand(film):
+def test_probes_are_those_of_codes_by_hand(film, two_penalties):
     """Of the last seed, arm by arm: few labels of its own, components of training codes,
     coarse classes of the same codes; and the top level's error.
     """
@@ -156,7 +165,7 @@ def test_probes_are_those_of_codes_by_hand(film):
     assert last.error[1, place, 1] == pytest.approx(float(error), rel=1e-3)
 
 
-def test_nothing_is_trained_fitted_or_chosen_on_the_test_part(monkeypatch):
+def test_nothing_is_trained_fitted_or_chosen_on_the_test_part(monkeypatch, two_penalties):
     """With another test part weights, components, and the probes that are fitted and
     chosen stay; only what is measured on it changes.
     """
@@ -175,7 +184,7 @@ def test_nothing_is_trained_fitted_or_chosen_on_the_test_part(monkeypatch):
             patch.setattr(LogisticRegression, "decision_function", record)
             keep = lambda *codes: (bases.append(fit(*codes)), bases[-1])[1]  # noqa: E731
             patch.setattr(linear_probe, "principal_components", keep)
-            return scores, bases, list(idea.run(SMALL.replace(epochs=1, levels=1), (0,)))
+            return scores, bases, list(idea.run(SMALL.replace(levels=1), (0,)))
 
     one = recorded()
     monkeypatch.setattr(data, "split_own", other_test)
@@ -201,6 +210,21 @@ def test_labels_of_probes_are_drawn_for_every_seed_and_splits_are_fixed_or_redra
     assert idea.split_sizes(SMALL) is None and idea.split_sizes(SMALL.replace(split="redrawn")).test == 697
 
 
+def test_photographs_are_vectors_on_one_scale_with_the_classes_of_their_photographs():
+    """Tested on the official test part; no output is clipped."""
+    config = SMALL.replace(dataset="cifar10_features", epochs=1)
+    trainer = training.Trainer(config, (0,))
+    (split,), own = trainer.splits, trainer.learners["greedy_code"]
+    assert split.train.shape == (200, 64) and split.test.shape == (2000, 64) and len(split.validation) == 100
+    spread = split.train.std(0)
+    assert float(spread[:8].mean()) > 2 * float(spread[-8:].mean())
+    groups = trainer.groups[np.concatenate([split.labels, split.test_labels])]
+    vehicles = np.isin(np.concatenate([split.labels, split.test_labels]), (0, 1, 8, 9))
+    assert np.array_equal(groups == 0, vehicles) and set(groups) == {0, 1}
+    assert np.array_equal(coarse_places("cifar10_features_full"), coarse_places("cifar10"))
+    assert float(own.decode(1, own.encode(split.test[None])[1]).min()) < -0.5
+
+
 def test_an_arm_that_diverges_is_named():
     trainer = training.Trainer(SMALL, (0,))
     with torch.no_grad():
@@ -209,7 +233,7 @@ def test_an_arm_that_diverges_is_named():
         trainer.train()
 
 
-def test_convolutional_levels_run_from_start_to_end():
+def test_convolutional_levels_run_from_start_to_end(two_penalties):
     columns = metrics(CONVOLUTIONAL, list(idea.run(CONVOLUTIONAL, (0,))))
     assert all(np.isfinite(values).all() for values in columns.values())
     assert columns["global_updates"].tolist() == [2]
@@ -219,11 +243,19 @@ def test_convolutional_levels_run_from_start_to_end():
     ("changes", "sentence"),
     [
         (
-            {"labels": 50, "train_size": 500},
+            {"labels": 50, "train_size": 500, "dataset": "digits"},
             "labels must be at most 25 with train_size 500 and dataset digits",
         ),
-        ({"train_size": 1050}, "train_size must be at most 1,000 on digits"),
-        ({"network": "convolutional", "levels": 4}, "levels must halve the 8 pixels of dataset digits"),
+        ({"train_size": 1050, "dataset": "digits"}, "train_size must be at most 1,000 on digits"),
+        (
+            {"network": "convolutional", "levels": 4, "dataset": "digits"},
+            "levels must halve the 8 pixels of dataset digits",
+        ),
+        (
+            {"network": "convolutional"},
+            "network must be dense on cifar10_features, vectors without pixels, got 'convolutional'",
+        ),
+        ({"train_size": 9950}, "train_size must be at most 9,900 on cifar10_features"),
     ],
 )
 def test_settings_that_do_not_fit_are_reported_in_a_sentence(changes, sentence):

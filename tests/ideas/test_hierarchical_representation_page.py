@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 from mlcv_explore import data
-from mlcv_explore.ideas.hierarchical_representation import decodes, idea, inference, tables
+from mlcv_explore.ideas.hierarchical_representation import BASES, VARIATIONS, idea, inference, tables
+from mlcv_explore.ideas.hierarchical_representation.settings import decodes
 from mlcv_explore.models import stacked_autoencoders
 from mlcv_explore.statistics import resampled_interval, t_interval
 from mlcv_explore.ui import evidence
@@ -45,6 +46,7 @@ def test_every_level_reconstructs_the_digit_or_has_no_decoder(arm):
 def test_results_follow_the_digit_and_the_arm():
     app = opened()
     first = words(app)
+    assert "Data: CIFAR-10, photographs as features of an ImageNet network." in first
     app.segmented_control(key=f"{SLUG}-digit").set_value("3").run()
     second = words(app)
     app.selectbox(key=f"{SLUG}-arm").set_value("joint_code").run()
@@ -60,19 +62,15 @@ def test_an_uploaded_digit_is_cropped_to_its_ink_and_placed():
     assert "zero.png: cropped to its ink; inverted, since" in words(app)
 
 
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
+def test_a_bad_upload_is_rejected_in_a_sentence_and_the_page_goes_on():
+    app = opened(source="Upload")
+    for content, sentence in (
         (b"<svg onload='alert(1)'/>", "only JPEG, PNG, WebP and GIF"),
         (png(np.full((9, 9), 80, np.uint8)), "only one colour"),
-    ],
-    ids=("svg", "blank"),
-)
-def test_a_bad_upload_is_rejected_in_a_sentence_and_the_page_goes_on(content, sentence):
-    app = opened(source="Upload")
-    app.file_uploader[0].upload("digit.png", content, "image/png")
-    app.run()
-    assert not app.exception and sentence in words(app)
+    ):
+        app.file_uploader[0].upload("digit.png", content, "image/png")
+        app.run()
+        assert not app.exception and sentence in words(app)
     app.segmented_control(key=f"{SLUG}-source").set_value("Digit").run()
     assert words(app).count("Nearest: ") == 3
 
@@ -182,3 +180,38 @@ def test_details_are_the_evidence_in_tables():
     for assumption in ("linear", "no decoder", "no gradient passes"):
         assert any(assumption in text for text in learners["Assumption it breaks"])
     assert "4,224 of 12,640" in original["Effect"][0]
+
+
+def test_the_answer_shows_digits_and_photographs_side_by_side():
+    """Every claim's verdict, and every table, from the rows of the second study too."""
+    record = evidence.study(SLUG, "photographs")
+    app = opened(act="Answer")
+    claims = next(table.value for table in app.dataframe if "Claim" in table.value)
+    statuses = [estimate["status"] for verdict in record["verdicts"] for estimate in verdict["estimates"]]
+    assert not app.exception and [text.split(",")[0] for text in claims["On photographs"]] == statuses
+    assert all(text.endswith("n = 20") for text in claims["On photographs"])
+    app.session_state[f"{SLUG}-details"] = True
+    app.run()
+    heads = [tuple(table.value) for table in app.dataframe]
+    assert not app.exception and "Two coarse classes: vehicles, animals. Level 0: the input." in words(app)
+    assert sum("Changed" in head for head in heads) == sum("Learner" in head for head in heads) == 2
+    table = evidence.table(SLUG, "photographs")
+    variations = tables.variations(table, "photographs")
+    assert variations["Changed"] == [
+        "–",
+        *(f"{name} {value}" for change in VARIATIONS["photographs"][1:] for name, value in change.items()),
+    ]
+    slow = variations["Changed"].index("learning_rate 0.001")
+    values = [
+        table.values("varied", arm, "accuracy", learning_rate=0.001) for arm in ("greedy_code", "global")
+    ]
+    assert variations["Layer-wise − end-to-end (points)"][slow] == t_interval(values[0] - values[1])
+
+
+def test_numbers_on_a_map_are_explained_where_they_are_not_the_names_of_classes():
+    digits, photographs = (BASES[name] for name in ("live", "photographs"))
+    assert (
+        tables.class_key(digits) == ""
+        and tables.class_key(digits.replace(dataset="cifar100", labels=5)) == ""
+    )
+    assert tables.class_key(photographs).startswith(", 0 airplane, 1 automobile, 2 bird")

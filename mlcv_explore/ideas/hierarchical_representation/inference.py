@@ -10,8 +10,12 @@ import torch
 
 from mlcv_explore import data
 from mlcv_explore.idea import Tile
-from mlcv_explore.ideas.hierarchical_representation import HierarchicalRepresentationConfig, decodes, held_out
 from mlcv_explore.ideas.hierarchical_representation.pretrain import KIND, PRETRAINED, DemoWeights, map_key
+from mlcv_explore.ideas.hierarchical_representation.settings import (
+    HierarchicalRepresentationConfig,
+    decodes,
+    held_out,
+)
 from mlcv_explore.metrics.embedding_map import FittedMap
 from mlcv_explore.metrics.linear_probe import PrincipalComponents
 from mlcv_explore.models import checkpoints, stored_maps

@@ -10,7 +10,7 @@ from torch import nn
 
 from mlcv_explore import data
 from mlcv_explore.config import SettingError
-from mlcv_explore.ideas.hierarchical_representation import ARMS, HierarchicalRepresentationConfig
+from mlcv_explore.ideas.hierarchical_representation.settings import ARMS, HierarchicalRepresentationConfig
 from mlcv_explore.ideas.hierarchical_representation.training import Trainer
 from mlcv_explore.metrics import linear_probe
 from mlcv_explore.models import stored_maps
@@ -109,5 +109,7 @@ def make(
 
 
 CHECKPOINTS: Mapping[str, CheckpointSpec] = {
-    "hierarchical_representation_digits": CheckpointSpec(HierarchicalRepresentationConfig(), make)
+    "hierarchical_representation_digits": CheckpointSpec(
+        HierarchicalRepresentationConfig(dataset="digits"), make
+    )
 }

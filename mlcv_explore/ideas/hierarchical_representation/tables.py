@@ -7,20 +7,21 @@ from typing import Any
 
 import numpy as np
 
+from mlcv_explore.data.catalogue import CATALOGUE, DIGITS
 from mlcv_explore.experiment.film import series
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
-from mlcv_explore.ideas.hierarchical_representation import (
+from mlcv_explore.ideas.hierarchical_representation import BASES, VARIATIONS
+from mlcv_explore.ideas.hierarchical_representation import idea as subject
+from mlcv_explore.ideas.hierarchical_representation.settings import (
     ARMS,
     LEARNERS,
     MAPPED,
     SHADES,
-    VARIATIONS,
     Frame,
     HierarchicalRepresentationConfig,
     split_sizes,
 )
-from mlcv_explore.ideas.hierarchical_representation import idea as subject
 from mlcv_explore.statistics import Interval, interval
 
 Columns = dict[str, list[Any]]  # head, with its unit → cells: text or Interval
@@ -34,14 +35,38 @@ ASSUMPTIONS = {  # learner → which assumption behind "any unsupervised learner
     "pca": "Stacking adds capacity: it is linear, so a second level only rotates the first.",
     "kmeans": "It is differentiable: no gradient passes through it, so one loss cannot train two levels.",
 }
+MOST_NAMED = 10  # classes
 COMPARED = ("global", "greedy_code", "greedy_pixels", "pca")  # under each variation
+STUDIES = {  # study → its title, coarse classes, and the lowest accuracy on its charts
+    "live": ("Handwritten digits", "Three coarse classes: round, straight, bent", 0.5),
+    "photographs": ("Features of photographs", "Two coarse classes: vehicles, animals", 0.2),
+}
 NOTES = (  # on the tables of Answer: levels, learners, original code, variations
     "Probe accuracy with ten labels per class; 95 % intervals, not corrected for their number."
-    " Error: of standardised pixels. PCA and k-means are fitted in one piece.",
+    " Error: of the standardised input. PCA and k-means are fitted in one piece.",
     f"All at equal width, trained level by level; {100 * REPLACES:g} points lower is too much.",
     "The errors of the author's code, one by one.",
     "Top level, one setting changed; intervals for redrawn splits are the wider, corrected ones.",
 )
+
+
+def depth_note(film: Film, config: HierarchicalRepresentationConfig, seeds: int) -> str:
+    """What is drawn over depth, of how many seeds and of which data."""
+    known = CATALOGUE.get(config.dataset)
+    return (
+        f"Linear probe, {config.labels} labels per class, epoch {film[-1].probed}. Level 0: the input."
+        f" n = {seeds} seeds. Data: {known.title if known else config.dataset}."
+    )
+
+
+def class_key(config: HierarchicalRepresentationConfig) -> str:
+    """The classes that the numbers on a map stand for, after a comma; "" where the
+    numbers are their names or the classes are many or an own folder's.
+    """
+    known = CATALOGUE.get(config.dataset)
+    if known is None or known.classes == DIGITS or len(known.classes) > MOST_NAMED:
+        return ""
+    return ", " + ", ".join(f"{number} {name}" for number, name in enumerate(known.classes))
 
 
 def run_losses(film: Film, arm: str) -> tuple[np.ndarray, dict[str, tuple[str, np.ndarray]]]:
@@ -68,7 +93,7 @@ def run_codes(frame: Frame, arm: str) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def study_depth(table: Table, measure: str, arms: Sequence[str] = ARMS) -> dict[str, np.ndarray]:
-    """Accuracy (S, 1 + L) of each arm in the study, from the pixels up; `measure` is
+    """Accuracy (S, 1 + L) of each arm in the study, from the input up; `measure` is
     "level" for fine classes, "coarse" for coarse ones.
     """
     columns = table.columns("arms")
@@ -127,15 +152,23 @@ def original_code(table: Table, unreached: int, parameters: int) -> Columns:
     return {"Error": list(effects), "Effect": list(effects.values())}
 
 
-def variations(table: Table) -> Columns:
+def details(table: Table, study: str, unreached: int, parameters: int) -> list[tuple[Columns, str]]:
+    """The tables of one study, each with its note."""
+    original = original_code(table, unreached, parameters)
+    shown = levels(table), learners(table), original, variations(table, study)
+    return list(zip(shown, NOTES, strict=True))
+
+
+def variations(table: Table, study: str = "live") -> Columns:
     """The headline with one setting changed at a time."""
     columns: Columns = {}
-    for change in VARIATIONS:
-        config = HierarchicalRepresentationConfig(**change)
-        settings = {name: getattr(config, name) for name in ("split", "epochs", "width", "labels", "levels")}
+    for change in VARIATIONS[study]:
+        config = BASES[study].replace(**change)
+        varied = {name for other in VARIATIONS[study] for name in other}
+        settings = {name: getattr(config, name) for name in varied}
         values = {arm: table.values("varied", arm, "accuracy", **settings) for arm in COMPARED}
         cells = {f"{subject.label(arm)} (%)": own for arm, own in values.items()}
-        for arm, name in (("greedy_code", "Layer-wise"), ("greedy_pixels", "Pixel target")):
+        for arm, name in (("greedy_code", "Layer-wise"), ("greedy_pixels", "Input target")):
             cells[f"{name} − end-to-end (points)"] = values[arm] - values["global"]
         changed = ", ".join(f"{name} {value}" for name, value in change.items()) or "–"
         columns.setdefault("Changed", []).append(changed)

@@ -9,10 +9,9 @@ import numpy as np
 import torch
 
 from mlcv_explore import data
-from mlcv_explore.data.coarse import coarse
 from mlcv_explore.data.splits import some_of_each
 from mlcv_explore.data.standardised import StandardisedSplit, standardise
-from mlcv_explore.ideas.hierarchical_representation import (
+from mlcv_explore.ideas.hierarchical_representation.settings import (
     ARMS,
     MAPPED,
     OBJECTIVES,
@@ -22,6 +21,7 @@ from mlcv_explore.ideas.hierarchical_representation import (
     Frame,
     HierarchicalRepresentationConfig,
     classes_of,
+    coarse_places,
     part_sizes,
     probe_epochs,
 )
@@ -75,7 +75,7 @@ class Trainer:
 
     def __init__(self, config: HierarchicalRepresentationConfig, seeds: Sequence[int]) -> None:
         self.config, self.seeds = config, tuple(seeds)
-        self.splits, self.groups = splits(config, seeds), coarse(config.dataset)[1]
+        self.splits, self.groups = splits(config, seeds), coarse_places(config.dataset)
         # what probes need: training images for the components, then images and labels of the
         # labelled, the validation and the test part
         self.labels, parts = [], []
@@ -168,15 +168,20 @@ class Trainer:
                     errors = (decoded.flatten(2) - self.parts[-1].flatten(2)).square().mean((1, 2))
                     self.error[at] = errors.numpy()
                 features = self._features([part[level] for part in codes])
-                self.accuracy[at], self.coarse[at] = self._accuracies(features, last)
+                if changing[place] or not self.accuracy[at].any():  # what does not change is probed once
+                    self.accuracy[at] = self._accuracies(features)
+                if last:
+                    self.coarse[at] = self._coarse_accuracies(features, self.accuracy[at])
                 if last and arm == "committed":
                     generators = [numpy_stream(seed, f"frozen probe {level}") for seed in self.seeds]
                     given = zip(features, self.labels, generators, strict=True)
                     self.frozen[:, level] = [linear_probe.bias_only_accuracy(*probe) for probe in given]
         if not epoch:  # all others start from the control's weights
             self.accuracy[:, changing] = self.accuracy[:, [ARMS.index("random")]]
-        if last or not epoch:
-            self.pixels[:] = self._accuracies(self._features(self.parts), last).T
+        if not epoch:
+            self.pixels[:, 0] = self._accuracies(self._features(self.parts))
+        if last:
+            self.pixels[:, 1] = self._coarse_accuracies(self._features(self.parts), self.pixels[:, 0])
         self.probed = epoch
 
     def _features(self, codes: Sequence[torch.Tensor]) -> list[list[np.ndarray]]:
@@ -184,14 +189,15 @@ class Trainer:
         parts = [part.flatten(2).numpy() for part in codes]
         return [linear_probe.projected(*own) for own in zip(*parts, strict=True)]
 
-    def _accuracies(self, features: Sequence[Sequence[np.ndarray]], last: bool) -> np.ndarray:
-        """(2, S) of every seed's probe: on fine classes, and on coarse ones at the end,
-        0 before.
-        """
-        accuracies = np.zeros((2, len(features)))
-        for seed, (own, labels) in enumerate(zip(features, self.labels, strict=True)):
-            accuracies[0, seed] = linear_probe.probe_accuracy(own, labels)
-            if last:
-                groups = [self.groups[part] for part in labels]
-                accuracies[1, seed] = linear_probe.probe_accuracy(own, groups)
-        return accuracies
+    def _accuracies(self, features: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
+        """(S,) of every seed's probe of fine classes."""
+        pairs = zip(features, self.labels, strict=True)
+        return np.array([linear_probe.probe_accuracy(own, labels) for own, labels in pairs])
+
+    def _coarse_accuracies(self, features: Sequence[Sequence[np.ndarray]], fine: np.ndarray) -> np.ndarray:
+        """(S,) of coarse classes: the fine ones' where these are no coarser."""
+        if len(set(self.groups.tolist())) == len(self.groups):
+            return fine
+        labels = [[self.groups[part] for part in own] for own in self.labels]
+        pairs = zip(features, labels, strict=True)
+        return np.array([linear_probe.probe_accuracy(own, groups) for own, groups in pairs])

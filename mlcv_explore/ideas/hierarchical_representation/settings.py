@@ -1,0 +1,170 @@
+"""Settings of a run, the frames it yields, and the order of arms in them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import model_validator
+
+from mlcv_explore import data
+from mlcv_explore.config import Config, SettingError, setting
+from mlcv_explore.data.coarse import GROUPS, coarse
+from mlcv_explore.ideas.hierarchical_representation import claims
+from mlcv_explore.statistics import Split
+
+TARGETS = ("code", "pixels")  # that a level reconstructs
+OBJECTIVES = ("global", *(f"{kind}_{target}" for kind in ("greedy", "joint", "both") for target in TARGETS))
+# in the autoencoder's place, greedily, each on the code below
+LEARNERS = ("denoising", "contrastive", "pca", "kmeans")
+ARMS = (*OBJECTIVES, "committed", *LEARNERS, "random", "supervised")  # the order of the arm axis A
+MAPPED = ("global", "greedy_code")  # the arms whose codes and reconstructions a frame shows, M
+PLACED = 80  # validation images whose codes are shown, where there are so many
+SHOWN = 3  # validation images that are reconstructed, where there are so many
+SHADES = 25  # steps of a shown pixel in one standard deviation
+FRAMES = 12  # of the training
+PROBES = 2  # frames with probes, evenly spaced, besides the start
+# set of features → the photographs it was computed from, whose coarse classes it has
+PHOTOGRAPHS = {"cifar10_features": "cifar10", "cifar10_features_full": "cifar10"}
+
+
+def held_out(dataset: str) -> tuple[int, int]:
+    """Validation and test images of a data set: ten validation labels a class, no more
+    than a probe is trained on.
+    """
+    return 10 * len(data.entry(dataset).classes), 697 if dataset == "digits" else 2000
+
+
+class HierarchicalRepresentationConfig(Config):
+    """What the reader sets; the defaults are the recorded run."""
+
+    local_weight: float = setting(
+        1.0, "Weight of layer-wise losses", low=0, high=10, step=0.1, help="Beside an end-to-end loss."
+    )
+    labels: int = setting(
+        10, "Labels per class", low=1, high=50, step=1, help="Of the probes; the supervised bound uses all."
+    )
+    levels: int = setting(3, "Levels", low=1, high=claims.MOST_LEVELS, step=1)
+    width: int = setting(
+        32, "Width", low=2, high=256, step=2, help="Units a level, or channels of the first convolution."
+    )
+    noise: float = setting(
+        0.5, "Noise", low=0, high=2, step=0.05, more=True, help="In denoising and contrastive learners."
+    )
+    epochs: int = setting(40, "Epochs", low=1, high=400, step=10, more=True)
+    train_size: int = setting(
+        1000,
+        "Training images",
+        low=200,
+        high=50_000,
+        step=50,
+        more=True,
+        help="At most 9,900; on digits 1,000.",
+    )
+    batch_size: int = setting(100, "Batch size", low=4, high=512, step=4, more=True)
+    learning_rate: float = setting(0.005, "Learning rate", low=0.00001, high=1, step=0.001, more=True)
+    activation: str = setting("relu", "Activation", choices=("relu", "linear"), more=True)
+    tied: bool = setting(False, "Tied weights", more=True, help="Of encoders and decoders to the code below.")
+    dataset: str = setting(
+        "cifar10_features",
+        "Data",
+        choices=tuple(dict.fromkeys((*PHOTOGRAPHS, *GROUPS))),
+        found=data.own_names,
+        more=True,
+        help="Features of photographs, or images; `download NAME` fetches others. my_folder@64: an own folder"
+        " at side 64.",
+    )
+    network: str = setting("dense", "Network", choices=("dense", "convolutional"), more=True)
+    split: str = setting(
+        "fixed", "Split", choices=("fixed", "redrawn"), more=True, help="Redrawn a seed: wider intervals."
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> "HierarchicalRepresentationConfig":
+        sizes = part_sizes(self)
+        data.check_split(self.dataset, *sizes)
+        most = min(sizes[0] // (2 * classes_of(self)), data.fewest_of_a_class(self.dataset, sizes[0]))
+        if self.labels > most:
+            raise SettingError(
+                f"labels must be at most {most} with train_size {sizes[0]:,} and dataset"
+                f" {self.dataset}, half of a class; got {self.labels}."
+            )
+        known = data.entry(self.dataset)
+        if self.network == "convolutional" and known.kind == "features":
+            raise SettingError(
+                f"network must be dense on {self.dataset}, vectors without pixels, got 'convolutional'."
+            )
+        side = known.shape[1]
+        if self.network == "convolutional" and side % 2**self.levels:
+            raise SettingError(
+                f"levels must halve the {side} pixels of dataset {self.dataset} without a remainder where the"
+                f" network is convolutional, got {self.levels}."
+            )
+        return self
+
+
+def part_sizes(config: HierarchicalRepresentationConfig) -> tuple[int, int, int]:
+    """Training, validation and test images of a run; of an own folder what it has."""
+    return data.fitted_sizes(config.dataset, config.train_size, *held_out(config.dataset))
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Some epochs more: S seeds, A arms in the order of ARMS, L levels from the first,
+    M arms in the order of MAPPED; float32 if not stated, 0 where there is nothing.
+    """
+
+    step: int  # epoch
+    steps: int  # epochs
+    probed: int  # epoch at which accuracies and errors were measured
+    accuracy: np.ndarray  # (S, A, L) in [0, 1], of a probe of fine classes on the test images
+    coarse: np.ndarray  # (S, A, L) in [0, 1], of coarse classes, in the last frame; 0 before
+    error: np.ndarray  # (S, A, L) mean squared, of standardised test inputs; 0 at first or without decoder
+    pixels: np.ndarray  # (S, 2) accuracy of the input itself, pixels or features: fine, coarse
+    frozen: np.ndarray  # (S, L) of the committed arm in the last frame, only the probe's bias trained
+    loss: (
+        np.ndarray
+    )  # (S, A, L + 1) epoch means: layer-wise losses, then the end-to-end one or the labels' one
+    updates: np.ndarray  # (S, A, L) int32, of each level's encoder
+    places: np.ndarray  # (S, M, L, PLACED, 2) leading components of validation codes, of the first seed
+    labels: np.ndarray  # (S, PLACED) int16, their classes, of the first seed
+    # (S, M, L, SHOWN, channels, height, width) int8, decoded standardised inputs times SHADES
+    shown: np.ndarray
+
+
+def classes_of(config: HierarchicalRepresentationConfig) -> int:
+    """Fine classes of the data set."""
+    return len(data.entry(config.dataset).classes)
+
+
+def coarse_places(dataset: str) -> np.ndarray:
+    """(K,) int64: the place among the coarse classes of each fine class; features have
+    those of their photographs.
+    """
+    return coarse(PHOTOGRAPHS.get(dataset, dataset))[1]
+
+
+def frame_epochs(config: HierarchicalRepresentationConfig) -> list[int]:
+    """The epochs after which a frame is made; one more shows the start."""
+    count = min(FRAMES, config.epochs)
+    return [round(config.epochs * (place + 1) / count) for place in range(count)]
+
+
+def probe_epochs(config: HierarchicalRepresentationConfig) -> list[int]:
+    """Those of them at which probes are trained, and the start."""
+    shown = frame_epochs(config)
+    count = min(PROBES, len(shown))
+    return [0, *(shown[round(len(shown) * (place + 1) / count) - 1] for place in range(count))]
+
+
+def decodes(arm: str, level: int, levels: int) -> bool:
+    """Whether an arm trains a decoder from this level (from 0) to the input."""
+    if arm in ("global", "committed"):
+        return level == levels - 1
+    return arm not in ("contrastive", "random", "supervised")
+
+
+def split_sizes(config: HierarchicalRepresentationConfig) -> Split | None:
+    """Sizes of the parts when every seed has a split of its own, None when all share
+    one.
+    """
+    train, _, test = part_sizes(config)
+    return Split(train, test) if config.split == "redrawn" else None
