@@ -17,16 +17,17 @@ from mlcv_explore.ideas.feature_mixing import idea as subject
 from mlcv_explore.ideas.feature_mixing import inference, mixing, tables
 from mlcv_explore.ideas.feature_mixing.inference import FeatureMixingView as View
 from mlcv_explore.ideas.feature_mixing.settings import MODES
-from mlcv_explore.ideas.feature_mixing.study import VARIED
+from mlcv_explore.ideas.feature_mixing.study import PHOTOGRAPHS_VARIED, VARIED
 from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.models.decoded_demo import DecodedDemo
 from mlcv_explore.models.self_supervised import contrastive_loss
-from mlcv_explore.ui import feature_map, figures, image_row, page, settings, small_image_input, theme
-from mlcv_explore.ui.small_image_input import buttons
+from mlcv_explore.ui import evidence, feature_map, figures, image_row, page, settings, theme
+from mlcv_explore.ui.small_image_input import buttons, choose, link_names
 
 SLUG = subject.slug
 DATASETS = ("Scenes", "Digits")
 SMALL = 64  # pixels of a neighbour
+CHANGED = "{} changed; 95 % intervals, not corrected for their number."
 
 
 def control(name: str) -> Any:
@@ -50,7 +51,7 @@ def play() -> None:
     for column, name in ((first_column, "first"), (second_column, "second")):
         with column:
             about = f"{name.capitalize()} image", inference.SOURCES[shown.dataset], shown.test
-            chosen.append(small_image_input.choose(SLUG, View.setting(name), *about))
+            chosen.append(choose(SLUG, View.setting(name), *about))
     first, second = chosen
     if first is None or second is None:
         mixed_column.info("The mixture appears here once both images are chosen.", icon=":material/image:")
@@ -116,7 +117,7 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
         with right:
             about = {"names": {"idea": "mixtures"}, "height": 300}
             chart = charts.points(*tables.mixture_cloud(film), theme.palette(), **about)
-            notice = "Features, first seed, two leading components. Digits: images; dots: mixtures."
+            notice = "Features, first seed, two leading components. Numbers: images; dots: mixtures."
             figures.figure(chart, f"{SLUG}-run-cloud", notice)
     for prefix, measure in (("paste", "accuracy"), ("paste", "boxes"), ("probe", "accuracy")):
         arms = [arm.name for arm in subject.arms if arm.name.startswith(f"{prefix}_")]
@@ -138,22 +139,38 @@ def draw_effects(columns: Mapping[str, np.ndarray], key: str) -> None:
 
 def answer(table: Table) -> None:
     """The share of the soft labels, all arms, and the 2×2 with one setting changed."""
-    columns = table.columns("arms")
-    draw_effects(columns, f"{SLUG}-effects")
+    draw_two_by_two(table.columns("arms"), f"{SLUG}-effects")
+    for claim, title in (("arms", "Mixing"), ("pasted", "Copy-paste"), ("probes", "Contrastive views")):
+        st.markdown(f"##### {title}: all arms")
+        figures.results(subject, table.columns(claim), f"{SLUG}-{claim}")
+    for title, rows in VARIED.items():
+        figures.intervals(tables.varied(table, title, rows), f"{SLUG}-varied-{title}", CHANGED.format(title))
+    if evidence.study(SLUG, "photographs") is not None:
+        on_photographs(evidence.table(SLUG, "photographs"))
+    note = "Example: y_i is class 3, y_j class 2. Softmax gives 0.157 to each class that neither image has."
+    figures.intervals(tables.scaling_example(), f"{SLUG}-scaling", note)
+
+
+def draw_two_by_two(columns: Mapping[str, np.ndarray], key: str) -> None:
+    """The factors of the 2×2, and the soft labels' share of the gain."""
+    draw_effects(columns, key)
     if shares := tables.soft_label_shares(columns):
         alone, averaged = (share.text("%") for share in shares)
         st.markdown(
             f"Soft labels alone give **{alone}** of the gain; averaged over mixed and unmixed features"
             f" {averaged} (Fieller intervals)."
         )
-    for claim, title in (("arms", "Mixing"), ("pasted", "Copy-paste"), ("probes", "Contrastive views")):
-        st.markdown(f"##### {title}: all arms")
-        figures.results(subject, table.columns(claim), f"{SLUG}-{claim}")
-    for title in VARIED:
-        note = f"{title} changed; 95 % intervals, not corrected for their number."
-        figures.intervals(tables.varied(table, title), f"{SLUG}-varied-{title}", note)
-    note = "Example: y_i is class 3, y_j class 2. Softmax gives 0.157 to each class that neither image has."
-    figures.intervals(tables.scaling_example(), f"{SLUG}-scaling", note)
+
+
+def on_photographs(table: Table) -> None:
+    """The 2×2 and its rivals on features of photographs, and with one setting changed."""
+    st.markdown("##### On photographs")
+    columns = table.columns("arms")
+    draw_two_by_two(columns, f"{SLUG}-photographs-effects")
+    figures.results(subject, columns, f"{SLUG}-photographs")
+    for title, rows in PHOTOGRAPHS_VARIED.items():
+        shown = tables.varied(table, title, rows, tables.COLUMNS | tables.SMOOTHING)
+        figures.intervals(shown, f"{SLUG}-photographs-{title}", f"On photographs: {CHANGED.format(title)}")
 
 
 def example() -> None:
@@ -173,6 +190,6 @@ formulas = {
     "Labels after pasting": compositing.labels_by_visibility,
     "Contrastive loss": contrastive_loss,
 }
-choices = {"data": DATASETS, "mixing": inference.ALL_MODES} | small_image_input.link_names("first", "second")
+choices = {"data": DATASETS, "mixing": inference.ALL_MODES} | link_names("first", "second")
 shown = {"play": play, "draw": draw, "answer": answer, "example": example}
 page.run(subject, **shown, formulas=formulas, views=(View,), choices=choices)
