@@ -27,7 +27,6 @@ from mlcv_explore.ui.small_image_input import buttons, choose, link_names
 SLUG = subject.slug
 DATASETS = ("Scenes", "Digits")
 SMALL = 64  # pixels of a neighbour
-CHANGED = "{} changed; 95 % intervals, not corrected for their number."
 
 
 def control(name: str) -> Any:
@@ -138,39 +137,28 @@ def draw_effects(columns: Mapping[str, np.ndarray], key: str) -> None:
 
 
 def answer(table: Table) -> None:
-    """The share of the soft labels, all arms, and the 2×2 with one setting changed."""
-    draw_two_by_two(table.columns("arms"), f"{SLUG}-effects")
-    for claim, title in (("arms", "Mixing"), ("pasted", "Copy-paste"), ("probes", "Contrastive views")):
+    """Both studies, copy-paste and contrastive views."""
+    draw_study(table, VARIED, SLUG)
+    for claim, title in (("pasted", "Copy-paste"), ("probes", "Contrastive views")):
         st.markdown(f"##### {title}: all arms")
         figures.results(subject, table.columns(claim), f"{SLUG}-{claim}")
-    for title, rows in VARIED.items():
-        figures.intervals(tables.varied(table, title, rows), f"{SLUG}-varied-{title}", CHANGED.format(title))
     if evidence.study(SLUG, "photographs") is not None:
-        on_photographs(evidence.table(SLUG, "photographs"))
+        st.markdown("#### On photographs")
+        draw_study(evidence.table(SLUG, "photographs"), PHOTOGRAPHS_VARIED, f"{SLUG}-photographs")
     note = "Example: y_i is class 3, y_j class 2. Softmax gives 0.157 to each class that neither image has."
     figures.intervals(tables.scaling_example(), f"{SLUG}-scaling", note)
 
 
-def draw_two_by_two(columns: Mapping[str, np.ndarray], key: str) -> None:
-    """The factors of the 2×2, and the soft labels' share of the gain."""
-    draw_effects(columns, key)
-    if shares := tables.soft_label_shares(columns):
-        alone, averaged = (share.text("%") for share in shares)
-        st.markdown(
-            f"Soft labels alone give **{alone}** of the gain; averaged over mixed and unmixed features"
-            f" {averaged} (Fieller intervals)."
-        )
-
-
-def on_photographs(table: Table) -> None:
-    """The 2×2 and its rivals on features of photographs, and with one setting changed."""
-    st.markdown("##### On photographs")
+def draw_study(table: Table, varied: Mapping[str, Mapping[str, str]], key: str) -> None:
+    """The share of the soft labels, all arms, and the 2×2 with one setting changed."""
     columns = table.columns("arms")
-    draw_two_by_two(columns, f"{SLUG}-photographs-effects")
-    figures.results(subject, columns, f"{SLUG}-photographs")
-    for title, rows in PHOTOGRAPHS_VARIED.items():
-        shown = tables.varied(table, title, rows, tables.COLUMNS | tables.SMOOTHING)
-        figures.intervals(shown, f"{SLUG}-photographs-{title}", f"On photographs: {CHANGED.format(title)}")
+    draw_effects(columns, f"{key}-effects")
+    st.markdown(tables.share_text(columns))
+    st.markdown("##### Mixing: all arms")
+    figures.results(subject, columns, f"{key}-arms")
+    for title, rows in varied.items():
+        note = f"{title} changed; 95 % intervals, not corrected for their number."
+        figures.intervals(tables.varied(table, title, rows), f"{key}-varied-{title}", note)
 
 
 def example() -> None:

@@ -69,12 +69,22 @@ def soft_label_shares(columns: Columns) -> tuple[Interval, Interval] | None:
     return ratio_interval(soft - plain, both - plain), ratio_interval(averaged, both - plain)
 
 
-def varied(
-    table: Table, title: str, rows: Mapping[str, str], columns: Mapping[str, Mapping[str, str]] = COLUMNS
-) -> dict[str, list[Interval | str]]:
+def share_text(columns: Columns) -> str:
+    """The soft labels' share of the gain in a sentence, Markdown."""
+    if not (shares := soft_label_shares(columns)):
+        return "No share of the gain is shown: the gain's interval does not lie above 1 point."
+    alone, averaged = (share.text("%") for share in shares)
+    return (
+        f"Soft labels alone give **{alone}** of the gain; averaged over mixed and unmixed features"
+        f" {averaged} (Fieller intervals)."
+    )
+
+
+def varied(table: Table, title: str, rows: Mapping[str, str]) -> dict[str, list[Interval | str]]:
     """The 2×2 with one row a value of a setting, {row: cell of the study}, as columns of a
-    table of intervals.
+    table of intervals; label smoothing beside it where every cell has it.
     """
+    columns = COLUMNS | (SMOOTHING if all("smoothing" in table.arms(cell) for cell in rows.values()) else {})
     shares = [soft_label_shares(table.columns(cell)) for cell in rows.values()]
     return {
         title: list(rows),
