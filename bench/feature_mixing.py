@@ -31,7 +31,7 @@ TARGET = 0.1  # seconds
 
 def steps(seeds: range) -> None:
     """Print the median of a step of every arm, and its ratio to input mixup."""
-    config = FeatureMixingConfig()
+    config = FeatureMixingConfig(dataset="digits")
     dataset = load(config, seeds)
     chosen = {
         "input mixup": ("input_mixup", config),

@@ -17,11 +17,11 @@ from mlcv_explore.ideas.feature_mixing import idea as subject
 from mlcv_explore.ideas.feature_mixing import inference, mixing, tables
 from mlcv_explore.ideas.feature_mixing.inference import FeatureMixingView as View
 from mlcv_explore.ideas.feature_mixing.settings import MODES
-from mlcv_explore.ideas.feature_mixing.study import VARIED
+from mlcv_explore.ideas.feature_mixing.study import PHOTOGRAPHS_VARIED, VARIED
 from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.models.decoded_demo import DecodedDemo
 from mlcv_explore.models.self_supervised import contrastive_loss
-from mlcv_explore.ui import feature_map, figures, image_row, page, settings, theme
+from mlcv_explore.ui import evidence, feature_map, figures, image_row, page, settings, theme
 from mlcv_explore.ui.photograph_paths import path_links, show_paths
 from mlcv_explore.ui.small_image_input import buttons, choose, link_names
 
@@ -119,7 +119,7 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
         with right:
             about = {"names": {"idea": "mixtures"}, "height": 300}
             chart = charts.points(*tables.mixture_cloud(film), theme.palette(), **about)
-            notice = "Features, first seed, two leading components. Digits: images; dots: mixtures."
+            notice = "Features, first seed, two leading components. Numbers: images; dots: mixtures."
             figures.figure(chart, f"{SLUG}-run-cloud", notice)
     for prefix, measure in (("paste", "accuracy"), ("paste", "boxes"), ("probe", "accuracy")):
         arms = [arm.name for arm in subject.arms if arm.name.startswith(f"{prefix}_")]
@@ -140,23 +140,28 @@ def draw_effects(columns: Mapping[str, np.ndarray], key: str) -> None:
 
 
 def answer(table: Table) -> None:
-    """The share of the soft labels, all arms, and the 2×2 with one setting changed."""
-    columns = table.columns("arms")
-    draw_effects(columns, f"{SLUG}-effects")
-    if shares := tables.soft_label_shares(columns):
-        alone, averaged = (share.text("%") for share in shares)
-        st.markdown(
-            f"Soft labels alone give **{alone}** of the gain; averaged over mixed and unmixed features"
-            f" {averaged} (Fieller intervals)."
-        )
-    for claim, title in (("arms", "Mixing"), ("pasted", "Copy-paste"), ("probes", "Contrastive views")):
+    """Both studies, copy-paste and contrastive views."""
+    draw_study(table, VARIED, SLUG)
+    for claim, title in (("pasted", "Copy-paste"), ("probes", "Contrastive views")):
         st.markdown(f"##### {title}: all arms")
         figures.results(subject, table.columns(claim), f"{SLUG}-{claim}")
-    for title in VARIED:
-        note = f"{title} changed; 95 % intervals, not corrected for their number."
-        figures.intervals(tables.varied(table, title), f"{SLUG}-varied-{title}", note)
+    if evidence.study(SLUG, "photographs") is not None:
+        st.markdown("#### On photographs")
+        draw_study(evidence.table(SLUG, "photographs"), PHOTOGRAPHS_VARIED, f"{SLUG}-photographs")
     note = "Example: y_i is class 3, y_j class 2. Softmax gives 0.157 to each class that neither image has."
     figures.intervals(tables.scaling_example(), f"{SLUG}-scaling", note)
+
+
+def draw_study(table: Table, varied: Mapping[str, Mapping[str, str]], key: str) -> None:
+    """The share of the soft labels, all arms, and the 2×2 with one setting changed."""
+    columns = table.columns("arms")
+    draw_effects(columns, f"{key}-effects")
+    st.markdown(tables.share_text(columns))
+    st.markdown("##### Mixing: all arms")
+    figures.results(subject, columns, f"{key}-arms")
+    for title, rows in varied.items():
+        note = f"{title} changed; 95 % intervals, not corrected for their number."
+        figures.intervals(tables.varied(table, title, rows), f"{key}-varied-{title}", note)
 
 
 def example() -> None:

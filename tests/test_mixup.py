@@ -23,6 +23,15 @@ def test_mixed_inputs_draw_from_a_stream_of_their_own(kind: str):
     torch.testing.assert_close(labels.sum(-1), torch.ones(2, 20))
 
 
+def test_input_mixup_of_vectors_is_that_of_images_of_one_pixel():
+    """Each is mixed with the one before it, by the share of its own label."""
+    vectors = IMAGES.flatten(2)
+    mixed, labels = mixed_inputs("input_mixup", vectors, LABELS, SEEDS, 0)
+    share = (labels * LABELS).sum(-1, keepdim=True)
+    assert (share < 1).all() and mixed.shape == vectors.shape
+    torch.testing.assert_close(mixed, share * vectors + (1 - share) * vectors.roll(1, 1))
+
+
 def test_manifold_mixup_mixes_features_and_labels_with_one_share():
     networks = build_networks("dense", (1, 8, 8), 16, 10, SEEDS)
     rngs = [numpy_stream(seed, "manifold") for seed in SEEDS]

@@ -8,11 +8,18 @@ from mlcv_explore.config import SettingError
 from mlcv_explore.data.catalogue import CATALOGUE
 from mlcv_explore.data.loading import entry
 
+# a class of several words has underscores here
 _DIGITS = {"round": "0 6 8 9", "straight": "1 4 7", "bent": "2 3 5"}  # by their strokes
 GROUPS = {
     "digits": _DIGITS,
     "mnist": _DIGITS,
     "svhn": _DIGITS,
+    "fashion_mnist": {
+        "tops": "t-shirt pullover dress coat shirt",
+        "trousers": "trouser",
+        "shoes": "sandal sneaker ankle_boot",
+        "bags": "bag",
+    },
     "cifar10": {"vehicles": "airplane automobile ship truck", "animals": "bird cat deer dog frog horse"},
     # Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009: the set's own coarse labels
     "cifar100": {
@@ -56,4 +63,4 @@ def coarse(name: str) -> tuple[tuple[str, ...], np.ndarray]:
     index = {
         member: number for number, members in enumerate(GROUPS[name].values()) for member in members.split()
     }
-    return groups, np.array([index[fine] for fine in CATALOGUE[name].classes])
+    return groups, np.array([index[fine.replace(" ", "_")] for fine in CATALOGUE[name].classes])

@@ -47,7 +47,9 @@ class FewLabels:
 
     @cached_property
     def images(self) -> dict[str, torch.Tensor]:
-        """(N, C, h, w) in [0, 1], of the whole "train", "validation" and "test" part."""
+        """(N, C, h, w) in [0, 1], or (N, d) of features, of the whole "train", "validation"
+        and "test" part.
+        """
         return {name: getattr(self.split, name).as_float() for name in ("train", "validation", "test")}
 
 

@@ -25,18 +25,20 @@ def mixed_inputs(
     kind: str, images: torch.Tensor, labels: torch.Tensor, seeds: Sequence[int], step: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Images (S, B, C, h, w) and one-hot labels (S, B, K), mixed by "input_mixup" or
-    "cutmix"; torchvision pairs the neighbours of a batch.
+    "cutmix"; torchvision pairs the neighbours of a batch. Input mixup also takes vectors
+    (S, B, d).
     """
     from mlcv_explore.torchvision_compat import transforms
 
     transform = {"input_mixup": transforms.MixUp, "cutmix": transforms.CutMix}[kind]
     change = transform(alpha=INPUT_BETA, num_classes=labels.shape[-1])
+    shaped = images if images.ndim == 5 else images[..., None, None]  # torchvision takes images alone
     pairs = [
         seeded(seed, lambda own=own, classes=classes: change(own, classes), f"{kind} {step}")
-        for seed, own, classes in zip(seeds, images, labels.argmax(-1), strict=True)
+        for seed, own, classes in zip(seeds, shaped, labels.argmax(-1), strict=True)
     ]
     changed, targets = (torch.stack(part) for part in zip(*pairs, strict=True))
-    return changed, targets
+    return changed.view_as(images), targets
 
 
 def manifold_mixup(

@@ -4,6 +4,7 @@ image is trained on, and the demo's checkpoints.
 
 import copy
 import dataclasses
+import functools
 import itertools
 
 import numpy as np
@@ -14,6 +15,7 @@ from mlcv_explore import data
 from mlcv_explore.config import SettingError
 from mlcv_explore.data import DataError
 from mlcv_explore.data.coarse import coarse
+from mlcv_explore.data.few_labels import FewLabels
 from mlcv_explore.data.partners import Batch
 from mlcv_explore.data.small_images import SmallImage, from_images, from_photograph
 from mlcv_explore.ideas.feature_mixing import copy_paste, idea, inference, mixing, tables, training, views
@@ -24,7 +26,8 @@ from mlcv_explore.models.decoded_demo import DATASETS, DecodedDemo
 from mlcv_explore.models.encoders import DenseNetworks, build_networks
 from mlcv_explore.seeds import numpy_stream, stream
 
-SHORT = FeatureMixingConfig(steps=10, width=16, labels=5, batch_size=20)
+SHORT = FeatureMixingConfig(dataset="digits", steps=10, width=16, labels=5, batch_size=20)
+PHOTOGRAPHS = SHORT.replace(dataset="cifar10_features", width=8)
 SCENES = FeatureMixingConfig(scenes=40, test_scenes=50, paste_steps=2)
 SEEDS = (0, 1)
 TWO_BY_TWO = ([0.5, 0.6], [0.6, 0.7], [0.55, 0.65], [0.7, 0.9])  # accuracies of two seeds
@@ -42,11 +45,16 @@ def dense(width: int = 16, seeds: tuple[int, ...] = (0,)) -> DenseNetworks:
     return build_networks("dense", (1, 8, 8), width, 10, seeds)
 
 
+@functools.cache
+def labelled(dataset: str, labels: int) -> FewLabels:
+    """The data of a run, read and split once for all tests; none changes them."""
+    return training.load(FeatureMixingConfig(dataset=dataset, labels=labels), SEEDS)
+
+
 def trained(name: str, config: FeatureMixingConfig, steps: int = 0) -> tuple[training.ArmTrainer, Batch]:
     """An arm after some steps, and its next batch."""
-    batches = training.load(config, SEEDS).batches(
-        SEEDS, config.batch_size, config.images - 1, config.partners
-    )
+    about = config.batch_size, config.images - 1, config.partners
+    batches = labelled(config.dataset, config.labels).batches(SEEDS, *about)
     arm = training.ArmTrainer(name, config, dense(config.width, SEEDS), SEEDS)
     for batch in itertools.islice(batches, steps):
         arm.step(batch)
@@ -211,9 +219,9 @@ def test_the_encoder_starts_as_it_was_pretrained() -> None:
 
 
 def test_the_oracle_has_every_label_and_as_many_steps() -> None:
-    images = training.load(SHORT, SEEDS)
+    images = labelled("digits", SHORT.labels)
     assert images.labelled.shape == (2, 50) and len(images.split.train) == 600
-    film = list(idea.run(SHORT.replace(steps=100, width=64, batch_size=50), (0,)))
+    film = list(idea.run(SHORT.replace(steps=30, width=32, batch_size=50, learning_rate=0.02), (0,)))
     assert [frame.stage for frame in film] == ["mixing"] * 20 + ["coarser"] and film[-1].steps == 21
     accuracy = film[-1].measured[0, :, 0]
     assert accuracy[ARMS.index("oracle")] > accuracy[0] + 0.04  # 600 labels against 50
@@ -226,7 +234,7 @@ def test_an_arm_that_diverges_is_named_with_what_to_do() -> None:
     arm.step(batch)
     sentence = r"both arm diverged.* at step 7 for 1 of 2 seeds; lower learning_rate \(0.003\)"
     with pytest.raises(FloatingPointError, match=sentence):
-        training.evaluate({}, {"both": arm}, training.load(SHORT, SEEDS), 7)
+        training.evaluate({}, {"both": arm}, labelled("digits", SHORT.labels), 7)
 
 
 # --- nothing is trained or chosen on test images
@@ -284,6 +292,72 @@ def test_the_effects_are_those_of_a_two_by_two_table() -> None:
     alone, averaged = tables.soft_label_shares(many)
     assert alone.mean == pytest.approx((soft - plain).mean() / (both - plain).mean())
     assert averaged.mean == pytest.approx((soft - plain + both - mixed).mean() / 2 / (both - plain).mean())
+
+
+# --- features of photographs
+
+
+def test_features_of_photographs_are_trained_on_as_they_are_stored() -> None:
+    """64 numbers a photograph, not divided by 255; all of the official test part."""
+    assert FeatureMixingConfig().dataset == "cifar10_features"
+    images = training.load(FeatureMixingConfig(labels=3), (0,))
+    shapes = [tuple(images.images[part].shape) for part in ("train", "validation", "test")]
+    assert shapes == [(5000, 64), (1000, 64), (2000, 64)] and images.labelled.shape == (1, 30)
+    assert 0.8 < float(images.images["train"].var(0).mean()) < 1.2
+    official = data.load("cifar10_features").test.as_float()
+    assert torch.equal(images.images["test"].sort(0).values, official.sort(0).values)
+
+
+def test_on_features_every_arm_is_trained_but_those_that_need_pixels() -> None:
+    film = list(idea.run(PHOTOGRAPHS, (0,)))
+    columns = idea.metrics(PHOTOGRAPHS, film)
+    arms = [arm for arm in ARMS if arm != "cutmix"]
+    assert [name for name in columns if name.endswith("_stopped")] == [f"{arm}_stopped" for arm in arms]
+    assert "cutmix_accuracy" not in columns and not film[-1].measured[:, ARMS.index("cutmix")].any()
+    assert len({frame.tobytes() for frame in film[-1].measured[0]}) == len(
+        ARMS
+    )  # each arm at a place of its own
+    for arm in arms:
+        assert columns[f"{arm}_nll"][0] == film[-1].measured[0, ARMS.index(arm), 1] > 0
+    every = PHOTOGRAPHS.replace(experiment="all")
+    assert (
+        every.stages == ("mixing", "paste")
+        and SHORT.replace(experiment="all").stages == names.EXPERIMENTS[:3]
+    )
+    assert every.frames == PHOTOGRAPHS.frames + 5 == len(film) + 5
+
+
+def test_photographs_have_the_coarse_classes_of_their_set() -> None:
+    config = PHOTOGRAPHS.replace(steps=30, learning_rate=0.01, width=32, depth=1)
+    encoder = build_networks("dense", (64,), config.width, 10, (0,))
+    accuracy = training.train_coarse(config, encoder, training.load(config, (0,)), [0])[0, :, 0]
+    assert (accuracy > 0.75).all()  # of vehicles and animals, which are six in ten
+
+
+def test_the_learning_rate_is_the_datas_own_where_none_is_set() -> None:
+    """Digits are trained at 0.003 as before, to the last bit."""
+    assert [FeatureMixingConfig(dataset=name).rate for name in ("cifar10_features", "digits")] == [
+        0.0003,
+        0.003,
+    ]
+    assert FeatureMixingConfig(learning_rate=0.02).rate == 0.02
+    own = weights("both", SHORT)
+    assert torch.equal(weights("both", SHORT.replace(learning_rate=0.003)), own)
+    assert not torch.equal(weights("both", SHORT.replace(learning_rate=0.0003)), own)
+
+
+def test_the_live_study_is_on_digits_and_the_other_on_photographs() -> None:
+    """The same claims but those that need pixels, at the rate of each kind of data."""
+    live, photographs = idea.studies
+    assert {(cell.config.dataset, cell.config.learning_rate) for cell in live.cells} == {("digits", 0.003)}
+    assert {cell.config.dataset for cell in photographs.cells} == {"cifar10_features"}
+    assert {cell.config.rate for cell in photographs.cells} == {0.0003, 0.003}
+    assert photographs.cells[0].config == FeatureMixingConfig(learning_rate=0.0003)
+    assert len(live.seeds) == len(photographs.seeds) == 16
+    names = {claim.name for claim in idea.claims}
+    answered = [{cell.claim for cell in study.cells} & names for study in (live, photographs)]
+    left_out = {"pretraining", "pretraining_first", "paste", "paste_boxes", "paste_shape", "paste_where"}
+    assert answered == [names, names - left_out - {"jitter", "jitter_pixels"}]
 
 
 # --- copy-paste
@@ -401,7 +475,17 @@ def test_codes_of_pixels_are_the_pixels_of_every_part() -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"labels": 80}, "labels must be at most 59"),
+        ({"labels": 80, "dataset": "digits"}, "labels must be at most 59"),
+        ({"labels": 500}, r"labels must be at most 499 on cifar10_features \(5,000 training images"),
+        (
+            {"experiment": "contrastive"},
+            "experiment must be mixing, paste or all on cifar10_features, vectors",
+        ),
+        (
+            {"encoder": "rotation"},
+            "encoder must be random or autoencoder on .* without pixels, got 'rotation'",
+        ),
+        ({"network": "convolutional"}, "network must be dense on cifar10_features, vectors without pixels"),
         ({"partners": "same", "labels": 3, "images": 4}, "at most the 3 labelled images of a class"),
     ],
 )

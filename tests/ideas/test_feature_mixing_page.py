@@ -1,6 +1,7 @@
 """The page of idea 8: the demo, uploads, links that cannot be used, the answer."""
 
 import io
+import json
 from functools import partial
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from mlcv_explore import idea
 from tests import opening
 from tests.opening import words
 
@@ -69,24 +71,34 @@ def test_an_empty_rectangle_is_reported() -> None:
     assert "nothing is pasted" not in words(app)
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "sentence"),
-    [
-        ("weight", "nan", "weight must be between 0 and 2"),
-        ("images", "99", "images must be a whole number between 1 and 10"),
-        ("mixture", "12", "mixture must be a whole number between 1 and 5"),
-        ("mixing", "wild", "mixing must be one of the 5 offered"),
-        ("area", "-1", "area must be between 0 and 1"),
-    ],
-)
-def test_a_link_with_unusable_values_is_reported_and_opens(name: str, value: str, sentence: str) -> None:
-    app = opened(**{name: value})
-    assert sentence in words(app) and not app.exception and notice(app)
+def test_a_link_with_unusable_values_is_reported_and_opens() -> None:
+    sentences = {
+        "weight must be between 0 and 2": {"weight": "nan"},
+        "images must be a whole number between 1 and 10": {"images": "99"},
+        "mixture must be a whole number between 1 and 5": {"mixture": "12"},
+        "mixing must be one of the 5 offered": {"mixing": "wild"},
+        "area must be between 0 and 1": {"area": "-1"},
+    }
+    app = opened(**{name: text for values in sentences.values() for name, text in values.items()})
+    assert not app.exception and notice(app)
+    assert [sentence for sentence in sentences if sentence not in words(app)] == []
 
 
 def test_read_names_earlier_work() -> None:
     app = opened(act="Read")
     assert not app.exception and "Manifold" in words(app)
+
+
+def test_the_answer_shows_digits_and_photographs_side_by_side() -> None:
+    record = json.loads((idea.ASSETS / SLUG / "photographs.json").read_text(encoding="utf-8"))
+    estimates = [estimate for verdict in record["verdicts"] for estimate in verdict["estimates"]]
+    app = opened(act="Answer")
+    claims = next(table.value for table in app.dataframe if "Claim" in table.value)
+    assert not app.exception
+    shown = [text.split(",")[0] for text in claims["On photographs"]]
+    assert shown == [estimate["status"] if estimate["n"] else "not run" for estimate in estimates]
+    assert 0 < shown.count("not run") < len(shown) / 2
+    assert any("--study photographs" in code.value for code in app.get("code"))
 
 
 def test_results_beyond_the_claims_are_drawn() -> None:
@@ -103,4 +115,6 @@ def test_results_beyond_the_claims_are_drawn() -> None:
     app = AppTest.from_function(details, default_timeout=60).run()
     assert not app.exception and "of the gain" in words(app)
     shown = [str(table.value) for table in app.dataframe]
-    assert len(shown) >= 13 and "0.157" in shown[-1] and "0.427" in shown[-1]
+    assert len(shown) >= 19 and "0.157" in shown[-1] and "0.427" in shown[-1]
+    heads = [head for table in app.dataframe for head in table.value]
+    assert "On photographs" in words(app) and heads.count("Label smoothing − both (points)") == 5

@@ -26,6 +26,13 @@ SCALINGS = ("sum_to_one", "softmax", "argmax")
 PARTNERS = ("any", "same", "other")
 EXPERIMENTS = ("mixing", "paste", "contrastive", "all")
 ENCODERS = ("random", "autoencoder", "rotation", "contrastive")
+# sets of vectors without pixels, and the images whose classes they have
+FEATURES = {name: "cifar10" for name, entry in data.CATALOGUE.items() if entry.kind == "features"}
+NEED_PIXELS = {"experiment": ("contrastive",), "encoder": ("rotation", "contrastive")}
+NEED_PIXELS |= {"network": ("convolutional",)}
+# where the setting is 0; on features chosen on photographs that no study tests on (docs/ideas)
+LEARNING_RATES = {"features": 0.0003, "images": 0.003}
+SIZES = {"digits": (600, 297, 900), "cifar10_features": (5000, 1000, 2000)}  # others: (5000, 1000, 5000)
 EXAMPLES = 40  # images shown with their mixtures
 FRAMES = 20  # of the mixing experiment
 PASTE_FRAMES = 5
@@ -35,18 +42,20 @@ def split_sizes(dataset: str) -> tuple[int, int, int]:
     """Training, validation and test images; of digits all, half of them for testing, of
     an own folder what it has.
     """
-    return data.fitted_sizes(dataset, *((600, 297, 900) if dataset == "digits" else (5000, 1000, 5000)))
+    return data.fitted_sizes(dataset, *SIZES.get(dataset, (5000, 1000, 5000)))
 
 
 class FeatureMixingConfig(Config):
     """What the reader sets; the defaults are the recorded run."""
 
     renamed: ClassVar[Mapping[str, str]] = {"tested_scenes": "test_scenes"}
-    experiment: str = setting("mixing", "Experiment", choices=EXPERIMENTS)
+    experiment: str = setting(
+        "mixing", "Experiment", choices=EXPERIMENTS, help="Contrastive views need pixels: on images only."
+    )
     weight: float = setting(0.5, "Weight λ", low=0, high=2, step=0.05, help="Of the second image; 0: none.")
-    depth: int = setting(2, "Depth", low=0, high=3, step=1, help="0: pixels; 3: the last hidden layer.")
+    depth: int = setting(2, "Depth", low=0, high=3, step=1, help="0: the input; 3: the last hidden layer.")
     scaling: str = setting("sum_to_one", "Label scaling", choices=SCALINGS, help="So that labels sum to 1.")
-    labels: int = setting(10, "Labels per class", low=1, high=500, step=1, help="On digits at most 59.")
+    labels: int = setting(10, "Labels per class", low=1, high=500, step=1, help="At most 499; on digits 59.")
     temperature: float = setting(1.0, "Softmax temperature", low=0.05, high=5, step=0.05, more=True)
     images: int = setting(
         2, "Images per mixture, m", low=1, high=10, step=1, more=True, help="All but the first share λ."
@@ -55,20 +64,35 @@ class FeatureMixingConfig(Config):
         "sum", "Mode", choices=MODES, more=True, help="F_i + λF_j; that over 1 + λ; F_i + λ(F_i − F_j)."
     )
     partners: str = setting("any", "Class of the second image", choices=PARTNERS, more=True)
-    encoder: str = setting("random", "Encoder initialisation (no labels)", choices=ENCODERS, more=True)
+    encoder: str = setting(
+        "random",
+        "Encoder initialisation (no labels)",
+        choices=ENCODERS,
+        more=True,
+        help="Rotation and contrastive need pixels: on images only.",
+    )
     tuned: bool = setting(True, "Train the encoder", more=True, help="Off: frozen below the depth.")
     pretraining: int = setting(600, "Pretraining steps", low=0, high=20_000, step=100, more=True)
     steps: int = setting(400, "Steps", low=10, high=20_000, step=50, more=True)
     batch_size: int = setting(50, "Batch size", low=5, high=512, step=5, more=True)
     width: int = setting(128, "Width (units, or channels)", low=8, high=512, step=8, more=True)
-    learning_rate: float = setting(0.003, "Learning rate", low=0.00001, high=1, step=0.001, more=True)
+    learning_rate: float = setting(
+        0.0,
+        "Learning rate",
+        low=0,
+        high=1,
+        step=0.0001,
+        more=True,
+        help="0: 0.0003 on features, 0.003 on images.",
+    )
     dataset: str = setting(
-        "digits",
+        "cifar10_features",
         "Data",
-        choices=tuple(GROUPS),
+        choices=(*GROUPS, *FEATURES),
         found=data.own_names,
         more=True,
-        help="All but digits must be on this machine. Type my_folder@64 for the side of an own folder.",
+        help="Features of photographs, or images; `download NAME` fetches others. my_folder@64: an own folder"
+        " at side 64.",
     )
     network: str = setting("dense", "Network", choices=("dense", "convolutional"), more=True)
     scenes: int = setting(200, "Training scenes", low=33, high=5000, step=8, more=True)
@@ -99,12 +123,36 @@ class FeatureMixingConfig(Config):
         }[self.partners]
         if self.images > most:
             raise SettingError(f"images must be at most the {most} {what}, got {self.images}.")
+        for name, refused in {} if self.pixels else NEED_PIXELS.items():
+            if getattr(self, name) in refused:
+                *some, last = (choice for choice in self.setting(name).choices if choice not in refused)
+                allowed = " or ".join(filter(None, (", ".join(some), last)))
+                where = f"{self.dataset}, vectors without pixels"
+                raise SettingError(f"{name} must be {allowed} on {where}, got {getattr(self, name)!r}.")
         return self
 
     @property
+    def pixels(self) -> bool:
+        """Whether the data are images; features of photographs are vectors."""
+        return data.entry(self.dataset).kind == "images"
+
+    @property
+    def rate(self) -> float:
+        """The learning rate that is used: the setting, or the data's own where it is 0."""
+        return self.learning_rate or LEARNING_RATES[data.entry(self.dataset).kind]
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """The arms of ARMS that are trained: CutMix needs pixels."""
+        return ARMS if self.pixels else tuple(arm for arm in ARMS if arm != "cutmix")
+
+    @property
     def stages(self) -> tuple[str, ...]:
-        """The experiments of this run."""
-        return EXPERIMENTS[:-1] if self.experiment == "all" else (self.experiment,)
+        """The experiments of this run; "all" are those that its data can serve."""
+        if self.experiment != "all":
+            return (self.experiment,)
+        refused = () if self.pixels else NEED_PIXELS["experiment"]
+        return tuple(stage for stage in EXPERIMENTS[:-1] if stage not in refused)
 
     def frame_steps(self, stage: str) -> list[int]:
         """Steps of mixing or copy-paste that become frames, evenly spaced."""
@@ -122,7 +170,9 @@ class FeatureMixingConfig(Config):
 
 @dataclass(frozen=True)
 class Frame:
-    """Results so far; S seeds, float32, shares in [0, 1]; 0 what is not yet measured."""
+    """Results so far; S seeds, float32, shares in [0, 1]; 0 what is not measured, or not
+    yet.
+    """
 
     step: int  # parts done
     steps: int

@@ -1,12 +1,15 @@
-"""The study behind the evidence: every claim, the 2×2 with one setting changed, and all
-arms of copy-paste and of contrastive views.
+"""The studies behind the evidence. On digits: every claim, the 2×2 with one setting
+changed, and all arms of copy-paste and of contrastive views. On features of photographs:
+the claims that need no pixels, and the 2×2 with fewer settings changed.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from mlcv_explore.idea import Cell, Study
 from mlcv_explore.ideas.feature_mixing import claims, settings
-from mlcv_explore.ideas.feature_mixing.settings import CORE, ENCODERS, FeatureMixingConfig
+from mlcv_explore.ideas.feature_mixing.settings import CORE, ENCODERS, LEARNING_RATES, FeatureMixingConfig
+from mlcv_explore.statistics import Claim
 
 # title → {row: cell of the study, named by the setting and the value it changes}; "arms" are the defaults
 VARIED = {
@@ -25,6 +28,27 @@ VARIED = {
     "Trained encoder": {"Random": "arms"} | {name.capitalize(): f"start {name}" for name in ENCODERS[1:]},
     "Frozen encoder": {name.capitalize(): f"frozen {name}" for name in ENCODERS},
 }
+PHOTOGRAPHS_VARIED = {
+    "λ": {"0.5": "arms", "1": "weight 1"},
+    "Labels per class": {"10": "arms", "50": "labels 50"},
+    "Label scaling": {
+        "Divided by sum": "arms",
+        "Softmax, T = 1": "scaling softmax",
+        "Largest label": "scaling argmax",
+    },
+    "Images per mixture": {"2": "arms", "3": "images 3", "5": "images 5"},
+    "Learning rate": {"0.0003": "arms", "0.003": "learning_rate 0.003"},
+}
+RIVALS = (*CORE, "smoothing")
+# claims whose arms are one arm of runs with other settings: arm in the run, runs
+ELSEWHERE: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
+    "sum_or_softmax": ("both", {"sum_to_one": {}, "softmax": {"scaling": "softmax"}}),
+    "softmax_likelihood": ("both", {"sum_to_one": {}, "softmax": {"scaling": "softmax"}}),
+    "argmax": ("both", {"sum_to_one": {}, "argmax": {"scaling": "argmax"}}),
+    "more_images": ("both", {"two": {}, "three": {"images": 3}, "five": {"images": 5}}),
+    "pretraining": ("both", {encoder: {"encoder": encoder} for encoder in ENCODERS}),
+    "pretraining_first": ("benefit", {f"after_{encoder}": {"encoder": encoder} for encoder in ENCODERS}),
+}
 
 
 def changes(cell: str) -> dict[str, Any]:
@@ -36,35 +60,46 @@ def changes(cell: str) -> dict[str, Any]:
     return {name: value.removesuffix(" cold")} | cold
 
 
-def study(name: str, seeds: int, base: FeatureMixingConfig) -> Study:
-    """All cells, and so many seeds."""
-    paste, contrast = base.replace(experiment="paste"), base.replace(experiment="contrastive")
-    encoders = {encoder: base.replace(encoder=encoder) for encoder in ENCODERS}
-    counts = {"two": base, "three": base.replace(images=3), "five": base.replace(images=5)}
-    scalings = {"sum_to_one": base, "softmax": base.replace(scaling="softmax")}
-    elsewhere = {  # claims whose arms are one arm of runs with other settings: arm in the run, runs
-        "sum_or_softmax": ("both", scalings),
-        "softmax_likelihood": ("both", scalings),
-        "argmax": ("both", {"sum_to_one": base, "argmax": base.replace(scaling="argmax")}),
-        "more_images": ("both", counts),
-        "pretraining": ("both", encoders),
-        "pretraining_first": ("benefit", {f"after_{name}": run for name, run in encoders.items()}),
-    }
-    experiments = {"paste": paste, "jitter": contrast}
-    whole = [  # cells whose arms are those of the run
-        (claim.name, experiments.get(claim.name.partition("_")[0], base), claim.arms)
-        for claim in claims.CLAIMS
-        if claim.name not in elsewhere
-    ]
-    tables = [("arms", base, (*settings.ARMS, *settings.COARSE_ARMS))]
+def live(seeds: int) -> Study:
+    """All claims on digits and generated scenes, and so many seeds."""
+    base = FeatureMixingConfig(dataset="digits", learning_rate=LEARNING_RATES["images"])
     varied = [cell for rows in VARIED.values() for cell in rows.values() if cell != "arms"]
+    tables = [("arms", base, (*settings.ARMS, *settings.COARSE_ARMS))]
     tables += [(cell, base.replace(**changes(cell)), CORE) for cell in varied]
-    tables += [("pasted", paste, settings.PASTE_ARMS), ("probes", contrast, settings.PROBE_ARMS)]
-    cells = [Cell(cell, config, {arm: arm for arm in arms}) for cell, config, arms in whole]
-    cells += [
-        Cell(claim, config, {arm: own})
-        for claim, (own, runs) in elsewhere.items()
-        for arm, config in runs.items()
+    tables += [("pasted", base.replace(experiment="paste"), settings.PASTE_ARMS)]
+    tables += [("probes", base.replace(experiment="contrastive"), settings.PROBE_ARMS)]
+    return Study("live", (*_claim_cells(base, claims.CLAIMS), *_whole(tables)), tuple(range(seeds)))
+
+
+def photographs(seeds: int) -> Study:
+    """The claims that need no pixels on features of photographs, and so many seeds."""
+    base = FeatureMixingConfig(learning_rate=LEARNING_RATES["features"])
+    varied = [cell for rows in PHOTOGRAPHS_VARIED.values() for cell in rows.values() if cell != "arms"]
+    tables = [("arms", base, (*base.arms, *settings.COARSE_ARMS))]
+    tables += [(cell, base.replace(**changes(cell)), RIVALS) for cell in varied]
+    cells = _claim_cells(base, claims.PHOTOGRAPHED)
+    return Study("photographs", (*cells, *_whole(tables)), tuple(range(seeds)))
+
+
+def _claim_cells(base: FeatureMixingConfig, declared: Sequence[Claim]) -> list[Cell]:
+    """The cells of these claims, with these settings; first those whose arms are the
+    run's.
+    """
+    experiments = {"paste": "paste", "jitter": "contrastive"}  # by the first word of a claim's name
+    whole = [
+        (claim, base.replace(experiment=experiments.get(claim.name.partition("_")[0], "mixing")))
+        for claim in declared
+        if claim.name not in ELSEWHERE
     ]
-    cells += [Cell(cell, config, {arm: arm for arm in arms}) for cell, config, arms in tables]
-    return Study(name, tuple(cells), tuple(range(seeds)))
+    return _whole([(claim.name, config, claim.arms) for claim, config in whole]) + [
+        Cell(claim.name, base.replace(**changed), {arm: own})
+        for claim in declared
+        if claim.name in ELSEWHERE
+        for own, runs in [ELSEWHERE[claim.name]]
+        for arm, changed in runs.items()
+    ]
+
+
+def _whole(rows: Sequence[tuple[str, FeatureMixingConfig, Sequence[str]]]) -> list[Cell]:
+    """Cells that keep arms of their run under their own names."""
+    return [Cell(cell, config, {arm: arm for arm in arms}) for cell, config, arms in rows]

@@ -14,7 +14,6 @@ from mlcv_explore.ideas.feature_mixing import contrasts
 from mlcv_explore.ideas.feature_mixing import idea as subject
 from mlcv_explore.ideas.feature_mixing.mixing import soft_labels
 from mlcv_explore.ideas.feature_mixing.settings import ARMS, CORE, SCALINGS
-from mlcv_explore.ideas.feature_mixing.study import VARIED
 from mlcv_explore.statistics import Interval, ratio_interval, t_interval
 
 LEAST = 0.01  # gain, as a fraction, above which a share of it is defined
@@ -24,13 +23,14 @@ EFFECTS = {  # of the 2×2: label → two arms and the role of their difference
     "Interaction": ("agreeing", "differing", "control"),
     "Both − plain": ("both", "plain", "idea"),
 }
-COLUMNS = {
+COLUMNS: dict[str, dict[str, str]] = {
     "Plain (%)": {"arm": "plain"},
     "Features + labels (%)": {"arm": "both"},
     "Both − plain (points)": {"arm": "both", "minus": "plain"},
     "Soft labels only − plain (points)": {"arm": "soft", "minus": "plain"},
     "Features only − plain (points)": {"arm": "mixed", "minus": "plain"},
 }
+SMOOTHING = {"Label smoothing − both (points)": {"arm": "smoothing", "minus": "both"}}
 Columns = Mapping[str, np.ndarray]  # "<arm>_<measure>" → (S,)
 
 
@@ -69,13 +69,26 @@ def soft_label_shares(columns: Columns) -> tuple[Interval, Interval] | None:
     return ratio_interval(soft - plain, both - plain), ratio_interval(averaged, both - plain)
 
 
-def varied(table: Table, title: str) -> dict[str, list[Interval | str]]:
-    """The 2×2 with one row a value of a setting, as columns of a table of intervals."""
-    rows = VARIED[title]
+def share_text(columns: Columns) -> str:
+    """The soft labels' share of the gain in a sentence, Markdown."""
+    if not (shares := soft_label_shares(columns)):
+        return "No share of the gain is shown: the gain's interval does not lie above 1 point."
+    alone, averaged = (share.text("%") for share in shares)
+    return (
+        f"Soft labels alone give **{alone}** of the gain; averaged over mixed and unmixed features"
+        f" {averaged} (Fieller intervals)."
+    )
+
+
+def varied(table: Table, title: str, rows: Mapping[str, str]) -> dict[str, list[Interval | str]]:
+    """The 2×2 with one row a value of a setting, {row: cell of the study}, as columns of a
+    table of intervals; label smoothing beside it where every cell has it.
+    """
+    columns = COLUMNS | (SMOOTHING if all("smoothing" in table.arms(cell) for cell in rows.values()) else {})
     shares = [soft_label_shares(table.columns(cell)) for cell in rows.values()]
     return {
         title: list(rows),
-        **table.cross([{"claim": cell, "measure": "accuracy"} for cell in rows.values()], COLUMNS),
+        **table.cross([{"claim": cell, "measure": "accuracy"} for cell in rows.values()], columns),
         "Share of soft labels (%)": ["–" if share is None else share[0] for share in shares],
         "Negative log-likelihood": [table.interval(cell, "both", "nll") for cell in rows.values()],
     }

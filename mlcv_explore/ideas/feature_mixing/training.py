@@ -16,7 +16,7 @@ from mlcv_explore.data.partners import Batch, partner_batches, sample_partners
 from mlcv_explore.ideas.feature_mixing import copy_paste, mixing, views
 from mlcv_explore.ideas.feature_mixing import settings as names
 from mlcv_explore.ideas.feature_mixing.mixing import mix_features, soft_cross_entropy
-from mlcv_explore.ideas.feature_mixing.settings import ARMS, COARSE_ARMS, FeatureMixingConfig, Frame
+from mlcv_explore.ideas.feature_mixing.settings import ARMS, COARSE_ARMS, FEATURES, FeatureMixingConfig, Frame
 from mlcv_explore.metrics import classification
 from mlcv_explore.metrics.linear_probe import principal_components
 from mlcv_explore.models.encoders import Networks, apply_networks, build_heads, build_networks
@@ -74,7 +74,7 @@ class ArmTrainer:
             for parameter in self.networks.encoder_parameters(config.depth):
                 parameter.requires_grad_(False)
         trained = [parameter for parameter in self.networks.parameters() if parameter.requires_grad]
-        self.optimiser = torch.optim.Adam(trained, lr=config.learning_rate, fused=True)
+        self.optimiser = torch.optim.Adam(trained, lr=config.rate, fused=True)
         self.rngs = [numpy_stream(seed, "manifold") for seed in seeds]
         self.steps, self.loss = 0, torch.zeros(len(seeds))
 
@@ -134,7 +134,7 @@ def _mixing(
     start = build_networks(config.network, train.shape[1:], config.width, dataset.classes, seeds)
     about = config.pretraining, config.pixel_noise, config.pixel_shift
     pretrain_encoder(config.encoder, start, config.depth, train, seeds, *about)
-    arms = {name: ArmTrainer(name, config, start, seeds) for name in ARMS}
+    arms = {name: ArmTrainer(name, config, start, seeds) for name in config.arms}
     few = dataset.batches(seeds, config.batch_size, config.images - 1, config.partners)
     all_labels = dataset.all_labelled().batches(seeds, config.batch_size)
     done = 0
@@ -153,20 +153,21 @@ def _mixing(
 
 def evaluate(arrays: Arrays, arms: Mapping[str, ArmTrainer], dataset: FewLabels, step: int) -> None:
     """Fill in losses and measures. Raises FloatingPointError naming a diverged arm."""
-    for place, (name, arm) in enumerate(arms.items()):
-        count, lost = len(arm.seeds), int((~torch.isfinite(arm.loss)).sum())
+    for name, arm in arms.items():
+        place, count, lost = ARMS.index(name), len(arm.seeds), int((~torch.isfinite(arm.loss)).sum())
         if lost:
-            rate, weight = arm.config.learning_rate, arm.config.weight
+            rate, weight = arm.config.rate, arm.config.weight
             raise FloatingPointError(
                 f"The {name} arm diverged: its loss was no longer a number at step {step} for {lost} of"
                 f" {count} seeds; lower learning_rate ({rate:g}) or weight ({weight:g})."
             )
         test, validation = (
-            measure(apply_networks(arm.networks, dataset.images[part], count), images.labels)
-            for part, images in (("test", dataset.split.test), ("validation", dataset.split.validation))
+            apply_networks(arm.networks, dataset.images[part], count) for part in ("test", "validation")
         )
-        arrays["loss"][:, place], arrays["measured"][:, place] = arm.loss, test
-        arrays["validation"][:, place] = validation[:, 0]
+        arrays["loss"][:, place] = arm.loss
+        arrays["measured"][:, place] = measure(test, dataset.split.test.labels)
+        given = dataset.split.validation.labels
+        arrays["validation"][:, place] = classification.accuracy(validation.numpy(), given)
 
 
 def measure(logits: torch.Tensor, labels: np.ndarray) -> np.ndarray:
@@ -210,7 +211,7 @@ def train_coarse(
         apply_networks(encoder, dataset.images[part], len(seeds), 0, config.depth).flatten(2)
         for part in ("train", "test")
     )
-    groups, kinds = coarse(config.dataset)
+    groups, kinds = coarse(FEATURES.get(config.dataset, config.dataset))
     start = build_heads(tuple(test.shape[2:]), config.width, len(groups), seeds)
     indices = dataset.labelled + np.arange(len(seeds))[:, None] * train.shape[1]  # in all seeds' features
     labels = functional.one_hot(torch.from_numpy(kinds[dataset.labels]), len(groups)).float()
@@ -218,7 +219,7 @@ def train_coarse(
     results = []
     for name in COARSE_ARMS:
         heads, arm = copy.deepcopy(start), name.removeprefix("coarse_")
-        optimiser = torch.optim.Adam(heads.parameters(), lr=config.learning_rate, fused=True)
+        optimiser = torch.optim.Adam(heads.parameters(), lr=config.rate, fused=True)
         few = partner_batches(train.flatten(0, 1), indices, dataset.labels, labels, seeds, *about)
         for _, batch in zip(range(config.steps), few, strict=False):
             values, targets = batch.inputs, batch.labels
