@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mlcv_explore.saliency.supported import Refused
     from mlcv_explore.saliency.uncertainty import AttributionStats
 
-CACHE_ENTRIES = 200  # results of one kind
+CACHE_ENTRIES = 64  # results of one kind; the maps of one image at 224 pixels are 1.2 MB
 QUICK_METHODS = ("gradcam", "guided_backprop", "edges")  # those that take milliseconds
 # the methods a page opens with
 DEFAULT_METHODS = ("gradcam", "integrated_gradients", "smoothgrad", "guided_backprop", "occlusion", "edges")
