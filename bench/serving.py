@@ -112,7 +112,7 @@ def starts(repeats: int) -> dict[str, float]:
 
 def wait_ready(port: int) -> None:
     """Until the warm-up is over."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         try:
             if urllib.request.urlopen(f"http://127.0.0.1:{port}/api/ready", timeout=5).status == 200:
@@ -196,7 +196,7 @@ def memory(port: int, process: subprocess.Popen) -> dict[str, float]:
             port, PAGE, f"{PAGE}-act=Train&{PAGE}-seeds=2&{PAGE}-epochs=20&{PAGE}-first_seed={100 * run}"
         )
         trainer.move(f"{PAGE}-train", True)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while DONE not in trainer.text:
             if time.monotonic() > deadline:
                 raise TimeoutError("a run of 20 epochs did not end")
