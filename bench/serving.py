@@ -196,7 +196,7 @@ def memory(port: int, process: subprocess.Popen) -> dict[str, float]:
             port, PAGE, f"{PAGE}-act=Train&{PAGE}-seeds=2&{PAGE}-epochs=20&{PAGE}-first_seed={100 * run}"
         )
         trainer.move(f"{PAGE}-train", True)
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + 120
         while DONE not in trainer.text:
             if time.monotonic() > deadline:
                 raise TimeoutError("a run of 20 epochs did not end")
