@@ -15,9 +15,10 @@ app: $(VENV)/app.stamp
 	@$(python) -m streamlit run app.py $(ARGS)
 
 # Two at a time, then those that start processes of their own and wait for them; 5: none was selected
+pytest = OMP_NUM_THREADS=1 $(python) -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 test: check
-	@OMP_NUM_THREADS=1 $(python) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not alone" $(ARGS) || [ $$? = 5 ]
-	@OMP_NUM_THREADS=1 $(python) -m pytest -m alone $(ARGS) || [ $$? = 5 ]
+	@$(pytest) -m "not alone" || [ $$? = 5 ]
+	@$(pytest) -m alone || [ $$? = 5 ]
 
 check: $(VENV)/test.stamp
 	@$(python) -m ruff check .

@@ -36,6 +36,7 @@ UNSET = (
     "MLCV_WORKER_MEMORY",
     "MLCV_FEEDBACK_URL",
 )
+LONGEST = "test_the_run_that_ships_is_what_the_code_makes_today"
 _spent: Counter[str] = Counter()  # slug → CPU-seconds; in the process that reports
 
 
@@ -61,21 +62,40 @@ def own_main_module() -> Iterator[None]:
     sys.modules["__main__"] = main
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What shares films or fixtures goes to one worker; runs that are made again, the
-    longest of all, go out first and one by one.
-    """
-    for item in items:
-        contract = item.path.name == "test_every_idea.py"
-        slug, longest = slug_of(item), contract and item.get_closest_marker("slow")
-        name = (
-            f"{item.path.name} {slug} {item.name if longest else ''}" if contract and slug else item.path.name
-        )
-        item.add_marker(pytest.mark.xdist_group(name))
+    """The longest groups go out first, so that the workers end together."""
+    first = ("test_every_idea.py", "test_pages.py", "test_journeys.py", "test_jobs.py")
     items.sort(
-        key=lambda item: not (item.path.name == "test_every_idea.py" and item.get_closest_marker("slow"))
+        key=lambda item: (
+            not (item.path.name == first[0] and item.get_closest_marker("slow")),
+            first.index(item.path.name) if item.path.name in first else len(first),
+        )
     )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """What shares films or fixtures goes to one worker. A scheduler of our own, as
+    pytest-xdist 3.8 sets its group names on an attribute that pytest 9.2 does not read.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFilm(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group(nodeid)
+
+    return ByFilm(config, log)
+
+
+def group(nodeid: str) -> str:
+    """A test's file; of the contract the idea, and each recorded run that is made again
+    by itself.
+    """
+    file, _, test = nodeid.partition("::")
+    if not file.endswith("test_every_idea.py"):
+        return file
+    slug = test.partition("[")[2].rstrip("]").partition("-")[0]
+    return nodeid if test.startswith(LONGEST) else f"{file} {slug}"
 
 
 def slug_of(item: pytest.Item) -> str:

@@ -124,12 +124,14 @@ class Tab:
 
     def downloads(self, key: str) -> None:
         """Open a downloads menu once the page is at rest: a menu whose button moves out of
-        sight follows it there, where nothing can be clicked.
+        sight follows it there, where nothing can be clicked. And wait until its rerun is
+        over: a file that is asked for before belongs to a script that has ended.
         """
         self.idle()
         button = self.page.locator(f".st-key-{key}-downloads button:visible").first
         button.evaluate("element => element.scrollIntoView({block: 'center'})")
         button.click()
+        self.idle()
 
     def act(self, name: str) -> None:
         """Switch to an act."""
