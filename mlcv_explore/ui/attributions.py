@@ -87,7 +87,7 @@ def compute_missing(
     import torch
 
     from mlcv_explore import saliency
-    from mlcv_explore.saliency import supported
+    from mlcv_explore.saliency import large_images
 
     missing = [name for name in methods if name not in known]
     if missing:
@@ -98,7 +98,7 @@ def compute_missing(
 
             results = captum_maps.attribute_each(explained, *given)
         else:
-            results = supported.attribute_each(explained, *given)
+            results = large_images.attribute_each(explained, *given)
         for result in server.computed(results):
             known[result.method] = result
             yield result
