@@ -124,7 +124,7 @@ class Session:
 
     def _answers(self) -> Iterator[ForwardMsg]:
         while True:
-            data = self.socket.recv(timeout=60)
+            data = self.socket.recv(timeout=300)
             self.bytes += len(data)
             answer = ForwardMsg()
             answer.ParseFromString(data)

@@ -26,7 +26,7 @@ from bench.saliency import MAPS, SETTINGS, Way, captums, medians, verdict
 from mlcv_explore.data.gallery import photographs
 from mlcv_explore.data.model_input import of_card
 from mlcv_explore.models import imagenet, photograph_features
-from mlcv_explore.saliency import methods, supported
+from mlcv_explore.saliency import large_images, methods, supported
 from mlcv_explore.seeds import numpy_stream
 
 # isort: split
@@ -140,7 +140,7 @@ def _maps(
     names: tuple[str, ...],
     settings: methods.SaliencySettings,
 ) -> list[object]:
-    return list(supported.attribute_each(network, image, target, names, settings, 0))
+    return list(large_images.attribute_each(network, image, target, names, settings, 0))
 
 
 def _fast_paths(network: nn.Module, image: torch.Tensor, target: int) -> dict[str, Way]:

@@ -112,7 +112,7 @@ def starts(repeats: int) -> dict[str, float]:
 
 def wait_ready(port: int) -> None:
     """Until the warm-up is over."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         try:
             if urllib.request.urlopen(f"http://127.0.0.1:{port}/api/ready", timeout=5).status == 200:

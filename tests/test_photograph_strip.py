@@ -61,7 +61,10 @@ def test_free_photographs_stand_in_where_the_set_is_not_here_or_not_whole(
     free = example_photographs.free()
     assert {pixels.shape for pixels in free.values()} == {(64, 64, 3)}
     alts, caption = shown("cifar10_features")
-    assert alts == [f"Photograph: {title}" for title in free] and "not part of the data" in caption
+    assert (
+        alts == [f"Photograph: {title}" for title in free]
+        and "photograph of CIFAR-10, which is not here" in caption
+    )
 
 
 def test_images_that_can_be_drawn_have_no_strip() -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from mlcv_explore.saliency import SaliencySettings, large_images, methods, perturbation
-from mlcv_explore.saliency.supported import attribute_each
+from mlcv_explore.saliency.large_images import attribute_each
 from mlcv_explore.seeds import seeded
 
 IMAGE = torch.rand(3, 72, 72, generator=torch.Generator().manual_seed(3))
@@ -78,13 +78,32 @@ def test_rise_in_batches_is_rise() -> None:
 
 
 def test_large_images_have_these_maps_and_a_network_in_parts_its_own_logits() -> None:
-    names, settings = ("integrated_gradients", "rise"), SaliencySettings(masks=9, half_precision=False)
+    names, settings = ("rise", "integrated_gradients", "gradient"), SaliencySettings(masks=9)
+    settings = settings.replace(half_precision=False)
     results = {result.method: result for result in attribute_each(small(), IMAGE, 0, names, settings, 0)}
     np.testing.assert_array_equal(
         results["rise"].values, large_images.rise(small(), IMAGE, 0, settings, 0).values
     )
+    assert list(results) == ["gradient", "integrated_gradients", "rise"]
     assert results["integrated_gradients"].forwards == results["integrated_gradients"].checks["steps"]
     counter = Score(torch.relu)
     images = torch.rand(5, 3, 4, 4)
     parts = large_images.InParts(counter)(images)
     assert counter.sizes == [2, 2, 1] and torch.equal(parts, counter(images))
+
+
+def test_what_cannot_be_computed_is_one_sentence() -> None:
+    class Broken(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            if images.requires_grad:
+                raise RuntimeError("no gradients here\nand more")
+            return images.mean((2, 3))
+
+    (refused,) = attribute_each(Broken().eval(), IMAGE, 0, ["integrated_gradients"], PATH, 0)
+    assert refused.reason == "Integrated gradients fails for this network: no gradients here."
+    with pytest.raises(methods.SaliencyError, match="between 0 and 2"):
+        list(attribute_each(small(), IMAGE, 3, ["rise"], PATH, 0))
+    small_image = IMAGE[:, :16, :16]
+    (made,) = attribute_each(small(), small_image, 0, ["integrated_gradients"], PATH, 0)
+    fixed = methods.integrated_gradients(small(), small_image, 0, PATH)  # as recorded runs have it
+    np.testing.assert_array_equal(made.values, fixed.values)

@@ -34,7 +34,8 @@ def explain(options: argparse.Namespace) -> None:
     from mlcv_explore.models.checkpoints import CheckpointError
     from mlcv_explore.saliency import SaliencyError
     from mlcv_explore.saliency.captum_maps import CaptumSettings
-    from mlcv_explore.saliency.supported import OFFERED, attribute
+    from mlcv_explore.saliency.large_images import attribute
+    from mlcv_explore.saliency.supported import OFFERED
 
     if options.method not in OFFERED:
         raise SettingError(f"--method must be one of {', '.join(OFFERED)}, got {options.method!r:.80}.")

@@ -1,22 +1,30 @@
-"""Maps of large images, on which every pass through a network is dear: integrated
-gradients with their steps where the path bends, RISE in batches, and a network that
-receives few images at a time.
+"""Maps of large images for pages and the command line, where every pass through a network
+is dear: integrated gradients with their steps where the path bends, RISE in batches, and a
+network that receives few images at a time.
+
+Recorded runs rest on `supported`, whose steps are fixed.
 """
 
 import itertools
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
 from mlcv_explore import environment
-from mlcv_explore.saliency import methods, perturbation
-from mlcv_explore.saliency.methods import Attribution, SaliencySettings, Target
+from mlcv_explore.saliency import methods, perturbation, supported
+from mlcv_explore.saliency.attribution import Map
+from mlcv_explore.saliency.methods import Attribution, SaliencyError, SaliencySettings, Target
+from mlcv_explore.saliency.supported import LARGE, Refused
 from mlcv_explore.seeds import stream
 
 AT_ONCE = 2  # images in a pass with gradients: more are hardly faster, and each keeps its features
 MASKS_AT_ONCE = 8  # of RISE, whose passes keep nothing
 EVENLY = 2 / 3  # of the steps of a path; the others go where they are missing
 ENOUGH = methods.MAX_GAP / 2  # completeness error at which a first look needs no more steps
+OWN = ("integrated_gradients", "rise")  # what is computed here, after the others
 
 
 class InParts(nn.Module):
@@ -29,6 +37,51 @@ class InParts(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(B, 3, h, w) → (B, classes)."""
         return torch.cat([self.network(part) for part in images.split(AT_ONCE)])
+
+
+def attribute_each(
+    network: nn.Module,
+    image: torch.Tensor,
+    target: Target,
+    names: Sequence[str],
+    settings: SaliencySettings,
+    seed: int,
+    *more: Any,
+) -> Iterator[Map | Refused]:
+    """The maps of these methods as `supported.attribute_each` yields them, those of OWN on
+    a large image by this module. Raises SaliencyError likewise.
+    """
+    own = [name for name in OWN if name in names and max(image.shape[1:]) > LARGE]
+    others = [name for name in names if name not in own]
+    # also without any: it checks what all methods have in common
+    yield from supported.attribute_each(network, image, target, others, settings, seed, *more)
+    device = next((parameter.device for parameter in network.parameters()), image.device)
+    given = network, image.to(device), target, settings
+    for name in own:
+        start = time.perf_counter()
+        try:
+            made = integrated_gradients(*given) if name == OWN[0] else rise(*given, seed)
+        except (
+            RuntimeError,
+            AssertionError,
+            IndexError,
+            SaliencyError,
+        ) as error:  # of a network from elsewhere
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:200]
+            yield Refused(name, f"{supported.OFFERED[name].label} fails for this network: {reason}.")
+            continue
+        cost = (time.perf_counter() - start) * 1000, made.forwards, made.backwards
+        yield Map(name, target, made.values.detach().float().cpu().numpy(), True, *cost, made.checks)
+
+
+def attribute(*given: Any) -> Iterator[Map]:
+    """The same, where each method has to apply. Raises SaliencyError with the reason where
+    one does not.
+    """
+    for result in attribute_each(*given):
+        if isinstance(result, Refused):
+            raise SaliencyError(result.reason)
+        yield result
 
 
 def integrated_gradients(

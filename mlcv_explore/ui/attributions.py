@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mlcv_explore.saliency.supported import Refused
     from mlcv_explore.saliency.uncertainty import AttributionStats
 
-CACHE_ENTRIES = 200  # results of one kind
+CACHE_ENTRIES = 64  # results of one kind; the maps of one image at 224 pixels are 1.2 MB
 QUICK_METHODS = ("gradcam", "guided_backprop", "edges")  # those that take milliseconds
 # the methods a page opens with
 DEFAULT_METHODS = ("gradcam", "integrated_gradients", "smoothgrad", "guided_backprop", "occlusion", "edges")
@@ -89,13 +89,13 @@ def compute_missing(
     import torch
 
     from mlcv_explore import saliency
-    from mlcv_explore.saliency import supported
+    from mlcv_explore.saliency import large_images
 
     missing = [name for name in methods if name not in known]
     if missing:
         explained = saliency.randomised(network, randomised, 0) if randomised else network
         given = torch.from_numpy(model_input), target, missing, settings, 0, layer, progress
-        results = supported.attribute_each(explained, *given)
+        results = large_images.attribute_each(explained, *given)
         # what reports its progress computes for seconds beside the page, and nobody waits for it
         for result in results if progress else server.computed(results):
             known[result.method] = result

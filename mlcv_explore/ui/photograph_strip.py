@@ -22,13 +22,13 @@ def show(dataset: str) -> None:
     names = list(photographs)
     alts = [f"Photograph: {name}" for name in names]
     st.image(list(photographs.values()), names if own else None, width=WIDTH, alt=alts, output_format="PNG")
-    source = data.entry(dataset.partition("_features")[0]).title
+    source = data.entry(dataset.partition("_features")[0]).title.partition(",")[0]
     size = data.entry(dataset).shape[0]
     st.caption(
         f"{source}: a photograph of each class; the network trained here reads {size} numbers of each."
         if own
-        else f"The data are {size} numbers of each photograph of {source}, which is not here. Shown instead:"
-        " free photographs, not part of the data."
+        else f"The data are {size} numbers of each photograph of {source}, which is not here. Free"
+        " photographs stand in for them; they are not part of the data."
     )
 
 
