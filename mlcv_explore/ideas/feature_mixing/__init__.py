@@ -3,17 +3,18 @@ Section: Feature space
 Title: Mixing in feature space
 Question: Does mixing two images inside a network improve its accuracy?
 Try: Move λ: two images' features are added inside a network, decoded and classified.
-Answer: Mixing features and labels gains 3.0 points over plain training; soft labels
-  alone give the same gain.
-But: Label smoothing alone ends 0.6 points higher than mixing [0.1, 1.2]. Mixing wins
-  only on likelihood (by 0.31 nats per image) and calibration.
+Answer: Mixing features and labels gains 3.0 points on digits, as soft labels alone do;
+  on photographs it loses 1.1.
+But: Label smoothing alone ends 0.6 points higher than mixing [0.1, 1.2]; on photographs
+  the two tie. Mixing wins only on likelihood (0.31 and 0.11 nats per image) and calibration.
 Holds when: digits have ten labels per class and features are mixed before the last
   hidden layer: +3.0 points [2.5, 3.6] over plain training at mixing weight λ = 0.5, n =
-  16.
-Fails when: pixels are mixed: −1.3 points [−2.2, −0.5]; both images share a class: −0.8
+  16. On features of photographs with 50 labels per class +0.5 [0.1, 0.8], half the margin.
+Fails when: features of photographs have ten labels per class: −1.1 points [−1.8, −0.4].
+  On digits when pixels are mixed: −1.3 [−2.2, −0.5]; both images share a class: −0.8
   [−1.3, −0.3]; autoencoder features are frozen: −1.2 [−1.9, −0.5]; n = 16.
 Verdict: matched by label smoothing
-Data: handwritten digits
+Data: digits and photographs
 
 Take the features F_i and F_j of two training images at some depth of a network. Train the
 layers above on F = F_i + λ·F_j with the label y = (y_i + λ·y_j)/(1 + λ); λ is the weight
@@ -23,6 +24,14 @@ separates the two.
 **What to watch.** The four arms, and label smoothing of the matched strength λ/(1 + λ),
 which uses no partner. *Images separately* trains on the same images with the same weights,
 unmixed. Accuracy, likelihood and calibration rank the arms differently.
+
+**Data.** Train uses photographs of CIFAR-10, 64 numbers each. An ImageNet network
+computed them: its features before the last layer, reduced by principal components.
+Handwritten digits are the second choice; the headline answer is measured on these, and
+Answer shows photographs beside them. There features mixed alone change nothing, and soft
+labels cost accuracy, from a partner or by smoothing. With early stopping, mixing ends 0.5
+points [0.2, 0.9] above plain training (n = 16). Likelihood and calibration gain there too.
+What needs pixels is not run on these vectors: CutMix, rotations, contrastive views.
 
 **Controls.** The softmax of a one-hot label of ten classes gives the true class only 0.23,
 even at λ = 0: labels are divided by their sum, and softmax is an arm. Before the last
