@@ -3,18 +3,18 @@ Section: Noise
 Title: Stochastic label noise
 Question: Does noise added to the targets stop a network memorising wrong labels?
 Try: 40 % of the training labels are wrong. Move the epoch and compare the curves.
-Answer: Added noise stops memorisation and gains 22 points over plain training on
-  digits, 13 on photographs; early stopping gains more.
-But: With SGD at learning rate 0.1, added noise falls 54.7 points below plain training.
-  Early stopping on equally mislabelled validation data ends 3.3 points [2.6, 4.0]
-  higher.
+Answer: Added noise cuts memorisation and gains 22 points on digits, 13 on photographs,
+  at one learning rate; early stopping gains more.
+But: With early stopping in both, noise loses 1.0 points [0.1, 1.9] on digits, 1.7 [1.2,
+  2.1] on photographs. Plain SGD at learning rate 0.01 ends 1.6 points [0.8, 2.3] above it
+  on digits; with SGD at 0.1 it collapses to chance.
 Holds when: 40 % of labels are wrong, the optimiser is Adam (learning rate 0.003), and
   the noise has standard deviation σ = 1: +22.3 points [21.0, 23.6] over plain training,
   n = 20. On features of photographs (0.0003) +12.8 [12.2, 13.3].
 Fails when: SGD replaces Adam: −3.2 points [−4.0, −2.4] at learning rate 0.01, −54.7
   [−55.9, −53.5] at 0.1; or no label is wrong: −7.6 [−8.5, −6.6]; n = 20. On photographs
   also at Adam's rate for digits, 0.003: −2.2 [−3.1, −1.3].
-Verdict: depends on the optimiser
+Verdict: depends on optimiser and learning rate
 Data: digits and photographs
 
 A share of the training labels is wrong and stays wrong. *Plain* cross-entropy first
@@ -31,7 +31,8 @@ are predicted as their *wrong* label. Then how close early stopping comes withou
 computed them: its features before the last layer, reduced by principal components. A
 small dense network is trained on them. Handwritten digits are the second choice; the
 headline answer is measured on these, and Answer shows photographs beside them. There the
-gain holds at learning rate 0.0003 and reverses with Adam at 0.003 and with SGD at 0.01.
+gain holds at learning rate 0.0003 and reverses with Adam at 0.003 and with SGD at 0.01. At
+0.0003 noise cuts the memorised share of wrong labels from 94 to 16 %.
 
 **What it does not show.** That noise is the best remedy: early stopping on noisy
 validation labels ends above it. Nor that the optimiser does not matter: with a smaller

@@ -54,12 +54,14 @@ PROVENANCE = Provenance(
         "Claims, margins and settings did not change afterwards.",
         "Since 2026-11-26 a run on any data set tests them; before, only one on digits did.",
         "On 2026-11-26 the same claims, margins and tests were declared for photographs' features, after"
-        " the learning rate was chosen on training photographs and ten seeds of a recorded run were seen.",
+        " the learning rate was chosen on training photographs and seeds 0 to 9 had been computed with the"
+        " study's settings; the other ten alone gain 12.3 points [11.7, 12.9].",
     ),
 )
 
 LIMITS = (
     "1,000 training images, 8×8 digits or 64 features of photographs; a small perceptron; one fixed split.",
+    "Early stopping needs validation labels (297 on digits, 1,000 on photographs); the last epoch does not.",
     "No network that reads the photographs' pixels.",
 )
 
