@@ -100,7 +100,7 @@ def grad_cam(turns: int) -> None:
         "ours": lambda: methods.grad_cam(network, image, target, SETTINGS),
         "forward": forward,
         "captum": captum,
-        "grad-cam": lambda: explainer(image[None], [ClassifierOutputTarget(target)]),
+        "grad-cam": lambda: explainer(batch, [ClassifierOutputTarget(target)]),
         "torchcam": torchcam,
     }
     timings = medians(ways, 5 * turns)
