@@ -261,7 +261,8 @@ def _facts(attribution: "Map", explained: Explained) -> list[str]:
     if "completeness_gap" in attribution.checks:
         facts.append(f"completeness error {attribution.checks['completeness_gap']:.1%}")
     if "share_of_logit" in attribution.checks:
-        facts.append(f"{attribution.checks['share_of_logit']:.0%} of the logit, biases have the rest")
+        share = f"{attribution.checks['share_of_logit']:.0%}".replace("-", "−")
+        facts.append(f"{share} of the logit, biases have the rest")
     if "share_through_layer" in attribution.checks:
         facts.append(f"{attribution.checks['share_through_layer']:.0%} of the change through the layer")
     if explained.image.truth is not None:

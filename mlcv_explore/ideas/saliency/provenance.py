@@ -7,24 +7,23 @@ PROVENANCE = Provenance(
     False,
     1,
     (
-        "Claims and evidence are first seen in one commit; the record cannot show which came first.",
-        "Claims, margins and settings did not change afterwards.",
-        "Comparisons with the best control were added after the evidence; they are exploratory.",
+        "Claims and evidence are first seen in one commit; the record cannot show which came first. Claims,"
+        " margins and settings did not change afterwards.",
+        "Exploratory: comparisons with the best control, added after the evidence, and SmoothGrad² on"
+        " photographs, picked among twelve.",
         "On 2026-11-27 the same claims and margins were declared for photographs, before any of the"
-        " 28 objects was explained; three others served to choose sizes and to measure time.",
-        "One place an object instead of two was decided before that study had a result; its evidence was"
-        " computed once.",
-        "SmoothGrad² was picked for photographs after that study, among twelve; it is exploratory.",
+        " 28 objects was explained; three others served to choose sizes and to measure time. One place an"
+        " object instead of two was decided before that study had a result; it was computed once.",
     ),
 )
 
 LIMITS = (
     "Generated 32×32 scenes, a small convolutional classifier (width 8), five seeds, 100 scenes each.",
-    "Photographs: one ImageNet network, 28 cut-out objects, each at one place on one of 12 backgrounds.",
+    "Photographs: one ImageNet network, 28 cut-out objects, each at one place on one of 12 backgrounds. In"
+    " photographs as they are taken the true cause is unknown.",
     "Squaring moves a map's share and not its maximum: SmoothGrad² and VarGrad are squares, edges are not.",
     "No image-only network was compared on photographs; on scenes no method with a claim is shown to exceed"
     " it.",
-    "In photographs as they are taken the true cause is unknown.",
 )
 
 PRIOR_WORK = (
