@@ -144,6 +144,7 @@ PROVENANCE = Provenance(
         " with the same margins and tests, an hour before their evidence, which was computed once.",
         "Before that, the learning rate was chosen on training photographs (seeds 100 to 102), where mixing"
         " gained nothing; on test photographs only a unit test's network for coarse classes had been seen.",
+        "It is the rate of a converged plain arm, not the most accurate: at 0.0001 mixing gained 0.4 points.",
     ),
 )
 

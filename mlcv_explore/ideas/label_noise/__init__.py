@@ -3,11 +3,11 @@ Section: Noise
 Title: Stochastic label noise
 Question: Does noise added to the targets stop a network memorising wrong labels?
 Try: 40 % of the training labels are wrong. Move the epoch and compare the curves.
-Answer: Added noise cuts memorisation and gains 22 points on digits, 13 on photographs,
-  at one learning rate; early stopping gains more.
+Answer: Added noise gains 22 points on digits, 13 on photographs, each with one optimiser
+  setting; early stopping gains more.
 But: With early stopping in both, noise loses 1.0 points [0.1, 1.9] on digits, 1.7 [1.2,
-  2.1] on photographs. Plain SGD at learning rate 0.01 ends 1.6 points [0.8, 2.3] above it
-  on digits; with SGD at 0.1 it collapses to chance.
+  2.1] on photographs. Plain SGD at learning rate 0.01 beats it by 1.6 points [0.8, 2.3] on
+  digits; at 0.1, SGD with noise on the targets collapses to chance.
 Holds when: 40 % of labels are wrong, the optimiser is Adam (learning rate 0.003), and
   the noise has standard deviation σ = 1: +22.3 points [21.0, 23.6] over plain training,
   n = 20. On features of photographs (0.0003) +12.8 [12.2, 13.3].
@@ -219,7 +219,7 @@ def picture(film: Film) -> Picture:
     return Picture(
         series(film, "step").astype(float),
         {role: accuracy[:, :, index] for index, role in enumerate(roles)},
-        dict(zip(roles, ("plain", "label noise", "clean labels"), strict=True)),
+        dict(zip(roles, ("plain", "noise on targets", "no wrong labels"), strict=True)),
         "epoch",
         "test accuracy",
     )

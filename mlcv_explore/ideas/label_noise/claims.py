@@ -28,8 +28,8 @@ CLAIMS = tuple(
 
 ARMS = (
     Arm("plain", "Plain", "baseline", "Cross-entropy on the given labels, mean of the last ten epochs."),
-    Arm("noisy", "Label noise", "idea", "Noise on every target entry, resampled at every step."),
-    Arm("clean", "Clean labels", "oracle", "Plain training on the correct labels."),
+    Arm("noisy", "Noise on targets", "idea", "Added to every target entry, resampled at every step."),
+    Arm("clean", "No wrong labels", "oracle", "Plain training on the correct labels: the bound."),
     Arm("early_stopped", "Early stopping", "other", "Plain, best epoch on noisy validation labels."),
     Arm("noisy_early_stopped", "Label noise, early stopped", "variant", "Label noise, chosen alike."),
     Arm("gaussian", "Gaussian noise", "idea"),
