@@ -71,3 +71,25 @@ def test_the_text_states_which_part_is_read() -> None:
     )
     assert ModelInput(32).text((600, 400)) == "whole image of 600 × 400 pixels, resized to 32 × 32"
     assert Crop(0.999, 0.999, 1.0, 1.0).pixels((10, 10)) == (9, 9, 10, 10)
+
+
+@pytest.mark.parametrize(
+    ("given", "size", "box", "expected"),
+    [
+        (ModelInput(64), (64, 64), (3, 5, 20, 30), (3, 5, 20, 30)),
+        (ModelInput(32), (64, 128), (8, 4, 24, 32), (2, 2, 6, 16)),  # each axis for itself
+        # of the same shape as the input, and still not of its coordinates: the crop is 196 pixels
+        (PUBLISHED, (224, 224), (14, 112, 63, 161), (0, 112, 56, 168)),
+        (PUBLISHED, (224, 224), (0, 0, 14, 14), (0, 0, 0, 0)),  # outside the crop
+        (PUBLISHED, (224, 224), (0, 0, 63, 224), (0, 0, 56, 224)),
+    ],
+)
+def test_a_mask_and_a_box_lie_in_the_input_where_the_image_does(
+    given: ModelInput, size: tuple[int, int], box: tuple[int, ...], expected: tuple[int, ...]
+) -> None:
+    mask = np.zeros(size[::-1], np.uint8)
+    mask[box[0] : box[2], box[1] : box[3]] = 1
+    inside = np.zeros((given.side, given.side), bool)
+    inside[expected[0] : expected[2], expected[1] : expected[3]] = True
+    assert tuple(given.box(np.array(box), size)) == expected
+    assert np.array_equal(given.mask(mask), inside)

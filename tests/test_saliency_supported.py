@@ -1,13 +1,18 @@
 """Maps of networks with other activations than ReLU: right, or refused by name."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
+from captum import attr
 from torch import nn
 
 from mlcv_explore.models.classifiers import residual_classifier
-from mlcv_explore.saliency import SaliencyError, SaliencySettings, attribute_all
+from mlcv_explore.saliency import SaliencyError, SaliencySettings, attribute_all, large_images
+from mlcv_explore.saliency.captum_deeplift import RESCALED
 from mlcv_explore.saliency.methods import baseline
+from mlcv_explore.saliency.rules import ActivationNames
 from mlcv_explore.saliency.supported import QUICK, Refused, attribute, attribute_each, quick
 from mlcv_explore.seeds import seeded
 
@@ -83,6 +88,71 @@ def test_guided_backprop_refuses_other_activations_by_name_and_the_others_are_co
 def test_deeplift_is_complete_for_each_activation(activation: nn.Module) -> None:
     """The rescale rule is that of any function of one number: nothing is missing."""
     assert results(scaled(activation), "deeplift")["deeplift"].checks["completeness_gap"] < 1e-3
+
+
+@pytest.mark.filterwarnings("ignore")  # of Captum's hooks
+@pytest.mark.parametrize(
+    ("activation", "name"),
+    [(nn.ReLU6(), "ReLU6"), (nn.GELU(), "GELU"), (nn.Hardsigmoid(), "hard sigmoid"), (nn.ELU(), None)],
+)
+def test_captums_deeplift_is_refused_where_its_map_would_be_gradient_times_difference(
+    activation: nn.Module, name: str | None
+) -> None:
+    """What is refused is what Captum returns; for ELU, of which it has a rule, it is not that."""
+    model = scaled(activation)
+    model[2], model[4] = nn.AvgPool2d(2), nn.Sequential()  # no maximum, and each module used once
+    start = baseline(IMAGE, "blur")
+    both = torch.stack([IMAGE, start]).requires_grad_()
+    (gradient,) = torch.autograd.grad(model(both)[:, 1].sum(), both)
+    plain = (gradient[0] * (IMAGE - start)).sum(0).numpy()
+    theirs = attr.DeepLift(copy.deepcopy(model)).attribute(IMAGE[None], start[None], target=1)
+    theirs = theirs[0].sum(0).detach().numpy()
+    names = ["captum:deeplift", "deeplift"]
+    found = {
+        result.method: result for result in large_images.attribute_each(model, IMAGE, 1, names, SETTINGS, 0)
+    }
+    assert found["deeplift"].checks["completeness_gap"] < 1e-3
+    if name:
+        np.testing.assert_allclose(theirs, plain, rtol=1e-4, atol=1e-5)
+        assert isinstance(found["captum:deeplift"], Refused)
+        assert f"has no rule for {name}, which this network has" in found["captum:deeplift"].reason
+    else:
+        assert not np.allclose(theirs, plain, rtol=1e-2, atol=1e-3)
+        np.testing.assert_allclose(found["captum:deeplift"].values, theirs, rtol=1e-4, atol=1e-5)
+        assert found["captum:deeplift"].checks["completeness_gap"] < 1e-3
+
+
+@pytest.mark.filterwarnings("ignore")  # of softmax without a dimension
+def test_activations_that_captums_deeplift_has_no_rule_for_are_those_its_table_lacks() -> None:
+    from captum.attr._core.deep_lift import SUPPORTED_NON_LINEAR
+
+    for kind in (getattr(nn, name) for name in nn.modules.activation.__all__):
+        called = ActivationNames()
+        try:
+            with called:
+                kind()(torch.zeros(1, 4))
+        except (TypeError, RuntimeError, ValueError, NotImplementedError):
+            continue  # it takes arguments
+        if called.names:
+            assert (called.names <= set(RESCALED)) == (kind in SUPPORTED_NON_LINEAR), kind
+
+
+def test_captums_deeplift_states_what_a_functional_activation_leaves_out() -> None:
+    class Functional(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = scaled(nn.Identity())
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return self.layers[1:](torch.relu(self.layers[0](images)))
+
+    model = Functional().eval()
+    (result,) = large_images.attribute_each(model, IMAGE, 1, ["captum:deeplift"], SETTINGS, 0)
+    with torch.no_grad():
+        ends = model(torch.stack([IMAGE, baseline(IMAGE, "blur")]))[:, 1]
+    change = float(ends[0] - ends[1])
+    gap = abs(float(result.values.sum(dtype=float)) - change) / abs(change)
+    assert result.checks["completeness_gap"] == pytest.approx(gap, rel=1e-3) and gap > 0.05
 
 
 def test_a_network_of_relus_has_the_maps_it_had() -> None:

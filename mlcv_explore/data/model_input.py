@@ -86,6 +86,22 @@ class ModelInput:
         square = np.asarray(part.resize((self.side, self.side), kind), dtype=np.float32)
         return np.ascontiguousarray(square.transpose(2, 0, 1)) / np.float32(255)
 
+    def mask(self, mask: np.ndarray) -> np.ndarray:
+        """A mask (h, w) of an image over its input, bool (side, side): where more than half
+        of a pixel is on it; nowhere, where the part that is read has none of it.
+        """
+        pixels = np.where(mask[:, :, None] > 0, np.uint8(255), np.uint8(0)).repeat(3, axis=2)
+        return self.array(pixels)[0] > 0.5
+
+    def box(self, box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """A box (4,) of top, left, bottom, right, half open, of an image of `size` (width,
+        height), in whole pixels of the input, int64; empty where nothing of it is read.
+        """
+        left, top, right, bottom = self.crop(size).pixels(size)
+        scale = self.side / np.array([bottom - top, right - left] * 2)
+        edges = np.rint((np.asarray(box) - [top, left, top, left]) * scale)
+        return edges.clip(0, self.side).astype(np.int64)
+
     def text(self, size: tuple[int, int]) -> str:
         """What is read of an image of `size`, in words."""
         width, height = size

@@ -1,6 +1,6 @@
 """Maps of large images for pages and the command line, where every pass through a network
 is dear: integrated gradients with their steps where the path bends, RISE in batches, and a
-network that receives few images at a time.
+network that receives few images at a time; of all images, Captum's DeepLift with its check.
 
 Recorded runs rest on `supported`, whose steps are fixed.
 """
@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from mlcv_explore import environment
-from mlcv_explore.saliency import methods, perturbation, supported
+from mlcv_explore.saliency import captum_deeplift, methods, perturbation, supported
 from mlcv_explore.saliency.attribution import Map
 from mlcv_explore.saliency.methods import Attribution, SaliencyError, SaliencySettings, Target
 from mlcv_explore.saliency.supported import LARGE, Refused
@@ -49,14 +49,16 @@ def attribute_each(
     *more: Any,
 ) -> Iterator[Map | Refused]:
     """The maps of these methods as `supported.attribute_each` yields them, those of OWN on
-    a large image by this module. Raises SaliencyError likewise.
+    a large image by this module, and Captum's DeepLift by `captum_deeplift`. Raises SaliencyError likewise.
     """
     own = [name for name in OWN if name in names and max(image.shape[1:]) > LARGE]
-    others = [name for name in names if name not in own]
+    others = [name for name in names if name not in own and name != captum_deeplift.NAME]
     # also without any: it checks what all methods have in common
     yield from supported.attribute_each(network, image, target, others, settings, seed, *more)
     device = next((parameter.device for parameter in network.parameters()), image.device)
     given = network, image.to(device), target, settings
+    if captum_deeplift.NAME in names:
+        yield from captum_deeplift.attribute_each(*given, seed, *more)
     for name in own:
         start = time.perf_counter()
         try:

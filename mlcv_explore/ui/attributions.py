@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlcv_explore.saliency import Map, SaliencySettings, Target
     from mlcv_explore.saliency.captum_calls import Progress
     from mlcv_explore.saliency.faithfulness import Fill
+    from mlcv_explore.saliency.pasting import Effect
     from mlcv_explore.saliency.scores import Score, Truth
     from mlcv_explore.saliency.supported import Refused
     from mlcv_explore.saliency.uncertainty import AttributionStats
@@ -201,6 +202,23 @@ def scores(
     from mlcv_explore.saliency import scores
 
     return scores.scores(_network, torch.from_numpy(_model_input), _maps, _settings, 0, layer, _truth)
+
+
+@st.cache_resource(max_entries=CACHE_ENTRIES, show_spinner=False)
+@server.computing()
+def pasting_effect(
+    digests: tuple[str, str],
+    model_key: str,
+    target: "Target",
+    _network: Any,
+    _before: np.ndarray,
+    _after: np.ndarray,
+    _mask: np.ndarray,
+) -> "Effect":
+    """What was pasted into an input, (3, h, w) `_before` and `_after`, does to the score."""
+    from mlcv_explore.saliency import pasting
+
+    return pasting.effect(_network, _before, _after, _mask, target)
 
 
 def without_top(model_input: np.ndarray, values: np.ndarray, share: float, fill: "Fill") -> np.ndarray:

@@ -4,7 +4,7 @@ the caches between them.
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -51,11 +51,16 @@ class Explained:
         """The model's input, float32 (3, side, side) in [0, 1]."""
         return attributions.model_input(self.image.digest, self.image.pixels, self.given)
 
-    @property
+    @cached_property
     def truth(self) -> "Truth | None":
-        """Where the object of a generated scene is, for a model that reads all its pixels."""
+        """Where the object of a generated scene, or what was pasted, is in the model's
+        input; None where it is not known, or the model reads nothing of it.
+        """
         truth = self.image.truth
-        return truth if truth and truth.mask.shape == self.array.shape[1:] else None
+        if truth is None or not (mask := self.given.mask(truth.mask)).any():
+            return None
+        box = self.given.box(truth.tag_box, truth.mask.shape[::-1])
+        return replace(truth, mask=mask.astype(np.uint8), tag_box=box)
 
     @property
     def probabilities(self) -> np.ndarray:

@@ -11,7 +11,7 @@ import streamlit as st
 
 from mlcv_explore.data import composites
 from mlcv_explore.data.dataset import DataError
-from mlcv_explore.ui import figures
+from mlcv_explore.ui import attributions, figures
 from mlcv_explore.ui.explained import Explained
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 TAGS = ("yellow", "green", "magenta", "blue")  # the colours of the scenes' tags, in their order
 CORNERS = ("upper left", "upper right", "lower left", "lower right")
 TAG_SHARE, CUTOUT_SHARE = 1 / 8, 1 / 3  # of the side that the model reads; the first as in scenes
-USED = 0.05  # change of the explained class's probability from which the model is said to use it
+# Change of the explained logit, in standard deviations of the logits over classes, from which the model
+# is said to use what was pasted
+USED = 0.1
 
 
 def choices() -> dict[str, str]:
@@ -50,15 +52,21 @@ def choose(slug: str) -> tuple[str, str]:
 
 def paste(explained: Explained, name: str, corner: str) -> "ChosenImage":
     """The image with it in a corner of the part that the model reads, and its place as
-    the truth; the image itself, and why, where its file cannot be read.
+    the truth; the image itself, and why, where its file cannot be read, or is too thin to
+    leave anything at the size it is pasted in.
     """
-    from mlcv_explore.saliency.scores import Truth
-
     try:
-        image, pasted = explained.image, _pixels(name)
+        return _pasted(explained, name, corner)
     except DataError as error:
         st.error(str(error), icon=":material/error:")
         return explained.image
+
+
+def _pasted(explained: Explained, name: str, corner: str) -> "ChosenImage":
+    """Raises DataError."""
+    from mlcv_explore.saliency.scores import Truth
+
+    image, pasted = explained.image, _pixels(name)
     left, top, right, bottom = explained.crop.pixels(image.pixels.shape[1::-1])
     part = slice(top, bottom), slice(left, right)
     share = TAG_SHARE if name.endswith(" tag") else CUTOUT_SHARE
@@ -67,6 +75,11 @@ def paste(explained: Explained, name: str, corner: str) -> "ChosenImage":
     pixels, mask = image.pixels.copy(), np.zeros(image.pixels.shape[:2], np.uint8)
     last = np.nextafter(1.0, 0.0)  # the last place; 1 is outside
     pixels[part], mask[part] = composites.paste(image.pixels[part], pasted, longer, row * last, column * last)
+    if not mask.any() or not explained.given.mask(mask).any():
+        raise DataError(
+            f"Nothing of {choices().get(name, name)} is left at {longer} pixels, because it is too thin:"
+            " choose another cut-out."
+        )
     rows, columns = np.nonzero(mask)
     box = np.array([rows.min(), columns.min(), rows.max() + 1, columns.max() + 1])
     about = f"{image.description}; pasted: {choices().get(name, name)}"
@@ -83,21 +96,33 @@ def show(
     """
     from mlcv_explore.saliency import measures
 
-    explained = after.first_class
-    name = after.model.classes[explained]
-    change = float(after.probabilities[explained] - before.probabilities[explained])
+    name, mask = after.target_name(), after.truth.mask
+    effect = attributions.pasting_effect(
+        (before.digest, after.digest),
+        after.model.key,
+        after.target,
+        after.model.network,
+        before.array,
+        after.array,
+        mask,
+    )
     top = [
         f"{each.model.classes[each.probabilities.argmax()]} {each.probabilities.max():.1%}"
         for each in (before, after)
     ]
+    kind = "difference" if isinstance(after.target, tuple) else "class"
+    change, of_hiding, own = (
+        f"{value:+.2f}".replace("-", "−") for value in (effect.change, effect.of_hiding, effect.own)
+    )
     st.subheader("Known cause: which maps find it?", anchor=False)
     moved = (
-        f"Prediction before: {top[0]}, after: {top[1]}. The probability of {name}, the class explained,"
-        f" changes by {100 * change:+.1f} points.".replace("-", "−")
+        f"Prediction before: {top[0]}, after: {top[1]}. The logit of {name}, the {kind} explained, changes by"
+        f" {change}. A patch of the image's mean colour in the same place, which only hides, changes it by"
+        f" {of_hiding}: against that patch what was pasted changes it by {own}. The logits' standard"
+        f" deviation over classes is {effect.spread:.2f}."
     )
-    icon = ":material/target:" if abs(change) >= USED else ":material/do_not_disturb_on:"
-    st.info(f"{moved} {expected(name, change)}", icon=icon)
-    mask = in_model_input(after)
+    icon = ":material/target:" if abs(effect.share) >= USED else ":material/do_not_disturb_on:"
+    st.info(f"{moved} {expected(name, effect.share)}", icon=icon)
     values = np.stack(list(maps.values()))
     shares, points = measures.mass_in_mask(values, mask), measures.pointing(values, mask)
     area = float(mask.mean())
@@ -111,21 +136,18 @@ def show(
     figures.intervals(table, f"{key}-known", note)
 
 
-def expected(name: str, change: float) -> str:
-    """What maps of the class `name` should show of something pasted that changes its
-    probability by so much.
+def expected(name: str, share: float) -> str:
+    """What maps of the class, or difference, `name` should show of something pasted that
+    changes its logit by so many standard deviations of the logits.
     """
-    if abs(change) < USED:
-        return "The model hardly uses what was pasted, so a map has no reason to mark it."
-    if change > 0:
+    if abs(share) < USED:
+        return (
+            f"That is less than {USED:g} of it: the model hardly uses what was pasted, so a map has no reason"
+            " to mark it."
+        )
+    if share > 0:
         return f"A map of {name} should mark what was pasted."
     return f"It is evidence against {name}: maps with signs should mark it, others need not."
-
-
-def in_model_input(explained: Explained) -> np.ndarray:
-    """The mask of the image's truth over the model's input, bool (side, side)."""
-    mask = np.repeat(255 * (explained.image.truth.mask[:, :, None] > 0).astype(np.uint8), 3, axis=2)
-    return explained.given.array(mask)[0] > 0.5
 
 
 def _pixels(name: str) -> np.ndarray:
