@@ -28,7 +28,7 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, bool]]:
 
 
 async def ready(_: Request) -> JSONResponse:
-    """200 once the workers and the heavy imports are there, 503 before."""
+    """200 once the warm-up is over, 503 before."""
     return JSONResponse({"ready": server.ready()}, status_code=200 if server.ready() else 503)
 
 

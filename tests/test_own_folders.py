@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 from zlib import crc32
 
 import numpy as np
@@ -517,6 +518,61 @@ def test_a_long_reading_shows_count_and_time_left_and_is_cancelled(
     app.button(key="demo-read").click().run()
     folder_reading._readings["pets@16"].wait(30)
     assert app.run().text[0].value == "8" and not app.button and not app.exception
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (MemoryError(), "pets@16 could not be read (MemoryError); the server's log has the details."),
+        (data.DataError("no image"), "pets has no image that can be read"),  # each is skipped
+    ],
+)
+def test_a_reading_that_breaks_late_is_told_and_begins_again_on_demand(
+    root: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, sentence: str
+) -> None:
+    pets(root, ("train",), 4)
+    go_on, seen, looks, look = Event(), [], [], folder_reading.Reading.look
+
+    def breaks(path: Path, name: str, **options: object) -> np.ndarray:
+        seen.append(name)
+        assert go_on.wait(30)
+        raise error
+
+    def look_and_let_go(reading: folder_reading.Reading, visitor: str) -> None:
+        look(reading, visitor)
+        looks.append(visitor)
+        if len(looks) == 2:  # its progress is shown
+            go_on.set()
+            reading.wait(30)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(folder, "read_dataset_image", breaks)
+        app = AppTest.from_function(reading_page, default_timeout=30).run()
+        assert app.get("progress") and not app.error
+        broken.setattr(folder_reading.Reading, "look", look_and_let_go)
+        broken.setattr(folder_reading, "SHORT", 0.0)
+        app.run().run()
+        (told,) = [message.value for message in app.error]
+        assert told.startswith(sentence) and not app.get("progress") and not app.exception
+        assert len(seen) == len(set(seen))  # it was read once
+    app.button(key="demo-read").click().run()
+    folder_reading._readings["pets@16"].wait(30)
+    assert app.run().text[0].value == "8" and not app.error
+
+
+def test_a_hidden_tab_that_looks_once_a_minute_keeps_its_reading(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pets(root, ("train",), 4)
+    clock = SimpleNamespace(now=1000.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(folder_reading, "time", clock)
+    reading = folder_reading.reading_of("pets@16", "a visitor", anew=True)
+    reading.wait(30)
+    clock.now += 120  # a look that came late
+    reading._progress(1, 8)
+    clock.now += 600
+    with pytest.raises(folder_reading._Abandoned):
+        reading._progress(2, 8)
 
 
 def test_the_page_offers_the_folder_and_takes_a_side(root: Path) -> None:

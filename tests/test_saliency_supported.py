@@ -11,10 +11,13 @@ from torch import nn
 from mlcv_explore.models.classifiers import residual_classifier
 from mlcv_explore.saliency import SaliencyError, SaliencySettings, attribute_all, large_images
 from mlcv_explore.saliency.captum_deeplift import RESCALED
+from mlcv_explore.saliency.memory import OutOfMemory
 from mlcv_explore.saliency.methods import baseline
 from mlcv_explore.saliency.rules import ActivationNames
 from mlcv_explore.saliency.supported import QUICK, Refused, attribute, attribute_each, quick
+from mlcv_explore.saliency.uncertainty import over_draws
 from mlcv_explore.seeds import seeded
+from mlcv_explore.ui import attributions
 
 SETTINGS = SaliencySettings(baseline="blur", steps=50)
 IMAGE = torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(1))
@@ -198,6 +201,75 @@ def test_grad_cam_without_a_convolution_and_captums_refusals_leave_the_others() 
 def test_what_no_method_can_do_is_an_error(names: list[str], target: object, sentence: str) -> None:
     with pytest.raises(SaliencyError, match=sentence):
         list(attribute_each(network(nn.ReLU()), IMAGE, target, names, SETTINGS, 0))
+
+
+class Hungry(nn.Module):
+    """A network that needs more memory than any machine has, once there are gradients."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """(B, 3, h, w) → (B, 4)."""
+        if torch.is_grad_enabled():
+            torch.empty(1 << 60)
+        return self.inner(images)
+
+
+@pytest.mark.parametrize("side", [16, 80])
+def test_a_lack_of_memory_is_not_a_failure_of_the_network(side: int) -> None:
+    image = torch.rand(3, side, side, generator=torch.Generator().manual_seed(4))
+    names = ("gradient", "integrated_gradients", "captum:gradient", "edges")
+    made = large_images.attribute_each(Hungry(network(nn.ReLU())).eval(), image, 1, names, SETTINGS, 0)
+    outcomes = {outcome.method: outcome for outcome in made}
+    assert outcomes.pop("edges").values.any()
+    assert outcomes == {
+        "gradient": OutOfMemory("gradient", "Gradient needs more memory than is free now."),
+        "integrated_gradients": OutOfMemory(
+            "integrated_gradients", "Integrated gradients needs more memory than is free now."
+        ),
+        "captum:gradient": OutOfMemory(
+            "captum:gradient", "Gradient (Captum) needs more memory than is free now."
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "lacking"),
+    [
+        (MemoryError(), True),
+        (MemoryError("Unable to allocate 8.00 EiB for an array"), True),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), True),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (AssertionError(), False),
+    ],
+)
+def test_which_errors_are_a_lack_of_memory(error: Exception, lacking: bool) -> None:
+    class Raising(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            """(B, 3, h, w) → (B, 3), but never with gradients."""
+            if images.requires_grad:
+                raise error
+            return images.mean((2, 3))
+
+    image = torch.rand(3, 80, 80, generator=torch.Generator().manual_seed(5))
+    (result,) = large_images.attribute_each(Raising().eval(), image, 0, ["integrated_gradients"], SETTINGS, 0)
+    assert isinstance(result, Refused) and isinstance(result, OutOfMemory) is lacking
+
+
+def test_what_memory_lacked_for_is_known_to_nobody() -> None:
+    known: dict = {}
+    hungry, names = Hungry(network(nn.GELU())).eval(), ("gradient", "guided_backprop", "edges")
+    made = list(attributions.compute_missing(known, hungry, IMAGE.numpy(), 1, names, SETTINGS, None, 0))
+    assert {one.method for one in made} == set(names) and set(known) == {"guided_backprop", "edges"}
+    assert isinstance(known["guided_backprop"], Refused)  # for good: it has no rule
+
+
+def test_the_uncertainty_of_maps_is_not_that_of_those_that_memory_sufficed_for() -> None:
+    with pytest.raises(SaliencyError, match="more memory"):
+        over_draws(Hungry(network(nn.ReLU())).eval(), IMAGE, 1, ("smoothgrad",), SETTINGS, range(2))
 
 
 def test_a_first_look_at_a_large_image_changes_only_what_was_not_set() -> None:

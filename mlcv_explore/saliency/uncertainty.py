@@ -11,7 +11,8 @@ from torch import nn
 
 from mlcv_explore.saliency.attribution import Map
 from mlcv_explore.saliency.measures import mean_map, stable
-from mlcv_explore.saliency.methods import SaliencySettings, Target
+from mlcv_explore.saliency.memory import OutOfMemory, judged
+from mlcv_explore.saliency.methods import SaliencyError, SaliencySettings, Target
 from mlcv_explore.saliency.supported import OFFERED, Refused, attribute_each
 
 Maps = dict[str, np.ndarray]  # method → (n, h, w), one map a draw or a model
@@ -39,7 +40,7 @@ def over_draws(
     layer: str | None = None,
 ) -> dict[str, AttributionStats]:
     """Maps of the same network with other draws, summarised for every stochastic method
-    of `names`.
+    of `names`. Raises SaliencyError where memory is lacking for one of them.
     """
     stochastic = [name for name in names if OFFERED[name].stochastic]
     return _statistics(
@@ -62,7 +63,8 @@ def over_models(
     """Maps of every network that predicts the class `target` (or its first class over
     its second), summarised; empty when fewer than two do.
 
-    `layer` is the convolution Grad-CAM reads in each of them.
+    `layer` is the convolution Grad-CAM reads in each of them. Raises SaliencyError where
+    memory is lacking for one.
     """
     with torch.no_grad():
         agreeing = [network for network in networks if _predicts(network(image[None])[0], target)]
@@ -95,6 +97,9 @@ def _statistics(
         for attribution in explain(source):
             if isinstance(attribution, Map):
                 maps[attribution.method].append(attribution.values)
+            elif isinstance(lacking := judged(attribution), OutOfMemory):
+                # statistics of the others would pass for those of all
+                raise SaliencyError(lacking.reason)
     return {name: _summary(name, np.stack(values), equal) for name, values in maps.items() if values}
 
 

@@ -19,10 +19,10 @@ from mlcv_explore.ui.map_view import MapView
 if TYPE_CHECKING:
     from mlcv_explore.models.checkpoints import Classifier
     from mlcv_explore.saliency import Map
-    from mlcv_explore.saliency.supported import Refused
 
 TILE = 220  # pixels of the longer side of a tile
 WAITING = ":material/hourglass: Computed in the background; see below."
+FAILED = ":material/error: Could not be computed; see below."
 WIDTH, GAP = 167, 16  # of a tile on the page: two fit a phone, four stand beside the controls
 DISPLAY = ("scale", "signs", "overlay", "implementation", "check")
 PROVISIONAL = 5.0  # end of the common scale, in multiples of a map's mean, until all maps are computed
@@ -153,13 +153,15 @@ def show_maps(
         for name, group in groups.items()
         for index in range(count)
     }
+    refused: dict[tuple[str, int], Refused] = {}
     for index, example in enumerate(explained):
         with slots["", index].container():
             _image_tile(example)
         for attribution in request.compute(example, randomised):
             with slots[attribution.method, index].container():
                 if isinstance(attribution, Refused):
-                    _refused_tile(labels[attribution.method], attribution)
+                    refused[attribution.method, index] = attribution
+                    _refused_tile(labels[attribution.method], attribution.reason)
                     continue
                 relative = scale_to_mean(attribution.values)
                 tile(
@@ -191,8 +193,14 @@ def show_maps(
         if not name:
             continue
         if name not in maps[index]:
+            # OutOfMemory is not among what is known
+            without = request.known(explained[index], randomised).get(name) or refused.get((name, index))
             with slot.container():
-                _refused_tile(labels[name], request.known(explained[index], randomised).get(name))
+                if without:
+                    _refused_tile(labels[name], without.reason)
+                else:
+                    failed = name in request.failed(explained[index], randomised)
+                    st.caption(f"**{labels[name]}**  \n{FAILED if failed else WAITING}")
             continue
         attribution, example, stat = maps[index][name], explained[index], stats[index].get(name)
         with slot.container():
@@ -236,6 +244,7 @@ def _work(request: Request, example: Explained, pending: list[str], randomised: 
         pending,
         partial(request.missing, example, randomised),
         partial(request.compute_slow, example, randomised),
+        request.failed(example, randomised),
     )
 
 
@@ -283,9 +292,9 @@ def _difference(attribution: "Map", others: "Mapping[str, Map]") -> list[str]:
     return [f"largest difference {share:.2g} of the other's largest value"]
 
 
-def _refused_tile(name: str, refused: "Refused | None") -> None:
-    """In the place of a map that does not exist: why; None where it is yet to be computed."""
-    st.caption(f"**{name}**  \n" + (f":material/block: {refused.reason}" if refused else WAITING))
+def _refused_tile(name: str, reason: str) -> None:
+    """In the place of a map that does not exist: why."""
+    st.caption(f"**{name}**  \n:material/block: {reason}")
 
 
 def _image_tile(explained: Explained) -> None:

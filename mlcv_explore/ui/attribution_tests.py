@@ -162,6 +162,7 @@ def _scores(explained: Sequence[Explained], request: Request, labels: Mapping[st
                 pending,
                 partial(request.missing_scores, example),
                 partial(request.compute_score, example),
+                request.failed(example, kind="scores"),
             )
         )
         computed = {score.method: score for score in request.scores(example)} | slow

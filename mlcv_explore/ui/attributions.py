@@ -83,7 +83,8 @@ def compute_missing(
     progress: "Progress | None" = None,
 ) -> "Iterator[Map | Refused]":
     """Compute those of the maps that are not known yet, the cheap ones first, add each,
-    or why there is none, to `known` and yield it.
+    or why there is none, to `known` and yield it. OutOfMemory is yielded alone: `known` is
+    everybody's, and lasts.
 
     Raises SaliencyError where no method could be computed.
     """
@@ -91,6 +92,7 @@ def compute_missing(
 
     from mlcv_explore import saliency
     from mlcv_explore.saliency import large_images
+    from mlcv_explore.saliency.memory import OutOfMemory
 
     missing = [name for name in methods if name not in known]
     if missing:
@@ -99,7 +101,8 @@ def compute_missing(
         results = large_images.attribute_each(explained, *given)
         # what reports its progress computes for seconds beside the page, and nobody waits for it
         for result in results if progress else server.computed(results):
-            known[result.method] = result
+            if not isinstance(result, OutOfMemory):
+                known[result.method] = result
             yield result
 
 

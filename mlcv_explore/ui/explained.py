@@ -117,21 +117,30 @@ class Request:
 
     def missing(self, explained: Explained, randomised: int = 0) -> list[str]:
         """The slow methods that are neither known nor failed."""
-        known, failed = self.known(explained, randomised), self.background(explained, randomised).failed
+        known, failed = self.known(explained, randomised), self.failed(explained, randomised)
         return [name for name in self.slow if name not in known and name not in failed]
+
+    def failed(self, explained: Explained, randomised: int = 0, kind: str = "maps") -> list[str]:
+        """The slow methods whose map, or score, ended in an error and may be tried again."""
+        failed = self.background(explained, randomised, kind).failed
+        return [name for name in self.slow if name in failed]
 
     def background(self, explained: Explained, randomised: int = 0, kind: str = "maps") -> Background:
         """The computation of the slow maps, or of their scores."""
         return attributions.background(*self._key(explained), randomised, kind)
 
     def compute_slow(self, explained: Explained, randomised: int, name: str, report: Report) -> None:
-        """Compute a slow map, or the reason why there is none."""
+        """Compute a slow map, or the reason why there is none. Raises MemoryError where that
+        is a lack of memory, which may be over at the next attempt.
+        """
         from mlcv_explore.saliency import SaliencyError
+        from mlcv_explore.saliency.memory import OutOfMemory
         from mlcv_explore.saliency.supported import Refused
 
         try:
-            for _ in self._compute(explained, (name,), randomised, report):
-                pass
+            for result in self._compute(explained, (name,), randomised, report):
+                if isinstance(result, OutOfMemory):
+                    raise MemoryError(result.reason)
         except SaliencyError as error:
             self.known(explained, randomised)[name] = Refused(name, str(error))
 
@@ -182,7 +191,7 @@ class Request:
 
     def missing_scores(self, explained: Explained) -> list[str]:
         """The slow maps that are known and whose scores are neither known nor failed."""
-        known, failed = self.scores_of_slow(explained), self.background(explained, kind="scores").failed
+        known, failed = self.scores_of_slow(explained), self.failed(explained, kind="scores")
         maps = self.maps(explained)
         return [name for name in self.slow if name in maps and name not in known and name not in failed]
 

@@ -2,6 +2,7 @@
 all who wait for it, with count, time left and a button that cancels.
 """
 
+import logging
 import threading
 import time
 import uuid
@@ -14,7 +15,9 @@ from mlcv_explore.ui import figures
 
 REFRESH = 0.5  # seconds between two looks at a reading
 SHORT = 0.4  # seconds: a folder that is read sooner shows no progress
-GRACE = 60.0  # seconds a visitor counts as waiting after the last look
+# seconds a visitor counts as waiting after the last look: a browser lets a hidden tab look once a minute
+GRACE = 300.0
+log = logging.getLogger(__name__)
 
 
 class _Abandoned(Exception):
@@ -64,6 +67,10 @@ class Reading:
             pass
         except DataError as error:
             self.error = str(error)
+        except Exception as error:  # without a sentence the page would have it read again and again
+            log.exception("%s could not be read", self.name)
+            kind = type(error).__name__
+            self.error = f"{self.name} could not be read ({kind}); the server's log has the details."
 
     def _progress(self, done: int, total: int) -> None:
         if not any(time.monotonic() - seen < GRACE for seen in list(self._looks.values())):
@@ -118,7 +125,8 @@ def show(slug: str, name: str) -> None:
     def panel() -> None:
         reading.look(visitor)
         if not reading.under_way:
-            st.session_state.pop(asked, None)
+            if not reading.error:  # else the page would have it read anew
+                st.session_state.pop(asked, None)
             st.rerun()
         left = f" · about {figures.duration(reading.seconds_left)} left" if reading.done else ""
         text = f"Reading {name}: {reading.done:,} of {reading.total:,} images{left}"

@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import logging
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,18 +22,20 @@ HEAP = {M_ARENA_MAX: 1, M_MMAP_THRESHOLD: 1 << 19, M_TRIM_THRESHOLD: 1 << 17}
 # of a map's time
 COMPUTING = {M_MMAP_THRESHOLD: 1 << 25, M_TRIM_THRESHOLD: 1 << 29}
 
-_heap_set = False  # of a server; a test or a script keeps the C library's own options
+log = logging.getLogger(__name__)
+# a test or a script keeps the C library's own options for its memory, and may make engine after engine
+_serving = False
 _turn = threading.Lock()  # to compute
 _engine: "Jobs | None" = None
 _creating = threading.Lock()
 _painted = threading.Event()
 _ready = threading.Event()
-_closing = threading.Event()
+_closing = threading.Event()  # of a server
 
 
 def jobs() -> "Jobs":
     """The one job engine of this process, made on first use (a page run as a plain
-    script has no lifespan).
+    script has no lifespan); one that starts nothing any more once the server is closing.
     """
     global _engine
     with _creating:
@@ -40,6 +43,8 @@ def jobs() -> "Jobs":
             from mlcv_explore.experiment.jobs import Jobs
 
             _engine = Jobs()
+            if _closing.is_set():
+                _engine.close()
         return _engine
 
 
@@ -52,8 +57,8 @@ def use(engine: "Jobs") -> None:
 
 def warm_up() -> None:
     """Start the slow imports and the cluster in a thread, once the first page is drawn."""
-    global _heap_set
-    _heap_set = True
+    global _serving
+    _serving = True
     _set_heap(HEAP)
     _closing.clear()
     threading.Thread(target=_boot, name="warm-up", daemon=True).start()
@@ -91,41 +96,58 @@ def painted() -> None:
 
 
 def ready() -> bool:
-    """Whether the workers and the heavy imports are there."""
+    """Whether the workers and the heavy imports are there, but for what failed: that is in
+    the log, and tried again by the first page that needs it.
+    """
     return _ready.is_set()
 
 
 def close() -> None:
     """End the job engine, if it was ever made."""
     global _engine
-    _closing.set()
+    if _serving:
+        _closing.set()
     with _creating:
         if _engine is not None:
             _engine.close()
             _engine = None
 
 
+@contextmanager
+def _logged(step: str) -> Iterator[None]:
+    """A step of the warm-up, which goes on without it when it fails."""
+    try:
+        yield
+    except Exception:
+        if not _closing.is_set():  # else its workers were refused
+            log.exception("The warm-up of %s failed", step)
+
+
 def _boot() -> None:
     _painted.wait(FIRST_PAGE)
-    jobs().warm()
-    import pandas  # noqa: F401  for the first table
+    if _closing.is_set():
+        return
+    with _logged("the workers"):
+        jobs().warm()
+    with _logged("tables"):
+        import pandas  # noqa: F401  for the first one
+    with _logged("verdicts"):
+        from mlcv_explore import idea
 
-    from mlcv_explore import charts, idea
-    from mlcv_explore.experiment import runs
-    from mlcv_explore.ui import attributions, evidence
+        for card in idea.cards():
+            with _logged(f"verdicts on {card.slug}"):
+                _decide(card.slug)
+    with _logged("charts"):
+        from mlcv_explore import charts
 
-    for card in idea.cards():
-        subject = idea.load(card.slug)
-        if shipped := evidence.recorded(card.slug):
-            run, film = shipped
-            config = subject.config(**run.config)
-            # SciPy, before a first verdict has to wait for it
-            runs.decided(subject, config, subject.metrics(config, film), 1, 1)
-    charts.warm_up()
-    import torch
+        charts.warm_up()
+    with _logged("maps"):
+        import torch
 
-    torch.set_num_threads(1)
-    attributions.warm_up()
+        from mlcv_explore.ui import attributions
+
+        torch.set_num_threads(1)
+        attributions.warm_up()
     # Streamlit collects after every script run: with the imports in sight that costs some 85 ms,
     # frozen nothing
     gc.collect()
@@ -136,9 +158,24 @@ def _boot() -> None:
         _return_free_memory()
 
 
+def _decide(slug: str) -> None:
+    """The verdicts on the recorded run of an idea: SciPy, before a first verdict has to wait
+    for it.
+    """
+    from mlcv_explore import idea
+    from mlcv_explore.experiment import runs
+    from mlcv_explore.ui import evidence
+
+    subject = idea.load(slug)
+    if shipped := evidence.recorded(slug):
+        run, film = shipped
+        config = subject.config(**run.config)
+        runs.decided(subject, config, subject.metrics(config, film), 1, 1)
+
+
 def _set_heap(options: dict[int, int]) -> None:
     """Set options of the C library's memory allocation, in a server and where it has them."""
-    if not _heap_set:
+    if not _serving:
         return
     with suppress(AttributeError, OSError, TypeError):
         for option, value in options.items():
