@@ -1,14 +1,17 @@
 """Captum as the second implementation: where it equals ours, and that it leaves no trace."""
 
+import copy
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
+from captum import attr
 from torch import nn
 
 from mlcv_explore.models.classifiers import residual_classifier
 from mlcv_explore.saliency import SaliencyError, SaliencySettings, attribute_all, captum_maps
+from mlcv_explore.saliency.captum_calls import NOISE
 from mlcv_explore.saliency.captum_maps import PREFIX
 from mlcv_explore.saliency.supported import attribute
 from mlcv_explore.seeds import seeded
@@ -60,6 +63,27 @@ def test_threads_that_share_a_network_get_the_same_maps() -> None:
     with ThreadPoolExecutor(4) as pool:
         for together in pool.map(lambda _: theirs(*names), range(8)):
             assert all(np.array_equal(alone[name], together[name]) for name in names)
+
+
+@pytest.mark.parametrize("name", list(NOISE))
+def test_noisy_maps_are_captums_own_and_no_other_waits_for_the_generator_meanwhile(name: str) -> None:
+    """Lent, the global generator would be seeded while the network computes."""
+    seeds, ambient = [], torch.initial_seed()
+
+    class Noted(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            seeds.append(torch.initial_seed())
+            return images.flatten(0, 0)
+
+    network, settings = nn.Sequential(Noted(), NETWORK).eval(), SETTINGS.replace(samples=70)  # three batches
+    (ours,) = attribute(network, IMAGE, 1, [PREFIX + name], settings, 3)
+    assert len(seeds) > 3 and set(seeds) == {ambient}
+    tunnel = attr.NoiseTunnel(attr.Saliency(copy.deepcopy(NETWORK)))
+    given = {"nt_type": NOISE[name], "nt_samples": 70, "nt_samples_batch_size": 32, "stdevs": settings.noise}
+    expected = seeded(
+        3, lambda: tunnel.attribute(IMAGE[None], target=1, abs=False, **given), f"Captum's {name}"
+    )[0].sum(0)
+    np.testing.assert_allclose(ours.values, expected, atol=1e-5 * float(expected.abs().max()))
 
 
 def test_a_network_without_relus_is_refused_in_a_sentence() -> None:

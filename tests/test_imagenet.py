@@ -15,6 +15,7 @@ from mlcv_explore.models import available_models, imagenet
 from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.models.efficientnet_lite import EfficientNetLite0
 from mlcv_explore.models.layers import convolutions
+from mlcv_explore.seeds import stream_seed
 
 
 @pytest.fixture
@@ -38,6 +39,21 @@ def test_the_listing_offers_it_without_importing_timm_or_torchvision() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == f"{[imagenet.SENTENCE]} set()", done.stderr
+
+
+def test_the_networks_first_weights_are_drawn_where_the_global_generator_is_lent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Elsewhere they would be drawn between the draws of another thread."""
+    seeds = []
+
+    def build() -> nn.Module:
+        seeds.append(torch.initial_seed())
+        return EfficientNetLite0()
+
+    monkeypatch.setattr(imagenet, "EfficientNetLite0", build)
+    imagenet.load.__wrapped__()
+    assert seeds == [stream_seed(0, "weights")]
 
 
 def test_the_network_gives_the_logits_of_the_files_weights_in_their_order_and_1000_classes() -> None:

@@ -80,8 +80,7 @@ def load() -> Classifier:
             f"The weights of {NAME} are not those of {PACKAGE.replace('_', '-')} {VERSION} (another SHA-256):"
             f" {INSTALL}."
         )
-    with torch.random.fork_rng(devices=[]):
-        network = EfficientNetLite0().eval()
+    network = seeded(0, EfficientNetLite0).eval()  # its weights are replaced
     load_in_order(network, torch.load(path, map_location="cpu", weights_only=True))
     fold_norms(network)
     classes = tuple(NAMES.read_text(encoding="utf-8").splitlines())

@@ -17,7 +17,7 @@ from mlcv_explore.saliency.attribution import AttributionRequest
 from mlcv_explore.saliency.lrp import relevance
 from mlcv_explore.saliency.methods import Attribution, SaliencyError, Target
 from mlcv_explore.saliency.superpixels import superpixels
-from mlcv_explore.seeds import seeded
+from mlcv_explore.seeds import seeded, stream
 
 NOISE = {"smoothgrad": "smoothgrad", "smoothgrad_squared": "smoothgrad_sq", "vargrad": "vargrad"}
 WITHOUT_GRADIENTS = ("occlusion", "feature_ablation", "kernel_shap")
@@ -124,18 +124,22 @@ def _deeplift(given: Call) -> Attribution:
 def _smooth(given: Call) -> Attribution:
     samples = given.score.total = given.settings.samples
     tunnel = given.attr.NoiseTunnel(given.attr.Saliency(given.score))
-    values = seeded(
-        given.request.seed,
-        lambda: tunnel.attribute(
-            given.batch,
-            nt_type=NOISE[given.name],
-            nt_samples=samples,
-            nt_samples_batch_size=min(given.at_once, samples),
-            stdevs=given.settings.noise,
-            target=0,
-            abs=False,
-        ),
-        f"Captum's {given.name}",
+    generator = stream(given.request.seed, f"Captum's {given.name}")
+
+    def noisy(image: torch.Tensor, deviation: float, count: int) -> torch.Tensor:
+        noise = torch.normal(0.0, torch.full((count, *image.shape[1:]), deviation), generator=generator)
+        return image.repeat_interleave(count, 0) + noise.to(image.device)
+
+    # Captum's draw is from the global generator, which others would wait for while the network computes
+    tunnel._add_noise_to_input = noisy
+    values = tunnel.attribute(
+        given.batch,
+        nt_type=NOISE[given.name],
+        nt_samples=samples,
+        nt_samples_batch_size=min(given.at_once, samples),
+        stdevs=given.settings.noise,
+        target=0,
+        abs=False,
     )
     return given.made(values[0].sum(0))
 
