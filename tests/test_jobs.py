@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from mlcv_explore import idea
-from mlcv_explore.experiment import cluster, jobs, registry, runs, watchdog
+from mlcv_explore.experiment import cluster, jobs, registry, runs, watchdog, worker
 from mlcv_explore.experiment.job import CLUSTER_LOST, RunState
 from mlcv_explore.experiment.jobs import Busy, Jobs
 
@@ -304,6 +304,17 @@ def test_an_error_of_an_idea_is_reported_in_one_sentence(engine: Jobs, kind: str
     assert (state.status, state.message) == ("failed", sentence)
     assert [frame.step for frame in engine.frames(run_id)] == [1]
     assert runs.find(run_id) is None
+
+
+def test_frames_that_wait_when_a_run_breaks_are_sent_before_its_error(home: Path) -> None:
+    first, second, *_ = idea.load("sham").run(sham(), (0,))
+    sent: list[dict] = []
+    with pytest.raises(ValueError), worker._EventSender(sent.append) as sender:
+        sender.send_soon(first)
+        until(lambda: sent)
+        sender.send_soon(second)  # it waits for its quarter of a second
+        raise ValueError
+    assert [event["step"] for event in sent] == [1, 2]
 
 
 def test_a_frame_larger_than_an_event_comes_with_the_whole_film(engine: Jobs) -> None:

@@ -164,11 +164,13 @@ class _EventSender:
         self.thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         with self.changed:
             self.ended = True
             self.changed.notify()
         self.thread.join()
+        if error and self.waiting:  # no result follows that would have them
+            self.send(_event(self.waiting))
 
     def send_soon(self, frame: Any) -> None:
         """Have a frame sent within a quarter of a second."""
