@@ -44,6 +44,7 @@ def resized(digest: str, _pixels: np.ndarray, size: tuple[int, int]) -> np.ndarr
 
 
 @st.cache_resource(max_entries=CACHE_ENTRIES, show_spinner=False)
+@server.computing()
 def probabilities(digest: str, model_key: str, _network: Any, _model_input: np.ndarray) -> np.ndarray:
     """(classes,) of the image."""
     from mlcv_explore.models import classifiers
@@ -52,6 +53,7 @@ def probabilities(digest: str, model_key: str, _network: Any, _model_input: np.n
 
 
 @st.cache_resource(max_entries=CACHE_ENTRIES, show_spinner=False)
+@server.computing()
 def novelty(
     digest: str, model_key: str, _model: "Classifier", _model_input: np.ndarray
 ) -> "novelty_scores.Novelty | None":

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 # a test or a script keeps the C library's own options for its memory, and may make engine after engine
 _serving = False
 _turn = threading.Lock()  # to compute
+_waiting, _counting = 0, threading.Lock()  # threads for their turn
 _engine: "Jobs | None" = None
 _creating = threading.Lock()
 _painted = threading.Event()
@@ -67,14 +68,22 @@ def warm_up() -> None:
 @contextmanager
 def computing() -> Iterator[None]:
     """Within it a network computes for a page, in one thread at a time: each would hold its
-    features meanwhile, and training has the other cores. Freed memory is used again.
+    features meanwhile, and training has the other cores. Freed memory is used again, and
+    goes back to the system where the next turn is another page's, which would not fit it.
     """
+    global _waiting
+    with _counting:
+        _waiting += 1
     with _turn:
+        with _counting:
+            _waiting -= 1
         _set_heap(COMPUTING)
         try:
             yield
         finally:
             _set_heap(HEAP)
+            if _serving and _waiting:
+                _return_free_memory()
 
 
 def computed(results: Iterable[Result]) -> Iterator[Result]:
