@@ -151,7 +151,7 @@ def answer(table: Table) -> None:
     with left:
         rows, columns, gains = table.grid("map", "corruption", "sigma", "noisy", "plain", "accuracy")
         mean, _, _, significant = significant_cells(gains)
-        titles = ("share of wrong labels", "σ", "label noise − plain, points")
+        titles = ("share of wrong labels", "σ", "noise on targets − plain, points")
         chart = charts.heat_map(
             100 * mean, rows, columns, titles, theme.palette(), significant=significant, value_format="+.1f"
         )

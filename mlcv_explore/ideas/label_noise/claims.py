@@ -14,8 +14,8 @@ DECIDED = {  # claim → direction, margin, contrasts (first arm minus second)
     "zero_sum_differs_at_equal_trace": ("different", 0.01, (("zero_sum_equal_trace", "gaussian"),)),
 }
 SENTENCES = (  # of the same claims
-    "With 40 % wrong labels, label noise (σ = 1) ends more than 2 points above plain training.",
-    "With 40 % wrong labels, label noise (σ = 1) ends more than 1 point above early stopping.",
+    "With 40 % wrong labels, noise on the targets (σ = 1) ends more than 2 points above plain training.",
+    "With 40 % wrong labels, noise on the targets (σ = 1) ends more than 1 point above early stopping.",
     "Label smoothing resampled at every step (ε = 0.5) ties with static smoothing within 1 point.",
     "Laplace, uniform, Rademacher and Student-t noise of equal variance tie with Gaussian (1 point).",
     "Zero-sum noise of equal σ differs from Gaussian noise by more than 1 point.",
@@ -31,7 +31,7 @@ ARMS = (
     Arm("noisy", "Noise on targets", "idea", "Added to every target entry, resampled at every step."),
     Arm("clean", "No wrong labels", "oracle", "Plain training on the correct labels: the bound."),
     Arm("early_stopped", "Early stopping", "other", "Plain, best epoch on noisy validation labels."),
-    Arm("noisy_early_stopped", "Label noise, early stopped", "variant", "Label noise, chosen alike."),
+    Arm("noisy_early_stopped", "Noise on targets, early stopped", "variant", "Its epoch is chosen alike."),
     Arm("gaussian", "Gaussian noise", "idea"),
     Arm("laplace", "Laplace noise", "variant"),
     Arm("uniform", "Uniform noise", "variant"),
