@@ -2,6 +2,7 @@
 fail, and the table of methods.
 """
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,21 @@ def test_the_first_places_that_count_are_explained(small: None) -> None:
     other = Classifier("other", SeesRed(), ("cat", "dog"), 32, {})
     with pytest.raises(DataError, match=r"red.png must have a class of other, got 'red'"):
         photographs.Experiment(PLACES, 0, cutout, other, network(1))
+
+
+def test_every_place_has_draws_of_its_own_which_both_networks_share(small: None) -> None:
+    model, cutout = imagenet.load(), composites.recognised()[0]
+    one, other = (photographs.Experiment(PLACES, seed, cutout, model, network(1)) for seed in (0, 1))
+    image = photographs.as_float(one.composites.images[0])
+    maps = {
+        (experiment.seed, place): experiment._maps(model.network, image, place)
+        for experiment in (one, other)
+        for place in (0, 1)
+    }
+    for name in ("random", "smoothgrad", "rise"):
+        drawn = [values[name] for values in maps.values()]
+        assert not any(np.array_equal(a, b) for a, b in itertools.combinations(drawn, 2)), name
+    assert np.array_equal(one._maps(network(1), image, 0)["random"], maps[0, 0]["random"])
 
 
 def test_a_run_measures_every_map_of_one_object_and_of_the_untrained_network_where_they_lie(
