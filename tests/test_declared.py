@@ -10,18 +10,20 @@ gain: both − plain > 1, any depth
     Both beats plain by more than 1 point.
 likelihood: both, soft − plain < 0.5 in nll
     Both has a lower likelihood.
+every: both − plain, soft > 2
+    Both beats the two others.
 """
 
 
 def test_every_part_of_a_claim_is_read():
     when = {"depth": 2, "weight": 0.5}
-    gain, likelihood = declared(TEXT, when, {"nll": "nats"})
+    gain, likelihood, every = declared(TEXT, when, {"nll": "nats"})
     sentence = "Both beats plain by more than 1 point."
     pairs = (("both", "plain"),)
     assert gain == Claim("gain", sentence, "accuracy", "points", "greater", 0.01, pairs, (("weight", 0.5),))
     assert likelihood.contrasts == (("both", "plain"), ("soft", "plain"))
     assert (likelihood.unit, likelihood.direction, likelihood.margin) == ("nats", "less", 0.5)
-    assert dict(likelihood.when) == when
+    assert dict(likelihood.when) == when and every.contrasts == (("both", "plain"), ("both", "soft"))
 
 
 def test_equality_and_difference():

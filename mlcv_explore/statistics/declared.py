@@ -3,7 +3,7 @@
     gain: mixed, pasted − plain > 1
         Mixing and pasting each beat plain training by more than 1 point.
 
-The first line has name, arms, the arm that each is compared with, direction (> greater,
+The first line has name, arms, the arm or arms that each is compared with, direction (> greater,
 < less, = equal, ≠ different), margin and measure. The margin is in points of a share,
 in the measure's own unit where that is another. `, any SETTING` at its end takes out a
 setting that the sentence does not take for granted, such as one its arms differ in.
@@ -11,12 +11,15 @@ setting that the sentence does not take for granted, such as one its arms differ
 
 import re
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 from mlcv_explore.statistics.claims import Claim
 
 DIRECTIONS = {">": "greater", "<": "less", "=": "equal", "≠": "different"}
-_HEAD = re.compile(r"(\w+): (\w+(?:, \w+)*) − (\w+) ([><=≠]) ([\d.]+)(?: in (\w+))?(?:, any (\w+))?")
+_HEAD = re.compile(
+    r"(\w+): (\w+(?:, \w+)*) − (\w+(?:, \w+)*) ([><=≠]) ([\d.]+)(?: in (\w+))?(?:, any (\w+))?"
+)
 
 
 def declared(
@@ -29,11 +32,11 @@ def declared(
     for head, sentence in zip(lines[::2], lines[1::2], strict=True):
         if not (parts := _HEAD.fullmatch(head)):
             raise ValueError(f"Not a claim's first line: {head!r}.")
-        name, arms, other, sign, margin, measure, free = parts.groups()
+        name, arms, others, sign, margin, measure, free = parts.groups()
         measure = measure or "accuracy"
         unit = (units or {}).get(measure, "points")
         size = float(margin) / 100 if unit == "points" else float(margin)
-        pairs = tuple((arm, other) for arm in arms.split(", "))
+        pairs = tuple(product(arms.split(", "), others.split(", ")))
         given = tuple((setting, value) for setting, value in (when or {}).items() if setting != free)
         claims.append(Claim(name, sentence, measure, unit, DIRECTIONS[sign], size, pairs, given))
     return tuple(claims)
