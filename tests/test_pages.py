@@ -3,6 +3,7 @@ a real, in-process cluster.
 """
 
 import json
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -95,6 +96,13 @@ def test_answer_has_one_verdict_that_home_shows_too_and_every_claim_in_one_table
         for estimate in verdict["estimates"]
     ]
     assert list(zip(claims["Claim"], claims["Status"], strict=True)) == expected
+    if photographs := evidence.study(card.slug, "photographs"):
+        beside = [
+            f"{estimate['status']}, n = {estimate['n']}" if estimate["n"] else "not run"
+            for verdict in photographs["verdicts"]
+            for estimate in verdict["estimates"]
+        ]
+        assert [re.sub(", .*,", ",", text) for text in claims["On photographs"]] == beside
 
 
 def trained(card: idea.Card, seeds: int = 2) -> AppTest:
