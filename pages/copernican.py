@@ -64,8 +64,7 @@ def play() -> None:
     with controls:
         first, key = list(CURVES.values()).index(KIND), f"{SLUG}-curve"
         kind = CURVES[st.selectbox("Curve", list(CURVES), first, key=key, bind="query-params")]
-        share = settings.control(SLUG, CopernicanView.setting("stop"))
-        level = settings.control(SLUG, CopernicanView.setting("level"))
+        share, level = (settings.control(SLUG, CopernicanView.setting(name)) for name in ("stop", "level"))
         shown = choose_curve(kind, film)
     with image:
         if shown is None:
@@ -159,22 +158,9 @@ def answer(table: Table) -> None:
     st.markdown(f"**Why use it?** {tables.reason(table)}")
 
 
-page.run(
-    subject,
-    play=play,
-    draw=draw,
-    answer=answer,
-    example=example,
-    formulas={
-        "Gott's interval": intervals.interval,
-        "Interval score": interval_score,
-        "Kinds of stop": forecasts.stop_weights,
-        "Fits to the visible part": grid_fits,
-        "Boosting in groups": learners.grouped_boosting,
-        "Feature selection": learners.feature_selection,
-        "PCA cut": learners.pca_cut,
-        "End of a spectrum": spectrum,
-    },
-    views=(CopernicanView,),
-    choices={"curve": list(CURVES)},
-)
+formulas = {"Gott's interval": intervals.interval, "Interval score": interval_score}
+formulas |= {"Kinds of stop": forecasts.stop_weights, "Fits to the visible part": grid_fits}
+formulas |= {"Boosting in groups": learners.grouped_boosting, "Feature selection": learners.feature_selection}
+formulas |= {"PCA cut": learners.pca_cut, "End of a spectrum": spectrum}
+acts = {"play": play, "draw": draw, "answer": answer, "example": example}
+page.run(subject, **acts, formulas=formulas, views=(CopernicanView,), choices={"curve": list(CURVES)})

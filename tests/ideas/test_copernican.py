@@ -8,10 +8,9 @@ import warnings
 import numpy as np
 import pytest
 
-from mlcv_explore import idea
 from mlcv_explore.data import curve_files, tabular
 from mlcv_explore.data.tabular import Problem, draw_problem
-from mlcv_explore.experiment import film, runs, studies
+from mlcv_explore.experiment import film
 from mlcv_explore.ideas.copernican import (
     CopernicanConfig,
     forecasts,
@@ -26,10 +25,13 @@ from mlcv_explore.models import learning_curves
 from mlcv_explore.seeds import numpy_stream
 from mlcv_explore.statistics.lifetimes import LAWS
 from mlcv_explore.statistics.prediction_intervals import interval_score
+from mlcv_explore.ui import evidence
+from tests.calls import recorded
 
 MANY = 100_000
 METHOD = {name: place for place, name in enumerate(forecasts.METHODS)}
 TIME = forecasts.STOPS.index("time")
+EARLY = np.array([0.0, 1.0, *[0.5] * 18])  # scores best at the second component, for good
 
 
 def near(share: float, expected: float) -> bool:
@@ -41,9 +43,6 @@ def curve_of(values, horizon: int | None = None) -> learning_curves.Curve:
     return learning_curves.Curve(grown, grown, horizon or len(grown) - 1)
 
 
-# the interval
-
-
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("inspection", lifetimes.BY_CONSTRUCTION)
 def test_a_uniform_stop_is_covered_at_the_nominal_rate_whatever_the_lifetimes(law, inspection):
@@ -52,11 +51,10 @@ def test_a_uniform_stop_is_covered_at_the_nominal_rate_whatever_the_lifetimes(la
     assert all(near(share, level) for share, level in zip(shares, levels, strict=True)), shares
 
 
-@pytest.mark.parametrize(
-    ("inspection", "age", "share"), [("age001", 0.01, 0.323), ("age1", 1, 0.975), ("age10", 10, 0.774)]
-)
-def test_exponential_lifetimes_at_a_fixed_age(inspection, age, share):
+@pytest.mark.parametrize(("inspection", "share"), [("age001", 0.323), ("age1", 0.975), ("age10", 0.774)])
+def test_exponential_lifetimes_at_a_fixed_age(inspection, share):
     """What remains is exponential again: e^(−age/k) − e^(−k·age), k = 39."""
+    age = lifetimes.AGES[inspection]
     exact = math.exp(-age / 39) - math.exp(-39 * age)
     rng = numpy_stream(7, inspection)
     assert exact == pytest.approx(share, abs=0.0005)
@@ -110,9 +108,6 @@ def test_at_equal_ages_nothing_is_ranked_again():
         order = intervals.ranking(rates, np.full(12, age))
         np.testing.assert_array_equal(order, np.argsort(-rates, kind="stable"))
     assert intervals.ranking(np.array([2.0, 3.0]), np.array([10.0, 1.0])).tolist() == [0, 1]
-
-
-# stops and baselines
 
 
 def test_stops_are_weighted_as_documented():
@@ -180,14 +175,10 @@ def test_other_curves_exclude_the_curve_itself_and_a_lone_curve_has_gotts_interv
     assert intervals.log_ratio(np.array([1.0]), np.array([0.0]))[0] == pytest.approx(-math.log(100))
 
 
-# the learners
-
-
 def other_test_part(problem: Problem) -> Problem:
     """The same problem with another test part."""
-    return Problem(
-        (*problem.columns[:2], problem.columns[2][::-1]), (*problem.target[:2], -problem.target[2])
-    )
+    columns, target = problem.columns, problem.target
+    return Problem((*columns[:2], columns[2][::-1]), (*target[:2], -target[2]))
 
 
 @pytest.mark.parametrize("learner", learners.LEARNERS)
@@ -202,13 +193,7 @@ def test_all_rules_of_a_learner_spend_equally_many_fits(learner):
 def test_fits_of_boosting_are_counted_where_they_happen(monkeypatch):
     from sklearn.tree import DecisionTreeRegressor
 
-    calls, fit = [], DecisionTreeRegressor.fit
-
-    def counting(self, *args, **more):
-        calls.append(1)
-        return fit(self, *args, **more)
-
-    monkeypatch.setattr(DecisionTreeRegressor, "fit", counting)
+    calls = recorded(monkeypatch, DecisionTreeRegressor, "fit")
     rng = numpy_stream(9, "counting")
     _, fits = learners.grouped_boosting(draw_problem(tabular.WIDE, learners.ROWS, rng), rng)
     assert fits.tolist() == [learners.FITS] * len(learners.RULES)
@@ -226,51 +211,35 @@ def test_the_rules_choose_as_documented():
         assert learners.choose(rule, rates, np.full(3, 5.0), 0, rng) == 1
 
 
-def selected(monkeypatch, problem: Problem) -> dict[str, list[int]]:
+def selected(problem: Problem) -> dict[str, list[int]]:
     """Columns selected by each rule; the rules are scored first, then the oracle."""
-    columns_of_rules, score = [], learners.ridge_score
-
-    def recording(problem, columns):
-        columns_of_rules.append(columns.tolist())
-        return score(problem, columns)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(learners, "ridge_score", recording)
+    with pytest.MonkeyPatch.context() as patch:
+        calls = recorded(patch, learners, "ridge_score")
         learners.feature_selection(problem, numpy_stream(4, "turns"))
-    return dict(zip(learners.RULES, columns_of_rules, strict=False))
+    return {rule: columns.tolist() for rule, (_, columns) in zip(learners.RULES, calls, strict=False)}
 
 
-def test_selected_features_do_not_depend_on_the_test_part(monkeypatch):
+def test_selected_features_do_not_depend_on_the_test_part():
     problem = draw_problem(tabular.WIDE, learners.ROWS, numpy_stream(4, "blind"))
-    assert selected(monkeypatch, problem) == selected(monkeypatch, other_test_part(problem))
+    assert selected(problem) == selected(other_test_part(problem))
 
 
-def test_the_feature_that_explains_the_target_is_selected_first(monkeypatch):
+def test_the_feature_that_explains_the_target_is_selected_first():
     columns = [numpy_stream(part, "columns").standard_normal((60, 12)) for part in range(3)]
     problem = Problem(tuple(columns), tuple(2 * part[:, 7] + 0.1 * part[:, 3] for part in columns))
-    chosen = selected(monkeypatch, problem)
+    chosen = selected(problem)
     assert chosen["validated"][0] == chosen["copernican"][0] == chosen["ageblind"][0] == 7
 
 
 def test_boosted_groups_do_not_depend_on_the_test_part_but_for_the_oracle(monkeypatch):
     problem = draw_problem(tabular.WIDE, learners.ROWS, numpy_stream(4, "blind groups"))
-    turns: list[list[int]] = []
-
-    class Recording(learners.GroupedBoosting):
-        def __init__(self, *args):
-            super().__init__(*args)
-            turns.append([])
-            self.turns = turns[-1]
-
-        def add(self, group, added):
-            self.turns.append(group)
-            super().add(group, added)
-
-    monkeypatch.setattr(learners, "GroupedBoosting", Recording)
+    calls, turns = recorded(monkeypatch, learners.GroupedBoosting, "add"), {}
     for version in (problem, other_test_part(problem)):
         learners.grouped_boosting(version, numpy_stream(4, "turns"))
-    count = len(learners.RULES) + 1
-    one, other = turns[:count], turns[count:]
+    for model, group, _ in calls:
+        turns.setdefault(model, []).append(group)
+    every, count = list(turns.values()), len(learners.RULES) + 1
+    one, other = every[:count], every[count:]
     assert len(other) == count and one[:-1] == other[:-1] and one[-1] != other[-1]
 
 
@@ -284,9 +253,8 @@ def cut_regrets(monkeypatch, *scores: tuple[np.ndarray, np.ndarray]) -> dict[str
 
 
 def test_a_cut_stops_where_nothing_more_is_gained_and_spends_elsewhere(monkeypatch):
-    early = np.array([0.0, 1.0, *[0.5] * 18])  # best at the second component
     late = np.arange(20.0)  # always better
-    regret = cut_regrets(monkeypatch, (early, early / 2), (late, late / 40))
+    regret = cut_regrets(monkeypatch, (EARLY, EARLY / 2), (late, late / 40))
     best, total = late[-1] / 40, 2 * learners.CUT_FITS
     # from the third fit on, the early one has stalled and all goes to the other
     assert regret["copernican"] == pytest.approx((best - late[total - 3 - 1] / 40) / 2)
@@ -295,14 +263,10 @@ def test_a_cut_stops_where_nothing_more_is_gained_and_spends_elsewhere(monkeypat
 
 
 def test_few_steps_since_improvement_are_relative_to_age(monkeypatch):
-    young = np.array([0.0, 1.0, *[0.5] * 18])  # best at the second component, for good
     old = np.array([0.0, 1, 2, 3, 4, *[3.0] * 6, *[9.0] * 9])  # best at the fifth, again at the twelfth
-    regret = cut_regrets(monkeypatch, (young, np.zeros(20)), (old, (old == 9).astype(float)))
+    regret = cut_regrets(monkeypatch, (EARLY, np.zeros(20)), (old, (old == 9).astype(float)))
     # of 18 fits 11 are left when both stall: at 2 : 5 they reach the twelfth, half and half they do not
     assert regret["copernican"] == 0 and regret["ageblind"] == regret["default"] == 0.5
-
-
-# the run and its evidence
 
 
 def test_a_run_of_a_part_has_the_numbers_of_that_part_alone():
@@ -332,8 +296,7 @@ def test_the_last_level_of_the_lifetimes_is_the_confidence_that_is_set():
 
 
 def test_the_tables_of_the_answer():
-    study = subject.studies[0]
-    table = studies.Table(studies.read(idea.ASSETS / "copernican", study), studies.splits_of(subject, study))
+    table = evidence.table("copernican")
     shown = {key: columns for key, (columns, _) in tables.details(table).items()}
     assert shown["coverage"]["At any step (%)"][0].method == "t, Nadeau–Bengio corrected"
     assert shown["coverage"]["True by construction"] == ["uniform in importance"] * 6 + ["at any step"]
@@ -349,27 +312,22 @@ def test_the_tables_of_the_answer():
         lists = zip(shown[stops]["Gott's rule is better than"], shown[stops]["worse than"], strict=True)
         assert all(not set(one.split(", ")) & set(two.split(", ")) - {"–"} for one, two in lists)
         assert shown[stops]["Exponential fit"][-1] == "–"  # fits do not forecast a best epoch
-    assert all(
-        cell.mean > 0 for head, column in shown["regrets"].items() if "points" in head for cell in column
-    )
+    regrets = (cell for head, column in shown["regrets"].items() if "points" in head for cell in column)
+    assert all(cell.mean > 0 for cell in regrets)
     for learner in learners.LEARNERS:
         fits = [table.values("learners", f"{learner}_{rule}", "fits") for rule in learners.RULES]
         assert all(np.array_equal(fits[0], other) for other in fits)
 
 
-# the demo
-
-
 def test_the_recorded_run_has_curves_for_the_demo():
-    frames = film.unpack(runs.film_bytes(runs.recorded("copernican")), subject.frame)
+    _, frames = evidence.recorded("copernican")
     for kind in learning_curves.KINDS:
-        recorded = inference.recorded_curves(frames, kind)
-        assert len(recorded) == 3
-        for shown in recorded:
+        curves = inference.recorded_curves(frames, kind)
+        assert len(curves) == 3
+        for shown in curves:
             end = len(shown.x) - 1 if kind == "epochs" else 1
-            assert (
-                0 < shown.progress[inference.stop_at(shown, 0.3)] < shown.progress[-1] == pytest.approx(end)
-            )
+            past = shown.progress[inference.stop_at(shown, 0.3)]
+            assert 0 < past < shown.progress[-1] == pytest.approx(end)
         assert inference.recorded_calibration(frames, kind)["time"].shape[1] == len(forecasts.LEVELS)
 
 
@@ -386,8 +344,6 @@ def test_stops_of_an_uploaded_curve_are_counted_until_its_last_gain():
     assert set(calibration) == {"time", "importance", "improving"}
     assert all((np.diff(values) >= 0).all() for values in calibration.values())
     above = curve_files.ProgressCurve(np.arange(3.0), np.array([1.0, 2, 4]))  # its first step gained 1
-    expected = dict(
-        zip(forecasts.STOPS, forecasts.evaluate([curve_of([0, 1, 2, 4])], 0.5, False)[1], strict=True)
-    )
+    _, expected = forecasts.evaluate([curve_of([0, 1, 2, 4])], 0.5, False)
     for stops, shares in inference.curve_calibration(above).items():
-        assert shares == pytest.approx(expected[stops]), stops
+        assert shares == pytest.approx(expected[forecasts.STOPS.index(stops)]), stops

@@ -58,8 +58,7 @@ def test_a_run_is_drawn_with_its_own_confidence_whatever_the_slider(monkeypatch)
 def test_an_uploaded_curve_is_stopped_and_how_it_was_read_is_shown():
     app = opened(curve="Your own CSV")
     assert "Upload a CSV file" in words(app)
-    app.file_uploader[0].upload("mine<b>.csv", b"t;gain\n" + LINE, "text/csv")
-    app.run()
+    app.file_uploader[0].upload("mine<b>.csv", b"t;gain\n" + LINE, "text/csv").run()
     assert not app.exception and "is a header" in words(app) and "<b>" not in words(app)
     first = forecast(app)
     app.slider(key=f"{SLUG}-stop").set_value(60).run()
@@ -68,8 +67,7 @@ def test_an_uploaded_curve_is_stopped_and_how_it_was_read_is_shown():
 
 def test_a_bad_file_is_rejected_in_a_sentence_and_the_page_goes_on():
     app = opened(curve="Your own CSV")
-    app.file_uploader[0].upload("curve.csv", b"<svg onload='a'/>", "text/csv")
-    app.run()
+    app.file_uploader[0].upload("curve.csv", b"<svg onload='a'/>", "text/csv").run()
     assert not app.exception and "curve.csv must hold numbers alone: line 1 has _svg" in words(app)
     app.selectbox(key=f"{SLUG}-curve").set_value("t-SNE loss").run()
     assert "actual: " in forecast(app)

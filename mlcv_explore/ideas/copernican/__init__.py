@@ -54,12 +54,21 @@ import numpy as np
 from mlcv_explore.config import Config, setting
 from mlcv_explore.idea import Cell, Film, Idea, Picture, Prior, Provenance, Study
 from mlcv_explore.ideas.copernican import arms
-from mlcv_explore.ideas.copernican.forecasts import FIVE_KINDS, LEVELS, MEASURES, METHODS, STOPS, applies
-from mlcv_explore.ideas.copernican.learners import LEARNERS, RULES
-from mlcv_explore.ideas.copernican.lifetimes import SIMULATED
-from mlcv_explore.models.learning_curves import KINDS, LONGEST
-from mlcv_explore.statistics import Claim, Split
-from mlcv_explore.statistics.extrapolation import FAMILIES
+from mlcv_explore.ideas.copernican.forecasts import (
+    FIVE_KINDS,
+    LEVELS,
+    MEASURES,
+    METHODS,
+    STOPS,
+    applies,
+    evaluate,
+)
+from mlcv_explore.ideas.copernican.learners import LEARNERS, RULES, regrets
+from mlcv_explore.ideas.copernican.lifetimes import SIMULATED, coverage
+from mlcv_explore.models.learning_curves import KINDS, LONGEST, draw_curves
+from mlcv_explore.seeds import numpy_stream
+from mlcv_explore.statistics import Split
+from mlcv_explore.statistics.declared import declared
 
 PARTS = ("all", "intervals", "learners")
 SHOWN = 3  # curves of each kind that a frame keeps, of the first seed
@@ -107,8 +116,6 @@ def run(config: CopernicanConfig, seeds: Sequence[int]) -> Iterator[Frame]:
     """
     from sklearn import config_context
 
-    from mlcv_explore.ideas.copernican.training import compute
-
     kinds = KINDS if config.part != "learners" else ()
     parts = ("lives", *kinds, *(LEARNERS if config.part != "intervals" else ()))
     for step, part in enumerate(parts, start=1):
@@ -116,6 +123,42 @@ def run(config: CopernicanConfig, seeds: Sequence[int]) -> Iterator[Frame]:
             results = [compute(config, part, seed, place == 0) for place, seed in enumerate(seeds)]
         arrays = {name: np.stack([values[name] for values in results]) for name in results[0]}
         yield Frame(step, len(parts), part, **arrays)
+
+
+def compute(config: CopernicanConfig, part: str, seed: int, keep_curves: bool) -> dict[str, np.ndarray]:
+    """A frame's arrays of one part and seed, without the seed axis; other parts' are 0."""
+    sizes: dict[str, tuple[int, ...]] = {
+        "simulated": (len(SIMULATED), len(LEVELS) + 1),
+        "calibration": (len(STOPS), len(LEVELS)),
+        "measured": (len(STOPS), len(METHODS), len(MEASURES)),
+        "unused": (),
+        "regret": (len(RULES),),
+        "fits": (len(RULES),),
+        "shown": (SHOWN, LONGEST + 1),
+    }
+    arrays = {name: np.zeros(size, np.float32) for name, size in sizes.items()}
+    arrays["lengths"] = np.zeros((SHOWN, 2), np.int32)
+    if part == "lives":
+        levels = np.append(LEVELS, config.confidence)
+        arrays["simulated"][:] = [
+            coverage(
+                law, way, levels, config.lifetimes, numpy_stream(seed, f"{law} lives inspected by {way}")
+            )
+            for law, way in SIMULATED
+        ]
+    elif part in KINDS:
+        rng = numpy_stream(seed, f"curves of {part}")
+        drawn, unused = draw_curves(part, config.curves, config.rounds, rng)
+        arrays["measured"][:], arrays["calibration"][:] = evaluate(drawn, config.confidence, part != "epochs")
+        arrays["unused"] = np.float32(unused / (unused + len(drawn)))
+        for place, curve in enumerate(drawn[: SHOWN if keep_curves else 0]):
+            steps = len(curve.past)
+            arrays["shown"][place, : steps + 1] = curve.progress / curve.progress[-1]
+            arrays["lengths"][place] = steps, curve.horizon
+    else:
+        rng = numpy_stream(seed, f"problems of {part}")
+        arrays["regret"][:], arrays["fits"][:] = regrets(part, config.problems, rng)
+    return arrays
 
 
 def metrics(config: CopernicanConfig, film: Film) -> dict[str, np.ndarray]:
@@ -163,61 +206,44 @@ def picture(film: Film) -> Picture:
     return Picture(LEVELS, lines, labels, "confidence", "coverage")
 
 
-SENTENCES = {
-    "covers": "The 95 % interval covers within 3 points of 95 %, at any step of five kinds of real curve.",
-    "covers_half": "The 50 % interval covers within 3 points of 50 %, at any step of the same curves.",
-    "covers_each": "The 95 % interval covers within 3 points for boosting, training loss, PCA variance,"
-    " feature importances and t-SNE loss.",
-    "covers_improving": "The 95 % interval covers within 3 points of 95 % at steps that still improve, over"
-    " all five kinds.",
-    "covers_best_epoch": "The 95 % interval for the best epoch covers within 3 points of 95 % at epochs that"
-    " still improve.",
-    "beats_extrapolation": "Gott's interval has a lower interval score than exponential and power-law fits"
-    " at any step.",
-    "beats_extrapolation_improving": "Gott's interval has a lower interval score than either fit at steps"
-    " that still improve.",
-    "beats_other_curves": "Gott's interval has a lower interval score than quantiles of future/past on other"
-    " curves, at any step.",
-    "fitted_beats_gott": "An interval from past/k to k·past, k fitted on other curves, has a lower interval"
-    " score than Gott's.",
-    "groups_validated": "Boosting by predicted remaining gain has less regret than choosing by validation, at"
-    " equal fits.",
-    "groups_shuffled": "Boosting by predicted remaining gain has less regret than with shuffled ages.",
-    "adding_validated": "Selecting features by predicted importance has less regret than cross-validation, at"
-    " equal fits.",
-    "adding_shuffled": "Selecting features by predicted importance has less regret than with shuffled ages.",
-    "cut_validated": "A PCA cut by steps since improvement, relative to age, has less regret than"
-    " cross-validation, at equal fits.",
-    "cut_shuffled": "A PCA cut by steps since improvement, relative to age, has less regret than with"
-    " shuffled ages.",
-}
-AT_95 = (("confidence", 0.95),)
-GOTT, IMPROVING = "curves_time_copernican", "curves_improving_copernican"
-CONTRASTS = {  # (measure, unit, direction, margin, settings) → claim → pairs of arms
-    ("coverage", "points", "equal", 0.03, AT_95): {
-        "covers": [(GOTT, "nominal")],
-        "covers_half": [("curves_time_half", "nominal_half")],
-        "covers_each": [(f"{kind}_time_copernican", "nominal") for kind in FIVE_KINDS],
-        "covers_improving": [(IMPROVING, "nominal")],
-        "covers_best_epoch": [("epochs_improving_copernican", "nominal")],
-    },
-    ("score", "", "less", 0.0, AT_95): {
-        "beats_extrapolation": [(GOTT, f"curves_time_{family}") for family in FAMILIES],
-        "beats_extrapolation_improving": [(IMPROVING, f"curves_improving_{family}") for family in FAMILIES],
-        "beats_other_curves": [(GOTT, "curves_time_quantiles")],
-        "fitted_beats_gott": [("curves_time_fitted", GOTT)],
-    },
-    ("regret", "points", "less", 0.0, ()): {
-        f"{learner}_{rival}": [(f"{learner}_copernican", f"{learner}_{rival}")]
-        for learner in LEARNERS
-        for rival in ("validated", "shuffled")
-    },
-}
-CLAIMS = tuple(
-    Claim(name, SENTENCES[name], *test, tuple(pairs), () if name == "covers_half" else when)
-    for (*test, when), contrasts in CONTRASTS.items()
-    for name, pairs in contrasts.items()
-)
+EACH = ", ".join(f"{kind}_time_copernican" for kind in FIVE_KINDS)
+INTERVAL_CLAIMS = f"""
+covers: curves_time_copernican − nominal = 3 in coverage
+The 95 % interval covers within 3 points of 95 %, at any step of five kinds of real curve.
+covers_half: curves_time_half − nominal_half = 3 in coverage, any confidence
+The 50 % interval covers within 3 points of 50 %, at any step of the same curves.
+covers_each: {EACH} − nominal = 3 in coverage
+The 95 % interval covers within 3 points for boosting, training loss, PCA variance, feature importances\
+ and t-SNE loss.
+covers_improving: curves_improving_copernican − nominal = 3 in coverage
+The 95 % interval covers within 3 points of 95 % at steps that still improve, over all five kinds.
+covers_best_epoch: epochs_improving_copernican − nominal = 3 in coverage
+The 95 % interval for the best epoch covers within 3 points of 95 % at epochs that still improve.
+beats_extrapolation: curves_time_copernican − curves_time_exponential, curves_time_power < 0 in score
+Gott's interval has a lower interval score than exponential and power-law fits at any step.
+beats_extrapolation_improving: curves_improving_copernican − curves_improving_exponential,\
+ curves_improving_power < 0 in score
+Gott's interval has a lower interval score than either fit at steps that still improve.
+beats_other_curves: curves_time_copernican − curves_time_quantiles < 0 in score
+Gott's interval has a lower interval score than quantiles of future/past on other curves, at any step.
+fitted_beats_gott: curves_time_fitted − curves_time_copernican < 0 in score
+An interval from past/k to k·past, k fitted on other curves, has a lower interval score than Gott's.
+"""
+LEARNER_CLAIMS = """
+groups_validated: groups_copernican − groups_validated < 0 in regret
+Boosting by predicted remaining gain has less regret than choosing by validation, at equal fits.
+groups_shuffled: groups_copernican − groups_shuffled < 0 in regret
+Boosting by predicted remaining gain has less regret than with shuffled ages.
+adding_validated: adding_copernican − adding_validated < 0 in regret
+Selecting features by predicted importance has less regret than cross-validation, at equal fits.
+adding_shuffled: adding_copernican − adding_shuffled < 0 in regret
+Selecting features by predicted importance has less regret than with shuffled ages.
+cut_validated: cut_copernican − cut_validated < 0 in regret
+A PCA cut by steps since improvement, relative to age, has less regret than cross-validation, at equal fits.
+cut_shuffled: cut_copernican − cut_shuffled < 0 in regret
+A PCA cut by steps since improvement, relative to age, has less regret than with shuffled ages.
+"""
+CLAIMS = (*declared(INTERVAL_CLAIMS, {"confidence": 0.95}, {"score": ""}), *declared(LEARNER_CLAIMS))
 
 
 def _study(name: str, seeds: int, base: CopernicanConfig) -> Study:
