@@ -39,8 +39,7 @@ def play() -> None:
     results, controls = st.columns([3, 1], gap="large")
     with controls:
         arm, other = choose_arm("Trained with", "arm", "greedy_code"), choose_arm("Compare with", "compare")
-        about = {"key": f"{SLUG}-source", "bind": "query-params", "wrap": True, "required": True}
-        source = st.segmented_control("Digit from", SOURCES, default=SOURCES[0], **about)
+        source = small_image_input.buttons(f"{SLUG}-source", "Digit from", SOURCES)
         digit, label = choose_digit(base, source)
     with results:
         if digit is not None:

@@ -63,12 +63,12 @@ Source: Alain, Bengio, Understanding intermediate layers using linear classifier
 2016, https://arxiv.org/abs/1610.01644
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from importlib import import_module
 
 import numpy as np
 
-from mlcv_explore.idea import Cell, Film, Idea, Picture, Study, Tile
+from mlcv_explore.idea import Cell, Film, Idea, Picture, Study
 from mlcv_explore.ideas.hierarchical_representation import claims
 from mlcv_explore.ideas.hierarchical_representation.settings import (
     ARMS,
@@ -80,9 +80,6 @@ from mlcv_explore.ideas.hierarchical_representation.settings import (
     part_sizes,
     split_sizes,
 )
-
-if TYPE_CHECKING:
-    from mlcv_explore.models.checkpoints import CheckpointSpec
 
 
 def run(config: HierarchicalRepresentationConfig, seeds: Sequence[int]) -> Iterator[Frame]:
@@ -135,20 +132,14 @@ def depth_curve(frame: Frame, arm: str) -> np.ndarray:
 
 def picture(film: Film) -> Picture:
     """Probe accuracy over depth at the end."""
-    last = film[-1]
     arms = {"baseline": "global", "idea": "greedy_code", "control": "random", "oracle": "supervised"}
+    lines = {role: depth_curve(film[-1], arm) for role, arm in arms.items()}
+    labels = {role: idea.label(arm).lower() for role, arm in arms.items()}
     return Picture(
-        np.arange(last.accuracy.shape[2] + 1.0),
-        {role: depth_curve(last, arm) for role, arm in arms.items()},
-        {role: idea.label(arm).lower() for role, arm in arms.items()},
-        "level",
-        "test accuracy of a probe",
+        np.arange(lines["idea"].shape[1] * 1.0), lines, labels, "level", "test accuracy of a probe"
     )
 
 
-# claim → its arms, and all arms that the rows hold
-CLAIM_ARMS = {claim.name: {arm: arm for arm in claim.arms} for claim in claims.CLAIMS}
-EVERY_ARM = {arm: arm for arm in (*ARMS, "pixels", "committed_shifted", "committed_frozen")}
 VARIED = ("global", "greedy_code", "greedy_pixels", "both_pixels", *LEARNERS, "random")
 BASES = {  # study → settings of its claims
     "live": HierarchicalRepresentationConfig(dataset="digits"),
@@ -168,27 +159,14 @@ VARIATIONS = {  # study → one of these settings changed at a time
 
 def _study(name: str) -> Study:
     """Claims, every arm at every level, and the arms that matter with other settings."""
-    base, varied = BASES[name], {arm: arm for arm in VARIED}
-    cells = (
-        *(Cell(claim, base, arms) for claim, arms in CLAIM_ARMS.items()),
-        Cell("arms", base, EVERY_ARM),
-        *(Cell("varied", base.replace(**change), varied) for change in VARIATIONS[name]),
-    )
-    return Study(name, cells, tuple(range(20)))
-
-
-def checkpoints() -> "Mapping[str, CheckpointSpec]":
-    """The levels and maps of the demo."""
-    from mlcv_explore.ideas.hierarchical_representation import pretrain  # torch comes with it
-
-    return pretrain.CHECKPOINTS
-
-
-def tiles() -> tuple[Tile, ...]:
-    """A test digit, and its reconstruction from each level of the layer-wise arm."""
-    from mlcv_explore.ideas.hierarchical_representation import inference
-
-    return inference.tiles()
+    base = BASES[name]
+    cells = [
+        *((claim.name, base, claim.arms) for claim in claims.CLAIMS),
+        ("arms", base, (*ARMS, "pixels", "committed_shifted", "committed_frozen")),
+        *(("varied", base.replace(**change), VARIED) for change in VARIATIONS[name]),
+    ]
+    every = tuple(Cell(figure, config, {arm: arm for arm in named}) for figure, config, named in cells)
+    return Study(name, every, tuple(range(20)))
 
 
 idea = Idea(
@@ -207,8 +185,8 @@ idea = Idea(
     prior_work=claims.PRIOR_WORK,
     provenance=claims.PROVENANCE,
     limits=claims.LIMITS,
-    tiles=tiles,
     split_sizes=split_sizes,
     part_sizes=part_sizes,
-    checkpoints=checkpoints,
+    tiles=lambda: import_module(f"{__name__}.inference").tiles(),  # torch comes with these two
+    checkpoints=lambda: import_module(f"{__name__}.inference").CHECKPOINTS,
 )

@@ -1,7 +1,9 @@
 """Arms, measures, claims, related work and limits of the experiment."""
 
+from dataclasses import replace
+
 from mlcv_explore.idea import Arm, Measure, Prior, Provenance
-from mlcv_explore.statistics import Claim
+from mlcv_explore.statistics.declared import declared
 
 _TRAINED = (
     Arm("global", "End-to-end loss", "baseline", "One reconstruction loss through all levels."),
@@ -41,54 +43,44 @@ MEASURES = (
 
 STUDIED = {"network": "dense", "levels": 3, "width": 32, "labels": 10, "epochs": 40}
 STUDIED |= {"activation": "relu", "tied": False}
+# first arm of a claim → a setting that it takes for granted too
 ALSO = {"both_code": ("local_weight", 1.0), "denoising": ("noise", 0.5), "contrastive": ("noise", 0.5)}
-_REPLACING = {"denoising": "A denoising autoencoder", "contrastive": "A contrastive learner", "pca": "PCA"}
-_REPLACING |= {"kmeans": "k-means"}
-# claim → direction, margin in points, first arm, second arm, and what it states of their accuracies
-_DECIDED = {
-    "own_targets": ("greater", 1, "greedy_code", "global"),
-    "rise": ("greater", 1, "greedy_code", "global"),
-    "rises": ("greater", 1, "greedy_code", "greedy_code_first"),
-    "pixels": ("greater", 1, "greedy_pixels", "global"),
-    "target_matters": ("different", 1, "greedy_pixels", "greedy_code"),
-    "detaching_helps": ("greater", 1, "greedy_code", "joint_code"),
-    "both": ("greater", 1, "both_code", "global"),
-    "coarse": ("greater", 1, "greedy_code", "global"),
-    "learns": ("greater", 1, "greedy_code", "random"),
-    **{f"{arm}_replaces": ("equal", 2, arm, "greedy_code") for arm in _REPLACING},
-    "repaired": ("greater", 1, "global", "committed"),
-    "frozen": ("greater", 20, "committed", "committed_frozen"),
-}
-_SENTENCES = (  # of the same claims
-    "The layer-wise loss (target: code below) gains over 1 point at the top level over the end-to-end loss.",
-    "Accuracy rises over 1 point more from first to top level with the layer-wise than with the end-to-end"
-    " loss.",
-    "The top level is over 1 point more accurate than the first with the layer-wise loss.",
-    "The layer-wise loss with the input as target gains over 1 point at the top over the end-to-end loss.",
-    "Layer-wise targets matter: the input and the code below differ by over 1 point at the top.",
-    "Levels detached from each other end over 1 point above levels whose losses reach the levels below.",
-    "Layer-wise losses added to the end-to-end loss gain over 1 point at the top.",
-    "The layer-wise loss gains over 1 point at the top on coarse classes, over the end-to-end loss.",
-    "The layer-wise loss ends over 1 point above untrained levels.",
-    *(
-        f"{learner} in the autoencoder's place changes the top level's accuracy by less than 2 points."
-        for learner in _REPLACING.values()
-    ),
-    "A linear output instead of the original code's ReLU gains over 1 point at the top.",
-    "The original code's probe, with frozen weights, loses over 20 points against a trained probe.",
-)
-CLAIMS = tuple(  # written down before any evidence was made; each can fail
-    Claim(
-        name,
-        sentence,
-        name if name in ("rise", "coarse") else "accuracy",
-        "points",
-        direction,
-        points / 100,
-        ((one, other),),
-        (*STUDIED.items(), *([ALSO[one]] if one in ALSO else [])),
-    )
-    for (name, (direction, points, one, other)), sentence in zip(_DECIDED.items(), _SENTENCES, strict=True)
+# written down before any evidence was made; each can fail
+DECLARED = """
+own_targets: greedy_code − global > 1
+The layer-wise loss (target: code below) gains over 1 point at the top level over the end-to-end loss.
+rise: greedy_code − global > 1 in rise
+Accuracy rises over 1 point more from first to top level with the layer-wise than with the end-to-end loss.
+rises: greedy_code − greedy_code_first > 1
+The top level is over 1 point more accurate than the first with the layer-wise loss.
+pixels: greedy_pixels − global > 1
+The layer-wise loss with the input as target gains over 1 point at the top over the end-to-end loss.
+target_matters: greedy_pixels − greedy_code ≠ 1
+Layer-wise targets matter: the input and the code below differ by over 1 point at the top.
+detaching_helps: greedy_code − joint_code > 1
+Levels detached from each other end over 1 point above levels whose losses reach the levels below.
+both: both_code − global > 1
+Layer-wise losses added to the end-to-end loss gain over 1 point at the top.
+coarse: greedy_code − global > 1 in coarse
+The layer-wise loss gains over 1 point at the top on coarse classes, over the end-to-end loss.
+learns: greedy_code − random > 1
+The layer-wise loss ends over 1 point above untrained levels.
+denoising_replaces: denoising − greedy_code = 2
+A denoising autoencoder in the autoencoder's place changes the top level's accuracy by less than 2 points.
+contrastive_replaces: contrastive − greedy_code = 2
+A contrastive learner in the autoencoder's place changes the top level's accuracy by less than 2 points.
+pca_replaces: pca − greedy_code = 2
+PCA in the autoencoder's place changes the top level's accuracy by less than 2 points.
+kmeans_replaces: kmeans − greedy_code = 2
+k-means in the autoencoder's place changes the top level's accuracy by less than 2 points.
+repaired: global − committed > 1
+A linear output instead of the original code's ReLU gains over 1 point at the top.
+frozen: committed − committed_frozen > 20
+The original code's probe, with frozen weights, loses over 20 points against a trained probe.
+"""
+CLAIMS = tuple(
+    replace(claim, when=claim.when + tuple(ALSO[arm] for arm in claim.arms[:1] if arm in ALSO))
+    for claim in declared(DECLARED, STUDIED)
 )
 
 PRIOR_WORK = (

@@ -1,33 +1,73 @@
 """The demo: one digit in every level of the pretrained weights, what each reconstructs,
-where it lies on the level's map, and which losses reach which blocks.
+where it lies on the level's map, and which losses reach which blocks. And how these
+weights are made: the levels of every arm that has weights, trained from one seed, with
+a map of each level's codes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import torch
+from torch import nn
 
 from mlcv_explore import data
+from mlcv_explore.config import SettingError
 from mlcv_explore.idea import Tile
-from mlcv_explore.ideas.hierarchical_representation.pretrain import KIND, PRETRAINED, DemoWeights, map_key
 from mlcv_explore.ideas.hierarchical_representation.settings import (
+    ARMS,
+    OBJECTIVES,
     HierarchicalRepresentationConfig,
     decodes,
     held_out,
 )
+from mlcv_explore.ideas.hierarchical_representation.training import Trainer
+from mlcv_explore.metrics import linear_probe
 from mlcv_explore.metrics.embedding_map import FittedMap
 from mlcv_explore.metrics.linear_probe import PrincipalComponents
 from mlcv_explore.models import checkpoints, stored_maps
-from mlcv_explore.models.stacked_autoencoders import gradient_flow
+from mlcv_explore.models.checkpoints import CheckpointSpec, ProgressCallback, TrainedCheckpoint
+from mlcv_explore.models.level_learners import encoded
+from mlcv_explore.models.stacked_autoencoders import Shape, StackedAutoencoders, gradient_flow
 
+DIGITS = "hierarchical_representation_digits"  # the checkpoint
+PRETRAINED = tuple(arm for arm in ARMS if arm not in ("pca", "kmeans"))
 SIDE = 8
 BATCH = 100  # test digits whose losses are differentiated
-# arms with an objective of their own
-DIFFERENTIATED = tuple(
-    arm for arm in PRETRAINED if arm not in ("denoising", "contrastive", "random", "supervised")
-)
+DIFFERENTIATED = (*OBJECTIVES, "committed")  # arms with an objective of their own
 SHORT = {"encoder": "enc", "own decoder": "dec", "end-to-end decoder": "e2e"}  # blocks, as on an axis
+
+
+def map_key(arm: str, level: int) -> str:
+    """The name of a level's components and map among the weights."""
+    return f"{arm}_{{}}{level}"
+
+
+class DemoWeights(nn.Module):
+    """The levels of every arm, of each level the components and the map of its training
+    codes, and how pixels in [0, 1] are standardised.
+    """
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        width: int,
+        count: int,
+        mapped: int,
+        components: int,
+        **options: bool,
+    ) -> None:
+        super().__init__()
+        shape, self.arms = Shape(tuple(image_shape), width, count), nn.ModuleDict()
+        for arm in PRETRAINED:
+            target = "pixels" if arm.endswith("_pixels") else "code"
+            self.arms[arm] = StackedAutoencoders(shape, (0,), target, clipped=arm == "committed", **options)
+            for level in range(count):
+                stored_maps.register(self, map_key(arm, level), width, components, mapped)
+        self.register_buffer("labels", torch.zeros(mapped, dtype=torch.int64))
+        for name in ("mean", "spread"):
+            self.register_buffer(name, torch.zeros(image_shape[0], 1, 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,20 +100,14 @@ class Level:
 
 
 @cache
-def demo(name: str = "hierarchical_representation_digits/0") -> Demo:
+def demo() -> Demo:
     """The pretrained levels, read once. Raises CheckpointError."""
-    weights, card = checkpoints.load_network(name, _build)
-    config = HierarchicalRepresentationConfig(**card["recipe"])
-    split = data.split(data.load(config.dataset), config.train_size, *held_out(config.dataset), 0)
-    keys = [(arm, level) for arm in PRETRAINED for level in range(config.levels)]
+    weights, card = checkpoints.load_network(f"{DIGITS}/0", lambda card: DemoWeights(**card["arguments"]))
+    name, size, count = (card["recipe"][entry] for entry in ("dataset", "train_size", "levels"))
+    split = data.split(data.load(name), size, *held_out(name), 0)
+    keys = [(arm, level) for arm in PRETRAINED for level in range(count)]
     maps = {key: stored_maps.read(weights, map_key(*key)) for key in keys}
     return Demo(weights, maps, weights.labels.numpy(), split.test)
-
-
-def _build(card: dict) -> DemoWeights:
-    if card.get("kind") != KIND:
-        raise checkpoints.CheckpointError(f"{card['name']} is not a checkpoint of {KIND}.")
-    return DemoWeights(**card["arguments"])
 
 
 @torch.no_grad()
@@ -133,3 +167,55 @@ def parameters_without_gradient(arm: str) -> tuple[int, int]:
     """How many parameters no loss of an arm reaches, and how many its levels have."""
     *_, norms, sizes = gradients(arm)
     return int(sizes[np.isnan(norms).all(0)].sum()), int(sizes.sum())
+
+
+def make(
+    seed: int, config: HierarchicalRepresentationConfig, report: ProgressCallback | None
+) -> TrainedCheckpoint:
+    """Train what a run trains, with weights rounded as they are stored, then map every
+    level's training codes.
+    """
+    if config.network != "dense":
+        raise SettingError(f"network must be dense for a checkpoint of levels, got {config.network}.")
+    trainer = Trainer(config, (seed,))
+    for epoch in range(1, config.epochs + 1):
+        trainer.train()
+        if report is not None:
+            report(epoch, config.epochs, float(trainer.loss[0, 0, -1]), 0.0)
+    (split,) = trainer.splits
+    arguments = {
+        "image_shape": list(data.entry(config.dataset).shape),
+        "width": config.width,
+        "count": config.levels,
+        "mapped": len(split.train),
+        "components": min(linear_probe.COMPONENTS, config.width),
+        "tied": config.tied,
+        "linear": config.activation == "linear",
+    }
+    weights, errors = DemoWeights(**arguments), []
+    buffers = {"labels": torch.from_numpy(split.labels), "mean": split.mean, "spread": split.std}
+    for name, values in buffers.items():
+        weights.get_buffer(name).copy_(values)
+    for arm in PRETRAINED:
+        model, trained = weights.arms[arm], trainer.learners[arm].model
+        model.load_state_dict({name: value.half().float() for name, value in trained.state_dict().items()})
+        trained.load_state_dict(model.state_dict())
+        parts = (encoded(trainer.learners[arm], part[None]) for part in (split.train, split.validation))
+        for level, codes in enumerate(zip(*parts, strict=True)):
+            train, other = (part[0].flatten(1).numpy() for part in codes)
+            errors.append(stored_maps.fit(weights, map_key(arm, level), train, other, seed))
+    trainer.frame(config.epochs)
+    metrics = {f"test_{arm}": round(float(trainer.accuracy[0, ARMS.index(arm), -1]), 4) for arm in PRETRAINED}
+    metrics |= {"map_error": round(float(np.median(errors)), 4), "test_size": len(split.test)}
+    about = {
+        "kind": "levels",
+        "architecture": "DemoWeights",
+        "arguments": arguments,
+        "data": {"name": config.dataset, "fingerprint": data.load(config.dataset).fingerprint},
+        "steps": config.epochs * -(-config.train_size // config.batch_size),
+        "metrics": metrics,
+    }
+    return TrainedCheckpoint(weights, about)
+
+
+CHECKPOINTS = {DIGITS: CheckpointSpec(HierarchicalRepresentationConfig(dataset="digits"), make)}

@@ -120,9 +120,8 @@ class Frame:
     error: np.ndarray  # (S, A, L) mean squared, of standardised test inputs; 0 at first or without decoder
     pixels: np.ndarray  # (S, 2) accuracy of the input itself, pixels or features: fine, coarse
     frozen: np.ndarray  # (S, L) of the committed arm in the last frame, only the probe's bias trained
-    loss: (
-        np.ndarray
-    )  # (S, A, L + 1) epoch means: layer-wise losses, then the end-to-end one or the labels' one
+    # (S, A, L + 1) epoch means: layer-wise losses, then the end-to-end one or the labels' one
+    loss: np.ndarray
     updates: np.ndarray  # (S, A, L) int32, of each level's encoder
     places: np.ndarray  # (S, M, L, PLACED, 2) leading components of validation codes, of the first seed
     labels: np.ndarray  # (S, PLACED) int16, their classes, of the first seed

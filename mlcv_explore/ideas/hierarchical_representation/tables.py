@@ -154,24 +154,21 @@ def original_code(table: Table, unreached: int, parameters: int) -> Columns:
 
 def details(table: Table, study: str, unreached: int, parameters: int) -> list[tuple[Columns, str]]:
     """The tables of one study, each with its note."""
-    original = original_code(table, unreached, parameters)
-    shown = levels(table), learners(table), original, variations(table, study)
-    return list(zip(shown, NOTES, strict=True))
+    shown = levels(table), learners(table), original_code(table, unreached, parameters)
+    return list(zip((*shown, variations(table, study)), NOTES, strict=True))
 
 
 def variations(table: Table, study: str = "live") -> Columns:
     """The headline with one setting changed at a time."""
-    columns: Columns = {}
-    for change in VARIATIONS[study]:
-        config = BASES[study].replace(**change)
-        varied = {name for other in VARIATIONS[study] for name in other}
-        settings = {name: getattr(config, name) for name in varied}
+    changes = VARIATIONS[study]
+    texts = (", ".join(f"{name} {value}" for name, value in change.items()) for change in changes)
+    columns: Columns = {"Changed": [text or "–" for text in texts]}
+    for config in (BASES[study].replace(**change) for change in changes):
+        settings = {name: getattr(config, name) for change in changes for name in change}
         values = {arm: table.values("varied", arm, "accuracy", **settings) for arm in COMPARED}
         cells = {f"{subject.label(arm)} (%)": own for arm, own in values.items()}
         for arm, name in (("greedy_code", "Layer-wise"), ("greedy_pixels", "Input target")):
             cells[f"{name} − end-to-end (points)"] = values[arm] - values["global"]
-        changed = ", ".join(f"{name} {value}" for name, value in change.items()) or "–"
-        columns.setdefault("Changed", []).append(changed)
         for head, own in cells.items():  # a redrawn split has the wider, corrected interval
             columns.setdefault(head, []).append(interval(own, split_sizes(config)))
     return columns
