@@ -52,30 +52,28 @@ def play() -> None:
     """Choose an item, and its explanation."""
     source = choice("Explain", SOURCES, default=SOURCES[0], key=f"{SLUG}-source")
     strip, (left, right), foreign = st.container(), st.columns([2, 5], gap="large"), source == "Photograph"
-    try:
+    with figures.reported(CheckpointError):
         base, values, chosen = choose(source, strip, left)
-    except CheckpointError as error:
-        st.error(str(error), icon=":material/error:")
-        return
-    with left:
-        method, most, depth, rules, residual = controls(foreign)
-    if values is None:
-        return
-    added = st.session_state.setdefault(f"{SLUG}-joined", {}).setdefault(base.card["name"], [])
-    base = inference.extended(base, added)
-    explained = inference.explain(base, values, method, most, depth, rules, residual, foreign)
-    with right:
-        if chosen is not None:
-            decision_path(f"{SLUG}-forks", chosen, "cifar10/0", ACCURACIES)
-        growth(base, explained)
-        figures.badge(*("supported", "explained") if explained.passed else ("contradicted", "not explained"))
-        st.markdown("  \n".join(explained.report(rules)))
-        st.caption(inference.summary(base, explained, rules))
-        if method == "pursuit" and not foreign:
-            free = inference.can_be_added(base, added, explained, depth)
-            add_atom(added, (explained.chosen, explained.weights), free)
-        if explained.pieces:
-            explanation_tree(base, explained)
+        with left:
+            method, most, depth, rules, residual = controls(foreign)
+        if values is None:
+            return
+        added = st.session_state.setdefault(f"{SLUG}-joined", {}).setdefault(base.card["name"], [])
+        base = inference.extended(base, added)
+        explained = inference.explain(base, values, method, most, depth, rules, residual, foreign)
+        with right:
+            if chosen is not None:
+                decision_path(f"{SLUG}-forks", chosen, "cifar10/0", ACCURACIES)
+            growth(base, explained)
+            outcome = ("supported", "explained") if explained.passed else ("contradicted", "not explained")
+            figures.badge(*outcome)
+            st.markdown("  \n".join(explained.report(rules)))
+            st.caption(inference.summary(base, explained, rules))
+            if method == "pursuit" and not foreign:
+                free = inference.can_be_added(base, added, explained, depth)
+                add_atom(added, (explained.chosen, explained.weights), free)
+            if explained.pieces:
+                explanation_tree(base, explained)
 
 
 def choose(source: str, strip, left) -> tuple[Explainer, np.ndarray | None, inputs.ChosenImage | None]:
@@ -122,8 +120,7 @@ def growth(base: Explainer, explained: Explanation) -> None:
     """E as levels are added from the top."""
     with st.container(horizontal=True, gap="small"):
         for text, image in explained.stages():
-            drawn = drawing(base, image, 7, explained.item)
-            st.image(drawn, text, width=112, alt=text, output_format="PNG")
+            st.image(drawing(base, image, 7, explained.item), text, 112, alt=text, output_format="PNG")
 
 
 def add_atom(added: list[inference.Accepted], new: inference.Accepted, free: bool) -> None:
@@ -154,10 +151,8 @@ def drawing(base: Explainer, values: np.ndarray, pixel: int, like: np.ndarray) -
     """A vector as PNG, each value a square of `pixel` pixels, in the colours of the
     range of another.
     """
-    image = inference.as_image(base, values)
-    return images.png(
-        images.enlarged(images.signed(image, theme.palette(), np.abs(like).max() or 1.0), pixel)
-    )
+    image = images.signed(inference.as_image(base, values), theme.palette(), np.abs(like).max() or 1.0)
+    return images.png(images.enlarged(image, pixel))
 
 
 def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:

@@ -96,25 +96,17 @@ def test_each_test_of_f_rejects_what_it_should() -> None:
     assert check(values.copy(), *removal).passed.all()
 
 
-@pytest.mark.parametrize("name", ["glyphs", "digits", "wine"])
+@pytest.mark.parametrize("name", ["glyphs", "digits", "wine", "breast_cancer"])
 def test_the_parts_of_a_data_set_share_no_item(name: str) -> None:
     dataset = datasets.load(name, SIZES, 0)
     parts = [getattr(dataset, part) for part in PARTS]
-    assert [len(part) for part in parts] == list(SIZES) or name == "wine"
+    size = parts[0].values.shape[1]
+    assert [len(part) for part in parts] == list(SIZES) or len(dataset.columns) == size
+    assert len(datasets.level_zero(dataset.side, size).first) == (size if dataset.columns else 4096)
     rows = [{row.tobytes() for row in part.values} for part in parts]
     assert all(not one & other for one, other in itertools.combinations(rows, 2))
     with pytest.raises(SettingError, match="at most 1750 digits in all, got 1950"):
         HierarchicalExplanationConfig(dataset="digits", train_items=1000)
-
-
-@pytest.mark.parametrize(("name", "rows"), [("wine", 178), ("breast_cancer", 569)])
-def test_tables_are_divided_and_standardised_by_the_training_part(name: str, rows: int) -> None:
-    dataset = datasets.load(name, (600, 600, 150, 200), 0)
-    assert sum(len(getattr(dataset, part)) for part in PARTS) == rows
-    np.testing.assert_allclose(dataset.train.values.mean(0), 0, atol=1e-5)
-    np.testing.assert_allclose(dataset.train.values.std(0), 1, atol=1e-4)
-    first = datasets.level_zero(dataset.side, dataset.train.values.shape[1]).first
-    assert len(first) == len(dataset.columns) == dataset.train.values.shape[1]
 
 
 def test_settings_are_known_by_their_earlier_names() -> None:
@@ -125,12 +117,10 @@ def test_settings_are_known_by_their_earlier_names() -> None:
 
 def test_arms_stay_within_their_bits() -> None:
     config = SUBJECT.quick
-    assert training.affordable(config, 100, 1024, 20_000) == (100 - 20) // 15
-    assert training.affordable(config, 30, 1024, 20_000) == 0
+    assert [training.affordable(config, bits, 1024, 20_000) for bits in (100, 30)] == [(100 - 20) // 15, 0]
     film = list(SUBJECT.run(config, (0,)))
-    bits, atoms, passes = (
-        film[-1].measured[0][:, MEASURES.index(name)] for name in ("bits", "atoms", "passes")
-    )
+    places = [MEASURES.index(name) for name in ("bits", "atoms", "passes")]
+    bits, atoms, passes = film[-1].measured[0][:, places].T
     for name in ("pixels", "flat", "prototypes", "two", "three", "spelled", "shuffled", "soft"):
         assert bits[ARMS.index(name)] <= config.bits or atoms[ARMS.index(name)] == 0
     assert passes[ARMS.index("spanned")] == 1
@@ -157,10 +147,8 @@ def test_classifier_and_dictionaries_are_trained_on_different_items() -> None:
 
 def test_dictionaries_are_chosen_on_validation_items() -> None:
     parts = {name: getattr(own().dataset, name).values for name in ("test", "validation")}
-    offered = [
-        (name, values / np.linalg.norm(values, axis=1, keepdims=True), 0.0) for name, values in parts.items()
-    ]
-    assert own()._best(offered) == "validation"
+    units = {name: items / np.linalg.norm(items, axis=1, keepdims=True) for name, items in parts.items()}
+    assert own()._best([(name, atoms, 0.0) for name, atoms in units.items()]) == "validation"
 
 
 def test_every_arm_pays_for_its_dictionary() -> None:

@@ -50,16 +50,18 @@ neural network predictions, 2019, https://arxiv.org/abs/1806.05337
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import ClassVar
 
 import numpy as np
 from pydantic import model_validator
 
 from mlcv_explore.config import Config, SettingError, setting
 from mlcv_explore.experiment.film import series
-from mlcv_explore.idea import Arm, Cell, Film, Idea, Measure, Picture, Prior, Provenance, Study, Tile
+from mlcv_explore.idea import Arm, Cell, Film, Idea, Measure, Picture, Prior, Provenance, Study
 from mlcv_explore.statistics import Claim
+from mlcv_explore.statistics.declared import declared
 
 DATASETS = ("glyphs", "digits", "wine", "breast_cancer", "fashion_mnist", "cifar10")
 STUDIED = DATASETS[:4]  # in the live study
@@ -201,64 +203,49 @@ ARM_TABLE = (
 
 # what "explained" means in the sentences
 EXPLAINED = {"energy": 0.85, "drop": 1.0, "energy_test": True, "label_test": True, "removal_test": True}
-SENTENCES = {
-    "hierarchy": "Three levels explain over 2 points more glyphs, at 100 bits each, than a flat dictionary.",
-    "digits": "Three levels explain over 2 points more handwritten digits, at 100 bits each, than a flat"
-    " dictionary.",
-    "shuffled": "Three levels explain over 2 points more glyphs than a shuffled hierarchy of equal bits.",
-    "depth": "A third level explains over 2 points more glyphs than strokes and parts alone.",
-    "saving": "Three levels explain over 2 points more glyphs than the same atoms stored as strokes.",
-    "stable": "Levels from two halves of the glyphs are over 5 points more similar than flat dictionaries.",
-    "recovery": "Level 1 recovers over 50 points more of the grammar's parts than a shuffled hierarchy does.",
-    "directions": "Bottom-up and top-down explanations share over 5 points more strokes on the same glyph"
-    " than on different ones.",
-    "same_explanation": "Bottom-up and top-down agree like two bottom-up dictionaries, within 10 points.",
-    "backed": "A neural-backed tree classifies glyphs as accurately as its network, within 2 points.",
-}
-TESTS = {  # measure, direction, margin, first arm, second arm
-    "hierarchy": ("passes", "greater", 0.02, "three", "flat"),
-    "digits": ("passes", "greater", 0.02, "three", "flat"),
-    "shuffled": ("passes", "greater", 0.02, "three", "shuffled"),
-    "depth": ("passes", "greater", 0.02, "three", "two"),
-    "saving": ("passes", "greater", 0.02, "three", "spelled"),
-    "stable": ("stability", "greater", 0.05, "three", "flat"),
-    "recovery": ("recovered", "greater", 0.5, "three", "shuffled"),
-    "directions": ("overlap", "greater", 0.05, "directions", "strangers"),
-    "same_explanation": ("overlap", "equal", 0.10, "directions", "halves"),
-    "backed": ("accuracy", "equal", 0.02, "backed", "cnn"),
-}
+DECLARED = """
+hierarchy: three − flat > 2 in passes
+Three levels explain over 2 points more glyphs, at 100 bits each, than a flat dictionary.
+digits: three − flat > 2 in passes
+Three levels explain over 2 points more handwritten digits, at 100 bits each, than a flat dictionary.
+shuffled: three − shuffled > 2 in passes
+Three levels explain over 2 points more glyphs than a shuffled hierarchy of equal bits.
+depth: three − two > 2 in passes
+A third level explains over 2 points more glyphs than strokes and parts alone.
+saving: three − spelled > 2 in passes
+Three levels explain over 2 points more glyphs than the same atoms stored as strokes.
+stable: three − flat > 5 in stability
+Levels from two halves of the glyphs are over 5 points more similar than flat dictionaries.
+recovery: three − shuffled > 50 in recovered
+Level 1 recovers over 50 points more of the grammar's parts than a shuffled hierarchy does.
+directions: directions − strangers > 5 in overlap
+Bottom-up and top-down explanations share over 5 points more strokes on the same glyph than on different ones.
+same_explanation: directions − halves = 10 in overlap
+Bottom-up and top-down agree like two bottom-up dictionaries, within 10 points.
+backed: backed − cnn = 2
+A neural-backed tree classifies glyphs as accurately as its network, within 2 points.
+"""
 
 
-def _claim(name: str, measure: str, direction: str, margin: float, *contrast: str) -> Claim:
-    when = {"dataset": "digits" if name == "digits" else "glyphs"}
-    when |= {} if measure == "accuracy" else {"bits": 100, "items": 1000}
-    when |= EXPLAINED if measure == "passes" else {}
-    about = measure, "points", direction, margin, (contrast,), tuple(when.items())
-    return Claim(name, SENTENCES[name], *about)
+def _assuming(claim: Claim) -> Claim:
+    """A claim with the settings that its sentence takes for granted."""
+    when = {"dataset": "digits" if claim.name == "digits" else "glyphs"}
+    when |= {} if claim.measure == "accuracy" else {"bits": 100, "items": 1000}
+    when |= EXPLAINED if claim.measure == "passes" else {}
+    return replace(claim, when=tuple(when.items()))
 
 
-CLAIMS = tuple(_claim(name, *test) for name, test in TESTS.items())
-SHARED = ("three", "spelled", "flat")  # arms compared by how many items share the dictionary
-BUDGETED = ("three", "two", "flat", "shuffled")  # arms compared by bits per item
-
-
-def _cell(claim: str, arms: Sequence[str] = ARMS, **settings: str | int) -> Cell:
-    return Cell(claim, HierarchicalExplanationConfig(**settings), {arm: arm for arm in arms})
-
-
-CELLS = (
-    *(_cell(claim.name, claim.arms, dataset=dict(claim.when)["dataset"]) for claim in CLAIMS),
-    *(_cell("arms", dataset=name) for name in STUDIED),
-    *(_cell("sharing", SHARED, items=count) for count in (100, 1000, 10_000, 100_000)),
-    *(_cell("budget", BUDGETED, bits=bits) for bits in (60, 80, 100, 140, 180)),
+CLAIMS = tuple(map(_assuming, declared(DECLARED)))
+ROWS = [  # claim or figure, arms, setting
+    *((claim.name, claim.arms, {"dataset": dict(claim.when)["dataset"]}) for claim in CLAIMS),
+    *(("arms", ARMS, {"dataset": name}) for name in STUDIED),
+    *(("sharing", ("three", "spelled", "flat"), {"items": 10**power}) for power in (2, 3, 4, 5)),
+    *(("budget", ("three", "two", "flat", "shuffled"), {"bits": bits}) for bits in (60, 80, 100, 140, 180)),
+]
+CELLS = tuple(
+    Cell(figure, HierarchicalExplanationConfig(**setting), {arm: arm for arm in arms})
+    for figure, arms, setting in ROWS
 )
-
-
-def _checkpoints() -> Mapping[str, Any]:
-    """The demo's dictionaries, classifier and tree of each bundled data set."""
-    from mlcv_explore.ideas.hierarchical_explanation import pretrain  # torch comes with it
-
-    return pretrain.CHECKPOINTS
 
 
 PRIOR_WORK = (
@@ -294,13 +281,6 @@ PRIOR_WORK = (
         "Coefficients are quantised to five bits, and the bits are counted.",
     ),
 )
-
-
-def _tiles() -> tuple[Tile, ...]:
-    """An item, and its explanation as it grows level by level."""
-    from mlcv_explore.ideas.hierarchical_explanation import inference  # torch comes with it
-
-    return inference.tiles()
 
 
 idea = Idea(
@@ -345,6 +325,6 @@ idea = Idea(
     ),
     studies=(Study("live", CELLS, tuple(range(10))),),
     prior_work=PRIOR_WORK,
-    checkpoints=_checkpoints,
-    tiles=_tiles,
+    tiles=lambda: import_module(f"{__name__}.inference").tiles(),  # torch comes with these two
+    checkpoints=lambda: import_module(f"{__name__}.pretrain").CHECKPOINTS,
 )

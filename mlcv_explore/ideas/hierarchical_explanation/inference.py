@@ -54,12 +54,8 @@ class Explainer:
     prototypes: np.ndarray  # float32 (p, d), unit rows
     items: np.ndarray  # float32 (g, d): test items of the checkpoint
     labels: np.ndarray  # int64 (g,)
+    classes: tuple[str, ...]  # their names
     card: dict[str, Any]
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes."""
-        return tuple(self.card["arguments"]["classes"])
 
     @cached_property
     def filters(self) -> SparseFilters:
@@ -75,15 +71,14 @@ class Explainer:
 @cache
 def explainer(name: str) -> Explainer:
     """The pretrained explainer of a bundled data set. Raises CheckpointError."""
-    weights, card = checkpoints.load_network(
-        f"{PREFIX}{name}/0", lambda card: ExplainerWeights(**card["arguments"])
-    )
-    side, size = (card["arguments"][name] for name in ("side", "size"))
+    own = f"{PREFIX}{name}/0"
+    weights, card = checkpoints.load_network(own, lambda card: ExplainerWeights(**card["arguments"]))
+    side, size, classes = (card["arguments"][name] for name in ("side", "size", "classes"))
     dictionary = Dictionary(datasets.level_zero(side, size).first, weights.levels(), side)
     dictionary.atoms  # noqa: B018  computed here, so that the first explanation need not wait
     classifier = weights.classifier.to(memory_format=torch.contiguous_format)
     arrays = (getattr(weights, name).numpy() for name in ("prototypes", "items", "labels"))
-    return Explainer(dictionary, classifier, weights.tree, *arrays, card)
+    return Explainer(dictionary, classifier, weights.tree, *arrays, tuple(classes), card)
 
 
 def extended(base: Explainer, accepted: Sequence[Accepted]) -> Explainer:
@@ -234,8 +229,7 @@ def describe(piece: Piece) -> tuple[str, str, str, float]:
     title = piece.name if piece.level < 0 else f"level {piece.level}: {piece.name}"
     logit = "" if np.isnan(piece.logit) else f", logit {piece.logit:+.1f}"
     alt = f"{title}, {piece.share:.0%} of the energy, made of {len(piece.pieces)} pieces"
-    share = min(1.0, max(0.0, piece.share))
-    return title, f"× {piece.weight:.2f}{logit}".replace("-", "−"), alt, share
+    return title, f"× {piece.weight:.2f}{logit}".replace("-", "−"), alt, min(1.0, max(0.0, piece.share))
 
 
 def summary(base: Explainer, explained: Explanation, rules: Rules) -> str:

@@ -61,12 +61,10 @@ def make(
     for step, stage in enumerate(STAGES, start=1):
         trainer.advance(stage)
         if report is not None:
-            validation = dataset.validation
-            logits = torch.from_numpy(
-                vector_classifiers.predict_logits(trainer.classifier, validation.values)
-            )
-            loss = functional.cross_entropy(logits, torch.from_numpy(validation.labels))
-            report(step, len(STAGES), float(loss), trainer.classifier_accuracy)
+            logits = vector_classifiers.predict_logits(trainer.classifier, dataset.validation.values)
+            given = torch.from_numpy(logits), torch.from_numpy(dataset.validation.labels)
+            loss = float(functional.cross_entropy(*given))
+            report(step, len(STAGES), loss, trainer.classifier_accuracy)
     shown = test.take(np.arange(min(GALLERY, len(test))))
     chosen = prototypes(train.values, PROTOTYPES, config.coefficient_bits, seed)
     arrays = {"prototypes": chosen, "items": shown.values, "labels": shown.labels}

@@ -4,14 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mlcv_explore.experiment.studies import Table
-from mlcv_explore.ideas.hierarchical_explanation import (
-    BUDGETED,
-    CLASSIFYING,
-    COMPARING,
-    EXPLAINING,
-    SHARED,
-    STUDIED,
-)
+from mlcv_explore.ideas.hierarchical_explanation import CLASSIFYING, COMPARING, EXPLAINING
 from mlcv_explore.ideas.hierarchical_explanation import idea as subject
 
 Columns = dict[str, list[Any]]  # head → text or intervals
@@ -20,7 +13,8 @@ SHOWN = EXPLAINING[:-1]  # without the item itself
 
 def details(table: Table) -> dict[str, tuple[Columns, str]]:
     """Key → a table, columns of text and intervals, and its note."""
-    data = {f"{name.replace('_', ' ').capitalize()} (%)": {"dataset": name} for name in STUDIED}
+    names = table.levels("arms", "dataset")
+    data = {f"{name.replace('_', ' ').capitalize()} (%)": {"dataset": name} for name in names}
     costs = {}
     for measure in (subject.measure(name) for name in ("accuracy", "atoms", "bits")):
         head = f"{measure.label} ({measure.unit})" if measure.unit else measure.label
@@ -32,10 +26,10 @@ def details(table: Table) -> dict[str, tuple[Columns, str]]:
         rows = [{"arm": arm, **query} for arm in arms]
         return {head: [subject.label(arm) for arm in arms], **table.cross(rows, columns)}
 
-    def by_level(head: str, claim: str, setting: str, arms: Iterable[str]) -> Columns:
+    def by_level(head: str, claim: str, setting: str) -> Columns:
         levels = sorted(map(int, table.levels(claim, setting)))
         rows = [{"claim": claim, "measure": "passes", setting: level} for level in levels]
-        columns = {f"{subject.label(arm)} (%)": {"arm": arm} for arm in arms}
+        columns = {f"{subject.label(arm)} (%)": {"arm": arm} for arm in table.arms(claim)}
         return {head: [f"{level:,}" for level in levels], **table.cross(rows, columns)}
 
     return {
@@ -48,11 +42,11 @@ def details(table: Table) -> dict[str, tuple[Columns, str]]:
             "Glyphs. Accuracy: of the classifier on the reconstruction; of trees and network, their own.",
         ),
         "budget": (
-            by_level("Bits per item", "budget", "bits", BUDGETED),
+            by_level("Bits per item", "budget", "bits"),
             "Explained glyphs, N = 1,000; dictionary sizes chosen at each budget.",
         ),
         "sharing": (
-            by_level("Items sharing the dictionary, N", "sharing", "items", SHARED),
+            by_level("Items sharing the dictionary, N", "sharing", "items"),
             "Explained glyphs, 100 bits. Levels save dictionary bits only.",
         ),
         "overlap": (
