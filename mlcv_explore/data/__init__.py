@@ -9,12 +9,13 @@ from mlcv_explore.data.dataset import OUTLINE, DataError, Dataset, Images
 from mlcv_explore.data.downloads import download
 from mlcv_explore.data.features import Features
 from mlcv_explore.data.loading import check_split, entry, largest_train_size, load
-from mlcv_explore.data.locations import Availability, available, own_names
+from mlcv_explore.data.locations import BY_NAME, Availability, available, own_names
 from mlcv_explore.data.own_folders import describe, fewest_of_a_class, fitted_sizes, own_fingerprint
 from mlcv_explore.data.splits import Split, split, split_own
 from mlcv_explore.data.uploads import read_dataset_image
 
 __all__ = [
+    "BY_NAME",
     "CATALOGUE",
     "OUTLINE",
     "Availability",

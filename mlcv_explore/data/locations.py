@@ -57,6 +57,15 @@ def own_names() -> tuple[str, ...]:
     return tuple(sorted(name for name in names if _is_image_folder(root / name)))
 
 
+# beside the choices of a setting that names the data set of a run
+BY_NAME = {
+    "found": own_names,
+    "more": True,
+    "help": "Features of photographs, or images; `download NAME` fetches others. my_folder@64: an own folder"
+    " at side 64.",
+}
+
+
 @contextmanager
 def in_one_sentence(name: str) -> Iterator[None]:
     """OSErrors as DataErrors, without the path."""

@@ -85,15 +85,7 @@ class FeatureMixingConfig(Config):
         more=True,
         help="0: 0.0003 on features, 0.003 on images.",
     )
-    dataset: str = setting(
-        "cifar10_features",
-        "Data",
-        choices=(*GROUPS, *FEATURES),
-        found=data.own_names,
-        more=True,
-        help="Features of photographs, or images; `download NAME` fetches others. my_folder@64: an own folder"
-        " at side 64.",
-    )
+    dataset: str = setting("cifar10_features", "Data", choices=(*GROUPS, *FEATURES), **data.BY_NAME)
     network: str = setting("dense", "Network", choices=("dense", "convolutional"), more=True)
     scenes: int = setting(200, "Training scenes", low=33, high=5000, step=8, more=True)
     test_scenes: int = setting(1000, "Test scenes", low=50, high=5000, step=50, more=True)

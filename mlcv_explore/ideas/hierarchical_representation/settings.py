@@ -64,13 +64,7 @@ class HierarchicalRepresentationConfig(Config):
     activation: str = setting("relu", "Activation", choices=("relu", "linear"), more=True)
     tied: bool = setting(False, "Tied weights", more=True, help="Of encoders and decoders to the code below.")
     dataset: str = setting(
-        "cifar10_features",
-        "Data",
-        choices=tuple(dict.fromkeys((*PHOTOGRAPHS, *GROUPS))),
-        found=data.own_names,
-        more=True,
-        help="Features of photographs, or images; `download NAME` fetches others. my_folder@64: an own folder"
-        " at side 64.",
+        "cifar10_features", "Data", choices=tuple(dict.fromkeys((*PHOTOGRAPHS, *GROUPS))), **data.BY_NAME
     )
     network: str = setting("dense", "Network", choices=("dense", "convolutional"), more=True)
     split: str = setting(

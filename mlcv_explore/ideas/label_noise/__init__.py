@@ -130,15 +130,7 @@ class LabelNoiseConfig(Config):
         more=True,
         help="0: 0.0003 on features, 0.003 on images.",
     )
-    dataset: str = setting(
-        "cifar10_features",
-        "Data",
-        choices=tuple(data.CATALOGUE),
-        found=data.own_names,
-        more=True,
-        help="Features of photographs, or images; `download NAME` fetches others. my_folder@64: an own folder"
-        " at side 64.",
-    )
+    dataset: str = setting("cifar10_features", "Data", choices=tuple(data.CATALOGUE), **data.BY_NAME)
     network: str = setting("mlp", "Network", choices=("mlp", "resnet"), more=True)
     split: str = setting(
         "fixed", "Split", choices=("fixed", "redrawn"), more=True, help="One for all seeds, or one a seed."
