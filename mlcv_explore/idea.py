@@ -48,11 +48,15 @@ class Card:
     question: str  # at most 12 words
     instruction: str  # what to do on the page, one sentence
     answer: str  # at most 20 words; empty while there is no evidence
+    terms: str  # what the answer's words, units and directions mean
     but: str  # the strongest result against the answer
     holds_when: str
     fails_when: str
     verdict: str  # a word for the chip where the headline's status is not enough
-    data: str  # what the headline was measured on: "handwritten digits"
+    effect: str  # the headline contrast in plain words: "Accuracy: noise on targets − plain"
+    data: str  # what the live study measured the headline on: "digits"
+    unit: str  # what n counts there, where it is not seeds: "classifiers"
+    photographs_unit: str  # and in the study on photographs: "objects"
     text: str  # the rest of the docstring, Markdown
 
 
@@ -306,7 +310,10 @@ def _card(path: Path) -> Card:
         )
     words = (
         fields.get(name, "")
-        for name in ("Try", "Answer", "But", "Holds when", "Fails when", "Verdict", "Data")
+        for name in (
+            *("Try", "Answer", "Terms", "But", "Holds when", "Fails when", "Verdict", "Effect"),
+            *("Data", "Unit", "Unit on photographs"),
+        )
     )
     about = (slug, int(fields["Idea"]), fields["Section"], fields["Title"], fields["Question"])
     return Card(*about, *words, "\n".join(lines[end + 1 :]))

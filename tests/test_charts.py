@@ -22,10 +22,11 @@ from scipy import stats
 
 from mlcv_explore import charts
 from mlcv_explore.charts import PALETTES, ROLES, Band, Bar, Chart, Difference, Line
-from mlcv_explore.charts.chart import NUMBERS, _specification, percent, with_interval
+from mlcv_explore.charts.chart import NUMBERS, _specification
 from mlcv_explore.charts.curves import separated
 from mlcv_explore.charts.palette import contrast, rgb, shades, signed_shades
 from mlcv_explore.seeds import numpy_stream
+from mlcv_explore.statistics import Interval
 
 LIGHT = PALETTES["light"]
 STEPS = np.arange(1.0, 31.0)
@@ -407,7 +408,7 @@ def test_a_row_shows_its_interval_its_seeds_and_its_margin() -> None:
         (-1, 0),
     ]  # greater, equal, less
     assert list(seeds[seeds["name"] == "noisy − plain"]["x"]) == [22.0, 23.8]
-    assert "noisy − plain 22.9 [21.5, 24.3] points · supported (n = 2 seeds)" in chart.description
+    assert "noisy − plain +22.9 [21.5, 24.3] points · supported (n = 2 seeds)" in chart.description
 
 
 def test_a_difference_without_bounds_has_a_dot_and_no_bar() -> None:
@@ -447,32 +448,15 @@ def test_zero_is_always_on_the_axis() -> None:
     assert x_ends.min() < 0 < 24.3 < x_ends.max()
 
 
-@pytest.mark.parametrize(
-    ("numbers", "text"),
-    [
-        ((22.94, 21.54, 24.34), "22.9 [21.5, 24.3]"),
-        ((0.9123, 0.9063, 0.9183), "0.912 [0.906, 0.918]"),
-        ((-1.8, -2.4, -1.1), "−1.8 [−2.4, −1.1]"),
-        ((1234.0, 1100.0, 1368.0), "1234 [1100, 1368]"),
-        ((5.0, 5.0, 5.0), "5.000 [5.000, 5.000]"),
-        ((0.96, -0.02, 1.9), "1.0 [0.0, 1.9]"),
-        ((-4.2, -math.inf, math.inf), "−4.2"),
-        ((math.nan, math.nan, math.nan), "undefined"),
-    ],
-)
-def test_numbers_have_the_digits_their_interval_leaves_them(
-    numbers: tuple[float, float, float], text: str
-) -> None:
-    assert with_interval(*numbers) == text
-
-
-def test_shares_are_reported_in_per_cent_and_without_bounds_where_there_is_no_width() -> None:
-    assert percent(Bar("plain", 0.652, 0.641, 0.663, "baseline")) == with_interval(65.2, 64.1, 66.3)
-    assert [percent(Bar("same", value, value, value, "baseline")) for value in (0.0, 1.0, -0.125)] == [
-        "0",
-        "100",
-        "−12.5",
-    ]
+def test_numbers_are_written_as_everywhere_else_and_beside_the_dot_of_an_effect() -> None:
+    interval = Interval(10.7, 18.5, 26.3, 0.95, 20, "t")
+    row = Difference("glyphs", 18.5, 10.7, 26.3, unit="points")
+    for chart in (charts.effects([row], LIGHT), charts.paired_differences([row], LIGHT)):
+        assert f"glyphs {interval.text(signed=True)} points" in chart.description
+    chart = charts.effects([row], LIGHT)
+    value, x_ends = part(chart, "value").iloc[0], part(chart, "frame")["x_end"]
+    assert value["text"] == "+18.5 [10.7, 26.3] points" and value["text_at"] == value["at"]
+    assert x_ends.min() + 0.55 * (x_ends.max() - x_ends.min()) > 26.3, "the right is left to the numbers"
 
 
 def test_bars_start_at_zero() -> None:
@@ -481,7 +465,7 @@ def test_bars_start_at_zero() -> None:
     )
     bar = part(chart, "bar").iloc[0]
     assert (bar["x"], bar["x_high"]) == (0.0, 0.65)
-    assert "plain 65% [64%, 66%]" in chart.description
+    assert "plain 65.0 % [64.0, 66.0]" in chart.description
 
 
 # --- heat maps

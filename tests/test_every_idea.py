@@ -145,7 +145,7 @@ def test_its_answer_is_short_and_its_provenance_known(slug: str) -> None:
     card, subject = idea.card(slug), idea.load(slug)
     assert len(card.question.split()) <= 12
     assert card.answer and len(card.answer.split()) <= 20 and card.but and card.holds_when and card.fails_when
-    assert card.instruction and card.data and subject.limits
+    assert card.instruction and card.terms and card.effect and card.data and subject.limits
     assert all(len(claim.sentence.split()) <= 20 and "_" not in claim.sentence for claim in subject.claims)
     about = subject.provenance
     assert about is not None and about.evidence_made >= 1 and date.fromisoformat(about.claims_fixed)

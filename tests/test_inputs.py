@@ -132,8 +132,9 @@ sys.exit(", ".join({"mlcv_explore.data", "mlcv_explore.charts", "numpy", "torch"
 
 def test_the_limits_stand_beside_the_field_and_what_was_done_to_the_image_beneath_it() -> None:
     app = opened(source="Upload")
-    limits = "At most 24 MB. JPEG: 80 megapixels, 50 if progressive; other formats: 25."
-    assert f"{limits} Not stored, not shared." in words(app)
+    assert "At most 24 MB. Not stored, not shared." in words(app)
+    limits = "Largest image: 80 megapixels as JPEG (50 if progressive), 25 as PNG, WebP or GIF."
+    assert app.file_uploader[0].help == limits
     frames, file = [Image.new("RGBA", (8, 6), (red, 0, 0, 99)) for red in (255, 0)], BytesIO()
     frames[0].save(file, "WEBP", save_all=True, append_images=frames[1:])
     app.file_uploader[0].upload("mine.webp", file.getvalue(), "image/webp").run()

@@ -87,7 +87,7 @@ def test_answer_has_one_verdict_that_home_shows_too_and_every_claim_in_one_table
     assert [title.value for title in app.title] == [card.question]
     _, chip = evidence.chip(card)
     assert chip in words(app) and chip in words(home())
-    assert card.answer in words(app) and card.but in words(app)
+    assert all(text in words(app) for text in (card.answer, card.terms, card.but))
     claims = next(table.value for table in app.dataframe if "Claim" in table.value)
     sentences = {claim.name: claim.sentence for claim in idea.load(card.slug).claims}
     expected = [
@@ -103,6 +103,27 @@ def test_answer_has_one_verdict_that_home_shows_too_and_every_claim_in_one_table
             for estimate in verdict["estimates"]
         ]
         assert [re.sub(", .*,", ",", text) for text in claims["On photographs"]] == beside
+
+
+def test_the_chip_and_the_line_of_the_answer_name_the_data_and_n_of_every_study():
+    """Saliency explains 28 objects on photographs with one network, five classifiers on
+    scenes.
+    """
+    card = idea.card("saliency")
+    samples = ["generated scenes, n = 5 classifiers", "photographs, n = 28 objects"]
+    samples = [text.replace(" = ", evidence.EQUALS) for text in samples]
+    assert evidence.chip(card)[1].endswith(f" · {'; '.join(samples)}")
+    shown = words(opened("saliency.py", **{"saliency-act": "Answer"}))
+    assert all(f"({sample})" in shown for sample in samples)
+    single = idea.card("copernican")
+    assert evidence.chip(single)[1] == f"fails · learning curves of 5 data sets, n{evidence.EQUALS}20"
+
+
+def test_home_finds_an_idea_by_each_kind_of_data_it_was_measured_on():
+    both = opened("home.py", **{"home-data": "photographs"})
+    found = {card.question for card in idea.cards() if evidence.study(card.slug, "photographs")}
+    links = [link.label.strip("*") for link in both.get("page_link")]
+    assert found and {card.question for card in idea.cards()} & set(links) == found
 
 
 def trained(card: idea.Card, seeds: int = 2) -> AppTest:

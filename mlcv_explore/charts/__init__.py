@@ -3,7 +3,7 @@
 import numpy as np
 
 from mlcv_explore.charts.cells import heat_map, histograms
-from mlcv_explore.charts.chart import Chart, percent, with_interval
+from mlcv_explore.charts.chart import Chart
 from mlcv_explore.charts.cone import Band, cone
 from mlcv_explore.charts.curves import Line, curves, thumbnail
 from mlcv_explore.charts.palette import PALETTES, ROLES, Palette, Role
@@ -14,7 +14,7 @@ from mlcv_explore.charts.shares import shares
 __all__ = [
     "PALETTES", "ROLES", "Band", "Bar", "Chart", "Difference", "Line", "Palette", "Role",
     "bars_with_intervals", "cone", "curves", "effects", "heat_map", "histograms", "paired_differences",
-    "percent", "points", "shares", "thumbnail", "warm_up", "with_interval",
+    "points", "shares", "thumbnail", "warm_up",
 ]  # fmt: skip
 
 

@@ -123,29 +123,3 @@ def _blank(value: Any) -> str | bool | float:
 def n_seeds(count: int) -> str:
     """ "n = 3 seeds"."""
     return f"n = {count} seed{'s' * (count != 1)}"
-
-
-def with_interval(mean: float, low: float, high: float) -> str:
-    """A mean with its interval, "22.9 [21.5, 24.3]"; without bounds the mean alone."""
-    if not all(map(math.isfinite, (mean, low, high))):
-        return f"{mean:.3g}".replace("-", "−") if math.isfinite(mean) else "undefined"
-    places = _places((high - low) / 2, mean)
-    mean, low, high = (round(value, places) + 0.0 for value in (mean, low, high))  # no minus before a zero
-    return f"{mean:.{places}f} [{low:.{places}f}, {high:.{places}f}]".replace("-", "−")
-
-
-def percent(interval: Any) -> str:
-    """The interval of a fraction in per cent; without bounds where they are equal."""
-    if interval.low == interval.high:
-        return f"{100 * interval.mean:g}".replace("-", "−")
-    return with_interval(*(100 * value for value in (interval.mean, interval.low, interval.high)))
-
-
-def _places(half: float, mean: float) -> int:
-    """Decimals that leave half an interval one significant digit, two when they lie
-    between 10 and 35, as the Particle Data Group rounds.
-    """
-    if half <= 0:
-        return 3 if abs(mean) < 10 else 1
-    exponent = math.floor(math.log10(half))
-    return max(0, -exponent + (1 if half / 10**exponent < 3.55 else 0))

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from mlcv_explore.charts.chart import Chart, ends, n_seeds, rows, specification, with_interval
+from mlcv_explore.charts.chart import Chart, ends, n_seeds, rows, specification
 from mlcv_explore.charts.palette import Palette, Role
-from mlcv_explore.statistics import Direction
+from mlcv_explore.statistics import Direction, Interval
 
 AXIS = 46  # pixels for the axis under the rows
 SEED_OFFSET = 0.19  # of a row: single seeds lie this far under their mean
@@ -57,19 +57,16 @@ class _Layout:
     numbers: float
     dot: float
     reserved: int  # pixels for numbers at the right of the name; 0: on a line of their own
-    needed: int  # pixels of width below which the name has the line alone
     extent: tuple[float, float] = (0.17, 0.27)  # shade and zero line above and below the dot
-    aside: int = 0  # per cent of the width for the name alone; 0: the dot is under the name
     beyond: int = 0  # per cent of the width for the numbers alone
 
     def specification(self, kind: str, palette: Palette, count: int, **titles: str) -> dict[str, Any]:
         height = count * self.height + AXIS
-        return specification(kind, palette, self.reserved, self.needed, self.aside, height=height, **titles)
+        return specification(kind, palette, self.reserved, height=height, **titles)
 
     def around(self, low: float, high: float) -> tuple[float, float]:
-        """The limits of the axis that keep low…high clear of names and numbers."""
-        one_percent = (high - low) / (100 - self.aside - self.beyond)
-        return low - self.aside * one_percent, high + self.beyond * one_percent
+        """The limits of the axis that keep low…high clear of the numbers."""
+        return low, high + self.beyond * (high - low) / (100 - self.beyond)
 
     def row(self, difference: Difference, place: int, text: str, scale: float) -> list[dict[str, Any]]:
         """Interval, numbers and name of the row `place`."""
@@ -86,9 +83,10 @@ class _Layout:
         ]  # fmt: skip
 
 
-ROOMY = _Layout(84, 0.15, 0.38, 0.67, 0, 0)
-COMPACT = _Layout(19, 0.5, 0.5, 0.5, 190, 640, (0.34, 0.34), 42, 20)
-LEVELS = _Layout(50, 0.27, 0.27, 0.70, 130, 0)
+ROOMY = _Layout(84, 0.15, 0.38, 0.67, 0)
+# numbers stand beside the dot, not the name: a telephone shows both whole
+COMPACT = _Layout(42, 0.27, 0.68, 0.68, 1, (0.2, 0.2), 47)
+LEVELS = _Layout(50, 0.27, 0.27, 0.70, 130)
 
 
 def paired_differences(differences: Sequence[Difference], palette: Palette) -> Chart:
@@ -116,8 +114,8 @@ def bars_with_intervals(
     x_format: str = ".2f",
     x_domain: tuple[float, float] | None = None,
 ) -> Chart:
-    """Levels of arms as bars from zero with their intervals; `x_format` is understood
-    by Python and by d3.
+    """Levels of arms as bars from zero with their intervals; `x_format`, as d3
+    understands it, is the axis's: with "%" at its end the numbers are in per cent.
     """
     blocks: list[dict[str, Any]] = []
     texts = [_level(bar, x_format) for bar in bars]
@@ -138,9 +136,15 @@ def bars_with_intervals(
 
 
 def _level(bar: Bar, x_format: str) -> str:
-    bounded = math.isfinite(bar.low) and math.isfinite(bar.high)
-    bounds = f" [{bar.low:{x_format}}, {bar.high:{x_format}}]" if bounded else ""
-    return f"{bar.mean:{x_format}}{bounds}".replace("-", "−")
+    return _interval(bar).text("%" if x_format.endswith("%") else "")
+
+
+def _interval(drawn: Difference | Bar) -> Interval:
+    """What is drawn as the interval that knows how it is written; without bounds where
+    they are equal, as of a nominal value.
+    """
+    low, high = (drawn.low, drawn.high) if drawn.low < drawn.high else (math.nan, math.nan)
+    return Interval(low, drawn.mean, high, 0.95, 0, "")
 
 
 def _differences(differences: Sequence[Difference], palette: Palette, layout: _Layout) -> Chart:
@@ -174,9 +178,9 @@ def _differences(differences: Sequence[Difference], palette: Palette, layout: _L
     blocks.append({"part": "separator", "at": np.arange(1.0, len(differences))})
     blocks.append(ends(layout.around(*_reached(blocks)), (0, max(len(differences), 1))))
     title = f"difference, {units[0]}" if units and units[0] else "difference"
-    title = title if len(units) < 2 else "difference, each unit to its own scale"
+    title = title if len(units) < 2 else "difference (each unit has its own scale)"
     spec = layout.specification("differences", palette, len(differences), x_title=title)
-    if len(units) > 1 or layout.aside:
+    if len(units) > 1 or layout.beyond:
         spec["encoding"]["x"]["axis"] |= {"labels": False, "ticks": False, "grid": False}
     subject = f"Paired differences: {', '.join(difference.name for difference in differences)}."
     counts = [
@@ -211,4 +215,4 @@ def _reached(blocks: Sequence[dict[str, Any]]) -> tuple[float, float]:
 def _numbers(difference: Difference, bare: bool) -> str:
     unit = f" {difference.unit}" if difference.unit else ""
     status = f" · {difference.status}" if difference.status and not bare else ""
-    return f"{with_interval(difference.mean, difference.low, difference.high)}{unit}{status}"
+    return f"{_interval(difference).text(signed=True)}{unit}{status}"

@@ -112,7 +112,7 @@ def shares(palette: Palette) -> alt.LayerChart:
     return _layered(palette, layers, _axis("x", "x"), _axis("y", "top", reverse=True))
 
 
-def differences(palette: Palette, *layout: int) -> alt.LayerChart:
+def differences(palette: Palette, reserved: int) -> alt.LayerChart:
     """Margins, zero line, intervals with their dots, single seeds."""
     value, symbol = _part("value"), _symbol(palette, palette.roles)
     muted, ink, border = map(alt.ColorValue, (palette.muted, palette.text, palette.border))
@@ -129,10 +129,10 @@ def differences(palette: Palette, *layout: int) -> alt.LayerChart:
         value.mark_point(size=90, strokeWidth=2, opacity=1).encode(**dot),
         _part("seed").mark_point(filled=True, size=22, opacity=0.55),
     ]
-    return _named_rows(palette, layers, *layout, grid=True, gridOpacity=0.4)
+    return _named_rows(palette, layers, reserved, grid=True, gridOpacity=0.4)
 
 
-def bars(palette: Palette, *layout: int) -> alt.LayerChart:
+def bars(palette: Palette, reserved: int) -> alt.LayerChart:
     """Bars from zero with whiskers."""
     whisker = {"x": alt.X("x_low:Q"), "x2": alt.X2("x_high"), "color": alt.ColorValue(palette.text)}
     block = {"y": alt.Y("top:Q"), "y2": alt.Y2("bottom"), "x2": alt.X2("x_high")}
@@ -140,26 +140,21 @@ def bars(palette: Palette, *layout: int) -> alt.LayerChart:
         _part("bar").mark_rect(opacity=0.85).encode(**block),
         _part("value").mark_rule(strokeWidth=2.5).encode(**whisker),
     ]
-    return _named_rows(palette, layers, *layout, format="$x_format")
+    return _named_rows(palette, layers, reserved, format="$x_format")
 
 
-def _named_rows(
-    palette: Palette, layers: list, reserved: int, needed: int, aside: int = 0, **axis: Any
-) -> alt.LayerChart:
+def _named_rows(palette: Palette, layers: list, reserved: int, **axis: Any) -> alt.LayerChart:
     """Rows with names at the left and numbers at the right, or under the names where
-    nothing is reserved; narrower than `needed` pixels without numbers.
-
-    With `aside` a name ends after that many per cent of the width.
+    nothing is reserved.
     """
-    y, narrow = alt.Y("text_at:Q"), f"width < {needed}"
+    y = alt.Y("text_at:Q")
     name, number = _part("label").encode(x=alt.XValue(0), y=y), _part("value").encode(y=y)
     number = number.encode(x=alt.XValue("width" if reserved else 0))
-    align, room = "right" if reserved else "left", alt.expr(f"{narrow} ? 0 : 1")
-    limit = alt.expr(f"width * {aside / 100} - 8" if aside else f"{narrow} ? width : width - {reserved}")
+    align, limit = "right" if reserved else "left", alt.expr(f"width - {reserved}")
     layers = [
         *layers,
         *_words(palette, name, palette.text, align="left", limit=limit),
-        *_words(palette, number, palette.muted, align=align, opacity=room),
+        *_words(palette, number, palette.muted, align=align),
     ]
     x, y = _axis("x", "x", title="$x_title", tickCount=6, **axis), _axis("y", "at", reverse=True)
     return _layered(palette, layers, x, y)

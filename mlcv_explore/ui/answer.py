@@ -13,13 +13,13 @@ from mlcv_explore import statistics
 from mlcv_explore.experiment import fingerprint
 from mlcv_explore.idea import Card, Idea, Prior, Provenance
 from mlcv_explore.ui import evidence, figures
+from mlcv_explore.ui.evidence import PHOTOGRAPHS
 
 if TYPE_CHECKING:
     from mlcv_explore.experiment.studies import Table
 
 
 ROW = 66  # pixels: a claim takes up to three lines, and Streamlit wraps from 65 on
-PHOTOGRAPHS = "photographs"  # the study of the same claims on real images
 
 
 def show(
@@ -56,6 +56,8 @@ def _summary(card: Card, subject: Idea, record: dict[str, Any]) -> None:
     status, text = evidence.chip(card)
     figures.badge(status, text)
     st.markdown(f"### {card.answer or subject.claims[0].sentence}")
+    if card.terms:
+        st.caption(card.terms)
     if card.but:
         st.markdown(f"**But:** {card.but}")
     if card.holds_when or card.fails_when:
@@ -63,8 +65,7 @@ def _summary(card: Card, subject: Idea, record: dict[str, Any]) -> None:
 
 
 def _headline(card: Card, subject: Idea, record: dict[str, Any], example: Callable[[], None] | None) -> None:
-    claim, verdict = subject.claims[0], record["verdicts"][0]
-    first = verdict["estimates"][0]
+    claim = subject.claims[0]
     left, right = st.columns([3, 2], gap="medium") if example else (st.container(), None)
     with left:
         rows = evidence.table(card.slug)
@@ -74,16 +75,25 @@ def _headline(card: Card, subject: Idea, record: dict[str, Any], example: Callab
                 values[arm] = rows.values(claim.name, arm, claim.measure)
             except (KeyError, ValueError):  # an arm without this measure, or one of several settings
                 continue
-        labels = " − ".join(first.get("labels", first["contrast"]))
-        notice = (
-            f"{labels}: **{evidence.interval_of(first).text(verdict['unit'], signed=True)}**, 95 % interval,"
-            f" n = {first['n']} seeds; margin {_amount(verdict['margin'], verdict['unit'])}."
-        )
+        notice = _notice(card, record)
         options = {"split": rows.splits.get(claim.name), "command": record["command"]}
         figures.bars(subject, values, claim.measure, f"{card.slug}-headline", notice, **options)
     if example and right is not None:
         with right:
             example()
+
+
+def _notice(card: Card, record: dict[str, Any]) -> str:
+    """The headline contrast in every study that ships, with data, n and margin."""
+    first, margin = record["verdicts"][0]["estimates"][0], record["verdicts"][0]["margin"]
+    effects = []
+    for name, sample in evidence.samples(card).items():
+        verdict = evidence.study(card.slug, name)["verdicts"][0]
+        effect = evidence.interval_of(verdict["estimates"][0]).text(verdict["unit"], signed=True)
+        effects.append(f"**{effect}** ({sample})")
+    labels, unit = " − ".join(first.get("labels", first["contrast"])), record["verdicts"][0]["unit"]
+    shown = " The bars show the first." if len(effects) > 1 else ""
+    return f"{labels}: {'; '.join(effects)}. 95 % intervals; margin {_amount(margin, unit)}.{shown}"
 
 
 def _claims(card: Card, subject: Idea, record: dict[str, Any]) -> None:
@@ -129,7 +139,7 @@ def _claims(card: Card, subject: Idea, record: dict[str, Any]) -> None:
     )
     st.caption("Click a heading to sort. Several differences of one claim are Holm-corrected together.")
     if photographs is not None:
-        st.caption("Status, effect and n are the live study's; on photographs the margins are the same.")
+        st.caption(f"Status, effect and n: {card.data}. On photographs the margins are the same.")
 
 
 def _effects(record: dict[str, Any]) -> dict[tuple[str, tuple[str, ...]], str]:

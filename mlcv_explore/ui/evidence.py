@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from mlcv_explore.experiment.studies import Table
     from mlcv_explore.statistics import Interval
 
+PHOTOGRAPHS = "photographs"  # the study of the same claims on real images
+EQUALS = "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"  # a chip is narrow: "n = 20" stays on one line
 WORDS = {"supported": "holds", "contradicted": "fails", "undecided": "undecided"}
 
 
@@ -36,7 +38,7 @@ def recorded(slug: str) -> "tuple[runs.Run, Film] | None":
 
 def chip(card: idea.Card) -> tuple[str, str]:
     """The status of an idea's headline claim, and the one chip that home, Answer and
-    Runs show: "holds · handwritten digits, n = 20".
+    Runs show: "holds · digits, n = 20; photographs, n = 20".
     """
     record = study(card.slug)
     if record is None:
@@ -44,8 +46,23 @@ def chip(card: idea.Card) -> tuple[str, str]:
     headline = record["verdicts"][0]
     word = card.verdict or WORDS[headline["status"]]
     status = "undecided" if card.verdict else headline["status"]
-    where = " · ".join(filter(None, (word, card.data)))
-    return status, f"{where}, n = {headline['estimate']['n']}"
+    return status, f"{word} · {'; '.join(samples(card).values())}"
+
+
+def samples(card: idea.Card) -> dict[str, str]:
+    """Study → data and n of its headline: {"live": "digits, n = 20"}."""
+    units, texts = {"live": card.unit, PHOTOGRAPHS: card.photographs_unit}, {}
+    for name, where in data(card).items():
+        n = study(card.slug, name)["verdicts"][0]["estimate"]["n"]
+        count = f"{EQUALS.join(('n', str(n)))} {units[name]}".strip()
+        texts[name] = ", ".join(filter(None, (where, count)))
+    return texts
+
+
+def data(card: idea.Card) -> dict[str, str]:
+    """Study → what it measured the headline on, for each that ships."""
+    about = {"live": card.data, PHOTOGRAPHS: PHOTOGRAPHS}
+    return {name: text for name, text in about.items() if study(card.slug, name)}
 
 
 def interval_of(estimate: dict[str, Any]) -> "Interval":

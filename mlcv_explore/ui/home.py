@@ -1,5 +1,5 @@
-"""Home: three moving tiles, a field for a photograph, the cards, and one effect an
-idea.
+"""Home: three moving tiles, a field for a photograph, the cards, and every idea's
+headline effect.
 """
 
 import base64
@@ -35,6 +35,11 @@ PLANNED = (  # of the author's twenty, those without a page
     "the Peter principle of features",
     "virtual outliers by prediction depth",
 )
+LEGEND = (  # of the chart of effects
+    "What each headline claim compares, first − second. Dot: mean difference. Line: 95 % interval. Black"
+    " tick: no difference. Grey: the claim's margin. A claim of *more* holds where the whole line lies right"
+    " of the grey; the one claim of a tie, coverage, where it lies inside."
+)
 STYLE = """
 .live { position: relative; height: 7.5rem; overflow: hidden; }
 .live > div { position: absolute; inset: 0; display: flex; gap: 0.5rem; }
@@ -60,9 +65,7 @@ STYLE = """
 }
 [class*="st-key-card-"] :is(img, [data-testid="stImage"] svg) { height: 4.7rem; object-fit: contain; }
 [class*="st-key-card-"] [data-testid="stPageLink-NavLink"] { padding: 0; min-height: 0; }
-[class*="st-key-card-"] .stMarkdownBadge {
-  white-space: normal !important; max-width: 100%; font-size: 0.78rem !important; line-height: 1.3;
-}
+[class*="st-key-card-"] .stMarkdownBadge { font-size: 0.78rem !important; }
 """
 
 
@@ -107,11 +110,14 @@ def cards_and_filters(cards: Sequence[Card]) -> None:
         topic = _choice("Topic", list(dict.fromkeys(card.section for card in cards)))
         words = {card.slug: evidence.chip(card)[1].split(" · ")[0] for card in cards}
         verdict = _choice("Verdict", list(dict.fromkeys(words.values())))
-        data = _choice("Data", list(dict.fromkeys(card.data for card in cards if card.data)))
+        measured = {card.slug: evidence.data(card).values() for card in cards}
+        data = _choice("Data", list(dict.fromkeys(name for names in measured.values() for name in names)))
     chosen = [
         card
         for card in cards
-        if topic in (None, card.section) and verdict in (None, words[card.slug]) and data in (None, card.data)
+        if topic in (None, card.section)
+        and verdict in (None, words[card.slug])
+        and (data is None or data in measured[card.slug])
     ]
     if not chosen:
         st.info("No idea matches these filters.", icon=":material/filter_alt_off:")
@@ -123,28 +129,29 @@ def cards_and_filters(cards: Sequence[Card]) -> None:
 
 
 def effects(cards: Sequence[Card]) -> None:
-    """One effect an idea, its headline contrast, and a table of all."""
-    with_evidence = [(card, found) for card in cards if (found := evidence.study(card.slug))]
+    """The effect of every idea's headline claim on each kind of data, and a table of all."""
+    with_evidence = [
+        (card, data, evidence.study(card.slug, name))
+        for card in cards
+        for name, data in evidence.data(card).items()
+    ]
     if not with_evidence:
         return
-    st.subheader("Effects", anchor=False)
+    st.subheader("Headline effects", anchor=False)
+    st.caption(LEGEND)
 
     @st.fragment(run_every=None if server.ready() else 0.5, key="effects")
     def draw() -> None:
         if not server.ready():
-            st.skeleton(height=160)
+            st.skeleton(height=550)
             return
         from mlcv_explore import charts, statistics
 
-        rows = [_difference(card, found) for card, found in with_evidence]
-        p_values = [found["verdicts"][0]["estimates"][0]["p"] for _, found in with_evidence]
+        rows = [_difference(*each) for each in with_evidence]
+        p_values = [found["verdicts"][0]["estimates"][0]["p"] for _, _, found in with_evidence]
         kept = sum(p < 0.05 for p in statistics.holm([1.0 if p is None else p for p in p_values]))
-        figures.figure(
-            charts.effects(rows, theme.palette()),
-            "effects",
-            f"Headline contrast of each idea with its interval; {kept} of {len(rows)} tests remain"
-            " significant after Holm's correction over ideas.",
-        )
+        notice = f"{kept} of {len(rows)} claims stay decided when all are corrected together (Holm, 5 %)."
+        figures.figure(charts.effects(rows, theme.palette()), "effects", notice)
         with st.expander("All effects", key="all-effects", on_change="rerun") as every:
             if every.open:
                 _table(with_evidence)
@@ -181,7 +188,7 @@ def _choice(label: str, options: list[str]) -> str | None:
     )
 
 
-def _difference(card: Card, found: dict[str, Any]) -> Any:
+def _difference(card: Card, data: str, found: dict[str, Any]) -> Any:
     from mlcv_explore import statistics
     from mlcv_explore.charts import Difference
 
@@ -189,27 +196,30 @@ def _difference(card: Card, found: dict[str, Any]) -> Any:
     item, unit = verdict["estimates"][0], verdict["unit"]
     interval = evidence.interval_of(item)
     bounds = (statistics.in_unit(value, unit) for value in (interval.mean, interval.low, interval.high))
-    name = f"{card.title}: {' − '.join(item.get('labels', item['contrast']))}"
+    several = len(evidence.data(card)) > 1
+    name = f"{card.effect or card.title}{f' · {data}' if several else ''}"
     margin = statistics.in_unit(verdict["margin"], unit)
     return Difference(name, *bounds, (), "idea", item["status"], margin, verdict["direction"], unit)
 
 
-def _table(with_evidence: Sequence[tuple[Card, dict[str, Any]]]) -> None:
+def _table(with_evidence: Sequence[tuple[Card, str, dict[str, Any]]]) -> None:
     rows = [
-        (card, verdict, item)
-        for card, found in with_evidence
+        (card, data, verdict, item)
+        for card, data, found in with_evidence
         for verdict in found["verdicts"]
         for item in verdict["estimates"]
+        if item["n"]
     ]
     st.dataframe(
         {
-            "Idea": [card.title for card, _, _ in rows],
-            "Difference": [" − ".join(item.get("labels", item["contrast"])) for _, _, item in rows],
+            "Idea": [card.title for card, *_ in rows],
+            "Data": [data for _, data, *_ in rows],
+            "Difference": [" − ".join(item.get("labels", item["contrast"])) for *_, item in rows],
             "Effect": [
-                evidence.interval_of(item).text(verdict["unit"], signed=True) for _, verdict, item in rows
+                evidence.interval_of(item).text(verdict["unit"], signed=True) for *_, verdict, item in rows
             ],
-            "Status": [item["status"] for _, _, item in rows],
-            "n": [item["n"] for _, _, item in rows],
+            "Status": [item["status"] for *_, item in rows],
+            "n": [item["n"] for *_, item in rows],
         },
         hide_index=True,
         height=400,

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 IMAGE_TYPES = ("jpg", "jpeg", "jfif", "png", "webp", "gif")
 MAX_MB = 24  # of an image, as its reader allows
 MEGAPIXELS = (80, 50, 25)  # likewise
-IMAGE_LIMITS = "JPEG: {} megapixels, {} if progressive; other formats: {}.".format(*MEGAPIXELS)
+IMAGE_LIMITS = "Largest image: {} megapixels as JPEG ({} if progressive), {} as PNG, WebP or GIF.".format(
+    *MEGAPIXELS
+)
 NOT_STORED = "Not stored, not shared."
 SOURCES = ("Gallery", "Scene", "Upload", "Camera")  # as the link names them
 SCENES = 24  # generated ones to choose from
@@ -95,9 +97,9 @@ def upload(
 
     A file is parsed once, and again when `args` change.
     """
-    file = st.file_uploader(label, list(kinds), key=key, max_upload_size=max_mb)
-    images = f" {IMAGE_LIMITS}" if tuple(kinds) == IMAGE_TYPES else ""
-    st.caption(f"At most {max_mb} MB.{images} {NOT_STORED}")
+    limits = IMAGE_LIMITS if tuple(kinds) == IMAGE_TYPES else None
+    file = st.file_uploader(label, list(kinds), key=key, max_upload_size=max_mb, help=limits)
+    st.caption(f"At most {max_mb} MB. {NOT_STORED}")
     return _parsed(key, file, parse, args, rejected)
 
 

@@ -3,8 +3,12 @@ Section: Explain
 Title: Hierarchical explanations
 Question: Do part hierarchies explain more than flat dictionaries of equal size?
 Try: Four atoms explain a glyph. Set the highest level to 0: strokes alone fail.
-Answer: Three levels explain 18.5 points more of the glyphs built from parts than a flat
-  dictionary, but fewer handwritten digits.
+Answer: Exploratory, at 100 bits per image: three levels explain 18.5 points more glyphs
+  than a flat dictionary, but fewer digits.
+Terms: An image is *explained* when a few atoms keep its class and at least τ = 85 % of
+  its energy, and removing them harms the class more than removing random strokes. *Points*:
+  percentage points of the images. *Exploratory*: 100 bits and 85 % were chosen because the
+  dictionaries differ there. Glyphs are drawn from known parts.
 But: On digits the flat dictionary explains 3.9 points more [2.4, 5.5]. On glyphs too,
   once 10,000 glyphs share its storage cost (3.6 points [0.5, 6.7]).
 Holds when: glyphs follow a known grammar of parts, with 100 bits per glyph and 1,000
@@ -14,6 +18,7 @@ Fails when: the images are digits: −3.9 points [−5.5, −2.4]; the data are 
   breast-cancer table: −7.8 [−12.5, −3.2]; 100,000 glyphs share the cost: −5.9 [−8.4,
   −3.5]; n = 10.
 Verdict: depends on the data
+Effect: Glyphs explained: three levels − flat dictionary
 Data: generated glyphs
 
 An explanation E of an item X is a few atoms of a dictionary S with **levels**: sixteen
@@ -295,7 +300,7 @@ idea = Idea(
     picture=picture,
     arms=ARM_TABLE,
     measures=(
-        Measure("passes", "Explained", "%"),
+        Measure("passes", "Items explained", "%"),
         Measure("energy", "Energy explained", "%"),
         Measure("accuracy", "Accuracy", "%"),
         Measure("atoms", "Atoms per explanation", "", "lower"),
@@ -321,7 +326,7 @@ idea = Idea(
     ),
     limits=(
         "Grey 16×16 images and two small tables; ten seeds.",
-        "100 bits and τ = 0.85 were chosen because the arms differ there, so the headline is exploratory.",
+        "100 bits and τ = 85 % were chosen because the arms differ there, so the headline is exploratory.",
     ),
     studies=(Study("live", CELLS, tuple(range(10))),),
     prior_work=PRIOR_WORK,

@@ -2,9 +2,12 @@
 Section: Explain
 Title: Inverted U-Net
 Question: How much of an image does its segmentation mask determine?
-Try: Paint on the mask. The U-Net shows the mean of all images with that mask.
-Answer: A U-Net explains 81 % of the object's variance from the mask alone, 3 points
+Try: Paint on the mask. The inverted U-Net, from mask to image, shows the mean of all
+  images with that mask.
+Answer: Inverted (mask to image), a U-Net explains 81 % of the object's variance, 3 points
   below the possible maximum.
+Terms: *Explained variance*: 100 % is the true image, 0 % one grey for all pixels; worse
+  than that grey is below 0 %, without an end. *Points*: percentage points of it.
 But: The generated scenes were built that way, and only 4 % of the background is
   explained. Where appearance is independent of the mask nothing is gained (−0.4
   points).
@@ -12,6 +15,8 @@ Holds when: appearance depends on the mask (size sets brightness, light from abo
   +81.1 points [80.0, 82.2] over region mean colours, n = 6.
 Fails when: appearance is independent of the mask: −0.4 points [−0.8, 0.0]. Texture name
   and edges add nothing to the object: −0.2 [−0.5, 0.1] and +0.1 [−0.2, 0.3]; n = 6.
+Verdict: most of the object, little of the background
+Effect: Explained variance: U-Net − region mean colours
 Data: generated scenes
 
 A U-Net turns an image into a mask. Inverted, it turns a mask into an image. Trained on
@@ -305,7 +310,7 @@ idea = Idea(
     ),
     limits=(
         "Generated 32 × 32 scenes and a U-Net of width 16.",
-        "Explained variance rewards blur.",
+        "Explained variance rewards blur. A WebP image of the mask's bytes reaches −34 %, hence 115 points.",
         "Photographs have no known ceiling and were not run.",
     ),
     studies=(_live(6),),

@@ -79,7 +79,8 @@ SENTENCES = {
     "edges_add": "Edges with bright and dark sides add over 5 points to mask and texture name.",
     "lines_add_nothing": "The same edges as a line drawing tie with mask and texture name within 2 points.",
     "thumbnail_adds": "A thumbnail of sixteen mean colours adds over 5 points to the edges.",
-    "beats_webp": "The U-Net explains more of the object than a WebP image of as many bytes as the mask.",
+    "beats_webp": "The U-Net explains more of the object than a WebP image of equal bytes, which can fall"
+    " below 0 %.",
     "sampling_beats_nearest": "The best of five samples explains more than the best of five training images"
     " with the nearest masks.",
 }

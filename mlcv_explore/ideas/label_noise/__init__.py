@@ -5,6 +5,10 @@ Question: Does noise added to the targets stop a network memorising wrong labels
 Try: 40 % of the training labels are wrong. Move the epoch and compare the curves.
 Answer: Added noise gains 22 points on digits, 13 on photographs, each with one optimiser
   setting; early stopping gains more.
+Terms: *Targets* are what the network is trained to predict; noise is added to them anew
+  at every step. *Early stopping* keeps the epoch that validation images choose. *Points*:
+  percentage points of test accuracy, gained over plain training unless another comparison
+  is named.
 But: With early stopping in both, noise loses 1.0 points [0.1, 1.9] on digits, 1.7 [1.2,
   2.1] on photographs. Plain SGD at learning rate 0.01 beats it by 1.6 points [0.8, 2.3] on
   digits; at 0.1, SGD with noise on the targets collapses to chance.
@@ -15,7 +19,8 @@ Fails when: SGD replaces Adam: −3.2 points [−4.0, −2.4] at learning rate 0
   [−55.9, −53.5] at 0.1; or no label is wrong: −7.6 [−8.5, −6.6]; n = 20. On photographs
   also at Adam's rate for digits, 0.003: −2.2 [−3.1, −1.3].
 Verdict: depends on optimiser and learning rate
-Data: digits and photographs
+Effect: Accuracy: noise on targets − plain
+Data: digits
 
 A share of the training labels is wrong and stays wrong. *Plain* cross-entropy first
 learns the classes, then memorises the wrong labels, and its test accuracy falls.
