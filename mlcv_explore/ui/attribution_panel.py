@@ -157,9 +157,6 @@ def show_maps(
     for index, example in enumerate(explained):
         with slots["", index].container():
             _image_tile(example)
-        known = request.known(example, randomised)
-        if all(name in known for name in request.quick):
-            continue  # nothing to wait for: every map is drawn once, below
         for attribution in request.compute(example, randomised):
             with slots[attribution.method, index].container():
                 if isinstance(attribution, Refused):
@@ -191,7 +188,8 @@ def show_maps(
         for example in values
     ]
     pending = [request.missing(example, randomised) for example in explained]
-    limit = max((_largest(array) for example in shown for array in example.values()), default=1.0)
+    arrays = [array for example in shown for array in example.values()] if common else []
+    limit = max(map(_largest, arrays), default=1.0)
     for (name, index), slot in slots.items():
         if not name:
             continue
