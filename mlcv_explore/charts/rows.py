@@ -150,7 +150,8 @@ def _interval(drawn: Difference | Bar) -> Interval:
     """What is drawn as the interval that knows how it is written; without bounds where
     they are equal, as of a nominal value.
     """
-    low, high = (drawn.low, drawn.high) if drawn.low < drawn.high else (math.nan, math.nan)
+    wide = drawn.high - drawn.low > 1e-6 * abs(drawn.mean)  # rounding is no width
+    low, high = (drawn.low, drawn.high) if wide else (math.nan, math.nan)
     return Interval(low, drawn.mean, high, 0.95, 0, "")
 
 
