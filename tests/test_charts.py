@@ -468,6 +468,24 @@ def test_bars_start_at_zero() -> None:
     assert "plain 65.0 % [64.0, 66.0]" in chart.description
 
 
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        ((0.461, 0.266, 0.6551), "0.461 [0.266, 0.655]"),
+        ((0.383, 0.34, 0.426), "0.383 [0.340, 0.426]"),
+        ((7.616, 5.97, 9.26), "7.62 [5.97, 9.26]"),
+        ((-0.0001, -12.3, 12.3), "0.0 [−12.3, 12.3]"),
+        ((95.0, 95.0 - 1e-12, 95.0 + 1e-12), "95.0"),
+        ((4.2, -math.inf, math.inf), "4.20"),
+    ],
+)
+def test_bars_have_equal_decimals_and_no_bounds_without_width(
+    numbers: tuple[float, float, float], text: str
+) -> None:
+    chart = charts.bars_with_intervals([Bar("arm", *numbers, "idea")], "score", LIGHT, x_format=".3g")
+    assert part(chart, "value")["text"].iloc[0] == text
+
+
 # --- heat maps
 
 

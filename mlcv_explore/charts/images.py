@@ -98,7 +98,7 @@ def overlaid(
     `strength` (h, w) in [0, 1] is how far from zero the map is: between the two ends,
     where it is zero the photograph shows through.
     """
-    grey = np.repeat((photograph @ np.array([0.299, 0.587, 0.114]))[..., None], 3, axis=-1)
+    grey = (photograph @ np.array([0.299, 0.587, 0.114]))[..., None]
     share = opacity * np.clip(strength, 0.0, 1.0)[..., None] ** (1 - opacity)
     return np.rint((1 - share) * grey + share * map_image).astype(np.uint8)
 
@@ -167,6 +167,17 @@ def png(image: np.ndarray) -> bytes:
     file = io.BytesIO()
     # level 3 saves 3 to 6 % and takes half as much time again
     Image.fromarray(np.ascontiguousarray(image)).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def jpeg(image: np.ndarray) -> bytes:
+    """An image (h, w, 3) uint8 as JPEG of quality 90: of a photograph a tenth of PNG's
+    bytes.
+    """
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(image)).save(file, "JPEG", quality=90)
     return file.getvalue()
 
 

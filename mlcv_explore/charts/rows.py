@@ -136,14 +136,22 @@ def bars_with_intervals(
 
 
 def _level(bar: Bar, x_format: str) -> str:
-    return _interval(bar).text("%" if x_format.endswith("%") else "")
+    interval = _interval(bar)
+    if x_format.endswith("%"):
+        return interval.text("%")
+    shown = [value for value in (bar.mean, interval.low, interval.high) if math.isfinite(value)]
+    largest = max(map(abs, shown), default=0.0) or 1.0
+    places = max(0, 2 - math.floor(math.log10(largest)))  # three digits: arms are compared by them
+    mean, *bounds = (f"{value:z.{places}f}".replace("-", "−") for value in shown)
+    return f"{mean} [{', '.join(bounds)}]" if bounds else mean
 
 
 def _interval(drawn: Difference | Bar) -> Interval:
     """What is drawn as the interval that knows how it is written; without bounds where
     they are equal, as of a nominal value.
     """
-    low, high = (drawn.low, drawn.high) if drawn.low < drawn.high else (math.nan, math.nan)
+    wide = drawn.high - drawn.low > 1e-6 * abs(drawn.mean)  # rounding is no width
+    low, high = (drawn.low, drawn.high) if wide else (math.nan, math.nan)
     return Interval(low, drawn.mean, high, 0.95, 0, "")
 
 

@@ -66,7 +66,7 @@ def _summary(card: Card, subject: Idea, record: dict[str, Any]) -> None:
 
 def _headline(card: Card, subject: Idea, record: dict[str, Any], example: Callable[[], None] | None) -> None:
     claim = subject.claims[0]
-    left, right = st.columns([3, 2], gap="medium") if example else (st.container(), None)
+    left, right = st.columns([2, 1], gap="medium") if example else (st.container(), None)
     with left:
         rows = evidence.table(card.slug)
         values = {}

@@ -188,7 +188,8 @@ def show_maps(
         for example in values
     ]
     pending = [request.missing(example, randomised) for example in explained]
-    limit = max((_largest(array) for example in shown for array in example.values()), default=1.0)
+    arrays = [array for example in shown for array in example.values()] if common else []
+    limit = max(map(_largest, arrays), default=1.0)
     for (name, index), slot in slots.items():
         if not name:
             continue
@@ -300,12 +301,14 @@ def _refused_tile(name: str, reason: str) -> None:
 def _image_tile(explained: Explained) -> None:
     """The image, the crop that the model reads drawn on it, and the prediction."""
     image, side = explained.image, explained.model.side
-    drawn, crop = image.enlarged, explained.crop
+    drawn, crop, key = image.enlarged, explained.crop, image.digest
     if not crop.whole:
         left, top, right, bottom = crop.pixels((drawn.shape[1], drawn.shape[0]))
         width = max(2, max(drawn.shape[:2]) // 80)
         drawn = images.boxed(drawn, {"idea": (top, left, bottom, right)}, theme.palette(), width=width)
-    st.image(images.png(drawn), width="stretch", alt=image.description)
+        key = f"{key} {theme.scheme()} {(left, top, right, bottom)}"
+    shown = attributions.photograph(key, drawn)
+    st.image(shown, width="stretch", alt=image.description, output_format="JPEG")
     part = "" if crop.whole else " of the framed crop"
     same = image.pixels.shape[:2] == (side, side)
     resized = "" if same and crop.whole else f" Model input: {side} × {side} pixels{part}."

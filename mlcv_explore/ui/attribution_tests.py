@@ -62,7 +62,7 @@ def show_deletion(
     curves = attributions.deletion_insertion(
         explained.digest, model.key, index, digest, fill, model.network, array, values
     )
-    changed = attributions.without_top(array, values, share, fill)
+    changed = attributions.without_top(explained.digest, digest, share, fill, array, values)
     probability = float(predict(model, inputs.array_digest(changed), changed)[index])
     left, right = st.columns([1, 2], gap="medium")
     with left:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
+from mlcv_explore.charts import images
 from mlcv_explore.data import gallery, uploads
 from mlcv_explore.data.model_input import ModelInput, of_card
 from mlcv_explore.ui import inputs, server
@@ -41,6 +42,12 @@ def model_input(digest: str, _pixels: np.ndarray, given: ModelInput) -> np.ndarr
 def resized(digest: str, _pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The image at a map's size (width, height) on the page, uint8 (h, w, 3)."""
     return uploads.resized(_pixels, size)
+
+
+@st.cache_resource(max_entries=CACHE_ENTRIES, show_spinner=False)
+def photograph(digest: str, _pixels: np.ndarray) -> bytes:
+    """The image as JPEG, so that a control that does not change it encodes nothing."""
+    return images.jpeg(_pixels)
 
 
 @st.cache_resource(max_entries=CACHE_ENTRIES, show_spinner=False)
@@ -226,13 +233,16 @@ def pasting_effect(
     return pasting.effect(_network, _before, _after, _mask, target)
 
 
-def without_top(model_input: np.ndarray, values: np.ndarray, share: float, fill: "Fill") -> np.ndarray:
+@st.cache_resource(max_entries=CACHE_ENTRIES, show_spinner=False)
+def without_top(
+    digest: str, map_digest: str, share: float, fill: "Fill", _model_input: np.ndarray, _map: np.ndarray
+) -> np.ndarray:
     """The input (3, h, w) with this share of its most salient pixels replaced."""
     import torch
 
     from mlcv_explore.saliency import faithfulness
 
-    return faithfulness.at_share(torch.from_numpy(model_input), values, share, fill).numpy()
+    return faithfulness.at_share(torch.from_numpy(_model_input), _map, share, fill).numpy()
 
 
 def npy(values: np.ndarray) -> bytes:

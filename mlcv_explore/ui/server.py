@@ -157,6 +157,10 @@ def _boot() -> None:
 
         torch.set_num_threads(1)
         attributions.warm_up()
+    with _logged("data sets"):
+        # most pages read one; imported by the first of them, its 30,000 objects would add 11 ms to
+        # every move of every visitor
+        import sklearn.datasets  # noqa: F401
     # Streamlit collects after every script run: with the imports in sight that costs some 85 ms,
     # frozen nothing
     gc.collect()

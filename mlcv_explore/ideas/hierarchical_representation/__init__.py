@@ -23,7 +23,7 @@ Fails when: digits are trained for 200 epochs: −3.1 points [−4.2, −2.0]; l
   drop is shown. From first to top level accuracy falls by 2.4 [1.6, 3.1] on digits, by 6.3
   [4.4, 8.1] on photographs.
 Verdict: depends on data, width and training length
-Effect: Top accuracy: layer-wise − end-to-end loss
+Effect: Top-level accuracy: layer-wise − end-to-end
 Data: digits
 
 Each level of a stack has an encoder and a decoder. With one *end-to-end* loss an image

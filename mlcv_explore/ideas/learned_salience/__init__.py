@@ -8,8 +8,8 @@ Answer: Whether learned masks are more faithful to the classifier than Grad-CAM'
   undecided; they lie more on the object.
 Terms: *Faithful*: the class's probability rises when the map's pixels are shown first and
   falls when they are removed first. Measured as insertion area minus deletion area, from −1
-  to 1; higher is better. *Fill*: the colours that replace removed pixels. *Points*: per
-  cent of the map, or of accuracy.
+  to 1; higher is better. *Fill*: the colours that replace removed pixels. *Points*:
+  percentage points of the map, or of accuracy.
 But: Masks optimised for each image are more faithful, by 0.04 [0.01, 0.08]. With noise as
   fill no difference from Grad-CAM is shown: −0.003 [−0.056, 0.050].
 Holds when: the question is where: 17 points [10, 24] more of the mask on the object
