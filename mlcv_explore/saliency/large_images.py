@@ -14,9 +14,8 @@ import torch
 from torch import nn
 
 from mlcv_explore import environment
-from mlcv_explore.saliency import captum_deeplift, methods, perturbation, supported
+from mlcv_explore.saliency import captum_deeplift, memory, methods, perturbation
 from mlcv_explore.saliency.attribution import Map
-from mlcv_explore.saliency.memory import judged
 from mlcv_explore.saliency.methods import Attribution, SaliencyError, SaliencySettings, Target
 from mlcv_explore.saliency.supported import LARGE, Refused
 from mlcv_explore.seeds import stream
@@ -56,25 +55,17 @@ def attribute_each(
     own = [name for name in OWN if name in names and max(image.shape[1:]) > LARGE]
     others = [name for name in names if name not in own and name != captum_deeplift.NAME]
     # also without any: it checks what all methods have in common
-    yield from map(judged, supported.attribute_each(network, image, target, others, settings, seed, *more))
+    yield from memory.attribute_each(network, image, target, others, settings, seed, *more)
     device = next((parameter.device for parameter in network.parameters()), image.device)
     given = network, image.to(device), target, settings
     if captum_deeplift.NAME in names:
-        yield from map(judged, captum_deeplift.attribute_each(*given, seed, *more))
+        yield from map(memory.judged, captum_deeplift.attribute_each(*given, seed, *more))
     for name in own:
         start = time.perf_counter()
         try:
             made = integrated_gradients(*given) if name == OWN[0] else rise(*given, seed)
-        except (
-            RuntimeError,
-            AssertionError,
-            IndexError,
-            MemoryError,
-            SaliencyError,
-        ) as error:  # of a network from elsewhere
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:200]
-            label = supported.OFFERED[name].label
-            yield judged(Refused(name, f"{label} fails for this network: {reason}."))
+        except Exception as error:  # of a network from elsewhere
+            yield memory.failed(name, error)
             continue
         cost = (time.perf_counter() - start) * 1000, made.forwards, made.backwards
         yield Map(name, target, made.values.detach().float().cpu().numpy(), True, *cost, made.checks)
