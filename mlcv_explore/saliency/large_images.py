@@ -17,7 +17,7 @@ from torch import nn
 from mlcv_explore import environment
 from mlcv_explore.saliency import captum_deeplift, local_changes, memory, methods, perturbation
 from mlcv_explore.saliency.attribution import Map
-from mlcv_explore.saliency.methods import Attribution, SaliencyError, SaliencySettings, Target
+from mlcv_explore.saliency.methods import Attribution, SaliencySettings, Target
 from mlcv_explore.saliency.supported import LARGE, Refused
 from mlcv_explore.seeds import stream
 
@@ -72,16 +72,6 @@ def attribute_each(
             continue
         cost = (time.perf_counter() - start) * 1000, made.forwards, made.backwards
         yield Map(name, target, made.values.detach().float().cpu().numpy(), True, *cost, made.checks)
-
-
-def attribute(*given: Any) -> Iterator[Map]:
-    """The same, where each method has to apply. Raises SaliencyError with the reason where
-    one does not.
-    """
-    for result in attribute_each(*given):
-        if isinstance(result, Refused):
-            raise SaliencyError(result.reason)
-        yield result
 
 
 def integrated_gradients(
