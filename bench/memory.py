@@ -10,15 +10,13 @@ Measured from outside over the websocket, resident memory of the server's proces
 import json
 import os
 import sys
-import tempfile
 import threading
 import time
 
 import psutil
 
 from bench._session import Session
-from bench.serving import ROOT, first_session, serving, wait_ready
-from bench.uploads import UPLOADER, peak, photographs_in_jpeg, visitor
+from bench.uploads import UPLOADER, peak, photographs_in_jpeg, ready_app, visitor
 from mlcv_explore import idea
 from mlcv_explore.ui.page import ACTS
 from mlcv_explore.ui.server import TIDY
@@ -65,21 +63,15 @@ def crowd(port: int, photographs: list[bytes]) -> None:
 def main() -> None:
     """Measure and print one JSON object."""
     report: dict[str, object] = {"load before": os.getloadavg()[0], "cores": len(os.sched_getaffinity(0))}
-    flags = ("--server.enableXsrfProtection=false", "--server.enableCORS=false")
-    with (
-        tempfile.TemporaryDirectory() as home,
-        serving(ROOT / "app.py", home, ROOT, *flags) as (port, process, _),
-    ):
-        first_session(port).close()
-        wait_ready(port)
-        report["peak of start and warm-up, MB"] = peak(process.pid)
-        pages = tour(port, process.pid)
+    with ready_app() as (port, process_id):
+        report["peak of start and warm-up, MB"] = peak(process_id)
+        pages = tour(port, process_id)
         report["after each page of a tour, MB"] = {name: round(value) for name, value in pages.items()}
         report[f"after the tour, MB (target {TOUR})"] = list(pages.values())[-1]
-        report["peak of the tour, MB"] = peak(process.pid)
+        report["peak of the tour, MB"] = peak(process_id)
         crowd(port, photographs_in_jpeg(VISITORS))
-        report[f"peak with {VISITORS} uploads at once, MB (target {CROWD})"] = peak(process.pid)
-        report["after them, MB"] = resident(process.pid)
+        report[f"peak with {VISITORS} uploads at once, MB (target {CROWD})"] = peak(process_id)
+        report["after them, MB"] = resident(process_id)
     report["load after"] = os.getloadavg()[0]
     json.dump(report, sys.stdout, indent=2)
     print()

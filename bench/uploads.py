@@ -14,6 +14,8 @@ import statistics
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +51,21 @@ def photographs_in_jpeg(count: int) -> list[bytes]:
     return files
 
 
+@contextmanager
+def ready_app() -> Iterator[tuple[int, int]]:
+    """The app in a process of its own, which accepts uploads from here, once its warm-up is
+    over: its port and the process's id.
+    """
+    flags = ("--server.enableXsrfProtection=false", "--server.enableCORS=false")
+    with (
+        tempfile.TemporaryDirectory() as home,
+        serving(ROOT / "app.py", home, ROOT, *flags) as (port, process, _),
+    ):
+        first_session(port).close()
+        wait_ready(port)
+        yield port, process.pid
+
+
 def visitor(port: int) -> Session:
     """Somebody about to upload, with the methods a page opens with."""
     return first_session(port, PAGE, f"{PAGE}-source=Upload")
@@ -81,16 +98,10 @@ def peak(process_id: int) -> float:
 def main() -> None:
     """Measure and print one JSON object."""
     report: dict[str, object] = {"load before": os.getloadavg()[0], "cores": len(os.sched_getaffinity(0))}
-    flags = ("--server.enableXsrfProtection=false", "--server.enableCORS=false")
-    with (
-        tempfile.TemporaryDirectory() as home,
-        serving(ROOT / "app.py", home, ROOT, *flags) as (port, process, _),
-    ):
-        first_session(port).close()
-        wait_ready(port)
+    with ready_app() as (port, process_id):
         taken = photographs_in_jpeg(UPLOADS + VISITORS * EACH)
         report["MB an image"] = statistics.median(len(image) for image in taken) / 1e6
-        report["server before any upload, MB"] = peak(process.pid)
+        report["server before any upload, MB"] = peak(process_id)
         session = visitor(port)
         times = [
             session.upload(UPLOADER, f"{index}.jpg", image) for index, image in enumerate(taken[:UPLOADS])
@@ -116,7 +127,7 @@ def main() -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        report["peak of the server with four visitors, MB (target 1000)"] = peak(process.pid)
+        report["peak of the server with four visitors, MB (target 1000)"] = peak(process_id)
     report["load after"] = os.getloadavg()[0]
     json.dump(report, sys.stdout, indent=2)
     print()

@@ -442,6 +442,58 @@ def test_a_folder_that_cannot_be_used_is_bad_usage(root: Path, capsys: pytest.Ca
         assert (status, printed.out) == (2, "") and printed.err.count("\n") == 1 and expected in printed.err
 
 
+def test_explanations_of_an_own_folder_take_the_images_that_were_asked_for(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Their sizes are exact: what the folder lacks is a sentence, before anything is computed."""
+    photographs(root / "my_pictures" / "train", 20)
+    photographs(root / "my_pictures" / "test", 4)
+    subject = idea.load("hierarchical_explanation")
+    quick = subject.quick.changed() | {"dataset": "my_pictures@16"}
+
+    def run(**changes: object) -> int:
+        flags = [word for name, value in (quick | changes).items() for word in (f"--{name}", str(value))]
+        return main(["run", "hierarchical_explanation", *flags, "--seeds", "1"])
+
+    assert run() == 0
+    printed = capsys.readouterr().out
+    assert "my_pictures: 72 images of 3 classes" in printed
+    assert "training, validation and test images: 40, 10, 10." in printed
+    (saved,) = runs.all_runs()[0]
+    assert saved.config["dataset"] == "my_pictures@16"
+    undefined = {"three_recovered", "shuffled_recovered"}  # there is no grammar
+    assert not undefined & set(saved.metrics)
+    assert run(train_items=40, classifier_items=20) == 2
+    message = (
+        "my_pictures@16 has 60 images in its training part, and this run takes 60 (training) and 10"
+        " (validation): set fewer, or add images.\n"
+    )
+    assert capsys.readouterr() == ("", message)
+    assert run(train_items=30) == 0 and run(test_items=13) == 2
+    assert "has 12 images in its test part, and this run takes 13 (test): set" in capsys.readouterr().err
+    assert run(dataset="my_pictures@5") == 2 and "between 8 and 256" in capsys.readouterr().err
+
+
+def test_the_page_of_explanations_states_what_an_own_folder_lacks(root: Path) -> None:
+    photographs(root / "my_pictures", 20)
+    app = opened("hierarchical_explanation", act="Train", dataset="my_pictures@16")
+    if "Reading my_pictures@16" in words(app):
+        folder_reading._readings["my_pictures@16"].wait(30)
+        app.run()
+    (error,) = app.error
+    assert error.value.startswith(
+        "my_pictures@16 has 60 images in its training part, and this run takes 1,200"
+    )
+    assert not app.exception and "hierarchical_explanation-train" not in {one.key for one in app.button}
+
+
+@pytest.mark.parametrize("slug", ["learned_salience", "inverted_unet", "saliency"])
+def test_ideas_that_need_a_known_cause_or_masks_say_so_of_own_folders(root: Path, slug: str) -> None:
+    photographs(root / "my_pictures", 2)
+    declared = idea.load(slug).config.setting("dataset")
+    assert "my_pictures" not in declared.choices and "wn folders" in declared.help
+
+
 # Progress
 
 

@@ -78,13 +78,16 @@ def test_rise_in_batches_is_rise() -> None:
 
 
 def test_large_images_have_these_maps_and_a_network_in_parts_its_own_logits() -> None:
-    names, settings = ("rise", "integrated_gradients", "gradient"), SaliencySettings(masks=9)
+    names = ("rise", "integrated_gradients", "gradient", "occlusion")
+    settings = SaliencySettings(masks=9, window=16, stride=8)
     settings = settings.replace(half_precision=False)
     results = {result.method: result for result in attribute_each(small(), IMAGE, 0, names, settings, 0)}
     np.testing.assert_array_equal(
         results["rise"].values, large_images.rise(small(), IMAGE, 0, settings, 0).values
     )
-    assert list(results) == ["gradient", "integrated_gradients", "rise"]
+    occlusion = large_images.occlusion(small(), IMAGE, 0, settings)
+    np.testing.assert_array_equal(results["occlusion"].values, occlusion.values)
+    assert list(results) == ["gradient", "occlusion", "integrated_gradients", "rise"]
     assert results["integrated_gradients"].forwards == results["integrated_gradients"].checks["steps"]
     counter = Score(torch.relu)
     images = torch.rand(5, 3, 4, 4)

@@ -7,9 +7,11 @@ import pytest
 import torch
 from captum import attr
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
+from mlcv_explore.models import checkpoints
 from mlcv_explore.models.classifiers import residual_classifier
-from mlcv_explore.saliency import SaliencyError, SaliencySettings, attribute_all, large_images
+from mlcv_explore.saliency import SaliencyError, SaliencySettings, attribute_all, large_images, rules
 from mlcv_explore.saliency.captum_deeplift import RESCALED
 from mlcv_explore.saliency.memory import OutOfMemory
 from mlcv_explore.saliency.methods import baseline
@@ -156,6 +158,28 @@ def test_captums_deeplift_states_what_a_functional_activation_leaves_out() -> No
     change = float(ends[0] - ends[1])
     gap = abs(float(result.values.sum(dtype=float)) - change) / abs(change)
     assert result.checks["completeness_gap"] == pytest.approx(gap, rel=1e-3) and gap > 0.05
+
+
+@pytest.mark.parametrize("name", checkpoints.names())
+def test_shipped_classifiers_call_each_activation_once_and_as_a_module(name: str) -> None:
+    """What Captum's hooks see: an activation that they miss would have the gradient's rule."""
+    model = checkpoints.load(name)
+    called, reached = [], []
+
+    class Calls(TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            called.extend(filter(None, [rules.activation(func)]))
+            return func(*args, **(kwargs or {}))
+
+    modules = [one for one in model.network.modules() if isinstance(one, nn.ReLU)]
+    hooks = [one.register_forward_hook(lambda module, *_: reached.append(id(module))) for one in modules]
+    try:
+        with torch.no_grad(), Calls():
+            model.network(torch.zeros(1, 3, model.side, model.side))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    assert sorted(reached) == sorted(map(id, modules)) and called == ["relu"] * len(modules)
 
 
 def test_a_network_of_relus_has_the_maps_it_had() -> None:

@@ -34,8 +34,8 @@ def explain(options: argparse.Namespace) -> None:
     from mlcv_explore.models.checkpoints import CheckpointError
     from mlcv_explore.saliency import SaliencyError
     from mlcv_explore.saliency.captum_maps import CaptumSettings
-    from mlcv_explore.saliency.large_images import attribute
-    from mlcv_explore.saliency.supported import OFFERED
+    from mlcv_explore.saliency.large_images import attribute_each
+    from mlcv_explore.saliency.supported import OFFERED, Refused
 
     if options.method not in OFFERED:
         raise SettingError(f"--method must be one of {', '.join(OFFERED)}, got {options.method!r:.80}.")
@@ -56,7 +56,9 @@ def explain(options: argparse.Namespace) -> None:
                 shown.update(done - shown.n)
 
             given = image, target, [options.method], settings, seed, options.layer, report
-            (attribution,) = attribute(model.network, *given)
+            (attribution,) = attribute_each(model.network, *given)
+        if isinstance(attribution, Refused):
+            raise SaliencyError(attribution.reason)
     except (BadImage, CheckpointError, SaliencyError) as error:
         raise SettingError(str(error)) from None
     seconds = time.perf_counter() - started

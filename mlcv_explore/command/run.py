@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mlcv_explore import idea
-from mlcv_explore.command.progress import bar
+from mlcv_explore.command.progress import bar, reading
 from mlcv_explore.command.tables import estimate, number, table
 from mlcv_explore.config import Config, SettingError
 from mlcv_explore.experiment import film, runs, verification, worker
@@ -30,12 +30,14 @@ def run(options: argparse.Namespace) -> None:
     slug = options.slugs[0]
     first = options.first_seed or 0
     config = idea.load(slug).config(**options.changes)
+    with reading(options):
+        note = runs.data_note(idea.load(slug), config)
     frames, done = perform(slug, config, range(first, first + (options.seeds or SEEDS)), options)
     try:
         runs.write(done, film.pack(frames), root=options.out)
     except NotSaved as error:  # the result is here all the same
         print(error, file=sys.stderr)
-    print_run(done, options.json, runs.data_note(idea.load(slug), config))
+    print_run(done, options.json, note)
 
 
 def record(options: argparse.Namespace) -> None:

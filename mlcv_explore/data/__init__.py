@@ -10,7 +10,13 @@ from mlcv_explore.data.downloads import download
 from mlcv_explore.data.features import Features
 from mlcv_explore.data.loading import check_split, entry, largest_train_size, load
 from mlcv_explore.data.locations import BY_NAME, Availability, available, own_names
-from mlcv_explore.data.own_folders import describe, fewest_of_a_class, fitted_sizes, own_fingerprint
+from mlcv_explore.data.own_folders import (
+    check_enough,
+    describe,
+    fewest_of_a_class,
+    fitted_sizes,
+    own_fingerprint,
+)
 from mlcv_explore.data.splits import Split, split, split_own
 from mlcv_explore.data.uploads import read_dataset_image
 
@@ -26,6 +32,7 @@ __all__ = [
     "Images",
     "Split",
     "available",
+    "check_enough",
     "check_split",
     "describe",
     "download",

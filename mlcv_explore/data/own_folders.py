@@ -16,12 +16,14 @@ from mlcv_explore.config import SettingError
 from mlcv_explore.data import folder, locations
 from mlcv_explore.data.cache import open_cached_folder, save
 from mlcv_explore.data.catalogue import CATALOGUE, Entry
+from mlcv_explore.data.dataset import DataError
 from mlcv_explore.data.folder import FolderDataset, Listing, Progress
 from mlcv_explore.data.splits import check_sizes
 from mlcv_explore.data.uploads import shown_name
 
 # where a folder holds too few images: shares of the training images that each part gets
 SHARES = {"train": 3, "validation": 1, "test": 2}
+NAMES = {"train": "training", "validation": "validation", "test": "test"}
 NAMED = 5  # skipped files that are named one by one
 
 
@@ -125,7 +127,7 @@ def check_split(name: str, train_size: int, validation_size: int, test_size: int
     """
     own = about(name)
     sizes = {"train": train_size, "validation": validation_size, "test": test_size}
-    sources = {part: part if own.size(part) else "train" for part in sizes}
+    sources = _sources(own)
     if sources["validation"] != "train" and validation_size > own.size("validation"):
         raise SettingError(
             f"validation_size must be at most {own.size('validation'):,} on {name} (its own validation part),"
@@ -133,14 +135,29 @@ def check_split(name: str, train_size: int, validation_size: int, test_size: int
         )
     drawn = validation_size if sources["validation"] == "train" else min(validation_size, 0)
     check_sizes(name, own.size("train"), own.size("test"), train_size, drawn, test_size)
-    for part, source in sources.items():
-        for kind, count in zip(own.entry.classes, own.counts[source], strict=True):
-            if sizes[part] and not sizes[part] * count // own.size(source):
-                raise SettingError(
-                    f"{name} has too few images of class {kind!r}, {count} of {own.size(source):,}, for"
-                    f" {train_size:,} training, {validation_size:,} validation and {test_size:,} test images:"
-                    " add some, or take the class away."
-                )
+    _check_classes(own, sizes, sources)
+
+
+def check_enough(name: str, train_size: int, validation_size: int, test_size: int) -> None:
+    """Raise SettingError, one sentence, when an own folder has too few images for a split
+    of these sizes whose validation images come from the training part, a class would be
+    missing from a part, or the folder cannot be read.
+    """
+    try:
+        own = about(name)
+    except DataError as error:
+        raise SettingError(str(error)) from None
+    sizes = {"train": train_size, "validation": validation_size, "test": test_size}
+    sources = _sources(own) | {"validation": "train"}
+    for source in dict.fromkeys(sources.values()):
+        taken = [part for part in sizes if sources[part] == source]
+        if sum(sizes[part] for part in taken) > own.size(source):
+            listed = " and ".join(f"{sizes[part]:,} ({NAMES[part]})" for part in taken)
+            raise SettingError(
+                f"{name} has {own.size(source):,} images in its {NAMES[source]} part, and this run takes"
+                f" {listed}: set fewer, or add images."
+            )
+    _check_classes(own, sizes, sources)
 
 
 def fewest_of_a_class(name: str, train_size: int) -> int:
@@ -183,6 +200,22 @@ def describe(name: str, sizes: tuple[int, int, int]) -> str:
         count = f"{len(own.skipped):,} of {total + len(own.skipped):,}"
         text += f" {count} images could not be read: {named}{more}."
     return text
+
+
+def _sources(own: OwnFolder) -> dict[str, str]:
+    """The part of the folder from which each part of an experiment is taken."""
+    return {part: part if own.size(part) else "train" for part in SHARES}
+
+
+def _check_classes(own: OwnFolder, sizes: dict[str, int], sources: dict[str, str]) -> None:
+    for part, source in sources.items():
+        for kind, count in zip(own.entry.classes, own.counts[source], strict=True):
+            if sizes[part] and not sizes[part] * count // own.size(source):
+                raise SettingError(
+                    f"{own.entry.name} has too few images of class {kind!r}, {count} of"
+                    f" {own.size(source):,}, for {sizes['train']:,} training, {sizes['validation']:,}"
+                    f" validation and {sizes['test']:,} test images: add some, or take the class away."
+                )
 
 
 def _listing(name: str) -> Listing:

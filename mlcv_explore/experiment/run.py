@@ -103,7 +103,8 @@ def of(
 
 def data_note(subject: Idea, config: Config) -> str:
     """What a run with these settings takes of a folder of the reader's own, and what it
-    could not read there; "" for other data.
+    could not read there; "" for other data. Raises SettingError where the folder has too few
+    images.
     """
     own, sizes = _own_data(config), subject.part_sizes(config)
     return data.describe(own, sizes) if own and sizes else ""

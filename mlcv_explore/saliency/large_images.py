@@ -1,6 +1,7 @@
 """Maps of large images for pages and the command line, where every pass through a network
-is dear: integrated gradients with their steps where the path bends, RISE in batches, and a
-network that receives few images at a time; of all images, Captum's DeepLift with its check.
+is dear: integrated gradients with their steps where the path bends, RISE in batches,
+occlusion by what each square reaches, and a network that receives few images at a time; of
+all images, Captum's DeepLift with its check.
 
 Recorded runs rest on `supported`, whose steps are fixed.
 """
@@ -14,18 +15,19 @@ import torch
 from torch import nn
 
 from mlcv_explore import environment
-from mlcv_explore.saliency import captum_deeplift, methods, perturbation, supported
+from mlcv_explore.saliency import captum_deeplift, local_changes, memory, methods, perturbation
 from mlcv_explore.saliency.attribution import Map
-from mlcv_explore.saliency.memory import judged
-from mlcv_explore.saliency.methods import Attribution, SaliencyError, SaliencySettings, Target
+from mlcv_explore.saliency.methods import Attribution, SaliencySettings, Target
 from mlcv_explore.saliency.supported import LARGE, Refused
 from mlcv_explore.seeds import stream
 
 AT_ONCE = 2  # images in a pass with gradients: more are hardly faster, and each keeps its features
-MASKS_AT_ONCE = 8  # of RISE, whose passes keep nothing
+MASKS_AT_ONCE = 4  # of RISE, whose passes keep nothing; with more of them features leave the cache
 EVENLY = 2 / 3  # of the steps of a path; the others go where they are missing
 ENOUGH = methods.MAX_GAP / 2  # completeness error at which a first look needs no more steps
-OWN = ("integrated_gradients", "rise")  # what is computed here, after the others
+WINDOWS_AT_ONCE = 16  # of occlusion: late layers are faster on more, early ones see the windows alone
+# what is computed here, after the others
+OWN = ("occlusion", "integrated_gradients", "rise")
 
 
 class InParts(nn.Module):
@@ -56,38 +58,20 @@ def attribute_each(
     own = [name for name in OWN if name in names and max(image.shape[1:]) > LARGE]
     others = [name for name in names if name not in own and name != captum_deeplift.NAME]
     # also without any: it checks what all methods have in common
-    yield from map(judged, supported.attribute_each(network, image, target, others, settings, seed, *more))
+    yield from memory.attribute_each(network, image, target, others, settings, seed, *more)
     device = next((parameter.device for parameter in network.parameters()), image.device)
     given = network, image.to(device), target, settings
     if captum_deeplift.NAME in names:
-        yield from map(judged, captum_deeplift.attribute_each(*given, seed, *more))
+        yield from map(memory.judged, captum_deeplift.attribute_each(*given, seed, *more))
     for name in own:
         start = time.perf_counter()
         try:
-            made = integrated_gradients(*given) if name == OWN[0] else rise(*given, seed)
-        except (
-            RuntimeError,
-            AssertionError,
-            IndexError,
-            MemoryError,
-            SaliencyError,
-        ) as error:  # of a network from elsewhere
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:200]
-            label = supported.OFFERED[name].label
-            yield judged(Refused(name, f"{label} fails for this network: {reason}."))
+            made = rise(*given, seed) if name == "rise" else WITHOUT_DRAWS[name](*given)
+        except Exception as error:  # of a network from elsewhere
+            yield memory.failed(name, error)
             continue
         cost = (time.perf_counter() - start) * 1000, made.forwards, made.backwards
         yield Map(name, target, made.values.detach().float().cpu().numpy(), True, *cost, made.checks)
-
-
-def attribute(*given: Any) -> Iterator[Map]:
-    """The same, where each method has to apply. Raises SaliencyError with the reason where
-    one does not.
-    """
-    for result in attribute_each(*given):
-        if isinstance(result, Refused):
-            raise SaliencyError(result.reason)
-        yield result
 
 
 def integrated_gradients(
@@ -152,3 +136,45 @@ def rise(
         sum_of_scores += float(scores.sum())
     values = (total - sum_of_scores / settings.masks * coverage) / (settings.masks * settings.mask_share)
     return Attribution(values, settings.masks, 0)
+
+
+def occlusion(
+    network: nn.Module, image: torch.Tensor, target: Target, settings: SaliencySettings
+) -> Attribution:
+    """Occlusion as `perturbation.occlusion` computes it, of the same squares: of each layer
+    only what a square reaches, where the network lets that be computed alone.
+    """
+    height, width = image.shape[1:]
+    side, stride = (
+        max(1, round(size * min(height, width) / 32)) for size in (settings.window, settings.stride)
+    )
+    cover = methods.baseline(image, settings.baseline)
+    rows, columns = (perturbation.starts(length, side, stride) for length in (height, width))
+    places = list(itertools.product(rows, columns))
+
+    def changes() -> Iterator[tuple[torch.Tensor, local_changes.Corners]]:
+        for begin in range(0, len(places), WINDOWS_AT_ONCE):
+            batch = places[begin : begin + WINDOWS_AT_ONCE]
+            corners = [(min(top, height - side), min(left, width - side)) for top, left in batch]
+            parts = []
+            for (top, left), (y, x) in zip(batch, corners, strict=True):
+                inside = slice(y, y + side), slice(x, x + side)
+                part, covered = image[:, *inside].clone(), cover[:, *inside]
+                part[:, top - y :, left - x :] = covered[:, top - y :, left - x :]
+                parts.append(part)
+            yield torch.stack(parts), corners
+
+    whole = methods.scores_without_gradients(network, [image[None]], target)[0]
+    try:
+        outputs = local_changes.logits(network, image, changes())
+        scores = torch.cat([methods.score(one, target) for one in outputs])
+    except (RuntimeError, TypeError):  # an operation without a rule, or of tensors alone
+        return perturbation.occlusion(network, image, target, settings)
+    total, times = torch.zeros_like(image[0]), torch.zeros_like(image[0])
+    for (top, left), fall in zip(places, whole - scores, strict=True):
+        total[top : top + side, left : left + side] += fall
+        times[top : top + side, left : left + side] += 1
+    return Attribution(total / times.clamp(min=1), len(places) + 1, 0)
+
+
+WITHOUT_DRAWS = {"integrated_gradients": integrated_gradients, "occlusion": occlusion}

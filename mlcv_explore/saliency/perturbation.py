@@ -31,7 +31,7 @@ def occlusion(
         max(1, round(size * min(height, width) / 32)) for size in (settings.window, settings.stride)
     )
     cover = baseline(image, settings.baseline)
-    places = [(top, left) for top in _starts(height, side, stride) for left in _starts(width, side, stride)]
+    places = [(top, left) for top in starts(height, side, stride) for left in starts(width, side, stride)]
 
     def covered(top: int, left: int) -> torch.Tensor:
         changed = image.clone()
@@ -85,7 +85,7 @@ def random_masks(
         yield large[:, top : top + height, left : left + width].to(image.device)
 
 
-def _starts(length: int, side: int, stride: int) -> range:
+def starts(length: int, side: int, stride: int) -> range:
     """Where squares start; the last one may reach over the border, so that every pixel
     is covered.
     """

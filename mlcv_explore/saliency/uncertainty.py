@@ -11,9 +11,9 @@ from torch import nn
 
 from mlcv_explore.saliency.attribution import Map
 from mlcv_explore.saliency.measures import mean_map, stable
-from mlcv_explore.saliency.memory import OutOfMemory, judged
+from mlcv_explore.saliency.memory import OutOfMemory, attribute_each
 from mlcv_explore.saliency.methods import SaliencyError, SaliencySettings, Target
-from mlcv_explore.saliency.supported import OFFERED, Refused, attribute_each
+from mlcv_explore.saliency.supported import OFFERED, Refused
 
 Maps = dict[str, np.ndarray]  # method → (n, h, w), one map a draw or a model
 
@@ -97,9 +97,9 @@ def _statistics(
         for attribution in explain(source):
             if isinstance(attribution, Map):
                 maps[attribution.method].append(attribution.values)
-            elif isinstance(lacking := judged(attribution), OutOfMemory):
+            elif isinstance(attribution, OutOfMemory):
                 # statistics of the others would pass for those of all
-                raise SaliencyError(lacking.reason)
+                raise SaliencyError(attribution.reason)
     return {name: _summary(name, np.stack(values), equal) for name, values in maps.items() if values}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from mlcv_explore.config import Config
+from mlcv_explore.config import Config, SettingError
 from mlcv_explore.data.own_folders import Unread, deferred
 from mlcv_explore.experiment import runs
 from mlcv_explore.experiment.job import RunState
@@ -69,9 +69,13 @@ def show(
     try:
         with controls, deferred():
             config, seed_list = settings.ask(card.slug, subject.config, seeds)
+            runs.data_note(subject, config)  # reads an own folder that the settings did not look into
     except Unread as unread:
         with image:
             folder_reading.show(card.slug, unread.name)
+        return
+    except SettingError as error:
+        image.error(str(error), icon=":material/error:", title="The folder does not suffice")
         return
     with image:
         live(card, subject, config, seed_list, draw)

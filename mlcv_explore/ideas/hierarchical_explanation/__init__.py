@@ -62,6 +62,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import model_validator
 
+from mlcv_explore import data
 from mlcv_explore.config import Config, SettingError, setting
 from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Arm, Cell, Film, Idea, Measure, Picture, Prior, Provenance, Study
@@ -90,7 +91,13 @@ class HierarchicalExplanationConfig(Config):
         "validated": "validation_items",
         "tested": "test_items",
     }
-    dataset: str = setting("glyphs", "Data", choices=DATASETS, help="wine and breast_cancer are tables.")
+    dataset: str = setting(
+        "glyphs",
+        "Data",
+        choices=DATASETS,
+        found=data.own_names,
+        help="wine and breast_cancer are tables; my_folder: an own folder, in grey at side 16.",
+    )
     bits: int = setting(
         100, "Bits per item", low=40, high=240, step=20, help="With the share of the dictionary."
     )
@@ -253,6 +260,15 @@ CELLS = tuple(
 )
 
 
+def _part_sizes(config: HierarchicalExplanationConfig) -> tuple[int, int, int] | None:
+    """Raises SettingError where an own folder has too few images for them."""
+    train, classifier, validation, test = config.sizes
+    if config.dataset in DATASETS:
+        return None
+    data.check_enough(config.dataset, train + classifier, validation, test)
+    return train + classifier, validation, test
+
+
 PRIOR_WORK = (
     Prior(
         "NBDT (Wan et al., 2020)",
@@ -330,6 +346,7 @@ idea = Idea(
     ),
     studies=(Study("live", CELLS, tuple(range(10))),),
     prior_work=PRIOR_WORK,
+    part_sizes=_part_sizes,
     tiles=lambda: import_module(f"{__name__}.inference").tiles(),  # torch comes with these two
     checkpoints=lambda: import_module(f"{__name__}.pretrain").CHECKPOINTS,
 )

@@ -120,7 +120,11 @@ class InvertedUnetConfig(Config):
         False, "Discriminator", more=True, help="One more arm, trained with an adversarial loss."
     )
     dataset: str = setting(
-        "scenes", "Data", choices=("scenes", "pets"), more=True, help="pets: Oxford-IIIT, if downloaded."
+        "scenes",
+        "Data",
+        choices=("scenes", "pets"),
+        more=True,
+        help="pets: Oxford-IIIT, if downloaded. Own folders have no masks to draw from.",
     )
     side: int = setting(32, "Side", choices=(32, 64), unit="pixels", more=True)
 

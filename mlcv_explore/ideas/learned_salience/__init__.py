@@ -155,7 +155,11 @@ class LearnedSalienceConfig(Config):
     explained_scenes: int = setting(60, "Scenes explained", low=1, high=500, step=10, more=True)
     width: int = setting(8, "Width", low=4, high=32, step=4, more=True, help="Of the first convolution.")
     dataset: str = setting(
-        "scenes", "Data", choices=("scenes", "oxford_pets"), more=True, help="Pets have no known cause."
+        "scenes",
+        "Data",
+        choices=("scenes", "oxford_pets"),
+        more=True,
+        help="Pets have no known cause. Own folders have no masks, which every experiment needs.",
     )
 
 

@@ -155,7 +155,8 @@ class SaliencyConfig(Config):
         choices=(SCENES, COMPOSITES),
         more=True,
         help="Composites: objects pasted on photographs, from MLCV_DATA. A seed is an object, and the scenes"
-        " explained are its places; of the other settings only the network counts.",
+        " explained are its places; of the other settings only the network counts. In own folders the cause"
+        " of a prediction is not known.",
     )
     network: str = setting(
         "trained",
