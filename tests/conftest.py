@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -62,8 +63,26 @@ def own_main_module() -> Iterator[None]:
     sys.modules["__main__"] = main
 
 
+def names_alone(file: Path) -> bool:
+    """Whether a file may have tests that are marked `alone`: it sets the mark, or lies with
+    the browser's, all of which have it.
+    """
+    return file.parent.name == "browser" or "mark.alone" in file.read_text(encoding="utf-8")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where only those are asked for, the other files are not imported: that takes longer
+    than any of their tests.
+    """
+    tests = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
+    return True if tests and config.option.markexpr == "alone" and not names_alone(collection_path) else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest groups go out first, so that the workers end together."""
+    for item in items:
+        if item.get_closest_marker("alone") and not names_alone(item.path):
+            raise pytest.UsageError(f"{item.nodeid} is marked alone, and -m alone would not find its file")
     first = ("test_every_idea.py", "test_pages.py", "test_journeys.py", "test_jobs.py")
     items.sort(
         key=lambda item: (
