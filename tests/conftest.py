@@ -83,7 +83,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("alone") and not names_alone(item.path):
             raise pytest.UsageError(f"{item.nodeid} is marked alone, and -m alone would not find its file")
-    first = ("test_every_idea.py", "test_pages.py", "test_journeys.py", "test_jobs.py")
+    first = ("test_every_idea.py", "test_pages.py", "test_journeys.py", "test_jobs.py", "test_saliency.py")
     items.sort(
         key=lambda item: (
             not (item.path.name == first[0] and item.get_closest_marker("slow")),
