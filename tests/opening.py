@@ -11,11 +11,10 @@ FRAME = Path(__file__).parent.parent / "pages" / "frame.py"
 
 
 def opened(slug: str, **link: str) -> AppTest:
-    """An idea's page, opened through the frame with settings in its link."""
+    """An idea's page, opened through the frame by a link with settings, not from home."""
     app = AppTest.from_file(FRAME, default_timeout=60)
     for name, value in link.items():
         app.query_params[f"{slug}-{name}"] = value
-    app.run()
     return app.switch_page(f"{slug}.py").run()
 
 

@@ -354,18 +354,6 @@ def test_networks_side_by_side_are_the_mean_of_them_layer_by_layer(architecture:
     assert lost.flatten(1).any(1).all() and torch.equal(anew.halve1[0].weight, whole.halve1[0].weight)
 
 
-@pytest.mark.slow
-@pytest.mark.real_data
-def test_a_shipped_classifier_is_as_good_on_photographs_as_its_card_states() -> None:
-    if not data.available()["cifar10"].present:
-        pytest.skip("needs CIFAR-10 under MLCV_DATA")
-    test = data.load("cifar10").test
-    model = checkpoints.load("cifar10/0")
-    assert checkpoint_training.accuracy_of(model.network, test) == pytest.approx(
-        model.card["metrics"]["test_accuracy"], abs=0.002
-    )
-
-
 # --- weights from elsewhere
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from distributed import Client, Future
+from distributed import Client, Future, LocalCluster
 from scipy import stats
 
 from mlcv_explore import environment, idea
@@ -56,6 +56,17 @@ def cli(capsys: pytest.CaptureFixture[str]):
         return Result(status, *capsys.readouterr())
 
     return command
+
+
+@pytest.fixture
+def one_cluster() -> Iterator[tuple[str, str]]:
+    """Words that have several commands share a cluster, in this process; without them
+    each starts and ends one of every core.
+    """
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address=None
+    ) as cluster:
+        yield "--scheduler", cluster.scheduler_address
 
 
 def start(*words: str, **environment: str) -> subprocess.Popen:
@@ -259,12 +270,16 @@ def test_the_recorded_run_is_a_run_folder_with_two_charts(cli) -> None:
     assert (idea.ASSETS / "gallery" / "cat.webp").stat().st_size < 6000
 
 
-def test_verify_stamps_only_what_comes_out_equal(cli) -> None:
+def test_verify_stamps_only_what_comes_out_equal(cli, one_cluster: tuple[str, str]) -> None:
+    verify = [
+        ("evidence", "coin", "--verify", "--json", *one_cluster),
+        ("record", "coin", "--verify", "--json"),
+    ]
     cli("record", "coin", "--seeds", "3", "--json").json()
-    cli("evidence", "coin", "--json").json()
+    cli("evidence", "coin", "--json", *one_cluster).json()
     folder = idea.ASSETS / "coin"
     files = folder / "live.json", folder / "default" / "run.json"
-    for words in (("evidence", "coin", "--verify", "--json"), ("record", "coin", "--verify", "--json")):
+    for words in verify:
         assert cli(*words).status == 0  # the code is the one stamped: a reference is written
     assert len(json.loads((folder / "check.json").read_text())[environment_key()]["live"]) == 2
 
@@ -272,7 +287,7 @@ def test_verify_stamps_only_what_comes_out_equal(cli) -> None:
     for file in files:
         file.write_text(file.read_text().replace(current, "0" * 12))
     assert not runs.recorded("coin").current
-    for words in (("evidence", "coin", "--verify", "--json"), ("record", "coin", "--verify", "--json")):
+    for words in verify:
         assert cli(*words).status == 0
     assert all(current in file.read_text() for file in files) and runs.recorded("coin").current
 
@@ -280,27 +295,27 @@ def test_verify_stamps_only_what_comes_out_equal(cli) -> None:
     check[environment_key()]["live"][0]["bent_heads"] += 0.001
     (folder / "check.json").write_text(json.dumps(check))
     files[0].write_text(files[0].read_text().replace(current, "0" * 12))
-    result = cli("evidence", "coin", "--verify")
+    result = cli("evidence", "coin", "--verify", *one_cluster)
     assert result.status == 1 and "1 of 4 numbers differ, the first bent_heads" in result.err
     assert current not in files[0].read_text()
     (folder / "check.json").unlink()
-    result = cli("evidence", "coin", "--verify")
+    result = cli("evidence", "coin", "--verify", *one_cluster)
     assert result.status == 1 and "no reference for this processor" in result.err
     assert cli("evidence", "coin", "--verify", "--seeds", "2").status == 2
 
 
 def test_a_study_whose_data_are_not_here_is_not_checked_and_says_why(
-    cli, monkeypatch: pytest.MonkeyPatch
+    cli, one_cluster: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cli("evidence", "coin", "--json").json()
+    cli("evidence", "coin", "--json", *one_cluster).json()
     file = idea.ASSETS / "coin" / "live.json"
     file.write_text(file.read_text().replace(fingerprint.fingerprint("coin"), "0" * 12))
     monkeypatch.setenv("COIN_LOST", "1")
-    result = cli("evidence", "coin", "--verify")
+    result = cli("evidence", "coin", "--verify", *one_cluster)
     assert (
         result.status == 0 and result.out == "coin, study live: not checked. The coin is not here: find it.\n"
     )
-    (report,) = cli("evidence", "coin", "--verify", "--json").json()["studies"]
+    (report,) = cli("evidence", "coin", "--verify", "--json", *one_cluster).json()["studies"]
     assert report["not_checked"] == "The coin is not here: find it." and "verdicts" not in report
     assert "0" * 12 in file.read_text() and not (file.parent / "check.json").exists()
 
@@ -433,6 +448,7 @@ def test_doctor_reports_what_is_installed(cli, monkeypatch: pytest.MonkeyPatch) 
     assert report["versions"]["numpy"] == np.__version__
     assert report["settings"]["MLCV_IDEAS"] == str(PRIVATE)
     assert report["shipped"]["coin"] == "not recorded yet"
+    monkeypatch.setattr("mlcv_explore.command.report.TIMEOUT_SECONDS", 0.5)
     monkeypatch.setenv("MLCV_SCHEDULER", "tcp://127.0.0.1:9")
     assert cli("doctor", "--json").json()["scheduler"]["reachable"] is False
     assert "numpy" in cli("doctor").out

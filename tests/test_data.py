@@ -32,8 +32,6 @@ from mlcv_explore.data.coarse import GROUPS, coarse
 from mlcv_explore.data.dataset import content_fingerprint
 from mlcv_explore.data.splits import proportional_counts, stratified_parts
 
-REAL_DATA = os.environ.get("MLCV_DATA")
-
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -1320,33 +1318,3 @@ print(compat._declared, compat.declare_missing_operators(), compat.transforms.__
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["None", "None", "torchvision.transforms.v2"]
-
-
-# Real photographs
-
-
-@pytest.mark.real_data
-@pytest.mark.skipif(
-    not REAL_DATA or not (Path(REAL_DATA).expanduser() / "cifar10").exists(),
-    reason="needs CIFAR-10 under MLCV_DATA",
-)
-def test_cifar10_of_mlcv_data() -> None:
-    dataset = data.load("cifar10")
-    assert dataset.train.images.shape == (50_000, 3, 32, 32) and dataset.test.images.shape == (
-        10_000,
-        3,
-        32,
-        32,
-    )
-    assert (
-        np.bincount(dataset.train.labels).tolist() == [5_000] * 10
-        and np.bincount(dataset.test.labels).tolist() == [1_000] * 10
-    )
-    means = dataset.train.images.mean(axis=(0, 2, 3)) / 255
-    # the channel means everybody normalises CIFAR-10 with
-    assert np.allclose(means, (0.491, 0.482, 0.447), atol=0.003)
-    split = data.split(dataset, 500, 100, 1000, seed=0)
-    assert (
-        np.bincount(split.train.labels).tolist() == [50] * 10
-        and np.bincount(split.test.labels).tolist() == [100] * 10
-    )

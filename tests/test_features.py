@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,6 @@ from mlcv_explore.ideas.label_noise import LabelNoiseConfig
 from mlcv_explore.models import imagenet, photograph_features
 
 NAME, FULL = "cifar10_features", "cifar10_features_full"
-REAL_DATA = os.environ.get("MLCV_DATA")
 
 
 @pytest.fixture(scope="module")
@@ -280,18 +278,3 @@ def test_the_command_needs_the_photographs(
     assert out == "" and err.startswith("cifar10 is not here: ") and err.count("\n") == 1
     assert main(["features", "svhn"]) == 2
     assert capsys.readouterr().err == "dataset must be one of cifar10, got 'svhn'.\n"
-
-
-@pytest.mark.real_data
-@pytest.mark.skipif(
-    not REAL_DATA or not (Path(REAL_DATA).expanduser() / "cifar10/train").is_dir(),
-    reason="needs CIFAR-10 as class folders under MLCV_DATA",
-)
-def test_rows_that_ship_come_out_of_their_photographs_again(shipped: data.Dataset) -> None:
-    arrays, _ = features.read(features.file(NAME))
-    source = data.load("cifar10")
-    for part, images in ((shipped.train, source.train), (shipped.test, source.test)):
-        chosen = np.linspace(0, len(part) - 1, 4).astype(int)
-        rows = part.rows_in(images)[chosen]
-        again = photograph_features.project(photograph_features.penultimate(images.images[rows]), arrays)
-        assert again.astype(float) == pytest.approx(part.images[chosen].astype(float), abs=0.02)

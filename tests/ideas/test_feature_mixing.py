@@ -13,7 +13,6 @@ import torch
 
 from mlcv_explore import data
 from mlcv_explore.config import SettingError
-from mlcv_explore.data import DataError
 from mlcv_explore.data.coarse import coarse
 from mlcv_explore.data.few_labels import FewLabels
 from mlcv_explore.data.partners import Batch
@@ -493,16 +492,6 @@ def test_impossible_combinations_are_rejected_in_a_sentence(changes: dict, sente
     with pytest.raises(SettingError, match=sentence) as refusal:
         FeatureMixingConfig(**changes)
     assert "\n" not in str(refusal.value)
-
-
-@pytest.mark.real_data
-def test_a_convolutional_network_runs_on_photographs() -> None:
-    try:
-        data.load("cifar10")
-    except DataError:
-        pytest.skip("needs CIFAR-10 under MLCV_DATA")
-    config = SHORT.replace(dataset="cifar10", network="convolutional", width=8)
-    assert np.isfinite(list(idea.run(config, (0,)))[-1].measured).all()
 
 
 # --- the demo

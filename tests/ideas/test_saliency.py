@@ -27,7 +27,7 @@ from mlcv_explore.saliency import METHODS
 from mlcv_explore.saliency.measures import kendall
 from mlcv_explore.statistics import significant_cells
 
-SMALL = SaliencyConfig(rho=1.0, explained_scenes=3, scenes=1000, epochs=4)
+SMALL = SaliencyConfig(rho=1.0, explained_scenes=3, scenes=1000, epochs=3)
 
 
 @cache

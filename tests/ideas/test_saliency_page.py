@@ -140,7 +140,7 @@ def answer_and_run() -> None:
         saliency.draw([Frame(1, 1, none, none, none, measured, shown)], config, (0, 1))
         return
     saliency.answer(evidence.table("saliency"))
-    saliency.draw(list(idea.run(idea.quick, (0, 1))), idea.quick, (0, 1))
+    saliency.draw(list(idea.run(idea.quick, (0,))), idea.quick, (0,))
 
 
 def test_answer_shows_every_map_and_whether_the_rankings_agree_and_a_run_every_arm_it_has() -> None:
