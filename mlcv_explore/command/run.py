@@ -46,6 +46,11 @@ def record(options: argparse.Namespace) -> None:
     if options.verify:
         _verify(slug, options)
         return
+    if options.decide:
+        _recorded(slug)
+        changed = verification.redecide_run(slug)
+        print(json.dumps({"slug": slug, "changed": changed}) if options.json else f"{slug}: {changed}")
+        return
     if options.images:
         _redraw(slug, options)
         return

@@ -79,7 +79,7 @@ def _headline(card: Card, subject: Idea, record: dict[str, Any], example: Callab
             f"{labels}: **{evidence.interval_of(first).text(verdict['unit'], signed=True)}**, 95 % interval,"
             f" n = {first['n']} seeds; margin {_amount(verdict['margin'], verdict['unit'])}."
         )
-        options = {"split": rows.splits.get(claim.name), "command": record["command"]}
+        options = {"split": rows.split(claim.name), "command": record["command"]}
         figures.bars(subject, values, claim.measure, f"{card.slug}-headline", notice, **options)
     if example and right is not None:
         with right:

@@ -80,6 +80,7 @@ from mlcv_explore.ideas.hierarchical_representation.settings import (
     part_sizes,
     split_sizes,
 )
+from mlcv_explore.statistics.estimands import OWN_LABELS
 
 if TYPE_CHECKING:
     from mlcv_explore.models.checkpoints import CheckpointSpec
@@ -209,6 +210,7 @@ idea = Idea(
     limits=claims.LIMITS,
     tiles=tiles,
     split_sizes=split_sizes,
+    estimand=lambda config: OWN_LABELS if config.split == "fixed" else "",
     part_sizes=part_sizes,
     checkpoints=checkpoints,
 )

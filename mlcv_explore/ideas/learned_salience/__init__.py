@@ -55,6 +55,8 @@ from mlcv_explore.data.scenes import INDEPENDENT
 from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Cell, Film, Idea, Picture, Study, Tile
 from mlcv_explore.ideas.learned_salience import claims
+from mlcv_explore.statistics import Split
+from mlcv_explore.statistics.estimands import OWN_DATA
 
 if TYPE_CHECKING:
     from mlcv_explore.models.checkpoints import CheckpointSpec
@@ -296,6 +298,11 @@ idea = Idea(
     limits=claims.LIMITS,
     studies=(_study(),),
     prior_work=claims.PRIOR_WORK,
+    split_sizes=lambda config: (
+        Split(config.scenes, config.test_scenes) if config.dataset != "scenes" else None
+    ),
+    estimand=lambda config: OWN_DATA if config.dataset == "scenes" else "",
+    collapsed=claims.collapsed,
     checkpoints=_checkpoints,
     tiles=_tiles,
 )

@@ -1,5 +1,9 @@
 """Arms, measures, claims and what they take for granted, their provenance, prior work."""
 
+from collections.abc import Mapping
+
+import numpy as np
+
 from mlcv_explore.data.scenes import INDEPENDENT
 from mlcv_explore.idea import Arm, Measure, Prior, Provenance
 from mlcv_explore.statistics import Claim
@@ -113,6 +117,19 @@ CLAIMS = tuple(
         RULES.items(), SENTENCES.strip().splitlines(), strict=True
     )
 )
+
+COLLAPSED = 0.6  # accuracy of a classifier that has not even learned to follow the background
+
+
+def collapsed(columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(S,) bool: whether the classifier that a run's maps explain has collapsed. Where
+    orders of tasks are compared, a low accuracy is a result.
+    """
+    explained = "classify_only_accuracy" if "gradcam_box_found" in columns else "classifier_accuracy"
+    if explained in columns:
+        return columns[explained] < COLLAPSED
+    return np.zeros(len(next(iter(columns.values()))), dtype=bool)
+
 
 PROVENANCE = Provenance(
     "2026-11-25",
