@@ -14,11 +14,13 @@ from scipy import stats
 from mlcv_explore.statistics import (
     Claim,
     Direction,
+    Interval,
     Split,
     Verdict,
     bootstrap_interval,
     decide,
     median_interval,
+    resampled_interval,
     share_interval,
     t_interval,
 )
@@ -73,7 +75,7 @@ def test_five_seeds_do_not_bound_a_median_and_neither_does_an_undefined_one() ->
     for values in (np.arange(5.0), np.array([1.0, math.nan] * 4), np.array([2.0]), np.array([])):
         interval = median_interval(values)
         assert (interval.low, interval.high) == (-math.inf, math.inf)
-    assert "a sign test cannot decide with 5 seeds." in decided(np.arange(5.0) + 1).sentence
+    assert "a sign test needs at least 6 seeds." in decided(np.arange(5.0) + 1).sentence
 
 
 @given(st.integers(1, 60), st.integers(0, 60), st.sampled_from([0.05, 0.025, 0.00625]))
@@ -124,9 +126,15 @@ def test_several_medians_are_decided_together() -> None:
     assert decide(claim, arms | {"b": -np.arange(2.0, 9.0)}).status == "contradicted"
 
 
-def test_a_median_of_re_drawn_splits_is_refused() -> None:
-    with pytest.raises(ValueError, match="no correction for re-drawn splits"):
-        decided(np.arange(8.0), split=Split(80, 20))
+def test_re_drawn_splits_are_decided_by_their_corrected_mean() -> None:
+    values = np.arange(8.0) ** 2
+    redrawn = decided(values, split=Split(80, 20))
+    assert redrawn.estimates[0].interval == resampled_interval_of(values)
+    assert redrawn.estimand.startswith("mean ") and redrawn.as_json()["interval"] == "t"
+
+
+def resampled_interval_of(values: np.ndarray) -> Interval:
+    return dataclasses.replace(resampled_interval(values, 80, 20), method="t")
 
 
 @pytest.mark.parametrize(("share", "other"), [(0.9, 1.0), (0.75, 1.0), (0.8, 0.95)])

@@ -95,6 +95,12 @@ def test_answer_has_one_verdict_that_home_shows_too_and_every_claim_in_one_table
         for estimate in verdict["estimates"]
     ]
     assert list(zip(claims["Claim"], claims["Status"], strict=True)) == expected
+    rows = [verdict for verdict in verdicts for _ in verdict["estimates"]]
+    assert list(claims["Role"]) == [verdict["role"] for verdict in rows]
+    small = [", too small for n" in margin for margin in claims["Margin"]]
+    assert small == [verdict["small_margin"] for verdict in rows]
+    assert ("Too small for n: a margin below a fifth" in words(app)) == any(small)
+    assert ("runs collapsed" in words(app)) == any((each["collapsed"] or {}).get("mean") for each in verdicts)
 
 
 def trained(card: idea.Card, seeds: int = 2) -> AppTest:

@@ -685,7 +685,8 @@ def test_a_margin_under_a_fifth_of_the_smallest_effect_is_named() -> None:
     fifth = smallest_detectable_effect(1.0, 20) / 5
     small, enough, sign = (decided(unit, "greater", margin) for margin in (0.99 * fifth, 1.01 * fifth, 0.0))
     assert (small.small_margin, enough.small_margin, sign.small_margin) == (True, False, False)
-    assert "too small a margin to be decided by n = 20." in small.sentence
+    assert "too small a margin to be decided by n = 20, so that only the sign" in small.sentence
+    assert "so that no tie can be found" in decided(unit, "equal", 0.99 * fifth).sentence
     assert "too small" not in enough.sentence + sign.sentence and small.as_json()["small_margin"]
 
 

@@ -153,7 +153,7 @@ def _print(report: dict[str, Any]) -> None:
         f" {report['rows']} rows in {report['file']}"
     )
     for verdict in report["verdicts"]:
-        print(f"\n{verdict['claim']}: {verdict['sentence']}")
+        print(f"\n{verdict['claim']} ({verdict['role']}): {verdict['sentence']}")
 
 
 def _command(slug: str, options: argparse.Namespace) -> str:

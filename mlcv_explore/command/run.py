@@ -169,7 +169,7 @@ def print_run(done: Run, as_json: bool, data: str = "") -> None:
     ]
     print(table(("measure", "mean", "95 % interval", *(f"seed {seed}" for seed in apart)), rows))
     for decided in done.verdicts:
-        print(f"\n{decided['claim']}: {decided['sentence']}")
+        print(f"\n{decided['claim']} ({decided['role']}): {decided['sentence']}")
 
 
 def _draw(subject: idea.Idea, frames: Sequence[Any], folder: Path) -> None:

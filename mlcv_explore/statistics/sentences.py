@@ -1,5 +1,6 @@
 """A verdict as one paragraph that is complete by itself."""
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -70,7 +71,8 @@ def _power(verdict: Verdict) -> str:
         tail = (1 - verdict.level) / (1 if claim.direction == "equal" else 2)
         beyond = fewest_beyond(verdict.n, tail)
         if beyond > verdict.n:
-            return f"a sign test cannot decide with {verdict.n} seeds."
+            enough = next(n for n in itertools.count(verdict.n) if fewest_beyond(n, tail) <= n)
+            return f"a sign test needs at least {enough} seeds."
         return f"a sign test needs {beyond} of {verdict.n} seeds beyond the margin."
     tied = claim.direction == "different" and verdict.status == "contradicted"
     if claim.direction != "equal" and not tied:
@@ -86,9 +88,10 @@ def _limits(verdict: Verdict) -> list[str]:
     """Sentences on a margin too small, on runs that collapsed, and on secondary claims."""
     said = []
     if verdict.small_margin:
+        effect = "no tie can be found" if verdict.claim.direction == "equal" else "only the sign is tested"
         said.append(
             "The margin is below a fifth of the smallest detectable effect: too small a margin to be decided"
-            f" by n = {verdict.n}."
+            f" by n = {verdict.n}, so that {effect}."
         )
     collapsed = verdict.collapsed
     if collapsed and collapsed.mean > 0:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 ROW = 66  # pixels: a claim takes up to three lines, and Streamlit wraps from 65 on
+SMALL_MARGIN = ", too small for n"
 PHOTOGRAPHS = "photographs"  # the study of the same claims on real images
 
 
@@ -98,11 +99,15 @@ def _claims(card: Card, subject: Idea, record: dict[str, Any]) -> None:
     table = {
         "Claim": [sentences[verdict["claim"]] for verdict, _ in rows],
         "Status": [estimate["status"] for _, estimate in rows],
+        "Role": [verdict["role"] for verdict, _ in rows],
         "Difference": [" − ".join(estimate.get("labels", estimate["contrast"])) for _, estimate in rows],
         "Effect": [
             evidence.interval_of(estimate).text(verdict["unit"], signed=True) for verdict, estimate in rows
         ],
-        "Margin": [_amount(verdict["margin"], verdict["unit"]) for verdict, _ in rows],
+        "Margin": [
+            _amount(verdict["margin"], verdict["unit"]) + SMALL_MARGIN * verdict["small_margin"]
+            for verdict, _ in rows
+        ],
         "n": [estimate["n"] for _, estimate in rows],
     }
     photographs = evidence.study(card.slug, PHOTOGRAPHS)
@@ -119,17 +124,39 @@ def _claims(card: Card, subject: Idea, record: dict[str, Any]) -> None:
         column_config={
             "Claim": st.column_config.TextColumn(width=250 if photographs else 360),
             "Status": st.column_config.TextColumn(width=110),
+            "Role": st.column_config.TextColumn(width=100),
             "Difference": st.column_config.TextColumn(width=150 if photographs else 180),
             "Effect": st.column_config.TextColumn(width=130 if photographs else 180),
-            "Margin": st.column_config.TextColumn(width=70),
+            "Margin": st.column_config.TextColumn(width=90),
             "n": st.column_config.NumberColumn(width=40),
             "On photographs": st.column_config.TextColumn(width=190),
         },
         alt=f"Table of {len(record['verdicts'])} claims with status, effect, 95 % interval and n",
     )
-    st.caption("Click a heading to sort. Several differences of one claim are Holm-corrected together.")
+    st.caption(
+        "Click a heading to sort. Several differences of one claim must all hold; where they do not, each is"
+        " Holm-corrected. Secondary: not corrected for the number of claims."
+    )
+    for line in _caveats(rows):
+        st.caption(line)
     if photographs is not None:
         st.caption("Status, effect and n are the live study's; on photographs the margins are the same.")
+
+
+def _caveats(rows: list[tuple[dict[str, Any], dict[str, Any]]]) -> list[str]:
+    """What limits the verdicts shown: medians, collapsed runs, margins too small for n."""
+    verdicts, lines = [verdict for verdict, _ in rows], []
+    if any(verdict["interval"] == "median" for verdict in verdicts):
+        medians = sum(verdict["interval"] == "median" for verdict in verdicts)
+        lines.append(f"Effects of {medians} rows are medians, by order statistics: single runs may collapse.")
+    shares = [each["collapsed"] for each in verdicts if each["collapsed"] and each["collapsed"]["mean"]]
+    if shares:
+        worst = max(shares, key=lambda share: share["mean"])
+        text = evidence.interval_of(worst).text("%")
+        lines.append(f"{round(worst['mean'] * worst['n'])} of {worst['n']} runs collapsed: {text}.")
+    if any(verdict["small_margin"] for verdict in verdicts):
+        lines.append("Too small for n: a margin below a fifth of the smallest detectable effect.")
+    return lines
 
 
 def _effects(record: dict[str, Any]) -> dict[tuple[str, tuple[str, ...]], str]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mlcv_explore.experiment.studies import Table
     from mlcv_explore.statistics import Interval
 
+LEVEL = 0.05  # of a study's single look
 WORDS = {"supported": "holds", "contradicted": "fails", "undecided": "undecided"}
 
 
@@ -44,8 +45,22 @@ def chip(card: idea.Card) -> tuple[str, str]:
     headline = record["verdicts"][0]
     word = card.verdict or WORDS[headline["status"]]
     status = "undecided" if card.verdict else headline["status"]
+    if headline["status"] != "undecided" and not survives(card):
+        word += ", not significant after Holm's correction over ideas"
     where = " · ".join(filter(None, (word, card.data)))
     return status, f"{where}, n = {headline['estimate']['n']}"
+
+
+def survives(card: idea.Card) -> bool:
+    """Whether the test of an idea's headline claim stays significant after Holm's
+    correction over the headline claims of all ideas.
+    """
+    from mlcv_explore.statistics import holm
+
+    records = {each.slug: record for each in idea.cards() if (record := study(each.slug))}
+    p_values = [record["verdicts"][0]["p"] for record in records.values()]
+    adjusted = dict(zip(records, holm([1.0 if p is None else p for p in p_values]), strict=True))
+    return bool(adjusted[card.slug] < LEVEL)
 
 
 def interval_of(estimate: dict[str, Any]) -> "Interval":

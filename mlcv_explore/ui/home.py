@@ -134,11 +134,10 @@ def effects(cards: Sequence[Card]) -> None:
         if not server.ready():
             st.skeleton(height=160)
             return
-        from mlcv_explore import charts, statistics
+        from mlcv_explore import charts
 
         rows = [_difference(card, found) for card, found in with_evidence]
-        p_values = [found["verdicts"][0]["estimates"][0]["p"] for _, found in with_evidence]
-        kept = sum(p < 0.05 for p in statistics.holm([1.0 if p is None else p for p in p_values]))
+        kept = sum(evidence.survives(card) for card, _ in with_evidence)
         figures.figure(
             charts.effects(rows, theme.palette()),
             "effects",
@@ -209,6 +208,7 @@ def _table(with_evidence: Sequence[tuple[Card, dict[str, Any]]]) -> None:
                 evidence.interval_of(item).text(verdict["unit"], signed=True) for _, verdict, item in rows
             ],
             "Status": [item["status"] for _, _, item in rows],
+            "Role": [verdict["role"] for _, verdict, _ in rows],
             "n": [item["n"] for _, _, item in rows],
         },
         hide_index=True,
