@@ -76,8 +76,9 @@ def _headline(card: Card, subject: Idea, record: dict[str, Any], example: Callab
             except (KeyError, ValueError):  # an arm without this measure, or one of several settings
                 continue
         labels = " − ".join(first.get("labels", first["contrast"]))
+        kind = "95 % interval" + " of the median" * (verdict["interval"] == "median")
         notice = (
-            f"{labels}: **{evidence.interval_of(first).text(verdict['unit'], signed=True)}**, 95 % interval,"
+            f"{labels}: **{evidence.interval_of(first).text(verdict['unit'], signed=True)}**, {kind},"
             f" n = {first['n']} seeds; margin {_amount(verdict['margin'], verdict['unit'])}."
         )
         options = {"split": rows.split(claim.name), "command": record["command"]}
