@@ -231,9 +231,8 @@ def _claim(name: str, measure: str, direction: str, margin: float, *contrast: st
     when = {"dataset": "digits" if name == "digits" else "glyphs"}
     when |= {} if measure == "accuracy" else {"bits": 100, "items": 1000}
     when |= EXPLAINED if measure == "passes" else {}
-    return Claim(
-        name, SENTENCES[name], measure, "points", direction, margin, (contrast,), tuple(when.items())
-    )
+    test = measure, "points", direction, margin, (contrast,)
+    return Claim(name, SENTENCES[name], *test, tuple(when.items()))
 
 
 CLAIMS = tuple(_claim(name, *test) for name, test in TESTS.items())
