@@ -109,7 +109,6 @@ class Study:
     name: str  # "live": bundled data, minutes on two cores; "photographs": real images
     cells: tuple[Cell, ...]
     seeds: tuple[int, ...]
-    estimand: str = ""  # what its numbers are means of, where a seed is not a training seed
 
 
 @dataclass(frozen=True)
@@ -147,6 +146,10 @@ def _fixed_split(_: "Config") -> None:
     return None
 
 
+def _over_seeds(_: "Config") -> str:
+    return ""
+
+
 def _no_tiles() -> tuple[Tile, ...]:
     return ()
 
@@ -177,6 +180,10 @@ class Idea:
     limits: tuple[str, ...] = ()  # what the evidence does not cover, one sentence each
     # config → sizes of the parts when every seed has a split of its own
     split_sizes: "Callable[[Any], Split | None]" = _fixed_split
+    # config → what differences are taken over, of `statistics.estimands`; "": what the split implies
+    estimand: Callable[[Any], str] = _over_seeds
+    # {"<arm>_<measure>": (S,)} of one run → (S,) bool, the seeds that collapsed; None: no rule
+    collapsed: Callable[[Mapping[str, PerSeed]], PerSeed] | None = None
     # config → training, validation and test images of a run; None where it reads no data set
     part_sizes: "Callable[[Any], tuple[int, int, int] | None]" = _fixed_split
     # name → how it is made: networks the idea ships beside the classifiers
@@ -199,6 +206,10 @@ class Idea:
     def label(self, arm: str) -> str:
         """What an arm is called."""
         return self.arm(arm).label
+
+    def role(self, claim: "Claim") -> Literal["confirmatory", "secondary"]:
+        """The first claim alone is confirmatory."""
+        return "confirmatory" if claim == self.claims[0] else "secondary"
 
     def labels(self) -> dict[str, str]:
         """Name → label of every declared arm."""

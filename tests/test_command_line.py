@@ -304,6 +304,35 @@ def test_verify_stamps_only_what_comes_out_equal(cli, one_cluster: tuple[str, st
     assert cli("evidence", "coin", "--verify", "--seeds", "2").status == 2
 
 
+def test_decide_writes_todays_verdicts_on_what_ships_and_runs_nothing(
+    cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli("record", "coin", "--seeds", "3", "--json").json()
+    cli("evidence", "coin", "--json").json()
+    folder = idea.ASSETS / "coin"
+    files = folder / "live.json", folder / "default" / "run.json"
+    texts = [file.read_text() for file in files]
+    for file, text in zip(files, texts, strict=True):
+        old = text.replace('"supported"', '"undecided"').replace(fingerprint.fingerprint("coin"), "0" * 12)
+        file.write_text(old)
+    monkeypatch.setenv("COIN_LOST", "1")  # nothing can be run
+    assert cli("evidence", "coin", "--decide").out == (
+        "coin, study live:\n  bent_wins: undecided → supported\n  a_trace_ties: undecided → supported\n"
+    )
+    assert cli("evidence", "coin", "--decide", "--json").json() == {"changed": {"coin": {}}}
+    assert cli("record", "coin", "--decide", "--json").json()["changed"] == {
+        "bent_wins": "undecided → supported"
+    }
+    for file, text in zip(files, texts, strict=True):
+        before, after = json.loads(text), json.loads(file.read_text())
+        sentences = [[each["sentence"] for each in record["verdicts"]] for record in (before, after)]
+        assert sentences[0] == sentences[1]
+        assert after["fingerprint"] == "0" * 12  # of what computed the rows
+        words = ("versions", "seeds", "seconds")
+        assert [before[name] for name in words] == [after[name] for name in words]
+    assert cli("evidence", "coin", "--decide", "--seeds", "2").status == 2
+
+
 def test_a_study_whose_data_are_not_here_is_not_checked_and_says_why(
     cli, one_cluster: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -458,6 +458,9 @@ def test_the_evidence_that_ships_has_every_cell_and_the_verdicts_it_states(slug:
             (cell.claim, arm) for cell in study.cells for arm in cell.arms
         }
         decided = studies.verdicts(subject, study, table)
-        assert [verdict["status"] for verdict in decided] == [
-            verdict["status"] for verdict in record["verdicts"]
-        ]
+        words = ("claim", "role", "status", "sentence", "small_margin", "estimand")
+        assert [[verdict[name] for name in words] for verdict in decided] == [
+            [verdict.get(name) for name in words] for verdict in record["verdicts"]
+        ], f"python -m mlcv_explore evidence {slug} --study {study.name} --decide"
+        roles = [verdict["role"] for verdict in decided]
+        assert roles == ["confirmatory"] + ["secondary"] * (len(roles) - 1)

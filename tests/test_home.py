@@ -1,14 +1,16 @@
 """Home: what its first paint costs, and the ways that lead from it."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from mlcv_explore import idea
 from mlcv_explore.data import gallery
-from mlcv_explore.ui import home
+from mlcv_explore.ui import evidence, home
 
 FRAME = Path(__file__).parent.parent / "pages" / "frame.py"
 # to import; numpy comes with Streamlit's images
@@ -30,6 +32,22 @@ def test_the_first_paint_imports_nothing_slow() -> None:
 
 def test_examples_are_free_photographs_of_the_gallery() -> None:
     assert set(home.EXAMPLES) <= set(gallery.FREE)
+
+
+@pytest.mark.parametrize(("p", "kept"), [(0.03, False), (0.005, True)])
+def test_a_chip_names_a_headline_that_does_not_survive_the_number_of_ideas(
+    p: float, kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Holm's correction over eight headline claims: 8 · 0.03 is no 0.05, 8 · 0.005 is."""
+    assert len(idea.cards()) == 8
+    for card in idea.cards():
+        verdict = {"status": "supported", "p": p, "estimate": {"n": 9}}
+        (tmp_path / card.slug).mkdir()
+        (tmp_path / card.slug / "live.json").write_text(json.dumps({"verdicts": [verdict]}))
+    monkeypatch.setattr(idea, "ASSETS", tmp_path)
+    for card in idea.cards():
+        assert evidence.survives(card) == kept
+        assert ("not significant after Holm's correction over ideas" in evidence.chip(card)[1]) != kept
 
 
 def test_an_example_photograph_opens_saliency_with_it() -> None:

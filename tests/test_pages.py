@@ -103,6 +103,12 @@ def test_answer_has_one_verdict_that_home_shows_too_and_every_claim_in_one_table
             for estimate in verdict["estimates"]
         ]
         assert [re.sub(", .*,", ",", text) for text in claims["On photographs"]] == beside
+    rows = [verdict for verdict in verdicts for _ in verdict["estimates"]]
+    assert list(claims["Role"]) == [verdict["role"] for verdict in rows]
+    small = [", too small for n" in margin for margin in claims["Margin"]]
+    assert small == [verdict["small_margin"] for verdict in rows]
+    assert ("Too small for n: a margin below a fifth" in words(app)) == any(small)
+    assert ("runs collapsed" in words(app)) == any((each["collapsed"] or {}).get("mean") for each in verdicts)
 
 
 def test_the_chip_and_the_line_of_the_answer_name_the_data_and_n_of_every_study():

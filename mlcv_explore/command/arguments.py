@@ -111,7 +111,6 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         "progress",
         "json",
     )
-    recording.add_argument("--verify", action="store_true", help=VERIFY)
     recording.add_argument("--images", action="store_true", help="draw home's images again; run nothing")
     recording.add_argument("--timing", action="store_true", help="run it again; keep only how time passes")
     study = add(
@@ -125,7 +124,9 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         "progress",
         "json",
     )
-    study.add_argument("--verify", action="store_true", help=VERIFY)
+    for command in (recording, study):
+        command.add_argument("--verify", action="store_true", help=VERIFY)
+        command.add_argument("--decide", action="store_true", help="verdicts by today's rules; run nothing")
     study.add_argument(
         "--study",
         default="live",

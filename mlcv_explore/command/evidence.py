@@ -30,6 +30,9 @@ def evidence(options: argparse.Namespace) -> None:
     """
     chosen = {slug: _study(slug, options) for slug in options.slugs}
     reports = []
+    if options.decide:
+        _decide(chosen, options)
+        return
     with _workers(options.scheduler) as client:
         for slug, study in chosen.items():
             reports.append((_verified if options.verify else _answer)(slug, study, options, client))
@@ -47,6 +50,8 @@ def _study(slug: str, options: argparse.Namespace) -> Study:
     partial = options.changes or options.seeds or options.first_cells
     if options.verify and (partial or options.out):
         raise SettingError("--verify runs one seed of every cell as it ships and takes no other settings.")
+    if options.decide and (partial or options.out):
+        raise SettingError("--decide reads the rows that ship and takes no other settings.")
     if partial and options.out is None:
         raise SettingError(
             "A study cut down or changed is not the evidence that ships: give with --out where its rows"
@@ -56,6 +61,17 @@ def _study(slug: str, options: argparse.Namespace) -> Study:
         raise SettingError("Settings can be changed for one idea at a time.")
     study = studies.changed(declared[options.study], options.changes, options.seeds)
     return studies.first_cells(study, options.first_cells or len(study.cells))
+
+
+def _decide(chosen: dict[str, Study], options: argparse.Namespace) -> None:
+    """Verdicts by today's rules on the rows that ship; nothing is run."""
+    changes = {slug: verification.redecide_study(slug, study) for slug, study in chosen.items()}
+    if options.json:
+        print(json.dumps({"changed": changes}))
+        return
+    for slug, changed in changes.items():
+        lines = [f"\n  {claim}: {status}" for claim, status in changed.items()] or [" no status changes"]
+        print(f"{slug}, study {options.study}:{''.join(lines)}")
 
 
 def _verified(slug: str, study: Study, options: argparse.Namespace, client: "Client") -> dict[str, Any]:
@@ -137,7 +153,7 @@ def _print(report: dict[str, Any]) -> None:
         f" {report['rows']} rows in {report['file']}"
     )
     for verdict in report["verdicts"]:
-        print(f"\n{verdict['claim']}: {verdict['sentence']}")
+        print(f"\n{verdict['claim']} ({verdict['role']}): {verdict['sentence']}")
 
 
 def _command(slug: str, options: argparse.Namespace) -> str:

@@ -48,6 +48,11 @@ def record(options: argparse.Namespace) -> None:
     if options.verify:
         _verify(slug, options)
         return
+    if options.decide:
+        _recorded(slug)
+        changed = verification.redecide_run(slug)
+        print(json.dumps({"slug": slug, "changed": changed}) if options.json else f"{slug}: {changed}")
+        return
     if options.images:
         _redraw(slug, options)
         return
@@ -166,7 +171,7 @@ def print_run(done: Run, as_json: bool, data: str = "") -> None:
     ]
     print(table(("measure", "mean", "95 % interval", *(f"seed {seed}" for seed in apart)), rows))
     for decided in done.verdicts:
-        print(f"\n{decided['claim']}: {decided['sentence']}")
+        print(f"\n{decided['claim']} ({decided['role']}): {decided['sentence']}")
 
 
 def _draw(subject: idea.Idea, frames: Sequence[Any], folder: Path) -> None:

@@ -115,8 +115,15 @@ def decided(
 ) -> list[statistics.Verdict]:
     """The verdicts on the claims that a run tests, in their order."""
     options = {"look": look, "looks": looks, "split": subject.split_sizes(config), "labels": subject.labels()}
+    options["over"] = subject.estimand(config)
+    options["collapsed"] = subject.collapsed(columns) if subject.collapsed else None
     return [
-        statistics.decide(claim, {arm: columns[f"{arm}_{claim.measure}"] for arm in claim.arms}, **options)
+        statistics.decide(
+            claim,
+            {arm: columns[f"{arm}_{claim.measure}"] for arm in claim.arms},
+            role=subject.role(claim),
+            **options,
+        )
         for claim in subject.claims
         if not reason_untested(claim, config, columns)
     ]

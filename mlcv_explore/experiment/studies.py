@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from mlcv_explore import environment, idea, statistics
 from mlcv_explore.config import Config
 from mlcv_explore.experiment import fingerprint, runs
-from mlcv_explore.experiment.table import Row, Table
+from mlcv_explore.experiment.table import Row, Splits, Table
 from mlcv_explore.files import write_atomically
 from mlcv_explore.idea import Idea, Study
-from mlcv_explore.statistics import Claim, Split
+from mlcv_explore.statistics import Claim
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -147,23 +147,33 @@ def verdicts(subject: Idea, study: Study, table: Sequence[Row]) -> list[dict[str
     """The verdicts on the rows, one look, in the order of the claims; a claim without
     rows is undecided at n = 0.
     """
-    splits = splits_of(subject, study)
-    labels = subject.labels()
-    stated = {"estimand": study.estimand} if study.estimand else {}
+    splits, labels = splits_of(subject, study), subject.labels()
+    configs = {cell.claim: cell.config for cell in reversed(study.cells)}
+    collapsed = _collapsed(subject, study, table)
     return [
         statistics.decide(
-            claim, _per_seed(claim, table), split=splits.get(claim.name), labels=labels
+            claim,
+            _per_seed(claim, table),
+            split=splits.get(claim.name),
+            labels=labels,
+            over=subject.estimand(configs[claim.name]) if claim.name in configs else "",
+            role=subject.role(claim),
+            collapsed=collapsed.get(claim.name),
         ).as_json()
-        | stated
         for claim in subject.claims
     ]
 
 
-def splits_of(subject: Idea, study: Study) -> dict[str, Split | None]:
-    """Claim, or figure, → sizes of re-drawn splits in its cells, None where all seeds
-    share one split.
-    """
-    return {cell.claim: subject.split_sizes(cell.config) for cell in study.cells}
+def splits_of(subject: Idea, study: Study) -> Splits:
+    """Sizes of the re-drawn splits behind every cell's rows, as `Table` reads them."""
+    texts = varying_settings(study)
+    every = [
+        (cell.claim, frozenset((name, str(getattr(cell.config, name))) for name in texts), size)
+        for cell in study.cells
+        for size in [subject.split_sizes(cell.config)]
+    ]
+    mixed = {claim for claim, _, _ in every if len({size for own, _, size in every if own == claim}) > 1}
+    return {(claim, settings) if claim in mixed else claim: size for claim, settings, size in every}
 
 
 def write(
@@ -252,6 +262,34 @@ def _per_seed(claim: Claim, table: Sequence[Row]) -> dict[str, Any]:
             by_arm[row["arm"]][row["seed"]] = value
     seeds = sorted({seed for values in by_arm.values() for seed in values})
     return {arm: np.array([values.get(seed, math.nan) for seed in seeds]) for arm, values in by_arm.items()}
+
+
+def _collapsed(subject: Idea, study: Study, table: Sequence[Row]) -> dict[str, Any]:
+    """Claim → (S,) bool, the seeds of which a run in the claim's cells collapsed, by the
+    idea's rule on all rows of that run; empty where the idea has none.
+    """
+    import numpy as np
+
+    if subject.collapsed is None:
+        return {}
+    names, metrics = varying_settings(study), {}
+    for row in table:
+        key = row["claim"], row["arm"], tuple(str(row[name]) for name in names)
+        value = math.nan if row["value"] is None else row["value"]
+        metrics.setdefault(key, {}).setdefault(row["measure"], {})[row["seed"]] = value
+    columns: dict[str, dict[str, Any]] = {}  # a run's metrics, by the key of its settings
+    for cell in study.cells:
+        settings = tuple(str(getattr(cell.config, name)) for name in names)
+        for arm, source in cell.arms.items():
+            for measure, values in metrics.get((cell.claim, arm, settings), {}).items():
+                ordered = np.array([values[seed] for seed in sorted(values)])
+                columns.setdefault(cell.config.key(), {})[f"{source}_{measure}"] = ordered
+    by_claim: dict[str, Any] = {}
+    for cell in study.cells:
+        if cell.config.key() in columns:
+            own = subject.collapsed(columns[cell.config.key()])
+            by_claim[cell.claim] = by_claim.get(cell.claim, False) | own
+    return by_claim
 
 
 def _joined(slug: str, outcomes: Sequence[Outcome]) -> Outcome:

@@ -10,6 +10,9 @@ from mlcv_explore.statistics import Interval, Split
 if TYPE_CHECKING:
     import numpy as np
 
+# of re-drawn splits behind the rows of a claim, None: one split; where its rows differ in this, with
+# their settings as text
+Splits = Mapping[str | tuple[str, frozenset[tuple[str, str]]], Split | None]
 Row = dict[str, Any]  # claim, arm, varying settings (text), seed, measure, value (None: undefined)
 
 
@@ -19,7 +22,7 @@ class Table:
     Settings are given as values or as the text the rows hold.
     """
 
-    def __init__(self, rows: Sequence[Row], splits: Mapping[str, Split | None] | None = None) -> None:
+    def __init__(self, rows: Sequence[Row], splits: Splits | None = None) -> None:
         self.rows = rows
         self.splits = splits or {}
         self._columns: dict[tuple[str, str, str], list[Row]] = {}
@@ -47,18 +50,33 @@ class Table:
 
     def interval(self, claim: str, arm: str, measure: str, level: float = 0.95, **settings: Any) -> Interval:
         """The mean over seeds with its interval, corrected where splits were re-drawn."""
-        return self.of(claim, self.values(claim, arm, measure, **settings), level)
+        return self._of(claim, self.values(claim, arm, measure, **settings), level, settings)
 
     def difference(
         self, claim: str, one: str, other: str, measure: str, level: float = 0.95, **settings: Any
     ) -> Interval:
         """The mean paired difference of two arms, one − other, with its interval."""
         first, second = (self.values(claim, arm, measure, **settings) for arm in (one, other))
-        return self.of(claim, first - second, level)
+        return self._of(claim, first - second, level, settings)
 
-    def of(self, claim: str, values: "np.ndarray", level: float = 0.95) -> Interval:
-        """The interval of values (S,) computed from this claim's rows."""
-        return statistics.interval(values, self.splits.get(claim), level)
+    def split(self, claim: str, **settings: Any) -> Split | None:
+        """Sizes of the re-drawn splits behind rows of a claim. Raises ValueError when rows
+        of several kinds are meant.
+        """
+        if claim in self.splits:
+            return self.splits[claim]
+        texts = {(name, str(value)) for name, value in settings.items()}
+        found = {
+            size
+            for key, size in self.splits.items()
+            if isinstance(key, tuple) and key[0] == claim and texts <= key[1]
+        }
+        if len(found) > 1:
+            raise ValueError(f"{claim}: rows of fixed and of re-drawn splits; name more settings.")
+        return found.pop() if found else None
+
+    def _of(self, claim: str, values: "np.ndarray", level: float, settings: Mapping[str, Any]) -> Interval:
+        return statistics.interval(values, self.split(claim, **settings), level)
 
     def columns(self, claim: str, **settings: Any) -> "dict[str, np.ndarray]":
         """Every measure of every arm of a claim's rows, {"<arm>_<measure>": (S,)}."""

@@ -18,6 +18,7 @@ from mlcv_explore.files import write_atomically
 from mlcv_explore.idea import Study
 
 NUMBERS = 1e-6  # absolute and relative: what the rows of a study keep
+ABOUT = ("slug", "command", "made", "seconds", "failed", "versions", "fingerprint")  # of a record, kept
 Metrics = Mapping[str, float | None]
 
 
@@ -57,46 +58,79 @@ def check(slug: str, part: str, seed: int, computed: Sequence[Metrics], stamped:
 
 def restamp_study(slug: str, study: Study) -> list[dict[str, Any]]:
     """Today's fingerprint and today's words on a study whose numbers are equal; returns
-    the verdicts, decided again from its rows.
+    the verdicts, decided again from its rows. Raises Unequal where one changes.
     """
-    folder = idea.ASSETS / slug
-    record = json.loads((folder / f"{study.name}.json").read_text(encoding="utf-8"))
-    about = {
-        name: record[name]
-        for name in ("slug", "command", "made", "seconds", "failed", "versions")
-        if name in record
-    }
-    subject, table = idea.load(slug), studies.read(folder, study)
-    decided = studies.verdicts(subject, study, table)
-    changed = [
-        new["claim"]
-        for old, new in zip(record["verdicts"], decided, strict=True)
-        if (old["claim"], old["status"]) != (new["claim"], new["status"])
-    ]
-    if changed:
+    record, decided = _decided_again(slug, study)
+    if changed := _changed(record["verdicts"], decided):
         raise Unequal(f"{slug}: the rows decide {', '.join(changed)} otherwise than what ships.")
-    about["fingerprint"] = fingerprint.fingerprint(slug)
-    studies.write_record(folder, study, subject, decided, about)
+    _write(slug, study, record | {"fingerprint": fingerprint.fingerprint(slug)}, decided)
     return decided
+
+
+def redecide_study(slug: str, study: Study) -> dict[str, str]:
+    """Today's rules and today's words on the rows that ship, without running anything:
+    their fingerprint stays. Returns the claims whose status changes, {claim: "before →
+    after"}.
+    """
+    record, decided = _decided_again(slug, study)
+    _write(slug, study, record, decided)
+    return _changed(record["verdicts"], decided)
+
+
+def redecide_run(slug: str) -> dict[str, str]:
+    """The same for the recorded run, from its film."""
+    before = runs.recorded(slug)
+    after = _with_todays_verdicts(before)
+    runs.rewrite(after)
+    return _changed(before.verdicts, after.verdicts)
 
 
 def restamp_run(slug: str) -> runs.Run:
     """Today's fingerprint, identity, settings and words on a recorded run whose numbers
     are equal.
     """
-    run, subject = runs.recorded(slug), idea.load(slug)
-    config = subject.config(**run.config)
-    columns = subject.metrics(config, film.unpack(runs.film_bytes(run), subject.frame))
+    run = _with_todays_verdicts(runs.recorded(slug))
+    config = idea.load(slug).config(**run.config)
     stamped = replace(
         run,
         id=runs.identity(slug, config, run.seeds),
         key=config.key(),
         config=config.model_dump(),
         fingerprint=fingerprint.fingerprint(slug),
-        verdicts=[verdict.as_json() for verdict in runs.decided(subject, config, columns)],
     )
     runs.rewrite(stamped)
     return stamped
+
+
+def _with_todays_verdicts(run: runs.Run) -> runs.Run:
+    subject = idea.load(run.slug)
+    config = subject.config(**run.config)
+    columns = subject.metrics(config, film.unpack(runs.film_bytes(run), subject.frame))
+    return replace(run, verdicts=[verdict.as_json() for verdict in runs.decided(subject, config, columns)])
+
+
+def _decided_again(slug: str, study: Study) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The record of a study that ships, and the verdicts on its rows by today's rules."""
+    folder = idea.ASSETS / slug
+    record = json.loads((folder / f"{study.name}.json").read_text(encoding="utf-8"))
+    return record, studies.verdicts(idea.load(slug), study, studies.read(folder, study))
+
+
+def _write(slug: str, study: Study, record: Mapping[str, Any], decided: Sequence[Mapping[str, Any]]) -> None:
+    about = {name: record[name] for name in ABOUT if name in record}
+    studies.write_record(idea.ASSETS / slug, study, idea.load(slug), decided, about)
+
+
+def _changed(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """{claim: "before → after"} of the statuses that differ, and of claims that only one
+    side has.
+    """
+    old, new = ({verdict["claim"]: verdict["status"] for verdict in each} for each in (before, after))
+    return {
+        claim: f"{old.get(claim, 'no claim')} → {new.get(claim, 'no claim')}"
+        for claim in dict.fromkeys((*old, *new))
+        if old.get(claim) != new.get(claim)
+    }
 
 
 def _compared(slug: str, kept: Sequence[Metrics], computed: Sequence[Metrics]) -> int:

@@ -13,9 +13,12 @@ LEVEL = 0.05  # of a verdict with a single analysis
 UNITS = {"points": 100.0, "%": 100.0}
 
 
+FEWEST_RESAMPLED = 20  # values from which on BCa is used: of five it covers 86 % where 95 % are stated
+
+
 @dataclass(frozen=True)
 class Interval:
-    """A mean with bounds; infinite where n seeds cannot bound it."""
+    """A mean, or median, with bounds; infinite where n seeds cannot bound it."""
 
     low: float
     mean: float
@@ -94,20 +97,34 @@ def interval(
 
 
 def bootstrap_interval(values: Sequence[float] | np.ndarray, level: float = 0.95, seed: int = 0) -> Interval:
-    """SciPy's BCa bootstrap interval for the mean of (S,) values."""
+    """SciPy's BCa bootstrap interval for the mean of (S,) values; below 20 values, where
+    it is too narrow, Student's.
+    """
     from scipy.stats import bootstrap
 
     from mlcv_explore.seeds import numpy_stream
 
     values = np.asarray(values, dtype=float)
-    if len(values) < 2 or not np.isfinite(values).all() or np.ptp(values) == 0:
-        return t_interval_with(values, level, 0.0, "bootstrap")  # without bounds, or a point
+    if len(values) < FEWEST_RESAMPLED or not np.isfinite(values).all() or np.ptp(values) == 0:
+        return t_interval_with(values, level, 0.0, "t")  # also without bounds, or a point
     resampled = bootstrap(
         (values,), np.mean, confidence_level=level, rng=numpy_stream(seed, "bootstrap")
     ).confidence_interval
     return Interval(
         float(resampled.low), float(values.mean()), float(resampled.high), level, len(values), "bootstrap"
     )
+
+
+def share_interval(count: int, n: int, level: float = 0.95) -> Interval:
+    """Clopper and Pearson's interval for a share, `count` of n: its coverage is at least
+    the level. Source: Biometrika 26, 1934.
+    """
+    from scipy.special import betaincinv
+
+    tail = (1 - level) / 2
+    low = float(betaincinv(count, n - count + 1, tail)) if count else 0.0
+    high = float(betaincinv(count + 1, n - count, 1 - tail)) if count < n else 1.0
+    return Interval(low, count / n if n else math.nan, high, level, n, "Clopper–Pearson")
 
 
 def ratio_interval(

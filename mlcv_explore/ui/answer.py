@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 ROW = 66  # pixels: a claim takes up to three lines, and Streamlit wraps from 65 on
+SMALL_MARGIN = ", too small for n"
 
 
 def show(
@@ -76,7 +77,7 @@ def _headline(card: Card, subject: Idea, record: dict[str, Any], example: Callab
             except (KeyError, ValueError):  # an arm without this measure, or one of several settings
                 continue
         notice = _notice(card, record)
-        options = {"split": rows.splits.get(claim.name), "command": record["command"]}
+        options = {"split": rows.split(claim.name), "command": record["command"]}
         figures.bars(subject, values, claim.measure, f"{card.slug}-headline", notice, **options)
     if example and right is not None:
         with right:
@@ -93,7 +94,8 @@ def _notice(card: Card, record: dict[str, Any]) -> str:
         effects.append(f"**{effect}** ({sample})")
     labels, unit = " − ".join(first.get("labels", first["contrast"])), record["verdicts"][0]["unit"]
     shown = " The bars show the first." if len(effects) > 1 else ""
-    return f"{labels}: {'; '.join(effects)}. 95 % intervals; margin {_amount(margin, unit)}.{shown}"
+    kind = "95 % intervals" + " of the median" * (record["verdicts"][0]["interval"] == "median")
+    return f"{labels}: {'; '.join(effects)}. {kind}; margin {_amount(margin, unit)}.{shown}"
 
 
 def _claims(card: Card, subject: Idea, record: dict[str, Any]) -> None:
@@ -108,11 +110,15 @@ def _claims(card: Card, subject: Idea, record: dict[str, Any]) -> None:
     table = {
         "Claim": [sentences[verdict["claim"]] for verdict, _ in rows],
         "Status": [estimate["status"] for _, estimate in rows],
+        "Role": [verdict["role"] for verdict, _ in rows],
         "Difference": [" − ".join(estimate.get("labels", estimate["contrast"])) for _, estimate in rows],
         "Effect": [
             evidence.interval_of(estimate).text(verdict["unit"], signed=True) for verdict, estimate in rows
         ],
-        "Margin": [_amount(verdict["margin"], verdict["unit"]) for verdict, _ in rows],
+        "Margin": [
+            _amount(verdict["margin"], verdict["unit"]) + SMALL_MARGIN * verdict["small_margin"]
+            for verdict, _ in rows
+        ],
         "n": [estimate["n"] for _, estimate in rows],
     }
     photographs = evidence.study(card.slug, PHOTOGRAPHS)
@@ -127,19 +133,41 @@ def _claims(card: Card, subject: Idea, record: dict[str, Any]) -> None:
         row_height=ROW,
         key=f"{card.slug}-claims",
         column_config={
-            "Claim": st.column_config.TextColumn(width=250 if photographs else 360),
-            "Status": st.column_config.TextColumn(width=110),
-            "Difference": st.column_config.TextColumn(width=150 if photographs else 180),
-            "Effect": st.column_config.TextColumn(width=130 if photographs else 180),
-            "Margin": st.column_config.TextColumn(width=70),
-            "n": st.column_config.NumberColumn(width=40),
+            "Claim": st.column_config.TextColumn(width=232 if photographs else 290),
+            "Status": st.column_config.TextColumn(width=95 if photographs else 100),
+            "Role": st.column_config.TextColumn(width=98),
+            "Difference": st.column_config.TextColumn(width=120 if photographs else 165),
+            "Effect": st.column_config.TextColumn(width=105 if photographs else 150),
+            "Margin": st.column_config.TextColumn(width=65 if photographs else 97),
+            "n": st.column_config.NumberColumn(width=35 if photographs else 40),
             "On photographs": st.column_config.TextColumn(width=190),
         },
         alt=f"Table of {len(record['verdicts'])} claims with status, effect, 95 % interval and n",
     )
-    st.caption("Click a heading to sort. Several differences of one claim are Holm-corrected together.")
+    st.caption(
+        "Click a heading to sort. Several differences of one claim must all hold; where they do not, each is"
+        " Holm-corrected. Secondary: not corrected for the number of claims."
+    )
+    for line in _caveats(rows):
+        st.caption(line)
     if photographs is not None:
         st.caption(f"Status, effect and n: {card.data}. On photographs the margins are the same.")
+
+
+def _caveats(rows: list[tuple[dict[str, Any], dict[str, Any]]]) -> list[str]:
+    """What limits the verdicts shown: medians, collapsed runs, margins too small for n."""
+    verdicts, lines = [verdict for verdict, _ in rows], []
+    if any(verdict["interval"] == "median" for verdict in verdicts):
+        medians = sum(verdict["interval"] == "median" for verdict in verdicts)
+        lines.append(f"Effects of {medians} rows are medians, by order statistics: single runs may collapse.")
+    shares = [each["collapsed"] for each in verdicts if each["collapsed"] and each["collapsed"]["mean"]]
+    if shares:
+        worst = max(shares, key=lambda share: share["mean"])
+        text = evidence.interval_of(worst).text("%")
+        lines.append(f"{round(worst['mean'] * worst['n'])} of {worst['n']} runs collapsed: {text}.")
+    if any(verdict["small_margin"] for verdict in verdicts):
+        lines.append("Too small for n: a margin below a fifth of the smallest detectable effect.")
+    return lines
 
 
 def _effects(record: dict[str, Any]) -> dict[tuple[str, tuple[str, ...]], str]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 PHOTOGRAPHS = "photographs"  # the study of the same claims on real images
 EQUALS = "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"  # a chip is narrow: "n = 20" stays on one line
+LEVEL = 0.05  # of a study's single look
 WORDS = {"supported": "holds", "contradicted": "fails", "undecided": "undecided"}
 
 
@@ -46,6 +47,8 @@ def chip(card: idea.Card) -> tuple[str, str]:
     headline = record["verdicts"][0]
     word = card.verdict or WORDS[headline["status"]]
     status = "undecided" if card.verdict else headline["status"]
+    if headline["status"] != "undecided" and not survives(card):
+        word += ", not significant after Holm's correction over ideas"
     return status, f"{word} · {'; '.join(samples(card).values())}"
 
 
@@ -63,6 +66,18 @@ def data(card: idea.Card) -> dict[str, str]:
     """Study → what it measured the headline on, for each that ships."""
     about = {"live": card.data, PHOTOGRAPHS: PHOTOGRAPHS}
     return {name: text for name, text in about.items() if study(card.slug, name)}
+
+
+def survives(card: idea.Card) -> bool:
+    """Whether the test of an idea's headline claim stays significant after Holm's
+    correction over the headline claims of all ideas.
+    """
+    from mlcv_explore.statistics import holm
+
+    records = {each.slug: record for each in idea.cards() if (record := study(each.slug))}
+    p_values = [record["verdicts"][0]["p"] for record in records.values()]
+    adjusted = dict(zip(records, holm([1.0 if p is None else p for p in p_values]), strict=True))
+    return bool(adjusted[card.slug] < LEVEL)
 
 
 def interval_of(estimate: dict[str, Any]) -> "Interval":

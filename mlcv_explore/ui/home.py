@@ -145,12 +145,12 @@ def effects(cards: Sequence[Card]) -> None:
         if not server.ready():
             st.skeleton(height=550)
             return
-        from mlcv_explore import charts, statistics
+        from mlcv_explore import charts
 
         rows = [_difference(*each) for each in with_evidence]
-        p_values = [found["verdicts"][0]["estimates"][0]["p"] for _, _, found in with_evidence]
-        kept = sum(p < 0.05 for p in statistics.holm([1.0 if p is None else p for p in p_values]))
-        notice = f"{kept} of {len(rows)} claims stay decided when all are corrected together (Holm, 5 %)."
+        ideas = [card for card in cards if evidence.study(card.slug)]
+        kept = sum(map(evidence.survives, ideas))
+        notice = f"{kept} of {len(ideas)} headline claims stay decided when corrected together (Holm, 5 %)."
         figures.figure(charts.effects(rows, theme.palette()), "effects", notice)
         with st.expander("All effects", key="all-effects", on_change="rerun") as every:
             if every.open:
@@ -219,6 +219,7 @@ def _table(with_evidence: Sequence[tuple[Card, str, dict[str, Any]]]) -> None:
                 evidence.interval_of(item).text(verdict["unit"], signed=True) for *_, verdict, item in rows
             ],
             "Status": [item["status"] for *_, item in rows],
+            "Role": [verdict["role"] for *_, verdict, _ in rows],
             "n": [item["n"] for *_, item in rows],
         },
         hide_index=True,

@@ -205,6 +205,7 @@ def test_labels_of_probes_are_drawn_for_every_seed_and_splits_are_fixed_or_redra
     for own in redrawn.splits:
         assert float(own.train.mean()) == pytest.approx(0, abs=1e-4)
         assert float(own.train.std()) == pytest.approx(1, abs=1e-3)
+    assert "labelled images" in idea.estimand(SMALL) and not idea.estimand(SMALL.replace(split="redrawn"))
     assert idea.split_sizes(SMALL) is None and idea.split_sizes(SMALL.replace(split="redrawn")).test == 697
 
 

@@ -293,6 +293,11 @@ PRIOR_WORK = (
     ),
 )
 
+OVER_DRAWS = (
+    "over sub-samples and hyper-parameters drawn anew by each seed, of the same five data sets"
+    " (Nadeau–Bengio corrected)"
+)
+
 idea = Idea(
     config=CopernicanConfig,
     frame=Frame,
@@ -327,4 +332,5 @@ idea = Idea(
     prior_work=PRIOR_WORK,
     # every seed re-draws sub-samples of the same data sets: two parts train, one is held out
     split_sizes=lambda _: Split(2, 1),
+    estimand=lambda _: OVER_DRAWS,
 )

@@ -89,6 +89,7 @@ from mlcv_explore.ideas.feature_mixing.settings import (
     Frame,
     split_sizes,
 )
+from mlcv_explore.statistics.estimands import OWN_DATA, OWN_LABELS
 
 
 def run(config: FeatureMixingConfig, seeds: Sequence[int]) -> Iterator[Frame]:
@@ -195,6 +196,7 @@ idea = Idea(
     studies=(study.live(16), study.photographs(16)),
     prior_work=claims.PRIOR_WORK,
     provenance=claims.PROVENANCE,
+    estimand=lambda config: OWN_DATA if config.experiment == "paste" else OWN_LABELS,
     limits=(
         "100 labelled images, 8×8 digits or 64 features of photographs; one small dense network.",
         "Copy-paste only on generated scenes, contrastive views and pretraining only on digits.",

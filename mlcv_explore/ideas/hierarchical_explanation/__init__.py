@@ -66,6 +66,7 @@ from mlcv_explore import data
 from mlcv_explore.config import Config, SettingError, setting
 from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Arm, Cell, Film, Idea, Measure, Picture, Prior, Provenance, Study
+from mlcv_explore.ideas.hierarchical_explanation.datasets import estimand, split_sizes
 from mlcv_explore.statistics import Claim
 from mlcv_explore.statistics.declared import declared
 
@@ -151,9 +152,7 @@ class Frame:
     passes: np.ndarray  # (S, A) float32, share of the test items that f accepts
     energy: np.ndarray  # (S, A) float32, mean share of their energy
     shown: np.ndarray  # (S, SHOWN, 16, 16) uint8, of the first seed (others 0): parts, then wholes
-    # (S, A, K) float32, in the last frame with the bits of the run; 0 before, and where an arm has
-    # no such measure
-    measured: np.ndarray
+    measured: np.ndarray  # (S, A, K) float32, last frame; 0 before, and where an arm lacks the measure
 
 
 def measured_of(config: HierarchicalExplanationConfig, arm: str) -> tuple[str, ...]:
@@ -187,9 +186,8 @@ def metrics(config: HierarchicalExplanationConfig, film: Film) -> dict[str, np.n
 def picture(film: Film) -> Picture:
     """Share of items explained over bits: three levels, flat dictionary, shuffled."""
     explained = [frame for frame in film if frame.bits]
-    passes = series(explained, "passes")
     arms = {"idea": "three", "other": "flat", "control": "shuffled"}
-    lines = {role: passes[:, :, ARMS.index(arm)] for role, arm in arms.items()}
+    lines = {role: series(explained, "passes")[:, :, ARMS.index(arm)] for role, arm in arms.items()}
     labels = {role: idea.label(arm).lower() for role, arm in arms.items()}
     return Picture(series(explained, "bits").astype(float), lines, labels, "bits per item", "explained")
 
@@ -344,6 +342,8 @@ idea = Idea(
     studies=(Study("live", CELLS, tuple(range(10))),),
     prior_work=PRIOR_WORK,
     part_sizes=_part_sizes,
+    split_sizes=split_sizes,
+    estimand=estimand,
     tiles=lambda: import_module(f"{__name__}.inference").tiles(),  # torch comes with these two
     checkpoints=lambda: import_module(f"{__name__}.pretrain").CHECKPOINTS,
 )

@@ -4,6 +4,7 @@ as small grey images, rows of tables. And level 0 of their dictionaries.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,11 @@ from mlcv_explore.data.glyphs import SIDE
 from mlcv_explore.data.vectors import Vectors
 from mlcv_explore.models.hierarchical_dictionary import Dictionary
 from mlcv_explore.seeds import numpy_stream
+from mlcv_explore.statistics import Split
+from mlcv_explore.statistics.estimands import OWN_DATA
+
+if TYPE_CHECKING:
+    from mlcv_explore.ideas.hierarchical_explanation import HierarchicalExplanationConfig
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +59,19 @@ def load(name: str, sizes: Sequence[int], seed: int) -> Dataset:
     )
     order = numpy_stream(seed, "two halves").permutation(len(both))
     return Dataset(split.train.classes, both.take(order[:train]), both.take(order[train:]), *rest)
+
+
+def split_sizes(config: "HierarchicalExplanationConfig") -> Split | None:
+    """Sizes of both training parts and of the test part where every seed has a split of
+    its own of one data set; None for glyphs, which are generated anew.
+    """
+    train, classifier_train, _, test = config.sizes
+    return None if config.dataset == "glyphs" else Split(train + classifier_train, test)
+
+
+def estimand(config: "HierarchicalExplanationConfig") -> str:
+    """What differences are taken over, where the split does not imply it."""
+    return OWN_DATA if config.dataset == "glyphs" else ""
 
 
 def level_zero(side: int, size: int) -> Dictionary:

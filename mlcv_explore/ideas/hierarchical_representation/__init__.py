@@ -84,6 +84,7 @@ from mlcv_explore.ideas.hierarchical_representation.settings import (
     part_sizes,
     split_sizes,
 )
+from mlcv_explore.statistics.estimands import OWN_LABELS
 
 
 def run(config: HierarchicalRepresentationConfig, seeds: Sequence[int]) -> Iterator[Frame]:
@@ -190,6 +191,7 @@ idea = Idea(
     provenance=claims.PROVENANCE,
     limits=claims.LIMITS,
     split_sizes=split_sizes,
+    estimand=lambda config: OWN_LABELS if config.split == "fixed" else "",
     part_sizes=part_sizes,
     tiles=lambda: import_module(f"{__name__}.inference").tiles(),  # torch comes with these two
     checkpoints=lambda: import_module(f"{__name__}.inference").CHECKPOINTS,

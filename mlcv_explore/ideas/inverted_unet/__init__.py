@@ -72,6 +72,8 @@ from mlcv_explore.ideas.inverted_unet.claims import (
     MEASURE_TABLE,
 )
 from mlcv_explore.ideas.inverted_unet.conditioning import EDGES, LEVELS
+from mlcv_explore.statistics import Split
+from mlcv_explore.statistics.estimands import OWN_DATA
 
 if TYPE_CHECKING:
     from mlcv_explore.models.checkpoints import CheckpointSpec
@@ -319,6 +321,8 @@ idea = Idea(
     ),
     studies=(_live(6),),
     prior_work=PRIOR_WORK,
+    split_sizes=lambda config: Split(config.scenes, config.test_images) if config.dataset == "pets" else None,
+    estimand=lambda config: OWN_DATA if config.dataset == "scenes" else "",
     checkpoints=_checkpoints,
     tiles=_tiles,
 )

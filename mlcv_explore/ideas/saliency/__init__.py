@@ -85,6 +85,7 @@ from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Arm, Cell, Film, Idea, Measure, Picture, Study, Tile
 from mlcv_explore.ideas.saliency import provenance
 from mlcv_explore.statistics import Claim
+from mlcv_explore.statistics.estimands import OWN_DATA
 
 ARM_TABLE = (  # its maps are the arm axis M of a frame, in this order
     Arm("random", "Random map", "control", "Random numbers; ignores image and model."),
@@ -289,8 +290,8 @@ PHOTOGRAPH_CELLS = (  # the same claims; every measure, also of the network that
     Cell("untrained", ON_PHOTOGRAPHS.replace(network="untrained"), PHOTOGRAPHED),
 )
 OVER_OBJECTS = (
-    "mean paired difference over objects, each at the first place where the trained network names it, for one"
-    " network and the objects and backgrounds of one collection"
+    "over objects, each at the first place where the trained network names it, for one network and the"
+    " objects and backgrounds of one collection"
 )
 
 
@@ -315,8 +316,9 @@ idea = Idea(
     limits=provenance.LIMITS,
     studies=(
         Study("live", CELLS, tuple(range(5))),
-        Study("photographs", PHOTOGRAPH_CELLS, tuple(range(OBJECTS)), OVER_OBJECTS),
+        Study("photographs", PHOTOGRAPH_CELLS, tuple(range(OBJECTS))),
     ),
     prior_work=provenance.PRIOR_WORK,
+    estimand=lambda config: OVER_OBJECTS if config.dataset == COMPOSITES else OWN_DATA,
     tiles=_tiles,
 )

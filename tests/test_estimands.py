@@ -1,0 +1,100 @@
+"""What a study's differences are taken over is what its seeds draw."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlcv_explore import idea
+from mlcv_explore.experiment import runs, studies
+
+DRAWS = {  # idea, changed settings → what its verdicts state
+    ("copernican", ()): "drawn anew by each seed, of the same five data sets (Nadeau–Bengio corrected)",
+    ("feature_mixing", ()): "labelled images, initial weights, order, noise) on one fixed split",
+    ("feature_mixing", (("experiment", "paste"),)): "draw data of their own from one generator",
+    ("hierarchical_explanation", ()): "draw data of their own from one generator",
+    ("hierarchical_explanation", (("dataset", "digits"),)): "re-drawn splits of one data set (Nadeau–Bengio",
+    ("hierarchical_explanation", (("dataset", "wine"),)): "re-drawn splits of one data set (Nadeau–Bengio",
+    ("hierarchical_representation", ()): "labelled images, initial weights, order, noise) on one fixed split",
+    (
+        "hierarchical_representation",
+        (("split", "redrawn"),),
+    ): "re-drawn splits of one data set (Nadeau–Bengio",
+    ("inverted_unet", ()): "draw data of their own from one generator",
+    ("label_noise", ()): "over training seeds (initial weights, order, noise) on one fixed split",
+    ("label_noise", (("split", "redrawn"),)): "re-drawn splits of one data set (Nadeau–Bengio corrected)",
+    ("learned_salience", ()): "draw data of their own from one generator",
+    ("learned_salience", (("dataset", "oxford_pets"),)): "re-drawn splits of one data set (Nadeau–Bengio",
+    ("saliency", ()): "draw data of their own from one generator",
+    (
+        "saliency",
+        (("dataset", "composites"), ("explained_scenes", 1)),
+    ): "over objects, each at the first place",
+}
+
+
+@pytest.mark.parametrize(("slug", "changes"), DRAWS)
+def test_a_run_states_what_its_seeds_draw(slug: str, changes: tuple[tuple[str, Any], ...]) -> None:
+    subject = idea.load(slug)
+    config = subject.config(**dict(changes))
+    every = {f"{arm}_{claim.measure}": np.arange(9.0) for claim in subject.claims for arm in claim.arms}
+    stated = {verdict.estimand for verdict in runs.decided(subject, config, every)}
+    assert all(DRAWS[slug, changes] in text for text in stated)
+    split = subject.split_sizes(config)
+    assert (split is not None) == ("Nadeau–Bengio" in DRAWS[slug, changes])
+    if split:
+        assert min(split.train, split.test) > 0
+
+
+def test_every_idea_states_it() -> None:
+    assert {slug for slug, _ in DRAWS} == {card.slug for card in idea.cards()}
+
+
+def test_generated_data_differ_between_seeds_and_a_fixed_split_does_not() -> None:
+    """The data themselves, of one idea of each kind."""
+    from mlcv_explore.ideas.hierarchical_explanation import HierarchicalExplanationConfig, datasets
+    from mlcv_explore.ideas.inverted_unet import InvertedUnetConfig, training
+
+    sizes = HierarchicalExplanationConfig().sizes
+    for name in ("glyphs", "digits", "wine"):
+        one, other = (datasets.load(name, sizes, seed).test.values for seed in (0, 1))
+        assert not np.array_equal(one[: len(other)], other[: len(one)]), name
+    scenes = InvertedUnetConfig(scenes=20, test_images=10)
+    first, second = (training.splits(scenes, seed)[2].images for seed in (0, 1))
+    assert not np.array_equal(first, second)
+
+
+def test_rows_of_re_drawn_splits_are_corrected_beside_generated_ones() -> None:
+    subject = idea.load("hierarchical_explanation")
+    study = subject.studies[0]
+    table = studies.Table(studies.read(idea.ASSETS / subject.slug, study), studies.splits_of(subject, study))
+    rows = {"claim": "arms", "arm": "three", "measure": "accuracy", "bits": 100, "items": 1000}
+    split = table.split("arms", dataset="digits")
+    assert table.split("arms", dataset="glyphs") is None and table.split("hierarchy") is None
+    assert (split.train, split.test) == (1200, 200) and table.split("digits") == split
+    with pytest.raises(ValueError, match="fixed and of re-drawn splits"):
+        table.split("arms")
+    plain = studies.Table(table.rows)
+    rows |= {"measure": "passes"}
+    widths = [[one.interval(**rows, dataset=name) for one in (table, plain)] for name in ("glyphs", "digits")]
+    (same, alike), (corrected, uncorrected) = [[each.high - each.low for each in pair] for pair in widths]
+    assert same == alike
+    assert corrected / uncorrected == pytest.approx(np.sqrt((1 / 10 + 200 / 1200) * 10))
+
+
+def test_collapsed_runs_are_found_by_all_rows_of_their_run() -> None:
+    """The classifier's accuracy stands in another cell of the same run; where orders of
+    tasks are compared a low accuracy is a result.
+    """
+    subject = idea.load("learned_salience")
+    study = subject.studies[0]
+    decided = studies.verdicts(subject, study, studies.read(idea.ASSETS / subject.slug, study))
+    counts = {each["claim"]: round(each["collapsed"]["mean"] * each["collapsed"]["n"]) for each in decided}
+    assert {name: counts[name] for name in ("faithful", "learned_beats_gradient")} == {
+        "faithful": 1,
+        "learned_beats_gradient": 1,
+    }
+    assert counts["cause_tag"] == counts["leaks"] == counts["order_matters"] == 0
+    intervals = {each["claim"]: each["interval"] for each in decided}
+    assert intervals["faithful"] == intervals["learned_beats_gradient"] == "median"
+    assert intervals["order_matters"] == "t"
