@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 INTERVAL = 0.5  # seconds between two checks
 CANCEL_TIMEOUT = 5.0  # seconds a cancelled run has to end by itself before its worker is restarted
+# seconds a worker may take to start again: dask gives up what takes longer, and no worker is left
+RESTART_TIMEOUT = 180.0
 log = logging.getLogger(__name__)
 
 
@@ -106,6 +108,6 @@ class Watchdog:
             for job in stuck:
                 self._registry.end(job, "cancelled")
             if busy:
-                client.restart_workers(busy, timeout=30, raise_for_error=False)
+                client.restart_workers(busy, timeout=RESTART_TIMEOUT, raise_for_error=False)
         except Exception:
             log.exception("A worker could not be restarted")
