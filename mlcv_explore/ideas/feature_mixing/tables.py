@@ -12,8 +12,8 @@ from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.feature_mixing import contrasts
 from mlcv_explore.ideas.feature_mixing import idea as subject
-from mlcv_explore.ideas.feature_mixing.mixing import soft_labels
 from mlcv_explore.ideas.feature_mixing.settings import ARMS, CORE, SCALINGS
+from mlcv_explore.models.mixing import soft_labels
 from mlcv_explore.statistics import Interval, ratio_interval, t_interval
 
 LEAST = 0.01  # gain, as a fraction, above which a share of it is defined

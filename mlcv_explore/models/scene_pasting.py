@@ -1,22 +1,21 @@
-"""Copy-paste in feature space: the object of one scene through its mask into the
-feature map of another; a classifier and a detection head are trained and tested.
+"""Copy-paste on generated scenes, in pixels or in feature space: the object of one scene
+through its mask into the image or feature map of another; a classifier and a detection
+head are trained and tested.
 
 Source: Ghiasi et al., Simple Copy-Paste is a Strong Data Augmentation Method for
 Instance Segmentation, 2020, https://arxiv.org/abs/2012.07177
 """
 
-from collections.abc import Iterator, Sequence
+from typing import Protocol
 
-import numpy as np
 import torch
 from torch.nn import functional
 
 from mlcv_explore.data.compositing import labels_by_area, labels_by_visibility, paste, square_masks
 from mlcv_explore.data.scene_tensors import LARGE_OBJECTS, SceneTensors, generate
-from mlcv_explore.ideas.feature_mixing.mixing import soft_cross_entropy
-from mlcv_explore.ideas.feature_mixing.settings import PASTE_ARMS, FeatureMixingConfig
 from mlcv_explore.metrics.overlap import DETECTION_IOU, box_overlap
 from mlcv_explore.models import detection
+from mlcv_explore.models.mixing import soft_cross_entropy
 from mlcv_explore.models.stacked import gradient_step
 from mlcv_explore.seeds import numpy_stream, seeded, stream
 
@@ -26,6 +25,14 @@ ORACLE = 8  # times as many scenes
 WIDTH = 12
 BATCH = 32
 RATE = 0.003
+
+
+class PasteSettings(Protocol):
+    """What a trainer reads of an idea's settings."""
+
+    scenes: int  # for training
+    paste_share: float  # of scenes that are pasted into, in [0, 1]
+    paste_depth: int  # 0 (pixels) to 2
 
 
 def paste_mask(
@@ -46,22 +53,10 @@ def paste_mask(
     return square_masks(areas, positions, SIDE)
 
 
-def run(config: FeatureMixingConfig, seeds: Sequence[int]) -> Iterator[np.ndarray]:
-    """After every part: (S, len(PASTE_ARMS), len(PASTE_MEASURES)) on test scenes."""
-    trainers = [[SceneTrainer(arm, config, seed) for arm in PASTE_ARMS] for seed in seeds]
-    tests = [generate(config.test_scenes, seed, "tested") for seed in seeds]
-    for until in config.frame_steps("paste"):
-        for trainer in (trainer for own in trainers for trainer in own):
-            trainer.train_to(until)
-        yield np.stack(
-            [[trainer.evaluate(test) for trainer in own] for own, test in zip(trainers, tests, strict=True)]
-        )
-
-
 class SceneTrainer:
     """One arm of one seed; all of a seed share initial weights and order of scenes."""
 
-    def __init__(self, arm: str, config: FeatureMixingConfig, seed: int) -> None:
+    def __init__(self, arm: str, config: "PasteSettings", seed: int) -> None:
         self.arm, self.config, self.steps = arm, config, 0
         self.depth = 0 if arm == "paste_image" else config.paste_depth
         self.scenes = generate(config.scenes * (ORACLE if arm == "paste_oracle" else 1), seed, "taught")

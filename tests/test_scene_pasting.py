@@ -1,0 +1,77 @@
+"""Copy-paste on scenes: every arm's own mask, its no-op, targets, scenes and measures."""
+
+import copy
+import itertools
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from mlcv_explore.models import detection, scene_pasting
+
+KINDS = ("none", "object", "rectangle", "patch", "image", "scrambled", "oracle")
+
+
+def trainer(kind: str, seed: int = 0, share: float = 0.5) -> scene_pasting.SceneTrainer:
+    settings = SimpleNamespace(scenes=40, paste_share=share, paste_depth=1)
+    return scene_pasting.SceneTrainer(f"paste_{kind}", settings, seed)
+
+
+def test_every_arm_pastes_through_its_own_mask() -> None:
+    masks = scene_pasting.generate(40, 0, "taught").masks
+    positions, shares = torch.full((4, 2), 0.5), torch.full((4,), 0.3)
+    pasted = {
+        arm: scene_pasting.paste_mask(arm, masks[:4], masks[4:8], positions, shares)
+        for arm in map("paste_{}".format, KINDS)
+    }
+    assert not pasted["paste_none"].any() and not pasted["paste_oracle"].any()
+    assert torch.equal(pasted["paste_object"], masks[:4]) and torch.equal(pasted["paste_image"], masks[:4])
+    assert torch.equal(pasted["paste_scrambled"], masks[4:8])
+    areas = pasted["paste_rectangle"].sum((1, 2, 3)) / masks[:4].sum((1, 2, 3))
+    assert ((areas - 1).abs() < 0.15).all()
+    assert (pasted["paste_patch"].mean((1, 2, 3)) - 0.3).abs().max() < 0.03
+
+
+def test_without_pasting_every_arm_is_the_plain_one_bit_for_bit() -> None:
+    states = {}
+    for share, kind in itertools.product((0.0, 1.0), KINDS[:-1]):
+        trained = trainer(kind, share=share)
+        trained.train_to(2)
+        states[share, kind] = torch.cat([each.detach().flatten() for each in trained.network.parameters()])
+    equal = [kind for (_, kind), state in states.items() if torch.equal(state, states[0.0, "none"])]
+    assert equal == [*KINDS[:-1], "none"]
+
+
+def test_cells_learn_the_objects_that_are_visible_after_pasting(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained, seen = trainer("object", share=1.0), []
+    real = detection.detection_targets
+    monkeypatch.setattr(detection, "detection_targets", lambda *given: seen.append(given) or real(*given))
+    own, partner, _ = copy.deepcopy(trained).next_batch()
+    trained.train_to(1)
+    (labels, (left, pasted), boxes, _), masks = seen[0], trained.scenes.masks
+    assert torch.equal(pasted, masks[partner]) and torch.equal(left, masks[own] * (1 - masks[partner]))
+    for values, given in ((trained.scenes.labels, labels), (trained.scenes.boxes, boxes)):
+        assert torch.equal(given[0], values[own]) and torch.equal(given[1], values[partner])
+
+
+def test_arms_of_a_seed_see_the_same_scenes_and_the_oracle_eight_times_as_many() -> None:
+    trainers = [trainer(kind, 3) for kind in ("none", "object", "oracle")]
+    batches = [torch.stack(each.next_batch()) for each in trainers[:2]]
+    assert torch.equal(*batches) and len(set(batches[0][0].tolist())) == 32
+    for _ in range(100):  # never the scene itself, in any epoch
+        own, partner, unrelated = trainers[0].next_batch()
+        assert (own != partner).all() and (own != unrelated).all() and (partner != unrelated).all()
+    oracle = trainers[2].scenes.images
+    assert len(oracle) == 320 and torch.equal(oracle[:40], trainers[0].scenes.images)
+
+
+def test_a_box_is_correct_only_with_its_class_and_half_an_overlap() -> None:
+    test, trained = scene_pasting.generate(4, 0, "tested"), trainer("none")
+    cells = torch.zeros(4, 9, 8, 8)
+    cells[:, 5:] = detection.encode_boxes(test.boxes, 8)
+    for row, label in enumerate(test.labels):
+        cells[row, (label + (row == 1)) % 4, 4, 4] = 9.0  # the second has another class
+    cells[2, 5:] += 2.0  # the third a box far too large
+    logits = torch.nn.functional.one_hot((test.labels + 1) % 4, 4).float()
+    trained.network = lambda _: (logits, cells)
+    assert trained.evaluate(test) == [0.0, 0.5]
