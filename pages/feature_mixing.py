@@ -135,7 +135,7 @@ def draw_effects(columns: Mapping[str, np.ndarray], key: str) -> None:
     rows = []
     for label, effect in tables.effects(columns).items():
         points = (100 * value for value in (effect.mean, effect.low, effect.high))
-        rows.append(charts.Difference(label, *points, (), tables.EFFECTS[label][2], unit="points"))
+        rows.append(charts.Difference(label, *points, (), tables.EFFECTS[label][1], unit="points"))
     notice = "Each factor averaged over the other. Negative interaction: the two gains do not add up."
     figures.figure(charts.paired_differences(rows, theme.palette()), key, notice)
 

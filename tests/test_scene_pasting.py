@@ -1,4 +1,4 @@
-"""Copy-paste on scenes: every arm's own mask, its no-op, targets, scenes and measures."""
+"""Scenes pasted and mixed: every arm's own mask, its no-op, targets, scenes, measures."""
 
 import copy
 import itertools
@@ -9,27 +9,27 @@ import torch
 
 from mlcv_explore.models import detection, scene_pasting
 
-KINDS = ("none", "object", "rectangle", "patch", "image", "scrambled", "oracle")
+KINDS = ("none", "object", "rectangle", "image", "scrambled", "mixed", "blended", "oracle")
 
 
 def trainer(kind: str, seed: int = 0, share: float = 0.5) -> scene_pasting.SceneTrainer:
-    settings = SimpleNamespace(scenes=40, paste_share=share, paste_depth=1)
+    settings = SimpleNamespace(scenes=40, paste_share=share, paste_depth=1, weight=0.5)
     return scene_pasting.SceneTrainer(f"paste_{kind}", settings, seed)
 
 
 def test_every_arm_pastes_through_its_own_mask() -> None:
     masks = scene_pasting.generate(40, 0, "taught").masks
-    positions, shares = torch.full((4, 2), 0.5), torch.full((4,), 0.3)
+    positions = torch.full((4, 2), 0.5)
     pasted = {
-        arm: scene_pasting.paste_mask(arm, masks[:4], masks[4:8], positions, shares)
+        arm: scene_pasting.paste_mask(arm, masks[:4], masks[4:8], positions)
         for arm in map("paste_{}".format, KINDS)
     }
-    assert not pasted["paste_none"].any() and not pasted["paste_oracle"].any()
+    for kind in ("none", "mixed", "blended", "oracle"):
+        assert not pasted[f"paste_{kind}"].any()
     assert torch.equal(pasted["paste_object"], masks[:4]) and torch.equal(pasted["paste_image"], masks[:4])
     assert torch.equal(pasted["paste_scrambled"], masks[4:8])
     areas = pasted["paste_rectangle"].sum((1, 2, 3)) / masks[:4].sum((1, 2, 3))
     assert ((areas - 1).abs() < 0.15).all()
-    assert (pasted["paste_patch"].mean((1, 2, 3)) - 0.3).abs().max() < 0.03
 
 
 def test_without_pasting_every_arm_is_the_plain_one_bit_for_bit() -> None:
@@ -52,6 +52,25 @@ def test_cells_learn_the_objects_that_are_visible_after_pasting(monkeypatch: pyt
     assert torch.equal(pasted, masks[partner]) and torch.equal(left, masks[own] * (1 - masks[partner]))
     for values, given in ((trained.scenes.labels, labels), (trained.scenes.boxes, boxes)):
         assert torch.equal(given[0], values[own]) and torch.equal(given[1], values[partner])
+
+
+def test_a_mixture_is_trained_on_the_classes_and_boxes_of_both_scenes_by_their_shares() -> None:
+    """Scene by scene, by the formula written out: (L(own) + λ·L(partner))/(1 + λ)."""
+    trained = trainer("blended")
+    own, partner, _ = trained.next_batch()
+    scenes, changed = trained.scenes, torch.arange(32) % 2 == 0
+    loss = trained._mixed_loss(own, partner, changed)
+    parts = [(1 - changed / 3, own), (changed / 3, partner)]
+    logits, cells = trained.network(sum(share.view(-1, 1, 1, 1) * scenes.images[at] for share, at in parts))
+    by_hand = torch.zeros(())
+    for share, places in parts:
+        kinds, distances = detection.detection_targets(
+            [scenes.labels[places]], [scenes.masks[places]], [scenes.boxes[places]], 4
+        )
+        by_hand += detection.detection_loss(cells, kinds, distances, share)
+        crossed = torch.nn.functional.cross_entropy(logits, scenes.labels[places], reduction="none")
+        by_hand += (share * crossed).mean()
+    torch.testing.assert_close(loss, by_hand, rtol=1e-4, atol=1e-5)
 
 
 def test_arms_of_a_seed_see_the_same_scenes_and_the_oracle_eight_times_as_many() -> None:

@@ -1,9 +1,11 @@
-"""Copy-paste on generated scenes, in pixels or in feature space: the object of one scene
-through its mask into the image or feature map of another; a classifier and a detection
-head are trained and tested.
+"""Scenes mixed or pasted into each other, in pixels or in feature space: the object of
+one through its mask into the image or feature map of another, or both wholly mixed. A
+classifier and a detection head are trained and tested.
 
-Source: Ghiasi et al., Simple Copy-Paste is a Strong Data Augmentation Method for
-Instance Segmentation, 2020, https://arxiv.org/abs/2012.07177
+Sources: Ghiasi et al., Simple Copy-Paste is a Strong Data Augmentation Method for
+Instance Segmentation, 2020, https://arxiv.org/abs/2012.07177; Zhang et al., Bag of
+Freebies for Training Object Detection Neural Networks, 2019,
+https://arxiv.org/abs/1902.04103
 """
 
 from typing import Protocol
@@ -11,11 +13,12 @@ from typing import Protocol
 import torch
 from torch.nn import functional
 
-from mlcv_explore.data.compositing import labels_by_area, labels_by_visibility, paste, square_masks
+from mlcv_explore.data.compositing import labels_by_visibility, paste, square_masks
 from mlcv_explore.data.scene_tensors import LARGE_OBJECTS, SceneTensors, generate
 from mlcv_explore.metrics.overlap import DETECTION_IOU, box_overlap
 from mlcv_explore.models import detection
-from mlcv_explore.models.mixing import soft_cross_entropy
+from mlcv_explore.models.losses import soft_cross_entropy
+from mlcv_explore.models.mixing import mix_features, own_share, soft_labels
 from mlcv_explore.models.stacked import gradient_step
 from mlcv_explore.seeds import numpy_stream, seeded, stream
 
@@ -31,26 +34,24 @@ class PasteSettings(Protocol):
     """What a trainer reads of an idea's settings."""
 
     scenes: int  # for training
-    paste_share: float  # of scenes that are pasted into, in [0, 1]
+    weight: float  # λ of the second of two mixed scenes
+    paste_share: float  # of scenes that are pasted into or mixed, in [0, 1]
     paste_depth: int  # 0 (pixels) to 2
 
 
 def paste_mask(
-    arm: str, partner: torch.Tensor, unrelated: torch.Tensor, positions: torch.Tensor, shares: torch.Tensor
+    arm: str, partner: torch.Tensor, unrelated: torch.Tensor, positions: torch.Tensor
 ) -> torch.Tensor:
     """Where the partner is pasted, (B, 1, 32, 32) of 0 and 1: its own mask, a square of
-    its area, a square of any area (CutMix), or the mask of an unrelated scene.
-
-    Places (B, 2) and shares (B,) of squares are in [0, 1).
+    its area at positions (B, 2) in [0, 1), the mask of an unrelated scene, or nowhere.
     """
-    if arm in ("paste_none", "paste_oracle"):
-        return torch.zeros_like(partner)
     if arm in ("paste_object", "paste_image"):
         return partner
     if arm == "paste_scrambled":
         return unrelated
-    areas = partner.sum((1, 2, 3)) if arm == "paste_rectangle" else shares * SIDE**2
-    return square_masks(areas, positions, SIDE)
+    if arm == "paste_rectangle":
+        return square_masks(partner.sum((1, 2, 3)), positions, SIDE)
+    return torch.zeros_like(partner)
 
 
 class SceneTrainer:
@@ -58,7 +59,7 @@ class SceneTrainer:
 
     def __init__(self, arm: str, config: "PasteSettings", seed: int) -> None:
         self.arm, self.config, self.steps = arm, config, 0
-        self.depth = 0 if arm == "paste_image" else config.paste_depth
+        self.depth = 0 if arm in ("paste_image", "paste_blended") else config.paste_depth
         self.scenes = generate(config.scenes * (ORACLE if arm == "paste_oracle" else 1), seed, "taught")
         network = seeded(seed, lambda: detection.DetectionNetwork(SIDE, WIDTH, CLASSES))
         self.network = network.to(memory_format=torch.channels_last)
@@ -97,25 +98,49 @@ class SceneTrainer:
 
     def _step(self) -> torch.Tensor:
         own, partner, unrelated = self.next_batch()
-        draws, depth, masks = self.draws, self.depth, self.scenes.masks
-        pasting = (torch.rand(BATCH, generator=draws) < self.config.paste_share).float()[:, None, None, None]
-        positions, shares = torch.rand(BATCH, 2, generator=draws), torch.rand(BATCH, generator=draws)
-        mask = pasting * paste_mask(self.arm, masks[partner], masks[unrelated], positions, shares)
-        features = self._features(own)
-        if self.arm not in ("paste_none", "paste_oracle"):
-            features = paste(features, self._features(partner), functional.avg_pool2d(mask, 2**depth))
-        labels, boxes = ([values[own], values[partner]] for values in (self.scenes.labels, self.scenes.boxes))
-        one_hot = [functional.one_hot(label, CLASSES).float() for label in labels]
-        if self.arm == "paste_patch":  # CutMix does not know the objects
-            targets = labels_by_area(*one_hot, mask)
+        changed = torch.rand(BATCH, generator=self.draws) < self.config.paste_share
+        positions, masks = torch.rand(BATCH, 2, generator=self.draws), self.scenes.masks
+        if self.arm in ("paste_mixed", "paste_blended"):
+            loss = self._mixed_loss(own, partner, changed)
         else:
-            targets = labels_by_visibility(*one_hot, masks[own], masks[partner], mask)
-        logits, cells = self.network.heads(features, depth)
-        visible = masks[own] * (1 - mask), masks[partner] * mask
-        kinds, extents = detection.detection_targets(labels, visible, boxes, CLASSES)
-        loss = soft_cross_entropy(logits, targets).mean() + detection.detection_loss(cells, kinds, extents)
+            mask = paste_mask(self.arm, masks[partner], masks[unrelated], positions)
+            loss = self._pasted_loss(own, partner, changed[:, None, None, None] * mask)
         gradient_step(self.optimiser, loss)
         return loss.detach()
+
+    def _mixed_loss(self, own: torch.Tensor, partner: torch.Tensor, changed: torch.Tensor) -> torch.Tensor:
+        """The objects of both scenes lie in a mixture, each with the share of its scene."""
+        features, weight = self._features(own), self.config.weight
+        mixed = mix_features(features, self._features(partner), weight, "convex")
+        features = torch.where(changed[:, None, None, None], mixed, features)
+        logits, cells = self.network.heads(features, self.depth)
+        shares = changed * (1 - own_share(weight))
+        first, second = self._one_hot(own), self._one_hot(partner)
+        targets = torch.where(changed[:, None], soft_labels(first, second, weight, "sum_to_one"), first)
+        loss = soft_cross_entropy(logits, targets).mean()
+        for places, share in ((own, 1 - shares), (partner, shares)):
+            objects = (
+                [values[places]] for values in (self.scenes.labels, self.scenes.masks, self.scenes.boxes)
+            )
+            aims = detection.detection_targets(*objects, CLASSES)
+            loss = loss + detection.detection_loss(cells, *aims, share)
+        return loss
+
+    def _pasted_loss(self, own: torch.Tensor, partner: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """What is visible of both objects through this mask (B, 1, 32, 32)."""
+        features, masks = self._features(own), self.scenes.masks
+        if self.arm not in ("paste_none", "paste_oracle"):
+            features = paste(features, self._features(partner), functional.avg_pool2d(mask, 2**self.depth))
+        logits, cells = self.network.heads(features, self.depth)
+        about = self._one_hot(own), self._one_hot(partner), masks[own], masks[partner], mask
+        loss = soft_cross_entropy(logits, labels_by_visibility(*about)).mean()
+        labels, boxes = ([values[own], values[partner]] for values in (self.scenes.labels, self.scenes.boxes))
+        visible = masks[own] * (1 - mask), masks[partner] * mask
+        aims = detection.detection_targets(labels, visible, boxes, CLASSES)
+        return loss + detection.detection_loss(cells, *aims)
+
+    def _one_hot(self, places: torch.Tensor) -> torch.Tensor:
+        return functional.one_hot(self.scenes.labels[places], CLASSES).float()
 
     def _features(self, indices: torch.Tensor) -> torch.Tensor:
         return self.network.body.partial_forward(

@@ -21,13 +21,14 @@ from mlcv_explore.data.small_images import SmallImage, from_images, from_photogr
 from mlcv_explore.ideas.feature_mixing import idea, inference, tables, training
 from mlcv_explore.ideas.feature_mixing import settings as names
 from mlcv_explore.ideas.feature_mixing.settings import ARMS, CORE, FeatureMixingConfig
-from mlcv_explore.models import mixing, scene_pasting
+from mlcv_explore.models import scene_pasting
 from mlcv_explore.models.contrastive_views import codes
 from mlcv_explore.models.decoded_demo import DATASETS, DecodedDemo
 from mlcv_explore.models.encoders import DenseNetworks, build_networks
+from mlcv_explore.models.losses import soft_cross_entropy
 from mlcv_explore.seeds import numpy_stream
 
-SHORT = FeatureMixingConfig(dataset="digits", steps=10, width=16, labels=5, batch_size=20)
+SHORT = FeatureMixingConfig(dataset="digits", steps=10, width=16, labels=5, batch_size=20, weight=0.5)
 PHOTOGRAPHS = SHORT.replace(dataset="cifar10_features", width=8)
 SCENES = FeatureMixingConfig(scenes=40, test_scenes=50, paste_steps=2)
 SEEDS = (0, 1)
@@ -75,10 +76,10 @@ def test_the_authors_example() -> None:
 
 def test_where_nothing_is_mixed_every_arm_is_the_baseline_bit_for_bit() -> None:
     plain = weights("plain", SHORT)
-    for arm in ("soft", "mixed", "both", "smoothing", "separate", "scrambled"):
-        assert torch.equal(weights(arm, SHORT.replace(weight=0.0)), plain), arm
+    for arm in ("soft", "mixed", "both", "smoothing", "matched", "separate", "scrambled"):
+        assert torch.equal(weights(arm, SHORT.replace(weight=0.0, smoothing=0.0)), plain), arm
         assert not torch.equal(weights(arm, SHORT), plain), arm
-        if arm != "smoothing":  # which needs no partner
+        if arm not in names.SMOOTHED:  # which need no partner
             assert torch.equal(weights(arm, SHORT.replace(images=1)), plain), arm
     softmax = SHORT.replace(weight=0.0, scaling="softmax")
     assert not torch.equal(weights("both", softmax), plain) and torch.equal(weights("mixed", softmax), plain)
@@ -102,18 +103,20 @@ def test_the_arm_both_is_the_formula_written_out() -> None:
 
 def test_arms_differ_in_targets_as_declared() -> None:
     _, batch = trained("plain", SHORT)
-    targets = {name: trained(name, SHORT)[0].targets(batch) for name in (*CORE, "scrambled")}
+    targets = {name: trained(name, SHORT)[0].targets(batch) for name in (*CORE, *names.SMOOTHED, "scrambled")}
     assert torch.equal(targets["plain"], targets["mixed"]) and torch.equal(targets["soft"], targets["both"])
     assert torch.equal(targets["plain"], batch.labels) and not torch.equal(targets["soft"], batch.labels)
     unrelated = (batch.labels + 0.5 * batch.unrelated_labels) / 1.5
     torch.testing.assert_close(targets["scrambled"], unrelated)
     assert not torch.equal(targets["scrambled"], targets["soft"])
+    for name, strength in (("matched", 1 / 3), ("smoothing", 0.05)):  # λ/(1 + λ), and ε
+        torch.testing.assert_close(targets[name], (1 - strength) * batch.labels + strength / 10)
 
 
 def test_images_separately_have_the_weights_of_the_mixture() -> None:
     arm, batch = trained("separate", SHORT)
-    own = mixing.soft_cross_entropy(arm.networks(batch.inputs), batch.labels)
-    partners = mixing.soft_cross_entropy(arm.networks(batch.partners), batch.partner_labels[:, 0])
+    own = soft_cross_entropy(arm.networks(batch.inputs), batch.labels)
+    partners = soft_cross_entropy(arm.networks(batch.partners), batch.partner_labels[:, 0])
     torch.testing.assert_close(arm.losses(batch), (own + 0.5 * partners) / 1.5)
 
 
@@ -154,6 +157,10 @@ def test_the_oracle_has_every_label_and_as_many_steps() -> None:
     assert [frame.stage for frame in film] == ["mixing"] * 20 + ["coarser"] and film[-1].steps == 21
     accuracy = film[-1].measured[0, :, 0]
     assert accuracy[ARMS.index("oracle")] > accuracy[0] + 0.04  # 600 labels against 50
+    assert not film[-3].scaled.any() and (film[-1].scaled > 0).all()  # temperatures are fitted at the end
+    without = SHORT.replace(rivals=False)
+    kept = idea.metrics(without, list(idea.run(without, (0,))))
+    assert {name.rpartition("_")[0] for name in kept} == {*CORE, *names.SMOOTHED}
 
 
 def test_an_arm_that_diverges_is_named_with_what_to_do() -> None:
@@ -275,21 +282,21 @@ def test_the_learning_rate_is_the_datas_own_where_none_is_set() -> None:
     assert not torch.equal(weights("both", SHORT.replace(learning_rate=0.0003)), own)
 
 
-def test_the_live_study_is_on_digits_and_the_other_on_photographs() -> None:
-    """The same claims but those that need pixels, at the rate of each kind of data."""
+def test_the_live_study_is_on_features_and_the_other_on_pixels() -> None:
+    """Equal settings for a claim's arms; seeds that no earlier look had used."""
     live, photographs = idea.studies
-    assert {(cell.config.dataset, cell.config.learning_rate) for cell in live.cells} == {("digits", 0.003)}
-    assert {cell.config.dataset for cell in photographs.cells} == {"cifar10_features"}
-    assert {cell.config.rate for cell in photographs.cells} == {0.0003, 0.003}
-    assert photographs.cells[0].config == FeatureMixingConfig(learning_rate=0.0003)
-    assert len(live.seeds) == len(photographs.seeds) == 16
-    names = {claim.name for claim in idea.claims}
-    answered = [{cell.claim for cell in study.cells} & names for study in (live, photographs)]
-    left_out = {"pretraining", "pretraining_first", "paste", "paste_boxes", "paste_shape", "paste_where"}
-    assert answered == [names, names - left_out - {"jitter", "jitter_pixels"}]
+    assert live.cells[0].config == FeatureMixingConfig(learning_rate=0.0003)
+    assert live.seeds == photographs.seeds == tuple(range(700, 720))
+    (pixels,) = {cell.config for cell in photographs.cells}
+    assert (pixels.dataset, pixels.network, pixels.rate) == ("cifar10", "convolutional", 0.003)
+    answered = [
+        [claim for claim in idea.claims if claim.name in names]
+        for names in ({cell.claim for cell in study.cells} for study in idea.studies)
+    ]
+    assert answered == [list(idea.claims), list(idea.claims[:5])]
 
 
-# --- copy-paste
+# --- scenes
 
 
 def test_test_scenes_are_none_of_the_training_scenes(monkeypatch: pytest.MonkeyPatch) -> None:

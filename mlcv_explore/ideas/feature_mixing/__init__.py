@@ -75,7 +75,6 @@ from mlcv_explore.ideas.feature_mixing import claims, study
 from mlcv_explore.ideas.feature_mixing.settings import (
     ARMS,
     COARSE_ARMS,
-    CORE,
     MEASURES,
     PASTE_ARMS,
     PASTE_MEASURES,
@@ -106,32 +105,16 @@ def metrics(config: FeatureMixingConfig, film: Film) -> dict[str, np.ndarray]:
         for stage in config.stages
         for arms, measures, values in results[stage]
         for place, arm in enumerate(arms)
-        if arm in config.arms or arm not in ARMS  # of ARMS, some data have fewer
+        if arm in config.arms or (arm not in ARMS and (config.rivals or arm not in COARSE_ARMS))
         for index, name in enumerate(measures)
     }
     if "mixing" in config.stages:
         shown = [frame for frame in film if frame.stage == "mixing"]
         best = series(shown, "validation").argmax(1)  # (S, A) the first best; not looked up on test
         stopped = np.take_along_axis(series(shown, "measured")[..., 0], best[:, None], axis=1)[:, 0]
-        columns |= {f"{arm}_stopped": stopped[:, ARMS.index(arm)].astype(float) for arm in config.arms}
-        columns |= contrasts(*(columns[f"{arm}_accuracy"] for arm in CORE))
+        for name, values in (("stopped", stopped), ("scaled", last.scaled)):
+            columns |= {f"{arm}_{name}": values[:, ARMS.index(arm)].astype(float) for arm in config.arms}
     return columns
-
-
-def contrasts(
-    plain: np.ndarray, soft: np.ndarray, mixed: np.ndarray, both: np.ndarray
-) -> dict[str, np.ndarray]:
-    """What the contrasts of the 2×2 are made of, of the accuracy (S,) of its arms."""
-    return {
-        "halfway_accuracy": (plain + both) / 2,
-        "features_mixed_accuracy": (mixed + both) / 2,
-        "features_kept_accuracy": (plain + soft) / 2,
-        "labels_soft_accuracy": (soft + both) / 2,
-        "labels_hard_accuracy": (plain + mixed) / 2,
-        "agreeing_accuracy": both + plain,
-        "differing_accuracy": mixed + soft,
-        "benefit_accuracy": both - plain,
-    }
 
 
 def picture(film: Film) -> Picture:
@@ -187,7 +170,7 @@ idea = Idea(
     picture=picture,
     arms=claims.ARM_TABLE,
     measures=claims.MEASURE_TABLE,
-    studies=(study.live(16), study.photographs(16)),
+    studies=(study.live(), study.photographs()),
     prior_work=claims.PRIOR_WORK,
     provenance=claims.PROVENANCE,
     limits=(

@@ -10,27 +10,28 @@ import torch
 from mlcv_explore.experiment.film import series
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
-from mlcv_explore.ideas.feature_mixing import contrasts
 from mlcv_explore.ideas.feature_mixing import idea as subject
 from mlcv_explore.ideas.feature_mixing.settings import ARMS, CORE, SCALINGS
 from mlcv_explore.models.mixing import soft_labels
 from mlcv_explore.statistics import Interval, ratio_interval, t_interval
 
 LEAST = 0.01  # gain, as a fraction, above which a share of it is defined
-EFFECTS = {  # of the 2×2: label → two arms and the role of their difference
-    "Features mixed": ("features_mixed", "features_kept", "idea"),
-    "Soft labels": ("labels_soft", "labels_hard", "variant"),
-    "Interaction": ("agreeing", "differing", "control"),
-    "Both − plain": ("both", "plain", "idea"),
+EFFECTS = {  # of the 2×2: label → weights of the arms in CORE, role
+    "Features mixed": ((-0.5, -0.5, 0.5, 0.5), "idea"),
+    "Soft labels": ((-0.5, 0.5, -0.5, 0.5), "variant"),
+    "Interaction": ((1, -1, -1, 1), "control"),
+    "Both − plain": ((-1, 0, 0, 1), "idea"),
 }
 COLUMNS: dict[str, dict[str, str]] = {
     "Plain (%)": {"arm": "plain"},
     "Features + labels (%)": {"arm": "both"},
+    "Both − smoothing (points)": {"arm": "both", "minus": "smoothing"},
     "Both − plain (points)": {"arm": "both", "minus": "plain"},
     "Soft labels only − plain (points)": {"arm": "soft", "minus": "plain"},
     "Features only − plain (points)": {"arm": "mixed", "minus": "plain"},
+    "Both − smoothing (nats)": {"arm": "both", "minus": "smoothing", "measure": "nll"},
+    "Both − plain, fitted temperatures (nats)": {"arm": "both", "minus": "plain", "measure": "scaled"},
 }
-SMOOTHING = {"Label smoothing − both (points)": {"arm": "smoothing", "minus": "both"}}
 Columns = Mapping[str, np.ndarray]  # "<arm>_<measure>" → (S,)
 
 
@@ -50,11 +51,8 @@ def mixture_cloud(film: Film) -> tuple[np.ndarray, list[str], list[str]]:
 
 def effects(columns: Columns) -> dict[str, Interval]:
     """Main effects, interaction and gain of both in accuracy, as fractions."""
-    made = contrasts(*(columns[f"{arm}_accuracy"] for arm in CORE)) | dict(columns)
-    return {
-        label: t_interval(made[f"{one}_accuracy"] - made[f"{other}_accuracy"])
-        for label, (one, other, _) in EFFECTS.items()
-    }
+    core = [columns[f"{arm}_accuracy"] for arm in CORE]
+    return {label: t_interval(np.dot(weights, core)) for label, (weights, _) in EFFECTS.items()}
 
 
 def soft_label_shares(columns: Columns) -> tuple[Interval, Interval] | None:
@@ -81,17 +79,11 @@ def share_text(columns: Columns) -> str:
 
 
 def varied(table: Table, title: str, rows: Mapping[str, str]) -> dict[str, list[Interval | str]]:
-    """The 2×2 with one row a value of a setting, {row: cell of the study}, as columns of a
-    table of intervals; label smoothing beside it where every cell has it.
+    """The 2×2 and label smoothing with one row a value of a setting, {row: cell of the
+    study}, as columns of a table of intervals.
     """
-    columns = COLUMNS | (SMOOTHING if all("smoothing" in table.arms(cell) for cell in rows.values()) else {})
-    shares = [soft_label_shares(table.columns(cell)) for cell in rows.values()]
-    return {
-        title: list(rows),
-        **table.cross([{"claim": cell, "measure": "accuracy"} for cell in rows.values()], columns),
-        "Share of soft labels (%)": ["–" if share is None else share[0] for share in shares],
-        "Negative log-likelihood": [table.interval(cell, "both", "nll") for cell in rows.values()],
-    }
+    cells = [{"claim": cell, "measure": "accuracy"} for cell in rows.values()]
+    return {title: list(rows), **table.cross(cells, COLUMNS)}
 
 
 def scaling_example() -> dict[str, list[str]]:

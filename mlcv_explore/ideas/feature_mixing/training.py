@@ -30,7 +30,8 @@ from mlcv_explore.metrics.linear_probe import principal_components
 from mlcv_explore.models import mixing
 from mlcv_explore.models.contrastive_views import codes
 from mlcv_explore.models.encoders import Networks, apply_networks, build_heads, build_networks
-from mlcv_explore.models.mixing import mix_features, soft_cross_entropy
+from mlcv_explore.models.losses import soft_cross_entropy
+from mlcv_explore.models.mixing import mix_features
 from mlcv_explore.models.mixup import manifold_mixup, mixed_inputs
 from mlcv_explore.models.scene_pasting import SceneTrainer
 from mlcv_explore.models.self_supervised import pretrain_encoder
@@ -40,6 +41,7 @@ from mlcv_explore.seeds import numpy_stream
 ARRAYS = {  # of a frame, without the seed axis
     "measured": (len(ARMS), len(names.MEASURES)),
     "validation": (len(ARMS),),
+    "scaled": (len(ARMS),),
     "loss": (len(ARMS),),
     "coarse": (len(COARSE_ARMS), len(names.MEASURES)),
     "pasted": (len(names.PASTE_ARMS), len(names.PASTE_MEASURES)),
@@ -134,8 +136,10 @@ class ArmTrainer:
 
     def targets(self, batch: Batch) -> torch.Tensor:
         """(S, B, K), each summing to 1."""
-        if self.name == "smoothing":
-            return mixing.smooth_labels(batch.labels, self.config.weight)
+        if self.name in names.SMOOTHED:
+            matched = 1 - mixing.own_share(self.config.weight)
+            strength = matched if self.name == "matched" else self.config.smoothing
+            return mixing.smooth_labels(batch.labels, strength)
         if self.name not in ("soft", "both", "scrambled"):
             return batch.labels
         partners = batch.partner_labels.mean(1) if self.name != "scrambled" else batch.unrelated_labels
@@ -177,8 +181,9 @@ def _mixing(
         evaluate(arrays, arms, dataset, done)
         arrays["cloud"][:] = _cloud(config, arms["both"].networks, dataset, seeds)
         yield "mixing"
-    arrays["coarse"][:] = train_coarse(config, arms["plain"].networks, dataset, seeds)
-    yield "coarser"
+    if config.rivals:
+        arrays["coarse"][:] = train_coarse(config, arms["plain"].networks, dataset, seeds)
+        yield "coarser"
 
 
 def evaluate(arrays: Arrays, arms: Mapping[str, ArmTrainer], dataset: FewLabels, step: int) -> None:
@@ -198,6 +203,10 @@ def evaluate(arrays: Arrays, arms: Mapping[str, ArmTrainer], dataset: FewLabels,
         arrays["measured"][:, place] = measure(test, dataset.split.test.labels)
         given = dataset.split.validation.labels
         arrays["validation"][:, place] = classification.accuracy(validation.numpy(), given)
+        if step == arm.config.steps:
+            scale = classification.inverse_temperature(validation.numpy(), given)[:, None, None]
+            scaled = classification.negative_log_likelihood(scale * test.numpy(), dataset.split.test.labels)
+            arrays["scaled"][:, place] = scaled
 
 
 def measure(logits: torch.Tensor, labels: np.ndarray) -> np.ndarray:
