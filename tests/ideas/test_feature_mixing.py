@@ -160,7 +160,7 @@ def test_the_oracle_has_every_label_and_as_many_steps() -> None:
     assert not film[-3].scaled.any() and (film[-1].scaled > 0).all()  # temperatures are fitted at the end
     without = SHORT.replace(rivals=False)
     kept = idea.metrics(without, list(idea.run(without, (0,))))
-    assert {name.rpartition("_")[0] for name in kept} == {*CORE, *names.SMOOTHED}
+    assert {name.rpartition("_")[0] for name in kept} == {*CORE, *names.SMOOTHED, "scrambled"}
 
 
 def test_an_arm_that_diverges_is_named_with_what_to_do() -> None:

@@ -60,8 +60,8 @@ right_partner: both − scrambled > 1
     Mixing with the partner's own label beats an unrelated image's label by more than 1 point.
 """
 SCENE_CLAIMS = """
-mixed_boxes: paste_mixed − paste_none > 1 in boxes
-    A detection head finds over 1 point more correct boxes if it is trained on mixed features.
+mixed_boxes: paste_mixed − paste_blended > 1 in boxes
+    A detection head on mixed features gives over 1 point more correct boxes than on mixed pixels.
 pasted_boxes: paste_object − paste_image > 1 in boxes
     Objects pasted into features give over 1 point more correct boxes than pasted into images.
 """
@@ -76,34 +76,28 @@ MIXING = declared(MIXING_CLAIMS, MIXED, {"nll": "nats", "scaled": "nats"})
 SCENES = declared(SCENE_CLAIMS, {"weight": 1.0, "paste_share": 0.5, "paste_depth": 1})
 VIEWS = declared(VIEW_CLAIMS, {"jitter_weight": 0.25, "pixel_noise": 0.2})
 CLAIMS = (*MIXING, *SCENES, *VIEWS)
-CONTROLS = {  # claim → arms that must fail it in place of the first; of the third, "smoothing" may pass
-    "smoothing_ties": ("plain", "matched", "oracle"),
-    "likelihood": ("scrambled", "matched"),
-    "temperature": ("scrambled", "smoothing"),
-    "gain": ("separate", "oracle"),
+CONTROLS = {  # claim → arms that must not meet it in place of the first; all are shown beside it
+    "smoothing_ties": ("oracle",),
+    "likelihood": ("scrambled",),
+    "temperature": ("scrambled",),
+    "gain": ("scrambled",),
     "right_partner": ("matched",),
-    "mixed_boxes": ("paste_blended", "paste_oracle"),
+    "mixed_boxes": ("paste_none",),
     "pasted_boxes": ("paste_none", "paste_scrambled"),
     "views": ("probe_random", "probe_unjittered"),
 }
 
 PROVENANCE = Provenance(
-    "2026-11-26",
+    "2026-11-27",
     False,
     1,
     (
-        "The commit of the claims is 64 minutes older than the evidence.",
-        "Before the claims the four arms were run with seeds 100 to 109 on the same test digits.",
-        "Label scalings and numbers of images were looked at likewise; steps and rates are the first tried.",
-        "Strengths of contrastive views were chosen on validation images, seeds 100 to 103.",
-        "Copy-paste was lengthened from 300 to 600 steps after seeds 100 to 102 (46 and 58 %).",
-        "A note that called these digits mostly validation digits was corrected after the evidence.",
-        "Claims, margins and rows did not change after the evidence.",
-        "On 2026-11-27 those claims on mixing that need no pixels were declared for features of photographs,"
-        " with the same margins and tests, an hour before their evidence, which was computed once.",
-        "Before that, the learning rate was chosen on training photographs (seeds 100 to 102), where mixing"
-        " gained nothing; on test photographs only a unit test's network for coarse classes had been seen.",
-        "It is the rate of a converged plain arm, not the most accurate: at 0.0001 mixing gained 0.4 points.",
+        "They replace 24 claims of 2026-11-26, two fifths of them contradicted; their studies (seeds 0 to"
+        " 15) used the same test images, so these claims are not blind, but their seeds 700 to 719 are new.",
+        "λ = 1 and ε = 0.05 have the least negative log-likelihood of eight and nine strengths on 4,000"
+        " photographs of the training part that no study uses (seeds 300 to 307).",
+        "That trial already showed the tie, the small gain in likelihood and its loss under a temperature.",
+        "Mixed scenes were tried at λ = 0.5 and 1 with seeds 500 to 502; each seed draws its own scenes.",
     ),
 )
 
@@ -130,13 +124,25 @@ PRIOR_WORK = (
         "PatchUp (Faramarzi et al., 2020)",
         "https://arxiv.org/abs/2006.07794",
         "Blocks of feature maps pasted at random layers beat mixup, CutMix and manifold mixup.",
-        "Patches of any area are an arm beside objects cut out by their masks.",
+        "Objects cut out by their masks, and rectangles of their area.",
     ),
     Prior(
         "Simple copy-paste (Ghiasi et al., 2020)",
         "https://arxiv.org/abs/2012.07177",
         "Objects pasted into images: 49.1 mask AP on COCO, +0.6, and +3.6 on rare classes of LVIS.",
         "Objects are pasted into feature maps; pasting into images is the baseline.",
+    ),
+    Prior(
+        "Bag of freebies for detection (Zhang et al., 2019)",
+        "https://arxiv.org/abs/1902.04103",
+        "Whole images mixed, the boxes of both with weights: up to 5 % precision on COCO with other tricks.",
+        "Feature maps are mixed; mixing pixels is the rival.",
+    ),
+    Prior(
+        "Label smoothing (Müller, Kornblith, Hinton, 2019)",
+        "https://arxiv.org/abs/1906.02629",
+        "Smoothing calibrates a network about as well as a fitted temperature.",
+        "Both are rivals of mixing here, the first at a strength of its own.",
     ),
     Prior(
         "MoCHi (Kalantidis et al., 2020)",

@@ -13,8 +13,8 @@ from mlcv_explore.data.coarse import GROUPS
 
 CORE = ("plain", "soft", "mixed", "both")  # the 2×2
 SMOOTHED = ("smoothing", "matched")
-RIVALS = ("separate", "scrambled", "input_mixup", "cutmix", "manifold", "oracle")
-ARMS = CORE + SMOOTHED + RIVALS
+RIVALS = ("separate", "input_mixup", "cutmix", "manifold", "oracle")  # beyond those the claims need
+ARMS = (*CORE, *SMOOTHED, "scrambled", *RIVALS)
 COARSE_ARMS = tuple(f"coarse_{arm}" for arm in CORE)
 PASTES = ("none", "object", "rectangle", "image", "scrambled", "mixed", "blended", "oracle")
 PASTE_ARMS = tuple(f"paste_{kind}" for kind in PASTES)
@@ -98,7 +98,7 @@ class FeatureMixingConfig(Config):
         help="Features of photographs, or images; `download NAME` fetches others. my_folder@64: an own folder"
         " at side 64.",
     )
-    rivals: bool = setting(True, "Train every rival", more=True, help="Off: the 2×2 and label smoothing.")
+    rivals: bool = setting(True, "Train every rival", more=True, help="Off: only the arms of claims.")
     network: str = setting("dense", "Network", choices=("dense", "convolutional"), more=True)
     scenes: int = setting(200, "Training scenes", low=33, high=5000, step=8, more=True)
     test_scenes: int = setting(1000, "Test scenes", low=50, high=5000, step=50, more=True)

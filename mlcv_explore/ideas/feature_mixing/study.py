@@ -45,8 +45,8 @@ def live() -> Study:
 
 def photographs() -> Study:
     """The claims on mixing, on CIFAR-10's pixels with 100 labels per class."""
-    about = {"labels": 100, "width": 8, "learning_rate": LEARNING_RATES["images"]}
-    base = FeatureMixingConfig(dataset="cifar10", network="convolutional", **about)
+    about = {"labels": 100, "width": 8, "steps": 800, "learning_rate": LEARNING_RATES["images"]}
+    base = FeatureMixingConfig(dataset="cifar10", network="convolutional", rivals=False, **about)
     return Study("photographs", _cells([*_claims(claims.MIXING, base), ("arms", base, base.arms)]), SEEDS)
 
 
@@ -54,8 +54,13 @@ Row = tuple[str, FeatureMixingConfig, Sequence[str]]  # name, settings, arms
 
 
 def _claims(declared: Sequence[Claim], config: FeatureMixingConfig) -> list[Row]:
-    """Claims with their arms, and controls that must not meet them."""
-    return [(claim.name, config, (*claim.arms, *claims.CONTROLS.get(claim.name, ()))) for claim in declared]
+    """Claims with their arms, and the controls among the arms that are trained."""
+    left_out = set(settings.ARMS) - set(config.arms)
+    shown = ((*claim.arms, *claims.CONTROLS[claim.name]) for claim in declared)
+    return [
+        (claim.name, config, [arm for arm in arms if arm not in left_out])
+        for claim, arms in zip(declared, shown, strict=True)
+    ]
 
 
 def _changed(varied: Mapping[str, Mapping[str, str]], base: FeatureMixingConfig) -> list[Row]:
