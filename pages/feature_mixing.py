@@ -17,7 +17,7 @@ from mlcv_explore.ideas.feature_mixing import idea as subject
 from mlcv_explore.ideas.feature_mixing import inference, tables
 from mlcv_explore.ideas.feature_mixing.inference import FeatureMixingView as View
 from mlcv_explore.ideas.feature_mixing.settings import MODES
-from mlcv_explore.ideas.feature_mixing.study import PHOTOGRAPHS_VARIED, VARIED
+from mlcv_explore.ideas.feature_mixing.study import VARIED
 from mlcv_explore.models import mixing
 from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.models.decoded_demo import DecodedDemo

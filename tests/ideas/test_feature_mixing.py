@@ -282,18 +282,17 @@ def test_the_learning_rate_is_the_datas_own_where_none_is_set() -> None:
     assert not torch.equal(weights("both", SHORT.replace(learning_rate=0.0003)), own)
 
 
-def test_the_live_study_is_on_features_and_the_other_on_pixels() -> None:
-    """Equal settings for a claim's arms; seeds that no earlier look had used."""
+def test_both_studies_are_on_features_and_digits_stand_beside_them() -> None:
+    """The same claims with ten and fifty labels, on seeds that no earlier look had used."""
     live, photographs = idea.studies
     assert live.cells[0].config == FeatureMixingConfig(learning_rate=0.0003)
+    assert {cell.config for cell in photographs.cells} == {live.cells[0].config.replace(labels=50)}
     assert live.seeds == photographs.seeds == tuple(range(700, 720))
-    (pixels,) = {cell.config for cell in photographs.cells}
-    assert (pixels.dataset, pixels.network, pixels.rate) == ("cifar10", "convolutional", 0.003)
-    answered = [
-        [claim for claim in idea.claims if claim.name in names]
-        for names in ({cell.claim for cell in study.cells} for study in idea.studies)
-    ]
-    assert answered == [list(idea.claims), list(idea.claims[:5])]
+    (digits,) = (cell.config for cell in live.cells if cell.claim == "digits")
+    assert (digits.dataset, digits.rate, digits.weight) == ("digits", 0.003, live.cells[0].config.weight)
+    answered = [{cell.claim for cell in study.cells} for study in (live, photographs)]
+    names = [claim.name for claim in idea.claims]
+    assert set(names) < answered[0] and answered[1] == {*names[:5], "arms"}
 
 
 # --- scenes
