@@ -141,28 +141,31 @@ def draw_effects(columns: Mapping[str, np.ndarray], key: str) -> None:
 
 
 def answer(table: Table) -> None:
-    """Both studies, copy-paste and contrastive views."""
-    draw_study(table, VARIED, SLUG)
-    for claim, title in (("pasted", "Copy-paste"), ("probes", "Contrastive views")):
-        st.markdown(f"##### {title}: all arms")
-        figures.results(subject, table.columns(claim), f"{SLUG}-{claim}")
+    """Both studies and digits, one setting changed, scenes, contrastive views."""
+    draw_study(table, "arms", "Photographs' features, 10 labels per class", SLUG)
+    for title, rows in VARIED.items():
+        note = f"{title} changed; 95 % intervals, not corrected for their number."
+        figures.intervals(tables.varied(table, title, rows), f"{SLUG}-varied-{title}", note)
     if evidence.study(SLUG, "photographs") is not None:
-        st.markdown("#### On photographs")
-        draw_study(evidence.table(SLUG, "photographs"), PHOTOGRAPHS_VARIED, f"{SLUG}-photographs")
+        more = evidence.table(SLUG, "photographs")
+        draw_study(more, "arms", "The same with 50 labels per class", f"{SLUG}-photographs")
+    draw_study(table, "digits", "Digits, 10 labels per class", f"{SLUG}-digits")
+    for cell, title in (("scenes", "Scenes"), ("probes", "Contrastive views of digits")):
+        st.markdown(f"#### {title}: all arms")
+        figures.results(subject, table.columns(cell), f"{SLUG}-{cell}")
     note = "Example: y_i is class 3, y_j class 2. Softmax gives 0.157 to each class that neither image has."
     figures.intervals(tables.scaling_example(), f"{SLUG}-scaling", note)
 
 
-def draw_study(table: Table, varied: Mapping[str, Mapping[str, str]], key: str) -> None:
-    """The share of the soft labels, all arms, and the 2×2 with one setting changed."""
-    columns = table.columns("arms")
+def draw_study(table: Table, cell: str, title: str, key: str) -> None:
+    """The factors of the 2×2, mixing against every rival, and all arms."""
+    st.markdown(f"#### {title}")
+    columns = table.columns(cell)
     draw_effects(columns, f"{key}-effects")
     st.markdown(tables.share_text(columns))
-    st.markdown("##### Mixing: all arms")
+    note = "Features + labels mixed minus another arm; 95 % intervals, not corrected for their number."
+    figures.intervals(tables.against_rivals(table, cell), f"{key}-rivals", note)
     figures.results(subject, columns, f"{key}-arms")
-    for title, rows in varied.items():
-        note = f"{title} changed; 95 % intervals, not corrected for their number."
-        figures.intervals(tables.varied(table, title, rows), f"{key}-varied-{title}", note)
 
 
 def example() -> None:
@@ -177,7 +180,7 @@ def example() -> None:
 formulas = {
     "Mixed features": mixing.mix_features,
     "Soft labels": mixing.soft_labels,
-    "Matched label smoothing": mixing.smooth_labels,
+    "Label smoothing": mixing.smooth_labels,
     "Pasting": compositing.paste,
     "Labels after pasting": compositing.labels_by_visibility,
     "Contrastive loss": contrastive_loss,

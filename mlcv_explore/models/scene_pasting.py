@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 from torch.nn import functional
 
-from mlcv_explore.data.compositing import labels_by_visibility, paste, square_masks
+from mlcv_explore.data.compositing import labels_by_visibility, paste
 from mlcv_explore.data.scene_tensors import LARGE_OBJECTS, SceneTensors, generate
 from mlcv_explore.metrics.overlap import DETECTION_IOU, box_overlap
 from mlcv_explore.models import detection
@@ -24,7 +24,6 @@ from mlcv_explore.seeds import numpy_stream, seeded, stream
 
 CLASSES = len(LARGE_OBJECTS.classes)
 SIDE = 32
-ORACLE = 8  # times as many scenes
 WIDTH = 12
 BATCH = 32
 RATE = 0.003
@@ -39,28 +38,13 @@ class PasteSettings(Protocol):
     paste_depth: int  # 0 (pixels) to 2
 
 
-def paste_mask(
-    arm: str, partner: torch.Tensor, unrelated: torch.Tensor, positions: torch.Tensor
-) -> torch.Tensor:
-    """Where the partner is pasted, (B, 1, 32, 32) of 0 and 1: its own mask, a square of
-    its area at positions (B, 2) in [0, 1), the mask of an unrelated scene, or nowhere.
-    """
-    if arm in ("paste_object", "paste_image"):
-        return partner
-    if arm == "paste_scrambled":
-        return unrelated
-    if arm == "paste_rectangle":
-        return square_masks(partner.sum((1, 2, 3)), positions, SIDE)
-    return torch.zeros_like(partner)
-
-
 class SceneTrainer:
     """One arm of one seed; all of a seed share initial weights and order of scenes."""
 
     def __init__(self, arm: str, config: "PasteSettings", seed: int) -> None:
         self.arm, self.config, self.steps = arm, config, 0
         self.depth = 0 if arm in ("paste_image", "paste_blended") else config.paste_depth
-        self.scenes = generate(config.scenes * (ORACLE if arm == "paste_oracle" else 1), seed, "taught")
+        self.scenes = generate(config.scenes, seed, "taught")
         network = seeded(seed, lambda: detection.DetectionNetwork(SIDE, WIDTH, CLASSES))
         self.network = network.to(memory_format=torch.channels_last)
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=RATE, fused=True)
@@ -87,24 +71,22 @@ class SceneTrainer:
         detected = (kinds == test.labels).numpy() & overlapping
         return [float((logits.argmax(1) == test.labels).float().mean()), float(detected.mean())]
 
-    def next_batch(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Places (B,) of the scenes of a step, of their partners and of unrelated ones."""
+    def next_batch(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Places (B,) of the scenes of a step, and of their partners."""
         if not self.waiting:
             order = torch.from_numpy(self.order.permutation(len(self.scenes.labels)))
-            steps = 1 + torch.randperm(len(order) - 1, generator=self.draws)[:2]
-            rings = [order, *(order.roll(-int(step)) for step in steps)]
-            self.waiting = list(torch.stack(rings, dim=1)[: len(order) // BATCH * BATCH].split(BATCH))
+            ahead = 1 + int(torch.randint(len(order) - 1, (), generator=self.draws))
+            pairs = torch.stack([order, order.roll(-ahead)], dim=1)
+            self.waiting = list(pairs[: len(order) // BATCH * BATCH].split(BATCH))
         return self.waiting.pop().unbind(1)
 
     def _step(self) -> torch.Tensor:
-        own, partner, unrelated = self.next_batch()
+        own, partner = self.next_batch()
         changed = torch.rand(BATCH, generator=self.draws) < self.config.paste_share
-        positions, masks = torch.rand(BATCH, 2, generator=self.draws), self.scenes.masks
         if self.arm in ("paste_mixed", "paste_blended"):
             loss = self._mixed_loss(own, partner, changed)
         else:
-            mask = paste_mask(self.arm, masks[partner], masks[unrelated], positions)
-            loss = self._pasted_loss(own, partner, changed[:, None, None, None] * mask)
+            loss = self._pasted_loss(own, partner, changed)
         gradient_step(self.optimiser, loss)
         return loss.detach()
 
@@ -126,10 +108,11 @@ class SceneTrainer:
             loss = loss + detection.detection_loss(cells, *aims, share)
         return loss
 
-    def _pasted_loss(self, own: torch.Tensor, partner: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """What is visible of both objects through this mask (B, 1, 32, 32)."""
+    def _pasted_loss(self, own: torch.Tensor, partner: torch.Tensor, changed: torch.Tensor) -> torch.Tensor:
+        """The partner's object is pasted through its mask; what is visible of both counts."""
         features, masks = self._features(own), self.scenes.masks
-        if self.arm not in ("paste_none", "paste_oracle"):
+        mask = masks[partner] * (changed[:, None, None, None] & (self.arm != "paste_none"))
+        if self.arm != "paste_none":
             features = paste(features, self._features(partner), functional.avg_pool2d(mask, 2**self.depth))
         logits, cells = self.network.heads(features, self.depth)
         about = self._one_hot(own), self._one_hot(partner), masks[own], masks[partner], mask

@@ -127,7 +127,7 @@ def picture(film: Film) -> Picture:
     shown = ("plain", "soft", "both", "input_mixup", "oracle")
     if "mixing" not in stages:
         stage, name, index, arms, title = "paste", "pasted", 1, PASTE_ARMS, "correct boxes"
-        shown = [arm for arm in PASTE_ARMS if arm not in ("paste_patch", "paste_scrambled")]
+        shown = PASTE_ARMS[:4]
     values = series([frame for frame in film if frame.stage == stage], name)[..., index]
     roles = {idea.arm(arm).role: arm for arm in shown}
     return Picture(

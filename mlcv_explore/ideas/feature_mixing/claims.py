@@ -22,12 +22,9 @@ ARM_TABLE = (
     Arm("coarse_both", "Coarse classes, both mixed", "idea"),
     Arm("paste_none", "Scenes as they are", "baseline"),
     Arm("paste_object", "Object in features", "idea", "Cut out by its mask, pasted into a feature map."),
-    Arm("paste_rectangle", "Rectangle in features", "control", "A rectangle of the object's area."),
     Arm("paste_image", "Object in image", "other", "The same paste in the image itself."),
-    Arm("paste_scrambled", "Another object's mask", "control"),
     Arm("paste_mixed", "Scenes mixed in features", "idea", "Both scenes' classes and boxes, weighted."),
     Arm("paste_blended", "Scenes mixed in pixels", "other", "The same, mixed in the image itself."),
-    Arm("paste_oracle", "Eight times the scenes", "oracle"),
     Arm("probe_pixels", "Raw pixels", "baseline", "Linear probe on pixels."),
     Arm("probe_random", "Untrained encoder", "control"),
     Arm("probe_unjittered", "Unaugmented views", "control"),
@@ -83,7 +80,7 @@ CONTROLS = {  # claim → arms that must not meet it in place of the first; all 
     "gain": ("scrambled",),
     "right_partner": ("matched",),
     "mixed_boxes": ("paste_none",),
-    "pasted_boxes": ("paste_none", "paste_scrambled"),
+    "pasted_boxes": ("paste_none",),
     "views": ("probe_random", "probe_unjittered"),
 }
 
@@ -124,7 +121,7 @@ PRIOR_WORK = (
         "PatchUp (Faramarzi et al., 2020)",
         "https://arxiv.org/abs/2006.07794",
         "Blocks of feature maps pasted at random layers beat mixup, CutMix and manifold mixup.",
-        "Objects cut out by their masks, and rectangles of their area.",
+        "Objects are cut out by their masks; rectangles are pasted in the demo alone.",
     ),
     Prior(
         "Simple copy-paste (Ghiasi et al., 2020)",

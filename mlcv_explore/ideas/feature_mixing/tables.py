@@ -32,6 +32,13 @@ COLUMNS: dict[str, dict[str, str]] = {
     "Both − smoothing (nats)": {"arm": "both", "minus": "smoothing", "measure": "nll"},
     "Both − plain, fitted temperatures (nats)": {"arm": "both", "minus": "plain", "measure": "scaled"},
 }
+RIVALS = ("plain", "smoothing", "matched", "soft", "scrambled", "separate", "input_mixup", "manifold")
+DIFFERENCES = {  # head → measure
+    "Accuracy (points)": "accuracy",
+    "At the best validation step (points)": "stopped",
+    "Negative log-likelihood (nats)": "nll",
+    "At fitted temperatures (nats)": "scaled",
+}
 Columns = Mapping[str, np.ndarray]  # "<arm>_<measure>" → (S,)
 
 
@@ -84,6 +91,13 @@ def varied(table: Table, title: str, rows: Mapping[str, str]) -> dict[str, list[
     """
     cells = [{"claim": cell, "measure": "accuracy"} for cell in rows.values()]
     return {title: list(rows), **table.cross(cells, COLUMNS)}
+
+
+def against_rivals(table: Table, cell: str) -> dict[str, list[Interval | str]]:
+    """Features and labels mixed minus each rival, as columns of a table of intervals."""
+    rows = [{"claim": cell, "arm": "both", "minus": arm} for arm in RIVALS]
+    columns = {head: {"measure": measure} for head, measure in DIFFERENCES.items()}
+    return {"Both −": [subject.label(arm) for arm in RIVALS], **table.cross(rows, columns)}
 
 
 def scaling_example() -> dict[str, list[str]]:
