@@ -17,7 +17,6 @@ from mlcv_explore.ideas.feature_mixing import idea as subject
 from mlcv_explore.ideas.feature_mixing import inference, tables
 from mlcv_explore.ideas.feature_mixing.inference import FeatureMixingView as View
 from mlcv_explore.ideas.feature_mixing.settings import MODES
-from mlcv_explore.ideas.feature_mixing.study import VARIED
 from mlcv_explore.models import mixing
 from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.models.decoded_demo import DecodedDemo
@@ -141,18 +140,12 @@ def draw_effects(columns: Mapping[str, np.ndarray], key: str) -> None:
 
 
 def answer(table: Table) -> None:
-    """Both studies and digits, one setting changed, scenes, contrastive views."""
+    """Both studies and digits."""
     draw_study(table, "arms", "Photographs' features, 10 labels per class", SLUG)
-    for title, rows in VARIED.items():
-        note = f"{title} changed; 95 % intervals, not corrected for their number."
-        figures.intervals(tables.varied(table, title, rows), f"{SLUG}-varied-{title}", note)
     if evidence.study(SLUG, "photographs") is not None:
         more = evidence.table(SLUG, "photographs")
         draw_study(more, "arms", "The same with 50 labels per class", f"{SLUG}-photographs")
     draw_study(table, "digits", "Digits, 10 labels per class", f"{SLUG}-digits")
-    for cell, title in (("scenes", "Scenes"), ("probes", "Contrastive views of digits")):
-        st.markdown(f"#### {title}: all arms")
-        figures.results(subject, table.columns(cell), f"{SLUG}-{cell}")
     note = "Example: y_i is class 3, y_j class 2. Softmax gives 0.157 to each class that neither image has."
     figures.intervals(tables.scaling_example(), f"{SLUG}-scaling", note)
 

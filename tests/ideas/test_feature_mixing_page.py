@@ -97,7 +97,7 @@ def test_the_answer_shows_the_claims_with_fifty_labels_beside_those_with_ten() -
     assert not app.exception
     shown = [text.split(",")[0] for text in claims["On photographs"]]
     assert shown == [estimate["status"] if estimate["n"] else "not run" for estimate in estimates]
-    assert shown[5:] == ["not run"] * 3 and "not run" not in shown[:5]
+    assert len(shown) == 5 and "not run" not in shown
     assert any("--study photographs" in code.value for code in app.get("code"))
 
 
@@ -117,4 +117,4 @@ def test_results_beyond_the_claims_are_drawn() -> None:
     shown = [str(table.value) for table in app.dataframe]
     assert "0.157" in shown[-1] and "0.427" in shown[-1]
     heads = [head for table in app.dataframe for head in table.value]
-    assert heads.count("Both − smoothing (points)") == 5 and heads.count("At fitted temperatures (nats)") == 3
+    assert heads.count("At fitted temperatures (nats)") == 3 and len(shown) == 7

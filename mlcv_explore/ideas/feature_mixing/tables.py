@@ -1,5 +1,5 @@
 """Results beyond the claims, from a run or a study's rows: the factors of the 2×2, and
-the 2×2 under one changed setting.
+mixing against every rival.
 """
 
 from collections.abc import Mapping
@@ -21,16 +21,6 @@ EFFECTS = {  # of the 2×2: label → weights of the arms in CORE, role
     "Soft labels": ((-0.5, 0.5, -0.5, 0.5), "variant"),
     "Interaction": ((1, -1, -1, 1), "control"),
     "Both − plain": ((-1, 0, 0, 1), "idea"),
-}
-COLUMNS: dict[str, dict[str, str]] = {
-    "Plain (%)": {"arm": "plain"},
-    "Features + labels (%)": {"arm": "both"},
-    "Both − smoothing (points)": {"arm": "both", "minus": "smoothing"},
-    "Both − plain (points)": {"arm": "both", "minus": "plain"},
-    "Soft labels only − plain (points)": {"arm": "soft", "minus": "plain"},
-    "Features only − plain (points)": {"arm": "mixed", "minus": "plain"},
-    "Both − smoothing (nats)": {"arm": "both", "minus": "smoothing", "measure": "nll"},
-    "Both − plain, fitted temperatures (nats)": {"arm": "both", "minus": "plain", "measure": "scaled"},
 }
 RIVALS = ("plain", "smoothing", "matched", "soft", "scrambled", "separate", "input_mixup", "manifold")
 DIFFERENCES = {  # head → measure
@@ -83,14 +73,6 @@ def share_text(columns: Columns) -> str:
         f"Soft labels alone give **{alone}** of the gain; averaged over mixed and unmixed features"
         f" {averaged} (Fieller intervals)."
     )
-
-
-def varied(table: Table, title: str, rows: Mapping[str, str]) -> dict[str, list[Interval | str]]:
-    """The 2×2 and label smoothing with one row a value of a setting, {row: cell of the
-    study}, as columns of a table of intervals.
-    """
-    cells = [{"claim": cell, "measure": "accuracy"} for cell in rows.values()]
-    return {title: list(rows), **table.cross(cells, COLUMNS)}
 
 
 def against_rivals(table: Table, cell: str) -> dict[str, list[Interval | str]]:
