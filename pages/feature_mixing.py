@@ -142,6 +142,7 @@ def draw_effects(columns: Mapping[str, np.ndarray], key: str) -> None:
 def answer(table: Table) -> None:
     """Both studies and digits."""
     draw_study(table, "arms", "Photographs' features, 10 labels per class", SLUG)
+    draw_study(table, "faster", "The same at learning rate 0.003", f"{SLUG}-faster")
     if evidence.study(SLUG, "photographs") is not None:
         more = evidence.table(SLUG, "photographs")
         draw_study(more, "arms", "The same with 50 labels per class", f"{SLUG}-photographs")

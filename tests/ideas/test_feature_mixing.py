@@ -292,7 +292,7 @@ def test_both_studies_are_on_features_and_digits_stand_beside_them() -> None:
     assert (digits.dataset, digits.rate, digits.weight) == ("digits", 0.003, live.cells[0].config.weight)
     claims = {claim.name for claim in idea.claims}
     assert [{cell.claim for cell in study.cells} - claims for study in idea.studies] == [
-        {"arms", "digits"},
+        {"arms", "faster", "digits"},
         {"arms"},
     ]
 

@@ -9,12 +9,14 @@ from mlcv_explore.ideas.feature_mixing.settings import COARSE_ARMS, LEARNING_RAT
 
 SEEDS = tuple(range(700, 720))  # that no earlier look had used
 FEATURES = FeatureMixingConfig(learning_rate=LEARNING_RATES["features"])
+FASTER = FEATURES.replace(learning_rate=LEARNING_RATES["images"], rivals=False)
 DIGITS = FEATURES.replace(dataset="digits", learning_rate=LEARNING_RATES["images"])
 
 
 def live() -> Study:
-    """Ten labels per class; all arms on digits too."""
-    return Study("live", (*_cells(FEATURES), _all_arms("digits", DIGITS)), SEEDS)
+    """Ten labels per class; at digits' learning rate, and on digits, all arms too."""
+    more = {"faster": FASTER, "digits": DIGITS}
+    return Study("live", (*_cells(FEATURES), *(_all_arms(*pair) for pair in more.items())), SEEDS)
 
 
 def photographs() -> Study:
@@ -30,4 +32,5 @@ def _cells(config: FeatureMixingConfig) -> tuple[Cell, ...]:
 
 
 def _all_arms(name: str, config: FeatureMixingConfig) -> Cell:
-    return Cell(name, config, {arm: arm for arm in (*config.arms, *COARSE_ARMS)})
+    arms = (*config.arms, *COARSE_ARMS) if config.rivals else config.arms
+    return Cell(name, config, {arm: arm for arm in arms})
