@@ -117,4 +117,4 @@ def test_results_beyond_the_claims_are_drawn() -> None:
     shown = [str(table.value) for table in app.dataframe]
     assert "0.157" in shown[-1] and "0.427" in shown[-1]
     heads = [head for table in app.dataframe for head in table.value]
-    assert heads.count("At fitted temperatures (nats)") == 3 and len(shown) == 7
+    assert heads.count("At fitted temperatures (nats)") == 4 and len(shown) == 9
