@@ -21,6 +21,7 @@ from mlcv_explore.data.small_images import SmallImage, from_images, from_photogr
 from mlcv_explore.ideas.feature_mixing import idea, inference, tables, training
 from mlcv_explore.ideas.feature_mixing import settings as names
 from mlcv_explore.ideas.feature_mixing.settings import ARMS, CORE, FeatureMixingConfig
+from mlcv_explore.metrics.classification import negative_log_likelihood
 from mlcv_explore.models import scene_pasting
 from mlcv_explore.models.contrastive_views import codes
 from mlcv_explore.models.decoded_demo import DATASETS, DecodedDemo
@@ -32,6 +33,7 @@ SHORT = FeatureMixingConfig(dataset="digits", steps=10, width=16, labels=5, batc
 PHOTOGRAPHS = SHORT.replace(dataset="cifar10_features", width=8)
 SCENES = FeatureMixingConfig(scenes=40, test_scenes=50, paste_steps=2)
 SEEDS = (0, 1)
+GRID = np.geomspace(0.2, 20, 200)  # inverse temperatures
 TWO_BY_TWO = ([0.5, 0.6], [0.6, 0.7], [0.55, 0.65], [0.7, 0.9])  # accuracies of two seeds
 
 
@@ -174,6 +176,22 @@ def test_an_arm_that_diverges_is_named_with_what_to_do() -> None:
 
 
 # --- nothing is trained or chosen on test images
+
+
+def test_the_temperature_is_the_best_of_validation_images_and_measured_on_test_images() -> None:
+    arm, _ = trained("plain", SHORT, 10)
+    images, arrays = labelled("digits", SHORT.labels), {"measured": np.zeros((2, len(ARMS), 3))}
+    arrays |= {name: np.zeros((2, len(ARMS))) for name in ("loss", "validation", "scaled")}
+    training.evaluate(arrays, {"plain": arm}, images, SHORT.steps)
+    losses = {}
+    for part in ("validation", "test"):
+        logits = arm.networks(images.images[part].expand(2, -1, -1, -1, -1)).detach().numpy()
+        given = getattr(images.split, part).labels
+        every = [negative_log_likelihood(scale * logits, given) for scale in GRID]
+        losses[part] = np.array(every)  # (G, S)
+    best = losses["validation"].argmin(0)
+    np.testing.assert_allclose(arrays["scaled"][:, 0], losses["test"][best, [0, 1]], atol=2e-3)
+    assert (best != losses["test"].argmin(0)).any()
 
 
 def test_no_test_image_changes_what_is_trained_or_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
