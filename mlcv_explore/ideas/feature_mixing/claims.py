@@ -39,7 +39,7 @@ MEASURE_TABLE = (
     Measure("accuracy", "Test accuracy", "%"),
     Measure("stopped", "Test accuracy at the best validation step", "%"),
     Measure("nll", "Negative log-likelihood", "nats", "lower"),
-    Measure("scaled", "The same at a temperature fitted on validation images", "nats", "lower"),
+    Measure("scaled", "Negative log-likelihood at a fitted temperature", "nats", "lower"),
     Measure("miscalibration", "Expected calibration error", "%", "lower"),
     Measure("boxes", "Correct boxes (class, IoU ≥ 0.5)", "%"),
 )
@@ -62,12 +62,12 @@ right_partner: both − scrambled > 1
     MIXED | {"smoothing": 0.05, "encoder": "random", "tuned": True},
     {"nll": "nats", "scaled": "nats"},
 )
-CONTROLS = {  # claim → an arm that must not meet it in place of the first
-    "smoothing_ties": "oracle",
-    "likelihood": "scrambled",
-    "temperature": "scrambled",
-    "gain": "scrambled",
-    "right_partner": "matched",
+BESIDE = {  # claim → arms shown beside its own; the last must not meet it in place of the first
+    "smoothing_ties": ("plain", "matched", "oracle"),
+    "likelihood": ("scrambled",),
+    "temperature": ("smoothing", "scrambled"),
+    "gain": ("scrambled",),
+    "right_partner": ("matched",),
 }
 
 PROVENANCE = Provenance(

@@ -4,7 +4,7 @@ labels.
 """
 
 from mlcv_explore.idea import Cell, Study
-from mlcv_explore.ideas.feature_mixing.claims import CLAIMS, CONTROLS
+from mlcv_explore.ideas.feature_mixing.claims import BESIDE, CLAIMS
 from mlcv_explore.ideas.feature_mixing.settings import COARSE_ARMS, LEARNING_RATES, FeatureMixingConfig
 
 SEEDS = tuple(range(700, 720))  # that no earlier look had used
@@ -25,8 +25,8 @@ def photographs() -> Study:
 
 
 def _cells(config: FeatureMixingConfig) -> tuple[Cell, ...]:
-    """Every claim's arms and control, and all arms, of one run."""
-    shown = {claim.name: (*claim.arms, CONTROLS[claim.name]) for claim in CLAIMS}
+    """Every claim's arms and those beside them, and all arms, of one run."""
+    shown = {claim.name: (*claim.arms, *BESIDE[claim.name]) for claim in CLAIMS}
     asked = (Cell(name, config, {arm: arm for arm in arms}) for name, arms in shown.items())
     return (*asked, _all_arms("arms", config))
 

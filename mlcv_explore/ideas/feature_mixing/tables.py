@@ -77,9 +77,10 @@ def share_text(columns: Columns) -> str:
 
 def against_rivals(table: Table, cell: str) -> dict[str, list[Interval | str]]:
     """Features and labels mixed minus each rival, as columns of a table of intervals."""
-    rows = [{"claim": cell, "arm": "both", "minus": arm} for arm in RIVALS]
+    rivals = [arm for arm in RIVALS if arm in table.arms(cell)]
+    rows = [{"claim": cell, "arm": "both", "minus": arm} for arm in rivals]
     columns = {head: {"measure": measure} for head, measure in DIFFERENCES.items()}
-    return {"Both −": [subject.label(arm) for arm in RIVALS], **table.cross(rows, columns)}
+    return {"Both −": [subject.label(arm) for arm in rivals], **table.cross(rows, columns)}
 
 
 def scaling_example() -> dict[str, list[str]]:
