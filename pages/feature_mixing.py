@@ -14,10 +14,10 @@ from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.feature_mixing import FeatureMixingConfig as Experiment
 from mlcv_explore.ideas.feature_mixing import idea as subject
-from mlcv_explore.ideas.feature_mixing import inference, mixing, tables
+from mlcv_explore.ideas.feature_mixing import inference, tables
 from mlcv_explore.ideas.feature_mixing.inference import FeatureMixingView as View
 from mlcv_explore.ideas.feature_mixing.settings import MODES
-from mlcv_explore.ideas.feature_mixing.study import PHOTOGRAPHS_VARIED, VARIED
+from mlcv_explore.models import mixing
 from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.models.decoded_demo import DecodedDemo
 from mlcv_explore.models.self_supervised import contrastive_loss
@@ -134,34 +134,32 @@ def draw_effects(columns: Mapping[str, np.ndarray], key: str) -> None:
     rows = []
     for label, effect in tables.effects(columns).items():
         points = (100 * value for value in (effect.mean, effect.low, effect.high))
-        rows.append(charts.Difference(label, *points, (), tables.EFFECTS[label][2], unit="points"))
+        rows.append(charts.Difference(label, *points, (), tables.EFFECTS[label][1], unit="points"))
     notice = "Each factor averaged over the other. Negative interaction: the two gains do not add up."
     figures.figure(charts.paired_differences(rows, theme.palette()), key, notice)
 
 
 def answer(table: Table) -> None:
-    """Both studies, copy-paste and contrastive views."""
-    draw_study(table, VARIED, SLUG)
-    for claim, title in (("pasted", "Copy-paste"), ("probes", "Contrastive views")):
-        st.markdown(f"##### {title}: all arms")
-        figures.results(subject, table.columns(claim), f"{SLUG}-{claim}")
+    """Both studies and digits."""
+    draw_study(table, "arms", "Photographs' features, 10 labels per class", SLUG)
+    draw_study(table, "faster", "The same at learning rate 0.003", f"{SLUG}-faster")
     if evidence.study(SLUG, "photographs") is not None:
-        st.markdown("#### On photographs")
-        draw_study(evidence.table(SLUG, "photographs"), PHOTOGRAPHS_VARIED, f"{SLUG}-photographs")
+        more = evidence.table(SLUG, "photographs")
+        draw_study(more, "arms", "The same with 50 labels per class", f"{SLUG}-photographs")
+    draw_study(table, "digits", "Digits, 10 labels per class", f"{SLUG}-digits")
     note = "Example: y_i is class 3, y_j class 2. Softmax gives 0.157 to each class that neither image has."
     figures.intervals(tables.scaling_example(), f"{SLUG}-scaling", note)
 
 
-def draw_study(table: Table, varied: Mapping[str, Mapping[str, str]], key: str) -> None:
-    """The share of the soft labels, all arms, and the 2×2 with one setting changed."""
-    columns = table.columns("arms")
+def draw_study(table: Table, cell: str, title: str, key: str) -> None:
+    """The factors of the 2×2, mixing against every rival, and all arms."""
+    st.markdown(f"#### {title}")
+    columns = table.columns(cell)
     draw_effects(columns, f"{key}-effects")
     st.markdown(tables.share_text(columns))
-    st.markdown("##### Mixing: all arms")
+    note = "Features + labels mixed minus another arm; 95 % intervals, not corrected for their number."
+    figures.intervals(tables.against_rivals(table, cell), f"{key}-rivals", note)
     figures.results(subject, columns, f"{key}-arms")
-    for title, rows in varied.items():
-        note = f"{title} changed; 95 % intervals, not corrected for their number."
-        figures.intervals(tables.varied(table, title, rows), f"{key}-varied-{title}", note)
 
 
 def example() -> None:
@@ -176,7 +174,7 @@ def example() -> None:
 formulas = {
     "Mixed features": mixing.mix_features,
     "Soft labels": mixing.soft_labels,
-    "Matched label smoothing": mixing.smooth_labels,
+    "Label smoothing": mixing.smooth_labels,
     "Pasting": compositing.paste,
     "Labels after pasting": compositing.labels_by_visibility,
     "Contrastive loss": contrastive_loss,

@@ -13,6 +13,7 @@ from mlcv_explore.metrics.classification import (
     BINS,
     accuracy,
     calibration_error,
+    inverse_temperature,
     log_odds,
     negative_log_likelihood,
 )
@@ -118,3 +119,19 @@ def test_logits_in_half_precision_lose_no_more_than_their_digits():
     logits, labels = drawn_as_said(500, 1.0)
     for measure in MEASURES:
         assert measure(logits.astype(np.float16), labels) == pytest.approx(measure(logits, labels), abs=5e-3)
+
+
+def test_the_best_temperature_by_hand_and_whatever_the_logits_scale() -> None:
+    """Two classes, three of four right at margin 2: β·2 = log(0.75/0.25)."""
+    logits = np.array([[2.0, 0.0], [0.0, 2.0], [2.0, 0.0], [2.0, 0.0]])
+    labels = np.array([0, 1, 0, 1])
+    assert inverse_temperature(logits, labels) == pytest.approx(math.log(3) / 2)
+    drawn = numpy_stream(0, "logits").standard_normal((2, 200, 5))
+    drawn[..., 0] += 1  # the label's: better than chance
+    scales = inverse_temperature(np.stack([drawn[0], 30 * drawn[0], 0.01 * drawn[0]]), np.zeros(200, int))
+    assert scales[1:] == pytest.approx(scales[0] / np.array([30, 0.01]))
+    best = negative_log_likelihood(scales[0] * drawn[0], np.zeros(200, int))
+    for other in (0.9, 1.1):
+        assert negative_log_likelihood(other * scales[0] * drawn[0], np.zeros(200, int)) > best
+    certain = inverse_temperature(np.array([[9.0, 0.0]]), np.array([0]))  # no finite optimum
+    assert np.isfinite(certain) and certain > 1

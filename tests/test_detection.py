@@ -49,6 +49,20 @@ def test_the_loss_is_least_at_the_target_and_boxes_count_on_objects_alone():
     assert abs(float(detection_loss(outputs, kinds, distances)) - 1.0) < 1e-5  # smooth L1, beta 0.1
 
 
+def test_an_images_share_weighs_its_part_of_the_loss() -> None:
+    outputs = torch.randn(2, 9, 8, 8, generator=torch.Generator().manual_seed(0))
+    kinds, distances = torch.full((2, 8, 8), 4), torch.ones(2, 4, 8, 8)
+    kinds[0, 3, 3] = kinds[1, 5, 2] = 1
+    whole = detection_loss(outputs, kinds, distances)
+    weighted = [
+        detection_loss(outputs, kinds, distances, torch.tensor(shares)) for shares in ((1.0, 0.0), (0.0, 1.0))
+    ]
+    torch.testing.assert_close(sum(weighted), whole)
+    torch.testing.assert_close(detection_loss(outputs, kinds, distances, torch.ones(2)), whole)
+    first = detection_loss(outputs[:1], kinds[:1], distances[:1])
+    torch.testing.assert_close(2 * weighted[0], first)  # of two images with as many objects each
+
+
 def test_a_network_classifies_and_detects():
     logits, outputs = DetectionNetwork(32, 4, 4)(torch.rand(2, 3, 32, 32))
     assert logits.shape == (2, 4) and outputs.shape == (2, 9, 8, 8)

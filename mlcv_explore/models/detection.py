@@ -91,13 +91,21 @@ def detection_targets(
     return kinds, distances
 
 
-def detection_loss(outputs: torch.Tensor, kinds: torch.Tensor, distances: torch.Tensor) -> torch.Tensor:
+def detection_loss(
+    outputs: torch.Tensor, kinds: torch.Tensor, distances: torch.Tensor, shares: torch.Tensor | None = None
+) -> torch.Tensor:
     """Cross-entropy of the cells' classes, OBJECT_WEIGHT times as heavy on objects,
-    plus smooth L1 of the boxes of cells on objects.
+    plus smooth L1 of the boxes of cells on objects; images weighted by shares (B,).
+
+    An image mixed of two has a loss for the objects of each, weighted by its share:
+    Zhang et al., Bag of Freebies for Training Object Detection Neural Networks, 2019,
+    https://arxiv.org/abs/1902.04103
     """
-    classes = outputs.shape[1] - 5
-    weights = torch.tensor([OBJECT_WEIGHT] * classes + [1.0])
-    inside = (kinds < classes).float()[:, None]
-    distance = functional.smooth_l1_loss(outputs[:, classes + 1 :], distances, reduction="none", beta=0.1)
-    box_loss = (distance * inside).sum() / (4 * inside.sum()).clamp_min(1)
-    return functional.cross_entropy(outputs[:, : classes + 1], kinds, weight=weights) + box_loss
+    classes, inside = outputs.shape[1] - 5, kinds < outputs.shape[1] - 5
+    weights = torch.where(inside, OBJECT_WEIGHT, 1.0)
+    class_loss = weights * functional.cross_entropy(outputs[:, : classes + 1], kinds, reduction="none")
+    box_loss = functional.smooth_l1_loss(outputs[:, classes + 1 :], distances, reduction="none", beta=0.1)
+    box_loss = box_loss.mean(1) * inside
+    if shares is not None:
+        class_loss, box_loss = (shares[:, None, None] * loss for loss in (class_loss, box_loss))
+    return class_loss.sum() / weights.sum() + box_loss.sum() / inside.sum().clamp_min(1)

@@ -35,7 +35,7 @@ def test_two_uploads_are_mixed_and_the_map_moves_with_the_weight(server, new_tab
     weight.focus()
     for _ in range(12):
         tab.page.keyboard.press("ArrowRight")
-    tab.page.wait_for_url("**feature_mixing-weight=1.1**", timeout=15_000)
+    tab.page.wait_for_url("**feature_mixing-weight=1.6**", timeout=15_000)
     tab.idle()
     assert plane.screenshot() != before or tab.page.get_by_text(NOTICE).inner_text() != words
 

@@ -1,5 +1,5 @@
-"""Idea 8: the formula by hand and its limits, arms that must be equal, that no test
-image is trained on, and the demo's checkpoints.
+"""Idea 8: the author's example by hand, arms that must be equal, that no test image is
+trained on, and the demo's checkpoints.
 """
 
 import copy
@@ -13,31 +13,28 @@ import torch
 
 from mlcv_explore import data
 from mlcv_explore.config import SettingError
+from mlcv_explore.data import scene_tensors
 from mlcv_explore.data.coarse import coarse
 from mlcv_explore.data.few_labels import FewLabels
 from mlcv_explore.data.partners import Batch
 from mlcv_explore.data.small_images import SmallImage, from_images, from_photograph
-from mlcv_explore.ideas.feature_mixing import copy_paste, idea, inference, mixing, tables, training, views
+from mlcv_explore.ideas.feature_mixing import idea, inference, tables, training
 from mlcv_explore.ideas.feature_mixing import settings as names
-from mlcv_explore.ideas.feature_mixing.settings import ARMS, CORE, PASTE_ARMS, FeatureMixingConfig
-from mlcv_explore.models import detection, photograph_paths
+from mlcv_explore.ideas.feature_mixing.settings import ARMS, CORE, FeatureMixingConfig
+from mlcv_explore.metrics.classification import negative_log_likelihood
+from mlcv_explore.models import scene_pasting
+from mlcv_explore.models.contrastive_views import codes
 from mlcv_explore.models.decoded_demo import DATASETS, DecodedDemo
 from mlcv_explore.models.encoders import DenseNetworks, build_networks
-from mlcv_explore.seeds import numpy_stream, stream
+from mlcv_explore.models.losses import soft_cross_entropy
+from mlcv_explore.seeds import numpy_stream
 
-SHORT = FeatureMixingConfig(dataset="digits", steps=10, width=16, labels=5, batch_size=20)
+SHORT = FeatureMixingConfig(dataset="digits", steps=10, width=16, labels=5, batch_size=20, weight=0.5)
 PHOTOGRAPHS = SHORT.replace(dataset="cifar10_features", width=8)
 SCENES = FeatureMixingConfig(scenes=40, test_scenes=50, paste_steps=2)
 SEEDS = (0, 1)
+GRID = np.geomspace(0.2, 20, 200)  # inverse temperatures
 TWO_BY_TWO = ([0.5, 0.6], [0.6, 0.7], [0.55, 0.65], [0.7, 0.9])  # accuracies of two seeds
-
-
-def random(*shape: int, purpose: str = "test") -> torch.Tensor:
-    return torch.randn(shape, generator=stream(0, purpose))
-
-
-def one_hot(labels: list[int], classes: int) -> torch.Tensor:
-    return torch.nn.functional.one_hot(torch.tensor(labels), classes).float()
 
 
 def dense(width: int = 16, seeds: tuple[int, ...] = (0,)) -> DenseNetworks:
@@ -69,9 +66,6 @@ def weights(name: str, config: FeatureMixingConfig) -> torch.Tensor:
     return flat(trained(name, config, 3)[0].networks)
 
 
-# --- the formula
-
-
 def test_the_authors_example() -> None:
     columns = list(tables.scaling_example().values())[1:]
     by_hand = ["0.000", "0.333", "0.667", "0.000"], ["0.157", "0.259", "0.427", "0.157"]  # sum, softmax
@@ -79,76 +73,15 @@ def test_the_authors_example() -> None:
         assert [column[place] for column in columns] == row
 
 
-@pytest.mark.parametrize(("classes", "share"), [(4, 0.475), (10, 0.232), (100, 0.027)])
-def test_softmax_smooths_a_one_hot_label_even_at_weight_0(classes: int, share: float) -> None:
-    own, other = one_hot([1], classes), one_hot([0], classes)
-    smoothed = mixing.soft_labels(own, other, 0.0, "softmax")
-    assert float(smoothed[0, 1]) == pytest.approx(share, abs=5e-4)
-    assert torch.equal(mixing.soft_labels(own, other, 0.0, "sum_to_one"), own)
-
-
-@pytest.mark.parametrize("scaling", names.SCALINGS)
-@pytest.mark.parametrize("mode", names.MODES)
-def test_labels_are_shares_that_sum_to_1_and_pairs_of_a_class_stay_hard(scaling: str, mode: str) -> None:
-    own, other = one_hot([0, 1, 2], 4), torch.tensor([[0, 0.5, 0.5, 0], [0, 1, 0, 0], [0, 0, 1, 0]])
-    for weight in (0.0, 0.3, 1.0, 2.0):
-        labels = mixing.soft_labels(own, other, weight, scaling, 0.7, mode)
-        assert (labels >= 0).all()
-        torch.testing.assert_close(labels.sum(1), torch.ones(3))
-        if scaling != "softmax":
-            assert torch.equal(labels[1:], own[1:])
-        if mode == "extrapolate" and scaling == "sum_to_one":
-            torch.testing.assert_close(labels, own)
-
-
-def test_weight_1_is_symmetric_and_the_largest_of_equals_is_the_own_label() -> None:
-    first, second = random(3, 5), random(3, 5, purpose="b")
-    own, other = one_hot([0, 1, 2], 4), one_hot([3] * 3, 4)
-    assert torch.equal(mixing.mix_features(first, second, 1.0), mixing.mix_features(second, first, 1.0))
-    swapped = mixing.soft_labels(other, own, 1.0, "sum_to_one")
-    assert torch.equal(mixing.soft_labels(own, other, 1.0, "sum_to_one"), swapped)
-    assert torch.equal(mixing.soft_labels(own, other, 1.0, "argmax"), own)
-    assert torch.equal(mixing.soft_labels(own, other, 1.5, "argmax"), other)
-
-
-def test_modes_by_hand_and_weight_0_changes_no_bit() -> None:
-    first, second = torch.tensor([1.0, 4.0]), torch.tensor([3.0, 0.0])
-    by_hand = {"sum": [2.5, 4.0], "convex": [5 / 3, 8 / 3], "extrapolate": [0.0, 6.0]}
-    for mode, values in by_hand.items():
-        torch.testing.assert_close(mixing.mix_features(first, second, 0.5, mode), torch.tensor(values))
-        assert torch.equal(mixing.mix_features(first, second, 0.0, mode), first)
-
-
-def test_before_a_linear_layer_mixing_only_mixes_logits_and_a_normalised_layer_ignores_the_scale() -> None:
-    first, second, head = random(6, 8), random(6, 8, purpose="other"), torch.nn.Linear(8, 3)
-    with torch.no_grad():
-        mixed = head(mixing.mix_features(first, second, 0.5, "convex"))
-        torch.testing.assert_close(mixed, mixing.mix_features(head(first), head(second), 0.5, "convex"))
-        both = [mixing.mix_features(first, second, 0.5, mode) for mode in ("sum", "convex")]
-        summed, convex = (torch.nn.functional.normalize(each, dim=-1) @ head.weight.T for each in both)
-    torch.testing.assert_close(summed, convex)
-    assert mixing.own_share(0.5) == pytest.approx(2 / 3)
-
-
-def test_smoothing_is_the_mean_of_soft_labels_over_partners_of_every_class() -> None:
-    own = one_hot([2], 10)
-    every = [mixing.soft_labels(own, one_hot([label], 10), 0.5, "sum_to_one") for label in range(10)]
-    torch.testing.assert_close(torch.stack(every).mean(0), mixing.smooth_labels(own, 0.5))
-    assert torch.equal(mixing.smooth_labels(own, 0.0), own)
-    logits, targets = torch.tensor([[0.0, np.log(3.0)]]), torch.tensor([[0.25, 0.75]])
-    by_hand = -(0.25 * np.log(0.25) + 0.75 * np.log(0.75))
-    assert float(mixing.soft_cross_entropy(logits, targets)) == pytest.approx(by_hand)
-
-
 # --- arms
 
 
 def test_where_nothing_is_mixed_every_arm_is_the_baseline_bit_for_bit() -> None:
     plain = weights("plain", SHORT)
-    for arm in ("soft", "mixed", "both", "smoothing", "separate", "scrambled"):
-        assert torch.equal(weights(arm, SHORT.replace(weight=0.0)), plain), arm
+    for arm in ("soft", "mixed", "both", "smoothing", "matched", "separate", "scrambled"):
+        assert torch.equal(weights(arm, SHORT.replace(weight=0.0, smoothing=0.0)), plain), arm
         assert not torch.equal(weights(arm, SHORT), plain), arm
-        if arm != "smoothing":  # which needs no partner
+        if arm not in names.SMOOTHED:  # which need no partner
             assert torch.equal(weights(arm, SHORT.replace(images=1)), plain), arm
     softmax = SHORT.replace(weight=0.0, scaling="softmax")
     assert not torch.equal(weights("both", softmax), plain) and torch.equal(weights("mixed", softmax), plain)
@@ -172,18 +105,20 @@ def test_the_arm_both_is_the_formula_written_out() -> None:
 
 def test_arms_differ_in_targets_as_declared() -> None:
     _, batch = trained("plain", SHORT)
-    targets = {name: trained(name, SHORT)[0].targets(batch) for name in (*CORE, "scrambled")}
+    targets = {name: trained(name, SHORT)[0].targets(batch) for name in (*CORE, *names.SMOOTHED, "scrambled")}
     assert torch.equal(targets["plain"], targets["mixed"]) and torch.equal(targets["soft"], targets["both"])
     assert torch.equal(targets["plain"], batch.labels) and not torch.equal(targets["soft"], batch.labels)
     unrelated = (batch.labels + 0.5 * batch.unrelated_labels) / 1.5
     torch.testing.assert_close(targets["scrambled"], unrelated)
     assert not torch.equal(targets["scrambled"], targets["soft"])
+    for name, strength in (("matched", 1 / 3), ("smoothing", 0.05)):  # λ/(1 + λ), and ε
+        torch.testing.assert_close(targets[name], (1 - strength) * batch.labels + strength / 10)
 
 
 def test_images_separately_have_the_weights_of_the_mixture() -> None:
     arm, batch = trained("separate", SHORT)
-    own = mixing.soft_cross_entropy(arm.networks(batch.inputs), batch.labels)
-    partners = mixing.soft_cross_entropy(arm.networks(batch.partners), batch.partner_labels[:, 0])
+    own = soft_cross_entropy(arm.networks(batch.inputs), batch.labels)
+    partners = soft_cross_entropy(arm.networks(batch.partners), batch.partner_labels[:, 0])
     torch.testing.assert_close(arm.losses(batch), (own + 0.5 * partners) / 1.5)
 
 
@@ -224,6 +159,10 @@ def test_the_oracle_has_every_label_and_as_many_steps() -> None:
     assert [frame.stage for frame in film] == ["mixing"] * 20 + ["coarser"] and film[-1].steps == 21
     accuracy = film[-1].measured[0, :, 0]
     assert accuracy[ARMS.index("oracle")] > accuracy[0] + 0.04  # 600 labels against 50
+    assert not film[-3].scaled.any() and (film[-1].scaled > 0).all()  # temperatures are fitted at the end
+    without = SHORT.replace(rivals=False)
+    kept = idea.metrics(without, list(idea.run(without, (0,))))
+    assert {name.rpartition("_")[0] for name in kept} == {*CORE, *names.SMOOTHED, "scrambled"}
 
 
 def test_an_arm_that_diverges_is_named_with_what_to_do() -> None:
@@ -239,6 +178,22 @@ def test_an_arm_that_diverges_is_named_with_what_to_do() -> None:
 # --- nothing is trained or chosen on test images
 
 
+def test_the_temperature_is_the_best_of_validation_images_and_measured_on_test_images() -> None:
+    arm, _ = trained("plain", SHORT, 10)
+    images, arrays = labelled("digits", SHORT.labels), {"measured": np.zeros((2, len(ARMS), 3))}
+    arrays |= {name: np.zeros((2, len(ARMS))) for name in ("loss", "validation", "scaled")}
+    training.evaluate(arrays, {"plain": arm}, images, SHORT.steps)
+    losses = {}
+    for part in ("validation", "test"):
+        logits = arm.networks(images.images[part].expand(2, -1, -1, -1, -1)).detach().numpy()
+        given = getattr(images.split, part).labels
+        every = [negative_log_likelihood(scale * logits, given) for scale in GRID]
+        losses[part] = np.array(every)  # (G, S)
+    best = losses["validation"].argmin(0)
+    np.testing.assert_allclose(arrays["scaled"][:, 0], losses["test"][best, [0, 1]], atol=2e-3)
+    assert (best != losses["test"].argmin(0)).any()
+
+
 def test_no_test_image_changes_what_is_trained_or_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     config, real = SHORT.replace(experiment="contrastive", contrast_steps=10), data.split_own
 
@@ -250,17 +205,17 @@ def test_no_test_image_changes_what_is_trained_or_chosen(monkeypatch: pytest.Mon
         return dataclasses.replace(split, test=test)
 
     def outcome() -> tuple[list, tuple]:
-        codes = views.codes("probe_mixed", config, training.load(config, [0]), [0])
-        return list(idea.run(SHORT, (0,))), codes
+        probed = codes("probe_mixed", config, training.load(config, [0]), [0])
+        return list(idea.run(SHORT, (0,))), probed
 
-    film, codes = outcome()
+    film, probed = outcome()
     monkeypatch.setattr(data, "split_own", other)
-    changed_film, changed_codes = outcome()
+    changed_film, changed = outcome()
     for before, after in zip(film, changed_film, strict=True):
         for name in ("validation", "loss", "cloud"):
             assert np.array_equal(getattr(before, name), getattr(after, name)), name
     assert not np.array_equal(film[-1].measured, changed_film[-1].measured)
-    same = [np.array_equal(own, other) for own, other in zip(codes, changed_codes, strict=True)]
+    same = [np.array_equal(own, other) for own, other in zip(probed, changed, strict=True)]
     assert same == [True, True, False]
     for place, frame in enumerate(film[:-1]):  # validation is best in the third part, test in the last
         frame.validation[:] = 0.9 if place == 2 else 0.1
@@ -345,127 +300,36 @@ def test_the_learning_rate_is_the_datas_own_where_none_is_set() -> None:
     assert not torch.equal(weights("both", SHORT.replace(learning_rate=0.0003)), own)
 
 
-def test_the_live_study_is_on_digits_and_the_other_on_photographs() -> None:
-    """The same claims but those that need pixels, at the rate of each kind of data."""
+def test_both_studies_are_on_features_and_digits_stand_beside_them() -> None:
+    """The same claims with ten and fifty labels, on seeds that no earlier look had used."""
     live, photographs = idea.studies
-    assert {(cell.config.dataset, cell.config.learning_rate) for cell in live.cells} == {("digits", 0.003)}
-    assert {cell.config.dataset for cell in photographs.cells} == {"cifar10_features"}
-    assert {cell.config.rate for cell in photographs.cells} == {0.0003, 0.003}
-    assert photographs.cells[0].config == FeatureMixingConfig(learning_rate=0.0003)
-    assert len(live.seeds) == len(photographs.seeds) == 16
-    names = {claim.name for claim in idea.claims}
-    answered = [{cell.claim for cell in study.cells} & names for study in (live, photographs)]
-    left_out = {"pretraining", "pretraining_first", "paste", "paste_boxes", "paste_shape", "paste_where"}
-    assert answered == [names, names - left_out - {"jitter", "jitter_pixels"}]
-
-
-# --- copy-paste
-
-
-def test_every_arm_pastes_through_its_own_mask() -> None:
-    masks = copy_paste.generate(40, 0, "taught").masks
-    positions, shares = torch.full((4, 2), 0.5), torch.full((4,), 0.3)
-    pasted = {arm: copy_paste.paste_mask(arm, masks[:4], masks[4:8], positions, shares) for arm in PASTE_ARMS}
-    assert not pasted["paste_none"].any() and not pasted["paste_oracle"].any()
-    assert torch.equal(pasted["paste_object"], masks[:4]) and torch.equal(pasted["paste_image"], masks[:4])
-    assert torch.equal(pasted["paste_scrambled"], masks[4:8])
-    areas = pasted["paste_rectangle"].sum((1, 2, 3)) / masks[:4].sum((1, 2, 3))
-    assert ((areas - 1).abs() < 0.15).all()
-    assert (pasted["paste_patch"].mean((1, 2, 3)) - 0.3).abs().max() < 0.03
-
-
-def test_without_pasting_every_arm_is_the_plain_one_bit_for_bit() -> None:
-    states = {}
-    for share, arm in itertools.product((0.0, 1.0), PASTE_ARMS[:-1]):
-        trainer = copy_paste.SceneTrainer(arm, SCENES.replace(paste_share=share), 0)
-        trainer.train_to(2)
-        states[share, arm] = flat(trainer.network)
-    plain = states[0.0, "paste_none"]
-    assert [arm for (_, arm), state in states.items() if torch.equal(state, plain)] == [
-        *PASTE_ARMS[:-1],
-        "paste_none",
+    assert live.cells[0].config == FeatureMixingConfig(learning_rate=0.0003)
+    assert {cell.config for cell in photographs.cells} == {live.cells[0].config.replace(labels=50)}
+    assert live.seeds == photographs.seeds == tuple(range(700, 720))
+    (digits,) = (cell.config for cell in live.cells if cell.claim == "digits")
+    assert (digits.dataset, digits.rate, digits.weight) == ("digits", 0.003, live.cells[0].config.weight)
+    claims = {claim.name for claim in idea.claims}
+    assert [{cell.claim for cell in study.cells} - claims for study in idea.studies] == [
+        {"arms", "faster", "digits"},
+        {"arms"},
     ]
 
 
-def test_cells_learn_the_objects_that_are_visible_after_pasting(monkeypatch: pytest.MonkeyPatch) -> None:
-    trainer, seen = copy_paste.SceneTrainer("paste_object", SCENES.replace(paste_share=1.0), 0), []
-    real = detection.detection_targets
-    monkeypatch.setattr(detection, "detection_targets", lambda *given: seen.append(given) or real(*given))
-    own, partner, _ = copy.deepcopy(trainer).next_batch()
-    trainer.train_to(1)
-    (labels, (left, pasted), boxes, _), masks = seen[0], trainer.scenes.masks
-    assert torch.equal(pasted, masks[partner]) and torch.equal(left, masks[own] * (1 - masks[partner]))
-    for values, given in ((trainer.scenes.labels, labels), (trainer.scenes.boxes, boxes)):
-        assert torch.equal(given[0], values[own]) and torch.equal(given[1], values[partner])
-
-
-def test_arms_of_a_seed_see_the_same_scenes_and_the_oracle_eight_times_as_many() -> None:
-    trainers = [copy_paste.SceneTrainer(f"paste_{kind}", SCENES, 3) for kind in ("none", "object", "oracle")]
-    batches = [torch.stack(trainer.next_batch()) for trainer in trainers[:2]]
-    assert torch.equal(*batches) and len(set(batches[0][0].tolist())) == 32
-    for _ in range(100):  # never the scene itself, in any epoch
-        own, partner, unrelated = trainers[0].next_batch()
-        assert (own != partner).all() and (own != unrelated).all() and (partner != unrelated).all()
-    oracle = trainers[2].scenes.images
-    assert len(oracle) == 320 and torch.equal(oracle[:40], trainers[0].scenes.images)
-
-
-def test_a_box_is_correct_only_with_its_class_and_half_an_overlap() -> None:
-    test, trainer = copy_paste.generate(4, 0, "tested"), copy_paste.SceneTrainer("paste_none", SCENES, 0)
-    cells = torch.zeros(4, 9, 8, 8)
-    cells[:, 5:] = detection.encode_boxes(test.boxes, 8)
-    for row, label in enumerate(test.labels):
-        cells[row, (label + (row == 1)) % 4, 4, 4] = 9.0  # the second has another class
-    cells[2, 5:] += 2.0  # the third a box far too large
-    logits = one_hot(((test.labels + 1) % 4).tolist(), 4)
-    trainer.network = lambda _: (logits, cells)
-    assert trainer.evaluate(test) == [0.0, 0.5]
+# --- scenes
 
 
 def test_test_scenes_are_none_of_the_training_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
-    made, real = {"taught": set(), "tested": set()}, copy_paste.generate
+    made, real = {"taught": set(), "tested": set()}, scene_tensors.generate
 
-    def recorded(count: int, seed: int, purpose: str) -> copy_paste.SceneTensors:
+    def recorded(count: int, seed: int, purpose: str) -> scene_tensors.SceneTensors:
         scenes = real(count, seed, purpose)
         made[purpose] |= {image.numpy().tobytes() for image in scenes.images}
         return scenes
 
-    monkeypatch.setattr(copy_paste, "generate", recorded)
-    list(copy_paste.run(SCENES, (0,)))
+    for module in (scene_pasting, training):
+        monkeypatch.setattr(module, "generate", recorded)
+    list(training.paste_scenes(SCENES, (0,)))
     assert len(made["tested"]) == 50 and not made["taught"] & made["tested"]
-
-
-# --- contrastive views
-
-
-def test_every_contrastive_arm_starts_alike_and_changes_what_it_is_named_after() -> None:
-    strengths = {
-        "pixel_noise": "probe_jitter",
-        "feature_noise": "probe_noise",
-        "jitter_weight": "probe_mixed",
-    }
-    config, images = SHORT.replace(**dict.fromkeys(strengths, 0.0)), random(1, 6, 1, 8, 8).abs()
-
-    def seen(arm: str, changed: FeatureMixingConfig) -> torch.Tensor:
-        return views.contrastive_views(arm, changed, dense())(images, [stream(0, "contrast")])
-
-    unchanged = seen("probe_unjittered", config)
-    for arm in names.PROBE_ARMS[2:7]:
-        torch.testing.assert_close(seen(arm, config), unchanged, msg=arm)
-    torch.testing.assert_close(unchanged[:, :6], unchanged[:, 6:])
-    for name, arm in strengths.items():
-        changed = seen(arm, config.replace(**{name: 0.5}))
-        assert not torch.allclose(changed[:, :6], changed[:, 6:]), arm
-    mixed = views.mix_within_batch(torch.eye(6)[None], 0.25, [stream(0, "jitter")])[0]
-    torch.testing.assert_close(mixed.sum(1), torch.ones(6))
-    assert mixed.max(1).values.min() >= 0.8 - 1e-6  # one partner each
-
-
-def test_codes_of_pixels_are_the_pixels_of_every_part() -> None:
-    images = training.load(SHORT, [0])
-    codes = views.codes("probe_pixels", SHORT, images, [0])
-    for code, part in zip(codes, images.images.values(), strict=True):
-        assert np.array_equal(code[0], part.flatten(1))
 
 
 # --- refusals
@@ -553,19 +417,6 @@ def test_a_photograph_fits_the_network_and_its_class_is_predicted(name: str) -> 
     chosen = from_photograph(pixels, *shown.test.images.shape[1:3])
     assert chosen.image.shape == shown.mapped.images.shape[1:] and chosen.label is None
     assert inference.mix(shown, chosen, (partner,), inference.MixSettings()).guessed == (True, False)
-
-
-def test_photographs_are_mixed_by_the_formula_with_the_share_of_its_weight() -> None:
-    first, second = random(6), random(6, purpose="other")
-    features = photograph_paths.between(first.numpy(), second.numpy())
-    labels = photograph_paths.between(*one_hot([1, 0], 2).numpy())
-    for place, share in enumerate(photograph_paths.SHARES[:-1]):
-        weight = share / (1 - share)
-        by_formula = mixing.mix_features(first, second, weight, "convex")
-        np.testing.assert_allclose(features[place], by_formula, atol=1e-6)
-        target = mixing.soft_labels(*one_hot([1, 0], 2), weight, "sum_to_one")
-        np.testing.assert_allclose(labels[place], target, atol=1e-6)
-    assert np.array_equal(features[-1], second.numpy())
 
 
 def test_several_partners_share_one_weight() -> None:

@@ -14,11 +14,11 @@ from mlcv_explore.config import Config, setting
 from mlcv_explore.data import compositing, small_images
 from mlcv_explore.data.small_images import SmallImage
 from mlcv_explore.idea import Role, Tile
-from mlcv_explore.ideas.feature_mixing.mixing import mix_features, soft_labels
 from mlcv_explore.ideas.feature_mixing.settings import MODES
 from mlcv_explore.models import decoded_demo, photograph_map
 from mlcv_explore.models.checkpoints import CheckpointSpec
 from mlcv_explore.models.decoded_demo import DecodedDemo, DecodedHyperparameters, make
+from mlcv_explore.models.mixing import mix_features, soft_labels
 from mlcv_explore.models.photograph_map import PhotographSpace
 
 PREFIX = "feature_mixing_"

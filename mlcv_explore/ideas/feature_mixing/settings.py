@@ -12,10 +12,11 @@ from mlcv_explore.config import Config, SettingError, setting
 from mlcv_explore.data.coarse import GROUPS
 
 CORE = ("plain", "soft", "mixed", "both")  # the 2×2
-BASELINES = ("smoothing", "separate", "scrambled", "input_mixup", "cutmix", "manifold", "oracle")
-ARMS = CORE + BASELINES
+SMOOTHED = ("smoothing", "matched")
+RIVALS = ("separate", "input_mixup", "cutmix", "manifold", "oracle")  # beyond those the claims need
+ARMS = (*CORE, *SMOOTHED, "scrambled", *RIVALS)
 COARSE_ARMS = tuple(f"coarse_{arm}" for arm in CORE)
-PASTES = ("none", "object", "rectangle", "patch", "image", "scrambled", "oracle")
+PASTES = ("none", "object", "image", "mixed", "blended")
 PASTE_ARMS = tuple(f"paste_{kind}" for kind in PASTES)
 PROBES = ("pixels", "random", "unjittered", "jitter", "noise", "mixed", "both", "supervised")
 PROBE_ARMS = tuple(f"probe_{kind}" for kind in PROBES)
@@ -32,7 +33,7 @@ NEED_PIXELS = {"experiment": ("contrastive",), "encoder": ("rotation", "contrast
 NEED_PIXELS |= {"network": ("convolutional",)}
 # where the setting is 0; on features chosen on photographs that no study tests on (docs/ideas)
 LEARNING_RATES = {"features": 0.0003, "images": 0.003}
-SIZES = {"digits": (600, 297, 900), "cifar10_features": (5000, 1000, 2000)}  # others: (5000, 1000, 5000)
+SIZES = {"digits": (600, 297, 900)}  # others: (5000, 1000, 2000)
 EXAMPLES = 40  # images shown with their mixtures
 FRAMES = 20  # of the mixing experiment
 PASTE_FRAMES = 5
@@ -42,7 +43,7 @@ def split_sizes(dataset: str) -> tuple[int, int, int]:
     """Training, validation and test images; of digits all, half of them for testing, of
     an own folder what it has.
     """
-    return data.fitted_sizes(dataset, *SIZES.get(dataset, (5000, 1000, 5000)))
+    return data.fitted_sizes(dataset, *SIZES.get(dataset, (5000, 1000, 2000)))
 
 
 class FeatureMixingConfig(Config):
@@ -52,7 +53,10 @@ class FeatureMixingConfig(Config):
     experiment: str = setting(
         "mixing", "Experiment", choices=EXPERIMENTS, help="Contrastive views need pixels: on images only."
     )
-    weight: float = setting(0.5, "Weight λ", low=0, high=2, step=0.05, help="Of the second image; 0: none.")
+    weight: float = setting(1.0, "Weight λ", low=0, high=2, step=0.05, help="Of the second image; 0: none.")
+    smoothing: float = setting(
+        0.05, "Label smoothing ε", low=0, high=0.9, step=0.05, help="Of the rival that mixes nothing."
+    )
     depth: int = setting(2, "Depth", low=0, high=3, step=1, help="0: the input; 3: the last hidden layer.")
     scaling: str = setting("sum_to_one", "Label scaling", choices=SCALINGS, help="So that labels sum to 1.")
     labels: int = setting(10, "Labels per class", low=1, high=500, step=1, help="At most 499; on digits 59.")
@@ -86,6 +90,7 @@ class FeatureMixingConfig(Config):
         help="0: 0.0003 on features, 0.003 on images.",
     )
     dataset: str = setting("cifar10_features", "Data", choices=(*GROUPS, *FEATURES), **data.BY_NAME)
+    rivals: bool = setting(True, "Train every rival", more=True, help="Off: only the arms of claims.")
     network: str = setting("dense", "Network", choices=("dense", "convolutional"), more=True)
     scenes: int = setting(200, "Training scenes", low=33, high=5000, step=8, more=True)
     test_scenes: int = setting(1000, "Test scenes", low=50, high=5000, step=50, more=True)
@@ -136,7 +141,8 @@ class FeatureMixingConfig(Config):
     @property
     def arms(self) -> tuple[str, ...]:
         """The arms of ARMS that are trained: CutMix needs pixels."""
-        return ARMS if self.pixels else tuple(arm for arm in ARMS if arm != "cutmix")
+        refused = (() if self.pixels else ("cutmix",)) + (() if self.rivals else RIVALS)
+        return tuple(arm for arm in ARMS if arm not in refused)
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -154,9 +160,9 @@ class FeatureMixingConfig(Config):
 
     @property
     def frames(self) -> int:
-        """Number of frames of the run; mixing ends in one of coarse classes."""
+        """Number of frames of the run; mixing with rivals ends in one of coarse classes."""
         mixing, paste = (len(self.frame_steps(stage)) for stage in ("mixing", "paste"))
-        counts = {"mixing": mixing + 1, "paste": paste, "contrastive": len(PROBE_ARMS)}
+        counts = {"mixing": mixing + self.rivals, "paste": paste, "contrastive": len(PROBE_ARMS)}
         return sum(counts[stage] for stage in self.stages)
 
 
@@ -171,6 +177,7 @@ class Frame:
     stage: str  # "mixing", "coarser", "paste" or "contrastive"
     measured: np.ndarray  # (S, len(ARMS), len(MEASURES)) on test images
     validation: np.ndarray  # (S, len(ARMS)) accuracy on validation images
+    scaled: np.ndarray  # (S, len(ARMS)) of the end, nats on test images at validation's best temperature
     loss: np.ndarray  # (S, len(ARMS)) of the last batch, nats
     coarse: np.ndarray  # (S, len(COARSE_ARMS), len(MEASURES)) of the second network
     pasted: np.ndarray  # (S, len(PASTE_ARMS), len(PASTE_MEASURES)) on test scenes

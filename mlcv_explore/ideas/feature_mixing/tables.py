@@ -1,5 +1,5 @@
 """Results beyond the claims, from a run or a study's rows: the factors of the 2×2, and
-the 2×2 under one changed setting.
+mixing against every rival.
 """
 
 from collections.abc import Mapping
@@ -10,27 +10,25 @@ import torch
 from mlcv_explore.experiment.film import series
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
-from mlcv_explore.ideas.feature_mixing import contrasts
 from mlcv_explore.ideas.feature_mixing import idea as subject
-from mlcv_explore.ideas.feature_mixing.mixing import soft_labels
 from mlcv_explore.ideas.feature_mixing.settings import ARMS, CORE, SCALINGS
+from mlcv_explore.models.mixing import soft_labels
 from mlcv_explore.statistics import Interval, ratio_interval, t_interval
 
 LEAST = 0.01  # gain, as a fraction, above which a share of it is defined
-EFFECTS = {  # of the 2×2: label → two arms and the role of their difference
-    "Features mixed": ("features_mixed", "features_kept", "idea"),
-    "Soft labels": ("labels_soft", "labels_hard", "variant"),
-    "Interaction": ("agreeing", "differing", "control"),
-    "Both − plain": ("both", "plain", "idea"),
+EFFECTS = {  # of the 2×2: label → weights of the arms in CORE, role
+    "Features mixed": ((-0.5, -0.5, 0.5, 0.5), "idea"),
+    "Soft labels": ((-0.5, 0.5, -0.5, 0.5), "variant"),
+    "Interaction": ((1, -1, -1, 1), "control"),
+    "Both − plain": ((-1, 0, 0, 1), "idea"),
 }
-COLUMNS: dict[str, dict[str, str]] = {
-    "Plain (%)": {"arm": "plain"},
-    "Features + labels (%)": {"arm": "both"},
-    "Both − plain (points)": {"arm": "both", "minus": "plain"},
-    "Soft labels only − plain (points)": {"arm": "soft", "minus": "plain"},
-    "Features only − plain (points)": {"arm": "mixed", "minus": "plain"},
+RIVALS = ("plain", "smoothing", "matched", "soft", "scrambled", "separate", "input_mixup", "manifold")
+DIFFERENCES = {  # head → measure
+    "Accuracy (points)": "accuracy",
+    "At the best validation step (points)": "stopped",
+    "Negative log-likelihood (nats)": "nll",
+    "At fitted temperatures (nats)": "scaled",
 }
-SMOOTHING = {"Label smoothing − both (points)": {"arm": "smoothing", "minus": "both"}}
 Columns = Mapping[str, np.ndarray]  # "<arm>_<measure>" → (S,)
 
 
@@ -50,11 +48,8 @@ def mixture_cloud(film: Film) -> tuple[np.ndarray, list[str], list[str]]:
 
 def effects(columns: Columns) -> dict[str, Interval]:
     """Main effects, interaction and gain of both in accuracy, as fractions."""
-    made = contrasts(*(columns[f"{arm}_accuracy"] for arm in CORE)) | dict(columns)
-    return {
-        label: t_interval(made[f"{one}_accuracy"] - made[f"{other}_accuracy"])
-        for label, (one, other, _) in EFFECTS.items()
-    }
+    core = [columns[f"{arm}_accuracy"] for arm in CORE]
+    return {label: t_interval(np.dot(weights, core)) for label, (weights, _) in EFFECTS.items()}
 
 
 def soft_label_shares(columns: Columns) -> tuple[Interval, Interval] | None:
@@ -80,18 +75,12 @@ def share_text(columns: Columns) -> str:
     )
 
 
-def varied(table: Table, title: str, rows: Mapping[str, str]) -> dict[str, list[Interval | str]]:
-    """The 2×2 with one row a value of a setting, {row: cell of the study}, as columns of a
-    table of intervals; label smoothing beside it where every cell has it.
-    """
-    columns = COLUMNS | (SMOOTHING if all("smoothing" in table.arms(cell) for cell in rows.values()) else {})
-    shares = [soft_label_shares(table.columns(cell)) for cell in rows.values()]
-    return {
-        title: list(rows),
-        **table.cross([{"claim": cell, "measure": "accuracy"} for cell in rows.values()], columns),
-        "Share of soft labels (%)": ["–" if share is None else share[0] for share in shares],
-        "Negative log-likelihood": [table.interval(cell, "both", "nll") for cell in rows.values()],
-    }
+def against_rivals(table: Table, cell: str) -> dict[str, list[Interval | str]]:
+    """Features and labels mixed minus each rival, as columns of a table of intervals."""
+    rivals = [arm for arm in RIVALS if arm in table.arms(cell)]
+    rows = [{"claim": cell, "arm": "both", "minus": arm} for arm in rivals]
+    columns = {head: {"measure": measure} for head, measure in DIFFERENCES.items()}
+    return {"Both −": [subject.label(arm) for arm in rivals], **table.cross(rows, columns)}
 
 
 def scaling_example() -> dict[str, list[str]]:

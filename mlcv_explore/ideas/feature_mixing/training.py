@@ -13,14 +13,27 @@ from mlcv_explore.data import few_labels
 from mlcv_explore.data.coarse import coarse
 from mlcv_explore.data.few_labels import FewLabels
 from mlcv_explore.data.partners import Batch, partner_batches, sample_partners
-from mlcv_explore.ideas.feature_mixing import copy_paste, mixing, views
+from mlcv_explore.data.scene_tensors import generate
 from mlcv_explore.ideas.feature_mixing import settings as names
-from mlcv_explore.ideas.feature_mixing.mixing import mix_features, soft_cross_entropy
-from mlcv_explore.ideas.feature_mixing.settings import ARMS, COARSE_ARMS, FEATURES, FeatureMixingConfig, Frame
+from mlcv_explore.ideas.feature_mixing.settings import (
+    ARMS,
+    COARSE_ARMS,
+    FEATURES,
+    PASTE_ARMS,
+    PROBE_ARMS,
+    FeatureMixingConfig,
+    Frame,
+)
 from mlcv_explore.metrics import classification
+from mlcv_explore.metrics.few_label_probe import few_label_accuracy
 from mlcv_explore.metrics.linear_probe import principal_components
+from mlcv_explore.models import mixing
+from mlcv_explore.models.contrastive_views import codes
 from mlcv_explore.models.encoders import Networks, apply_networks, build_heads, build_networks
+from mlcv_explore.models.losses import soft_cross_entropy
+from mlcv_explore.models.mixing import mix_features
 from mlcv_explore.models.mixup import manifold_mixup, mixed_inputs
+from mlcv_explore.models.scene_pasting import SceneTrainer
 from mlcv_explore.models.self_supervised import pretrain_encoder
 from mlcv_explore.models.stacked import gradient_step
 from mlcv_explore.seeds import numpy_stream
@@ -28,6 +41,7 @@ from mlcv_explore.seeds import numpy_stream
 ARRAYS = {  # of a frame, without the seed axis
     "measured": (len(ARMS), len(names.MEASURES)),
     "validation": (len(ARMS),),
+    "scaled": (len(ARMS),),
     "loss": (len(ARMS),),
     "coarse": (len(COARSE_ARMS), len(names.MEASURES)),
     "pasted": (len(names.PASTE_ARMS), len(names.PASTE_MEASURES)),
@@ -50,11 +64,11 @@ def _stages(config: FeatureMixingConfig, seeds: list[int], arrays: Arrays) -> It
     if "mixing" in config.stages:
         yield from _mixing(config, dataset, seeds, arrays)
     if "paste" in config.stages:
-        for values in copy_paste.run(config, seeds):
+        for values in paste_scenes(config, seeds):
             arrays["pasted"][:] = values
             yield "paste"
     if "contrastive" in config.stages:
-        for place, values in enumerate(views.run_probes(config, dataset, seeds)):
+        for place, values in enumerate(probe_views(config, dataset, seeds)):
             arrays["probes"][:, place] = values
             yield "contrastive"
 
@@ -62,6 +76,24 @@ def _stages(config: FeatureMixingConfig, seeds: list[int], arrays: Arrays) -> It
 def load(config: FeatureMixingConfig, seeds: Sequence[int]) -> FewLabels:
     """The images, and which of them are labelled. Raises DataError and SettingError."""
     return few_labels.load(config.dataset, names.split_sizes(config.dataset), config.labels, seeds)
+
+
+def paste_scenes(config: FeatureMixingConfig, seeds: Sequence[int]) -> Iterator[np.ndarray]:
+    """After every part: (S, len(PASTE_ARMS), len(PASTE_MEASURES)) on test scenes."""
+    trainers = [[SceneTrainer(arm, config, seed) for arm in PASTE_ARMS] for seed in seeds]
+    tests = [generate(config.test_scenes, seed, "tested") for seed in seeds]
+    for until in config.frame_steps("paste"):
+        for trainer in (trainer for own in trainers for trainer in own):
+            trainer.train_to(until)
+        yield np.stack(
+            [[trainer.evaluate(test) for trainer in own] for own, test in zip(trainers, tests, strict=True)]
+        )
+
+
+def probe_views(config: FeatureMixingConfig, dataset: FewLabels, seeds: list[int]) -> Iterator[np.ndarray]:
+    """Arm after arm of PROBE_ARMS: the probes' test accuracy (S,)."""
+    for arm in PROBE_ARMS:
+        yield few_label_accuracy(dataset, *codes(arm, config, dataset, seeds))
 
 
 class ArmTrainer:
@@ -104,8 +136,10 @@ class ArmTrainer:
 
     def targets(self, batch: Batch) -> torch.Tensor:
         """(S, B, K), each summing to 1."""
-        if self.name == "smoothing":
-            return mixing.smooth_labels(batch.labels, self.config.weight)
+        if self.name in names.SMOOTHED:
+            matched = 1 - mixing.own_share(self.config.weight)
+            strength = matched if self.name == "matched" else self.config.smoothing
+            return mixing.smooth_labels(batch.labels, strength)
         if self.name not in ("soft", "both", "scrambled"):
             return batch.labels
         partners = batch.partner_labels.mean(1) if self.name != "scrambled" else batch.unrelated_labels
@@ -147,8 +181,9 @@ def _mixing(
         evaluate(arrays, arms, dataset, done)
         arrays["cloud"][:] = _cloud(config, arms["both"].networks, dataset, seeds)
         yield "mixing"
-    arrays["coarse"][:] = train_coarse(config, arms["plain"].networks, dataset, seeds)
-    yield "coarser"
+    if config.rivals:
+        arrays["coarse"][:] = train_coarse(config, arms["plain"].networks, dataset, seeds)
+        yield "coarser"
 
 
 def evaluate(arrays: Arrays, arms: Mapping[str, ArmTrainer], dataset: FewLabels, step: int) -> None:
@@ -168,6 +203,10 @@ def evaluate(arrays: Arrays, arms: Mapping[str, ArmTrainer], dataset: FewLabels,
         arrays["measured"][:, place] = measure(test, dataset.split.test.labels)
         given = dataset.split.validation.labels
         arrays["validation"][:, place] = classification.accuracy(validation.numpy(), given)
+        if step == arm.config.steps:
+            scale = classification.inverse_temperature(validation.numpy(), given)[:, None, None]
+            scaled = classification.negative_log_likelihood(scale * test.numpy(), dataset.split.test.labels)
+            arrays["scaled"][:, place] = scaled
 
 
 def measure(logits: torch.Tensor, labels: np.ndarray) -> np.ndarray:

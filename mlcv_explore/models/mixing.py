@@ -50,17 +50,11 @@ def soft_labels(
     return total / total.sum(-1, keepdim=True)
 
 
-def smooth_labels(own: torch.Tensor, weight: float) -> torch.Tensor:
-    """Label smoothing (…, K) of strength λ/(1 + λ): the expectation of soft labels over
-    partners of any class.
+def smooth_labels(own: torch.Tensor, strength: float) -> torch.Tensor:
+    """Labels (…, K) smoothed towards all K classes. At strength λ/(1 + λ) that is the
+    expectation of soft labels over partners of any class.
 
     Source: Szegedy et al., Rethinking the Inception Architecture, 2015,
     https://arxiv.org/abs/1512.00567
     """
-    strength = 1 - own_share(weight)
     return (1 - strength) * own + strength / own.shape[-1]
-
-
-def soft_cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """−Σ t log p over the last axis, (…), nats."""
-    return -(targets * logits.log_softmax(-1)).sum(-1)

@@ -1,23 +1,33 @@
-"""Contrastive views made by changing pixels or features, and linear probes of the
-encoders trained on them.
+"""Contrastive views made by changing pixels or features, and the codes of encoders
+trained on them.
 """
 
-from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from mlcv_explore.data.augmentation import add_feature_noise, jitter
 from mlcv_explore.data.few_labels import FewLabels
-from mlcv_explore.ideas.feature_mixing.mixing import mix_features
-from mlcv_explore.ideas.feature_mixing.settings import PROBE_ARMS, FeatureMixingConfig
-from mlcv_explore.metrics.few_label_probe import few_label_accuracy
 from mlcv_explore.models.encoders import Networks, apply_networks, build_networks
+from mlcv_explore.models.mixing import mix_features
 from mlcv_explore.models.self_supervised import Generators, Views, train_contrastive, train_supervised
 from mlcv_explore.seeds import stream
 
 CHANGED = 1  # depth of the features that views change
 PROBED = 2  # depth that is compared and probed
+
+
+class ViewSettings(Protocol):
+    """What views and their training read of an idea's settings."""
+
+    network: str  # "dense" or "convolutional"
+    width: int
+    contrast_steps: int
+    pixel_noise: float  # of views, standard deviation
+    pixel_shift: int  # largest, pixels
+    feature_noise: float  # in standard deviations of each feature
+    jitter_weight: float  # λ of a view's partner
 
 
 def mix_within_batch(features: torch.Tensor, weight: float, generators: Generators) -> torch.Tensor:
@@ -27,7 +37,7 @@ def mix_within_batch(features: torch.Tensor, weight: float, generators: Generato
     return mix_features(features, partners, weight, "convex")
 
 
-def contrastive_views(arm: str, config: FeatureMixingConfig, networks: Networks) -> Views:
+def contrastive_views(arm: str, config: "ViewSettings", networks: Networks) -> Views:
     """Two views of each image, as features of depth PROBED, as this arm makes them."""
 
     def views(batch: torch.Tensor, generators: Generators) -> torch.Tensor:
@@ -46,15 +56,7 @@ def contrastive_views(arm: str, config: FeatureMixingConfig, networks: Networks)
     return views
 
 
-def run_probes(config: FeatureMixingConfig, dataset: FewLabels, seeds: list[int]) -> Iterator[np.ndarray]:
-    """Arm after arm of PROBE_ARMS: the probes' test accuracy (S,)."""
-    for arm in PROBE_ARMS:
-        yield few_label_accuracy(dataset, *codes(arm, config, dataset, seeds))
-
-
-def codes(
-    arm: str, config: FeatureMixingConfig, dataset: FewLabels, seeds: list[int]
-) -> tuple[np.ndarray, ...]:
+def codes(arm: str, config: "ViewSettings", dataset: FewLabels, seeds: list[int]) -> tuple[np.ndarray, ...]:
     """Codes (S, n, d) of training, validation and test images by this arm's encoder."""
     train = dataset.images["train"]
     networks = build_networks(config.network, train.shape[1:], config.width, dataset.classes, seeds)
