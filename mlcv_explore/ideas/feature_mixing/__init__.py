@@ -157,7 +157,7 @@ def picture(film: Film) -> Picture:
 
 
 def _part_sizes(config: FeatureMixingConfig) -> tuple[int, int, int] | None:
-    return None if config.experiment == "scenes" else split_sizes(config.dataset)
+    return None if config.experiment == "paste" else split_sizes(config.dataset)
 
 
 def _checkpoints() -> Mapping[str, Any]:
@@ -190,7 +190,7 @@ idea = Idea(
     studies=(study.live(), study.photographs()),
     prior_work=claims.PRIOR_WORK,
     provenance=claims.PROVENANCE,
-    estimand=lambda config: OWN_DATA if config.experiment == "scenes" else OWN_LABELS,
+    estimand=lambda config: OWN_DATA if config.experiment == "paste" else OWN_LABELS,
     limits=(
         "100 or 500 labelled images, 64 features of photographs or 8×8 digits; one small dense network.",
         "Mixed and pasted scenes are generated ones, contrastive views are of digits.",
