@@ -18,12 +18,12 @@ from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.hierarchical_explanation import ARMS, BUDGETS, STAGES, inference, tables
 from mlcv_explore.ideas.hierarchical_explanation import idea as subject
-from mlcv_explore.ideas.hierarchical_explanation.checking import Checker, Rules
 from mlcv_explore.ideas.hierarchical_explanation.inference import METHODS, Explainer, Explanation
 from mlcv_explore.ideas.hierarchical_explanation.inference import HierarchicalExplanationView as View
 from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.models.hierarchical_dictionary import Dictionary, learn
 from mlcv_explore.models.sparse_coding import matching_pursuit
+from mlcv_explore.saliency.acceptance import Checker, Rules
 from mlcv_explore.saliency.contribution_trees import Piece
 from mlcv_explore.ui import figures, inputs, page, settings, small_image_input, theme
 from mlcv_explore.ui.decision_tree import decision_path

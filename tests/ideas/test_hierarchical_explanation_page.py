@@ -10,10 +10,10 @@ import pytest
 from mlcv_explore import idea
 from mlcv_explore.charts import images
 from mlcv_explore.ideas.hierarchical_explanation import inference, pretrain, tables
-from mlcv_explore.ideas.hierarchical_explanation.checking import Rules
 from mlcv_explore.models import checkpoints
 from mlcv_explore.models.hierarchical_dictionary import Dictionary
 from mlcv_explore.models.vector_classifiers import predict_logits
+from mlcv_explore.saliency.acceptance import Rules
 from mlcv_explore.saliency.contribution_trees import REMAINDER, Piece, growth
 from mlcv_explore.ui import evidence
 from tests import opening

@@ -16,7 +16,6 @@ from mlcv_explore.config import Config, setting
 from mlcv_explore.data.vectors import grey_vectors
 from mlcv_explore.idea import Tile
 from mlcv_explore.ideas.hierarchical_explanation import HierarchicalExplanationConfig, datasets
-from mlcv_explore.ideas.hierarchical_explanation.checking import Check, Checker, Rules, unit_random_sets
 from mlcv_explore.ideas.hierarchical_explanation.pretrain import PREFIX, ExplainerWeights
 from mlcv_explore.ideas.hierarchical_explanation.training import FILTER_ATOMS
 from mlcv_explore.metrics.classification import log_probabilities
@@ -26,6 +25,7 @@ from mlcv_explore.models.hierarchical_dictionary import Dictionary
 from mlcv_explore.models.prototypes import most_similar
 from mlcv_explore.models.sparse_coding import bits_per_atom, matching_pursuit, quantise
 from mlcv_explore.models.vector_classifiers import predict_logits
+from mlcv_explore.saliency.acceptance import Check, Checker, Rules, unit_random_sets
 from mlcv_explore.saliency.contribution_trees import REMAINDER, Composer, Piece, add_logits, growth, ordered
 from mlcv_explore.saliency.tree_paths import SparseFilters, sparse_filters, strongest_atoms
 

@@ -21,7 +21,6 @@ from mlcv_explore.ideas.hierarchical_explanation import (
     HierarchicalExplanationConfig,
     datasets,
 )
-from mlcv_explore.ideas.hierarchical_explanation.checking import Check, Checker, Rules, unit_random_sets
 from mlcv_explore.metrics import dictionaries
 from mlcv_explore.models import prototypes, sparse_coding, vector_classifiers
 from mlcv_explore.models.decision_trees import NeuralBackedTree, distil, shuffled_merges
@@ -29,6 +28,7 @@ from mlcv_explore.models.hierarchical_dictionary import Dictionary, learn, shuff
 from mlcv_explore.models.sparse_coding import bits_per_atom, coefficients, matching_pursuit
 from mlcv_explore.models.vector_classifiers import predict_logits
 from mlcv_explore.saliency import tree_paths
+from mlcv_explore.saliency.acceptance import Check, Checker, Rules, unit_random_sets
 from mlcv_explore.seeds import stream
 
 MOST = 24  # atoms in an explanation, at most

@@ -1,5 +1,6 @@
-"""f(X, E): is X explained by E? Three tests, each of which may be switched off; an
-empty E never explains.
+"""f(X, E): is an item X explained by a part E of it? Three tests, each of which may be
+switched off: of energy, of the classifier's label, and by removal. An empty E never
+explains.
 """
 
 from dataclasses import dataclass
