@@ -77,6 +77,8 @@ def test_every_act_is_alive_at_first_paint(card, act):
     app = opened(f"{card.slug}.py", **{f"{card.slug}-act": act})
     assert not app.exception
     assert [title.value for title in app.title] == [card.question]
+    works = idea.load(card.slug).prior_work if act == "Read" else ()
+    assert all(work.title in words(app) and work.differs in words(app) for work in works)
 
 
 @every_idea
@@ -103,6 +105,7 @@ def test_answer_has_one_verdict_that_home_shows_too_and_every_claim_in_one_table
             for estimate in verdict["estimates"]
         ]
         assert [re.sub(", .*,", ",", text) for text in claims["On photographs"]] == beside
+        assert any("--study photographs" in code.value for code in app.get("code"))
     rows = [verdict for verdict in verdicts for _ in verdict["estimates"]]
     assert list(claims["Role"]) == [verdict["role"] for verdict in rows]
     small = [", too small for n" in margin for margin in claims["Margin"]]

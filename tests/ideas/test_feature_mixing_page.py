@@ -1,7 +1,6 @@
 """The page of idea 8: the demo, uploads, links that cannot be used, the answer."""
 
 import io
-import json
 from functools import partial
 
 import numpy as np
@@ -9,7 +8,6 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from mlcv_explore import idea
 from tests import opening
 from tests.opening import words
 
@@ -82,23 +80,6 @@ def test_a_link_with_unusable_values_is_reported_and_opens() -> None:
     app = opened(**{name: text for values in sentences.values() for name, text in values.items()})
     assert not app.exception and notice(app)
     assert [sentence for sentence in sentences if sentence not in words(app)] == []
-
-
-def test_read_names_earlier_work() -> None:
-    app = opened(act="Read")
-    assert not app.exception and "Manifold" in words(app)
-
-
-def test_the_answer_shows_the_claims_with_fifty_labels_beside_those_with_ten() -> None:
-    record = json.loads((idea.ASSETS / SLUG / "photographs.json").read_text(encoding="utf-8"))
-    estimates = [estimate for verdict in record["verdicts"] for estimate in verdict["estimates"]]
-    app = opened(act="Answer")
-    claims = next(table.value for table in app.dataframe if "Claim" in table.value)
-    assert not app.exception
-    shown = [text.split(",")[0] for text in claims["On photographs"]]
-    assert shown == [estimate["status"] if estimate["n"] else "not run" for estimate in estimates]
-    assert len(shown) == 5 and "not run" not in shown
-    assert any("--study photographs" in code.value for code in app.get("code"))
 
 
 def test_results_beyond_the_claims_are_drawn() -> None:

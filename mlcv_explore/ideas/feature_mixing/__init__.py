@@ -80,13 +80,13 @@ Source: Müller, Kornblith, Hinton, When Does Label Smoothing Help?, 2019,
 https://arxiv.org/abs/1906.02629
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from importlib import import_module
 
 import numpy as np
 
 from mlcv_explore.experiment.film import series
-from mlcv_explore.idea import Film, Idea, Picture, Tile
+from mlcv_explore.idea import Film, Idea, Picture
 from mlcv_explore.ideas.feature_mixing import claims, study
 from mlcv_explore.ideas.feature_mixing.settings import (
     ARMS,
@@ -160,19 +160,6 @@ def _part_sizes(config: FeatureMixingConfig) -> tuple[int, int, int] | None:
     return None if config.experiment == "paste" else split_sizes(config.dataset)
 
 
-def _checkpoints() -> Mapping[str, Any]:
-    from mlcv_explore.ideas.feature_mixing.inference import CHECKPOINTS
-
-    return CHECKPOINTS
-
-
-def _tiles() -> tuple[Tile, ...]:
-    """Two images, and three mixtures between them, decoded."""
-    from mlcv_explore.ideas.feature_mixing import inference  # torch comes with it
-
-    return inference.tiles()
-
-
 # on digits, the data that every arm can be trained on
 QUICK = {"experiment": "all", "dataset": "digits", "steps": 10, "pretraining": 10, "width": 8, "labels": 5}
 QUICK |= {"batch_size": 15, "scenes": 33, "test_scenes": 50, "paste_steps": 2, "contrast_steps": 10}
@@ -197,6 +184,6 @@ idea = Idea(
         "No network that reads the photographs' pixels; λ and ε were chosen with 10 labels per class.",
     ),
     part_sizes=_part_sizes,
-    checkpoints=_checkpoints,
-    tiles=_tiles,
+    tiles=lambda: import_module(f"{__name__}.inference").tiles(),  # torch comes with these two
+    checkpoints=lambda: import_module(f"{__name__}.inference").CHECKPOINTS,
 )
