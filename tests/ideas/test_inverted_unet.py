@@ -1,6 +1,5 @@
 """Inverted U-Net: what a mask determines, conditioning, runs, pretrained networks, the page."""
 
-import time
 from functools import cache, partial
 
 import numpy as np
@@ -12,7 +11,6 @@ from mlcv_explore.config import SettingError
 from mlcv_explore.data import DataError, masked_images, scenes
 from mlcv_explore.data.dataset import to_float
 from mlcv_explore.data.masked_images import SCENE_COLOURS, SCENE_REGIONS, Categories, MaskedImages
-from mlcv_explore.experiment.jobs import Jobs
 from mlcv_explore.ideas import inverted_unet as unet
 from mlcv_explore.ideas.inverted_unet import conditioning as levels
 from mlcv_explore.ideas.inverted_unet import idea, inference, pretrain, training
@@ -21,7 +19,6 @@ from mlcv_explore.metrics.overlap import MaskIndex
 from mlcv_explore.models import checkpoints
 from mlcv_explore.models.conditional_generation import Generator
 from mlcv_explore.seeds import numpy_stream
-from mlcv_explore.ui import server
 from tests import opening
 from tests.opening import words
 
@@ -263,26 +260,12 @@ def test_a_painted_mask_is_used_and_that_of_another_scene_is_not(monkeypatch):
     assert "True image\n" not in words(opened()) and "True image\n" in words(opened(scene="2"))
 
 
-def test_a_run_is_drawn_with_its_own_settings_whatever_the_controls_show():
-    server.use(Jobs(processes=False))
-    try:
-        quick = idea.quick.replace(arms="one", adversarial=False)
-        link = {name: str(value) for name, value in quick.changed().items()} | {"seeds": "2", "act": "Train"}
-        app = opened(**link)
-        app.button(key="inverted_unet-train").click().run()
-        deadline = time.monotonic() + 60
-        while "Interim analysis" not in words(app):
-            assert time.monotonic() < deadline and not app.exception
-            time.sleep(0.25)
-            app.run()
-        app.selectbox(key="inverted_unet-side").set_value(64).run()
-        assert not app.exception and "Mask, U-Net, true image; seed 0" in words(app)
-    finally:
-        server.close()
-    for side in (32, 64):  # the side is that of the run's scenes too
-        config = quick.replace(side=side)
-        for frame in (*(film := list(unet.run(config, (5,))))[:1], film[-1]):
-            shown = inference.shown_images(frame, config, 5)
-            assert shown.shape == (9, side, side, 3)
-        truth = training.splits(config, 5)[2].images[:3].transpose(0, 2, 3, 1)
-        assert np.array_equal(shown[2::3], truth)
+@pytest.mark.parametrize("side", [32, 64])
+def test_images_of_a_run_stand_beside_masks_and_scenes_of_its_side(side):
+    config = idea.quick.replace(arms="one", adversarial=False, side=side)
+    film = list(unet.run(config, (5,)))
+    truth = training.splits(config, 5)[2].images[:3].transpose(0, 2, 3, 1)
+    for frame in (film[0], film[-1]):
+        shown = inference.shown_images(frame, config, 5)
+        assert shown.shape == (9, side, side, 3)
+    assert np.array_equal(shown[2::3], truth)

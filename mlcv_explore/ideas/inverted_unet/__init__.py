@@ -55,14 +55,15 @@ Normalization, 2019, https://arxiv.org/abs/1903.07291
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from importlib import import_module
+from typing import ClassVar
 
 import numpy as np
 from pydantic import model_validator
 
 from mlcv_explore.config import Config, SettingError, setting
 from mlcv_explore.experiment.film import series
-from mlcv_explore.idea import Cell, Film, Idea, Picture, Prior, Provenance, Study, Tile
+from mlcv_explore.idea import Cell, Film, Idea, Picture, Prior, Provenance, Study
 from mlcv_explore.ideas.inverted_unet.claims import (
     ARM_TABLE,
     CLAIMS,
@@ -74,9 +75,6 @@ from mlcv_explore.ideas.inverted_unet.claims import (
 from mlcv_explore.ideas.inverted_unet.conditioning import EDGES, LEVELS
 from mlcv_explore.statistics import Split
 from mlcv_explore.statistics.estimands import OWN_DATA
-
-if TYPE_CHECKING:
-    from mlcv_explore.models.checkpoints import CheckpointSpec
 
 FREE = ("mean", "region", "nearest", "nearest5", "webp", "truth")  # arms without training
 TRAINED = {"one": ("l2",), "two": ("l2", "shuffled"), "all": ("l2", "l1", "sampled", "cvae", "shuffled")}
@@ -241,20 +239,6 @@ def _live(seeds: int) -> Study:
     return Study("live", cells, tuple(range(seeds)))
 
 
-def _checkpoints() -> "Mapping[str, CheckpointSpec]":
-    """The demo's networks, one a conditioning level and one that samples."""
-    from mlcv_explore.ideas.inverted_unet import pretrain  # torch comes with it
-
-    return pretrain.CHECKPOINTS
-
-
-def _tiles() -> tuple[Tile, ...]:
-    """Two masks, each with the image predicted for it."""
-    from mlcv_explore.ideas.inverted_unet import inference  # torch comes with it
-
-    return inference.tiles()
-
-
 PRIOR_WORK = (
     Prior(
         "pix2pix (Isola et al., 2017)",
@@ -323,6 +307,6 @@ idea = Idea(
     prior_work=PRIOR_WORK,
     split_sizes=lambda config: Split(config.scenes, config.test_images) if config.dataset == "pets" else None,
     estimand=lambda config: OWN_DATA if config.dataset == "scenes" else "",
-    checkpoints=_checkpoints,
-    tiles=_tiles,
+    tiles=lambda: import_module(f"{__name__}.inference").tiles(),  # torch comes with these two
+    checkpoints=lambda: import_module(f"{__name__}.pretrain").CHECKPOINTS,
 )
