@@ -51,21 +51,19 @@ https://arxiv.org/abs/1804.03999
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import chain
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from mlcv_explore.config import Config, setting
 from mlcv_explore.data.scenes import INDEPENDENT
 from mlcv_explore.experiment.film import series
-from mlcv_explore.idea import Cell, Film, Idea, Picture, Study, Tile
+from mlcv_explore.idea import Cell, Film, Idea, Picture, Study
 from mlcv_explore.ideas.learned_salience import claims
 from mlcv_explore.statistics import Split
 from mlcv_explore.statistics.estimands import OWN_DATA
-
-if TYPE_CHECKING:
-    from mlcv_explore.models.checkpoints import CheckpointSpec
 
 EXPERIMENTS = ("salience", "order", "boxes")
 # train classifiers, train mask networks, evaluate maps; train all; train all, then a mask network
@@ -279,20 +277,6 @@ def _study() -> Study:
     return Study("live", tuple(cells), tuple(range(6)))
 
 
-def _checkpoints() -> Mapping[str, "CheckpointSpec"]:
-    """The demo's mask networks and its segmenter."""
-    from mlcv_explore.ideas.learned_salience import pretrain  # torch comes with it
-
-    return pretrain.CHECKPOINTS
-
-
-def _tiles() -> tuple[Tile, ...]:
-    """A photograph, its learned mask, the part kept and the complement."""
-    from mlcv_explore.ideas.learned_salience import pretrain  # torch comes with it
-
-    return pretrain.tiles()
-
-
 SMALL = dict(scenes=50, updates=2, batch_size=4, test_scenes=8, explained_scenes=1, width=4)
 idea = Idea(
     config=LearnedSalienceConfig,
@@ -313,6 +297,6 @@ idea = Idea(
     ),
     estimand=lambda config: OWN_DATA if config.dataset == "scenes" else "",
     collapsed=claims.collapsed,
-    checkpoints=_checkpoints,
-    tiles=_tiles,
+    tiles=lambda: import_module(f"{__name__}.pretrain").tiles(),  # torch comes with these two
+    checkpoints=lambda: import_module(f"{__name__}.pretrain").CHECKPOINTS,
 )
