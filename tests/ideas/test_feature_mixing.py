@@ -268,16 +268,12 @@ def test_on_features_every_arm_is_trained_but_those_that_need_pixels() -> None:
     arms = [arm for arm in ARMS if arm != "cutmix"]
     assert [name for name in columns if name.endswith("_stopped")] == [f"{arm}_stopped" for arm in arms]
     assert "cutmix_accuracy" not in columns and not film[-1].measured[:, ARMS.index("cutmix")].any()
-    assert len({frame.tobytes() for frame in film[-1].measured[0]}) == len(
-        ARMS
-    )  # each arm at a place of its own
+    rows = {row.tobytes() for row in film[-1].measured[0]}
+    assert len(rows) == len(ARMS)  # each arm at a place of its own
     for arm in arms:
         assert columns[f"{arm}_nll"][0] == film[-1].measured[0, ARMS.index(arm), 1] > 0
-    every = PHOTOGRAPHS.replace(experiment="all")
-    assert (
-        every.stages == ("mixing", "paste")
-        and SHORT.replace(experiment="all").stages == names.EXPERIMENTS[:3]
-    )
+    every, digits = (config.replace(experiment="all") for config in (PHOTOGRAPHS, SHORT))
+    assert every.stages == ("mixing", "paste") and digits.stages == names.EXPERIMENTS[:3]
     assert every.frames == PHOTOGRAPHS.frames + 5 == len(film) + 5
 
 
@@ -290,11 +286,8 @@ def test_photographs_have_the_coarse_classes_of_their_set() -> None:
 
 def test_the_learning_rate_is_the_datas_own_where_none_is_set() -> None:
     """Digits are trained at 0.003 as before, to the last bit."""
-    assert [FeatureMixingConfig(dataset=name).rate for name in ("cifar10_features", "digits")] == [
-        0.0003,
-        0.003,
-    ]
-    assert FeatureMixingConfig(learning_rate=0.02).rate == 0.02
+    rates = [FeatureMixingConfig(dataset=name).rate for name in ("cifar10_features", "digits")]
+    assert rates == [0.0003, 0.003] and FeatureMixingConfig(learning_rate=0.02).rate == 0.02
     own = weights("both", SHORT)
     assert torch.equal(weights("both", SHORT.replace(learning_rate=0.003)), own)
     assert not torch.equal(weights("both", SHORT.replace(learning_rate=0.0003)), own)
@@ -333,24 +326,18 @@ def test_test_scenes_are_none_of_the_training_scenes(monkeypatch: pytest.MonkeyP
 # --- refusals
 
 
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        ({"labels": 80, "dataset": "digits"}, "labels must be at most 59"),
-        ({"labels": 500}, r"labels must be at most 499 on cifar10_features \(5,000 training images"),
-        (
-            {"experiment": "contrastive"},
-            "experiment must be mixing, paste or all on cifar10_features, vectors",
-        ),
-        (
-            {"encoder": "rotation"},
-            "encoder must be random or autoencoder on .* without pixels, got 'rotation'",
-        ),
-        ({"network": "convolutional"}, "network must be dense on cifar10_features, vectors without pixels"),
-        ({"partners": "same", "labels": 3, "images": 4}, "at most the 3 labelled images of a class"),
-    ],
-)
-def test_impossible_combinations_are_rejected_in_a_sentence(changes: dict, sentence: str) -> None:
+REFUSED = {  # sentence → settings
+    "labels must be at most 59": {"labels": 80, "dataset": "digits"},
+    r"labels must be at most 499 on cifar10_features \(5,000 training images": {"labels": 500},
+    "experiment must be mixing, paste or all on cifar10_features, vectors": {"experiment": "contrastive"},
+    "encoder must be random or autoencoder on .* without pixels, got 'rotation'": {"encoder": "rotation"},
+    "network must be dense on cifar10_features, vectors without pixels": {"network": "convolutional"},
+    "at most the 3 labelled images of a class": {"partners": "same", "labels": 3, "images": 4},
+}
+
+
+@pytest.mark.parametrize(("sentence", "changes"), REFUSED.items())
+def test_impossible_combinations_are_rejected_in_a_sentence(sentence: str, changes: dict) -> None:
     with pytest.raises(SettingError, match=sentence) as refusal:
         FeatureMixingConfig(**changes)
     assert "\n" not in str(refusal.value)

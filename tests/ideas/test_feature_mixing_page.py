@@ -83,19 +83,11 @@ def test_a_link_with_unusable_values_is_reported_and_opens() -> None:
 
 
 def test_results_beyond_the_claims_are_drawn() -> None:
-    def details() -> None:
-        import runpy
-        from unittest import mock
-
-        from mlcv_explore.ui import evidence
-
-        with mock.patch("mlcv_explore.ui.page.run"):
-            page = runpy.run_path("pages/feature_mixing.py")
-        page["answer"](evidence.table("feature_mixing"))
-
-    app = AppTest.from_function(details, default_timeout=60).run()
+    app = opened(act="Answer")
+    app.session_state[f"{SLUG}-details"] = True
+    app.run()
     assert not app.exception and "of the gain" in words(app)
-    shown = [str(table.value) for table in app.dataframe]
-    assert "0.157" in shown[-1] and "0.427" in shown[-1]
-    heads = [head for table in app.dataframe for head in table.value]
-    assert heads.count("At fitted temperatures (nats)") == 4 and len(shown) == 9
+    claims, *shown = (table.value for table in app.dataframe)
+    assert "Claim" in claims and len(shown) == 9
+    assert "0.157" in str(shown[-1]) and "0.427" in str(shown[-1])
+    assert sum("At fitted temperatures (nats)" in table for table in shown) == 4
