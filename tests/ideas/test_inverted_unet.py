@@ -5,6 +5,7 @@ from functools import cache, partial
 import numpy as np
 import pytest
 import torch
+from streamlit.testing.v1 import AppTest
 
 from mlcv_explore.charts import images
 from mlcv_explore.config import SettingError
@@ -269,3 +270,16 @@ def test_images_of_a_run_stand_beside_masks_and_scenes_of_its_side(side):
         shown = inference.shown_images(frame, config, 5)
         assert shown.shape == (9, side, side, 3)
     assert np.array_equal(shown[2::3], truth)
+
+
+def test_a_run_shows_masks_beside_the_networks_and_the_true_images():
+    def drawn() -> None:
+        import runpy
+
+        from mlcv_explore.ui import evidence
+
+        page, (run, film) = runpy.run_path("pages/inverted_unet.py"), evidence.recorded("inverted_unet")
+        page["draw"](film, page["subject"].config(**run.config), run.seeds)
+
+    app = AppTest.from_function(drawn, default_timeout=60).run()
+    assert not app.exception and "Mask, U-Net, true image; seed 0" in words(app)
