@@ -254,16 +254,22 @@ def picture(film: Film) -> Picture:
 
 
 def _claim(arm: str, verb: str = "puts") -> Claim:
-    """More of the map on the object than a map that ignores the model; contradicted when
+    """More of the map on the object than two maps that ignore the model; contradicted when
     either difference lies below the margin.
     """
     label = next(row.label for row in ARM_TABLE if row.name == arm)
-    sentence = f"{label} {verb} over 0.05 more of the map on the object than a centre blob and Sobel edges."
-    contrasts = ((arm, "centre"), (arm, "edges"))
+    sentence = (
+        f"{label} {verb} over 0.05 more of the map on the object than Sobel edges and an image-only network."
+    )
+    contrasts = ((arm, "edges"), (arm, "blind"))
     return Claim(arm, sentence, "mass", "of the map", "greater", 0.05, contrasts, (("rho", UNINFORMATIVE),))
 
 
-CLAIMS = (_claim("integrated_gradients", "put"), *map(_claim, ("smoothgrad", "gradcam", "guided_backprop")))
+CLAIMS = (
+    _claim("smoothgrad_squared"),
+    _claim("integrated_gradients", "put"),
+    *map(_claim, ("smoothgrad", "gradcam", "guided_backprop", "occlusion", "gradient_shap")),
+)
 RHOS = (UNINFORMATIVE, 1.0)
 
 
