@@ -99,26 +99,29 @@ ARM_TABLE = (  # its maps are the arm axis M of a frame, in this order
     Arm("truth", "True mask", "oracle", "The object's own mask."),
     Arm("generated", "Generated map", "variant", "A network's map from the gradients of all layers."),
     Arm("single", "Best single input", "variant", "The input of that network that matches masks best."),
-    Arm("blind", "Image-only network", "control", "The same network given only the image."),
+    Arm("blind", "Image-only network", "control", "A network trained on masks, given only the image."),
+    Arm("edges_squared", "Squared edges", "control", "Sobel edges, squared; on photographs."),
     Arm("classifier", "Classifier", "baseline", "The classifier that is explained; it has no map."),
 )
 ARMS = tuple(arm.name for arm in ARM_TABLE[:-1])
 GENERATED = ("generated", "single", "blind")
-CONTROLS = tuple(arm.name for arm in ARM_TABLE if arm.role == "control" and arm.name not in GENERATED)
+CONTROLS = ("random", "centre", "edges")
+RIVALS = ("blind", "edges_squared")  # controls that only some runs have
 ATTRIBUTIONS = tuple(arm.name for arm in ARM_TABLE if arm.role == "idea")  # the twelve methods
-MEASURE_TABLE = (  # the first six are the measure axis K of a frame, in this order
+MEASURE_TABLE = (  # the first seven are the measure axis K of a frame, in this order
     Measure("mass", "Localisation: share of the map on the object"),
     Measure("tag", "Share of the map on the corner tag", better=""),
     Measure("pointing", "Pointing game: maximum on the object", "%"),
     Measure("deletion", "Deletion: area under the probability curve", better="lower"),
     Measure("insertion", "Insertion: area under the probability curve"),
     Measure("moved", "Model dependence: 1 − |rank correlation| with the map of a randomised network"),
+    Measure("dilated", "Share of the map on the object and what is near it"),
     Measure("accuracy", "Accuracy", "%"),
     Measure("swapped", "Accuracy with randomised tags", "%"),
     Measure("follows", "Predictions that follow a misleading tag", "%", "lower"),
 )
-MEASURES = tuple(measure.name for measure in MEASURE_TABLE[:6])
-SHARES = tuple(measure.name for measure in MEASURE_TABLE[6:])  # of the classifier
+MEASURES = tuple(measure.name for measure in MEASURE_TABLE[:7])
+SHARES = tuple(measure.name for measure in MEASURE_TABLE[7:])  # of the classifier
 SCENES, COMPOSITES = "scenes", "composites"
 UNINFORMATIVE = 0.25  # agreement of a tag that tells nothing of the class; composites have no tag
 
@@ -154,9 +157,9 @@ class SaliencyConfig(Config):
     network: str = setting(
         "trained",
         "Network",
-        choices=("trained", "untrained"),
+        choices=("trained", "randomised", "untrained"),
         more=True,
-        help="On composites: of ImageNet, or the same architecture with random weights.",
+        help="On composites: of ImageNet; that with a random last layer; or with random weights throughout.",
     )
 
     @model_validator(mode="before")
@@ -172,7 +175,7 @@ class SaliencyConfig(Config):
             )
         if self.dataset == SCENES and self.network != "trained":
             raise SettingError(
-                "network must be trained on scenes, where a run trains it; untrained is for composites;"
+                "network must be trained on scenes, where a run trains it; others are for composites;"
                 f" got {self.network!r}."
             )
         return self
@@ -198,15 +201,22 @@ class Frame:
 
 
 def arms(config: SaliencyConfig) -> tuple[str, ...]:
-    """The arms of a run."""
-    return tuple(arm for arm in ARMS if config.generation or arm not in GENERATED)
+    """The arms of a run. A network that is not trained is explained without RISE, half of
+    what all maps cost.
+    """
+    if config.dataset == SCENES:
+        absent = ("edges_squared",) if config.generation else (*GENERATED, "edges_squared")
+    else:
+        absent = ("generated", "single") if config.network == "trained" else ("generated", "single", "rise")
+    return tuple(arm for arm in ARMS if arm not in absent)
 
 
 def measures_of(config: SaliencyConfig) -> tuple[str, ...]:
     """What is measured of every map of a run."""
     if config.dataset == SCENES:
-        return MEASURES
-    return ("mass", "pointing") if config.network == "untrained" else tuple(m for m in MEASURES if m != "tag")
+        return MEASURES[:6]
+    more = {"trained": ("deletion", "insertion"), "randomised": (), "untrained": ("moved",)}
+    return ("mass", "pointing", *more[config.network], "dilated")
 
 
 def run(config: SaliencyConfig, seeds: Sequence[int]) -> Iterator[Frame]:
@@ -274,22 +284,29 @@ RHOS = (UNINFORMATIVE, 1.0)
 
 
 STUDIED = SaliencyConfig(explained_scenes=100, generation=True, scenes=4000, epochs=8)
-EVERY = {arm: arm for arm in (*ARMS, "classifier")}
+EVERY = {arm: arm for arm in (*arms(STUDIED), "classifier")}
 CELLS = (  # the claims on classifiers that use the object; every measure also where the tag agrees
     *(Cell(claim.name, STUDIED.replace(rho=0.25), {arm: arm for arm in claim.arms}) for claim in CLAIMS),
     *(Cell("tags", STUDIED.replace(rho=rho), EVERY) for rho in RHOS),
 )
-OBJECTS = 28  # cut-outs that the ImageNet network names on most backgrounds; a seed each
-ON_PHOTOGRAPHS = SaliencyConfig(dataset=COMPOSITES, explained_scenes=1)
-PHOTOGRAPHED = {arm: source for arm, source in EVERY.items() if arm not in GENERATED}
-PHOTOGRAPH_CELLS = (  # the same claims; every measure, also of the network that must fail them
+OBJECTS = (  # cut-outs that were in no look at the maps, by their place in `photographs.objects()`
+    *(29, 33, 40, 43, 47, 55, 57, 62, 63, 72, 87, 108),
+    *(119, 145, 190, 192, 203, 210, 219, 241, 247, 248, 259, 265),
+)
+PLACES = 3
+ON_PHOTOGRAPHS = SaliencyConfig(dataset=COMPOSITES, explained_scenes=PLACES)
+NETWORKS = {  # figure → the run of its rows: every measure, also of the networks that must fail
+    "photographs": ON_PHOTOGRAPHS,
+    "randomised": ON_PHOTOGRAPHS.replace(network="randomised"),
+    "untrained": ON_PHOTOGRAPHS.replace(network="untrained", explained_scenes=1),
+}
+PHOTOGRAPH_CELLS = (
     *(Cell(claim.name, ON_PHOTOGRAPHS, {arm: arm for arm in claim.arms}) for claim in CLAIMS),
-    Cell("photographs", ON_PHOTOGRAPHS, PHOTOGRAPHED),
-    Cell("untrained", ON_PHOTOGRAPHS.replace(network="untrained"), PHOTOGRAPHED),
+    *(Cell(name, config, {arm: arm for arm in arms(config)}) for name, config in NETWORKS.items()),
 )
 OVER_OBJECTS = (
-    "mean paired difference over objects, each at the first place where the trained network names it, for one"
-    " network and the objects and backgrounds of one collection"
+    f"mean paired difference over objects, each at {PLACES} places where the network predicts one class with"
+    " the object and another without, for one network and the objects and backgrounds of one collection"
 )
 
 
@@ -314,7 +331,7 @@ idea = Idea(
     limits=provenance.LIMITS,
     studies=(
         Study("live", CELLS, tuple(range(5))),
-        Study("photographs", PHOTOGRAPH_CELLS, tuple(range(OBJECTS)), OVER_OBJECTS),
+        Study("photographs", PHOTOGRAPH_CELLS, OBJECTS, OVER_OBJECTS),
     ),
     prior_work=provenance.PRIOR_WORK,
     tiles=_tiles,
