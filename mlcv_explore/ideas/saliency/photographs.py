@@ -11,7 +11,7 @@ from torch import nn
 
 from mlcv_explore.config import SettingError
 from mlcv_explore.data import composites
-from mlcv_explore.data.composites import Composites, Cutout
+from mlcv_explore.data.composites import Cutout
 from mlcv_explore.data.dataset import DataError
 from mlcv_explore.ideas.saliency import Frame, SaliencyConfig, arms, measuring
 from mlcv_explore.models import imagenet
@@ -19,15 +19,14 @@ from mlcv_explore.models.checkpoints import Classifier
 from mlcv_explore.models.layers import randomised
 from mlcv_explore.saliency import image_only, measures
 from mlcv_explore.saliency.attribution import METHODS
+from mlcv_explore.saliency.cause import as_float, decided_by_object, explained_class
 from mlcv_explore.saliency.methods import SaliencySettings
 from mlcv_explore.saliency.supported import attribute, quick
 from mlcv_explore.seeds import stream_seed
 
 CANDIDATES = 10  # composites drawn for each place that is explained
-TRIED = 10  # composites on which the class of an object that the list gives none is found
 CURVE_STEPS = 5  # a step of all maps takes a second
 SHOWN = 32  # pixels a side of the maps in a frame
-BATCH = 32
 NEAR = 0.05  # of the side: by how much a dilated mask reaches beyond the object
 SETTINGS = quick(SaliencySettings()).replace(masks=100)  # as pages explain such an image; of 300 masks 100
 
@@ -141,36 +140,6 @@ class Experiment:
 
     def _others(self) -> tuple[Cutout, ...]:
         return tuple(cutout for cutout in composites.recognised() if cutout != self.cutout)
-
-
-def explained_class(trained: Classifier, cutout: Cutout) -> int:
-    """The class that the list gives an object; without one, the class that is predicted
-    for most of its composites of a draw of their own.
-    """
-    if cutout.imagenet_class:
-        return trained.classes.index(cutout.imagenet_class)
-    drawn = composites.generate(cutout, TRIED, 0, "which class is predicted", trained.side)
-    return int(np.bincount(predicted(trained.network, drawn.images)).argmax())
-
-
-@torch.no_grad()
-def predicted(network: nn.Module, images: np.ndarray) -> np.ndarray:
-    """Classes (n,) of uint8 images."""
-    parts = np.array_split(images, -(-len(images) // BATCH))
-    return torch.cat([network(as_float(part)).argmax(1) for part in parts]).numpy()
-
-
-def decided_by_object(network: nn.Module, drawn: Composites, target: int) -> np.ndarray:
-    """Where a network predicts the class of the object and does not on the background
-    alone, (n,) bool.
-    """
-    with_object, without = predicted(network, drawn.images), predicted(network, drawn.backgrounds)
-    return (with_object == target) & (without != target)
-
-
-def as_float(images: np.ndarray) -> torch.Tensor:
-    """uint8 images (…, 3, h, w) as float32 in [0, 1]."""
-    return torch.from_numpy(images).float().div_(255)
 
 
 def reduced(values: np.ndarray) -> np.ndarray:
