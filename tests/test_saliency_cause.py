@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
 from mlcv_explore.data import composites
@@ -13,18 +12,14 @@ from mlcv_explore.data.dataset import DataError
 from mlcv_explore.models.checkpoints import Classifier
 from mlcv_explore.saliency import cause, image_only
 from mlcv_explore.saliency.measures import mass_in_mask
+from tests import composite_files
 
 
 @pytest.fixture
 def objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[composites.Cutout, ...]:
     """A red object with a class, two others without one; a background of red, one of grey."""
-    (tmp_path / "cutouts").mkdir()
-    (tmp_path / "backgrounds").mkdir()
-    for name, colour in (("red", (220, 0, 0)), ("rust", (230, 10, 0)), ("sea", (0, 40, 220))):
-        Image.new("RGBA", (30, 20), (*colour, 255)).save(tmp_path / f"cutouts/{name}.png")
-    (tmp_path / "cutouts/cutouts.csv").write_text("file,imagenet_class\nred.png,red\nrust.png,\nsea.png,\n")
-    Image.new("RGB", (40, 40), (230, 10, 10)).save(tmp_path / "backgrounds/a.png")
-    Image.new("RGB", (40, 40), (90, 100, 110)).save(tmp_path / "backgrounds/b.png")
+    colours = {"red": ((220, 0, 0), "red"), "rust": ((230, 10, 0), ""), "sea": ((0, 40, 220), "")}
+    composite_files.write(tmp_path, colours)
     monkeypatch.setenv("MLCV_DATA", str(tmp_path))
     return composites.cutouts()
 

@@ -14,6 +14,14 @@ TRIED = 10  # composites on which the class of an object that the list gives non
 BATCH = 32
 
 
+def objects() -> tuple[Cutout, ...]:
+    """Those with a class of ImageNet, then the others, each in alphabetical order of the
+    files. Raises DataError without cut-outs.
+    """
+    recognised = composites.recognised()
+    return (*recognised, *(cutout for cutout in composites.cutouts() if not cutout.imagenet_class))
+
+
 def explained_class(trained: Classifier, cutout: Cutout) -> int:
     """The class that the list gives an object; without one, the class that is predicted
     for most of its composites of a draw of their own.

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
 from mlcv_explore.config import SettingError
@@ -38,6 +37,7 @@ from mlcv_explore.models import classifiers, imagenet
 from mlcv_explore.models.checkpoints import Classifier
 from mlcv_explore.saliency import METHODS, attribute_all, cause
 from mlcv_explore.seeds import seeded
+from tests import composite_files
 from tests.test_saliency_cause import SeesRed
 
 PLACES = SaliencyConfig(dataset="composites", explained_scenes=2)
@@ -52,14 +52,8 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three objects, one of them without a class, two backgrounds, and in place of the
     ImageNet networks small ones.
     """
-    (tmp_path / "cutouts").mkdir()
-    (tmp_path / "backgrounds").mkdir()
-    for name, colour in (("red", (220, 0, 0)), ("sky", (90, 160, 250)), ("moss", (40, 160, 30))):
-        Image.new("RGBA", (30, 20), (*colour, 255)).save(tmp_path / f"cutouts/{name}.png")
-    listed = "file,imagenet_class\nmoss.png,\nred.png,red\nsky.png,cat\n"
-    (tmp_path / "cutouts/cutouts.csv").write_text(listed)
-    Image.new("RGB", (40, 40), (230, 10, 10)).save(tmp_path / "backgrounds/a.png")
-    Image.new("RGB", (40, 40), (90, 100, 110)).save(tmp_path / "backgrounds/b.png")
+    objects = {"moss": ((40, 160, 30), ""), "red": ((220, 0, 0), "red"), "sky": ((90, 160, 250), "cat")}
+    composite_files.write(tmp_path, objects)
     monkeypatch.setenv("MLCV_DATA", str(tmp_path))
     monkeypatch.setattr(
         imagenet, "load", lambda: Classifier("small", network(0), ("cat", "red", "dog"), 32, {"input": {}})

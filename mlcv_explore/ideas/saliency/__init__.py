@@ -289,7 +289,7 @@ CELLS = (  # the claims on classifiers that use the object; every measure also w
     *(Cell(claim.name, STUDIED.replace(rho=0.25), {arm: arm for arm in claim.arms}) for claim in CLAIMS),
     *(Cell("tags", STUDIED.replace(rho=rho), EVERY) for rho in RHOS),
 )
-OBJECTS = (  # cut-outs that were in no look at the maps, by their place in `photographs.objects()`
+OBJECTS = (  # cut-outs that were in no look at the maps, by their place in `cause.objects()`
     *(29, 33, 40, 43, 47, 55, 57, 62, 63, 72, 87, 108),
     *(119, 145, 190, 192, 203, 210, 219, 241, 247, 248, 259, 265),
 )

@@ -17,9 +17,9 @@ from mlcv_explore.ideas.saliency import Frame, SaliencyConfig, arms, measuring
 from mlcv_explore.models import imagenet
 from mlcv_explore.models.checkpoints import Classifier
 from mlcv_explore.models.layers import randomised
-from mlcv_explore.saliency import image_only, measures
+from mlcv_explore.saliency import cause, image_only, measures
 from mlcv_explore.saliency.attribution import METHODS
-from mlcv_explore.saliency.cause import as_float, decided_by_object, explained_class
+from mlcv_explore.saliency.cause import as_float, decided_by_object
 from mlcv_explore.saliency.methods import SaliencySettings
 from mlcv_explore.saliency.supported import attribute, quick
 from mlcv_explore.seeds import stream_seed
@@ -64,19 +64,11 @@ def explained_network(config: SaliencyConfig, trained: Classifier, seed: int) ->
     return trained.network
 
 
-def objects() -> tuple[Cutout, ...]:
-    """Those with a class of ImageNet, then the others, each in alphabetical order of the
-    files. Raises DataError without cut-outs.
-    """
-    recognised = composites.recognised()
-    return (*recognised, *(cutout for cutout in composites.cutouts() if not cutout.imagenet_class))
-
-
 def object_of(seed: int) -> Cutout:
     """The object of a seed. Raises SettingError where there is none, DataError without
     cut-outs.
     """
-    every = objects()
+    every = cause.objects()
     if not 0 <= seed < len(every):
         raise SettingError(
             f"Seeds must be between 0 and {len(every) - 1} on composites, where each is an object,"
@@ -99,7 +91,7 @@ class Experiment:
                 f"{cutout.path.name} must have a class of {trained.name}, got {cutout.imagenet_class!r:.80}."
             )
         self.config, self.seed, self.cutout, self.arms = config, seed, cutout, arms(config)
-        self.target = explained_class(trained, cutout)
+        self.target = cause.explained_class(trained, cutout)
         self.network, self.trained = network, trained.network
         count = CANDIDATES * config.explained_scenes
         self.composites = composites.generate(cutout, count, seed, side=trained.side)
@@ -135,11 +127,9 @@ class Experiment:
         attributions = attribute(network, image, self.target, names, SETTINGS, draws)
         maps = {attribution.method: attribution.values for attribution in attributions}
         truth = self.composites.masks[place].astype(np.float32)
-        blind = image_only.generate(image_only.network(self._others(), len(truth) // 2), image)
+        others = tuple(cutout for cutout in composites.recognised() if cutout != self.cutout)
+        blind = image_only.generate(image_only.network(others, len(truth) // 2), image)
         return maps | {"truth": truth, "blind": blind, "edges_squared": maps["edges"] ** 2}
-
-    def _others(self) -> tuple[Cutout, ...]:
-        return tuple(cutout for cutout in composites.recognised() if cutout != self.cutout)
 
 
 def reduced(values: np.ndarray) -> np.ndarray:
