@@ -12,7 +12,7 @@ from mlcv_explore.idea import Idea
 from mlcv_explore.ideas.saliency import ATTRIBUTIONS, GENERATED, PLACES, RHOS, tables
 from mlcv_explore.saliency.measures import kendall
 from mlcv_explore.statistics import significant_cells
-from mlcv_explore.ui import evidence, figures, theme
+from mlcv_explore.ui import evidence, figures, saliency_composites, theme
 
 if TYPE_CHECKING:
     from mlcv_explore.experiment.studies import Table
@@ -35,6 +35,7 @@ def show(subject: Idea, table: "Table", labels: Mapping[str, str]) -> None:
             " network, forward and back. Intervals are not corrected for their number."
         )
         figures.intervals(tables.on_photographs(photographs, labels), f"{slug}-photographs", note)
+        saliency_composites.show(labels[saliency_composites.METHOD])
         _properties(subject, photographs, labels, None, "photographs")
     for rho in RHOS:
         tag = "an uninformative tag" if rho == RHOS[0] else "a tag that always agrees with the class"
