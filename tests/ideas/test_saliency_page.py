@@ -154,7 +154,7 @@ def test_answer_shows_every_map_and_whether_the_rankings_agree_and_a_run_every_a
     arms = next(table for table in tables if "Arm" in table)
     assert {"True mask", "Image-only network", "Classifier"} <= set(arms["Arm"])
     photographs = next(table for table in tables if "Evaluations" in table)
-    assert photographs["Map"][len(photographs) - 1] == "True mask" and len(photographs) == 18
+    assert photographs["Map"][len(photographs) - 1] == "True mask" and len(photographs) == 17
     learned = next(table for table in tables if "On the tag, where it is the cause" in table)
     assert list(learned["Map"]) == ["Generated map", "Best single input", "Image-only network"]
     assert "Maps of one scene, first seed" in words(app) and "Image-only network." in words(app)

@@ -102,7 +102,6 @@ ARM_TABLE = (  # its maps are the arm axis M of a frame, in this order
 ARMS = tuple(arm.name for arm in ARM_TABLE[:-1])
 GENERATED = ("generated", "single", "blind")
 CONTROLS = ("random", "centre", "edges")
-RIVALS = ("blind", "edges_squared")  # controls that only some runs have
 ATTRIBUTIONS = tuple(arm.name for arm in ARM_TABLE if arm.role == "idea")  # the twelve methods
 MEASURE_TABLE = (  # the first seven are the measure axis K of a frame, in this order
     Measure("mass", "Localisation: share of the map on the object"),
@@ -294,9 +293,9 @@ NETWORKS = {  # figure → the run of its rows: every measure, also of the netwo
     "randomised": ON_PHOTOGRAPHS.replace(network="randomised"),
     "untrained": ON_PHOTOGRAPHS.replace(network="untrained", explained_scenes=1),
 }
-PHOTOGRAPH_CELLS = (
+PHOTOGRAPH_CELLS = (  # squared edges are measured, and are no arm of a study: scenes have none
     *(Cell(claim.name, ON_PHOTOGRAPHS, {arm: arm for arm in claim.arms}) for claim in CLAIMS),
-    *(Cell(name, config, {arm: arm for arm in arms(config)}) for name, config in NETWORKS.items()),
+    *(Cell(name, of, {arm: arm for arm in arms(of) if arm in EVERY}) for name, of in NETWORKS.items()),
 )
 OVER_OBJECTS = (
     f"mean paired difference over objects, each at {PLACES} places where the network predicts one class with"

@@ -22,7 +22,7 @@ LIMITS = (
     "Photographs: one ImageNet network, 24 cut-out objects at three places each, on 12 backgrounds; what the"
     " network calls them may be wrong. In photographs as they are taken the true cause is unknown.",
     "The image-only network learns masks of composites, rims and all; it need not find objects elsewhere.",
-    "Squaring concentrates a map: beside squared edges, SmoothGrad² leads by less than beside edges.",
+    "Squaring concentrates a map: SmoothGrad² leads squared edges by 8 points [1, 15], edges by 21.",
     "The network with random weights throughout was explained at one place an object.",
 )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mlcv_explore.experiment.studies import Table
-from mlcv_explore.ideas.saliency import ATTRIBUTIONS, CONTROLS, RHOS, RIVALS
+from mlcv_explore.ideas.saliency import ATTRIBUTIONS, CONTROLS, RHOS
 from mlcv_explore.statistics import Interval
 
 PROPERTIES = ("faithful", "on the true cause")
@@ -27,7 +27,8 @@ NETWORKS = {  # whose maps → the rows that have them; the last two must not ex
     "Last layer random": "randomised",
     "Untrained": "untrained",
 }
-MAPS = (*ATTRIBUTIONS, *CONTROLS, *RIVALS, "truth")
+IGNORANT = (*CONTROLS, "blind")  # of the classifier
+MAPS = (*ATTRIBUTIONS, *IGNORANT, "truth")
 # Images through the network, forward and back, of a map at 224 pixels; those of noisy images share theirs
 EVALUATIONS = {
     **dict.fromkeys(("gradient", "input_x_gradient", "gradcam", "guided_backprop"), 2),
@@ -48,7 +49,7 @@ def on_photographs(table: Table, labels: Mapping[str, str]) -> dict[str, list[In
     columns: dict[str, list[Interval | str]] = {"Map": [labels[arm] for arm in MAPS]}
     rows = [{"arm": arm, "measure": "mass"} for arm in MAPS]
     columns |= table.cross(rows, {"On the object": {"claim": "photographs"}})
-    means = {arm: table.values("photographs", arm, "mass").mean() for arm in (*CONTROLS, *RIVALS)}
+    means = {arm: table.values("photographs", arm, "mass").mean() for arm in IGNORANT}
     best = max(means, key=means.get)
     for head, claim in NETWORKS.items():
         columns |= table.cross(rows, {f"{head} − {labels[best]}": {"claim": claim, "minus": best}})
@@ -94,10 +95,9 @@ def over_best_control(table: Table, rho: float | None) -> tuple[tuple[str, ...],
     """For each of the K properties the control with the highest mean, and by how much
     the R methods exceed it, paired: (R, K, S) for S classifiers.
     """
-    ignorant = (*CONTROLS, "blind") if rho is not None else (*CONTROLS, *RIVALS)
     methods, controls = (
-        np.stack(list(scores(table, rho, arms).values())) for arms in (ATTRIBUTIONS, ignorant)
+        np.stack(list(scores(table, rho, arms).values())) for arms in (ATTRIBUTIONS, IGNORANT)
     )  # (K, S, arms)
     best = controls.mean(1).argmax(1)  # (K,)
     differences = methods - np.take_along_axis(controls, best[:, None, None], axis=2)
-    return tuple(ignorant[index] for index in best), differences.transpose(2, 0, 1)
+    return tuple(IGNORANT[index] for index in best), differences.transpose(2, 0, 1)
