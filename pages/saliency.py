@@ -126,7 +126,8 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
     last, scenes = film[-1].measured, config.dataset == "scenes"
     if scenes:
         draw_training(film, config, figures.command(SLUG, config, seeds))
-    arms = [arm for arm in ARMS if last[:, ARMS.index(arm)].any()]
+    # films of earlier versions have fewer arms
+    arms = [arm for arm, values in zip(ARMS, last.swapaxes(0, 1), strict=False) if values.any()]
     if not arms:
         return
     for column, name in zip(

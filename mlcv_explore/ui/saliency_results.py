@@ -9,10 +9,10 @@ import streamlit as st
 
 from mlcv_explore import charts
 from mlcv_explore.idea import Idea
-from mlcv_explore.ideas.saliency import ATTRIBUTIONS, GENERATED, RHOS, tables
+from mlcv_explore.ideas.saliency import ATTRIBUTIONS, GENERATED, PLACES, RHOS, tables
 from mlcv_explore.saliency.measures import kendall
 from mlcv_explore.statistics import significant_cells
-from mlcv_explore.ui import evidence, figures, theme
+from mlcv_explore.ui import evidence, figures, saliency_composites, theme
 
 if TYPE_CHECKING:
     from mlcv_explore.experiment.studies import Table
@@ -28,12 +28,14 @@ def show(subject: Idea, table: "Table", labels: Mapping[str, str]) -> None:
         st.subheader("On photographs (objects pasted on backgrounds)", anchor=False)
         objects = len(photographs.values("photographs", "edges", "mass"))
         note = (
-            f"The ImageNet network, {objects} objects, each at one place. On the object: share of the map,"
-            " also minus the best control's; of the untrained network too, where no method may exceed it."
-            " Low deletion, high insertion and model dependence are good. Evaluations of the network, forward"
-            " and back. Intervals are not corrected for their number."
+            f"The ImageNet network, {objects} objects, each at {PLACES} places. On the object: share of the"
+            " map, also minus the best control's and its own where the last layer is random. No method may"
+            " exceed the control where the last layer is random or nothing is trained. Deletion, insertion"
+            " and model dependence at one place each: low, high and high are good. Evaluations of the"
+            " network, forward and back. Intervals are not corrected for their number."
         )
         figures.intervals(tables.on_photographs(photographs, labels), f"{slug}-photographs", note)
+        saliency_composites.show(labels[saliency_composites.METHOD])
         _properties(subject, photographs, labels, None, "photographs")
     for rho in RHOS:
         tag = "an uninformative tag" if rho == RHOS[0] else "a tag that always agrees with the class"
@@ -57,9 +59,9 @@ def _properties(
     titles = ("", "property", "difference from the best control")
     names = [labels[arm] for arm in ATTRIBUTIONS]
     chart = charts.heat_map(mean, names, heads, titles, theme.palette(), significant=significant)
-    notice = "Hatched: not significant, Holm-corrected over 36 cells. Exploratory."
+    notice = f"Hatched: not significant, Holm-corrected over {mean.size} cells. Exploratory."
     figures.figure(chart, f"{slug}-properties-{key}", notice)
-    agreed = kendall(tables.scores(table, rho))
+    agreed = kendall(tables.rankings(table, rho))
     pairs = {"Rankings": [" and ".join(pair) for pair in agreed], "Kendall's τ": list(agreed.values())}
     note = "Agreement of two rankings of the twelve methods, from −1 to 1; bootstrap intervals."
     figures.intervals(pairs, f"{slug}-agreement-{key}", note)

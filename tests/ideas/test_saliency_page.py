@@ -150,11 +150,11 @@ def test_answer_shows_every_map_and_whether_the_rankings_agree_and_a_run_every_a
     assert not app.exception and len(app.get("vega_lite_chart")) >= len(RHOS) + 3
     tables = [table.value for table in app.dataframe]
     agreement = next(table for table in tables if "Kendall's τ" in table)
-    assert agreement["Rankings"][0] == "model-dependent and faithful"
+    assert agreement["Rankings"][0] == "faithful and on the true cause"
     arms = next(table for table in tables if "Arm" in table)
     assert {"True mask", "Image-only network", "Classifier"} <= set(arms["Arm"])
     photographs = next(table for table in tables if "Evaluations" in table)
-    assert photographs["Map"][len(photographs) - 1] == "True mask" and len(photographs) == 16
+    assert photographs["Map"][len(photographs) - 1] == "True mask" and len(photographs) == 17
     learned = next(table for table in tables if "On the tag, where it is the cause" in table)
     assert list(learned["Map"]) == ["Generated map", "Best single input", "Image-only network"]
     assert "Maps of one scene, first seed" in words(app) and "Image-only network." in words(app)

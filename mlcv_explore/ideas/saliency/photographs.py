@@ -1,31 +1,34 @@
-"""The ImageNet network on composites: every map of one object at many places. Nothing is
-trained; a seed is an object.
+"""The ImageNet network on composites: every map of one object at many places. A seed is an
+object, and all that is trained is the network that sees the image alone.
 """
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
+from scipy.ndimage import distance_transform_edt
 from torch import nn
 
 from mlcv_explore.config import SettingError
 from mlcv_explore.data import composites
-from mlcv_explore.data.composites import Composites, Cutout
+from mlcv_explore.data.composites import Cutout
 from mlcv_explore.data.dataset import DataError
 from mlcv_explore.ideas.saliency import Frame, SaliencyConfig, arms, measuring
 from mlcv_explore.models import imagenet
 from mlcv_explore.models.checkpoints import Classifier
+from mlcv_explore.models.layers import randomised
+from mlcv_explore.saliency import cause, image_only, measures
 from mlcv_explore.saliency.attribution import METHODS
+from mlcv_explore.saliency.cause import as_float, decided_by_object
 from mlcv_explore.saliency.methods import SaliencySettings
 from mlcv_explore.saliency.supported import attribute, quick
 from mlcv_explore.seeds import stream_seed
 
 CANDIDATES = 10  # composites drawn for each place that is explained
 CURVE_STEPS = 5  # a step of all maps takes a second
-RANDOMISED_EVERY = 4  # places: one of them is also explained on the untrained network
 SHOWN = 32  # pixels a side of the maps in a frame
-BATCH = 32
-SETTINGS = quick(SaliencySettings())  # as pages explain an image of this size
+NEAR = 0.05  # of the side: by how much a dilated mask reaches beyond the object
+SETTINGS = quick(SaliencySettings()).replace(masks=100)  # as pages explain such an image; of 300 masks 100
 
 
 def run(config: SaliencyConfig, seeds: Sequence[int]) -> Iterator[Frame]:
@@ -35,7 +38,7 @@ def run(config: SaliencyConfig, seeds: Sequence[int]) -> Iterator[Frame]:
     """
     trained, pairs = imagenet.load(), [(seed, object_of(seed)) for seed in seeds]
     experiments = [
-        Experiment(config, seed, cutout, trained, imagenet.untrained(stream_seed(seed, "untrained network")))
+        Experiment(config, seed, cutout, trained, explained_network(config, trained, seed))
         for seed, cutout in pairs
     ]
     untrained = np.full(len(seeds), np.nan, np.float32)  # no classifier is trained with a tag
@@ -50,84 +53,83 @@ def run(config: SaliencyConfig, seeds: Sequence[int]) -> Iterator[Frame]:
         )
 
 
+def explained_network(config: SaliencyConfig, trained: Classifier, seed: int) -> nn.Module:
+    """The network whose maps are measured: of ImageNet, or this seed's with a random last
+    layer or random weights throughout.
+    """
+    if config.network == "randomised":
+        return randomised(trained.network, 1, stream_seed(seed, "random last layer"))
+    if config.network == "untrained":
+        return imagenet.untrained(stream_seed(seed, "untrained network"))
+    return trained.network
+
+
 def object_of(seed: int) -> Cutout:
     """The object of a seed. Raises SettingError where there is none, DataError without
     cut-outs.
     """
-    objects = composites.recognised()
-    if not 0 <= seed < len(objects):
+    every = cause.objects()
+    if not 0 <= seed < len(every):
         raise SettingError(
-            f"Seeds must be between 0 and {len(objects) - 1} on composites, where each is an object, got"
-            f" {seed}."
+            f"Seeds must be between 0 and {len(every) - 1} on composites, where each is an object,"
+            f" got {seed}."
         )
-    return objects[seed]
+    return every[seed]
 
 
 class Experiment:
     """One object: its composites, the network, and the means of its maps' measures."""
 
     def __init__(
-        self, config: SaliencyConfig, seed: int, cutout: Cutout, trained: Classifier, untrained: nn.Module
+        self, config: SaliencyConfig, seed: int, cutout: Cutout, trained: Classifier, network: nn.Module
     ) -> None:
-        """Both networks read squares of `trained.side`. Raises DataError for an object of
-        another class than theirs.
+        """Both networks read squares of `trained.side`; `network` is explained. Raises
+        DataError for an object of another class than theirs.
         """
-        if cutout.imagenet_class not in trained.classes:
+        if cutout.imagenet_class and cutout.imagenet_class not in trained.classes:
             raise DataError(
                 f"{cutout.path.name} must have a class of {trained.name}, got {cutout.imagenet_class!r:.80}."
             )
-        self.seed, self.arms, self.trained = seed, arms(config), config.network == "trained"
-        self.target = trained.classes.index(cutout.imagenet_class)
-        self.network, self.other = trained.network if self.trained else untrained, untrained
+        self.config, self.seed, self.cutout, self.arms = config, seed, cutout, arms(config)
+        self.target = cause.explained_class(trained, cutout)
+        self.network, self.trained = network, trained.network
         count = CANDIDATES * config.explained_scenes
         self.composites = composites.generate(cutout, count, seed, side=trained.side)
         chosen = decided_by_object(trained.network, self.composites, self.target)
         # the first, in the order drawn, of those that count; where they are too few, of the others
         self.order = np.argsort(~chosen, kind="stable")[: config.explained_scenes]
-        own = chosen if self.trained else decided_by_object(untrained, self.composites, self.target)
+        own = chosen if network is self.trained else decided_by_object(network, self.composites, self.target)
         self.accuracy = float(own.mean())
         self.means = measuring.Means(self.arms, SHOWN)
 
     def explain(self, index: int) -> None:
-        """Every map of the object at one place, measured and added to the means."""
+        """Every map of the object at one place, measured and added to the means; at the
+        first place also faithfulness, and how far maps moved from the trained network's.
+        """
         place = self.order[index]
-        image = as_float(self.composites.images[place])
+        image, mask = as_float(self.composites.images[place]), self.composites.masks[place]
         maps = self._maps(self.network, image, place)
         values = np.stack([maps[arm] for arm in self.arms])  # (M, h, w)
-        mask = self.composites.masks[place]
-        columns = measuring.localisation(values, mask)
-        if self.trained:  # an untrained network has no probability that could fall or rise
+        near = distance_transform_edt(mask == 0) <= NEAR * len(mask)
+        columns = measuring.localisation(values, mask) | {"dilated": measures.mass_in_mask(values, near)}
+        if index == 0 and self.config.network == "trained":  # others have no probability to fall or rise
             given = self.network, image, self.target, values
             columns |= measuring.faithfulness(*given, CURVE_STEPS, self.seed)
-        if self.trained and index % RANDOMISED_EVERY == 0:
-            others = self._maps(self.other, image, place)
+        if index == 0 and self.config.network == "untrained":
+            others = self._maps(self.trained, image, place)
             columns["moved"] = measuring.moved(values, np.stack([others[arm] for arm in self.arms]))
         self.means.add(columns)
         self.means.show({arm: reduced(values) for arm, values in maps.items()} if index == 0 else {})
 
     def _maps(self, network: nn.Module, image: torch.Tensor, place: int) -> dict[str, np.ndarray]:
         draws = stream_seed(self.seed, f"maps of composite {place}")
-        attributions = attribute(network, image, self.target, tuple(METHODS), SETTINGS, draws)
+        names = tuple(name for name in METHODS if name in self.arms)
+        attributions = attribute(network, image, self.target, names, SETTINGS, draws)
         maps = {attribution.method: attribution.values for attribution in attributions}
-        return maps | {"truth": self.composites.masks[place].astype(np.float32)}
-
-
-@torch.no_grad()
-def decided_by_object(network: nn.Module, drawn: Composites, target: int) -> np.ndarray:
-    """Where a network predicts the class of the object and does not on the background
-    alone, (n,) bool.
-    """
-    parts = -(-len(drawn) // BATCH)
-    with_object, without = (
-        torch.cat([network(as_float(part)).argmax(1) for part in np.array_split(images, parts)]).numpy()
-        for images in (drawn.images, drawn.backgrounds)
-    )
-    return (with_object == target) & (without != target)
-
-
-def as_float(images: np.ndarray) -> torch.Tensor:
-    """uint8 images (…, 3, h, w) as float32 in [0, 1]."""
-    return torch.from_numpy(images).float().div_(255)
+        truth = self.composites.masks[place].astype(np.float32)
+        others = tuple(cutout for cutout in composites.recognised() if cutout != self.cutout)
+        blind = image_only.generate(image_only.network(others, len(truth) // 2), image)
+        return maps | {"truth": truth, "blind": blind, "edges_squared": maps["edges"] ** 2}
 
 
 def reduced(values: np.ndarray) -> np.ndarray:
