@@ -207,9 +207,14 @@ class Idea:
         """What an arm is called."""
         return self.arm(arm).label
 
-    def role(self, claim: "Claim") -> Literal["confirmatory", "secondary"]:
-        """The first claim alone is confirmatory."""
-        return "confirmatory" if claim == self.claims[0] else "secondary"
+    def role(self, claim: "Claim") -> Literal["confirmatory", "headline, post hoc", "secondary"]:
+        """The first claim alone is the headline; it is confirmatory only where it is
+        known to have been fixed before its first results.
+        """
+        if claim != self.claims[0]:
+            return "secondary"
+        before = self.provenance is not None and self.provenance.before_evidence
+        return "confirmatory" if before else "headline, post hoc"
 
     def labels(self) -> dict[str, str]:
         """Name → label of every declared arm."""

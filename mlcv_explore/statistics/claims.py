@@ -9,7 +9,8 @@ Direction = Literal["greater", "less", "equal", "different"]
 
 Status = Literal["supported", "contradicted", "undecided"]
 
-Role = Literal["confirmatory", "secondary"]  # a subject's first claim; all others
+# a subject's first claim, fixed before its first results or after them; all others
+Role = Literal["confirmatory", "headline, post hoc", "secondary"]
 
 SMALL_MARGIN = 1 / 5  # of the smallest detectable effect: a smaller margin is not decided by n seeds
 
