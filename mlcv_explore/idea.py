@@ -50,11 +50,13 @@ class Card:
     answer: str  # at most 20 words; empty while there is no evidence
     terms: str  # what the answer's words, units and directions mean
     but: str  # the strongest result against the answer
+    subject: str  # what holds or fails: "The tie with label smoothing"
     holds_when: str
     fails_when: str
     verdict: str  # a word for the chip where the headline's status is not enough
     effect: str  # the headline contrast in plain words: "Accuracy: noise on targets − plain"
     data: str  # what the live study measured the headline on: "digits"
+    photographs: str  # and the study on photographs, where that word alone misleads
     unit: str  # what n counts there, where it is not seeds: "classifiers"
     photographs_unit: str  # and in the study on photographs: "objects"
     text: str  # the rest of the docstring, Markdown
@@ -325,10 +327,13 @@ def _card(path: Path) -> Card:
             f"Idea {slug!r}: section must be one of {', '.join(SECTIONS)}, got {fields['Section']!r}."
         )
     words = (
-        fields.get(name, "")
-        for name in (
-            *("Try", "Answer", "Terms", "But", "Holds when", "Fails when", "Verdict", "Effect"),
-            *("Data", "Unit", "Unit on photographs"),
+        fields.get(name, default)
+        for name, default in (
+            *((name, "") for name in ("Try", "Answer", "Terms", "But")),
+            ("Subject", "The answer"),
+            *((name, "") for name in ("Holds when", "Fails when", "Verdict", "Effect", "Data")),
+            ("Data on photographs", "photographs"),
+            *((name, "") for name in ("Unit", "Unit on photographs")),
         )
     )
     about = (slug, int(fields["Idea"]), fields["Section"], fields["Title"], fields["Question"])

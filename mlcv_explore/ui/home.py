@@ -110,14 +110,18 @@ def cards_and_filters(cards: Sequence[Card]) -> None:
         topic = _choice("Topic", list(dict.fromkeys(card.section for card in cards)))
         words = {card.slug: evidence.chip(card)[1].split(" · ")[0] for card in cards}
         verdict = _choice("Verdict", list(dict.fromkeys(words.values())))
-        measured = {card.slug: evidence.data(card).values() for card in cards}
-        data = _choice("Data", list(dict.fromkeys(name for names in measured.values() for name in names)))
+        kinds = {  # without how many labels
+            card.slug: {name.split(",")[0] for name in evidence.data(card).values()} for card in cards
+        }
+        data = _choice(
+            "Data", list(dict.fromkeys(name for names in kinds.values() for name in sorted(names)))
+        )
     chosen = [
         card
         for card in cards
         if topic in (None, card.section)
         and verdict in (None, words[card.slug])
-        and (data is None or data in measured[card.slug])
+        and (data is None or data in kinds[card.slug])
     ]
     if not chosen:
         st.info("No idea matches these filters.", icon=":material/filter_alt_off:")

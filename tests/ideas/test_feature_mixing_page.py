@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from mlcv_explore import idea
 from tests import opening
-from tests.opening import words
+from tests.opening import claims, words
 
 SLUG = "feature_mixing"
 opened = partial(opening.opened, SLUG)
@@ -93,9 +93,9 @@ def test_the_answer_shows_the_claims_with_fifty_labels_beside_those_with_ten() -
     record = json.loads((idea.ASSETS / SLUG / "photographs.json").read_text(encoding="utf-8"))
     estimates = [estimate for verdict in record["verdicts"] for estimate in verdict["estimates"]]
     app = opened(act="Answer")
-    claims = next(table.value for table in app.dataframe if "Claim" in table.value)
     assert not app.exception
-    shown = [text.split(",")[0] for text in claims["On photographs"]]
+    beside = claims(app)["On photographs' features, 50 labels per class: status, effect"]
+    shown = [text.split(",")[0] for text in beside]
     assert shown == [estimate["status"] if estimate["n"] else "not run" for estimate in estimates]
     assert len(shown) == 5 and "not run" not in shown
     assert any("--study photographs" in code.value for code in app.get("code"))
