@@ -21,8 +21,8 @@ WORDS = (  # of the table
     " before the first results, else *post hoc*. *Secondary* claims are not corrected for their number."
 )
 SEVERAL = (  # where a claim compares more than one pair
-    " Several differences of one claim must all hold; where they do not, each is corrected for their number by"
-    " *Holm*'s method, which demands stronger evidence of each."
+    " Several differences of one claim must all hold; where they do not, each is corrected for their number"
+    " by *Holm*'s method, which demands stronger evidence of each."
 )
 TOO_SMALL = (
     " Too small for n: a margin below a fifth of the smallest detectable effect, so that n decides the sign"
@@ -95,7 +95,7 @@ def _captions(card: Card, verdicts: list[dict[str, Any]], photographs: bool) -> 
         lines.append(f"{round(worst['mean'] * worst['n'])} of {worst['n']} runs collapsed: {text}.")
     if photographs:
         lines.append(
-            f"Status, effect and n are of {card.data}; the last column has another study with the same margins."
+            f"Status, effect and n are of {card.data}; the last column has another study, margins alike."
         )
     if lines:
         st.caption(" ".join(lines))
