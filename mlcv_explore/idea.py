@@ -50,11 +50,13 @@ class Card:
     answer: str  # at most 20 words; empty while there is no evidence
     terms: str  # what the answer's words, units and directions mean
     but: str  # the strongest result against the answer
+    subject: str  # what holds or fails: "The tie with label smoothing"
     holds_when: str
     fails_when: str
     verdict: str  # a word for the chip where the headline's status is not enough
     effect: str  # the headline contrast in plain words: "Accuracy: noise on targets − plain"
     data: str  # what the live study measured the headline on: "digits"
+    photographs: str  # and the study on photographs, where that word alone misleads
     unit: str  # what n counts there, where it is not seeds: "classifiers"
     photographs_unit: str  # and in the study on photographs: "objects"
     text: str  # the rest of the docstring, Markdown
@@ -207,9 +209,14 @@ class Idea:
         """What an arm is called."""
         return self.arm(arm).label
 
-    def role(self, claim: "Claim") -> Literal["confirmatory", "secondary"]:
-        """The first claim alone is confirmatory."""
-        return "confirmatory" if claim == self.claims[0] else "secondary"
+    def role(self, claim: "Claim") -> Literal["confirmatory", "headline, post hoc", "secondary"]:
+        """The first claim alone is the headline; it is confirmatory only where it is
+        known to have been fixed before its first results.
+        """
+        if claim != self.claims[0]:
+            return "secondary"
+        before = self.provenance is not None and self.provenance.before_evidence
+        return "confirmatory" if before else "headline, post hoc"
 
     def labels(self) -> dict[str, str]:
         """Name → label of every declared arm."""
@@ -320,10 +327,13 @@ def _card(path: Path) -> Card:
             f"Idea {slug!r}: section must be one of {', '.join(SECTIONS)}, got {fields['Section']!r}."
         )
     words = (
-        fields.get(name, "")
-        for name in (
-            *("Try", "Answer", "Terms", "But", "Holds when", "Fails when", "Verdict", "Effect"),
-            *("Data", "Unit", "Unit on photographs"),
+        fields.get(name, default)
+        for name, default in (
+            *((name, "") for name in ("Try", "Answer", "Terms", "But")),
+            ("Subject", "The answer"),
+            *((name, "") for name in ("Holds when", "Fails when", "Verdict", "Effect", "Data")),
+            ("Data on photographs", "photographs"),
+            *((name, "") for name in ("Unit", "Unit on photographs")),
         )
     )
     about = (slug, int(fields["Idea"]), fields["Section"], fields["Title"], fields["Question"])

@@ -2,6 +2,7 @@
 
 import threading
 from pathlib import Path
+from xml.etree import ElementTree
 
 from streamlit.testing.v1 import AppTest
 
@@ -34,3 +35,23 @@ def finished(app: AppTest) -> AppTest:
             thread.join(60)
             assert not thread.is_alive()
     return app.run()
+
+
+def claims(app: AppTest) -> dict[str, list[str]]:
+    """The Answer act's table of claims, one entry a difference: {head: [cell, …]}.
+
+    A cell that spans rows is repeated in each, as a screen reader announces it.
+    """
+    (body,) = (html.proto.body for html in app.get("html") if 'class="claims"' in html.proto.body)
+    heads, *rows = ElementTree.fromstring(body).iter("tr")
+    names = ["".join(cell.itertext()) for cell in heads]
+    table: dict[str, list[str]] = {name: [] for name in names}
+    for place, row in enumerate(rows):
+        cells = iter(row)
+        for name in names:
+            if len(table[name]) > place:  # a cell above spans this row
+                continue
+            cell = next(cells)
+            table[name] += [cell.text or ""] * int(cell.get("rowspan", 1))
+        assert next(cells, None) is None
+    return table

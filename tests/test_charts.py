@@ -418,15 +418,25 @@ def test_a_difference_without_bounds_has_a_dot_and_no_bar() -> None:
     assert "one seed −4.2 points · undecided (n = 1 seed)" in chart.description
 
 
+def test_every_effect_has_a_scale_of_its_own_whose_ends_are_labelled() -> None:
+    """A large effect does not shrink a small one, even of the same unit."""
+    small = Difference("tie", 0.4, 0.0, 0.8, unit="points", margin=1.0, direction="equal")
+    tiny = Difference("nats", -0.02, -0.034, -0.01, unit="nats")
+    chart = charts.effects([*some_differences()[:1], small, tiny], LIGHT)
+    rows, shade, ticks = part(chart, "value"), part(chart, "shade"), part(chart, "tick")
+    np.testing.assert_allclose(rows["x_high"], [24.3 / 30, 0.8, -0.01 / 0.04])
+    np.testing.assert_allclose(rows["x_low"], [21.5 / 30, 0.0, -0.034 / 0.04])
+    assert list(rows["mean"]) == [22.9, 0.4, -0.02]
+    assert tuple(shade[["x", "x_high"]].iloc[1]) == (-1.0, 1.0), "the margin, wider than the interval"
+    assert list(ticks["text"]) == ["−30", "0", "30", "−1", "0", "1", "−0.04", "0", "0.04"]
+    assert list(ticks["x"]) == [-1, 0, 1] * 3
+    axis = chart.spec["encoding"]["x"]["axis"]
+    assert axis["title"] == "" and not axis["labels"]
+    zeros = part(charts.effects([Difference("none", 0.0, 0.0, 0.0)], LIGHT), "tick")
+    assert list(zeros["text"]) == ["−1", "0", "1"]
+
+
 def test_units_are_never_mixed_on_one_scale() -> None:
-    rows = part(
-        charts.effects([*some_differences(), Difference("rank", 0.2, 0.1, 0.3, unit="correlation")], LIGHT),
-        "value",
-    )
-    assert rows["x_high"][0] == 1.0 and rows["x_high"][3] == pytest.approx(
-        1.0
-    )  # each unit to its own largest
-    assert rows["mean"][3] == 0.2
     seeds = part(
         charts.paired_differences(
             [*some_differences(), Difference("rank", 0.2, 0.1, 0.3, np.array([0.15]), unit="correlation")],
@@ -435,7 +445,7 @@ def test_units_are_never_mixed_on_one_scale() -> None:
         "seed",
     )
     assert seeds["x"].iloc[-1] == pytest.approx(0.5) and seeds["mean"].iloc[-1] == 0.15
-    same = charts.effects(some_differences(), LIGHT)
+    same = charts.paired_differences(some_differences(), LIGHT)
     assert (
         part(same, "value")["x"][0] == 22.9
         and same.spec["encoding"]["x"]["axis"]["title"] == "difference, points"
@@ -456,7 +466,7 @@ def test_numbers_are_written_as_everywhere_else_and_beside_the_dot_of_an_effect(
     chart = charts.effects([row], LIGHT)
     value, x_ends = part(chart, "value").iloc[0], part(chart, "frame")["x_end"]
     assert value["text"] == "+18.5 [10.7, 26.3] points" and value["text_at"] == value["at"]
-    assert x_ends.min() + 0.55 * (x_ends.max() - x_ends.min()) > 26.3, "the right is left to the numbers"
+    assert x_ends.min() + 0.6 * (x_ends.max() - x_ends.min()) > 1.0, "the right is left to the numbers"
 
 
 def test_bars_start_at_zero() -> None:

@@ -463,4 +463,5 @@ def test_the_evidence_that_ships_has_every_cell_and_the_verdicts_it_states(slug:
             [verdict.get(name) for name in words] for verdict in record["verdicts"]
         ], f"python -m mlcv_explore evidence {slug} --study {study.name} --decide"
         roles = [verdict["role"] for verdict in decided]
-        assert roles == ["confirmatory"] + ["secondary"] * (len(roles) - 1)
+        headline = "confirmatory" if subject.provenance.before_evidence else "headline, post hoc"
+        assert roles == [headline] + ["secondary"] * (len(roles) - 1)

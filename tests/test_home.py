@@ -70,3 +70,54 @@ def test_every_idea_has_a_small_image_in_light_and_dark() -> None:
             for own in ("light", "dark")
         )
         assert light == dark
+
+
+def test_the_line_over_the_effects_names_the_headlines_that_are_not_decided() -> None:
+    """Two are undecided by themselves; Holm's correction over eight takes no other."""
+    ideas = idea.cards()
+    statuses = {card.title: evidence.study(card.slug)["verdicts"][0]["status"] for card in ideas}
+    undecided = {title for title, status in statuses.items() if status == "undecided"}
+    text = home._decided(ideas)
+    assert text.startswith(f"{8 - len(undecided)} of 8 headline claims stay decided")
+    assert {title for title in statuses if title in text} == undecided and len(undecided) == 2
+
+
+def test_the_table_of_all_effects_has_the_claim_of_every_row() -> None:
+
+    def draw() -> None:
+        from mlcv_explore import idea
+        from mlcv_explore.ui import evidence, home
+
+        home._table(
+            [
+                (card, data, evidence.study(card.slug, name))
+                for card in idea.cards()
+                for name, data in evidence.data(card).items()
+            ]
+        )
+
+    app = AppTest.from_function(draw, default_timeout=60).run()
+    table = app.dataframe[0].value
+    assert not app.exception
+    studies = [
+        (idea.load(card.slug), evidence.study(card.slug, name))
+        for card in idea.cards()
+        for name in evidence.data(card)
+    ]
+    expected = [
+        next(claim.sentence for claim in subject.claims if claim.name == verdict["claim"])
+        for subject, record in studies
+        for verdict in record["verdicts"]
+        for _ in verdict["estimates"]
+    ]
+    assert list(table["Claim"]) == expected and next(iter(table)) == "Idea"
+    digits = table[table["Claim"].str.contains("more handwritten digits")]
+    assert list(digits["Effect"]) == ["−3.9 points [−6.5, −1.4]"]
+
+
+def test_a_tie_and_a_median_are_marked_in_the_rows_of_effects() -> None:
+    names = {
+        card.slug: home._difference(card, card.data, evidence.study(card.slug)).name for card in idea.cards()
+    }
+    assert {slug for slug, name in names.items() if "(tie)" in name} == {"copernican", "feature_mixing"}
+    assert {slug for slug, name in names.items() if "(median)" in name} == {"learned_salience"}

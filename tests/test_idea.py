@@ -8,6 +8,7 @@ import inspect
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,22 @@ def test_a_broken_idea_raises_its_own_error_each_time(folder: Path) -> None:
     for _ in range(2):
         with pytest.raises(ModuleNotFoundError, match="no_such_library"):
             idea.load("broken")
+
+
+@pytest.mark.parametrize(
+    ("provenance", "role"),
+    [
+        (idea.Provenance("2026-01-01", True, 1), "confirmatory"),
+        (idea.Provenance("2026-01-01", False, 1), "headline, post hoc"),
+        (None, "headline, post hoc"),
+    ],
+)
+def test_a_headline_is_confirmatory_only_if_it_was_fixed_before_its_results(
+    provenance: idea.Provenance | None, role: str
+) -> None:
+    subject = replace(idea.load("label_noise"), provenance=provenance)
+    roles = [subject.role(claim) for claim in subject.claims]
+    assert roles == [role] + ["secondary"] * (len(subject.claims) - 1)
 
 
 def test_an_unknown_idea_is_reported_with_those_that_are_known(folder: Path) -> None:

@@ -17,6 +17,7 @@ from mlcv_explore import idea
 from mlcv_explore.experiment import runs
 from mlcv_explore.ui import evidence, server, training
 from mlcv_explore.ui.home import first_sentence
+from tests.opening import claims
 
 FRAME = Path(__file__).parent.parent / "pages" / "frame.py"
 PATIENCE = 60  # seconds a quick run may take
@@ -90,27 +91,31 @@ def test_answer_has_one_verdict_that_home_shows_too_and_every_claim_in_one_table
     _, chip = evidence.chip(card)
     assert chip in words(app) and chip in words(home())
     assert all(text in words(app) for text in (card.answer, card.terms, card.but))
-    claims = next(table.value for table in app.dataframe if "Claim" in table.value)
+    shown = claims(app)
     sentences = {claim.name: claim.sentence for claim in idea.load(card.slug).claims}
     expected = [
         (sentences[verdict["claim"]], estimate["status"])
         for verdict in verdicts
         for estimate in verdict["estimates"]
     ]
-    assert list(zip(claims["Claim"], claims["Status"], strict=True)) == expected
+    assert list(zip(shown["Claim"], shown["Status"], strict=True)) == expected
     if photographs := evidence.study(card.slug, "photographs"):
         beside = [
             f"{estimate['status']}, n = {estimate['n']}" if estimate["n"] else "not run"
             for verdict in photographs["verdicts"]
             for estimate in verdict["estimates"]
         ]
-        assert [re.sub(", .*,", ",", text) for text in claims["On photographs"]] == beside
+        assert [re.sub(", .*,", ",", text) for text in list(shown.values())[-1]] == beside
         assert any("--study photographs" in code.value for code in app.get("code"))
     rows = [verdict for verdict in verdicts for _ in verdict["estimates"]]
-    assert list(claims["Role"]) == [verdict["role"] for verdict in rows]
-    small = [", too small for n" in margin for margin in claims["Margin"]]
+    assert shown["Role"] == [verdict["role"] for verdict in rows]
+    small = [", too small for n" in margin for margin in shown["Margin"]]
     assert small == [verdict["small_margin"] for verdict in rows]
     assert ("Too small for n: a margin below a fifth" in words(app)) == any(small)
+    defined = ("*Supported*", "*Contradicted*", "*Undecided*", "**Margin**", "**Role**", "*Secondary*")
+    assert all(word in words(app) for word in defined)
+    assert ("*Holm*" in words(app)) == (len(rows) > len(verdicts))
+    assert f"**{card.subject} holds when:** {card.holds_when}" in words(app)
     assert ("runs collapsed" in words(app)) == any((each["collapsed"] or {}).get("mean") for each in verdicts)
 
 
@@ -129,10 +134,15 @@ def test_the_chip_and_the_line_of_the_answer_name_the_data_and_n_of_every_study(
 
 
 def test_home_finds_an_idea_by_each_kind_of_data_it_was_measured_on():
-    both = opened("home.py", **{"home-data": "photographs"})
-    found = {card.question for card in idea.cards() if evidence.study(card.slug, "photographs")}
-    links = [link.label.strip("*") for link in both.get("page_link")]
-    assert found and {card.question for card in idea.cards()} & set(links) == found
+    """Photographs and their features are two kinds; how many labels a class has is none."""
+    questions = {card.question for card in idea.cards()}
+    for data, slugs in (
+        ("photographs", {"saliency"}),
+        ("photographs' features", {"feature_mixing", "hierarchical_representation", "label_noise"}),
+    ):
+        shown = opened("home.py", **{"home-data": data}).get("page_link")
+        found = {idea.card(slug).question for slug in slugs}
+        assert questions & {link.label.strip("*") for link in shown} == found
 
 
 def trained(card: idea.Card, seeds: int = 2) -> AppTest:

@@ -16,6 +16,7 @@ from scipy import stats
 from mlcv_explore.statistics import (
     Claim,
     Direction,
+    Interval,
     Split,
     Verdict,
     bootstrap_interval,
@@ -29,6 +30,7 @@ from mlcv_explore.statistics import (
     smallest_detectable_effect,
     smallest_tie_margin,
     t_interval,
+    thresholds,
     tie_power,
 )
 from mlcv_explore.statistics.power import MOST_SEEDS
@@ -688,6 +690,29 @@ def test_a_margin_under_a_fifth_of_the_smallest_effect_is_named() -> None:
     assert "too small a margin to be decided by n = 20, so that only the sign" in small.sentence
     assert "so that no tie can be found" in decided(unit, "equal", 0.99 * fifth).sentence
     assert "too small" not in enough.sentence + sign.sentence and small.as_json()["small_margin"]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "apart", "text"),
+    [
+        ((0.051, 0.063, 0.0747), (), "+0.06 [0.05, 0.07]"),
+        ((0.051, 0.063, 0.0747), (0.0, 0.05), "+0.063 [0.051, 0.075]"),  # beyond the margin, and seen to be
+        ((-0.0028, 0.0376, 0.0791), (0.0, 0.02), "+0.038 [−0.003, 0.079]"),
+        ((0.05, 0.063, 0.0747), (0.05,), "+0.06 [0.05, 0.07]"),  # the bound is the margin
+        ((0.0499999, 0.063, 0.0747), (0.05,), "+0.0630 [0.0500, 0.0747]"),  # not without end
+    ],
+)
+def test_a_bound_is_not_rounded_onto_what_it_is_read_against(
+    bounds: tuple[float, float, float], apart: tuple[float, ...], text: str
+) -> None:
+    assert Interval(*bounds, 0.95, 9, "t").text(signed=True, apart=apart) == text
+
+
+def test_what_bounds_are_read_against_follows_the_direction() -> None:
+    assert thresholds("greater", 0.02) == (0.0, 0.02) and thresholds("less", 0.02) == (0.0, -0.02)
+    assert thresholds("equal", 0.02) == thresholds("different", 0.02) == (-0.02, 0.02)
+    points = Interval(0.0098, 0.014, 0.0189, 0.95, 9, "t")
+    assert points.text("points", apart=thresholds("equal", 0.01)) == "1.40 points [0.98, 1.89]"
 
 
 def test_all_but_the_first_claim_are_secondary_and_labelled_so() -> None:

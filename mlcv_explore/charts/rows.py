@@ -9,9 +9,12 @@ import numpy as np
 
 from mlcv_explore.charts.chart import Chart, ends, n_seeds, rows, specification
 from mlcv_explore.charts.palette import Palette, Role
-from mlcv_explore.statistics import Direction, Interval
+from mlcv_explore.statistics import Direction, Interval, thresholds
 
 AXIS = 46  # pixels for the axis under the rows
+STEPS = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)  # ends of a row's own scale, times a power of ten
+TICK = 0.86  # of a row: where the labels of its own scale lie
+LEAST = 8  # pixels where every row has labels of its own
 SEED_OFFSET = 0.19  # of a row: single seeds lie this far under their mean
 COLUMNS = ("name", "role", "unit", "mean", "low", "high", "n", "margin", "status", "seed")
 BAR_COLUMNS = ("name", "role", "mean", "low", "high")
@@ -61,7 +64,7 @@ class _Layout:
     beyond: int = 0  # per cent of the width for the numbers alone
 
     def specification(self, kind: str, palette: Palette, count: int, **titles: str) -> dict[str, Any]:
-        height = count * self.height + AXIS
+        height = count * self.height + (LEAST if self.beyond else AXIS)
         return specification(kind, palette, self.reserved, height=height, **titles)
 
     def around(self, low: float, high: float) -> tuple[float, float]:
@@ -85,7 +88,7 @@ class _Layout:
 
 ROOMY = _Layout(84, 0.15, 0.38, 0.67, 0)
 # numbers stand beside the dot, not the name: a telephone shows both whole
-COMPACT = _Layout(42, 0.27, 0.68, 0.68, 1, (0.2, 0.2), 47)
+COMPACT = _Layout(56, 0.2, 0.55, 0.55, 1, (0.16, 0.16), 42)
 LEVELS = _Layout(50, 0.27, 0.27, 0.70, 130)
 
 
@@ -100,8 +103,8 @@ def paired_differences(differences: Sequence[Difference], palette: Palette) -> C
 
 
 def effects(differences: Sequence[Difference], palette: Palette) -> Chart:
-    """Many claims, one per row, with one zero line. With several units each is scaled
-    to its own largest effect and the axis has no numbers.
+    """Many claims, one per row, each on a scale of its own whose ends are labelled: on
+    a common one an effect of 81 points hides an effect of 0.4. Zero is in one line.
     """
     return _differences(differences, palette, COMPACT)
 
@@ -166,6 +169,11 @@ def _differences(differences: Sequence[Difference], palette: Palette, layout: _L
     blocks: list[dict[str, Any]] = [{"part": "origin", "x": 0.0}]
     for place, difference in enumerate(differences):
         scale, dot = scales[difference.unit], place + layout.dot
+        if layout is COMPACT:
+            scale = _end(_largest([difference]))
+            for side in (-1.0, 0.0, 1.0):
+                text = f"{side * scale:z.6g}".replace("-", "−")
+                blocks.append({"part": "tick", "text": text, "text_at": place + TICK, "x": side})
         sides = {"top": dot - layout.extent[0], "bottom": dot + layout.extent[1]}
         if difference.margin > 0:  # what does not clear it
             low = 0.0 if difference.direction == "greater" else -difference.margin
@@ -187,9 +195,12 @@ def _differences(differences: Sequence[Difference], palette: Palette, layout: _L
     blocks.append(ends(layout.around(*_reached(blocks)), (0, max(len(differences), 1))))
     title = f"difference, {units[0]}" if units and units[0] else "difference"
     title = title if len(units) < 2 else "difference (each unit has its own scale)"
+    title = "" if layout is COMPACT else title
     spec = layout.specification("differences", palette, len(differences), x_title=title)
     if len(units) > 1 or layout.beyond:
         spec["encoding"]["x"]["axis"] |= {"labels": False, "ticks": False, "grid": False}
+        if layout is COMPACT:
+            spec["encoding"]["x"]["axis"]["domain"] = False
     subject = f"Paired differences: {', '.join(difference.name for difference in differences)}."
     counts = [
         f" ({n_seeds(len(difference.per_seed))})" if len(difference.per_seed) else ""
@@ -199,6 +210,14 @@ def _differences(differences: Sequence[Difference], palette: Palette, layout: _L
     words = "; ".join(map("".join, zip(texts, counts, strict=True)))
     description = f"{subject} {words}. Bars are intervals; zero is no difference."
     return Chart(spec, rows(blocks), subject, description, COLUMNS, palette.background)
+
+
+def _end(largest: float) -> float:
+    """The end of a scale that reaches a value: the next of 1, 1.5, 2, 3, 4, 5, 6, 8, 10
+    times a power of ten.
+    """
+    power = 10.0 ** math.floor(math.log10(largest))
+    return next(step * power for step in STEPS if step * power >= largest * (1 - 1e-9))
 
 
 def _largest(differences: Iterable[Difference]) -> float:
@@ -223,4 +242,5 @@ def _reached(blocks: Sequence[dict[str, Any]]) -> tuple[float, float]:
 def _numbers(difference: Difference, bare: bool) -> str:
     unit = f" {difference.unit}" if difference.unit else ""
     status = f" · {difference.status}" if difference.status and not bare else ""
-    return f"{_interval(difference).text(signed=True)}{unit}{status}"
+    apart = thresholds(difference.direction, difference.margin)
+    return f"{_interval(difference).text(signed=True, apart=apart)}{unit}{status}"

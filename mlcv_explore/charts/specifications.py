@@ -128,6 +128,9 @@ def differences(palette: Palette, reserved: int) -> alt.LayerChart:
         value.mark_rule(strokeWidth=3, strokeCap="round").encode(x=alt.X("x_low:Q"), x2=alt.X2("x_high")),
         value.mark_point(size=90, strokeWidth=2, opacity=1).encode(**dot),
         _part("seed").mark_point(filled=True, size=22, opacity=0.55),
+        _part("tick")
+        .mark_text(baseline="middle", fontSize=12)
+        .encode(y=alt.Y("text_at:Q"), text=TEXT, color=muted),
     ]
     return _named_rows(palette, layers, reserved, grid=True, gridOpacity=0.4)
 

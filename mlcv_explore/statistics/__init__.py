@@ -1,6 +1,6 @@
 """Intervals over seeds, power, and how a claim is decided."""
 
-from mlcv_explore.statistics.claims import Claim, Direction, Estimate, Status, Verdict
+from mlcv_explore.statistics.claims import Claim, Direction, Estimate, Status, Verdict, thresholds
 from mlcv_explore.statistics.clusters import cluster_interval
 from mlcv_explore.statistics.decisions import decide
 from mlcv_explore.statistics.intervals import (
@@ -51,5 +51,6 @@ __all__ = [
     "smallest_detectable_effect",
     "smallest_tie_margin",
     "t_interval",
+    "thresholds",
     "tie_power",
 ]

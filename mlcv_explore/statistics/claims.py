@@ -9,9 +9,17 @@ Direction = Literal["greater", "less", "equal", "different"]
 
 Status = Literal["supported", "contradicted", "undecided"]
 
-Role = Literal["confirmatory", "secondary"]  # a subject's first claim; all others
+# a subject's first claim, fixed before its first results or after them; all others
+Role = Literal["confirmatory", "headline, post hoc", "secondary"]
 
 SMALL_MARGIN = 1 / 5  # of the smallest detectable effect: a smaller margin is not decided by n seeds
+
+
+def thresholds(direction: Direction, margin: float) -> tuple[float, ...]:
+    """What a claim's intervals are read against, in the measure's own unit: zero and
+    the margin on its side, or the two margins of a tie.
+    """
+    return {"greater": (0.0, margin), "less": (0.0, -margin)}.get(direction, (-margin, margin))
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,11 @@ class Claim:
     # it
     when: tuple[tuple[str, Any], ...] = ()
     interval: Literal["t", "median"] = "t"
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """What its intervals are read against."""
+        return thresholds(self.direction, self.margin)
 
     @property
     def arms(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ LEVEL = 0.05  # of a verdict with a single analysis
 UNITS = {"points": 100.0, "%": 100.0}
 
 
+EXTRA_DIGITS = 2  # at most, so that a bound is not rounded onto the margin it is read against
 FEWEST_RESAMPLED = 20  # values from which on BCa is used: of five it covers 86 % where 95 % are stated
 
 
@@ -27,9 +28,12 @@ class Interval:
     n: int
     method: str
 
-    def text(self, unit: str = "", signed: bool = False) -> str:
+    def text(self, unit: str = "", signed: bool = False, apart: Sequence[float] = ()) -> str:
         """The one way an interval is written: "+22.3 points [21.0, 23.6]", in the unit
         shown; the mean alone where it has no bounds, a dash where it is undefined.
+
+        `apart` are values in the measure's own unit, such as a margin: up to two more
+        digits are shown where rounding would move a bound onto one of them, or across.
         """
         mean, low, high = (in_unit(value, unit) for value in (self.mean, self.low, self.high))
         if not math.isfinite(mean):
@@ -39,6 +43,10 @@ class Interval:
         width = high - low if bounded and high - low > 1e-6 * abs(mean) else abs(mean) or 1.0
         # so that the bounds differ in what is shown
         places = min(6, max(1, math.ceil(-math.log10(width / 2))))
+        beside = [(bound, in_unit(value, unit)) for bound in (low, high) for value in apart if bounded]
+        tried = range(places, places + EXTRA_DIGITS)
+        clear = (more for more in tried if not any(_crosses(*pair, more) for pair in beside))
+        places = next(clear, places + EXTRA_DIGITS)
         shown = f"{mean:{'+' if signed else ''}z.{places}f}".replace("-", "−")
         bounds = f" [{low:z.{places}f}, {high:z.{places}f}]".replace("-", "−") if bounded else ""
         return f"{shown}{unit and f' {unit}'}{bounds}"
@@ -61,6 +69,18 @@ class Split:
 
     train: int
     test: int
+
+
+def _crosses(bound: float, value: float, places: int) -> bool:
+    """Whether rounding moves a bound onto a value beside it, or across."""
+    shown = round(bound, places)
+    if _equal(bound, value):
+        return False
+    return _equal(shown, value) or (shown > value) != (bound > value)
+
+
+def _equal(one: float, other: float) -> bool:
+    return math.isclose(one, other, abs_tol=1e-9)
 
 
 def in_unit(value: float, unit: str) -> float:

@@ -32,7 +32,9 @@ def sentence(verdict: Verdict) -> str:
     if broken:
         return f"Undecided: {', '.join(broken)} is undefined for some of n = {verdict.n} seeds."
     pairs = zip(names, verdict.estimates, strict=True)
-    shown = "; ".join(f"{name} = {estimate.interval.text(unit)}" for name, estimate in pairs)
+    shown = "; ".join(
+        f"{name} = {estimate.interval.text(unit, apart=claim.thresholds)}" for name, estimate in pairs
+    )
     agree = ", ".join(f"{estimate.agree} of {verdict.n}" for estimate in verdict.estimates)
     kind = "interval" if len(verdict.estimates) == 1 else "intervals"
     kind += {"median": " of the median", "t": ""}[claim.interval]
@@ -128,7 +130,7 @@ def _within(verdict: Verdict) -> str:
         narrow = replace(interval, low=interval.mean - half, high=interval.mean + half)
         if verdict.claim.interval == "median":
             narrow = median_interval(np.array(estimate.per_seed), level)
-        text = narrow.text(verdict.claim.unit)
+        text = narrow.text(verdict.claim.unit, apart=verdict.claim.thresholds)
         shown.append(text[text.index("[") :])
     return (
         f", within which lie{'s' * (len(shown) == 1)} the {100 * level:.4g} %"

@@ -9,18 +9,13 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from mlcv_explore import idea as ideas
-from mlcv_explore import statistics
 from mlcv_explore.experiment import fingerprint
 from mlcv_explore.idea import Card, Idea, Prior, Provenance
-from mlcv_explore.ui import evidence, figures
+from mlcv_explore.ui import claims, evidence, figures
 from mlcv_explore.ui.evidence import PHOTOGRAPHS
 
 if TYPE_CHECKING:
     from mlcv_explore.experiment.studies import Table
-
-
-ROW = 66  # pixels: a claim takes up to three lines, and Streamlit wraps from 65 on
-SMALL_MARGIN = ", too small for n"
 
 
 def show(
@@ -42,14 +37,15 @@ def show(
         return
     _summary(card, subject, record)
     _headline(card, subject, record, example)
-    _claims(card, subject, record)
+    claims.show(card, subject, record)
     if details is not None:
         with st.expander(
             "More results: sweeps and comparisons", key=f"{card.slug}-details", on_change="rerun"
         ) as more:
             if more.open:
                 details(evidence.table(card.slug))
-    _limits(card, subject, record)
+    _limits(subject)
+    _provenance(card, subject, record)
     _reproduce(card, subject, record)
 
 
@@ -62,7 +58,9 @@ def _summary(card: Card, subject: Idea, record: dict[str, Any]) -> None:
     if card.but:
         st.markdown(f"**But:** {card.but}")
     if card.holds_when or card.fails_when:
-        st.markdown(f"- **Holds when:** {card.holds_when}\n- **Fails when:** {card.fails_when}")
+        st.markdown(
+            f"- **{card.subject} holds when:** {card.holds_when}\n- **It fails when:** {card.fails_when}"
+        )
 
 
 def _headline(card: Card, subject: Idea, record: dict[str, Any], example: Callable[[], None] | None) -> None:
@@ -90,119 +88,39 @@ def _notice(card: Card, record: dict[str, Any]) -> str:
     effects = []
     for name, sample in evidence.samples(card).items():
         verdict = evidence.study(card.slug, name)["verdicts"][0]
-        effect = evidence.interval_of(verdict["estimates"][0]).text(verdict["unit"], signed=True)
-        effects.append(f"**{effect}** ({sample})")
+        effects.append(f"**{evidence.effect(verdict, verdict['estimates'][0])}** ({sample})")
     labels, unit = " − ".join(first.get("labels", first["contrast"])), record["verdicts"][0]["unit"]
     shown = " The bars show the first." if len(effects) > 1 else ""
     kind = "95 % intervals" + " of the median" * (record["verdicts"][0]["interval"] == "median")
-    return f"{labels}: {'; '.join(effects)}. {kind}; margin {_amount(margin, unit)}.{shown}"
+    return f"{labels}: {'; '.join(effects)}. {kind}; margin {claims.amount(margin, unit)}.{shown}"
 
 
-def _claims(card: Card, subject: Idea, record: dict[str, Any]) -> None:
-    st.subheader("All claims", anchor=False)
-    sentences = {claim.name: claim.sentence for claim in subject.claims}
-    rows = [
-        (verdict, estimate)
-        for verdict in record["verdicts"]
-        for estimate in verdict["estimates"]
-        if verdict["claim"] in sentences
+def _limits(subject: Idea) -> None:
+    if subject.limits:
+        st.subheader("Limits", anchor=False)
+        st.markdown("\n".join(f"- {limit}" for limit in subject.limits))
+
+
+def _provenance(card: Card, subject: Idea, record: dict[str, Any]) -> None:
+    st.subheader("Provenance", anchor=False)
+    lines = [
+        f"- Estimand: {record['verdicts'][0]['estimand']}.",
+        f"- Cost: {record['seconds'] / 60:.0f} core-minutes, {len(record['seeds'])} seeds, CPU.",
     ]
-    table = {
-        "Claim": [sentences[verdict["claim"]] for verdict, _ in rows],
-        "Status": [estimate["status"] for _, estimate in rows],
-        "Role": [verdict["role"] for verdict, _ in rows],
-        "Difference": [" − ".join(estimate.get("labels", estimate["contrast"])) for _, estimate in rows],
-        "Effect": [
-            evidence.interval_of(estimate).text(verdict["unit"], signed=True) for verdict, estimate in rows
-        ],
-        "Margin": [
-            _amount(verdict["margin"], verdict["unit"]) + SMALL_MARGIN * verdict["small_margin"]
-            for verdict, _ in rows
-        ],
-        "n": [estimate["n"] for _, estimate in rows],
-    }
     photographs = evidence.study(card.slug, PHOTOGRAPHS)
     if photographs is not None:
-        found = _effects(photographs)
-        names = [(verdict["claim"], tuple(estimate["contrast"])) for verdict, estimate in rows]
-        table["On photographs"] = [found.get(name, "not run") for name in names]
-    st.dataframe(
-        table,
-        hide_index=True,
-        height=min(ROW * len(rows) + 38, 560),
-        row_height=ROW,
-        key=f"{card.slug}-claims",
-        column_config={
-            "Claim": st.column_config.TextColumn(width=232 if photographs else 290),
-            "Status": st.column_config.TextColumn(width=95 if photographs else 100),
-            "Role": st.column_config.TextColumn(width=98),
-            "Difference": st.column_config.TextColumn(width=120 if photographs else 165),
-            "Effect": st.column_config.TextColumn(width=105 if photographs else 150),
-            "Margin": st.column_config.TextColumn(width=65 if photographs else 97),
-            "n": st.column_config.NumberColumn(width=35 if photographs else 40),
-            "On photographs": st.column_config.TextColumn(width=190),
-        },
-        alt=f"Table of {len(record['verdicts'])} claims with status, effect, 95 % interval and n",
-    )
-    st.caption(
-        "Click a heading to sort. Several differences of one claim must all hold; where they do not, each is"
-        " Holm-corrected. Secondary: not corrected for the number of claims."
-    )
-    for line in _caveats(rows):
-        st.caption(line)
-    if photographs is not None:
-        st.caption(f"Status, effect and n: {card.data}. On photographs the margins are the same.")
-
-
-def _caveats(rows: list[tuple[dict[str, Any], dict[str, Any]]]) -> list[str]:
-    """What limits the verdicts shown: medians, collapsed runs, margins too small for n."""
-    verdicts, lines = [verdict for verdict, _ in rows], []
-    if any(verdict["interval"] == "median" for verdict in verdicts):
-        medians = sum(verdict["interval"] == "median" for verdict in verdicts)
-        lines.append(f"Effects of {medians} rows are medians, by order statistics: single runs may collapse.")
-    shares = [each["collapsed"] for each in verdicts if each["collapsed"] and each["collapsed"]["mean"]]
-    if shares:
-        worst = max(shares, key=lambda share: share["mean"])
-        text = evidence.interval_of(worst).text("%")
-        lines.append(f"{round(worst['mean'] * worst['n'])} of {worst['n']} runs collapsed: {text}.")
-    if any(verdict["small_margin"] for verdict in verdicts):
-        lines.append("Too small for n: a margin below a fifth of the smallest detectable effect.")
-    return lines
-
-
-def _effects(record: dict[str, Any]) -> dict[tuple[str, tuple[str, ...]], str]:
-    """(claim, contrast) → status, effect and n of a study's verdicts with any seeds."""
-    return {
-        (verdict["claim"], tuple(estimate["contrast"])): (
-            f"{estimate['status']}, {evidence.interval_of(estimate).text(verdict['unit'], signed=True)},"
-            f" n = {estimate['n']}"
-        )
-        for verdict in record["verdicts"]
-        for estimate in verdict["estimates"]
-        if estimate["n"]
-    }
-
-
-def _amount(margin: float, unit: str) -> str:
-    text = f"{statistics.in_unit(margin, unit):.4g} {unit}".strip()
-    return text.removesuffix("s") if text == "1 points" else text
-
-
-def _limits(card: Card, subject: Idea, record: dict[str, Any]) -> None:
-    st.subheader("Limits and provenance", anchor=False)
-    lines = [f"- {limit}" for limit in subject.limits]
-    lines.append(f"- Estimand: {record['verdicts'][0]['estimand']}.")
-    lines.append(f"- Cost: {record['seconds'] / 60:.0f} core-minutes, {len(record['seeds'])} seeds, CPU.")
-    photographs = evidence.study(card.slug, PHOTOGRAPHS)
-    if photographs is not None:
+        where = evidence.data(card)[PHOTOGRAPHS]
         cost = f"{photographs['seconds'] / 60:.0f} core-minutes, {len(photographs['seeds'])} seeds, CPU"
-        lines.append(f"- Cost of the study on photographs: {cost}.")
+        lines.append(f"- Cost on {where}: {cost}.")
         if photographs["verdicts"][0]["estimand"] != record["verdicts"][0]["estimand"]:
-            lines.append(f"- Estimand on photographs: {photographs['verdicts'][0]['estimand']}.")
-    lines += [f"- {line}" for line in provenance(subject.provenance)]
+            lines.append(f"- Estimand on {where}: {photographs['verdicts'][0]['estimand']}.")
     if record["fingerprint"] != fingerprint.fingerprint(card.slug):
         lines.append("- Computed by an earlier version of the code; the command below computes it again.")
+    fixed, *changed = provenance(subject.provenance)
+    lines.append(f"- {fixed}")
     st.markdown("\n".join(lines))
+    if changed:
+        st.markdown("\n".join(["What changed, and what was known before:", "", *map("- {}".format, changed)]))
 
 
 def provenance(about: Provenance | None) -> list[str]:

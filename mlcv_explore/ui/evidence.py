@@ -64,7 +64,7 @@ def samples(card: idea.Card) -> dict[str, str]:
 
 def data(card: idea.Card) -> dict[str, str]:
     """Study → what it measured the headline on, for each that ships."""
-    about = {"live": card.data, PHOTOGRAPHS: PHOTOGRAPHS}
+    about = {"live": card.data, PHOTOGRAPHS: card.photographs}
     return {name: text for name, text in about.items() if study(card.slug, name)}
 
 
@@ -88,6 +88,16 @@ def interval_of(estimate: dict[str, Any]) -> "Interval":
         float("nan") if estimate[name] is None else estimate[name] for name in ("low", "mean", "high")
     )
     return Interval(low, mean, high, 0.95, estimate["n"], "t")
+
+
+def effect(verdict: dict[str, Any], estimate: dict[str, Any]) -> str:
+    """A difference of a verdict as text, no bound rounded onto what it is read against:
+    "+22.3 points [21.0, 23.6]".
+    """
+    from mlcv_explore.statistics import thresholds
+
+    apart = thresholds(verdict["direction"], verdict["margin"])
+    return interval_of(estimate).text(verdict["unit"], signed=True, apart=apart)
 
 
 @cache

@@ -20,6 +20,7 @@ IN_MOTION = {  # what the three tiles at the top show: words, then tiles side by
     "inverted_unet": ("Paint a mask, see the image it determines", ((0, 1), (2, 3))),
     "label_noise": ("Watch a network memorise wrong labels", ()),  # its curves
 }
+ROW = 66  # pixels of the table of all effects: Streamlit wraps from 65 on
 EXAMPLES = ("cat", "coffee", "astronaut", "photographer", "rocket", "retina")  # of the free gallery
 PLANNED = (  # of the author's twenty, those without a page
     "active learning against random sampling",
@@ -36,9 +37,10 @@ PLANNED = (  # of the author's twenty, those without a page
     "virtual outliers by prediction depth",
 )
 LEGEND = (  # of the chart of effects
-    "What each headline claim compares, first − second. Dot: mean difference. Line: 95 % interval. Black"
-    " tick: no difference. Grey: the claim's margin. A claim of *more* holds where the whole line lies right"
-    " of the grey; the one claim of a tie, coverage, where it lies inside."
+    "What each headline claim compares, first − second; each row has a scale of its own, labelled at its ends"
+    " and at zero. Dot: mean difference, or the median where the row says so. Line: 95 % interval. Black"
+    " tick: no difference. Grey: the claim's margin. A claim of *more* is supported where the whole line lies"
+    " right of the grey; a claim of a *tie*, so marked, where it lies inside."
 )
 STYLE = """
 .live { position: relative; height: 7.5rem; overflow: hidden; }
@@ -110,14 +112,18 @@ def cards_and_filters(cards: Sequence[Card]) -> None:
         topic = _choice("Topic", list(dict.fromkeys(card.section for card in cards)))
         words = {card.slug: evidence.chip(card)[1].split(" · ")[0] for card in cards}
         verdict = _choice("Verdict", list(dict.fromkeys(words.values())))
-        measured = {card.slug: evidence.data(card).values() for card in cards}
-        data = _choice("Data", list(dict.fromkeys(name for names in measured.values() for name in names)))
+        kinds = {  # without how many labels
+            card.slug: {name.split(",")[0] for name in evidence.data(card).values()} for card in cards
+        }
+        data = _choice(
+            "Data", list(dict.fromkeys(name for names in kinds.values() for name in sorted(names)))
+        )
     chosen = [
         card
         for card in cards
         if topic in (None, card.section)
         and verdict in (None, words[card.slug])
-        and (data is None or data in measured[card.slug])
+        and (data is None or data in kinds[card.slug])
     ]
     if not chosen:
         st.info("No idea matches these filters.", icon=":material/filter_alt_off:")
@@ -149,14 +155,25 @@ def effects(cards: Sequence[Card]) -> None:
 
         rows = [_difference(*each) for each in with_evidence]
         ideas = [card for card in cards if evidence.study(card.slug)]
-        kept = sum(map(evidence.survives, ideas))
-        notice = f"{kept} of {len(ideas)} headline claims stay decided when corrected together (Holm, 5 %)."
+        notice = _decided(ideas)
         figures.figure(charts.effects(rows, theme.palette()), "effects", notice)
         with st.expander("All effects", key="all-effects", on_change="rerun") as every:
             if every.open:
                 _table(with_evidence)
 
     draw()
+
+
+def _decided(ideas: Sequence[Card]) -> str:
+    """How many headline claims stay decided when all are tested together, and which do
+    not.
+    """
+    open_ = [card.title for card in ideas if not evidence.survives(card)]
+    text = (
+        f"{len(ideas) - len(open_)} of {len(ideas)} headline claims stay decided (supported or contradicted)"
+        " when all are tested together at 5 % by Holm's correction"
+    )
+    return f"{text}; not {' and '.join(open_)}." if open_ else f"{text}."
 
 
 def _card(card: Card) -> None:
@@ -197,14 +214,16 @@ def _difference(card: Card, data: str, found: dict[str, Any]) -> Any:
     interval = evidence.interval_of(item)
     bounds = (statistics.in_unit(value, unit) for value in (interval.mean, interval.low, interval.high))
     several = len(evidence.data(card)) > 1
+    marks = ["tie"] * (verdict["direction"] == "equal") + ["median"] * (verdict["interval"] == "median")
     name = f"{card.effect or card.title}{f' · {data}' if several else ''}"
+    name += f" ({', '.join(marks)})" if marks else ""
     margin = statistics.in_unit(verdict["margin"], unit)
     return Difference(name, *bounds, (), "idea", item["status"], margin, verdict["direction"], unit)
 
 
 def _table(with_evidence: Sequence[tuple[Card, str, dict[str, Any]]]) -> None:
     rows = [
-        (card, data, verdict, item)
+        (card, data, {claim["name"]: claim["sentence"] for claim in found["claims"]}, verdict, item)
         for card, data, found in with_evidence
         for verdict in found["verdicts"]
         for item in verdict["estimates"]
@@ -213,20 +232,31 @@ def _table(with_evidence: Sequence[tuple[Card, str, dict[str, Any]]]) -> None:
     st.dataframe(
         {
             "Idea": [card.title for card, *_ in rows],
-            "Data": [data for _, data, *_ in rows],
-            "Difference": [" − ".join(item.get("labels", item["contrast"])) for *_, item in rows],
-            "Effect": [
-                evidence.interval_of(item).text(verdict["unit"], signed=True) for *_, verdict, item in rows
-            ],
+            "Claim": [sentences[verdict["claim"]] for *_, sentences, verdict, _ in rows],
             "Status": [item["status"] for *_, item in rows],
-            "Role": [verdict["role"] for *_, verdict, _ in rows],
+            "Effect": [evidence.effect(verdict, item) for *_, verdict, item in rows],
             "n": [item["n"] for *_, item in rows],
+            "Role": [verdict["role"] for *_, verdict, _ in rows],
+            "Difference": [" − ".join(item.get("labels", item["contrast"])) for *_, item in rows],
+            "Data of the study's headline": [data for _, data, *_ in rows],
         },
         hide_index=True,
-        height=400,
-        alt=f"All {len(rows)} effects with 95 % intervals",
+        height=420,
+        row_height=ROW,
+        column_config={
+            "Idea": st.column_config.TextColumn(width=110),
+            "Claim": st.column_config.TextColumn(width=300),
+            "Status": st.column_config.TextColumn(width=100),
+            "Effect": st.column_config.TextColumn(width=165),
+            "n": st.column_config.NumberColumn(width=45),
+            "Role": st.column_config.TextColumn(width=110),
+        },
+        alt=f"All {len(rows)} effects with their claims and 95 % intervals",
     )
-    st.caption("Search, sort and download with the table's own menu; each page has the test of its claims.")
+    st.caption(
+        "Search, sort and download with the table's own menu. A claim may be about other data than its"
+        " study's headline: its sentence says so. Each page has the test of its claims."
+    )
 
 
 def _image(slug: str, scheme: str) -> str | None:

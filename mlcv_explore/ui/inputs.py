@@ -99,7 +99,7 @@ def upload(
     """
     limits = IMAGE_LIMITS if tuple(kinds) == IMAGE_TYPES else None
     file = st.file_uploader(label, list(kinds), key=key, max_upload_size=max_mb, help=limits)
-    st.caption(f"At most {max_mb} MB. {NOT_STORED}")
+    st.caption(NOT_STORED)  # the field itself names the largest file
     return _parsed(key, file, parse, args, rejected)
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from tests import opening
-from tests.opening import words
+from tests.opening import claims, words
 
 SLUG = "feature_mixing"
 opened = partial(opening.opened, SLUG)
@@ -87,7 +87,7 @@ def test_results_beyond_the_claims_are_drawn() -> None:
     app.session_state[f"{SLUG}-details"] = True
     app.run()
     assert not app.exception and "of the gain" in words(app)
-    claims, *shown = (table.value for table in app.dataframe)
-    assert "Claim" in claims and len(shown) == 9
+    shown = [table.value for table in app.dataframe]
+    assert claims(app)["Claim"] and len(shown) == 9
     assert "0.157" in str(shown[-1]) and "0.427" in str(shown[-1])
     assert sum("At fitted temperatures (nats)" in table for table in shown) == 4

@@ -5,7 +5,7 @@ from functools import partial
 
 from mlcv_explore import idea
 from tests import opening
-from tests.opening import words
+from tests.opening import claims, words
 
 SLUG = "label_noise"
 opened = partial(opening.opened, SLUG)
@@ -20,11 +20,11 @@ def test_the_demo_names_the_data_of_the_recorded_run():
 def test_the_answer_shows_digits_and_photographs_side_by_side():
     record = json.loads((idea.ASSETS / SLUG / "photographs.json").read_text(encoding="utf-8"))
     app = opened(act="Answer")
-    claims = next(table.value for table in app.dataframe if "Claim" in table.value)
     statuses = [estimate["status"] for verdict in record["verdicts"] for estimate in verdict["estimates"]]
     assert not app.exception
-    assert [text.split(",")[0] for text in claims["On photographs"]] == statuses
-    assert all(text.endswith("n = 20") for text in claims["On photographs"])
+    beside = claims(app)["On photographs' features: status, effect"]
+    assert [text.split(",")[0] for text in beside] == statuses
+    assert all(text.endswith("n = 20") for text in beside)
     assert any("--study photographs" in code.value for code in app.get("code"))
     app.session_state[f"{SLUG}-details"] = True
     app.run()

@@ -21,7 +21,7 @@ Fails when: digits are smoothed by ε = 0.05: +1.2 points [0.8, 1.5]; by ε = 0.
 Verdict: ties with label smoothing
 Effect: Accuracy: features and labels mixed − label smoothing
 Data: photographs' features, 10 labels per class
-Unit on photographs: runs with 50 labels per class
+Data on photographs: photographs' features, 50 labels per class
 
 Take the features F_i and F_j of two training images at some depth of a network. Train
 the layers above on F = F_i + λ·F_j with the label y = (y_i + λ·y_j)/(1 + λ); λ is the
@@ -41,7 +41,7 @@ stays ahead, 0.28 against 0.40 nats.
 
 **Data.** Train uses photographs of CIFAR-10, 64 numbers each. An ImageNet network
 computed them: its features before the last layer, reduced by principal components. The
-claims are tested on these, with 10 labels per class; the column "On photographs" has
+claims are tested on these, with 10 labels per class; the last column of their table has
 50. Handwritten digits are the second data set, under More results. What needs pixels is
 not run on features: CutMix, rotations, contrastive views.
 

@@ -25,6 +25,7 @@ Fails when: digits are trained for 200 epochs: −3.1 points [−4.2, −2.0]; l
 Verdict: depends on data, width and training length
 Effect: Top-level accuracy: layer-wise − end-to-end
 Data: digits
+Data on photographs: photographs' features
 
 Each level of a stack has an encoder and a decoder. With one *end-to-end* loss an image
 passes all encoders and decoders, and only the output is compared with it. With

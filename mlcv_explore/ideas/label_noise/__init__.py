@@ -21,6 +21,7 @@ Fails when: SGD replaces Adam: −3.2 points [−4.0, −2.4] at learning rate 0
 Verdict: depends on optimiser and learning rate
 Effect: Accuracy: noise on targets − plain
 Data: digits
+Data on photographs: photographs' features
 
 A share of the training labels is wrong and stays wrong. *Plain* cross-entropy first
 learns the classes, then memorises the wrong labels, and its test accuracy falls.
