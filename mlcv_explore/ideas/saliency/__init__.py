@@ -20,6 +20,7 @@ Fails when: the classifier uses a small tag in the corner, which maps alone find
   image-only network has 1 % of its map there, integrated gradients 46 % [40, 52], Grad-CAM
   3 % [3, 4]; n = 5.
 Verdict: depends on the cause
+Subject: The tie with an image-only network
 Effect: On object: SmoothGrad² − image-only network
 Data: generated scenes
 Unit: classifiers
