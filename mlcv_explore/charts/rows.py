@@ -130,7 +130,9 @@ def bars_with_intervals(
         blocks.append({"part": "bar", **names, **sides})
     reached = [value for bar in bars for value in (bar.mean, bar.low, bar.high) if math.isfinite(value)]
     reached += x_domain or (0.0,)
-    blocks.append(ends((min(0.0, *reached), max(reached) or 1.0), (0, max(len(bars), 1))))
+    low, high = min(0.0, *reached), max(reached) or 1.0
+    room = 0.03 * (high - low)  # beyond the outermost whisker
+    blocks.append(ends((low - room * (low < 0), high + room), (0, max(len(bars), 1))))
     spec = LEVELS.specification("bars", palette, len(bars), x_title=x_title, x_format=x_format)
     subject = f"{x_title}: {', '.join(bar.label for bar in bars)}."
     words = "; ".join(f"{bar.label} {text}" for bar, text in zip(bars, texts, strict=True))

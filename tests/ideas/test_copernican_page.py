@@ -85,4 +85,4 @@ def test_the_details_of_the_answer_mark_what_is_true_by_construction():
     app.session_state[f"{SLUG}-details"] = True
     app.run()
     assert not app.exception and "Why use it?" in words(app)
-    assert len(app.dataframe) == 6 and "True by construction" in app.dataframe[1].value
+    assert len(app.dataframe) == 5 and "True by construction" in app.dataframe[0].value

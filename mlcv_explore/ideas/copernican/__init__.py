@@ -6,20 +6,22 @@ Try: Move the stop along a curve. The bands forecast its end; the dashed line is
   actual curve.
 Answer: Gott's 95 % interval covers only 62 % of steps on real learning curves; intervals
   from other curves forecast better.
-Terms: A step is *covered* when the interval, made from the past up to it, contains the
-  actual future. *Interval score*: width plus a penalty for futures outside, both in log
-  (future/past); lower is better. *Points*: percentage points of coverage, or of a
-  learner's test score.
-But: Where a curve still improves, its interval score is 6.2 lower than an exponential
-  fit's (lower is better). It is 4.8 higher, thus worse, than that of other curves'
-  quantiles.
+Terms: *Gott's rule*: seen at a random moment, what is still to come lies between 1/39
+  and 39 times what is past, with 95 % confidence. A step is *covered* when this
+  interval contains the actual future; *nominal* are the 95 % it states. *Interval
+  score*: width plus a penalty for futures outside, both in log (future/past); lower is
+  better. *Points*: percentage points of coverage, or of a learner's test score.
+But: Even where a curve still improves, the rule's interval score is 4.8 higher, thus
+  worse, than that of other curves' quantiles. There it beats an exponential fit, by
+  6.2.
+Subject: Gott's rule
 Holds when: the curve still improves: the interval score is 6.2 lower [4.5, 8.0], thus
   better, than an exponential fit's, though coverage stays 10.5 points short of 95 % [7.8,
   13.3]; n = 20.
 Fails when: every step counts: coverage is 33.4 points short of 95 % [29.1, 37.6], on
   training loss 67.5 [55.1, 80.0]; learners that choose by the rule end 1.8 to 3.7 points
   below choosing by validation; n = 20.
-Effect: Coverage: Gott's 95 % interval − 95 %
+Effect: Coverage: Gott's interval − the 95 % it states
 Data: learning curves of 5 data sets
 
 If the moment of observation is uniform over a life, so is the share of it that is past.
