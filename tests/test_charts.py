@@ -9,6 +9,7 @@ import math
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import altair
 import numpy as np
@@ -464,9 +465,11 @@ def test_numbers_are_written_as_everywhere_else_and_beside_the_dot_of_an_effect(
     for chart in (charts.effects([row], LIGHT), charts.paired_differences([row], LIGHT)):
         assert f"glyphs {interval.text(signed=True)} points" in chart.description
     chart = charts.effects([row], LIGHT)
-    value, x_ends = part(chart, "value").iloc[0], part(chart, "frame")["x_end"]
+    value, scale = part(chart, "value").iloc[0], chart.spec["encoding"]["x"]["scale"]
     assert value["text"] == "+18.5 [10.7, 26.3] points" and value["text_at"] == value["at"]
-    assert x_ends.min() + 0.6 * (x_ends.max() - x_ends.min()) > 1.0, "the right is left to the numbers"
+    assert scale["range"] == [0, {"expr": "width - 190"}], "the right is left to the numbers"
+    named = charts.effects([replace(row, name="glyphs · generated")], LIGHT)
+    assert list(part(named, "label")["text"]) == ["glyphs\ngenerated"]
 
 
 def test_bars_start_at_zero() -> None:

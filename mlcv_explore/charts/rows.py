@@ -13,7 +13,7 @@ from mlcv_explore.statistics import Direction, Interval, thresholds
 
 AXIS = 46  # pixels for the axis under the rows
 STEPS = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)  # ends of a row's own scale, times a power of ten
-TICK = 0.86  # of a row: where the labels of its own scale lie
+TICK = 0.87  # of a row: where the labels of its own scale lie
 LEAST = 8  # pixels where every row has labels of its own
 SEED_OFFSET = 0.19  # of a row: single seeds lie this far under their mean
 COLUMNS = ("name", "role", "unit", "mean", "low", "high", "n", "margin", "status", "seed")
@@ -61,15 +61,13 @@ class _Layout:
     dot: float
     reserved: int  # pixels for numbers at the right of the name; 0: on a line of their own
     extent: tuple[float, float] = (0.17, 0.27)  # shade and zero line above and below the dot
-    beyond: int = 0  # per cent of the width for the numbers alone
+    broken: tuple[str, str] = ("", "")  # where a name goes on in a second line
+    beside: int = 0  # pixels right of the scale, for the numbers alone
 
     def specification(self, kind: str, palette: Palette, count: int, **titles: str) -> dict[str, Any]:
-        height = count * self.height + (LEAST if self.beyond else AXIS)
-        return specification(kind, palette, self.reserved, height=height, **titles)
-
-    def around(self, low: float, high: float) -> tuple[float, float]:
-        """The limits of the axis that keep low…high clear of the numbers."""
-        return low, high + self.beyond * (high - low) / (100 - self.beyond)
+        height = count * self.height + (LEAST if self.beside else AXIS)
+        options = (self.reserved, self.beside) if self.beside else (self.reserved,)
+        return specification(kind, palette, *options, height=height, **titles)
 
     def row(self, difference: Difference, place: int, text: str, scale: float) -> list[dict[str, Any]]:
         """Interval, numbers and name of the row `place`."""
@@ -82,13 +80,13 @@ class _Layout:
              "name": difference.name, "role": difference.role, "unit": difference.unit,
              "status": difference.status, "mean": difference.mean, "low": low, "high": high, "n": n,
              "margin": difference.margin},
-            {"part": "label", "text": difference.name, "text_at": place + self.name},
+            {"part": "label", "text": difference.name.replace(*self.broken), "text_at": place + self.name},
         ]  # fmt: skip
 
 
 ROOMY = _Layout(84, 0.15, 0.38, 0.67, 0)
-# numbers stand beside the dot, not the name: a telephone shows both whole
-COMPACT = _Layout(56, 0.2, 0.55, 0.55, 1, (0.16, 0.16), 42)
+# a telephone shows all: numbers stand beside the dot, and a name may take two lines
+COMPACT = _Layout(74, 0.14, 0.62, 0.62, 1, (0.12, 0.12), (" · ", "\n"), 190)
 LEVELS = _Layout(50, 0.27, 0.27, 0.70, 130)
 
 
@@ -194,12 +192,12 @@ def _differences(differences: Sequence[Difference], palette: Palette, layout: _L
             numbers = {"x": values / scale, "mean": values, "seed": np.arange(float(len(values)))}
             blocks.append({"part": "seed", **names, **numbers})
     blocks.append({"part": "separator", "at": np.arange(1.0, len(differences))})
-    blocks.append(ends(layout.around(*_reached(blocks)), (0, max(len(differences), 1))))
+    blocks.append(ends(_reached(blocks), (0, max(len(differences), 1))))
     title = f"difference, {units[0]}" if units and units[0] else "difference"
     title = title if len(units) < 2 else "difference (each unit has its own scale)"
     title = "" if layout is COMPACT else title
     spec = layout.specification("differences", palette, len(differences), x_title=title)
-    if len(units) > 1 or layout.beyond:
+    if len(units) > 1 or layout.beside:
         spec["encoding"]["x"]["axis"] |= {"labels": False, "ticks": False, "grid": False}
         if layout is COMPACT:
             spec["encoding"]["x"]["axis"]["domain"] = False

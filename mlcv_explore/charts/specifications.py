@@ -112,7 +112,7 @@ def shares(palette: Palette) -> alt.LayerChart:
     return _layered(palette, layers, _axis("x", "x"), _axis("y", "top", reverse=True))
 
 
-def differences(palette: Palette, reserved: int) -> alt.LayerChart:
+def differences(palette: Palette, reserved: int, beside: int = 0) -> alt.LayerChart:
     """Margins, zero line, intervals with their dots, single seeds."""
     value, symbol = _part("value"), _symbol(palette, palette.roles)
     muted, ink, border = map(alt.ColorValue, (palette.muted, palette.text, palette.border))
@@ -132,7 +132,7 @@ def differences(palette: Palette, reserved: int) -> alt.LayerChart:
         .mark_text(baseline="middle", fontSize=12)
         .encode(y=alt.Y("text_at:Q"), text=TEXT, color=muted),
     ]
-    return _named_rows(palette, layers, reserved, grid=True, gridOpacity=0.4)
+    return _named_rows(palette, layers, reserved, beside, grid=True, gridOpacity=0.4)
 
 
 def bars(palette: Palette, reserved: int) -> alt.LayerChart:
@@ -146,9 +146,11 @@ def bars(palette: Palette, reserved: int) -> alt.LayerChart:
     return _named_rows(palette, layers, reserved, format="$x_format")
 
 
-def _named_rows(palette: Palette, layers: list, reserved: int, **axis: Any) -> alt.LayerChart:
+def _named_rows(
+    palette: Palette, layers: list, reserved: int, beside: int = 0, **axis: Any
+) -> alt.LayerChart:
     """Rows with names at the left and numbers at the right, or under the names where
-    nothing is reserved.
+    nothing is reserved; the scale ends `beside` pixels before the right edge.
     """
     y = alt.Y("text_at:Q")
     name, number = _part("label").encode(x=alt.XValue(0), y=y), _part("value").encode(y=y)
@@ -156,10 +158,15 @@ def _named_rows(palette: Palette, layers: list, reserved: int, **axis: Any) -> a
     align, limit = "right" if reserved else "left", alt.expr(f"width - {reserved}")
     layers = [
         *layers,
-        *_words(palette, name, palette.text, align="left", limit=limit),
+        *_words(
+            palette, name, palette.text, align="left", limit=limit, lineBreak="\n", lineHeight=LABEL_LINE
+        ),
         *_words(palette, number, palette.muted, align=align),
     ]
-    x, y = _axis("x", "x", title="$x_title", tickCount=6, **axis), _axis("y", "at", reverse=True)
+    x, y = (
+        _axis("x", "x", beside=beside, title="$x_title", tickCount=6, **axis),
+        _axis("y", "at", reverse=True),
+    )
     return _layered(palette, layers, x, y)
 
 
@@ -249,14 +256,16 @@ def _part(name: str) -> alt.Chart:
     return alt.Chart().transform_filter(alt.FieldEqualPredicate(field="part", equal=name))
 
 
-def _axis(channel: str, field: str, *, reverse: bool = False, **axis: Any) -> alt.X | alt.Y:
-    """A column on a linear scale within the table's "x_end" or "y_end" (`chart.ends`).
+def _axis(channel: str, field: str, *, reverse: bool = False, beside: int = 0, **axis: Any) -> alt.X | alt.Y:
+    """A column on a linear scale within the table's "x_end" or "y_end" (`chart.ends`),
+    to `beside` pixels before the right edge.
 
     The limits are data, for a scale that Vega fits to the layers logs "Infinite extent"
     for every layer without numbers, and for all of them before the data arrive.
     """
     limits = alt.ExprRef(f"extent(pluck(data('{DATA}'), '{channel}_end'))")
-    scale = alt.Scale(domain=limits, nice=False, zero=False, reverse=reverse)
+    span = {"range": [0, alt.ExprRef(f"width - {beside}")]} if beside else {}
+    scale = alt.Scale(domain=limits, nice=False, zero=False, reverse=reverse, **span)
     kind = {"x": alt.X, "y": alt.Y}[channel]
     return kind(field, type="quantitative", scale=scale, axis=alt.Axis(**axis) if axis else None)
 

@@ -94,9 +94,7 @@ def _captions(card: Card, verdicts: list[dict[str, Any]], photographs: bool) -> 
         text = evidence.interval_of(worst).text("%")
         lines.append(f"{round(worst['mean'] * worst['n'])} of {worst['n']} runs collapsed: {text}.")
     if photographs:
-        lines.append(
-            f"Status, effect and n are of {card.data}; the last column has another study, margins alike."
-        )
+        lines.append(f"Status, effect and n: {card.data}. Last column: another study, with the same margins.")
     if lines:
         st.caption(" ".join(lines))
 

@@ -149,7 +149,7 @@ def effects(cards: Sequence[Card]) -> None:
     @st.fragment(run_every=None if server.ready() else 0.5, key="effects")
     def draw() -> None:
         if not server.ready():
-            st.skeleton(height=550)
+            st.skeleton(height=900)
             return
         from mlcv_explore import charts
 
@@ -168,7 +168,7 @@ def _decided(ideas: Sequence[Card]) -> str:
     """How many headline claims stay decided when all are tested together, and which do
     not.
     """
-    open_ = [card.title for card in ideas if not evidence.survives(card)]
+    open_ = [f"{card.title} ({card.data})" for card in ideas if not evidence.survives(card)]
     text = (
         f"{len(ideas) - len(open_)} of {len(ideas)} headline claims stay decided (supported or contradicted)"
         " when all are tested together at 5 % by Holm's correction"
@@ -213,10 +213,9 @@ def _difference(card: Card, data: str, found: dict[str, Any]) -> Any:
     item, unit = verdict["estimates"][0], verdict["unit"]
     interval = evidence.interval_of(item)
     bounds = (statistics.in_unit(value, unit) for value in (interval.mean, interval.low, interval.high))
-    several = len(evidence.data(card)) > 1
     marks = ["tie"] * (verdict["direction"] == "equal") + ["median"] * (verdict["interval"] == "median")
-    name = f"{card.effect or card.title}{f' · {data}' if several else ''}"
-    name += f" ({', '.join(marks)})" if marks else ""
+    mark = f" ({', '.join(marks)})" if marks else ""
+    name = f"{card.effect or card.title}{mark} · {data}"
     margin = statistics.in_unit(verdict["margin"], unit)
     return Difference(name, *bounds, (), "idea", item["status"], margin, verdict["direction"], unit)
 

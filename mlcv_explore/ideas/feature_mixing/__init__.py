@@ -19,7 +19,7 @@ Fails when: digits are smoothed by ε = 0.05: +1.2 points [0.8, 1.5]; by ε = 0.
   ties there, +0.2 [−0.2, 0.6]. The likelihood lead of 0.03 nats [0.02, 0.04] over
   smoothing becomes a lag of 0.11 [0.10, 0.12] with 50 labels; n = 20.
 Verdict: ties with label smoothing
-Effect: Accuracy: features and labels mixed − label smoothing
+Effect: Accuracy: features + labels mixed − label smoothing
 Data: photographs' features, 10 labels per class
 Data on photographs: photographs' features, 50 labels per class
 

@@ -75,8 +75,8 @@ PROVENANCE = Provenance(
     False,
     1,
     (
-        "They replace 24 claims of 2026-11-26, a third of them contradicted; their studies (seeds 0 to 15)"
-        " used the same test images, so these claims are not blind, but their seeds 700 to 719 are new.",
+        "The claims replace 24 of 2026-11-26, a third of them contradicted; the earlier studies (seeds 0 to"
+        " 15) used the same test images, so today's claims are not blind; their seeds 700 to 719 are new.",
         "λ = 1 and ε = 0.05 have the least negative log-likelihood of eight and nine strengths on 4,000"
         " photographs of the training part that no study uses (seeds 300 to 307).",
         "That trial already showed the tie, the small gain in likelihood and its loss under a temperature.",
