@@ -155,8 +155,11 @@ def test_the_learning_rate_is_the_datas_own_where_none_is_set(film):
         assert np.array_equal(series(film, name), series(stated, name)), name
 
 
-def test_wrong_labels_stay_while_noise_and_order_are_fresh(monkeypatch):
-    """What the arms are trained on, put back into the order of the images."""
+@pytest.mark.parametrize("shape", ["gaussian", "fixed_gaussian"])
+def test_wrong_labels_stay_while_noise_and_order_are_fresh(monkeypatch, shape):
+    """What the arms are trained on, put back into the order of the images; an image keeps
+    fixed noise.
+    """
     seen, made = [], training.epoch_targets
 
     def recorded(config, every, order, draws):
@@ -169,14 +172,15 @@ def test_wrong_labels_stay_while_noise_and_order_are_fresh(monkeypatch):
         return abs(np.corrcoef(one.ravel(), other.ravel())[0, 1])
 
     monkeypatch.setattr(training, "epoch_targets", recorded)
-    list(run(LabelNoiseConfig(**QUICK), [0, 1]))
+    list(run(LabelNoiseConfig(shape=shape, **QUICK), [0, 1]))
     (first_order, first), *later = seen
     assert (first["plain"] != first["clean"]).any(-1).sum(1).tolist() == [48, 48]  # 40 % of 120
     assert not np.array_equal(*first["plain"]) and np.array_equal(*first["clean"]) and len(later) == 2
     for order, targets in later:
         assert all(np.array_equal(targets[arm], first[arm]) for arm in ("plain", "clean"))
         assert not np.array_equal(order, first_order)
-        assert correlation(*(epoch["noisy"] - epoch["plain"] for epoch in (targets, first))) < 0.1
+        same = correlation(*(epoch["noisy"] - epoch["plain"] for epoch in (targets, first)))
+        assert same < 0.1 if shape == "gaussian" else np.array_equal(targets["noisy"], first["noisy"])
 
 
 def test_a_redrawn_split_is_another_for_every_seed():
@@ -232,6 +236,8 @@ def test_early_stopping_uses_noisy_validation_labels_and_never_test_labels(film)
     columns = metrics(LabelNoiseConfig(epochs=20), frames)
     assert columns["early_stopped_accuracy"] == pytest.approx([0.9, 0.8])
     assert columns["plain_accuracy"] == pytest.approx([0.0, 0.099])  # the mean of the last ten
+    assert columns["early_stopped_validation"] == pytest.approx([0.5, 0.6])
+    assert columns["plain_validation"] == pytest.approx([0.0, 0.0])
 
 
 def test_test_labels_change_nothing_but_the_reported_accuracy(monkeypatch, film):

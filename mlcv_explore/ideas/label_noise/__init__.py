@@ -194,19 +194,22 @@ def run(config: LabelNoiseConfig, seeds: Sequence[int]) -> Iterator[Frame]:
 
 
 def metrics(config: LabelNoiseConfig, film: Film) -> dict[str, np.ndarray]:
-    """Per seed: test accuracy (mean of the last ten epochs), the same at the epoch that
-    early stopping chooses, memorisation.
+    """Per seed: test accuracy and accuracy on the noisy validation labels, means of the
+    last ten epochs; the same at the epoch that early stopping chooses; memorisation.
     """
     # (S, T, A)
     accuracy, validation, memorised = (
         series(film, name).astype(float) for name in ("accuracy", "validation", "memorised")
     )
-    late = {arm: accuracy[:, -LAST:, index].mean(1) for index, arm in enumerate(ARMS)}
-    columns = {f"{arm}_accuracy": values for arm, values in late.items()}
-    for index, name in ((0, "early_stopped_accuracy"), (1, "noisy_early_stopped_accuracy")):
+    columns = {}
+    for index, arm in enumerate(ARMS):
+        columns[f"{arm}_accuracy"] = accuracy[:, -LAST:, index].mean(1)
+        columns[f"{arm}_validation"] = validation[:, -LAST:, index].mean(1)
+    for index, arm in ((0, "early_stopped"), (1, "noisy_early_stopped")):
         # the first best epoch on noisy validation labels; test is not looked at
         chosen = validation[:, :, index].argmax(1)
-        columns[name] = np.take_along_axis(accuracy[:, :, index], chosen[:, None], axis=1)[:, 0]
+        columns[f"{arm}_accuracy"] = np.take_along_axis(accuracy[:, :, index], chosen[:, None], axis=1)[:, 0]
+        columns[f"{arm}_validation"] = validation[:, :, index].max(1)
     if config.corruption:
         columns |= {f"{arm}_memorised": memorised[:, -LAST:, index].mean(1) for index, arm in enumerate(ARMS)}
     return columns
@@ -282,6 +285,7 @@ idea = Idea(
     arms=claims.ARMS,
     measures=(
         Measure("accuracy", "Test accuracy", "%"),
+        Measure("validation", "Noisy validation accuracy", "%"),
         Measure("memorised", "Memorised wrong labels", "%", "lower"),
     ),
     provenance=claims.PROVENANCE,

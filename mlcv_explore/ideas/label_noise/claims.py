@@ -33,6 +33,7 @@ ARMS = (
     Arm("early_stopped", "Early stopping", "other", "Plain, best epoch on noisy validation labels."),
     Arm("noisy_early_stopped", "Noise on targets, early stopped", "variant", "Its epoch is chosen alike."),
     Arm("gaussian", "Gaussian noise", "idea"),
+    Arm("fixed_gaussian", "Fixed Gaussian noise", "control", "Drawn once for every image."),
     Arm("laplace", "Laplace noise", "variant"),
     Arm("uniform", "Uniform noise", "variant"),
     Arm("rademacher", "Rademacher noise", "variant", "Plus or minus σ with equal probability."),

@@ -14,6 +14,7 @@ PUBLISHED = (
 PUBLISHED_SIGMAS = np.array([0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0])
 PUBLISHED_ACCURACY = np.array([52.4, 55.1, 68.5, 75.9, 79.2, 80.0, 80.4, 79.2, 78.0, 76.2, 74.6]) / 100
 SHAPE_NOTES = {  # shape of noise → what its targets show
+    "fixed_gaussian": "Drawn once for every image: each step has these targets.",
     "zero_sum": "Entries sum to one.",
     "zero_sum_equal_trace": "Shown at equal σ; in training it is scaled up where the model is confident.",
     "static_smoothing": "Strength ε = σ/2, the same at every step.",
