@@ -51,9 +51,6 @@ label, K: number of classes).
 Source: Chen, Wang, Lian, Zhang, Tao, Noise against Noise: Stochastic Label Noise Helps
 Combat Inherent Label Noise, ICLR 2021, https://openreview.net/forum?id=80FMcTSZ6J0
 
-Source: Damian, Ma, Lee, Label Noise SGD Provably Prefers Flat Global Minimizers, 2021,
-https://arxiv.org/abs/2106.06530
-
 Source: Lukasik, Bhojanapalli, Menon, Kumar, Does label smoothing mitigate label noise?,
 2020, https://arxiv.org/abs/2003.02819
 """
@@ -80,9 +77,7 @@ LEARNING_RATES = {"features": 0.0003, "images": 0.003}
 
 
 def held_out(dataset: str) -> tuple[int, int]:
-    """Validation and test images of a data set: with 1,000 for training, digits'
-    1,797 are used up.
-    """
+    """Validation and test images of a data set; with 1,000 more all digits are used."""
     return (297, 500) if dataset == "digits" else (1000, 2000)
 
 
@@ -107,9 +102,7 @@ class LabelNoiseConfig(Config):
     train_size: int = setting(
         1000, "Training images", low=50, high=50_000, step=50, more=True, help="At most 9,000; digits 1,000."
     )
-    width: int = setting(
-        128, "Width", low=4, high=512, step=4, more=True, help="Units a layer, or channels of the first."
-    )
+    width: int = setting(128, "Width", low=4, high=512, step=4, more=True, help="Units, or first channels.")
     batch_size: int = setting(64, "Batch size", low=8, high=512, step=8, more=True)
     optimiser: str = setting(
         "adam", "Optimiser", choices=("adam", "sgd"), more=True, help="SGD has momentum 0.9."
@@ -123,8 +116,7 @@ class LabelNoiseConfig(Config):
         choices=tuple(data.CATALOGUE),
         found=data.own_names,
         more=True,
-        help="Features of photographs, or images; `download NAME` fetches others. my_folder@64: an own folder"
-        " at side 64.",
+        help="Features or images; `download NAME` fetches others. my_folder@64: an own folder at side 64.",
     )
     network: str = setting("mlp", "Network", choices=("mlp", "resnet"), more=True)
     split: str = setting(
@@ -172,9 +164,7 @@ class Frame:
 
 
 def run(config: LabelNoiseConfig, seeds: Sequence[int]) -> Iterator[Frame]:
-    """Train all arms. Raises FloatingPointError with a sentence for the reader when one
-    diverges.
-    """
+    """Train all arms. Raises FloatingPointError, with a sentence, when one diverges."""
     from mlcv_explore.ideas.label_noise import training  # torch comes with it
 
     yield from training.run(config, seeds)
@@ -285,9 +275,7 @@ def _digit_cells() -> Iterator[Cell]:
 
 
 def split_sizes(config: LabelNoiseConfig) -> Split | None:
-    """Sizes of the parts when every seed has a split of its own, None when all share
-    one.
-    """
+    """Sizes of the parts when every seed has a split of its own, else None."""
     train, _, test = part_sizes(config)
     return Split(train, test) if config.split == "redrawn" else None
 

@@ -80,9 +80,7 @@ def equal_trace_scale(probability: torch.Tensor) -> torch.Tensor:
 
 
 def run(config: LabelNoiseConfig, seeds: Sequence[int]) -> Iterator[Frame]:
-    """Train all arms, yielding a frame at fixed epochs. Raises FloatingPointError with
-    a sentence when an arm diverges.
-    """
+    """Frames at fixed epochs. Raises FloatingPointError when an arm diverges."""
     every = tasks(config, seeds)
     arms = {arm: _Arm(config, seeds, len(every[0].train[0].flatten())) for arm in ARMS}
     order_streams = [stream(seed, "batches") for seed in seeds]
@@ -133,9 +131,7 @@ def epoch_targets(
 
 
 def frame_epochs(epochs: int) -> set[int]:
-    """The epochs that become frames: evenly spread, at most 200, the last ten always
-    among them.
-    """
+    """Epochs that become frames: at most 200, evenly spread, and the last ten."""
     even = np.linspace(1, epochs, min(epochs, MOST_FRAMES - LAST)).round().astype(int)
     return set(even.tolist()) | set(range(max(1, epochs - LAST + 1), epochs + 1))
 
