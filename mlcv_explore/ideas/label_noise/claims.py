@@ -80,7 +80,8 @@ PROVENANCE = Provenance(
 
 LIMITS = (
     "1,000 training images, 8×8 digits or 64 features of photographs; a small perceptron; one fixed split.",
-    "Early stopping needs validation labels (297 on digits, 1,000 on photographs); the last epoch does not.",
+    "Tuned for 100 epochs; after 200, plain training falls to 90.4 and 58.0 %, noise to 90.7 and 58.8.",
+    "Tuning and early stopping need validation labels: 297 on digits, 1,000 on photographs.",
     "No network that reads the photographs' pixels.",
 )
 
