@@ -29,4 +29,4 @@ def test_the_answer_shows_digits_and_photographs_side_by_side():
     app.session_state[f"{SLUG}-details"] = True
     app.run()
     heads = {head for table in app.dataframe for head in table.value}
-    assert not app.exception and "On photographs: optimiser, rate" in heads
+    assert not app.exception and "Photographs: optimiser, rate" in heads

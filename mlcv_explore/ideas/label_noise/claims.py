@@ -3,36 +3,50 @@
 from mlcv_explore.idea import Arm, Prior, Provenance
 from mlcv_explore.statistics import Claim
 
-STUDIED = (("corruption", 0.4), ("sigma", 1.0), ("kind", "symmetric"))
+SETTING = (("corruption", 0.4), ("kind", "symmetric"))
+OWN = (*SETTING, ("sigma", 1.0), ("optimiser", "adam"), ("learning_rate", 0.0))
+OPTIMISERS = {"adam": "Adam", "sgd": "SGD"}
 TIES = tuple((shape, "gaussian") for shape in ("laplace", "uniform", "rademacher", "student_t"))
-DECIDED = {  # claim → direction, margin, contrasts (first arm minus second)
-    "gain": ("greater", 0.02, (("noisy", "plain"),)),
-    "beats_early_stopping": ("greater", 0.01, (("noisy", "early_stopped"),)),
-    "fresh_is_static": ("equal", 0.01, (("fresh_smoothing", "static_smoothing"),)),
-    "shapes_tie": ("equal", 0.01, TIES),
-    "zero_sum_differs": ("different", 0.01, (("zero_sum", "gaussian"),)),
-    "zero_sum_differs_at_equal_trace": ("different", 0.01, (("zero_sum_equal_trace", "gaussian"),)),
+ZERO_SUM = (("zero_sum", "gaussian"), ("zero_sum_equal_trace", "gaussian"))
+
+
+def _tuned(rival: str) -> tuple[tuple[str, str], ...]:
+    return tuple((f"{optimiser}_noisy", f"{optimiser}_{rival}") for optimiser in OPTIMISERS)
+
+
+DECIDED = {  # claim → direction, margin, contrasts (first arm minus second), what it takes for granted
+    "beats_smoothing": ("greater", 0.01, _tuned("static_smoothing"), SETTING),
+    "beats_resampled_smoothing": ("greater", 0.01, _tuned("fresh_smoothing"), SETTING),
+    "beats_early_stopping": ("greater", 0.01, _tuned("early_stopped"), SETTING),
+    "tuned_gain": ("greater", 0.01, _tuned("plain"), SETTING),
+    "gain": ("greater", 0.02, (("noisy", "plain"),), OWN),
+    "resampling": ("greater", 0.01, (("gaussian", "fixed_gaussian"),), OWN),
+    "zero_sum_ties": ("equal", 0.01, ZERO_SUM, OWN),
+    "shapes_tie": ("equal", 0.01, TIES, OWN),
 }
 SENTENCES = (  # of the same claims
-    "With 40 % wrong labels, noise on the targets (σ = 1) ends more than 2 points above plain training.",
-    "With 40 % wrong labels, noise on the targets (σ = 1) ends more than 1 point above early stopping.",
-    "Label smoothing resampled at every step (ε = 0.5) ties with static smoothing within 1 point.",
-    "Laplace, uniform, Rademacher and Student-t noise of equal variance tie with Gaussian (1 point).",
-    "Zero-sum noise of equal σ differs from Gaussian noise by more than 1 point.",
-    "Zero-sum noise of equal gradient-noise trace differs from Gaussian noise by more than 1 point.",
+    "With 40 % wrong labels and tuned settings, noise on the targets beats label smoothing by over 1 point.",
+    "With tuned settings, noise on the targets beats resampled label smoothing by over 1 point.",
+    "With tuned settings, noise on the targets ends more than 1 point above early stopping.",
+    "With tuned settings, noise on the targets ends more than 1 point above plain training.",
+    "With Adam untuned and 40 % wrong labels, noise on the targets (σ = 1) gains more than 2 points.",
+    "With Adam untuned, resampled noise ends more than 1 point above noise drawn once per image.",
+    "With Adam untuned, zero-sum noise, independent of confidence, ties with Gaussian noise (1 point).",
+    "With Adam untuned, Laplace, uniform, Rademacher and Student-t noise tie with Gaussian (1 point).",
 )
 CLAIMS = tuple(
-    Claim(name, sentence, "accuracy", "points", *decided, STUDIED)
+    Claim(name, sentence, "accuracy", "points", *decided)
     for (name, decided), sentence in zip(DECIDED.items(), SENTENCES, strict=True)
 )
 
-ARMS = (
+_ARMS = (
     Arm("plain", "Plain", "baseline", "Cross-entropy on the given labels, mean of the last ten epochs."),
     Arm("noisy", "Noise on targets", "idea", "Added to every target entry, resampled at every step."),
     Arm("clean", "No wrong labels", "oracle", "Plain training on the correct labels: the bound."),
     Arm("early_stopped", "Early stopping", "other", "Plain, best epoch on noisy validation labels."),
     Arm("noisy_early_stopped", "Noise on targets, early stopped", "variant", "Its epoch is chosen alike."),
     Arm("gaussian", "Gaussian noise", "idea"),
+    Arm("fixed_gaussian", "Fixed Gaussian noise", "control", "Drawn once for every image."),
     Arm("laplace", "Laplace noise", "variant"),
     Arm("uniform", "Uniform noise", "variant"),
     Arm("rademacher", "Rademacher noise", "variant", "Plus or minus σ with equal probability."),
@@ -44,24 +58,30 @@ ARMS = (
     Arm("fresh_strength", "Resampled smoothing strength", "variant", "ε is drawn at every step."),
     Arm("fresh_flips", "Resampled label flips", "variant", "A random class with probability ε."),
 )
+TUNED = ("plain", "early_stopped", "noisy", "static_smoothing", "fresh_smoothing")
+ARMS = _ARMS + tuple(
+    Arm(f"{optimiser}_{arm.name}", f"{arm.label}, {title}", arm.role, "Rate and strength tuned.")
+    for optimiser, title in OPTIMISERS.items()
+    for arm in _ARMS
+    if arm.name in TUNED
+)
 
 PROVENANCE = Provenance(
-    "2026-11-24",
+    "2026-11-27",
     False,
     1,
     (
-        "A recorded run of ten seeds with the study's settings existed when the claims were committed.",
-        "Claims, margins and settings did not change afterwards.",
-        "Since 2026-11-26 a run on any data set tests them; before, only one on digits did.",
-        "On 2026-11-26 the same claims, margins and tests were declared for photographs' features, after"
-        " the learning rate was chosen on training photographs and seeds 0 to 9 had been computed with the"
-        " study's settings; the other ten alone gain 12.3 points [11.7, 12.9].",
+        "Six claims of 2026-11-24, at one rate and strength per data set, came before; their rows (seeds 0 to"
+        " 19, the same test images) were known, and what they left open led to these claims.",
+        "Rates and strengths were tuned on noisy validation labels, with seeds 100 to 104; test images were"
+        " not used. The claims on untuned Adam repeat known results on the new seeds 20 to 39.",
     ),
 )
 
 LIMITS = (
     "1,000 training images, 8×8 digits or 64 features of photographs; a small perceptron; one fixed split.",
-    "Early stopping needs validation labels (297 on digits, 1,000 on photographs); the last epoch does not.",
+    "Tuned for 100 epochs; after 200, plain training falls to 90.4 and 58.0 %, noise to 90.7 and 58.8.",
+    "Tuning and early stopping need validation labels: 297 on digits, 1,000 on photographs.",
     "No network that reads the photographs' pixels.",
 )
 

@@ -10,7 +10,9 @@ import numpy as np
 
 from mlcv_explore.data.standard_noise import GRID, standard_noise
 
-ADDITIVE = ("gaussian", "laplace", "uniform", "rademacher", "student_t", "zero_sum", "zero_sum_equal_trace")
+FIXED = "fixed_gaussian"  # Gaussian noise that is drawn once for every training image
+INDEPENDENT = ("gaussian", FIXED, "laplace", "uniform", "rademacher", "student_t")
+ADDITIVE = (*INDEPENDENT, "zero_sum", "zero_sum_equal_trace")
 MIXING = ("static_smoothing", "fresh_smoothing", "fresh_strength", "fresh_flips")
 SHAPES = ADDITIVE + MIXING
 
@@ -19,12 +21,13 @@ def noisy_targets(shape: str, sigma: float, labels: np.ndarray, draws: np.ndarra
     """Target vectors (…, K) float32 for labels (…) int64 from standard Gaussian draws
     (…, K); exactly one-hot at σ = 0.
 
-    `zero_sum_equal_trace` is given at equal σ; its scale depends on the prediction.
+    `zero_sum_equal_trace` is given at equal σ; its scale depends on the prediction. What
+    makes `fixed_gaussian` fixed is that the same draws are given at every step.
     """
     classes = draws.shape[-1]
     one_hot = np.eye(classes, dtype=np.float32)[labels]
     if shape in ADDITIVE:
-        return one_hot + np.float32(sigma) * standard_noise(shape, draws)
+        return one_hot + np.float32(sigma) * standard_noise(shape.removeprefix("fixed_"), draws)
     share, direction = mixture(shape, smoothing_strength(sigma), draws)
     return (1 - share) * one_hot + share * direction
 

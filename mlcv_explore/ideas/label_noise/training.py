@@ -9,7 +9,7 @@ import torch
 from mlcv_explore import data
 from mlcv_explore.data.label_corruption import corrupt_labels
 from mlcv_explore.ideas.label_noise import ARMS, LAST, Frame, LabelNoiseConfig, part_sizes
-from mlcv_explore.ideas.label_noise.noise import noisy_targets
+from mlcv_explore.ideas.label_noise.noise import FIXED, noisy_targets
 from mlcv_explore.metrics import subsets
 from mlcv_explore.models.losses import logit_gradient, soft_cross_entropy
 from mlcv_explore.models.resnet import small_resnet
@@ -80,19 +80,20 @@ def equal_trace_scale(probability: torch.Tensor) -> torch.Tensor:
 
 
 def run(config: LabelNoiseConfig, seeds: Sequence[int]) -> Iterator[Frame]:
-    """Train all arms, yielding a frame at fixed epochs. Raises FloatingPointError with
-    a sentence when an arm diverges.
-    """
+    """Frames at fixed epochs. Raises FloatingPointError when an arm diverges."""
     every = tasks(config, seeds)
     arms = {arm: _Arm(config, seeds, len(every[0].train[0].flatten())) for arm in ARMS}
     order_streams = [stream(seed, "batches") for seed in seeds]
     noise_streams = [numpy_stream(seed, "label noise") for seed in seeds]
     classes, count = _classes(config), len(every[0].train)
-    shown = frame_epochs(config.epochs)
+    shown, kept = frame_epochs(config.epochs), None
     for epoch in range(1, config.epochs + 1):
         # (S, n)
         order = torch.stack([torch.randperm(count, generator=generator) for generator in order_streams])
         draws = np.stack([rng.standard_normal((count, classes), dtype=np.float32) for rng in noise_streams])
+        if config.shape == FIXED:  # the first epoch's draws belong to the images
+            kept = draws if kept is None else kept
+            draws = np.take_along_axis(kept, order.numpy()[..., None], axis=1)
         targets = {
             arm: torch.from_numpy(value)
             for arm, value in epoch_targets(config, every, order.numpy(), draws).items()
@@ -130,9 +131,7 @@ def epoch_targets(
 
 
 def frame_epochs(epochs: int) -> set[int]:
-    """The epochs that become frames: evenly spread, at most 200, the last ten always
-    among them.
-    """
+    """Epochs that become frames: at most 200, evenly spread, and the last ten."""
     even = np.linspace(1, epochs, min(epochs, MOST_FRAMES - LAST)).round().astype(int)
     return set(even.tolist()) | set(range(max(1, epochs - LAST + 1), epochs + 1))
 
