@@ -30,3 +30,4 @@ def test_the_answer_shows_digits_and_photographs_side_by_side():
     app.run()
     heads = {head for table in app.dataframe for head in table.value}
     assert not app.exception and "Photographs: optimiser, rate" in heads
+    assert len([head for head in heads if head.startswith("Tuned arms")]) == 2

@@ -43,8 +43,7 @@ choice; the headline is measured on these, and Answer shows photographs beside t
 **Controls.** Wrong labels are fixed for the whole run and exact in number; validation
 labels are corrupted too, and early stopping uses only them. Test accuracy is the mean of
 the last ten epochs. All arms of a seed share split, initial weights and batches; all
-noise types transform the same Gaussian draws. Noise drawn once per image, not at every
-step, is the arm that must fail.
+noise types transform the same Gaussian draws. Noise drawn once per image must fail.
 
 **Noise types.** Laplace, uniform, Rademacher and Student-t noise have the Gaussian's mean
 and covariance, and cross-entropy is linear in its target: they should tie. The trace of
