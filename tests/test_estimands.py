@@ -26,10 +26,11 @@ DRAWS = {  # idea, changed settings → what its verdicts state
     ("learned_salience", ()): "draw data of their own from one generator",
     ("learned_salience", (("dataset", "oxford_pets"),)): "re-drawn splits of one data set (Nadeau–Bengio",
     ("saliency", ()): "draw data of their own from one generator",
+    ("saliency", (("dataset", "composites"), ("explained_scenes", 1))): "over objects, each at 1 place where",
     (
         "saliency",
-        (("dataset", "composites"), ("explained_scenes", 1)),
-    ): "over objects, each at the first place",
+        (("dataset", "composites"), ("explained_scenes", 3)),
+    ): "over objects, each at 3 places where",
 }
 
 

@@ -308,10 +308,16 @@ PHOTOGRAPH_CELLS = (  # squared edges are measured, and are no arm of a study: s
     *(Cell(claim.name, ON_PHOTOGRAPHS, {arm: arm for arm in claim.arms}) for claim in CLAIMS),
     *(Cell(name, of, {arm: arm for arm in arms(of) if arm in EVERY}) for name, of in NETWORKS.items()),
 )
-OVER_OBJECTS = (
-    f"over objects, each at {PLACES} places where the network predicts one class with"
-    " the object and another without, for one network and the objects and backgrounds of one collection"
-)
+
+
+def _estimand(config: SaliencyConfig) -> str:
+    if config.dataset != COMPOSITES:
+        return OWN_DATA
+    places = f"{config.explained_scenes} place{'s' * (config.explained_scenes != 1)}"
+    return (
+        f"over objects, each at {places} where the network predicts one class with the object and another"
+        " without, for one network and the objects and backgrounds of one collection"
+    )
 
 
 def _tiles() -> tuple[Tile, ...]:
@@ -335,6 +341,6 @@ idea = Idea(
     limits=provenance.LIMITS,
     studies=(Study("live", CELLS, tuple(range(5))), Study("photographs", PHOTOGRAPH_CELLS, OBJECTS)),
     prior_work=provenance.PRIOR_WORK,
-    estimand=lambda config: OVER_OBJECTS if config.dataset == COMPOSITES else OWN_DATA,
+    estimand=_estimand,
     tiles=_tiles,
 )

@@ -8,7 +8,7 @@ import numpy as np
 
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.ideas.saliency import ATTRIBUTIONS, CONTROLS, RHOS
-from mlcv_explore.statistics import Interval
+from mlcv_explore.statistics import Interval, t_interval
 
 PROPERTIES = ("faithful", "on the true cause")
 LEARNED = {  # head → measure of a learned map on the cause of each classifier
@@ -54,7 +54,7 @@ def on_photographs(table: Table, labels: Mapping[str, str]) -> dict[str, list[In
     for head, claim in NETWORKS.items():
         columns |= table.cross(rows, {f"{head} − {labels[best]}": {"claim": claim, "minus": best}})
     own = {
-        arm: table.of("photographs", table.values("photographs", arm, "mass") - random)
+        arm: t_interval(table.values("photographs", arm, "mass") - random)
         for arm in set(ATTRIBUTIONS) & set(table.arms("randomised"))
         for random in [table.values("randomised", arm, "mass")]
     }
