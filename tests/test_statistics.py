@@ -5,6 +5,7 @@ where the promise is one of probability.
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -489,6 +490,11 @@ def test_each_of_several_contrasts_is_held_against_the_whole_level() -> None:
     assert [estimate.status for estimate in open_claim.estimates] == ["undecided", "undecided"]
     assert open_claim.estimates[0].p_supported == pytest.approx(2 * p)
     assert "verdict Holm-corrected" in open_claim.sentence
+    weaker = weak - 0.1
+    assert stats.ttest_1samp(weaker, 0.0).pvalue > 0.05
+    assert decided_together(np.stack([weak, weaker])).p == pytest.approx(
+        stats.ttest_1samp(weaker, 0.0).pvalue  # of the claim as a whole: the larger one, uncorrected
+    )
     assert decided_together(-np.stack([weak, strong * 0])).status == "undecided"
     assert decided_together(-np.stack([weak])).status == "contradicted"
     assert decided_together(-np.stack([weak, weak])).estimates[0].p_contradicted == pytest.approx(2 * p)
@@ -833,3 +839,11 @@ def test_small_measures_keep_the_digits_that_distinguish_the_bounds() -> None:
     ).sentence
     assert "= 2.0 points [2.0, 2.0]" in alike and alike.endswith("effect: margin + 0 points (80 % power).")
     assert "−0.0" not in decided([1e-5, -2e-5, 0.01, -0.01]).sentence.split("[")[0]
+
+
+def test_seeds_agree_with_the_median_where_the_claim_is_about_it() -> None:
+    """Nine seeds gain a point, one collapses and takes the mean to the other side."""
+    values = np.array([0.01] * 9 + [-0.9])
+    verdict = decide(replace(claim("greater", 0.0, 1), interval="median"), {"z": np.zeros(10), "a": values})
+    assert (verdict.status, verdict.estimates[0].agree) == ("supported", 9)
+    assert "same sign in 9 of 10" in verdict.sentence

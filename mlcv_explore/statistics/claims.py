@@ -92,13 +92,7 @@ class Verdict:
     collapsed: Interval | None  # share of seeds whose run collapsed; None where no rule is declared
     estimand: str
     labels: tuple[tuple[str, str], ...]  # of each contrast's arms, as readers know them
-
-    @property
-    def p(self) -> float:
-        """Of the test that decided; of an undecided claim the smaller one."""
-        support = max((estimate.p_supported for estimate in self.estimates), default=1.0)
-        against = min((estimate.p_contradicted for estimate in self.estimates), default=1.0)
-        return {"supported": support, "contradicted": against}.get(self.status, min(support, against))
+    p: float  # of the test that decided; of an undecided claim the smaller one
 
     @property
     def small_margin(self) -> bool:

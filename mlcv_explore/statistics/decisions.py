@@ -74,6 +74,7 @@ def decide(
         differences = [arms[one] - arms[other] for one, other in claim.contrasts]
     tests = [_p_values(claim, values, overlap) for values in differences]
     supported, contradicted = np.array([test[0] for test in tests]), holm([test[1] for test in tests])
+    support, against = float(supported.max()), float(contradicted.min())  # of the claim as a whole
     if not (supported < level).all():
         supported = holm(supported)
     estimates = tuple(
@@ -83,7 +84,7 @@ def decide(
             _status(supported[index] < level, contradicted[index] < level),
             float(supported[index]),
             float(contradicted[index]),
-            int((np.sign(values) == np.sign(values.sum())).sum()),
+            int((np.sign(values) == np.sign(_centre(claim, values))).sum()),
             tuple(values.tolist()),
         )
         for index, (contrast, values) in enumerate(zip(claim.contrasts, differences, strict=True))
@@ -116,6 +117,7 @@ def decide(
         tuple(
             tuple((labels or {}).get(arm, arm.replace("_", " ")) for arm in pair) for pair in claim.contrasts
         ),
+        {"supported": support, "contradicted": against}.get(status, min(support, against)),
     )
     return replace(verdict, sentence=sentence(verdict))
 
@@ -182,15 +184,19 @@ def _seeds_for(claim: Claim, differences: Sequence[np.ndarray], level: float, ov
     supporting, contradicting = [], []
     seeds = _seeds_for_a_median if claim.interval == "median" else _seeds_for_a_mean
     for values in differences:
-        supports = _is_on_side(
-            claim, float(np.median(values) if claim.interval == "median" else values.mean())
-        )
+        supports = _is_on_side(claim, _centre(claim, values))
         needed = seeds(claim, values, level if supports else level / len(differences), overlap)
         (supporting if supports else contradicting).append(needed)
     attainable = [needed for needed in contradicting if needed]
     if attainable:
         return min(attainable)
     return None if contradicting or None in supporting else max(supporting)
+
+
+def _centre(claim: Claim, values: np.ndarray) -> float:
+    if not len(values):
+        return np.nan
+    return float(np.median(values) if claim.interval == "median" else values.mean())
 
 
 def _is_on_side(claim: Claim, centre: float) -> bool:

@@ -50,7 +50,7 @@ def sentence(verdict: Verdict) -> str:
             if verdict.seeds_needed
             else "More than 10,000 seeds are"
         )
-        text += f" {needed} needed at the observed effect."
+        text += f" {needed} needed at the observed effect{_each(verdict)}."
     text = " ".join([text, *_limits(verdict)])
     return text.replace("  ", " ").replace(" ;", ";")  # a measure without a unit leaves gaps
 
@@ -64,11 +64,19 @@ def amount(value: float, unit: str, digits: int = 6) -> str:
     return f"{text} {unit.removesuffix('s') if text == '1' and unit in UNITS else unit}".strip()
 
 
+def _each(verdict: Verdict) -> str:
+    """Power and numbers of seeds are those of a difference; of several together the power
+    is less.
+    """
+    return " of each difference" * (len(verdict.estimates) > 1)
+
+
 def _power(verdict: Verdict) -> str:
     """What n seeds can show: an effect beyond the margin, a tie within it, or how many of
     them have to lie beyond it.
     """
     claim, unit = verdict.claim, verdict.claim.unit
+    each = _each(verdict)
     if claim.interval == "median":
         tail = (1 - verdict.level) / (1 if claim.direction == "equal" else 2)
         beyond = fewest_beyond(verdict.n, tail)
@@ -79,10 +87,10 @@ def _power(verdict: Verdict) -> str:
     tied = claim.direction == "different" and verdict.status == "contradicted"
     if claim.direction != "equal" and not tied:
         effect = amount(verdict.smallest_effect, unit, digits=2)
-        return f"smallest detectable effect: margin + {effect} (80 % power)."
+        return f"smallest detectable effect: margin + {effect} (80 % power{each})."
     return (
-        f"a true tie would be found in {100 * verdict.tie_power:.0f} % of studies of this size, in 80 % with"
-        f" a margin of {amount(verdict.smallest_margin, unit, digits=2)}."
+        f"a true tie{each} would be found in {100 * verdict.tie_power:.0f} % of studies of this size, in"
+        f" 80 % with a margin of {amount(verdict.smallest_margin, unit, digits=2)}."
     )
 
 
