@@ -152,13 +152,13 @@ def answer(table: Table) -> None:
 
 
 def draw_study(table: Table, cell: str, title: str, key: str) -> None:
-    """The factors of the 2×2, mixing against every rival, and all arms."""
+    """The factors of the 2×2, mixing against every baseline, and all arms."""
     st.markdown(f"#### {title}")
     columns = table.columns(cell)
     draw_effects(columns, f"{key}-effects")
     st.markdown(tables.share_text(columns))
     note = "Features + labels mixed minus another arm; 95 % intervals, not corrected for their number."
-    figures.intervals(tables.against_rivals(table, cell), f"{key}-rivals", note)
+    figures.intervals(tables.against_baselines(table, cell), f"{key}-baselines", note)
     figures.results(subject, columns, f"{key}-arms")
 
 

@@ -1,4 +1,4 @@
-"""Learners of stacked levels: what the objectives have in common, what rivals compute
+"""Learners of stacked levels: what the objectives have in common, what baselines compute
 by hand, and that only the supervised bound sees labels.
 """
 

@@ -22,7 +22,7 @@ COLUMNS = ("line", "role", "x", "mean", "low", "high", "n", "seed")
 
 @dataclass(frozen=True)
 class Line:
-    """One line of `curves`: an arm, a rival, or a published curve."""
+    """One line of `curves`: an arm, a baseline, or a published curve."""
 
     role: Role
     values: np.ndarray  # (S, T), or (T,) for a single seed; NaN where there is no value

@@ -160,7 +160,7 @@ def test_the_oracle_has_every_label_and_as_many_steps() -> None:
     accuracy = film[-1].measured[0, :, 0]
     assert accuracy[ARMS.index("oracle")] > accuracy[0] + 0.04  # 600 labels against 50
     assert not film[-3].scaled.any() and (film[-1].scaled > 0).all()  # temperatures are fitted at the end
-    without = SHORT.replace(rivals=False)
+    without = SHORT.replace(baselines=False)
     kept = idea.metrics(without, list(idea.run(without, (0,))))
     assert {name.rpartition("_")[0] for name in kept} == {*CORE, *names.SMOOTHED, "scrambled"}
 

@@ -121,13 +121,13 @@ PRIOR_WORK = (
         "Bag of freebies for detection (Zhang et al., 2019)",
         "https://arxiv.org/abs/1902.04103",
         "Whole images mixed, the boxes of both with weights: up to 5 % precision on COCO with other tricks.",
-        "Feature maps are mixed; mixing pixels is the rival.",
+        "Feature maps are mixed; mixing pixels is the baseline.",
     ),
     Prior(
         "Label smoothing (Müller, Kornblith, Hinton, 2019)",
         "https://arxiv.org/abs/1906.02629",
         "Smoothing calibrates a network about as well as a fitted temperature.",
-        "Both are rivals of mixing here, the first at a strength of its own.",
+        "Both are baselines of mixing here, the first at a strength of its own.",
     ),
     Prior(
         "MoCHi (Kalantidis et al., 2020)",

@@ -13,8 +13,8 @@ from mlcv_explore.data.coarse import GROUPS
 
 CORE = ("plain", "soft", "mixed", "both")  # the 2×2
 SMOOTHED = ("smoothing", "matched")
-RIVALS = ("separate", "input_mixup", "cutmix", "manifold", "oracle")  # beyond those the claims need
-ARMS = (*CORE, *SMOOTHED, "scrambled", *RIVALS)
+BASELINES = ("separate", "input_mixup", "cutmix", "manifold", "oracle")  # beyond those the claims need
+ARMS = (*CORE, *SMOOTHED, "scrambled", *BASELINES)
 COARSE_ARMS = tuple(f"coarse_{arm}" for arm in CORE)
 PASTES = ("none", "object", "image", "mixed", "blended")
 PASTE_ARMS = tuple(f"paste_{kind}" for kind in PASTES)
@@ -55,7 +55,7 @@ class FeatureMixingConfig(Config):
     )
     weight: float = setting(1.0, "Weight λ", low=0, high=2, step=0.05, help="Of the second image; 0: none.")
     smoothing: float = setting(
-        0.05, "Label smoothing ε", low=0, high=0.9, step=0.05, help="Of the rival that mixes nothing."
+        0.05, "Label smoothing ε", low=0, high=0.9, step=0.05, help="Of the baseline that mixes nothing."
     )
     depth: int = setting(2, "Depth", low=0, high=3, step=1, help="0: the input; 3: the last hidden layer.")
     scaling: str = setting("sum_to_one", "Label scaling", choices=SCALINGS, help="So that labels sum to 1.")
@@ -90,7 +90,7 @@ class FeatureMixingConfig(Config):
         help="0: 0.0003 on features, 0.003 on images.",
     )
     dataset: str = setting("cifar10_features", "Data", choices=(*GROUPS, *FEATURES), **data.BY_NAME)
-    rivals: bool = setting(True, "Train every rival", more=True, help="Off: only the arms of claims.")
+    baselines: bool = setting(True, "Train every baseline", more=True, help="Off: only the arms of claims.")
     network: str = setting("dense", "Network", choices=("dense", "convolutional"), more=True)
     scenes: int = setting(200, "Training scenes", low=33, high=5000, step=8, more=True)
     test_scenes: int = setting(1000, "Test scenes", low=50, high=5000, step=50, more=True)
@@ -141,7 +141,7 @@ class FeatureMixingConfig(Config):
     @property
     def arms(self) -> tuple[str, ...]:
         """The arms of ARMS that are trained: CutMix needs pixels."""
-        refused = (() if self.pixels else ("cutmix",)) + (() if self.rivals else RIVALS)
+        refused = (() if self.pixels else ("cutmix",)) + (() if self.baselines else BASELINES)
         return tuple(arm for arm in ARMS if arm not in refused)
 
     @property
@@ -160,9 +160,9 @@ class FeatureMixingConfig(Config):
 
     @property
     def frames(self) -> int:
-        """Number of frames of the run; mixing with rivals ends in one of coarse classes."""
+        """Number of frames of the run; mixing with baselines ends in one of coarse classes."""
         mixing, paste = (len(self.frame_steps(stage)) for stage in ("mixing", "paste"))
-        counts = {"mixing": mixing + self.rivals, "paste": paste, "contrastive": len(PROBE_ARMS)}
+        counts = {"mixing": mixing + self.baselines, "paste": paste, "contrastive": len(PROBE_ARMS)}
         return sum(counts[stage] for stage in self.stages)
 
 

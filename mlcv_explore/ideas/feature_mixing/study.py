@@ -9,7 +9,7 @@ from mlcv_explore.ideas.feature_mixing.settings import COARSE_ARMS, LEARNING_RAT
 
 SEEDS = tuple(range(700, 720))  # that no earlier look had used
 FEATURES = FeatureMixingConfig(learning_rate=LEARNING_RATES["features"])
-FASTER = FEATURES.replace(learning_rate=LEARNING_RATES["images"], rivals=False)
+FASTER = FEATURES.replace(learning_rate=LEARNING_RATES["images"], baselines=False)
 DIGITS = FEATURES.replace(dataset="digits", learning_rate=LEARNING_RATES["images"])
 
 
@@ -32,5 +32,5 @@ def _cells(config: FeatureMixingConfig) -> tuple[Cell, ...]:
 
 
 def _all_arms(name: str, config: FeatureMixingConfig) -> Cell:
-    arms = (*config.arms, *COARSE_ARMS) if config.rivals else config.arms
+    arms = (*config.arms, *COARSE_ARMS) if config.baselines else config.arms
     return Cell(name, config, {arm: arm for arm in arms})

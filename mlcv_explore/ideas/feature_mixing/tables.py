@@ -1,5 +1,5 @@
 """Results beyond the claims, from a run or a study's rows: the factors of the 2×2, and
-mixing against every rival.
+mixing against every baseline.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ EFFECTS = {  # of the 2×2: label → weights of the arms in CORE, role
     "Interaction": ((1, -1, -1, 1), "control"),
     "Both − plain": ((-1, 0, 0, 1), "idea"),
 }
-RIVALS = ("plain", "smoothing", "matched", "soft", "scrambled", "separate", "input_mixup", "manifold")
+BASELINES = ("plain", "smoothing", "matched", "soft", "scrambled", "separate", "input_mixup", "manifold")
 DIFFERENCES = {  # head → measure
     "Accuracy (points)": "accuracy",
     "At the best validation step (points)": "stopped",
@@ -75,12 +75,12 @@ def share_text(columns: Columns) -> str:
     )
 
 
-def against_rivals(table: Table, cell: str) -> dict[str, list[Interval | str]]:
-    """Features and labels mixed minus each rival, as columns of a table of intervals."""
-    rivals = [arm for arm in RIVALS if arm in table.arms(cell)]
-    rows = [{"claim": cell, "arm": "both", "minus": arm} for arm in rivals]
+def against_baselines(table: Table, cell: str) -> dict[str, list[Interval | str]]:
+    """Features and labels mixed minus each baseline, as columns of a table of intervals."""
+    baselines = [arm for arm in BASELINES if arm in table.arms(cell)]
+    rows = [{"claim": cell, "arm": "both", "minus": arm} for arm in baselines]
     columns = {head: {"measure": measure} for head, measure in DIFFERENCES.items()}
-    return {"Both −": [subject.label(arm) for arm in rivals], **table.cross(rows, columns)}
+    return {"Both −": [subject.label(arm) for arm in baselines], **table.cross(rows, columns)}
 
 
 def scaling_example() -> dict[str, list[str]]:

@@ -181,7 +181,7 @@ def _mixing(
         evaluate(arrays, arms, dataset, done)
         arrays["cloud"][:] = _cloud(config, arms["both"].networks, dataset, seeds)
         yield "mixing"
-    if config.rivals:
+    if config.baselines:
         arrays["coarse"][:] = train_coarse(config, arms["plain"].networks, dataset, seeds)
         yield "coarser"
 

@@ -230,7 +230,7 @@ ALL_ARMS = {arm: arm for arm in (*ARMS, "early_stopped", "noisy_early_stopped")}
 def _cells(base: LabelNoiseConfig) -> Iterator[Cell]:
     """Claims, tuned settings trained on, optimisers at equal settings."""
     headline, *_ = claims.CLAIMS
-    for arm in TUNED[base.dataset]:  # the rivals of the other claims stand beside it
+    for arm in TUNED[base.dataset]:  # the baselines of the other claims stand beside it
         yield _tuned(headline.name, base, arm)
     for claim in claims.CLAIMS[1:]:
         if claim.when == claims.OWN:

@@ -10,8 +10,8 @@ TIES = tuple((shape, "gaussian") for shape in ("laplace", "uniform", "rademacher
 ZERO_SUM = (("zero_sum", "gaussian"), ("zero_sum_equal_trace", "gaussian"))
 
 
-def _tuned(rival: str) -> tuple[tuple[str, str], ...]:
-    return tuple((f"{optimiser}_noisy", f"{optimiser}_{rival}") for optimiser in OPTIMISERS)
+def _tuned(baseline: str) -> tuple[tuple[str, str], ...]:
+    return tuple((f"{optimiser}_noisy", f"{optimiser}_{baseline}") for optimiser in OPTIMISERS)
 
 
 DECIDED = {  # claim → direction, margin, contrasts (first arm minus second), what it takes for granted
