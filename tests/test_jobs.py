@@ -43,7 +43,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     patch.setenv("MLCV_HOME", str(folder))
     patch.setenv("MLCV_IDEAS", str(FAULTY))
     patch.setenv("MLCV_WORKER_MEMORY", "600MB")
-    patch.delenv("MLCV_DATA", raising=False)  # near that limit it decides which run a worker is lost to
     idea.cards.cache_clear()
     yield folder
     patch.undo()

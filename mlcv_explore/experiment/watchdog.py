@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 INTERVAL = 0.5  # seconds between two checks
 CANCEL_TIMEOUT = 5.0  # seconds a cancelled run has to end by itself before its worker is restarted
-# seconds a worker may take to start again: dask gives up what takes longer, and no worker is left
-RESTART_TIMEOUT = 180.0
 log = logging.getLogger(__name__)
 
 
@@ -99,7 +97,8 @@ class Watchdog:
 
     def _restart_workers(self, client: "Client", stuck: list[Job]) -> None:
         try:
-            attempts = {job.attempt for job in stuck}
+            # one that never began is only taken from the scheduler: what runs at its worker is innocent
+            attempts = {job.attempt for job in stuck if job.status == "running"}
             busy = [
                 address
                 for address, keys in client.processing().items()
@@ -108,6 +107,6 @@ class Watchdog:
             for job in stuck:
                 self._registry.end(job, "cancelled")
             if busy:
-                client.restart_workers(busy, timeout=RESTART_TIMEOUT, raise_for_error=False)
+                client.restart_workers(busy, timeout=30, raise_for_error=False)
         except Exception:
             log.exception("A worker could not be restarted")
