@@ -1,19 +1,23 @@
 """What a redraw of each kind of chart costs, here and in another checkout.
 
-    python -m bench.charts ../former
+    python -m bench.charts [../former]
 
-The other checkout is the root of the code to compare with. A redraw is the arrays' way
-to what Streamlit sends: the chart, its specification as JSON and its rows as Arrow.
+The other checkout is the root of the code to compare with, by default the last commit.
+A redraw is the arrays' way to what Streamlit sends: the chart, its specification as
+JSON and its rows as Arrow.
 Each checkout draws in its own process; the two take turns, and the medians over the
 rounds are compared. The first chart of a kind is measured alone, in a fresh process.
 """
 
 import argparse
+import io
 import json
 import os
 import statistics
 import subprocess
 import sys
+import tarfile
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -150,11 +154,18 @@ def code_lines(root: Path) -> int:
     return sum(text.count("\n") for text in formatted)
 
 
-def main() -> None:
-    """Measure and print one JSON object."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("former", type=Path, help="root of the checkout to compare with")
-    former_root = parser.parse_args().former.resolve()
+def last_commit(folder: str) -> Path:
+    """The package as it was last committed, unpacked into `folder`."""
+    archive = subprocess.run(
+        ["git", "archive", "HEAD", "mlcv_explore"], cwd=ROOT, capture_output=True, check=True
+    ).stdout
+    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+        files.extractall(folder, filter="data")
+    return Path(folder)
+
+
+def compare(former_root: Path) -> dict[str, Any]:
+    """Milliseconds a redraw of each kind in both checkouts, their ratios, lines of code."""
     report: dict[str, Any] = {"load before": os.getloadavg()[0], "cores": len(os.sched_getaffinity(0))}
     former, present = Checkout(former_root), Checkout(ROOT)
     kinds = {}
@@ -173,14 +184,22 @@ def main() -> None:
         present.close()
     ratios = [measured["ratio"] for measured in kinds.values()]
     here, there = code_lines(ROOT), code_lines(former_root)
-    report |= {
+    return report | {
         "kinds": kinds,
         "geometric mean of the ratios": statistics.geometric_mean(ratios),
         "met": statistics.geometric_mean(ratios) <= TARGET,
         "lines": {"former": there, "here": here, "fewer": 1 - here / there},
         "load after": os.getloadavg()[0],
     }
-    json.dump(report, sys.stdout, indent=2, ensure_ascii=False)
+
+
+def main() -> None:
+    """Measure and print one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("former", type=Path, nargs="?", help="root of the checkout to compare with")
+    former = parser.parse_args().former
+    with tempfile.TemporaryDirectory() as folder:
+        json.dump(compare(former.resolve() if former else last_commit(folder)), sys.stdout, indent=2)
     print()
 
 

@@ -151,7 +151,7 @@ def measure(features: np.ndarray, held: np.ndarray) -> dict[str, object]:
         "ours and transform": quantiles(errors(fitted.transform(held), reference, fitted.width)),
         "transform of a point alone and in company": quantiles(errors(alone, reference[:50], fitted.width)),
     }
-    ways = {"ours": fitted.place, "UMAP": reducer.transform}
+    ways = {"ours": fitted.transform, "UMAP": reducer.transform}
     report: dict[str, object] = {"distance, share of the map's width": apart}
     with tempfile.TemporaryDirectory() as folder:
         for name, array in (("features", features), ("coordinates", fitted.coordinates), ("held", held)):
