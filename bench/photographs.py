@@ -46,7 +46,7 @@ def example() -> tuple[nn.Module, torch.Tensor, int]:
     return model.network, image, int(model.network(image[None]).argmax())
 
 
-def panel_against_captum(turns: int) -> None:
+def maps_against_captum(turns: int) -> None:
     """Method by method, and their sums."""
     network, image, target = example()
     equal = SETTINGS.replace(complete=False)
@@ -172,7 +172,7 @@ def main() -> None:
     warnings.simplefilter("ignore")  # Captum warns of every hook it sets
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, 1 thread, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    panel_against_captum(turns)
+    maps_against_captum(turns)
     grad_cam(turns)
     features(turns)
     print(f"load {os.getloadavg()[0]:.1f}")
