@@ -48,10 +48,12 @@ def test_noise_widens_the_interval():
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_rounding_does_not_choose_the_fit(family):
-    """Two steps are fitted exactly by a range of constants, and a curve of the family by
-    its own: the last bits of the values must not matter.
+    """One step is fitted exactly by every constant, and a curve of the family by its own:
+    the last bits of the values must not matter.
     """
     values = FORMULAS[family](np.arange(1.0, 41))
+    for unit in (0.3, 7.0, 1e3 / 3):
+        np.testing.assert_allclose(grid_fits(unit * values, 60, family)[1][:, 0], 1, atol=1e-3)
     shaken = values * (1 + 1e-15 * np.random.default_rng(0).standard_normal(40))
     for curve, other in ((values, shaken), (3 * values, values)):
         unit = curve[-1] / other[-1]
