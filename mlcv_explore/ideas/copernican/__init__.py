@@ -222,7 +222,7 @@ def split_sizes(config: CopernicanConfig) -> Clusters:
 
 def _study(name: str, tables: str) -> Study:
     """One draw: every source once; every claim, all methods, lifetimes, and the learners."""
-    base = CopernicanConfig(tables=tables, curves=12, problems=4)
+    base = CopernicanConfig(tables=tables, curves=12, problems=2)
     learners, count = base.replace(part="learners"), split_sizes(base).count
     cells = [
         *((claim.name, base, claim.arms) for claim in claims.CLAIMS),
