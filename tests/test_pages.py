@@ -130,7 +130,7 @@ def test_the_chip_and_the_line_of_the_answer_name_the_data_and_n_of_every_study(
     shown = words(opened("saliency.py", **{"saliency-act": "Answer"}))
     assert all(f"({sample})" in shown for sample in samples)
     sources = idea.card("copernican")
-    counts = [f"n{evidence.EQUALS}{count} sources of curves" for count in (28, 25)]
+    counts = [f"n{evidence.EQUALS}{count} sources" for count in (28, 25)]
     where = [evidence.data(sources)[name] for name in ("live", "photographs")]
     samples = [f"{data}, {count}" for data, count in zip(where, counts, strict=True)]
     assert evidence.chip(sources)[1] == f"fails · {'; '.join(samples)}"
