@@ -76,11 +76,10 @@ def by_method(table: Table) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {"Forecast": list(LABELS.values())}
     for stops, label in (("time", "any step"), ("improving", "improving")):
         rows = [{"claim": "curves", "arm": f"{stops}_{method}"} for method in LABELS]
-        gott = [
-            {"claim": "curves", "arm": f"{stops}_copernican", "minus": f"{stops}_{name}"} for name in LABELS
-        ]
+        gott = [{**rows[0], "minus": row["arm"]} for row in rows[1:]]
+        apart = table.cross(gott, {"": {"measure": "score"}})[""]
         columns |= table.cross(rows, {f"Score, {label}": {"measure": "score"}})
-        columns |= table.cross(gott, {f"Gott's rule minus it, {label}": {"measure": "score"}})
+        columns[f"Gott's rule minus it, {label}"] = ["–", *apart]
         columns |= table.cross(rows, {f"Coverage, {label} (%)": {"measure": "coverage"}})
     return columns
 
