@@ -85,4 +85,4 @@ def test_the_details_of_the_answer_name_their_sources():
     app.session_state[f"{SLUG}-details"] = True
     app.run()
     assert not app.exception and "means over its sources; all 28" in words(app)
-    assert "all 25 with intervals" in words(app) and len(app.dataframe) == 8
+    assert "all 25 with intervals" in words(app) and len(app.dataframe) == 7

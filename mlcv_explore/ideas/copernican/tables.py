@@ -92,7 +92,7 @@ def by_learner(table: Table) -> dict[str, list[Any]]:
     for rule, label in RULES.items():
         if rule != "copernican":
             columns[f"Minus {label[0].lower()}{label[1:]}"] = [
-                f"{in_unit(means.mean(), 'points'):+.1f}, lower on {(means < 0).sum()}".replace("-", "−")
+                f"{in_unit(means.mean(), 'points'):+z.1f}, lower on {(means < 0).sum()}".replace("-", "−")
                 for means in (regret_difference(table, learner, rule) for learner in arms.LEARNER_LABELS)
             ]
     return columns
