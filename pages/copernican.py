@@ -1,4 +1,4 @@
-"""Copernican learner: stop a curve and forecast the rest; real curves; the answer."""
+"""Copernican learner: stop a curve and forecast the rest; curves of many sources; the answer."""
 
 from collections.abc import Sequence
 
@@ -15,9 +15,9 @@ from mlcv_explore.idea import Film
 from mlcv_explore.ideas.copernican import forecasts, inference, intervals, learners, tables
 from mlcv_explore.ideas.copernican import idea as subject
 from mlcv_explore.ideas.copernican.arms import CURVE_TEXTS, LEARNER_ARMS, STOP_LABELS
-from mlcv_explore.ideas.copernican.forecasts import LEVELS, uniform_stop
+from mlcv_explore.ideas.copernican.forecasts import BY_CONSTRUCTION, LEVELS
 from mlcv_explore.ideas.copernican.lifetimes import INSPECTIONS
-from mlcv_explore.models.learning_curves import KINDS, spectrum
+from mlcv_explore.models.learning_curves import spectrum
 from mlcv_explore.statistics.extrapolation import grid_fits
 from mlcv_explore.statistics.prediction_intervals import interval_score
 from mlcv_explore.ui import evidence, figures, inputs, page, settings, theme
@@ -25,8 +25,11 @@ from mlcv_explore.ui import evidence, figures, inputs, page, settings, theme
 SLUG = subject.slug
 KIND = "training"  # of curve, at first
 CURVES = {label: kind for kind, (label, *_) in CURVE_TEXTS.items()}
-# one of the first two is true by construction, and then the bound
-STOP_ROLES = {"time": "idea", "importance": "idea", "fixed": "other", "improving": "variant"}
+STOP_ROLES = {"time": "idea", "importance": "oracle", "improving": "variant"}
+SOURCES = {
+    "bundled": "six bundled data sets × kinds of curve",
+    "photographs": "five sets of photographs × kinds",
+}
 RATES, AGE = np.array([0.02, 0.05]), 50  # gain a round of features A and B, and rounds of A
 HEADROOM = 1.5  # the chart reaches this many times as high as the curve
 
@@ -34,7 +37,7 @@ HEADROOM = 1.5  # the chart reaches this many times as high as the curve
 class CopernicanView(Config):
     """Settings of the demo; nothing of it is trained."""
 
-    which: int = setting(1, "Curve of this kind", low=1, high=3, step=1)
+    which: int = setting(1, "Curve of this kind", low=1, high=6, step=1)
     stop: int = setting(30, "Stop, % of the way", low=1, high=99, step=1)
     level: float = setting(0.95, "Confidence c", low=0, high=1, step=0.01)
     age: int = setting(10, "Age of B, rounds", low=1, high=100, step=1)
@@ -73,7 +76,7 @@ def play() -> None:
         cone(shown, kind, share / 100, level, f"{SLUG}-cone")
     left, right = st.columns(2, gap="large")
     with left:
-        calibration(film, kind, shown, f"n = {len(run.seeds)} seeds" if kind else "this one curve")
+        calibration(film, kind, shown, int(run.config["curves"]))
     with right:
         rank_two_features()
 
@@ -85,7 +88,7 @@ def cone(shown: ProgressCurve, kind: str, share: float, level: float, key: str) 
     ends = {c: [float(end) for end in intervals.interval(past, c)] for c in (level, 0.5)}
     bands = tuple(Band(f"{c:.0%}", past + ends[c][0], past + ends[c][1]) for c in (level, 0.5))
     low, high = ends[level]
-    y_title = "epochs so far" if kind == "epochs" else f"{description.partition(',')[0]} so far"
+    y_title = f"{description.partition(',')[0]} so far"
     limits = 0.0, HEADROOM * float(shown.progress[-1])
     about = shown.x, shown.progress, step, 2 * past, bands, x_title, y_title
     covered = inference.covered_stops(shown, step, level)
@@ -101,17 +104,18 @@ def cone(shown: ProgressCurve, kind: str, share: float, level: float, key: str) 
     figures.figure(charts.cone(*about, theme.palette(), limits), key, notice, moving=True)
 
 
-def calibration(film: Film, kind: str, shown: ProgressCurve, source: str) -> None:
-    """Coverage over confidence by kind of stop, beside the diagonal."""
+def calibration(film: Film, kind: str, shown: ProgressCurve, count: int) -> None:
+    """Coverage over confidence by kind of stop, beside the diagonal; `count` curves of
+    each source are recorded.
+    """
     values = inference.recorded_calibration(film, kind) if kind else inference.curve_calibration(shown)
-    true, lines = uniform_stop(kind), {"nominal": Line("baseline", LEVELS)}
-    for stops, covered in values.items():
-        # a fixed step is one stop a curve: its band would hide the others
-        mean = covered.mean(0) if stops == "fixed" else covered
-        lines[STOP_LABELS[stops]] = Line("oracle" if stops == true else STOP_ROLES[stops], mean)
+    lines = {"nominal": Line("baseline", LEVELS)}
+    lines |= {STOP_LABELS[stops]: Line(STOP_ROLES[stops], covered) for stops, covered in values.items()}
     limits = {"x_domain": (0.0, 1.0), "y_domain": (0.0, 1.0), "y_format": ".0%"}
     chart = charts.curves(LEVELS, lines, "confidence c", "coverage", palette=theme.palette(), **limits)
-    notice = f"Below the diagonal, coverage is under nominal. By construction: {STOP_LABELS[true]}; {source}."
+    true, sources = STOP_LABELS[BY_CONSTRUCTION], len(values["time"])
+    drawn = f"{sources} sources with {count} curves each" if kind else "this one curve"
+    notice = f"Below the diagonal, coverage is under nominal. By construction: {true}; {drawn}."
     figures.figure(chart, f"{SLUG}-calibration", notice, moving=True)
 
 
@@ -130,13 +134,17 @@ def rank_two_features() -> None:
 
 
 def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
-    """Coverage on the curves, regrets, and coverage of simulated lifetimes so far."""
+    """Scores and coverage on the curves, regrets, coverage of simulated lifetimes so far."""
     values, nominal = subject.metrics(config, film), f"Nominal coverage: {config.confidence:.0%}."
-    curves = [f"{kind}_{stops}_copernican" for kind in KINDS for stops in ("time", "improving")]
+    methods = ("copernican", "null", "quantiles", "exponential_others", "power_others")
+    scored = [f"{stops}_{method}" for stops in ("time", "improving") for method in methods]
+    covered = [f"{stops}_copernican" for stops in forecasts.STOPS]
+    drawn = f"Curves of {len(seeds)} source{'s' * (len(seeds) != 1)}, each a data set with one kind of curve."
     lifetimes = [f"lives_exponential_{way}" for way in INSPECTIONS]
     more = {"split": subject.split_sizes(config), "command": figures.command(SLUG, config, seeds)}
     for key, arms, measure, notice in (
-        ("curves", curves, "coverage", f"{nominal} Best epoch, at any step, is true by construction."),
+        ("scores", scored, "score", f"Lower is better. {drawn}"),
+        ("curves", covered, "coverage", f"{nominal} {drawn}"),
         ("learners", [arm.name for arm in LEARNER_ARMS], "regret", "Equal fits in each learner."),
         ("lifetimes", lifetimes, "coverage", f"{nominal} The first two are true by construction."),
     ):
@@ -152,10 +160,11 @@ def example() -> None:
 
 
 def answer(table: Table) -> None:
-    """Coverage, scores, learners, and what remains as a reason to use the rule."""
-    for name, (columns, note) in tables.details(table).items():
-        figures.intervals(columns, f"{SLUG}-{name}", note)
-    st.markdown(f"**Why use it?** {tables.reason(table)}")
+    """Kinds of curve, methods and learners on bundled data and on photographs; lifetimes."""
+    for group, rows in {"bundled": table, "photographs": evidence.table(SLUG, "photographs")}.items():
+        st.markdown(f"**Sources: {SOURCES[group]}**")
+        for name, (columns, note) in tables.details(rows, group).items():
+            figures.intervals(columns, f"{SLUG}-{group}-{name}", note)
 
 
 formulas = {"Gott's interval": intervals.interval, "Interval score": interval_score}

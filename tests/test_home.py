@@ -119,5 +119,5 @@ def test_a_tie_and_a_median_are_marked_in_the_rows_of_effects() -> None:
     names = {
         card.slug: home._difference(card, card.data, evidence.study(card.slug)).name for card in idea.cards()
     }
-    assert {slug for slug, name in names.items() if "(tie)" in name} == {"copernican", "feature_mixing"}
+    assert {slug for slug, name in names.items() if "(tie)" in name} == {"feature_mixing"}
     assert {slug for slug, name in names.items() if "(median)" in name} == {"learned_salience"}

@@ -129,8 +129,11 @@ def test_the_chip_and_the_line_of_the_answer_name_the_data_and_n_of_every_study(
     assert evidence.chip(card)[1].endswith(f" · {'; '.join(samples)}")
     shown = words(opened("saliency.py", **{"saliency-act": "Answer"}))
     assert all(f"({sample})" in shown for sample in samples)
-    single = idea.card("copernican")
-    assert evidence.chip(single)[1] == f"fails · learning curves of 5 data sets, n{evidence.EQUALS}20"
+    sources = idea.card("copernican")
+    counts = [f"n{evidence.EQUALS}{count} sources" for count in (28, 25)]
+    where = [evidence.data(sources)[name] for name in ("live", "photographs")]
+    samples = [f"{data}, {count}" for data, count in zip(where, counts, strict=True)]
+    assert evidence.chip(sources)[1] == f"fails · {'; '.join(samples)}"
 
 
 def test_home_finds_an_idea_by_each_kind_of_data_it_was_measured_on():

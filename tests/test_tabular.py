@@ -1,5 +1,7 @@
 """Bundled tables and random parts of them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,8 @@ from mlcv_explore.seeds import numpy_stream
 def test_a_table_is_standardised(name):
     table = tabular.load(name)
     np.testing.assert_allclose(table.columns.mean(0), 0, atol=1e-9)
-    deviations = table.columns.std() if name == "digits" else table.columns.std(0)
+    images = name in ("digits", "cifar10_features")
+    deviations = table.columns.std() if images else table.columns.std(0)
     np.testing.assert_allclose(deviations, 1)
     assert (name in tabular.WIDE) == (table.columns.shape[1] >= 10)
     if table.classes:
@@ -53,3 +56,18 @@ def test_explained_variance_by_hand():
     outputs = (target, np.full(3, 2.0), np.array([3.0, 2.0, 1.0]))
     assert [explained_variance(target, output) for output in outputs] == pytest.approx([1, 0, -3])
     assert explained_variance(np.ones(3), target) == 0
+
+
+def test_tables_of_photographs_hold_the_classes_they_are_named_after(monkeypatch):
+    labels = np.sort(np.arange(40) % 10)
+    images = numpy_stream(0, "images").integers(256, size=(40, 3, 32, 32), dtype=np.uint8)
+    parts = SimpleNamespace(train=SimpleNamespace(images=images, labels=labels))
+    monkeypatch.setattr(tabular.data, "load", lambda name: parts)
+    monkeypatch.setattr(tabular, "MOST", 20)
+    table = tabular.load.__wrapped__("vehicle pixels")
+    assert table.columns.shape == (16, tabular.SIDE**2) and table.classes == 4
+    assert set(table.target.tolist()) == {0, 1, 2, 3}
+    np.testing.assert_allclose([table.columns.mean(), table.columns.std()], [0, 1], atol=1e-9)
+    assert len(tabular.load.__wrapped__("clothing pixels").target) == 20
+    kept = [set(labels) for name, labels in tabular.PHOTOGRAPHS.values() if name == "cifar10"]
+    assert set.union(*kept) == set(range(10)) and not set.intersection(*kept)  # no photograph in two

@@ -1,5 +1,5 @@
-"""Tables bundled with scikit-learn, standardised, and random parts of them for small
-experiments on the CPU.
+"""Tables bundled with scikit-learn or of photographs, standardised, and random parts of
+them for small experiments on the CPU.
 """
 
 from collections.abc import Sequence
@@ -8,15 +8,27 @@ from functools import cache
 
 import numpy as np
 
-NAMES = ("digits", "wine", "breast_cancer", "diabetes", "iris")
-WIDE = NAMES[:4]  # those with ten columns or more
+from mlcv_explore import data
+from mlcv_explore.data.vectors import grey_vectors
+
+NAMES = ("cifar10_features", "digits", "wine", "breast_cancer", "diabetes", "iris")
+WIDE = NAMES[:5]  # those with ten columns or more
+# name → data set of images or features, labels that are kept; three are of grey pixels
+PHOTOGRAPHS = {
+    "animal features": ("cifar10_features", (2, 3, 4, 5, 6, 7)),
+    "vehicle features": ("cifar10_features", (0, 1, 8, 9)),
+    "animal pixels": ("cifar10", (2, 3, 4, 5, 6, 7)),
+    "vehicle pixels": ("cifar10", (0, 1, 8, 9)),
+    "clothing pixels": ("fashion_mnist", tuple(range(10))),
+}
+SIDE, MOST = 12, 2000  # pixels a side, and photographs, of a table
 
 
 @dataclass(frozen=True, eq=False)
 class TabularData:
     """A data set, or rows of one."""
 
-    columns: np.ndarray  # (n, d) float64; of a whole set mean 0, deviation 1 (digits: over all pixels)
+    columns: np.ndarray  # (n, d) float64; of a whole set mean 0, deviation 1 (of images over all columns)
     target: np.ndarray  # (n,) int64 classes, or float64 of mean 0 and deviation 1
     classes: int  # 0 for regression
 
@@ -31,7 +43,11 @@ class Problem:
 
 @cache
 def load(name: str) -> TabularData:
-    """A data set by its name, one of NAMES."""
+    """A data set by its name, one of NAMES or PHOTOGRAPHS. Raises DataError where its
+    photographs are not here.
+    """
+    if name in PHOTOGRAPHS or name == "cifar10_features":
+        return _photographs(*PHOTOGRAPHS.get(name, (name, tuple(range(10)))))
     from sklearn import datasets
 
     raw, target = getattr(datasets, f"load_{name}")(return_X_y=True)
@@ -41,6 +57,17 @@ def load(name: str) -> TabularData:
     # a pixel that is hardly ever inked must not count like the others
     scale = centred.std() if name == "digits" else centred.std(0)
     return TabularData(centred / scale, target.astype(np.int64), int(target.max()) + 1)
+
+
+def _photographs(name: str, labels: Sequence[int]) -> TabularData:
+    """Photographs of these classes, evenly spaced in a training part: features, or pixels."""
+    images = data.load(name).train
+    kept = np.flatnonzero(np.isin(images.labels, labels))
+    kept = kept[np.unique(np.linspace(0, len(kept) - 1, MOST).astype(int))]  # it may be sorted by class
+    values = np.asarray(images.images[kept])
+    columns = (values if values.ndim == 2 else grey_vectors(values, SIDE)).astype(float)
+    centred = columns - columns.mean(0)
+    return TabularData(centred / centred.std(), np.searchsorted(labels, images.labels[kept]), len(labels))
 
 
 def draw_parts(

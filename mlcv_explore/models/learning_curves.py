@@ -1,10 +1,11 @@
 """Curves of small models that grow to an end, drawn at random: boosting, training,
-principal components, feature importances, t-SNE, and epochs until the best.
+principal components, feature importances and t-SNE.
 
-Each draws a sub-sample of scikit-learn's bundled tables and its own hyperparameters.
+Each draws a sub-sample of a table and its own hyperparameters.
 Two thirds train, one third is held out. A curve ends at its last gain.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,11 +16,10 @@ from mlcv_explore.models.linear import variance_shares
 from mlcv_explore.models.perceptron import perceptron_losses
 from mlcv_explore.models.tsne import tsne_losses
 
-KINDS = ("boosting", "training", "variance", "features", "tsne", "epochs")
+KINDS = ("boosting", "training", "variance", "features", "tsne")
 LONGEST = 150  # steps of a curve, at most
 ROWS, SHARES = 150, (2, 1)  # of a sub-sample, at most, and of its parts
 VARIANCE = 0.999  # share at which a spectrum ends
-SMOOTH = 5  # epochs over which validation loss is averaged before its minimum is taken
 POINTS = 60  # of a t-SNE
 TRIES = 20  # draws a requested curve before a kind is given up
 
@@ -29,7 +29,6 @@ class Curve:
     """Progress so far at each of T steps, T ≥ 2; the last step gained something."""
 
     progress: np.ndarray  # (T + 1,) float64, from 0, never falling
-    signal: np.ndarray  # (T + 1,) gain so far, likewise: the progress, or the fall of validation loss
     horizon: int  # the last step, known beforehand: budget of rounds, number of columns
 
     @property
@@ -43,23 +42,23 @@ class Curve:
         return self.progress[-1] - self.progress[1:]
 
 
-def draw_curves(kind: str, count: int, rounds: int, rng: np.random.Generator) -> tuple[list[Curve], int]:
-    """`count` curves of a kind, and how many draws were unusable: no growth, or a best
-    epoch at the end of the budget. Raises FloatingPointError when too few are usable.
+def draw_curves(
+    kind: str, names: Sequence[str], count: int, rounds: int, rng: np.random.Generator
+) -> list[Curve]:
+    """`count` curves of a kind, on data sets drawn from `names`. Raises
+    FloatingPointError when too few draws grow.
     """
-    draw = dict(zip(KINDS, (boosting, training, variance, features, tsne, epochs), strict=True))[kind]
+    draw = dict(zip(KINDS, (boosting, training, variance, features, tsne), strict=True))[kind]
     drawn: list[Curve] = []
-    unused = 0
-    while len(drawn) < count:
-        curve = draw(rounds, rng)
-        drawn += [curve] if curve else []
-        unused += curve is None
-        if unused > TRIES * count:
-            raise FloatingPointError(
-                f"Only {len(drawn)} of {unused + len(drawn)} curves of the kind {kind} were usable: more"
-                " rounds may help."
-            )
-    return drawn, unused
+    for _ in range(TRIES * count):
+        curve = draw(names, rounds, rng)
+        # one that grows at its last step alone is nowhere stopped
+        drawn += [curve] if curve and curve.past[:-1].any() else []
+        if len(drawn) == count:
+            return drawn
+    raise FloatingPointError(
+        f"Only {len(drawn)} of {TRIES * count} curves of the kind {kind} were usable: more rounds may help."
+    )
 
 
 def falling_loss(losses: np.ndarray, horizon: int) -> Curve | None:
@@ -68,18 +67,18 @@ def falling_loss(losses: np.ndarray, horizon: int) -> Curve | None:
     """
     fallen = losses[0] - np.minimum.accumulate(losses)
     last = int(np.searchsorted(fallen, fallen[-1]))
-    return Curve(fallen[: last + 1], fallen[: last + 1], horizon) if last > 1 else None
+    return Curve(fallen[: last + 1], horizon) if last > 1 else None
 
 
 def cumulated(shares: np.ndarray, horizon: int) -> Curve | None:
     """Cumulative sum of shares, largest first; None when fewer than two are above 0."""
     total = np.concatenate([[0.0], np.cumsum(shares[shares > 0])])
-    return Curve(total, total, horizon) if len(total) > 2 else None
+    return Curve(total, horizon) if len(total) > 2 else None
 
 
-def boosting(rounds: int, rng: np.random.Generator) -> Curve | None:
+def boosting(names: Sequence[str], rounds: int, rng: np.random.Generator) -> Curve | None:
     """Held-out loss of gradient boosting over rounds; one class against the others."""
-    train, held = tabular.draw_parts(tabular.NAMES, ROWS, SHARES, rng)
+    train, held = tabular.draw_parts(names, ROWS, SHARES, rng)
     settings = {
         "n_estimators": rounds,
         "learning_rate": float(10 ** rng.uniform(-1.5, -0.5)),
@@ -96,40 +95,23 @@ def boosting(rounds: int, rng: np.random.Generator) -> Curve | None:
     return falling_loss(held_out_losses((train.columns, held.columns), target, settings), rounds)
 
 
-def drawn_losses(rounds: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Training and validation loss of a drawn perceptron, (rounds + 1,) each."""
-    train, held = tabular.draw_parts(tabular.NAMES, ROWS, SHARES, rng)
+def training(names: Sequence[str], rounds: int, rng: np.random.Generator) -> Curve | None:
+    """Training loss of a perceptron of drawn width and optimiser over epochs."""
+    train, held = tabular.draw_parts(names, ROWS, SHARES, rng)
     settings = {
         "hidden_layer_sizes": (int(rng.integers(8, 49)),),
+        "solver": ("adam", "sgd")[rng.integers(2)],
         "learning_rate_init": float(10 ** rng.uniform(-2.3, -1.2)),
         "alpha": float(10 ** rng.uniform(-5, -2)),
         "batch_size": 50,
         "random_state": int(rng.integers(2**31)),
     }
-    return perceptron_losses(train, held, rounds, settings)
+    return falling_loss(perceptron_losses(train, held, rounds, settings)[0], rounds)
 
 
-def training(rounds: int, rng: np.random.Generator) -> Curve | None:
-    """Training loss of a perceptron over epochs."""
-    return falling_loss(drawn_losses(rounds, rng)[0], rounds)
-
-
-def epochs(rounds: int, rng: np.random.Generator) -> Curve | None:
-    """Epochs until the smoothed validation loss of a perceptron is lowest; None when
-    that is the last of the budget, since the best may come later.
-    """
-    losses = drawn_losses(rounds, rng)[1]
-    smooth = np.convolve(np.pad(losses, SMOOTH // 2, mode="edge"), np.full(SMOOTH, 1 / SMOOTH), mode="valid")
-    best = int(smooth.argmin())
-    # at 0 or 1 nothing was learned; near the end the mean has fewer epochs behind it
-    if best < 2 or best >= rounds - SMOOTH // 2:
-        return None
-    return Curve(np.arange(best + 1.0), losses[0] - np.minimum.accumulate(losses[: best + 1]), rounds)
-
-
-def variance(_: int, rng: np.random.Generator) -> Curve | None:
+def variance(names: Sequence[str], _: int, rng: np.random.Generator) -> Curve | None:
     """Variance explained by principal components of a bootstrap sample."""
-    columns = tabular.load(tabular.WIDE[rng.integers(len(tabular.WIDE))]).columns
+    columns = tabular.load(names[rng.integers(len(names))]).columns
     return spectrum(columns[rng.integers(len(columns), size=int(rng.integers(60, 400)))])
 
 
@@ -140,11 +122,11 @@ def spectrum(columns: np.ndarray) -> Curve | None:
     return cumulated(shares[:count], len(shares))
 
 
-def features(_: int, rng: np.random.Generator) -> Curve | None:
+def features(names: Sequence[str], _: int, rng: np.random.Generator) -> Curve | None:
     """Feature importances of a random forest, largest first."""
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
-    train, _ = tabular.draw_parts(tabular.WIDE, ROWS, SHARES, rng)
+    train, _ = tabular.draw_parts(names, ROWS, SHARES, rng)
     forest = (RandomForestClassifier if train.classes else RandomForestRegressor)(
         n_estimators=int(rng.integers(10, 40)),
         max_features=float(rng.uniform(0.1, 0.8)),
@@ -155,8 +137,8 @@ def features(_: int, rng: np.random.Generator) -> Curve | None:
     return cumulated(importances, len(importances))
 
 
-def tsne(rounds: int, rng: np.random.Generator) -> Curve | None:
+def tsne(names: Sequence[str], rounds: int, rng: np.random.Generator) -> Curve | None:
     """Divergence of an exact t-SNE over iterations."""
-    (points,) = tabular.draw_parts(tabular.NAMES, POINTS, (1,), rng)
+    (points,) = tabular.draw_parts(names, POINTS, (1,), rng)
     rate, perplexity = float(10 ** rng.uniform(0.5, 1.3)), float(rng.uniform(4, 15))
     return falling_loss(tsne_losses(points.columns, perplexity, rounds, rate, rng), rounds)

@@ -5,6 +5,7 @@ from mlcv_explore.statistics.clusters import cluster_interval
 from mlcv_explore.statistics.decisions import decide
 from mlcv_explore.statistics.intervals import (
     UNITS,
+    Clusters,
     Interval,
     Split,
     bootstrap_interval,
@@ -29,6 +30,7 @@ from mlcv_explore.statistics.power import (
 __all__ = [
     "UNITS",
     "Claim",
+    "Clusters",
     "Direction",
     "Estimate",
     "Interval",

@@ -29,7 +29,8 @@ class Claim:
     `contrasts` holds pairs of arms, first minus second; with several the claim is about
     all of them at once. `margin` is in the measure's own unit: 0.02 for two accuracy
     points. `interval` "median" is for runs of which single seeds may collapse: the claim
-    is then about the median difference, by order statistics and sign tests.
+    is then about the median difference, by order statistics and sign tests. "clusters" is not
+    declared: it is that of an idea whose seeds are clusters.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Claim:
     # settings and values that the sentence takes for granted: a run with others decides nothing of
     # it
     when: tuple[tuple[str, Any], ...] = ()
-    interval: Literal["t", "median"] = "t"
+    interval: Literal["t", "median", "clusters"] = "t"
 
     @property
     def thresholds(self) -> tuple[float, ...]:

@@ -11,6 +11,7 @@ from mlcv_explore.statistics.intervals import Interval
 
 FEWEST = 12  # clusters from which on the interval was seen to keep its coverage
 RESAMPLES = 1999
+NEAREST = 1e-12  # distances below are none
 
 
 def cluster_means(values: np.ndarray, clusters: Sequence[Hashable]) -> np.ndarray:
@@ -35,18 +36,39 @@ def cluster_interval(
     Source: Davison and Hinkley, Bootstrap Methods and their Application, 1997, sections
     3.8 (hierarchical data) and 5.2 (studentised intervals).
     """
-    from mlcv_explore.seeds import numpy_stream  # late: it imports torch
-
     means = cluster_means(values, clusters)
     n, mean = len(means), float(means.mean()) if len(means) else math.nan
     if n < FEWEST or not math.isfinite(mean):
         return Interval(-math.inf, mean, math.inf, level, n, "cluster bootstrap")
+    studentised = _studentised(means, seed)
+    if not len(studentised):  # equal means have no width
+        return Interval(mean, mean, mean, level, n, "cluster bootstrap")
+    tails = [(1 + level) / 2, (1 - level) / 2]
+    above, below = np.quantile(studentised, tails) * means.std(ddof=1)
+    return Interval(float(mean - above), mean, float(mean - below), level, n, "cluster bootstrap")
+
+
+def p_cluster_above(means: np.ndarray, bound: float, seed: int = 0) -> float:
+    """One-sided p-value of the mean of (C,) cluster means lying above the bound, by the
+    same resamples as the interval; 1 below 12 clusters or where a mean is undefined.
+    """
+    if len(means) < FEWEST or not np.isfinite(means).all():
+        return 1.0
+    studentised, distance = _studentised(means, seed), float(means.mean()) - bound
+    if not len(studentised):
+        return 0.0 if distance > NEAREST else 1.0
+    beyond = int((studentised >= distance / means.std(ddof=1)).sum())
+    return (beyond + 1) / (len(studentised) + 1)
+
+
+def _studentised(means: np.ndarray, seed: int) -> np.ndarray:
+    """(R,) deviations of resampled means from the mean (C,) in their own standard
+    deviations; none where all are equal.
+    """
+    from mlcv_explore.seeds import numpy_stream  # late: it imports torch
+
+    n = len(means)
     drawn = means[numpy_stream(seed, "clusters").integers(n, size=(RESAMPLES, n))]
     errors = drawn.std(-1, ddof=1)
-    if not errors.all():  # equal means: nothing to divide by, and no width
-        drawn, errors = drawn[errors > 0], errors[errors > 0]
-        if not len(errors):
-            return Interval(mean, mean, mean, level, n, "cluster bootstrap")
-    tails = [(1 + level) / 2, (1 - level) / 2]
-    above, below = np.quantile((drawn.mean(-1) - mean) / errors, tails) * means.std(ddof=1)
-    return Interval(float(mean - above), mean, float(mean - below), level, n, "cluster bootstrap")
+    varied = errors > NEAREST
+    return (drawn[varied].mean(-1) - means.mean()) / errors[varied]

@@ -13,9 +13,11 @@ from dataclasses import replace
 import numpy as np
 
 from mlcv_explore.statistics.claims import Claim, Estimate, Role, Status, Verdict
+from mlcv_explore.statistics.clusters import FEWEST, cluster_interval, cluster_means, p_cluster_above
 from mlcv_explore.statistics.estimands import MANY_SPLITS, ONE_SPLIT, estimand
 from mlcv_explore.statistics.intervals import (
     LEVEL,
+    Clusters,
     Interval,
     Split,
     holm,
@@ -43,7 +45,7 @@ def decide(
     *,
     look: int = 1,
     looks: int = 1,
-    split: Split | None = None,
+    split: Split | Clusters | None = None,
     labels: Mapping[str, str] | None = None,
     over: str = "",
     role: Role = "confirmatory",
@@ -59,17 +61,21 @@ def decide(
     contradicts. Different is the mirror of equal. All contrasts must be supported, each
     at the whole level; one contradicts, Holm-corrected, and so are the contrasts of a
     claim that is not supported. Of re-drawn splits the mean is tested, whatever the claim
-    declares. Raises ValueError when the arms do not have one number a seed each.
+    declares; of clusters the mean over their means, by bootstrap, and `n` counts them.
+    Raises ValueError when the arms do not have one number a seed each.
     """
+    clustered = isinstance(split, Clusters)
     if split:  # overlapping splits have a correction for the mean alone
-        claim = replace(claim, interval="t")
-    level, overlap = LEVEL / looks, split.test / split.train if split else 0.0
+        claim = replace(claim, interval="clusters" if clustered else "t")
+    level, overlap = LEVEL / looks, 0.0 if clustered or not split else split.test / split.train
     arms = {name: np.asarray(per_seed[name], dtype=float) for pair in claim.contrasts for name in pair}
     if len({values.shape for values in arms.values()}) > 1:
         raise ValueError(
             f"The arms of {claim.name!r} are not paired:"
             f" {', '.join(f'{name} {values.shape}' for name, values in arms.items())}."
         )
+    if clustered:
+        arms = {name: cluster_means(values, split.of(len(values))) for name, values in arms.items()}
     with np.errstate(invalid="ignore"):  # inf − inf is undefined, and the sentence reports it
         differences = [arms[one] - arms[other] for one, other in claim.contrasts]
     tests = [_p_values(claim, values, overlap) for values in differences]
@@ -126,6 +132,8 @@ def interval_of(claim: Claim, values: np.ndarray, level: float, overlap: float =
     """The interval of differences (S,) that a claim declares: of their mean or median."""
     if claim.interval == "median":
         return median_interval(values, level)
+    if claim.interval == "clusters":
+        return cluster_interval(values, range(len(values)), level)
     return t_interval_with(values, level, overlap, "t")
 
 
@@ -137,6 +145,8 @@ def _p_values(claim: Claim, differences: np.ndarray, overlap: float) -> tuple[fl
         return 1.0, 1.0
 
     def above(values: np.ndarray, bound: float) -> float:
+        if claim.interval == "clusters":
+            return p_cluster_above(values, bound)
         return (
             p_median_above(values, bound) if claim.interval == "median" else p_above(values, bound, overlap)
         )
@@ -186,6 +196,8 @@ def _seeds_for(claim: Claim, differences: Sequence[np.ndarray], level: float, ov
     for values in differences:
         supports = _is_on_side(claim, _centre(claim, values))
         needed = seeds(claim, values, level if supports else level / len(differences), overlap)
+        if needed and claim.interval == "clusters":
+            needed = max(needed, FEWEST)
         (supporting if supports else contradicting).append(needed)
     attainable = [needed for needed in contradicting if needed]
     if attainable:

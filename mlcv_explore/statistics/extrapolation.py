@@ -6,6 +6,7 @@ import numpy as np
 
 FAMILIES = ("exponential", "power")
 GRID = 120  # time constants, or exponents, of a fit
+FLOOR = 1e-6  # of the residuals' deviation, as a share of the value: far above rounding
 
 
 def grid_fits(values: np.ndarray, horizon: int, family: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -27,7 +28,7 @@ def grid_fits(values: np.ndarray, horizon: int, family: str) -> tuple[np.ndarray
     scale = crossed / squared
     residuals = np.maximum(np.cumsum(values**2) - crossed * scale, 0)  # squared sums, (G, T)
     least = residuals.min(0)
-    deviation = np.sqrt(least / np.maximum(time - 2, 1)) + 1e-9 * values[-1]
+    deviation = np.sqrt(least / np.maximum(time - 2, 1)) + FLOOR * np.where(values > 0, values, 1.0)
     likelihood = np.exp(-(residuals - least) / (2 * deviation**2))
     return scale * np.maximum(end - shape, 0), likelihood, deviation
 
@@ -36,7 +37,8 @@ def predicted_growth(
     values: np.ndarray, horizon: int, family: str, confidence: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Growth from each step to the horizon: the best fit's, and the ends of an interval
-    of the likelihood, widened by the residuals; (T,) each, the ends of either sign.
+    of the likelihood, widened by the residuals; (T,) each, the ends of either sign. At
+    the first step every constant fits: there is no best, NaN, and the interval has no ends.
     """
     from scipy.special import ndtri
 
@@ -49,4 +51,5 @@ def predicted_growth(
     tails = ((1 - confidence) / 2, (1 + confidence) / 2)
     low, high = (ordered[(reached < share * reached[-1]).sum(0).clip(max=GRID - 1), steps] for share in tails)
     around = ndtri(tails[1]) * deviation
+    best[:1], around[:1] = np.nan, np.inf
     return best, low - around, high + around

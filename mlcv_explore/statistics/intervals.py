@@ -71,6 +71,19 @@ class Split:
     test: int
 
 
+@dataclass(frozen=True)
+class Clusters:
+    """Of seeds that are clusters, such as the curves of one data set: every `count`-th
+    seed is the same cluster again.
+    """
+
+    count: int
+
+    def of(self, n: int) -> list[int]:
+        """The cluster of each of n successive seeds."""
+        return [place % self.count for place in range(n)]
+
+
 def _crosses(bound: float, value: float, places: int) -> bool:
     """Whether rounding moves a bound onto a value beside it, or across."""
     shown = round(bound, places)
@@ -108,11 +121,17 @@ def resampled_interval(
 
 
 def interval(
-    values: Sequence[float] | np.ndarray, split: Split | None = None, level: float = 0.95
+    values: Sequence[float] | np.ndarray, split: Split | Clusters | None = None, level: float = 0.95
 ) -> Interval:
-    """The t-interval of (S,) values, corrected where every seed has a split of its own."""
+    """The t-interval of (S,) values, corrected where every seed has a split of its own;
+    over clusters where seeds are clusters.
+    """
     if split is None:
         return t_interval(values, level)
+    if isinstance(split, Clusters):
+        from mlcv_explore.statistics.clusters import cluster_interval  # late: it imports this module
+
+        return cluster_interval(np.asarray(values, dtype=float), split.of(len(values)), level)
     return resampled_interval(values, split.train, split.test, level)
 
 

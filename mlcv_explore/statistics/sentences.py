@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from mlcv_explore.statistics.claims import Verdict
+from mlcv_explore.statistics.clusters import cluster_interval
 from mlcv_explore.statistics.intervals import UNITS, in_unit, t_quantile
 from mlcv_explore.statistics.medians import fewest_beyond, median_interval
 from mlcv_explore.statistics.power import NEAREST
@@ -21,6 +22,7 @@ def sentence(verdict: Verdict) -> str:
     verdict.
     """
     claim, unit = verdict.claim, verdict.claim.unit
+    units = "clusters" if claim.interval == "clusters" else "seeds"
     names = [" − ".join(pair) for pair in verdict.labels]
     if verdict.n < 2:
         return f"Undecided: n = {verdict.n} seed{'s' * (verdict.n != 1)}; at least two are needed."
@@ -37,18 +39,19 @@ def sentence(verdict: Verdict) -> str:
     )
     agree = ", ".join(f"{estimate.agree} of {verdict.n}" for estimate in verdict.estimates)
     kind = "interval" if len(verdict.estimates) == 1 else "intervals"
-    kind += {"median": " of the median", "t": ""}[claim.interval]
+    kind += {"median": " of the median", "clusters": " by bootstrap", "t": ""}[claim.interval]
     if len(verdict.estimates) > 1 and verdict.status != "supported":
         kind += ", verdict Holm-corrected"
     text = (
-        f"{verdict.status.capitalize()}: {shown} ({100 * verdict.level:.4g} % {kind}, n = {verdict.n} seeds,"
-        f" same sign in {agree}); margin {amount(claim.margin, unit)}{_within(verdict)}; {_power(verdict)}"
+        f"{verdict.status.capitalize()}: {shown} ({100 * verdict.level:.4g} % {kind},"
+        f" n = {verdict.n} {units}, same sign in {agree}); margin {amount(claim.margin, unit)}"
+        f"{_within(verdict)}; {_power(verdict)}"
     )
     if verdict.status == "undecided":
         needed = (
-            f"About {verdict.seeds_needed:,} seeds are"
+            f"About {verdict.seeds_needed:,} {units} are"
             if verdict.seeds_needed
-            else "More than 10,000 seeds are"
+            else f"More than 10,000 {units} are"
         )
         text += f" {needed} needed at the observed effect{_each(verdict)}."
     text = " ".join([text, *_limits(verdict)])
@@ -138,6 +141,8 @@ def _within(verdict: Verdict) -> str:
         narrow = replace(interval, low=interval.mean - half, high=interval.mean + half)
         if verdict.claim.interval == "median":
             narrow = median_interval(np.array(estimate.per_seed), level)
+        if verdict.claim.interval == "clusters":
+            narrow = cluster_interval(np.array(estimate.per_seed), range(verdict.n), level)
         text = narrow.text(verdict.claim.unit, apart=verdict.claim.thresholds)
         shown.append(text[text.index("[") :])
     return (

@@ -11,20 +11,21 @@ import pytest
 from mlcv_explore.data import curve_files, tabular
 from mlcv_explore.data.tabular import Problem, draw_problem
 from mlcv_explore.experiment import film
+from mlcv_explore.ideas import copernican
 from mlcv_explore.ideas.copernican import (
     CopernicanConfig,
+    claims,
+    clusters,
     forecasts,
     inference,
     intervals,
     learners,
     lifetimes,
-    tables,
 )
 from mlcv_explore.ideas.copernican import idea as subject
 from mlcv_explore.models import learning_curves
 from mlcv_explore.seeds import numpy_stream
 from mlcv_explore.statistics.lifetimes import LAWS
-from mlcv_explore.statistics.prediction_intervals import interval_score
 from mlcv_explore.ui import evidence
 from tests.calls import recorded
 
@@ -40,7 +41,7 @@ def near(share: float, expected: float) -> bool:
 
 def curve_of(values, horizon: int | None = None) -> learning_curves.Curve:
     grown = np.asarray(values, dtype=float)
-    return learning_curves.Curve(grown, grown, horizon or len(grown) - 1)
+    return learning_curves.Curve(grown, horizon or len(grown) - 1)
 
 
 @pytest.mark.parametrize("law", LAWS)
@@ -71,7 +72,7 @@ def test_while_improving_lifetimes_are_inspected_early_and_the_future_is_underes
 def test_components_of_digits_by_index_and_by_variance():
     curve = learning_curves.spectrum(tabular.load("digits").columns)
     assert len(curve.past) == 49
-    by_index, by_variance = (forecasts.stop_weights(curve, stops, 0) for stops in ("time", "importance"))
+    by_index, by_variance = (forecasts.stop_weights(curve, stops) for stops in ("time", "importance"))
     wide, half = (intervals.covers(curve.past, curve.future, level) for level in (0.95, 0.5))
     assert [by_index @ wide, by_index @ half] == pytest.approx([0.71, 0.19], abs=0.005)
     assert [by_variance @ wide, by_variance @ half] == pytest.approx([0.97, 0.59], abs=0.01)
@@ -115,20 +116,18 @@ def test_stops_are_weighted_as_documented():
     expected = {
         "time": [0, 0.2, 0.2, 0.2, 0.2, 0.2, 0],  # never without a past, nor at the end
         "importance": np.array([0, 5, 4, 0.01, 0.01, 0.01, 0]) / 9.03,
-        "fixed": [0, 0, 1, 0, 0, 0, 0],
         "improving": [0, 0.25, 0.25, 0.25, 0.25, 0, 0],  # at the sixth, three steps gain 0.03 of 9.03
     }
     for stops, weights in expected.items():
-        assert forecasts.stop_weights(curve, stops, 3).tolist() == pytest.approx(list(weights))
-    assert not forecasts.stop_weights(curve, "fixed", 7).any()
+        assert forecasts.stop_weights(curve, stops).tolist() == pytest.approx(list(weights))
 
 
 @pytest.mark.parametrize("kind", learning_curves.KINDS)
-def test_weights_of_stops_sum_to_one_or_are_all_zero_and_never_include_the_end(kind):
-    for curve in learning_curves.draw_curves(kind, 3, 25, numpy_stream(11, kind))[0]:
+def test_weights_of_stops_sum_to_one_and_never_include_the_end(kind):
+    for curve in learning_curves.draw_curves(kind, tabular.WIDE, 3, 25, numpy_stream(11, kind)):
         for stops in forecasts.STOPS:
-            weights = forecasts.stop_weights(curve, stops, 1)
-            assert weights[-1] == 0 and (weights.sum() == pytest.approx(1) or not weights.any())
+            weights = forecasts.stop_weights(curve, stops)
+            assert weights[-1] == 0 and weights.sum() == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
@@ -146,33 +145,67 @@ def test_a_fit_forecasts_the_log_ratio_and_before_three_steps_it_is_gotts(family
 
 
 def test_every_method_is_scored_as_by_hand():
-    table, calibration = forecasts.evaluate([curve_of(range(5))] * 2, 0.5, True)
+    line = [curve_of(range(5))]
+    table, calibration = forecasts.evaluate(line, line, 0.5)
     ratios = np.log([3.0, 1.0, 1 / 3])  # at the steps 1, 2, 3 of 4
     wide = [1, 2 * math.log(3), 2 * math.log(3), 0]
     assert table[TIME, METHOD["copernican"]] == pytest.approx(wide)
-    assert table[TIME, METHOD["double"]] == pytest.approx([1 / 3, 0, 4 * np.abs(ratios).mean(), 1 / 3])
-    # two equal curves: the other's k is where half of |log ratio| lies below it, log 3
+    widest = 2 * math.log(100)
+    assert table[TIME, METHOD["null"]] == pytest.approx([1, widest, widest, 0])
+    # the other source is equal: its k is where half of |log ratio| lies below it, log 3
     assert table[TIME, METHOD["fitted"]] == pytest.approx(wide)
-    assert table[TIME, METHOD["quantiles"]][0] == 1
+    # quartiles of three stops are the lowest and the highest
+    assert table[TIME, METHOD["quantiles"]] == pytest.approx([1, *[ratios[0] - ratios[2]] * 2, 0])
     assert calibration[TIME].tolist() == pytest.approx([1 / 3] * 4 + [1] * 7)  # 1/3 and 3 from c = 0.5 on
-    without, _ = forecasts.evaluate([curve_of(range(5))] * 2, 0.5, False)
-    assert not without[:, [METHOD[fit] for fit in forecasts.FITS]].any()
     # ends are clipped to 1/100 and 100 times the past
-    clipped, _ = forecasts.evaluate([curve_of(range(5))], 0.999, False)
-    edges = [tables.UNINFORMATIVE] * 2
-    assert clipped[TIME, METHOD["copernican"]] == pytest.approx([1, *edges, 0])
+    clipped, _ = forecasts.evaluate(line, line, 0.999)
+    assert clipped[TIME, METHOD["copernican"]] == pytest.approx([1, widest, widest, 0])
 
 
-def test_other_curves_exclude_the_curve_itself_and_a_lone_curve_has_gotts_interval():
-    flat = curve_of([0, 100, 101, 102, 103])
-    both, _ = forecasts.evaluate([curve_of(range(5)), flat], 0.9, True)
-    assert both[TIME, METHOD["quantiles"]][0] == 0  # the two have no ratio in common
-    assert both[TIME, METHOD["oracle"]][0] == 1
-    alone, _ = forecasts.evaluate([curve_of(range(10))], 0.9, True)
-    for method in ("fitted", "quantiles"):
-        assert alone[TIME, METHOD[method]] == pytest.approx(alone[TIME, METHOD["copernican"]])
+def test_what_is_calibrated_never_sees_the_sources_own_curves():
+    flat, line = curve_of([0, 100, 101, 102, 103]), curve_of(range(5))
+    table, _ = forecasts.evaluate([line], [flat], 0.9)
+    assert table[TIME, METHOD["quantiles"]][0] == 0  # the two have no ratio in common
+    assert table[TIME, METHOD["oracle"]][0] == 1
+    single, _ = forecasts.evaluate([line], [flat, curve_of([0, 2, 3, 4])], 0.9)
+    double, _ = forecasts.evaluate([line, flat], [flat, curve_of([0, 2, 3, 4])], 0.9)
+    other, _ = forecasts.evaluate([flat], [flat, curve_of([0, 2, 3, 4])], 0.9)
+    np.testing.assert_allclose(double, (single + other) / 2)
     # a future of nothing stays finite
     assert intervals.log_ratio(np.array([1.0]), np.array([0.0]))[0] == pytest.approx(-math.log(100))
+
+
+def test_a_source_is_calibrated_on_other_data_sets_of_its_draw_alone(monkeypatch):
+    """Neither another curve of its own data set nor one of another kind or draw."""
+    config, seen = subject.quick.replace(part="intervals"), []
+    monkeypatch.setattr(copernican, "evaluate", lambda own, pool, _: seen.append((own, pool)) or (0, 0))
+    every = clusters.sources("bundled")
+    for seed in (5, 5 + len(every)):
+        kind, name = every[5]
+        draw = seed // len(every)
+        drawn = {of: clusters.curves(kind, of, draw, 2, 20) for of in tabular.NAMES}
+        copernican.compute(config, "curves", seed)
+        own, pool = seen[-1]
+        assert own == drawn.pop(name) and pool == [curve for curves in drawn.values() for curve in curves]
+    first, second = ({curve.progress.tobytes() for curve in pool} for _, pool in seen)
+    assert len(first) == len(second) == len(seen[0][1]) and not first & second  # another draw is new
+
+
+@pytest.mark.parametrize("group", clusters.GROUPS)
+def test_successive_seeds_are_every_source_once(group):
+    every = clusters.sources(group)
+    assert len(set(every)) == len(every) == {"bundled": 28, "photographs": 25}[group] >= 12
+    first = claims.FIRST_SEED
+    study = next(study for study in subject.studies if study.cells[0].config.tables == group)
+    assert [clusters.source_of(group, seed)[:2] for seed in study.seeds] == list(every)
+    assert len({clusters.source_of(group, seed)[2] for seed in study.seeds}) == 1 and first % len(every) == 0
+    assert {kind for kind, _ in every[:5]} == set(learning_curves.KINDS)
+    assert subject.split_sizes(subject.config(tables=group)).count == len(every)
+    learned = subject.split_sizes(subject.config(tables=group, part="learners")).count
+    assert learned == len(clusters.LEARNED[group]) and len(every) % learned == 0
+    for kind, name in every:
+        others = clusters.other_data_sets(group, kind, name)
+        assert name not in others and len(others) >= 4 and all((kind, other) in every for other in others)
 
 
 def other_test_part(problem: Problem) -> Problem:
@@ -185,7 +218,7 @@ def other_test_part(problem: Problem) -> Problem:
 def test_all_rules_of_a_learner_spend_equally_many_fits(learner):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        regret, fits = learners.regrets(learner, 1, numpy_stream(9, learner))
+        regret, fits = learners.regrets(learner, "wine", 1, numpy_stream(9, learner))
     assert regret.shape == fits.shape == (len(learners.RULES),)
     assert len(set(fits.tolist())) == 1 and fits[0] > 0 and (regret >= 0).all()
 
@@ -195,7 +228,7 @@ def test_fits_of_boosting_are_counted_where_they_happen(monkeypatch):
 
     calls = recorded(monkeypatch, DecisionTreeRegressor, "fit")
     rng = numpy_stream(9, "counting")
-    _, fits = learners.grouped_boosting(draw_problem(tabular.WIDE, learners.ROWS, rng), rng)
+    _, fits = learners.grouped_boosting(draw_problem(("digits",), learners.ROWS, rng), rng)
     assert fits.tolist() == [learners.FITS] * len(learners.RULES)
     # the rest is the oracle's, whose trials are free
     assert fits.sum() < len(calls) <= fits.sum() + learners.GROUPS * learners.FITS
@@ -220,7 +253,7 @@ def selected(problem: Problem) -> dict[str, list[int]]:
 
 
 def test_selected_features_do_not_depend_on_the_test_part():
-    problem = draw_problem(tabular.WIDE, learners.ROWS, numpy_stream(4, "blind"))
+    problem = draw_problem(("digits",), learners.ROWS, numpy_stream(4, "blind"))
     assert selected(problem) == selected(other_test_part(problem))
 
 
@@ -232,7 +265,7 @@ def test_the_feature_that_explains_the_target_is_selected_first():
 
 
 def test_boosted_groups_do_not_depend_on_the_test_part_but_for_the_oracle(monkeypatch):
-    problem = draw_problem(tabular.WIDE, learners.ROWS, numpy_stream(4, "blind groups"))
+    problem = draw_problem(("digits",), learners.ROWS, numpy_stream(4, "blind groups"))
     calls, turns = recorded(monkeypatch, learners.GroupedBoosting, "add"), {}
     for version in (problem, other_test_part(problem)):
         learners.grouped_boosting(version, numpy_stream(4, "turns"))
@@ -274,6 +307,7 @@ def test_a_run_of_a_part_has_the_numbers_of_that_part_alone():
     measures = {measure.name for measure in subject.measures}
     assert {name.rpartition("_")[0] for name in whole} == set(subject.labels())  # all are declared
     assert {name.rpartition("_")[2] for name in whole} == measures
+    assert whole["time_null_score"] == pytest.approx(2 * math.log(100)) and whole["time_null_coverage"] == 1
     for part in ("intervals", "learners"):
         config = subject.quick.replace(part=part)
         frames = list(subject.run(config, (3,)))
@@ -295,39 +329,14 @@ def test_the_last_level_of_the_lifetimes_is_the_confidence_that_is_set():
     assert ("uniform", "age10") not in lifetimes.SIMULATED and len(lifetimes.SIMULATED) == 31
 
 
-def test_the_tables_of_the_answer():
-    table = evidence.table("copernican")
-    shown = {key: columns for key, (columns, _) in tables.details(table).items()}
-    assert shown["coverage"]["At any step (%)"][0].method == "t, Nadeau–Bengio corrected"
-    assert shown["coverage"]["True by construction"] == ["uniform in importance"] * 6 + ["at any step"]
-    assert shown["lifetimes"]["At age 10 (%)"][0] == "–"  # no uniform lifetime lasts that long
-    assert interval_score(*np.log([1 / 100, 100]), np.array(0.0), 0.5) == pytest.approx(tables.UNINFORMATIVE)
-    arm = "curves_time_copernican"
-    missed = 1 - table.values("curves", arm, "coverage").mean()
-    over = table.values("curves", arm, "over").mean() / missed  # of the misses, those that overestimate
-    assert 0 < over <= 1 and f"{over:.0%} of the misses" in tables.details(table)["coverage"][1]
-    count = tables.tally(table)
-    assert count["all"] == 5 * 3 * 7 + 3 * 3 and count["won_doubling"] <= count["won"] <= count["all"]
-    for stops in ("time", "improving"):
-        lists = zip(shown[stops]["Gott's rule is better than"], shown[stops]["worse than"], strict=True)
-        assert all(not set(one.split(", ")) & set(two.split(", ")) - {"–"} for one, two in lists)
-        assert shown[stops]["Exponential fit"][-1] == "–"  # fits do not forecast a best epoch
-    regrets = (cell for head, column in shown["regrets"].items() if "points" in head for cell in column)
-    assert all(cell.mean > 0 for cell in regrets)
-    for learner in learners.LEARNERS:
-        fits = [table.values("learners", f"{learner}_{rule}", "fits") for rule in learners.RULES]
-        assert all(np.array_equal(fits[0], other) for other in fits)
-
-
 def test_the_recorded_run_has_curves_for_the_demo():
     _, frames = evidence.recorded("copernican")
     for kind in learning_curves.KINDS:
         curves = inference.recorded_curves(frames, kind)
-        assert len(curves) == 3
+        assert len(curves) == 6  # three of each of two sources
         for shown in curves:
-            end = len(shown.x) - 1 if kind == "epochs" else 1
             past = shown.progress[inference.stop_at(shown, 0.3)]
-            assert 0 < past < shown.progress[-1] == pytest.approx(end)
+            assert 0 < past < shown.progress[-1] == 1
         assert inference.recorded_calibration(frames, kind)["time"].shape[1] == len(forecasts.LEVELS)
 
 
@@ -341,9 +350,9 @@ def test_stops_of_an_uploaded_curve_are_counted_until_its_last_gain():
     assert inference.covered_stops(shown, 3, 0.0).tolist() == [False, True, False]
     assert inference.covered_stops(shown, 3, 1.0).tolist() == [True] * 3
     calibration = inference.curve_calibration(shown)
-    assert set(calibration) == {"time", "importance", "improving"}
+    assert set(calibration) == set(forecasts.STOPS)
     assert all((np.diff(values) >= 0).all() for values in calibration.values())
     above = curve_files.ProgressCurve(np.arange(3.0), np.array([1.0, 2, 4]))  # its first step gained 1
-    _, expected = forecasts.evaluate([curve_of([0, 1, 2, 4])], 0.5, False)
+    _, expected = forecasts.evaluate([curve_of([0, 1, 2, 4])], [curve_of([0, 1, 2, 4])], 0.5)
     for stops, shares in inference.curve_calibration(above).items():
         assert shares == pytest.approx(expected[forecasts.STOPS.index(stops)]), stops

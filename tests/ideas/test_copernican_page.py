@@ -1,6 +1,5 @@
 """The page of the Copernican learner: curves, stops, files good and bad, two features."""
 
-import itertools
 import re
 from functools import partial
 
@@ -47,12 +46,13 @@ def test_the_forecast_follows_the_stop_and_the_confidence():
 
 def test_a_run_is_drawn_with_its_own_confidence_whatever_the_slider(monkeypatch):
     config = subject.quick.replace(part="intervals", confidence=0.8)
-    film = list(itertools.islice(subject.run(config, (0,)), 3))
+    film = list(subject.run(config, (0,)))
     monkeypatch.setattr(page, "run", lambda subject, *, draw, **_: draw(film, config, (0,)))
     app = opened(confidence="0.95")
     assert not app.exception
     assert "Nominal coverage: 80%" in words(app) and "95%" not in words(app)
-    assert len(app.get("vega_lite_chart")) == 2  # no learner has been run so far
+    assert len(app.get("vega_lite_chart")) == 3  # no learner has been run
+    assert "Curves of 1 source, each a data set with one kind of curve" in words(app)
 
 
 def test_an_uploaded_curve_is_stopped_and_how_it_was_read_is_shown():
@@ -80,9 +80,9 @@ def test_two_features_of_equal_ages_keep_their_ranks():
     assert "keeps the ranking" in words(app)
 
 
-def test_the_details_of_the_answer_mark_what_is_true_by_construction():
+def test_the_details_of_the_answer_name_their_sources():
     app = opened(act="Answer")
     app.session_state[f"{SLUG}-details"] = True
     app.run()
-    assert not app.exception and "Why use it?" in words(app)
-    assert len(app.dataframe) == 5 and "True by construction" in app.dataframe[0].value
+    assert not app.exception and "means over its sources; all 28" in words(app)
+    assert "all 25 with intervals" in words(app) and len(app.dataframe) == 7

@@ -6,18 +6,19 @@ from mlcv_explore.data.curve_files import ProgressCurve
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.copernican.forecasts import LEVELS, STOPS, stop_weights
 from mlcv_explore.ideas.copernican.intervals import covers
-from mlcv_explore.models.learning_curves import LONGEST, Curve
+from mlcv_explore.models.learning_curves import KINDS, LONGEST, Curve
 
 
 def recorded_curves(film: Film, kind: str) -> list[ProgressCurve]:
-    """The curves of a kind in a film: importance as a share of its end, or epochs."""
-    frame = next(frame for frame in film if frame.part == kind)
-    curves = []
-    for shown, (steps, _) in zip(frame.shown[0].astype(float), frame.lengths[0].tolist(), strict=True):
-        if 1 < steps <= LONGEST:
-            end = steps if kind == "epochs" else 1
-            curves.append(ProgressCurve(np.arange(steps + 1.0), shown[: steps + 1] * end))
-    return curves
+    """The curves of a kind in a film: importance as a share of its end."""
+    frame = next(frame for frame in film if frame.part == "curves")
+    rows = np.flatnonzero(frame.kind == KINDS.index(kind))
+    pairs = zip(frame.shown[rows].reshape(-1, LONGEST + 1), frame.lengths[rows].ravel().tolist(), strict=True)
+    return [
+        ProgressCurve(np.arange(steps + 1.0), shown[: steps + 1].astype(float))
+        for shown, steps in pairs
+        if steps > 1
+    ]
 
 
 def until_last_gain(curve: ProgressCurve) -> ProgressCurve:
@@ -41,12 +42,10 @@ def covered_stops(shown: ProgressCurve, step: int, confidence: float) -> np.ndar
 
 
 def curve_calibration(shown: ProgressCurve) -> dict[str, np.ndarray]:
-    """Coverage on one curve at every level, (LEVELS,), by kind of stop; without the fixed
-    step, which is one stop.
-    """
+    """Coverage on one curve at every level, (LEVELS,), by kind of stop."""
     grown = np.concatenate([np.zeros(int(shown.progress[0] > 0)), shown.progress])  # a curve begins at 0
-    curve = Curve(grown, grown, len(grown) - 1)
-    weights = {stops: stop_weights(curve, stops, 0) for stops in STOPS}
+    curve = Curve(grown, len(grown) - 1)
+    weights = {stops: stop_weights(curve, stops) for stops in STOPS}
     return {
         stops: np.array([weight @ covers(curve.past, curve.future, float(level)) for level in LEVELS])
         for stops, weight in weights.items()
@@ -56,5 +55,6 @@ def curve_calibration(shown: ProgressCurve) -> dict[str, np.ndarray]:
 
 def recorded_calibration(film: Film, kind: str) -> dict[str, np.ndarray]:
     """Coverage over the curves of a kind, (S, LEVELS), by kind of stop."""
-    frame = next(frame for frame in film if frame.part == kind)
-    return {stops: frame.calibration[:, row].astype(float) for row, stops in enumerate(STOPS)}
+    frame = next(frame for frame in film if frame.part == "curves")
+    rows = frame.kind == KINDS.index(kind)
+    return {stops: frame.calibration[rows, row].astype(float) for row, stops in enumerate(STOPS)}

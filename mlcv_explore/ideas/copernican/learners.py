@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mlcv_explore.data.tabular import WIDE, Problem, draw_problem
+from mlcv_explore.data.tabular import Problem, draw_problem
 from mlcv_explore.ideas.copernican.intervals import ranking
 from mlcv_explore.models.boosting import GroupedBoosting, componentwise_gains
 from mlcv_explore.models.linear import (
@@ -34,8 +34,8 @@ CUTS = 2  # for each problem of boosting, and one more: they share fits
 Result = tuple[np.ndarray, np.ndarray]  # (RULES,) each: regrets, fits
 
 
-def regrets(learner: str, count: int, rng: np.random.Generator) -> Result:
-    """Regret of every rule, its distance below the best at equal fits as a fraction of
+def regrets(learner: str, name: str, count: int, rng: np.random.Generator) -> Result:
+    """Regret of every rule on a data set, its distance below the best at equal fits as a fraction of
     1, and its fits a problem.
 
     Means over `count` problems of boosting, four times as many of feature selection, or
@@ -43,11 +43,10 @@ def regrets(learner: str, count: int, rng: np.random.Generator) -> Result:
     the cut, its test accuracy.
     """
     if learner == "cut":
-        names = ("digits", "wine", "breast_cancer")
-        problems = [draw_problem(names, ROWS, rng, classes=True) for _ in range(CUTS * count + 1)]
+        problems = [draw_problem((name,), ROWS, rng, classes=True) for _ in range(CUTS * count + 1)]
         return pca_cut(problems, rng)
     solve, times = (feature_selection, SELECTIONS) if learner == "adding" else (grouped_boosting, 1)
-    results = [solve(draw_problem(WIDE, ROWS, rng), rng) for _ in range(times * count)]
+    results = [solve(draw_problem((name,), ROWS, rng), rng) for _ in range(times * count)]
     regret, fits = zip(*results, strict=True)
     return np.mean(regret, axis=0), np.mean(fits, axis=0)
 
