@@ -21,6 +21,7 @@ from mlcv_explore.ideas.copernican import (
     intervals,
     learners,
     lifetimes,
+    tables,
 )
 from mlcv_explore.ideas.copernican import idea as subject
 from mlcv_explore.models import learning_curves
@@ -327,6 +328,42 @@ def test_the_last_level_of_the_lifetimes_is_the_confidence_that_is_set():
     simulated = next(iter(subject.run(config, (0,)))).simulated
     np.testing.assert_array_equal(simulated[:, :, -1], simulated[:, :, forecasts.LEVELS.tolist().index(0.9)])
     assert ("uniform", "age10") not in lifetimes.SIMULATED and len(lifetimes.SIMULATED) == 31
+
+
+@pytest.mark.parametrize(("study", "group"), [("live", "bundled"), ("photographs", "photographs")])
+def test_the_tables_of_the_answer(study, group):
+    table, every = evidence.table("copernican", study), clusters.sources(group)
+    details = tables.details(table, group)
+    shown = {key: columns for key, (columns, _) in details.items()}
+    whole = shown["kinds"]["Coverage (%)"][-1]
+    assert (whole.method, whole.n) == ("cluster bootstrap", len(every))
+    covered = table.values("curves", "time_copernican", "coverage")
+    tsne = [share for share, (kind, _) in zip(covered, every, strict=True) if kind == "tsne"]
+    assert shown["kinds"]["Coverage (%)"][4] == f"{100 * np.mean(tsne):.1f}"
+    assert shown["kinds"]["Sources"] == [
+        *(str(sum(kind == of for of, _ in every)) for kind in learning_curves.KINDS),
+        str(len(every)),
+    ]
+    over = table.values("curves", "time_copernican", "over").mean() / (1 - covered.mean())
+    assert 0 < over <= 1 and f"{over:.0%} of Gott's misses" in details["kinds"][1]
+    headline = evidence.study("copernican", study)["verdicts"][0]["estimates"][0]
+    apart = shown["methods"]["Gott's rule minus it, any step"]
+    assert apart[shown["methods"]["Forecast"].index("Other curves' quantiles")].mean == pytest.approx(
+        headline["mean"], abs=1e-6
+    )
+    learned = clusters.LEARNED[group]
+    regret = {rule: table.values("learners", f"cut_{rule}", "regret") for rule in learners.RULES}
+    assert all(values.mean() > 0 for values in regret.values())
+    by_hand = [
+        np.mean((regret["copernican"] - regret["default"])[place :: len(learned)])
+        for place in range(len(learned))
+    ]
+    np.testing.assert_allclose(tables.regret_difference(table, "cut", "default"), by_hand)
+    for learner in learners.LEARNERS:
+        fits = [table.values("learners", f"{learner}_{rule}", "fits") for rule in learners.RULES]
+        assert all(np.array_equal(fits[0], other) for other in fits)
+    if group == "bundled":  # no uniform lifetime lasts that long
+        assert shown["lifetimes"]["At age 10 (%)"][0] == "–"
 
 
 def test_the_recorded_run_has_curves_for_the_demo():
