@@ -1,4 +1,4 @@
-"""Idea 13: data, and what an explanation costs."""
+"""Idea 13: data, codes at equal bits, and what an explanation costs."""
 
 import dataclasses
 import itertools
@@ -16,33 +16,44 @@ from mlcv_explore.data import glyphs
 from mlcv_explore.data.vectors import Vectors
 from mlcv_explore.ideas.hierarchical_explanation import (
     ARMS,
-    BUDGETS,
+    CODED,
     MEASURES,
-    STAGES,
     HierarchicalExplanationConfig,
+    claims,
+    codes,
     datasets,
+    stages,
     training,
 )
+from mlcv_explore.ideas.hierarchical_explanation.codes import BUDGETS, POOLED, Code, Curve
+from mlcv_explore.models.sparse_coding import explained_energy
+from mlcv_explore.seeds import numpy_stream
 
 SIZES = (120, 60, 20, 40)
 SUBJECT = idea.load("hierarchical_explanation")
 PARTS = ("train", "classifier_train", "validation", "test")
+CURVE = Curve(20_000.0, 15.0, np.linspace(0, 0.6, 7), np.array([0, 0.5, 0.7, 0.8, 0.85, 0.88, 0.9]))
 
 
-def trained(**parts: Vectors) -> training.Trainer:
+def trained(monkeypatch: pytest.MonkeyPatch | None = None, **parts: Vectors) -> training.Trainer:
     """A trainer after all stages, with some parts of its data exchanged."""
+    load = datasets.load
+    if monkeypatch is not None:
+        changed = lambda *given: dataclasses.replace(load(*given), **parts)  # noqa: E731
+        monkeypatch.setattr(datasets, "load", changed)
     made = training.Trainer(SUBJECT.quick, 0)
-    made.dataset = dataclasses.replace(made.dataset, **parts)
-    for stage in STAGES:
+    for stage in stages(SUBJECT.quick):
         made.advance(stage)
     return made
 
 
-own = cache(trained)
+@cache
+def own() -> training.Trainer:
+    return trained()
 
 
 def others(count: int) -> Vectors:
-    """Items of another grammar."""
+    """Items of another kind."""
     return glyphs.generate(glyphs.grammar(9), count, 9, "others")
 
 
@@ -61,66 +72,145 @@ def test_the_parts_of_a_data_set_share_no_item(name: str) -> None:
     rows = [{row.tobytes() for row in part.values} for part in parts]
     assert all(not one & other for one, other in itertools.combinations(rows, 2))
     with pytest.raises(SettingError, match="at most 1750 digits in all, got 1950"):
-        HierarchicalExplanationConfig(dataset="digits", train_items=1000)
+        HierarchicalExplanationConfig(train_items=1150)
+
+
+def test_a_patch_is_cut_from_its_photograph_and_has_no_mean() -> None:
+    images = numpy_stream(0, "photographs").integers(0, 256, (6, 3, 32, 32)).astype(np.uint8)
+    cut = datasets.patches(images, numpy_stream(0, "patches"))
+    np.testing.assert_allclose(cut.mean(1), 0, atol=1e-6)
+    corners = set()
+    for image, patch in zip(images.mean(1) / 255, cut.reshape(-1, 16, 16), strict=True):
+        places = np.lib.stride_tricks.sliding_window_view(image, (16, 16))
+        off = np.abs(places - places.mean((2, 3), keepdims=True) - patch).max((2, 3))
+        assert off.min() < 1e-6
+        corners.add(np.unravel_index(off.argmin(), off.shape))
+    assert len(corners) > 3
 
 
 def test_settings_are_known_by_their_earlier_names() -> None:
     assert HierarchicalExplanationConfig(taught=500) == HierarchicalExplanationConfig(train_items=500)
     options = arguments.read(["run", SUBJECT.slug, "--judged", "300"])
     assert options.changes == {"classifier_items": 300}
+    assert len(HierarchicalExplanationConfig.settings()) <= 12 and len(claims.CLAIMS) <= 8
 
 
-def test_arms_stay_within_their_bits() -> None:
-    config = SUBJECT.quick
-    assert [training.affordable(config, bits, 1024, 20_000) for bits in (100, 30)] == [(100 - 20) // 15, 0]
+def test_bits_are_spent_to_the_last_one_by_hand() -> None:
+    """100 bits, of which a thousandth of 20,000 for the dictionary: 80 / 15 atoms."""
+    assert CURVE.atoms(100, 1000) == pytest.approx(16 / 3) and CURVE.spent(100, 1000) == 100
+    assert CURVE.energy(CURVE.test, 100, 1000) == pytest.approx(0.88 + 0.02 / 3)
+    for bits, items in ((20, 1000), (199, 100)):  # the dictionary alone costs as much, or more
+        assert (CURVE.atoms(bits, items), CURVE.spent(bits, items)) == (0, 0)
+        assert CURVE.energy(CURVE.test, bits, items) == 0
+    free = dataclasses.replace(CURVE, dictionary=0.0)
+    assert free.atoms(1000, 100) == 6 and free.spent(1000, 100) == 90  # there are no more atoms
+    good = dataclasses.replace(CURVE, validation=CURVE.validation + 0.1, test=CURVE.test - 0.2)
+    assert codes.best([CURVE, good, CURVE], 100, 1000) == 1  # by validation items
+
+
+@pytest.mark.parametrize("arm", ["three", "flat", "components", "cosines", "shuffled"])
+def test_a_curve_is_the_energy_of_reconstructions(arm: str) -> None:
+    values = own().dataset.test.values
+    for code in own().codes[arm]:
+        chosen = code.choose(values)
+        assert chosen.shape[1] * code.atom_bits >= BUDGETS[-1] or chosen.shape[1] == len(code.atoms)
+        for most in (1, 2, chosen.shape[1]):
+            reference = explained_energy(values, code.reconstruct(values, chosen[:, :most]))
+            np.testing.assert_allclose(code.shares(values)[:, most], reference, atol=2e-3)
+        assert not code.shares(values)[:, 0].any()
+
+
+def test_cosines_are_a_basis_and_components_those_of_least_error() -> None:
+    dataset = own().dataset
+    lowest, pursued = own().codes["cosines"]
+    np.testing.assert_allclose(pursued.atoms @ pursued.atoms.T, np.eye(256), atol=1e-5)
+    np.testing.assert_allclose(lowest.atoms[0], 1 / 16, atol=1e-6)
+    assert lowest.atom_bits == 5 and pursued.atom_bits == 13 and pursued.dictionary == 0
+    train = dataset.train.values
+    (fine,) = codes.components(train, [6], 12)
+    left = 1 - (np.linalg.svd(train, compute_uv=False)[6:] ** 2).sum() / (train**2).sum()
+    stored = fine.reconstruct(train, fine.choose(train)[:, :6])
+    assert 1 - ((train - stored) ** 2).sum() / (train**2).sum() == pytest.approx(left, abs=0.02)
+
+
+def test_arms_spend_equal_bits_and_networks_change_no_energy() -> None:
+    config = SUBJECT.quick.replace(items=10_000)
     film = list(SUBJECT.run(config, (0,)))
-    places = [MEASURES.index(name) for name in ("bits", "atoms", "passes")]
-    bits, atoms, passes = film[-1].measured[0][:, places].T
-    for name in ("pixels", "flat", "prototypes", "two", "three", "spelled", "shuffled", "soft"):
-        assert bits[ARMS.index(name)] <= config.bits or atoms[ARMS.index(name)] == 0
-    assert passes[ARMS.index("spanned")] == 1
     assert [frame.bits for frame in film if frame.bits] == list(map(float, BUDGETS))
+    columns = SUBJECT.metrics(config, film)
+    assert all(columns[f"{arm}_bits"][0] == pytest.approx(100, abs=1e-4) for arm in (*CODED, "soft"))
+    accepted = [columns[f"levels_passes{percent}"][0] for percent in claims.THRESHOLDS]
+    assert accepted == sorted(accepted, reverse=True)
+    assert columns["levels_passes"] == columns["levels_passes85"]
+    alone = SUBJECT.metrics(config.replace(epochs=0), list(SUBJECT.run(config.replace(epochs=0), (0,))))
+    assert all(alone[name] == columns[name] for name in alone) and "levels_passes" not in alone
+    dear = config.replace(epochs=0, items=100)
+    rerun = SUBJECT.metrics(dear, list(SUBJECT.run(dear, (0,))))
+    training._kept.cache_clear()
+    fresh = SUBJECT.metrics(dear, list(SUBJECT.run(dear, (0,))))
+    assert rerun == fresh and rerun["flat_energy"] < alone["flat_energy"]
 
 
-def test_nothing_is_trained_or_chosen_on_test_items() -> None:
-    exchanged = trained(test=others(10))
+def test_some_items_have_one_atom_more_so_that_the_mean_is_exact() -> None:
+    trainer, code = own(), own().code("strokes")
+    values = trainer.dataset.test.values
+    chosen, images = code.choose(values), []
+    for atoms in (2.0, 2.3, 3.0):
+        check = trainer._checked(code, chosen, atoms)
+        images.append(check.energy)
+    two, some, three = images
+    assert (np.isclose(some, three) & ~np.isclose(two, three)).sum() == 3 and np.isclose(some, two).sum() == 7
+
+
+def test_nothing_is_trained_or_chosen_on_test_items(monkeypatch: pytest.MonkeyPatch) -> None:
+    exchanged = trained(monkeypatch, test=others(10))
     assert equal(own().classifier, exchanged.classifier)
-    for name, arm in own().arms.items():
-        np.testing.assert_array_equal(arm.atoms, exchanged.arms[name].atoms, err_msg=name)
-        assert arm.dictionary == exchanged.arms[name].dictionary
+    assert not np.array_equal(exchanged.dataset.test.values, own().dataset.test.values)
+    for name in own().codes:
+        for one, other in zip(own().codes[name], exchanged.codes[name], strict=True):
+            np.testing.assert_array_equal(one.atoms, other.atoms, err_msg=name)
+            np.testing.assert_array_equal(one.limits, other.limits, err_msg=name)
+            assert one.dictionary == other.dictionary
+        assert own()._best(name) == exchanged._best(name)
     np.testing.assert_array_equal(own().filters.atoms, exchanged.filters.atoms)
-    assert own().fixed["cart"][2] == exchanged.fixed["cart"][2]
 
 
-def test_classifier_and_dictionaries_are_trained_on_different_items() -> None:
-    assert equal(own().classifier, trained(train=others(20)).classifier)
-    exchanged = trained(classifier_train=others(20))
+def test_classifier_and_dictionaries_are_trained_on_different_items(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        assert equal(own().classifier, trained(patch, train=others(20)).classifier)
+    exchanged = trained(monkeypatch, classifier_train=others(20))
     assert not torch.equal(own().classifier[-1].weight, exchanged.classifier[-1].weight)
     assert equal(own().teacher, exchanged.teacher)
     np.testing.assert_array_equal(own().filters.atoms, exchanged.filters.atoms)
 
 
-def test_dictionaries_are_chosen_on_validation_items() -> None:
-    parts = {name: getattr(own().dataset, name).values for name in ("test", "validation")}
-    units = {name: items / np.linalg.norm(items, axis=1, keepdims=True) for name, items in parts.items()}
-    assert own()._best([(name, atoms, 0.0) for name, atoms in units.items()]) == "validation"
-
-
 def test_every_arm_pays_for_its_dictionary() -> None:
-    paid = {name: arm.dictionary for name, arm in own().arms.items()}
-    assert paid["three"] == own().three.bits(5) > own().three.up_to(1).bits(5) > 0
-    assert paid["spelled"] == own().three.bits_in_first(5) > paid["three"] == paid["shuffled"]
-    for name in ("flat", "prototypes"):
-        assert paid[name] == len(own().arms[name].atoms) * 256 * 5
-    assert paid["soft"] == pytest.approx((own().filters.atoms >= 0).sum() * (math.log2(4096) + 5))
-    assert paid["pixels"] == 0
-    for _, count, spent in own().explain(100).values():
-        assert count == 0 or spent <= 100 or spent == 1280  # the item itself
+    def paid(arm: str) -> list[float]:
+        return [code.dictionary for code in own().codes[arm]]
+
+    for code in (*own().codes["three"], *own().codes["two"]):
+        assert code.dictionary == code.source.bits(5) > 0 and len(code.source.levels) in (1, 2)
+    assert paid("two") < paid("three") and paid("shuffled") == [*paid("two"), *paid("three")]
+    assert paid("flat") == [code.atoms.size * 5 for code in own().codes["flat"]]
+    assert paid("components") == [len(code.atoms) * (256 + 1) * 5 for code in own().codes["components"]]
+    assert paid("strokes") == [0] and paid("cosines")[1] == 0
+    assert own().path.dictionary == pytest.approx((own().filters.atoms >= 0).sum() * (math.log2(4096) + 5))
+    assert {arm: len(own().codes[arm]) for arm in POOLED} == {
+        arm: sum(len(own().codes[name]) for name in names) for arm, names in POOLED.items()
+    }
+    assert isinstance(own().code("levels"), Code) and set(own().codes) == set(CODED)
 
 
-def test_strangers_are_other_items() -> None:
+def test_strangers_are_other_items(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where all test items are the same, a different item has the same strokes."""
-    overlaps = trained(test=own().dataset.test.take(np.zeros(10, np.int64)))._overlaps()
+    same = own().dataset.test.take(np.zeros(10, np.int64))
+    overlaps = trained(monkeypatch, test=same)._overlaps()
     assert overlaps["strangers"] == pytest.approx(overlaps["directions"], abs=1e-6)
     overlaps = own()._overlaps()
     assert abs(overlaps["strangers"] - overlaps["directions"]) > 1e-3
+
+
+def test_claims_name_their_bits_and_are_judged_where_a_run_has_them() -> None:
+    assert {dict(claim.when)["bits"] for claim in claims.CLAIMS} == set(claims.BITS)
+    assert all({"bits", "items"} == dict(claim.when).keys() for claim in claims.CLAIMS)
+    assert set(ARMS) == {arm.name for arm in claims.ARM_TABLE} and len(MEASURES) == len(set(MEASURES))

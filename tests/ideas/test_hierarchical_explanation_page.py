@@ -122,14 +122,24 @@ def test_a_drawn_digit_is_a_vector_like_the_handwritten_ones() -> None:
 
 def test_the_tables_hold_the_means_of_the_rows() -> None:
     table = evidence.table(SLUG)
-    details, values = tables.details(table), table.values("arms", "three", "passes", dataset="glyphs")
-    arms = details["arms"][0]
-    shown = arms["Glyphs (%)"][arms["Arm"].index("Three levels")]
-    assert shown.mean == pytest.approx(np.mean(values)) and shown.n == len(values) == 10
-    assert details["sharing"][0]["Items sharing the dictionary, N"] == ["100", "1,000", "10,000", "100,000"]
-    budget = details["budget"][0]
-    assert budget["Three levels (%)"][budget["Bits per item"].index("100")].mean == shown.mean
-    assert details["costs"][0]["Bits per item"][-3:] == ["–", "–", "–"]
+    details, values = tables.details(table), table.values("grid", "levels", "energy", items=1000, bits=100)
+    energy = details["energy"][0]
+    shown = energy["100 bits (%)"][energy["Arm"].index("Levels")]
+    assert shown.mean == pytest.approx(np.mean(values)) and shown.n == len(values) == 20
+    sharing, bits, gains = tables.grid(table)
+    assert (sharing, bits) == (["100", "1,000", "10,000", "100,000"], ["60", "100", "180"])
+    minus = details["minus"][0]
+    assert "Best without levels" not in minus["Arm"]
+    difference = minus["100 bits (points)"][minus["Arm"].index("Levels")]
+    assert difference.mean == pytest.approx(gains[1, 1].mean())
+    assert details["costs"][0]["Bits spent per item"][-3:] == ["–", "–", "–"]
+    assert details["threshold"][0]["Energy threshold τ"][0] == "50 %" and len(details["overlap"][0]) == 2
+
+
+def test_the_study_on_photographs_has_energy_alone() -> None:
+    details = tables.details(evidence.table(SLUG, "photographs"))
+    assert list(details) == ["energy", "minus"]
+    assert all(cell.n == 20 for cell in details["minus"][0]["60 bits (points)"])
 
 
 @pytest.mark.parametrize("source", ["Glyph", "Digit", "Table"])

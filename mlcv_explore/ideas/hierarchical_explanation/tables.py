@@ -1,60 +1,81 @@
 """Tables of the Answer act beyond the claims."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from mlcv_explore.experiment.studies import Table
-from mlcv_explore.ideas.hierarchical_explanation import CLASSIFYING, COMPARING, EXPLAINING
+from mlcv_explore.ideas.hierarchical_explanation import CLASSIFYING, CODED, COMPARING, claims
 from mlcv_explore.ideas.hierarchical_explanation import idea as subject
 
 Columns = dict[str, list[Any]]  # head → text or intervals
-SHOWN = EXPLAINING[:-1]  # without the item itself
+EXPLAINING = (*CODED, "soft")
+SWEPT = ("levels", "baseline", "flat", "shuffled")  # arms of the sweep over τ
+
+
+def grid(table: Table) -> tuple[list[str], list[str], np.ndarray]:
+    """Energy explained by levels minus the best code without, over N and bits: the texts
+    of both, and differences (N, bits, S).
+    """
+    rows, columns, gains = table.grid("grid", "items", "bits", "levels", "baseline", "energy")
+    return [f"{int(row):,}" for row in rows], columns, gains
 
 
 def details(table: Table) -> dict[str, tuple[Columns, str]]:
-    """Key → a table, columns of text and intervals, and its note."""
-    names = table.levels("arms", "dataset")
-    data = {f"{name.replace('_', ' ').capitalize()} (%)": {"dataset": name} for name in names}
-    costs = {}
-    for measure in (subject.measure(name) for name in ("accuracy", "atoms", "bits")):
-        head = f"{measure.label} ({measure.unit})" if measure.unit else measure.label
-        costs[head] = {"claim": "arms", "dataset": "glyphs", "measure": measure.name}
+    """Key → a table, columns of text and intervals, and its note. The study on
+    photographs has only the first two.
+    """
 
-    def by_arm(
-        head: str, arms: Iterable[str], columns: Mapping[str, Mapping[str, str]], **query: str
-    ) -> Columns:
+    def by_arm(head: str, arms: Iterable[str], columns: dict[str, dict[str, Any]], **query: Any) -> Columns:
         rows = [{"arm": arm, **query} for arm in arms]
         return {head: [subject.label(arm) for arm in arms], **table.cross(rows, columns)}
 
-    def by_level(head: str, claim: str, setting: str) -> Columns:
-        levels = sorted(map(int, table.levels(claim, setting)))
-        rows = [{"claim": claim, "measure": "passes", setting: level} for level in levels]
-        columns = {f"{subject.label(arm)} (%)": {"arm": arm} for arm in table.arms(claim)}
-        return {head: [f"{level:,}" for level in levels], **table.cross(rows, columns)}
+    def at_bits(items: int, minus: str = "") -> Columns:
+        columns = {
+            f"{bits} bits ({'points' if minus else '%'})": {
+                "bits": bits,
+                **({"minus": minus} if minus else {}),
+            }
+            for bits in claims.BITS
+        }
+        arms = [arm for arm in CODED if arm != minus]
+        return by_arm("Arm", arms, columns, claim="grid", measure="energy", items=items)
 
-    return {
-        "arms": (
-            by_arm("Arm", SHOWN, data, claim="arms", measure="passes"),
-            "Explained with at most 100 bits per item, N = 1,000; 95 % intervals over seeds, not corrected.",
+    shown = {
+        "energy": (
+            at_bits(1000),
+            "Energy of test items explained, N = 1,000; 95 % intervals, not corrected.",
+        ),
+        "minus": (at_bits(1000, "baseline"), "The same, minus the best code without levels."),
+    }
+    if "explained" not in {row["claim"] for row in table.rows}:
+        return shown
+    costs = {}
+    for measure in map(subject.measure, ("atoms", "bits", "accuracy", "passes")):
+        costs[f"{measure.label} ({measure.unit})" if measure.unit else measure.label] = {
+            "measure": measure.name
+        }
+    sweep = {f"{subject.label(arm)} (%)": {"arm": arm} for arm in SWEPT}
+    rows = [{"claim": "explained", "measure": f"passes{percent}"} for percent in claims.THRESHOLDS]
+    thresholds = [f"{percent} %" for percent in claims.THRESHOLDS]
+    known = {f"{subject.measure(name).label} (%)": {"measure": name} for name in ("energy", "recovered")}
+    shared = {"Shared strokes (%)": {"measure": "overlap"}}
+    return shown | {
+        "threshold": (
+            {"Energy threshold τ": thresholds, **table.cross(rows, sweep)},
+            "Digits that f accepts at 100 bits, N = 1,000, over its threshold τ.",
+        ),
+        "check": (
+            by_arm("Arm", CODED, known, claim="check"),
+            "Glyphs at 100 bits, N = 1,000: drawn from known parts, so a check and no finding.",
         ),
         "costs": (
-            by_arm("Arm", (*SHOWN, *CLASSIFYING), costs),
-            "Glyphs. Accuracy: of the classifier on the reconstruction; of trees and network, their own.",
-        ),
-        "budget": (
-            by_level("Bits per item", "budget", "bits"),
-            "Explained glyphs, N = 1,000; dictionary sizes chosen at each budget.",
-        ),
-        "sharing": (
-            by_level("Items sharing the dictionary, N", "sharing", "items"),
-            "Explained glyphs, 100 bits. Levels save dictionary bits only.",
+            by_arm("Arm", (*EXPLAINING, *CLASSIFYING), costs, claim="explained"),
+            "Digits. Accuracy: of the classifier on the reconstruction; of trees and network, their own.",
         ),
         "overlap": (
-            by_arm("Compared", COMPARING, data, claim="arms", measure="overlap"),
-            "Shared strokes: orientations in cells of 4 × 4 pixels, or columns of a table.",
-        ),
-        "stability": (
-            by_arm("Dictionary", ("three", "flat"), data, claim="arms", measure="stability"),
-            "Similarity of dictionaries learned from two halves: mean cosine of matched atoms.",
+            by_arm("Compared", COMPARING, shared, claim="explained"),
+            "Digits. Strokes count as shared within an orientation and a cell of 4 × 4 pixels.",
         ),
     }
