@@ -139,7 +139,7 @@ def test_arms_spend_equal_bits_and_networks_change_no_energy() -> None:
     assert [frame.bits for frame in film if frame.bits] == list(map(float, BUDGETS))
     columns = SUBJECT.metrics(config, film)
     assert all(columns[f"{arm}_bits"][0] == pytest.approx(100, abs=1e-4) for arm in (*CODED, "soft"))
-    accepted = [columns[f"levels_passes{percent}"][0] for percent in claims.THRESHOLDS]
+    accepted = [columns[f"levels_passes{percent}"][0] for percent in codes.THRESHOLDS]
     assert accepted == sorted(accepted, reverse=True)
     assert columns["levels_passes"] == columns["levels_passes85"]
     alone = SUBJECT.metrics(config.replace(epochs=0), list(SUBJECT.run(config.replace(epochs=0), (0,))))
@@ -213,4 +213,6 @@ def test_strangers_are_other_items(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_claims_name_their_bits_and_are_judged_where_a_run_has_them() -> None:
     assert {dict(claim.when)["bits"] for claim in claims.CLAIMS} == set(claims.BITS)
     assert all({"bits", "items"} == dict(claim.when).keys() for claim in claims.CLAIMS)
-    assert set(ARMS) == {arm.name for arm in claims.ARM_TABLE} and len(MEASURES) == len(set(MEASURES))
+    assert set(ARMS) == {arm.name for arm in claims.ARM_TABLE} and set(MEASURES) == {
+        entry.name for entry in claims.MEASURES
+    }

@@ -65,6 +65,7 @@ from mlcv_explore.data.vectors import TABLES
 from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Cell, Film, Idea, Picture, Study
 from mlcv_explore.ideas.hierarchical_explanation import claims
+from mlcv_explore.ideas.hierarchical_explanation.codes import THRESHOLDS
 from mlcv_explore.ideas.hierarchical_explanation.datasets import PATCHES, estimand, split_sizes
 
 DATASETS = ("digits", "glyphs", *TABLES, "fashion_mnist", PATCHES)
@@ -73,7 +74,8 @@ CODED = ("levels", "three", "two", "shuffled", "baseline", "strokes", "flat", "c
 HIERARCHIES = ("three", "shuffled")  # whose parts are held against a grammar's
 CLASSIFYING, COMPARING = ("backed", "random", "cnn"), ("directions", "strangers", "halves")
 ARMS = (*CODED, "soft", *CLASSIFYING, *COMPARING)  # the order of the arm axis A
-MEASURES = tuple(measure.name for measure in claims.MEASURES)  # the order of the measure axis K
+TESTED = ("accuracy", "passes", *(f"passes{percent}" for percent in THRESHOLDS))  # of f
+MEASURES = ("energy", "atoms", "bits", *TESTED, "overlap", "recovered")  # the order of the axis K
 SHOWN = 48  # atoms that a frame shows
 
 
@@ -164,7 +166,7 @@ def measured_of(config: HierarchicalExplanationConfig, arm: str) -> tuple[str, .
     if arm == "cosines" and config.dataset in TABLES:
         return ()
     recovered = ("recovered",) if arm in HIERARCHIES and config.dataset == "glyphs" else ()
-    tested = claims.TESTED if config.epochs else ()
+    tested = TESTED if config.epochs else ()
     if arm in CODED:
         return ("energy", "atoms", "bits", *tested, *recovered)
     if not config.epochs:

@@ -5,14 +5,13 @@ earlier work.
 from dataclasses import replace
 
 from mlcv_explore.idea import Arm, Measure, Prior, Provenance
+from mlcv_explore.ideas.hierarchical_explanation.codes import THRESHOLDS
 from mlcv_explore.statistics import Claim
 from mlcv_explore.statistics.declared import declared
 
 SEEDS = tuple(range(700, 720))  # 0 to 9 had been looked at, with other claims
 SHARING = (100, 1000, 10_000, 100_000)  # N
 BITS = (60, 100, 180)
-THRESHOLDS = tuple(range(50, 100, 5))  # τ in per cent, of the sweep
-TESTED = ("accuracy", "passes", *(f"passes{threshold}" for threshold in THRESHOLDS))
 
 ARM_TABLE = (
     Arm("levels", "Levels", "idea", "Two or three levels, whichever explains more validation items."),

@@ -16,6 +16,7 @@ from mlcv_explore.models.hierarchical_dictionary import Dictionary, learn, shuff
 from mlcv_explore.models.sparse_coding import bits_per_atom, coefficients, matching_pursuit, quantise
 
 BUDGETS = tuple(range(40, 201, 20))  # bits per item at which all arms are compared
+THRESHOLDS = tuple(range(50, 100, 5))  # of the energy, per cent, at which f is applied too
 BOUND = 99  # percentile of training items up to which a length or a coefficient is stored
 # parts and wholes to choose from, and atoms of a dictionary without levels: for images, for tables
 LEVELS = {True: ((8, 8), (32, 64), (80, 160)), False: ((6, 8), (12, 16))}

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from mlcv_explore.experiment.studies import Table
-from mlcv_explore.ideas.hierarchical_explanation import CLASSIFYING, CODED, COMPARING, claims
+from mlcv_explore.ideas.hierarchical_explanation import CLASSIFYING, CODED, COMPARING, claims, codes
 from mlcv_explore.ideas.hierarchical_explanation import idea as subject
 
 Columns = dict[str, list[Any]]  # head → text or intervals
@@ -57,8 +57,8 @@ def details(table: Table) -> dict[str, tuple[Columns, str]]:
             "measure": measure.name
         }
     sweep = {f"{subject.label(arm)} (%)": {"arm": arm} for arm in SWEPT}
-    rows = [{"claim": "explained", "measure": f"passes{percent}"} for percent in claims.THRESHOLDS]
-    thresholds = [f"{percent} %" for percent in claims.THRESHOLDS]
+    rows = [{"claim": "explained", "measure": f"passes{percent}"} for percent in codes.THRESHOLDS]
+    thresholds = [f"{percent} %" for percent in codes.THRESHOLDS]
     known = {f"{subject.measure(name).label} (%)": {"measure": name} for name in ("energy", "recovered")}
     shared = {"Shared strokes (%)": {"measure": "overlap"}}
     return shown | {

@@ -21,8 +21,7 @@ from mlcv_explore.ideas.hierarchical_explanation import (
     datasets,
     stages,
 )
-from mlcv_explore.ideas.hierarchical_explanation.claims import THRESHOLDS
-from mlcv_explore.ideas.hierarchical_explanation.codes import BUDGETS, Code, Curve
+from mlcv_explore.ideas.hierarchical_explanation.codes import BUDGETS, THRESHOLDS, Code, Curve
 from mlcv_explore.metrics import dictionaries
 from mlcv_explore.models import vector_classifiers
 from mlcv_explore.models.decision_trees import NeuralBackedTree, distil, shuffled_merges
