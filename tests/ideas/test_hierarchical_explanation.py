@@ -25,14 +25,13 @@ from mlcv_explore.ideas.hierarchical_explanation import (
     stages,
     training,
 )
-from mlcv_explore.ideas.hierarchical_explanation.codes import BUDGETS, POOLED, Code, Curve
-from mlcv_explore.models.sparse_coding import explained_energy
+from mlcv_explore.ideas.hierarchical_explanation.codes import POOLED
+from mlcv_explore.models.item_codes import BUDGETS, Code
 from mlcv_explore.seeds import numpy_stream
 
 SIZES = (120, 60, 20, 40)
 SUBJECT = idea.load("hierarchical_explanation")
 PARTS = ("train", "classifier_train", "validation", "test")
-CURVE = Curve(20_000.0, 15.0, np.linspace(0, 0.6, 7), np.array([0, 0.5, 0.7, 0.8, 0.85, 0.88, 0.9]))
 
 
 def trained(monkeypatch: pytest.MonkeyPatch | None = None, **parts: Vectors) -> training.Trainer:
@@ -93,44 +92,6 @@ def test_settings_are_known_by_their_earlier_names() -> None:
     options = arguments.read(["run", SUBJECT.slug, "--judged", "300"])
     assert options.changes == {"classifier_items": 300}
     assert len(HierarchicalExplanationConfig.settings()) <= 12 and len(claims.CLAIMS) <= 8
-
-
-def test_bits_are_spent_to_the_last_one_by_hand() -> None:
-    """100 bits, of which a thousandth of 20,000 for the dictionary: 80 / 15 atoms."""
-    assert CURVE.atoms(100, 1000) == pytest.approx(16 / 3) and CURVE.spent(100, 1000) == 100
-    assert CURVE.energy(CURVE.test, 100, 1000) == pytest.approx(0.88 + 0.02 / 3)
-    for bits, items in ((20, 1000), (199, 100)):  # the dictionary alone costs as much, or more
-        assert (CURVE.atoms(bits, items), CURVE.spent(bits, items)) == (0, 0)
-        assert CURVE.energy(CURVE.test, bits, items) == 0
-    free = dataclasses.replace(CURVE, dictionary=0.0)
-    assert free.atoms(1000, 100) == 6 and free.spent(1000, 100) == 90  # there are no more atoms
-    good = dataclasses.replace(CURVE, validation=CURVE.validation + 0.1, test=CURVE.test - 0.2)
-    assert codes.best([CURVE, good, CURVE], 100, 1000) == 1  # by validation items
-
-
-@pytest.mark.parametrize("arm", ["three", "flat", "components", "cosines", "shuffled"])
-def test_a_curve_is_the_energy_of_reconstructions(arm: str) -> None:
-    values = own().dataset.test.values
-    for code in own().codes[arm]:
-        chosen = code.choose(values)
-        assert chosen.shape[1] * code.atom_bits >= BUDGETS[-1] or chosen.shape[1] == len(code.atoms)
-        for most in (1, 2, chosen.shape[1]):
-            reference = explained_energy(values, code.reconstruct(values, chosen[:, :most]))
-            np.testing.assert_allclose(code.shares(values)[:, most], reference, atol=2e-3)
-        assert not code.shares(values)[:, 0].any()
-
-
-def test_cosines_are_a_basis_and_components_those_of_least_error() -> None:
-    dataset = own().dataset
-    lowest, pursued = own().codes["cosines"]
-    np.testing.assert_allclose(pursued.atoms @ pursued.atoms.T, np.eye(256), atol=1e-5)
-    np.testing.assert_allclose(lowest.atoms[0], 1 / 16, atol=1e-6)
-    assert lowest.atom_bits == 5 and pursued.atom_bits == 13 and pursued.dictionary == 0
-    train = dataset.train.values
-    (fine,) = codes.components(train, [6], 12)
-    left = 1 - (np.linalg.svd(train, compute_uv=False)[6:] ** 2).sum() / (train**2).sum()
-    stored = fine.reconstruct(train, fine.choose(train)[:, :6])
-    assert 1 - ((train - stored) ** 2).sum() / (train**2).sum() == pytest.approx(left, abs=0.02)
 
 
 def test_arms_spend_equal_bits_and_networks_change_no_energy() -> None:

@@ -126,12 +126,12 @@ def test_the_tables_hold_the_means_of_the_rows() -> None:
     energy = details["energy"][0]
     shown = energy["100 bits (%)"][energy["Arm"].index("Levels")]
     assert shown.mean == pytest.approx(np.mean(values)) and shown.n == len(values) == 20
-    sharing, bits, gains = tables.grid(table)
+    sharing, bits, mean, beyond = tables.grid(table)
     assert (sharing, bits) == (["100", "1,000", "10,000", "100,000"], ["60", "100", "180"])
     minus = details["minus"][0]
     assert "Best without levels" not in minus["Arm"]
     difference = minus["100 bits (points)"][minus["Arm"].index("Levels")]
-    assert difference.mean == pytest.approx(gains[1, 1].mean())
+    assert difference.mean == pytest.approx(mean[1, 1]) and beyond.shape == mean.shape == (4, 3)
     assert details["costs"][0]["Bits spent per item"][-3:] == ["–", "–", "–"]
     assert details["threshold"][0]["Energy threshold τ"][0] == "50 %" and len(details["overlap"][0]) == 2
 

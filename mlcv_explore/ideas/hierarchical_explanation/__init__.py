@@ -196,9 +196,9 @@ def metrics(config: HierarchicalExplanationConfig, film: Film) -> dict[str, np.n
 
 
 def picture(film: Film) -> Picture:
-    """Energy explained over bits: levels, the best code without levels, shuffled."""
+    """Energy explained over bits: levels, the best code without, a flat one, shuffled."""
     explained = [frame for frame in film if frame.bits]
-    arms = {"idea": "levels", "baseline": "baseline", "control": "shuffled"}
+    arms = {"idea": "levels", "baseline": "baseline", "other": "flat", "control": "shuffled"}
     lines = {role: series(explained, "energy")[:, :, ARMS.index(arm)] for role, arm in arms.items()}
     labels = {role: idea.label(arm).lower() for role, arm in arms.items()}
     return Picture(

@@ -14,12 +14,24 @@ EXPLAINING = (*CODED, "soft")
 SWEPT = ("levels", "baseline", "flat", "shuffled")  # arms of the sweep over τ
 
 
-def grid(table: Table) -> tuple[list[str], list[str], np.ndarray]:
+def grid(table: Table) -> tuple[list[str], list[str], np.ndarray, np.ndarray]:
     """Energy explained by levels minus the best code without, over N and bits: the texts
-    of both, and differences (N, bits, S).
+    of both, mean differences (N, bits), and whether their intervals, Bonferroni-corrected
+    over all cells, leave out 0.
     """
-    rows, columns, gains = table.grid("grid", "items", "bits", "levels", "baseline", "energy")
-    return [f"{int(row):,}" for row in rows], columns, gains
+    level = 1 - 0.05 / (len(claims.SHARING) * len(claims.BITS))
+    cells = [
+        [
+            table.difference("grid", "levels", "baseline", "energy", level, items=items, bits=bits)
+            for bits in claims.BITS
+        ]
+        for items in claims.SHARING
+    ]
+    mean, beyond = (
+        np.array([[read(cell) for cell in row] for row in cells])
+        for read in (lambda cell: cell.mean, lambda cell: cell.low > 0 or cell.high < 0)
+    )
+    return [f"{items:,}" for items in claims.SHARING], list(map(str, claims.BITS)), mean, beyond
 
 
 def details(table: Table) -> dict[str, tuple[Columns, str]]:

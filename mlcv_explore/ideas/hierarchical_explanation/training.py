@@ -21,11 +21,12 @@ from mlcv_explore.ideas.hierarchical_explanation import (
     datasets,
     stages,
 )
-from mlcv_explore.ideas.hierarchical_explanation.codes import BUDGETS, THRESHOLDS, Code, Curve
+from mlcv_explore.ideas.hierarchical_explanation.codes import THRESHOLDS
 from mlcv_explore.metrics import dictionaries
-from mlcv_explore.models import vector_classifiers
+from mlcv_explore.models import item_codes, vector_classifiers
 from mlcv_explore.models.decision_trees import NeuralBackedTree, distil, shuffled_merges
 from mlcv_explore.models.hierarchical_dictionary import Dictionary, learn
+from mlcv_explore.models.item_codes import BUDGETS, Code, Curve
 from mlcv_explore.models.sparse_coding import bits_per_atom, coefficients
 from mlcv_explore.models.vector_classifiers import predict_logits
 from mlcv_explore.saliency import tree_paths
@@ -109,7 +110,7 @@ class Trainer:
         self.network_arguments = len(self.dataset.classes), self.dataset.side, config.epochs, self.seed
 
     def _best(self, arm: str) -> int:
-        return codes.best(self.curves[arm], self.config.bits, self.config.items)
+        return item_codes.best(self.curves[arm], self.config.bits, self.config.items)
 
     def code(self, arm: str) -> Code:
         """The code that an arm chooses for the bits of the run, on validation items."""
@@ -119,7 +120,7 @@ class Trainer:
         """Arm → mean share of the energy of test items with so many bits an item."""
         items, energies = self.config.items, {}
         for arm, curves in self.curves.items():
-            curve = curves[codes.best(curves, bits, items)] if curves else None
+            curve = curves[item_codes.best(curves, bits, items)] if curves else None
             energies[arm] = curve.energy(curve.test, bits, items) if curve else 0.0
         return energies
 
@@ -190,10 +191,10 @@ class Trainer:
         an arm has no such measure.
         """
         given, values = (self.config.bits, self.config.items), {}
-        best = {arm: curves[self._best(arm)] for arm, curves in self.curves.items() if curves}
+        chosen = {arm: curves[self._best(arm)] for arm, curves in self.curves.items() if curves}
         for arm, energy in self.energy(given[0]).items():
             values[arm, "energy"] = energy
-        for arm, curve in (best | ({"soft": self.path} if self.checks else {})).items():
+        for arm, curve in (chosen | ({"soft": self.path} if self.checks else {})).items():
             values |= {(arm, "atoms"): curve.atoms(*given), (arm, "bits"): curve.spent(*given)}
         for arm, check in self.checks.items():
             values |= {(arm, "passes"): check.passed.mean(), (arm, "accuracy"): self._accuracy(check.label)}
