@@ -26,7 +26,7 @@ from mlcv_explore.ideas.hierarchical_explanation import (
     training,
 )
 from mlcv_explore.ideas.hierarchical_explanation.codes import POOLED
-from mlcv_explore.models.item_codes import BUDGETS, Code
+from mlcv_explore.models.item_codes import BUDGETS
 from mlcv_explore.seeds import numpy_stream
 
 SIZES = (120, 60, 20, 40)
@@ -142,6 +142,8 @@ def test_classifier_and_dictionaries_are_trained_on_different_items(monkeypatch:
     exchanged = trained(monkeypatch, classifier_train=others(20))
     assert not torch.equal(own().classifier[-1].weight, exchanged.classifier[-1].weight)
     assert equal(own().teacher, exchanged.teacher)
+    for name in ("three", "flat", "components"):
+        np.testing.assert_array_equal(own().codes[name][0].atoms, exchanged.codes[name][0].atoms)
     np.testing.assert_array_equal(own().filters.atoms, exchanged.filters.atoms)
 
 
@@ -159,7 +161,20 @@ def test_every_arm_pays_for_its_dictionary() -> None:
     assert {arm: len(own().codes[arm]) for arm in POOLED} == {
         arm: sum(len(own().codes[name]) for name in names) for arm, names in POOLED.items()
     }
-    assert isinstance(own().code("levels"), Code) and set(own().codes) == set(CODED)
+    assert set(own().codes) == set(CODED)
+
+
+def test_pools_hold_the_best_of_their_arms_and_the_control_is_another_hierarchy() -> None:
+    def explained(arm: str) -> float:
+        curve = own().curves[arm][own()._best(arm)]
+        return curve.energy(curve.validation, own().config.bits, own().config.items)
+
+    assert explained("baseline") == max(map(explained, ("strokes", "flat", "components", "cosines")))
+    assert explained("levels") == max(map(explained, ("two", "three")))
+    for one, other in zip(
+        own().codes["three"], own().codes["shuffled"][len(own().codes["two"]) :], strict=True
+    ):
+        assert one.atoms.shape == other.atoms.shape and not np.allclose(one.atoms, other.atoms)
 
 
 def test_strangers_are_other_items(monkeypatch: pytest.MonkeyPatch) -> None:
