@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from mlcv_explore import charts
-from mlcv_explore.charts import images
+from mlcv_explore.charts import Line, images
 from mlcv_explore.config import Config
 from mlcv_explore.data import glyphs
 from mlcv_explore.data.gallery import photographs
@@ -17,6 +17,7 @@ from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.hierarchical_explanation import idea as subject
 from mlcv_explore.ideas.hierarchical_explanation import inference, stages, tables
+from mlcv_explore.ideas.hierarchical_explanation.codes import THRESHOLDS
 from mlcv_explore.ideas.hierarchical_explanation.inference import METHODS, Explainer, Explanation
 from mlcv_explore.ideas.hierarchical_explanation.inference import HierarchicalExplanationView as View
 from mlcv_explore.models.checkpoints import CheckpointError
@@ -146,9 +147,7 @@ def explanation_tree(base: Explainer, explained: Explanation) -> None:
 
 
 def drawing(base: Explainer, values: np.ndarray, pixel: int, like: np.ndarray) -> bytes:
-    """A vector as PNG, each value a square of `pixel` pixels, in the colours of the
-    range of another.
-    """
+    """A vector as PNG, each value a square, in the colours of the range of another."""
     image = images.signed(inference.as_image(base, values), theme.palette(), np.abs(like).max() or 1.0)
     return images.png(images.enlarged(image, pixel))
 
@@ -176,18 +175,21 @@ def example() -> None:
 
 
 def answer(table: Table) -> None:
-    """Energy over N and bits on both kinds of data; then every arm, τ and agreement."""
+    """Energy over N and bits on both kinds of data, every arm, agreement; f over τ."""
     studies = {"Digits": table}
     if evidence.study(SLUG, "photographs") is not None:
         studies["Photographs"] = evidence.table(SLUG, "photographs")
-    titles = "N", "bits per item", "levels − best without, points of energy"
+    look, titles = theme.palette(), ("N", "bits per item", "levels − best without, points of energy")
     for name, rows in studies.items():
-        sharing, bits, mean, beyond = tables.grid(rows)
-        look = {"significant": beyond, "value_format": "+.1f"}
-        chart = charts.heat_map(100 * mean, sharing, bits, titles, theme.palette(), **look)
+        *cells, beyond = tables.grid(rows)
+        chart = charts.heat_map(*cells, titles, look, significant=beyond, value_format="+.1f")
         figures.figure(chart, f"{SLUG}-{name}-grid", f"{name}. Hatched: not significant, corrected.")
         for part, (columns, note) in tables.details(rows).items():
             figures.intervals(columns, f"{SLUG}-{name}-{part}", f"{name}. {note}")
+    sweep = tables.sweep(table)
+    lines = {subject.label(arm): Line(subject.arm(arm).role, shares) for arm, shares in sweep.items()}
+    chart = charts.curves(np.array(THRESHOLDS), lines, "τ, per cent", "share accepted by f", palette=look)
+    figures.figure(chart, f"{SLUG}-threshold", "Digits that f accepts over τ, at 100 bits and N = 1,000.")
 
 
 formulas = {"Pursuit": matching_pursuit, "f": Checker, "Levels": learn, "Choice at equal bits": best}

@@ -27,6 +27,7 @@ from mlcv_explore.ideas.hierarchical_explanation import (
 )
 from mlcv_explore.ideas.hierarchical_explanation.codes import POOLED
 from mlcv_explore.models.item_codes import BUDGETS
+from mlcv_explore.models.sparse_coding import explained_energy
 from mlcv_explore.seeds import numpy_stream
 
 SIZES = (120, 60, 20, 40)
@@ -107,6 +108,8 @@ def test_arms_spend_equal_bits_and_networks_change_no_energy() -> None:
     assert all(alone[name] == columns[name] for name in alone) and "levels_passes" not in alone
     dear = config.replace(epochs=0, items=100)
     rerun = SUBJECT.metrics(dear, list(SUBJECT.run(dear, (0,))))
+    other = SUBJECT.metrics(dear, list(SUBJECT.run(dear, (1,))))
+    assert all(other[f"{arm}_energy"] != rerun[f"{arm}_energy"] for arm in ("levels", "baseline", "shuffled"))
     training._kept.cache_clear()
     fresh = SUBJECT.metrics(dear, list(SUBJECT.run(dear, (0,))))
     assert rerun == fresh and rerun["flat_energy"] < alone["flat_energy"]
@@ -120,6 +123,8 @@ def test_some_items_have_one_atom_more_so_that_the_mean_is_exact() -> None:
         check = trainer._checked(code, chosen, atoms)
         images.append(check.energy)
     two, some, three = images
+    exact = explained_energy(values, code.reconstruct(values, chosen[:, :2]))
+    np.testing.assert_allclose(two, exact, atol=1e-6)
     assert (np.isclose(some, three) & ~np.isclose(two, three)).sum() == 3 and np.isclose(some, two).sum() == 7
 
 

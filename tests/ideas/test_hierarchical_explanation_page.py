@@ -126,14 +126,15 @@ def test_the_tables_hold_the_means_of_the_rows() -> None:
     energy = details["energy"][0]
     shown = energy["100 bits (%)"][energy["Arm"].index("Levels")]
     assert shown.mean == pytest.approx(np.mean(values)) and shown.n == len(values) == 20
-    sharing, bits, mean, beyond = tables.grid(table)
+    mean, sharing, bits, beyond = tables.grid(table)
     assert (sharing, bits) == (["100", "1,000", "10,000", "100,000"], ["60", "100", "180"])
     minus = details["minus"][0]
     assert "Best without levels" not in minus["Arm"]
     difference = minus["100 bits (points)"][minus["Arm"].index("Levels")]
-    assert difference.mean == pytest.approx(mean[1, 1]) and beyond.shape == mean.shape == (4, 3)
+    assert difference.mean == pytest.approx(mean[1, 1] / 100) and beyond.shape == mean.shape == (4, 3)
     assert details["costs"][0]["Bits spent per item"][-3:] == ["–", "–", "–"]
-    assert details["threshold"][0]["Energy threshold τ"][0] == "50 %" and len(details["overlap"][0]) == 2
+    sweep = tables.sweep(table)
+    assert all(values.shape == (20, 10) and (np.diff(values) <= 0).all() for values in sweep.values())
 
 
 def test_the_study_on_photographs_has_energy_alone() -> None:

@@ -10,28 +10,30 @@ from mlcv_explore.ideas.hierarchical_explanation import CLASSIFYING, CODED, COMP
 from mlcv_explore.ideas.hierarchical_explanation import idea as subject
 
 Columns = dict[str, list[Any]]  # head → text or intervals
-EXPLAINING = (*CODED, "soft")
 SWEPT = ("levels", "baseline", "flat", "shuffled")  # arms of the sweep over τ
 
 
-def grid(table: Table) -> tuple[list[str], list[str], np.ndarray, np.ndarray]:
-    """Energy explained by levels minus the best code without, over N and bits: the texts
-    of both, mean differences (N, bits), and whether their intervals, Bonferroni-corrected
-    over all cells, leave out 0.
+def grid(table: Table) -> tuple[np.ndarray, list[str], list[str], np.ndarray]:
+    """Energy explained by levels minus the best code without: mean points (N, bits), the
+    texts of N and of bits, and whether the intervals, Bonferroni-corrected over all
+    cells, leave out 0.
     """
     level = 1 - 0.05 / (len(claims.SHARING) * len(claims.BITS))
+    pair = "grid", "levels", "baseline", "energy", level
     cells = [
-        [
-            table.difference("grid", "levels", "baseline", "energy", level, items=items, bits=bits)
-            for bits in claims.BITS
-        ]
-        for items in claims.SHARING
+        [table.difference(*pair, items=items, bits=bits) for bits in claims.BITS] for items in claims.SHARING
     ]
-    mean, beyond = (
-        np.array([[read(cell) for cell in row] for row in cells])
-        for read in (lambda cell: cell.mean, lambda cell: cell.low > 0 or cell.high < 0)
-    )
-    return [f"{items:,}" for items in claims.SHARING], list(map(str, claims.BITS)), mean, beyond
+    mean = np.array([[100 * cell.mean for cell in row] for row in cells])
+    beyond = np.array([[cell.low > 0 or cell.high < 0 for cell in row] for row in cells])
+    return mean, [f"{items:,}" for items in claims.SHARING], list(map(str, claims.BITS)), beyond
+
+
+def sweep(table: Table) -> dict[str, np.ndarray]:
+    """Arm → share of digits that f accepts over THRESHOLDS, (S, T)."""
+    measures = [f"passes{percent}" for percent in codes.THRESHOLDS]
+    return {
+        arm: np.stack([table.values("explained", arm, name) for name in measures], axis=1) for arm in SWEPT
+    }
 
 
 def details(table: Table) -> dict[str, tuple[Columns, str]]:
@@ -43,51 +45,38 @@ def details(table: Table) -> dict[str, tuple[Columns, str]]:
         rows = [{"arm": arm, **query} for arm in arms]
         return {head: [subject.label(arm) for arm in arms], **table.cross(rows, columns)}
 
-    def at_bits(items: int, minus: str = "") -> Columns:
-        columns = {
-            f"{bits} bits ({'points' if minus else '%'})": {
-                "bits": bits,
-                **({"minus": minus} if minus else {}),
-            }
-            for bits in claims.BITS
-        }
-        arms = [arm for arm in CODED if arm != minus]
-        return by_arm("Arm", arms, columns, claim="grid", measure="energy", items=items)
-
+    at = {"claim": "grid", "measure": "energy", "items": 1000}
+    shares, points = (
+        {f"{bits} bits ({unit})": {"bits": bits} for bits in claims.BITS} for unit in ("%", "points")
+    )
+    others = [arm for arm in CODED if arm != "baseline"]
     shown = {
-        "energy": (
-            at_bits(1000),
-            "Energy of test items explained, N = 1,000; 95 % intervals, not corrected.",
-        ),
-        "minus": (at_bits(1000, "baseline"), "The same, minus the best code without levels."),
+        "energy": (by_arm("Arm", CODED, shares, **at), "Energy explained, N = 1,000; 95 % intervals."),
+        "minus": (by_arm("Arm", others, points, minus="baseline", **at), "Minus the best without levels."),
     }
     if "explained" not in {row["claim"] for row in table.rows}:
         return shown
-    costs = {}
-    for measure in map(subject.measure, ("atoms", "bits", "accuracy", "passes")):
-        costs[f"{measure.label} ({measure.unit})" if measure.unit else measure.label] = {
-            "measure": measure.name
+    known, costs, shared = (
+        {
+            f"{measure.label} ({measure.unit})".removesuffix(" ()"): {"measure": measure.name}
+            for measure in group
         }
-    sweep = {f"{subject.label(arm)} (%)": {"arm": arm} for arm in SWEPT}
-    rows = [{"claim": "explained", "measure": f"passes{percent}"} for percent in codes.THRESHOLDS]
-    thresholds = [f"{percent} %" for percent in codes.THRESHOLDS]
-    known = {f"{subject.measure(name).label} (%)": {"measure": name} for name in ("energy", "recovered")}
-    shared = {"Shared strokes (%)": {"measure": "overlap"}}
+        for group in (
+            map(subject.measure, names)
+            for names in (("energy", "recovered"), ("atoms", "bits", "accuracy", "passes"), ("overlap",))
+        )
+    )
     return shown | {
-        "threshold": (
-            {"Energy threshold τ": thresholds, **table.cross(rows, sweep)},
-            "Digits that f accepts at 100 bits, N = 1,000, over its threshold τ.",
-        ),
         "check": (
             by_arm("Arm", CODED, known, claim="check"),
             "Glyphs at 100 bits, N = 1,000: drawn from known parts, so a check and no finding.",
         ),
         "costs": (
-            by_arm("Arm", (*EXPLAINING, *CLASSIFYING), costs, claim="explained"),
-            "Digits. Accuracy: of the classifier on the reconstruction; of trees and network, their own.",
+            by_arm("Arm", (*CODED, "soft", *CLASSIFYING), costs, claim="explained"),
+            "Accuracy: of the classifier on the reconstruction; of trees and network, their own.",
         ),
         "overlap": (
             by_arm("Compared", COMPARING, shared, claim="explained"),
-            "Digits. Strokes count as shared within an orientation and a cell of 4 × 4 pixels.",
+            "Strokes count as shared within an orientation and a cell of 4 × 4 pixels.",
         ),
     }
