@@ -15,9 +15,7 @@ from mlcv_explore.config import SettingError
 from mlcv_explore.data import glyphs
 from mlcv_explore.data.vectors import Vectors
 from mlcv_explore.ideas.hierarchical_explanation import (
-    ARMS,
     CODED,
-    MEASURES,
     HierarchicalExplanationConfig,
     claims,
     codes,
@@ -189,11 +187,3 @@ def test_strangers_are_other_items(monkeypatch: pytest.MonkeyPatch) -> None:
     assert overlaps["strangers"] == pytest.approx(overlaps["directions"], abs=1e-6)
     overlaps = own()._overlaps()
     assert abs(overlaps["strangers"] - overlaps["directions"]) > 1e-3
-
-
-def test_claims_name_their_bits_and_are_judged_where_a_run_has_them() -> None:
-    assert {dict(claim.when)["bits"] for claim in claims.CLAIMS} == set(claims.BITS)
-    assert all({"bits", "items"} == dict(claim.when).keys() for claim in claims.CLAIMS)
-    assert set(ARMS) == {arm.name for arm in claims.ARM_TABLE} and set(MEASURES) == {
-        entry.name for entry in claims.MEASURES
-    }

@@ -3,16 +3,26 @@ Section: Explain
 Title: Hierarchical explanations
 Question: Do part hierarchies explain more than codes without levels of equal size?
 Try: Four atoms explain a glyph. Set the highest level to 0: four strokes alone fail.
-Answer: These claims have not been measured yet.
+Answer: Not at N = 1,000: at equal bits, codes without levels explain more energy of digits
+  and photographs' patches.
 Terms: *Energy explained*: 1 − ‖X − E‖² / ‖X‖². Its difference is in *points*, hundredths
-  of the energy. *Best without levels*: strokes alone, a learned flat dictionary, principal
-  components or cosines, whichever explains most validation items.
-But: These claims have not been measured yet.
+  of the energy. *N* items share the cost of a dictionary. *Best without levels*: strokes
+  alone, a learned flat dictionary, principal components or cosines, whichever explains most
+  of the validation items.
+But: On patches levels lead the flat dictionary alone by 7.4 points [6.5, 8.3]; cosines, which
+  are free, explain more than both. With N = 10,000 at 100 bits levels − best without is 0.1
+  there [−0.6, 0.7]. n = 20 seeds.
 Subject: The lead of levels
-Holds when: these claims have been measured.
-Fails when: these claims have been measured.
+Holds when: only 100 digits share the dictionary: +1.2 points [0.8, 1.5] at 60 bits, +0.5
+  [0.3, 0.8] at 100, exploratory; or glyphs are drawn from known parts: +1.4 [1.1, 1.8], a
+  check. n = 20.
+Fails when: N = 1,000. Digits at 60, 100 and 180 bits: −3.4 points [−3.9, −3.0], −3.6 [−3.8,
+  −3.5], −2.6 [−2.7, −2.5]; patches −1.6 [−2.6, −0.6], −1.6 [−2.5, −0.7], −2.1 [−2.6,
+  −1.7]. n = 20.
+Verdict: behind codes without levels
 Effect: Energy explained: levels − best without levels
 Data: digits
+Data on photographs: photographs' patches
 
 An explanation E of an item X is a few atoms of a dictionary S with **levels**: sixteen
 oriented strokes at every pixel (level 0), parts (1), whole images (2). Each level is made

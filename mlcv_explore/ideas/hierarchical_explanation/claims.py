@@ -84,6 +84,8 @@ PROVENANCE = Provenance(
 LIMITS = (
     "Grey items of 16×16 pixels, 800 to learn from; digits have 8×8, enlarged.",
     "Coefficients of 5 bits; indexes of equal length, where an entropy code could save bits in every arm.",
+    "Digits are re-drawn from one set, patches from one set of photographs: intervals are widened for it.",
+    "The grid over N and bits, the threshold τ and the agreement of directions are exploratory.",
     "Level 0 is strokes in all hierarchies; levels over cosines or other free atoms were not tried.",
     "A dictionary of levels is learned greedily, level by level, by k-means of explanations.",
 )
