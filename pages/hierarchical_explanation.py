@@ -13,19 +13,20 @@ from mlcv_explore.config import Config
 from mlcv_explore.data import glyphs
 from mlcv_explore.data.gallery import photographs
 from mlcv_explore.data.vectors import TABLES
-from mlcv_explore.experiment.film import series
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
-from mlcv_explore.ideas.hierarchical_explanation import ARMS, BUDGETS, STAGES, inference, tables
 from mlcv_explore.ideas.hierarchical_explanation import idea as subject
+from mlcv_explore.ideas.hierarchical_explanation import inference, stages, tables
+from mlcv_explore.ideas.hierarchical_explanation.codes import THRESHOLDS
 from mlcv_explore.ideas.hierarchical_explanation.inference import METHODS, Explainer, Explanation
 from mlcv_explore.ideas.hierarchical_explanation.inference import HierarchicalExplanationView as View
 from mlcv_explore.models.checkpoints import CheckpointError
-from mlcv_explore.models.hierarchical_dictionary import Dictionary, learn
+from mlcv_explore.models.hierarchical_dictionary import learn
+from mlcv_explore.models.item_codes import best
 from mlcv_explore.models.sparse_coding import matching_pursuit
 from mlcv_explore.saliency.acceptance import Checker, Rules
 from mlcv_explore.saliency.contribution_trees import Piece
-from mlcv_explore.ui import figures, inputs, page, settings, small_image_input, theme
+from mlcv_explore.ui import evidence, figures, inputs, page, settings, small_image_input, theme
 from mlcv_explore.ui.decision_tree import decision_path
 from mlcv_explore.ui.tree import Node, tree
 
@@ -42,7 +43,6 @@ ACCURACIES = (  # `python -m bench.hierarchical_explanation`
     "On 10,000 CIFAR-10 test photographs: network 88.8 %, tree 87.3 %, random tree of equal shape 86.3 %"
     " [86.0, 86.6], 10 draws."
 )
-CURVES = ("three", "two", "flat", "shuffled", "pixels")  # arms of a run's curves
 choice = partial(st.segmented_control, required=True, bind="query-params", wrap=True)
 control = partial(settings.control, SLUG)
 
@@ -108,8 +108,7 @@ def controls(foreign: bool) -> tuple[str, int, int, Rules, bool]:
     most, depth = (control(View.setting(name)) for name in ("atoms", "depth"))
     energy = control(subject.config.setting("energy"))
     with st.expander("More"):
-        names = ("energy_test", "label_test", "removal_test")
-        tests = tuple(control(subject.config.setting(name)) for name in names)
+        tests = tuple(control(View.setting(f"{name}_test")) for name in ("energy", "label", "removal"))
         drop = control(replace(subject.config.setting("drop"), more=False))
         residual = control(View.setting("residual"))
     tests = (tests[0], False, False) if foreign else tests  # the classifier is trained on digits
@@ -148,25 +147,19 @@ def explanation_tree(base: Explainer, explained: Explanation) -> None:
 
 
 def drawing(base: Explainer, values: np.ndarray, pixel: int, like: np.ndarray) -> bytes:
-    """A vector as PNG, each value a square of `pixel` pixels, in the colours of the
-    range of another.
-    """
+    """A vector as PNG, each value a square, in the colours of the range of another."""
     image = images.signed(inference.as_image(base, values), theme.palette(), np.abs(like).max() or 1.0)
     return images.png(images.enlarged(image, pixel))
 
 
 def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
-    """How many items are explained over bits, and the atoms that are learned."""
-    if explained := [frame for frame in film if frame.bits]:
-        passes, arms = series(explained, "passes"), map(subject.arm, CURVES)
-        lines = {arm.label: Line(arm.role, passes[:, :, ARMS.index(arm.name)]) for arm in arms}
-        axes = {"x_title": "bits per item", "x_domain": (float(BUDGETS[0]), float(BUDGETS[-1]))}
-        axes |= {"y_title": "test items explained", "y_domain": (0.0, 1.0), "y_format": ".0%"}
-        chart = charts.curves(series(explained, "bits").astype(float), lines, palette=theme.palette(), **axes)
-        about = {"command": figures.command(SLUG, config, seeds), "config": config, "moving": True}
-        figures.figure(chart, f"{SLUG}-curves", f"{config.items:,} items share the dictionary.", **about)
+    """How much energy is explained over bits, and the atoms that are learned."""
+    if film[-1].bits:
+        figures.run_curves(subject, [frame for frame in film if frame.bits], config, seeds)
     else:
-        st.caption(f"Training, stage {film[-1].step} of {len(STAGES)}: {STAGES[film[-1].step - 1]}.")
+        st.caption(
+            f"Training: {stages(config)[film[-1].step - 1]}, step {film[-1].step} of {film[-1].steps}."
+        )
     names = "Parts, level 1, first seed", "Wholes, level 2, first seed"
     for name, atoms in zip(names, np.split(film[-1].shown[0], 2), strict=True):
         if (learned := atoms[atoms.any((1, 2))]).size:
@@ -182,12 +175,24 @@ def example() -> None:
 
 
 def answer(table: Table) -> None:
-    """Every arm on every data set, other budgets, sharing, and agreement."""
-    for name, (columns, note) in tables.details(table).items():
-        figures.intervals(columns, f"{SLUG}-{name}", note)
+    """Energy over N and bits on both kinds of data, every arm, agreement; f over τ."""
+    studies = {"Digits": table}
+    if evidence.study(SLUG, "photographs") is not None:
+        studies["Photographs"] = evidence.table(SLUG, "photographs")
+    look, titles = theme.palette(), ("N", "bits per item", "levels − best without, points of energy")
+    for name, rows in studies.items():
+        *cells, beyond = tables.grid(rows)
+        chart = charts.heat_map(*cells, titles, look, significant=beyond, value_format="+.1f")
+        figures.figure(chart, f"{SLUG}-{name}-grid", f"{name}. Hatched: not significant, corrected.")
+        for part, (columns, note) in tables.details(rows).items():
+            figures.intervals(columns, f"{SLUG}-{name}-{part}", f"{name}. {note}")
+    sweep = tables.sweep(table)
+    lines = {subject.label(arm): Line(subject.arm(arm).role, shares) for arm, shares in sweep.items()}
+    chart = charts.curves(np.array(THRESHOLDS), lines, "τ, per cent", "share accepted by f", palette=look)
+    figures.figure(chart, f"{SLUG}-threshold", "Digits that f accepts over τ, at 100 bits and N = 1,000.")
 
 
-formulas = {"Matching pursuit": matching_pursuit, "f": Checker, "Levels": learn, "Bits": Dictionary.bits}
+formulas = {"Pursuit": matching_pursuit, "f": Checker, "Levels": learn, "Choice at equal bits": best}
 choices = {"source": SOURCES, "g": METHODS, "table": TABLES, "photograph": tuple(photographs())}
 choices |= {"glyph": glyphs.CLASSES, "digit": tuple("0123456789")}
 shown = {"play": play, "draw": draw, "answer": answer, "example": example}

@@ -44,6 +44,7 @@ def test_an_item_explains_itself(drop: float) -> None:
 def test_each_test_of_f_rejects_what_it_should() -> None:
     half = check(0.5 * VALUES, 0.9, 1, (True, False, False))
     np.testing.assert_allclose(half.energy, 0.75, atol=1e-5)
+    assert half.passed_at(0.7).all() and not half.passed_at(0.9).any()
     assert not half.passed.any() and check(0.5 * VALUES, 0.7, 1, (True, False, False)).passed.all()
     other = VALUES[np.roll(np.arange(len(VALUES)), 1)]
     same = predict_logits(classifier(), other).argmax(1) == predict_logits(classifier(), VALUES).argmax(1)
@@ -52,3 +53,10 @@ def test_each_test_of_f_rejects_what_it_should() -> None:
     removal = 0, 0.5, (False, False, True)
     assert check(random, *removal).passed.mean() < 0.5  # a random set is no better than random sets
     assert check(VALUES.copy(), *removal).passed.all()
+
+
+def test_a_lower_threshold_leaves_the_other_tests_of_f() -> None:
+    result = check(0.8 * VALUES, 0.99)
+    np.testing.assert_array_equal(result.passed_at(0), result.results[1] & result.results[2])
+    np.testing.assert_array_equal(result.passed_at(0.99), result.passed)
+    assert not check(0.8 * VALUES, 0.0, empty=True).passed_at(0).any()

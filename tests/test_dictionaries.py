@@ -1,7 +1,6 @@
 """Similarity of dictionaries, of explanations, and recovered patterns: by hand."""
 
 import numpy as np
-import pytest
 
 from mlcv_explore.data import glyphs
 from mlcv_explore.metrics import dictionaries
@@ -32,13 +31,3 @@ def test_patterns_are_recovered_by_themselves_also_when_moved_and_not_by_noise()
     noise = np.abs(numpy_stream(20, "noise").standard_normal((20, 256)))
     assert dictionaries.recovered_share(parts, noise, 16) == 0
     assert dictionaries.recovered_share(parts, noise[:0], 16) == 0
-
-
-def test_matched_cosine_pairs_every_atom_once() -> None:
-    noise = numpy_stream(20, "noise").standard_normal((20, 256))
-    noise /= np.linalg.norm(noise, axis=1, keepdims=True)
-    assert dictionaries.matched_cosine(noise, -noise[::-1]) == pytest.approx(1, abs=1e-6)
-    # two equal atoms cannot both have the one partner
-    axes = np.eye(3)
-    assert dictionaries.matched_cosine(axes[[0, 0]], axes[[0, 1]]) == pytest.approx(0.5)
-    assert dictionaries.matched_cosine(axes, axes[:0]) == 0

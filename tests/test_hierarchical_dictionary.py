@@ -146,3 +146,8 @@ def test_a_code_becomes_a_whole_and_what_is_carried_over_equals_what_would_be_co
         )
     np.testing.assert_allclose(fresh.composition[1].toarray(), grown.composition[1].toarray(), atol=1e-6)
     assert grown.bits(5) == pytest.approx(fresh.bits(5)) and len(by_hand().atoms) == 11
+
+
+def test_windows_are_cut_whatever_the_sign_of_light() -> None:
+    cut = windows(items(), 16)
+    assert len(cut) and np.array_equal(windows(-items(), 16), -cut)

@@ -1,6 +1,4 @@
-"""Similarity of dictionaries by their atoms, of explanations by their strokes, and of
-atoms to known patterns.
-"""
+"""Similarity of explanations by their strokes, and of atoms to known patterns."""
 
 import math
 
@@ -35,18 +33,6 @@ def orientation_histogram(strokes: np.ndarray, weights: np.ndarray, side: int, c
 def intersection(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """The shared weight of two histograms (n, size), Σ min, (n,) in [0, 1]."""
     return np.minimum(one, other).sum(1)
-
-
-def matched_cosine(one: np.ndarray, other: np.ndarray) -> float:
-    """Mean absolute cosine of unit rows (k, d) and (l, d) in the best one-to-one
-    pairing; 0 where either is empty.
-    """
-    from scipy.optimize import linear_sum_assignment
-
-    if not len(one) or not len(other):
-        return 0.0
-    similarity = np.abs(one @ other.T)
-    return float(similarity[linear_sum_assignment(-similarity)].mean())
 
 
 def recovered_share(patterns: np.ndarray, atoms: np.ndarray, side: int) -> float:

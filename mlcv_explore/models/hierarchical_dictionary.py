@@ -306,15 +306,16 @@ def shuffled(dictionary: Dictionary, seed: int) -> Dictionary:
 
 
 def windows(values: np.ndarray, side: int) -> np.ndarray:
-    """Windows of images (n, side²) with light in their middle, moved to the top left
-    corner of an empty image, (w, side²).
+    """Windows of images (n, side²) with light, of either sign, in their middle, moved to
+    the top left corner of an empty image, (w, side²).
     """
     images = values.reshape(-1, side, side)
     cuts = np.lib.stride_tricks.sliding_window_view(images, (WINDOW, WINDOW), axis=(1, 2))
     cuts = cuts[:, ::2, ::2].reshape(-1, WINDOW, WINDOW)
-    light = cuts.sum((1, 2))
+    bright = np.abs(cuts)
+    light = bright.sum((1, 2))
     axis = np.arange(WINDOW) - (WINDOW - 1) / 2
-    off = np.maximum(np.abs(cuts.sum(2) @ axis), np.abs(cuts.sum(1) @ axis)) / np.maximum(light, 1e-9)
+    off = np.maximum(np.abs(bright.sum(2) @ axis), np.abs(bright.sum(1) @ axis)) / np.maximum(light, 1e-9)
     kept = cuts[(off <= CENTRED) & (light > 0.25 * light.mean())]
     canvas = np.zeros((len(kept), side, side), np.float32)
     canvas[:, :WINDOW, :WINDOW] = kept

@@ -40,6 +40,11 @@ class Check:
     required: np.ndarray  # of the drop: δ, or what removing X itself costs where that is less
     passed: np.ndarray  # bool: f itself
     label: np.ndarray  # int64: the classifier's label of E's reconstruction
+    others: np.ndarray  # bool: f but for the energy
+
+    def passed_at(self, energy: float) -> np.ndarray:
+        """f with this threshold τ on the energy."""
+        return self.others & (self.energy >= energy - ROUNDING)
 
 
 class Checker:
@@ -60,8 +65,9 @@ class Checker:
         results = np.stack(
             [energy >= self.rules.energy - ROUNDING, label == self.classes, drop >= self.required - ROUNDING]
         )
-        passed = (results | ~np.array(self.rules.tests)[:, None]).all(0) & ~empty
-        return Check(energy, results, drop, self.required, passed, label)
+        kept = results | ~np.array(self.rules.tests)[:, None]
+        others = kept[1:].all(0) & ~empty
+        return Check(energy, results, drop, self.required, others & kept[0], label, others)
 
     def _drop(self, images: np.ndarray) -> np.ndarray:
         """How much more log-odds removing these images costs than removing random sets

@@ -122,14 +122,25 @@ def test_a_drawn_digit_is_a_vector_like_the_handwritten_ones() -> None:
 
 def test_the_tables_hold_the_means_of_the_rows() -> None:
     table = evidence.table(SLUG)
-    details, values = tables.details(table), table.values("arms", "three", "passes", dataset="glyphs")
-    arms = details["arms"][0]
-    shown = arms["Glyphs (%)"][arms["Arm"].index("Three levels")]
-    assert shown.mean == pytest.approx(np.mean(values)) and shown.n == len(values) == 10
-    assert details["sharing"][0]["Items sharing the dictionary, N"] == ["100", "1,000", "10,000", "100,000"]
-    budget = details["budget"][0]
-    assert budget["Three levels (%)"][budget["Bits per item"].index("100")].mean == shown.mean
-    assert details["costs"][0]["Bits per item"][-3:] == ["–", "–", "–"]
+    details, values = tables.details(table), table.values("grid", "levels", "energy", items=1000, bits=100)
+    energy = details["energy"][0]
+    shown = energy["100 bits (%)"][energy["Arm"].index("Levels")]
+    assert shown.mean == pytest.approx(np.mean(values)) and shown.n == len(values) == 20
+    mean, sharing, bits, beyond = tables.grid(table)
+    assert (sharing, bits) == (["100", "1,000", "10,000", "100,000"], ["60", "100", "180"])
+    minus = details["minus"][0]
+    assert "Best without levels" not in minus["Arm"]
+    difference = minus["100 bits (points)"][minus["Arm"].index("Levels")]
+    assert difference.mean == pytest.approx(mean[1, 1] / 100) and beyond.shape == mean.shape == (4, 3)
+    assert details["costs"][0]["Bits spent per item"][-3:] == ["–", "–", "–"]
+    sweep = tables.sweep(table)
+    assert all(values.shape == (20, 10) and (np.diff(values) <= 0).all() for values in sweep.values())
+
+
+def test_the_study_on_photographs_has_energy_alone() -> None:
+    details = tables.details(evidence.table(SLUG, "photographs"))
+    assert list(details) == ["energy", "minus"]
+    assert all(cell.n == 20 for cell in details["minus"][0]["60 bits (points)"])
 
 
 @pytest.mark.parametrize("source", ["Glyph", "Digit", "Table"])

@@ -1,5 +1,5 @@
-"""One seed's items in four parts: glyphs with a known grammar, digits and photographs
-as small grey images, rows of tables. And level 0 of their dictionaries.
+"""One seed's items in four parts: digits as small grey images, patches of photographs,
+glyphs with a known grammar, rows of tables. And level 0 of their dictionaries.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from mlcv_explore.seeds import numpy_stream
 from mlcv_explore.statistics import Split
 from mlcv_explore.statistics.estimands import OWN_DATA
 
+PATCHES = "cifar10"  # photographs, of which patches are cut
 if TYPE_CHECKING:
     from mlcv_explore.ideas.hierarchical_explanation import HierarchicalExplanationConfig
 
@@ -53,20 +54,40 @@ def load(name: str, sizes: Sequence[int], seed: int) -> Dataset:
         return Dataset(classes, *parts, columns=columns)
     train, classifier_train, *held_out = sizes
     split = data.split(data.load(name), train + classifier_train, *held_out, seed)
+    parts, draw = (split.train, split.validation, split.test), numpy_stream(seed, "patches")
     both, *rest = (
-        Vectors(vectors.grey_vectors(part.images, SIDE), part.labels)
-        for part in (split.train, split.validation, split.test)
+        Vectors(
+            patches(part.images, draw) if name == PATCHES else vectors.grey_vectors(part.images, SIDE),
+            part.labels,
+        )
+        for part in parts
     )
     order = numpy_stream(seed, "two halves").permutation(len(both))
     return Dataset(split.train.classes, both.take(order[:train]), both.take(order[train:]), *rest)
 
 
-def split_sizes(config: "HierarchicalExplanationConfig") -> Split | None:
-    """Sizes of both training parts and of the test part where every seed has a split of
-    its own of one data set; None for glyphs, which are generated anew.
+def patches(images: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+    """A square of SIDE pixels at a random place of each image uint8 (n, channels, h, w),
+    grey in 0…1 minus its mean, float32 (n, SIDE²).
     """
-    train, classifier_train, _, test = config.sizes
-    return None if config.dataset == "glyphs" else Split(train + classifier_train, test)
+    height, width = (length - SIDE + 1 for length in images.shape[2:])
+    corners = draw.integers((height, width), size=(len(images), 2))
+    cut = np.stack(
+        [
+            image[:, row : row + SIDE, column : column + SIDE]
+            for image, (row, column) in zip(images, corners, strict=True)
+        ]
+    )
+    grey = vectors.grey_vectors(cut, SIDE)
+    return grey - grey.mean(1, keepdims=True)
+
+
+def split_sizes(config: "HierarchicalExplanationConfig") -> Split | None:
+    """Sizes of the part that dictionaries are learned from and of the test part, where
+    every seed has a split of its own of one data set; None for glyphs, which are
+    generated anew.
+    """
+    return None if config.dataset == "glyphs" else Split(config.train_items, config.test_items)
 
 
 def estimand(config: "HierarchicalExplanationConfig") -> str:

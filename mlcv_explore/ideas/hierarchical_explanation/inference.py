@@ -41,6 +41,9 @@ class HierarchicalExplanationView(Config):
     item: int = setting(3, "Test row", low=1, high=40, step=1)
     atoms: int = setting(4, "Atoms in E, at most", low=1, high=24, step=1)
     depth: int = setting(2, "Highest level", low=0, high=2, step=1, help="0: strokes, 1: parts, 2: wholes.")
+    energy_test: bool = setting(True, "Energy test")
+    label_test: bool = setting(True, "Label test")
+    removal_test: bool = setting(True, "Removal test")
     residual: bool = setting(False, "E may hold the remainder", help="One vector outside S, at its price.")
 
 

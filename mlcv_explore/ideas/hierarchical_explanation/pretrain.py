@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from mlcv_explore.data.vectors import TABLES, fingerprint
-from mlcv_explore.ideas.hierarchical_explanation import STAGES, HierarchicalExplanationConfig
+from mlcv_explore.ideas.hierarchical_explanation import HierarchicalExplanationConfig, stages
 from mlcv_explore.ideas.hierarchical_explanation.training import Trainer
 from mlcv_explore.models import vector_classifiers
 from mlcv_explore.models.checkpoints import CheckpointSpec, ProgressCallback, TrainedCheckpoint
@@ -57,14 +57,15 @@ def make(
     with it.
     """
     trainer = Trainer(config, seed)
-    dataset, train, test = trainer.dataset, trainer.dataset.train, trainer.dataset.test
-    for step, stage in enumerate(STAGES, start=1):
+    for step, stage in enumerate(stages(config), start=1):
         trainer.advance(stage)
-        if report is not None:
-            logits = vector_classifiers.predict_logits(trainer.classifier, dataset.validation.values)
-            given = torch.from_numpy(logits), torch.from_numpy(dataset.validation.labels)
+        if report is not None and step > 1:
+            held_out = trainer.dataset.validation
+            logits = vector_classifiers.predict_logits(trainer.classifier, held_out.values)
+            given = torch.from_numpy(logits), torch.from_numpy(held_out.labels)
             loss = float(functional.cross_entropy(*given))
-            report(step, len(STAGES), loss, trainer.classifier_accuracy)
+            report(step, len(stages(config)), loss, trainer.classifier_accuracy)
+    dataset, train, test = trainer.dataset, trainer.dataset.train, trainer.dataset.test
     shown = test.take(np.arange(min(GALLERY, len(test))))
     chosen = prototypes(train.values, PROTOTYPES, config.coefficient_bits, seed)
     arrays = {"prototypes": chosen, "items": shown.values, "labels": shown.labels}
@@ -82,14 +83,14 @@ def make(
     weights.tree.load_state_dict(trainer.tree.state_dict())
     for name, values in arrays.items():
         getattr(weights, name).copy_(torch.from_numpy(values))
-    check = trainer.explain(config.bits)["three"][0]
+    check = trainer.checks["three"]
     content = fingerprint(train, test, dataset.classes, bool(dataset.side))
     about = {
         "kind": "explainer",
         "architecture": "ExplainerWeights",
         "arguments": arguments,
         "columns": list(dataset.columns),
-        "limit": trainer.limit,
+        "limit": float(trainer.code("three").limits[0]),
         "data": {"name": config.dataset, "fingerprint": content},
         "steps": config.epochs,
         "metrics": {
