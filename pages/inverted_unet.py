@@ -10,7 +10,6 @@ import streamlit as st
 from mlcv_explore import charts
 from mlcv_explore.charts import Line, images
 from mlcv_explore.config import Config, setting
-from mlcv_explore.data.image_summaries import edge_sides
 from mlcv_explore.data.mask_files import read_mask
 from mlcv_explore.data.masked_images import SCENE_COLOURS, SCENE_REGIONS
 from mlcv_explore.data.scenes import SILHOUETTES
@@ -23,30 +22,23 @@ from mlcv_explore.metrics.image_quality import explained_variance
 from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.models.conditional_generation import best_code
 from mlcv_explore.models.mask_baselines import regression
-from mlcv_explore.ui import figures, inputs, page, settings, theme
+from mlcv_explore.ui import evidence, figures, inputs, page, settings, theme
 from mlcv_explore.ui.canvas import draw_on_grid
 
 SLUG = subject.slug
 SOURCES = ("Scene", "Empty", "Upload")  # as the link names them
 EXAMPLES = tuple(str(number) for number in range(1, inference.EXAMPLES + 1))
-CHOICES = {"begin": SOURCES, "level": LEVELS, "shape": SILHOUETTES, "scene": EXAMPLES}
-CHOICES["colour"] = None  # any; by default the scene's own
+CHOICES = {"begin": SOURCES, "level": LEVELS, "shape": SILHOUETTES, "scene": EXAMPLES, "colour": None}
 SHAPES = ("square", "circle", "square", "triangle", "cross", "ring", "square")  # stamps of the regions
 STAMPS = tuple(zip(SHAPES, (0, 0, 0, 0, 0, 6, 4), strict=True))
 PAINT = "Mask to paint. Arrow keys move the stamp, space paints."
 # 13: the middle of the sizes in training
 CANVAS = SCENE_REGIONS, SCENE_COLOURS, STAMPS, SCENE_REGIONS.index("circle"), 13, PAINT
-INPUTS = {
-    "binary": "object or background.",
-    "class": "the class of each pixel.",
-    "colour": "the object's mean colour as well.",
-    "edges": "bright and dark edge sides as well.",
-    "thumbnail": "4 × 4 mean colours as well.",
+ARMS_NOTES = {
+    "live": "Generated scenes. Gradient energy below 1 is blur; own mean colour is three bytes of the image.",
+    "photographs": "Photographs on grey, split by object. They have no known ceiling.",
 }
-ARMS_NOTE = (
-    "Arms without more words are given the mask. Gradient energy below 1 is blur. Own mean colour is three"
-    " bytes of the true image. Photographs have no known ceiling, and their background is one grey."
-)
+ABOUT = "Objects held out from training; from top to bottom mask, U-Net"
 SAMPLES, SCALE, SMALL, TILE = 5, 12, 6, 150  # the last three: screen pixels of an image pixel, of a tile
 
 choose = partial(st.segmented_control, required=True, bind="query-params", wrap=True)
@@ -107,21 +99,18 @@ def play() -> None:
             level = choose("Conditioning level", LEVELS, key=f"{SLUG}-level", **hidden)
             output = generate(level, regions, example, source)
         tiles = st.container()
-        left, right = st.columns([5, 6], gap="large")
-        with left:
-            st.subheader("Residual uncertainty", anchor=False)
-            code = settings.control(SLUG, InvertedUnetView.setting("draw"))
-            text = "Five latent codes, one mask, best-of-5 loss. Differences are not determined by the mask."
-            show_row(inference.sample(regions, code, SAMPLES), text)
-        with right:
-            explained(level)
+        code = settings.control(SLUG, InvertedUnetView.setting("draw"))
+        text = (
+            "Residual uncertainty: five latent codes, one mask. Differences are not determined by the mask."
+        )
+        show_row(inference.sample(regions, code, SAMPLES), text)
         with tiles:  # last, since the first search needs all training images
             compare(regions, output, example, source == "Scene" and np.array_equal(regions, start))
 
 
 def generate(level: str, regions: np.ndarray, example: int, source: str) -> np.ndarray:
     """Show the level's image of a mask, and return it."""
-    colour, text = None, f"U-Net. Input: {INPUTS[level]}"
+    colour, text = None, f"U-Net. Input: {inference.INPUTS[level]}"
     if includes(level, "colour"):
         own = "#{:02x}{:02x}{:02x}".format(*inference.example_colour(example))
         about = {"key": f"{SLUG}-colour", "bind": "query-params"}
@@ -130,6 +119,9 @@ def generate(level: str, regions: np.ndarray, example: int, source: str) -> np.n
         text += f" Edges: {f'scene {example + 1}' if source == 'Scene' else 'the outline of the mask'}."
     if includes(level, "thumbnail"):
         text += f" Tiles: scene {example + 1}."
+    value, best = inference.demo_results(level)
+    text += f" It explains {value:.0%} of the object's variance in unseen scenes"
+    text += "." if best is None else f"; the ceiling is {best:.0%}."
     output = inference.predicted(level, regions, colour, example, source != "Scene")
     show(output, "Image predicted for this mask", SCALE, inference.SIDE * SCALE)
     pixels = {"mask.png": SCENE_COLOURS[regions], "image.png": output}
@@ -144,9 +136,8 @@ def compare(regions: np.ndarray, output: np.ndarray, example: int, unchanged: bo
     near, near_mask, overlap = inference.nearest_training(regions)
     tiles = {"Mask": SCENE_COLOURS[regions], "U-Net": output} | ({"True image": truth} if unchanged else {})
     tiles |= {"Region means": filled, f"Nearest in training, overlap {overlap:.0%}": near}
-    tiles |= {"Its mask": SCENE_COLOURS[near_mask]}
-    objects = np.isin(regions, inference.SCENES.objects)
-    tiles |= {"U-Net of photographs": inference.of_photographs(objects[None])[0]}
+    photograph = inference.of_photographs(np.isin(regions, inference.SCENES.objects)[None])[0]
+    tiles |= {"Its mask": SCENE_COLOURS[near_mask], "U-Net of photographs": photograph}
     with st.container(horizontal=True, gap="small"):
         for caption, pixels in tiles.items():
             with st.container(width=TILE, gap="small"):
@@ -158,19 +149,6 @@ def compare(regions: np.ndarray, output: np.ndarray, example: int, unchanged: bo
     made, simple = (inference.region_errors(image, truth, regions) for image in (output, filled))
     errors = ", ".join(f"{name} {value:.0f} / {simple[name]:.0f}" for name, value in made.items())
     st.caption(f"Root mean squared error in grey levels, U-Net / region means: {errors}. One image.")
-
-
-def explained(level: str) -> None:
-    """Explained variance of every level's demo network, and the ceiling."""
-    st.subheader("Explained variance", anchor=False)
-    results = {name: inference.demo_results(name) for name in LEVELS}
-    shown = [f"**{INPUTS[name]}**" if name == level else INPUTS[name] for name in LEVELS]
-    rows = "".join(
-        f"\n| {name} | {100 * value:.1f} | {'unknown' if best is None else f'{100 * best:.1f}'} |"
-        for name, (value, best) in zip(shown, results.values(), strict=True)
-    )
-    st.markdown(f"| Input | U-Net (%) | Ceiling (%) |\n|---|---|---|{rows}")
-    st.caption("Of the object's variance, 300 unseen scenes. One demo network each, 2,000 updates.")
 
 
 def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
@@ -188,24 +166,23 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
 
 
 def example() -> None:
-    """Masks of objects that were held out and of a scene, each with its prediction and,
-    where it is here, the truth.
-    """
+    """Masks held out and of a scene, predictions and, where they are here, the truth."""
     with figures.reported(CheckpointError):
         names, masks, outputs, truths = inference.held_out()
-        columns = [SCENE_COLOURS[masks], outputs, *([] if truths is None else [truths])]
-        rows = np.stack(columns, axis=1).reshape(-1, *outputs.shape[1:])
-        about = "Photographs held out: mask, U-Net" + ("" if truths is None else ", truth")
-        show_row(rows, f"{about}: {', '.join(names)}.", 2)
+        for tiles in (SCENE_COLOURS[masks], outputs, *([] if truths is None else [truths])):
+            show(images.grid(tiles, len(tiles), scale=2, gap=4, paper=theme.palette().background), ABOUT)
+        st.caption(f"{ABOUT}{'' if truths is None else ', photograph'}: {', '.join(names)}.")
         mask, truth = inference.examples().regions[0], inference.example_image(0)
         row = np.stack([SCENE_COLOURS[mask], inference.predicted("class", mask), truth])
         show_row(row, "A generated scene: mask, U-Net, truth.", 3)
 
 
 def answer(table: Table) -> None:
-    """Every measure of every arm."""
-    figures.results(subject, table.columns("arms"), f"{SLUG}-arms")
-    st.caption(ARMS_NOTE)
+    """Every measure of every arm, on scenes and on photographs."""
+    tables = (table, evidence.table(SLUG, evidence.PHOTOGRAPHS))
+    for rows, (name, note) in zip(tables, ARMS_NOTES.items(), strict=True):
+        figures.results(subject, rows.columns("arms"), f"{SLUG}-arms-{name}")
+        st.caption(note)
 
 
 page.run(
@@ -214,12 +191,7 @@ page.run(
     draw=draw,
     answer=answer,
     example=example,
-    formulas={
-        "R²": explained_variance,
-        "Box regression": regression,
-        "Edge sides": edge_sides,
-        "Best of 5": best_code,
-    },
+    formulas={"R²": explained_variance, "Box regression": regression, "Best of 5": best_code},
     views=(InvertedUnetView,),
     choices=CHOICES,
     seeds=3,

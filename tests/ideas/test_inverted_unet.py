@@ -128,7 +128,9 @@ def test_the_weights_that_were_best_on_validation_images_are_tested():
             {name: value.clone() for name, value in trainer.learners["unet"].network.state_dict().items()}
         )
         curve.append(trainer.curve[unet.ARMS.index("unet")])
-    best = int(np.argmax(curve))
+    best, images = int(np.argmax(curve)), trainer.validation_images
+    output = trainer._output("unet", trainer._condition(images), "of a test")
+    assert curve[-1] == explained_variance(output, to_float(images.images), images.objects)
     trainer.select()
     own = trainer.learners["unet"].network.state_dict()
     assert all(torch.equal(value, states[best][name]) for name, value in own.items())
@@ -155,16 +157,17 @@ def test_arms_without_a_network_use_training_images_alone():
 
 
 def test_the_control_differs_by_its_masks_alone(monkeypatch):
-    trainer, batches = training.Trainer(TINY, 0), {}
+    trainer, batches = training.Trainer(TINY, 0), {arm: [] for arm in training.TRAINED}
     for arm, learner in trainer.learners.items():
-        monkeypatch.setattr(learner, "step", lambda *given, arm=arm: batches.setdefault(arm, given) and 0.0)
-    trainer.train_to(1)
-    (given, images, weights), (others, same, agreeing) = (batches[arm] for arm in training.TRAINED)
-    assert torch.equal(images, same) and not torch.equal(given, others)
-    # the first channel is the object
-    assert torch.equal(weights, torch.where(given[:, :1] == 1, training.OBJECT_WEIGHT, 1.0))
-    equal = given[:, :1] == others[:, :1]
-    assert torch.equal(agreeing, torch.where(equal, weights, 0)) and not equal.all()
+        monkeypatch.setattr(learner, "step", lambda *given, arm=arm: batches[arm].append(given) or 0.0)
+    trainer.train_to(3)
+    assert [len(batches[arm]) for arm in training.TRAINED] == [3, 3]
+    for (given, truths, weights), (others, same, agreeing) in zip(*batches.values(), strict=True):
+        assert torch.equal(truths, same) and not torch.equal(given, others)
+        # the first channel is the object
+        assert torch.equal(weights, torch.where(given[:, :1] == 1, training.OBJECT_WEIGHT, 1.0))
+        equal = given[:, :1] == others[:, :1]
+        assert torch.equal(agreeing, torch.where(equal, weights, 0)) and not equal.all()
 
 
 def test_a_network_that_is_given_the_colour_begins_with_it():

@@ -38,6 +38,14 @@ EXAMPLES = 12  # scenes whose masks the page offers
 SCENES = scene_categories(scenes.TEXTURES)
 CUTOUTS = Categories(("background", "object"), (1,), (), ())
 PART = 250  # training scenes generated at once
+# level → what its network is given
+INPUTS = {
+    "binary": "object or background.",
+    "class": "the class of each pixel.",
+    "colour": "the object's mean colour as well.",
+    "edges": "bright and dark edge sides as well.",
+    "thumbnail": "4 × 4 mean colours as well.",
+}
 
 
 @cache

@@ -73,7 +73,7 @@ def _held_out(trainer: Trainer) -> dict[str, str]:
 
 
 def _hyperparameters(level: str) -> InvertedUnetConfig:
-    return InvertedUnetConfig(detail=level, control=False, scenes=6000, updates=2000, width=16)
+    return InvertedUnetConfig(detail=level, control=False, scenes=4000, updates=1200, width=16)
 
 
 CHECKPOINTS: Mapping[str, CheckpointSpec] = {
