@@ -9,7 +9,7 @@ import numpy as np
 
 from mlcv_explore.data import cutout_images
 from mlcv_explore.data.dataset import content_fingerprint
-from mlcv_explore.ideas.inverted_unet import ARMS, MEASURES, PHOTOGRAPHS, InvertedUnetConfig
+from mlcv_explore.ideas.inverted_unet import ARMS, MEASURES, PHOTOGRAPHS, InvertedUnetConfig, measures_of
 from mlcv_explore.ideas.inverted_unet.conditioning import LEVELS, channel_count, colour_channel
 from mlcv_explore.ideas.inverted_unet.training import Trainer, frame_steps
 from mlcv_explore.models.checkpoints import CheckpointSpec, ProgressCallback, TrainedCheckpoint
@@ -35,7 +35,8 @@ def train(
     network.load_state_dict({name: value.half().float() for name, value in network.state_dict().items()})
     trainer.test()
     own, ceiling = (trainer.measured[ARMS.index(name)] for name in ("unet", "ceiling"))
-    metrics = {f"test_{name}": round(float(value), 4) for name, value in zip(MEASURES, own, strict=True)}
+    measures = measures_of(hyperparameters, "unet")
+    metrics = {f"test_{name}": round(float(own[MEASURES.index(name)]), 4) for name in measures}
     if "ceiling" in trainer.arms:
         metrics["test_ceiling"] = round(float(ceiling[MEASURES.index("explained")]), 4)
     categories, level = parts[0].categories, hyperparameters.detail
