@@ -44,7 +44,7 @@ TRAININGS = (
         ("classify_only_accuracy", "classify_then_detect_found", "learned_box_found"),
         {"experiment": "boxes"},
     ),
-    Training("inverted_unet", 3, 180.0, ("l2_explained", "region_explained")),
+    Training("inverted_unet", 3, 180.0, ("unet_explained", "region_explained")),
 )
 ONCE = """
 import json, sys, time

@@ -10,32 +10,35 @@ import streamlit as st
 from mlcv_explore import charts
 from mlcv_explore.charts import Line, images
 from mlcv_explore.config import Config, setting
-from mlcv_explore.data.image_summaries import edge_sides
 from mlcv_explore.data.mask_files import read_mask
 from mlcv_explore.data.masked_images import SCENE_COLOURS, SCENE_REGIONS
-from mlcv_explore.data.scenes import SILHOUETTES, TEXTURES
+from mlcv_explore.data.scenes import SILHOUETTES
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.inverted_unet import idea as subject
-from mlcv_explore.ideas.inverted_unet import inference, learning_curves, tables
-from mlcv_explore.ideas.inverted_unet.claims import LEVEL_ARMS
+from mlcv_explore.ideas.inverted_unet import inference, learning_curves
 from mlcv_explore.ideas.inverted_unet.conditioning import LEVELS, includes
 from mlcv_explore.metrics.image_quality import explained_variance
 from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.models.conditional_generation import best_code
+from mlcv_explore.models.mask_baselines import regression
 from mlcv_explore.ui import evidence, figures, inputs, page, settings, theme
 from mlcv_explore.ui.canvas import draw_on_grid
 
 SLUG = subject.slug
 SOURCES = ("Scene", "Empty", "Upload")  # as the link names them
 EXAMPLES = tuple(str(number) for number in range(1, inference.EXAMPLES + 1))
-CHOICES = {"begin": SOURCES, "level": LEVELS, "shape": SILHOUETTES, "scene": EXAMPLES}
-CHOICES["texture"] = ("", *TEXTURES)  # "": the scene's own
+CHOICES = {"begin": SOURCES, "level": LEVELS, "shape": SILHOUETTES, "scene": EXAMPLES, "colour": None}
 SHAPES = ("square", "circle", "square", "triangle", "cross", "ring", "square")  # stamps of the regions
 STAMPS = tuple(zip(SHAPES, (0, 0, 0, 0, 0, 6, 4), strict=True))
 PAINT = "Mask to paint. Arrow keys move the stamp, space paints."
 # 13: the middle of the sizes in training
 CANVAS = SCENE_REGIONS, SCENE_COLOURS, STAMPS, SCENE_REGIONS.index("circle"), 13, PAINT
+ARMS_NOTES = {
+    "live": "Generated scenes. Gradient energy below 1 is blur; own mean colour is three bytes of the image.",
+    "photographs": "Photographs on grey, split by object. They have no known ceiling.",
+}
+ABOUT = "Objects held out from training; from top to bottom mask, U-Net"
 SAMPLES, SCALE, SMALL, TILE = 5, 12, 6, 150  # the last three: screen pixels of an image pixel, of a tile
 
 choose = partial(st.segmented_control, required=True, bind="query-params", wrap=True)
@@ -96,31 +99,30 @@ def play() -> None:
             level = choose("Conditioning level", LEVELS, key=f"{SLUG}-level", **hidden)
             output = generate(level, regions, example, source)
         tiles = st.container()
-        left, right = st.columns([5, 6], gap="large")
-        with left:
-            st.subheader("Residual uncertainty", anchor=False)
-            code = settings.control(SLUG, InvertedUnetView.setting("draw"))
-            text = "Five latent codes, one mask, best-of-5 loss. Differences are not determined by the mask."
-            show_row(inference.sample(regions, code, SAMPLES), text)
-        with right:
-            explained(level)
+        code = settings.control(SLUG, InvertedUnetView.setting("draw"))
+        text = (
+            "Residual uncertainty: five latent codes, one mask. Differences are not determined by the mask."
+        )
+        show_row(inference.sample(regions, code, SAMPLES), text)
         with tiles:  # last, since the first search needs all training images
             compare(regions, output, example, source == "Scene" and np.array_equal(regions, start))
 
 
 def generate(level: str, regions: np.ndarray, example: int, source: str) -> np.ndarray:
     """Show the level's image of a mask, and return it."""
-    label, text = 0, f"U-Net. Input: {subject.arm(level).description}"
-    if includes(level, "label"):
-        own = TEXTURES[inference.examples().labels[example]]
-        about = {"key": f"{SLUG}-texture", "bind": "query-params"}
-        name = st.selectbox("Texture", CHOICES["texture"], format_func=lambda name: name or own, **about)
-        label = TEXTURES.index(name or own)
+    colour, text = None, f"U-Net. Input: {inference.INPUTS[level]}"
+    if includes(level, "colour"):
+        own = "#{:02x}{:02x}{:02x}".format(*inference.example_colour(example))
+        about = {"key": f"{SLUG}-colour", "bind": "query-params"}
+        colour = tuple(bytes.fromhex(st.color_picker("Mean colour of the object", own, **about)[1:]))
     if includes(level, "edges"):
         text += f" Edges: {f'scene {example + 1}' if source == 'Scene' else 'the outline of the mask'}."
     if includes(level, "thumbnail"):
-        text += f" Colours: scene {example + 1}."
-    output = inference.predicted(level, regions, label, example, source != "Scene")
+        text += f" Tiles: scene {example + 1}."
+    value, best = inference.demo_results(level)
+    text += f" It explains {value:.0%} of the object's variance in unseen scenes"
+    text += "." if best is None else f"; the ceiling is {best:.0%}."
+    output = inference.predicted(level, regions, colour, example, source != "Scene")
     show(output, "Image predicted for this mask", SCALE, inference.SIDE * SCALE)
     pixels = {"mask.png": SCENE_COLOURS[regions], "image.png": output}
     files = {name: (partial(images.png, values), name, "image/png") for name, values in pixels.items()}
@@ -134,8 +136,10 @@ def compare(regions: np.ndarray, output: np.ndarray, example: int, unchanged: bo
     near, near_mask, overlap = inference.nearest_training(regions)
     tiles = {"Mask": SCENE_COLOURS[regions], "U-Net": output} | ({"True image": truth} if unchanged else {})
     tiles |= {"Region means": filled, f"Nearest in training, overlap {overlap:.0%}": near}
+    photograph = inference.of_photographs(np.isin(regions, inference.SCENES.objects)[None])[0]
+    tiles |= {"Its mask": SCENE_COLOURS[near_mask], "U-Net of photographs": photograph}
     with st.container(horizontal=True, gap="small"):
-        for caption, pixels in (tiles | {"Its mask": SCENE_COLOURS[near_mask]}).items():
+        for caption, pixels in tiles.items():
             with st.container(width=TILE, gap="small"):
                 show(pixels, caption, SMALL, TILE)
                 st.caption(caption)
@@ -147,15 +151,6 @@ def compare(regions: np.ndarray, output: np.ndarray, example: int, unchanged: bo
     st.caption(f"Root mean squared error in grey levels, U-Net / region means: {errors}. One image.")
 
 
-def explained(level: str) -> None:
-    """Explained variance at a level against its ceiling, from the recorded evidence."""
-    st.subheader("Explained variance", anchor=False)
-    values = tables.level_values(evidence.table(SLUG), level)
-    ceiling = "" if "ceiling" in values else " Ceiling unknown: the input holds parts of the image."
-    notice = f"Unseen scenes, n = {len(values['l2'])} seeds.{ceiling}"
-    figures.bars(subject, values, "explained", f"{SLUG}-explained", notice)
-
-
 def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
     """Learning curves of a run, and the U-Net's images beside mask and truth."""
     steps, curves = learning_curves(film)
@@ -165,25 +160,29 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
     chart = charts.curves(steps, lines, "updates", title, palette=theme.palette(), **limits)
     notice, command = "Validation images. Zero: one grey for all.", figures.command(SLUG, config, seeds)
     figures.figure(chart, f"{SLUG}-curves", notice, command=command, config=config, moving=True)
-    text = "Mask, U-Net, true image" if config.dataset == "scenes" else "U-Net's images"
     shown = inference.shown_images(film[-1], config, seeds[0])
+    text = "Mask, U-Net, true image" if len(shown) > len(film[-1].shown[0]) else "U-Net's images"
     show_row(shown, f"{text}; seed {seeds[0]}.", max(1, 96 // config.side))
 
 
 def example() -> None:
-    """A scene's mask, the U-Net's image and the true one."""
+    """Masks held out and of a scene, predictions and, where they are here, the truth."""
     with figures.reported(CheckpointError):
+        names, masks, outputs, truths = inference.held_out()
+        for tiles in (SCENE_COLOURS[masks], outputs, *([] if truths is None else [truths])):
+            show(images.grid(tiles, len(tiles), scale=2, gap=4, paper=theme.palette().background), ABOUT)
+        st.caption(f"{ABOUT}{'' if truths is None else ', photograph'}: {', '.join(names)}.")
         mask, truth = inference.examples().regions[0], inference.example_image(0)
         row = np.stack([SCENE_COLOURS[mask], inference.predicted("class", mask), truth])
-        show_row(row, "Mask, U-Net's image and true image of an unseen scene.")
+        show_row(row, "A generated scene: mask, U-Net, truth.", 3)
 
 
 def answer(table: Table) -> None:
-    """Every conditioning level against its ceiling, and every measure of every arm."""
-    demo = [inference.test_explained(level) for level in LEVEL_ARMS]
-    figures.intervals(tables.levels(table) | {"Demo network (%)": demo}, f"{SLUG}-levels", tables.LEVELS_NOTE)
-    figures.results(subject, table.columns("arms"), f"{SLUG}-arms")
-    st.caption(tables.ARMS_NOTE)
+    """Every measure of every arm, on scenes and on photographs."""
+    tables = (table, evidence.table(SLUG, evidence.PHOTOGRAPHS))
+    for rows, (name, note) in zip(tables, ARMS_NOTES.items(), strict=True):
+        figures.results(subject, rows.columns("arms"), f"{SLUG}-arms-{name}")
+        st.caption(note)
 
 
 page.run(
@@ -192,7 +191,7 @@ page.run(
     draw=draw,
     answer=answer,
     example=example,
-    formulas={"Edge sides": edge_sides, "R²": explained_variance, "Best of 5": best_code},
+    formulas={"R²": explained_variance, "Box regression": regression, "Best of 5": best_code},
     views=(InvertedUnetView,),
     choices=CHOICES,
     seeds=3,

@@ -24,6 +24,10 @@ DRAWS = {  # idea, changed settings → what its verdicts state
         (("split", "redrawn"),),
     ): "re-drawn splits of one data set (Nadeau–Bengio",
     ("inverted_unet", ()): "draw data of their own from one generator",
+    (
+        "inverted_unet",
+        (("dataset", "composites"), ("side", 48)),
+    ): "re-drawn splits of one data set (Nadeau–Bengio",
     ("label_noise", ()): "over training seeds (initial weights, order, noise) on one fixed split",
     ("label_noise", (("split", "redrawn"),)): "re-drawn splits of one data set (Nadeau–Bengio corrected)",
     ("learned_salience", ()): "draw data of their own from one generator",

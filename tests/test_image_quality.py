@@ -43,13 +43,3 @@ def test_blur_has_less_gradient_energy() -> None:
     ramp = np.broadcast_to(np.arange(16, dtype=np.float32) / 16, (1, 3, 16, 16))
     assert quality.gradient_energy(ramp / 2, ramp) == pytest.approx(0.25)
     assert quality.gradient_energy(TRUTH * 0, TRUTH) == 0
-
-
-def test_samples_have_a_deviation_and_each_image_a_best_one() -> None:
-    samples = np.stack([np.zeros_like(TRUTH), np.ones_like(TRUTH)])
-    assert quality.diversity(samples, TOP) == pytest.approx(0.5)
-    samples = np.stack([np.stack([image, image]) for image in TRUTH])
-    assert np.array_equal(quality.best_sample(samples, TRUTH, np.ones((2, 16, 16))), TRUTH)
-    # each of two samples is right in one half: the weights decide
-    halves = np.stack([np.where(TOP[:, None], TRUTH, OTHER), np.where(TOP[:, None], OTHER, TRUTH)])
-    assert np.array_equal(quality.best_sample(halves, TRUTH, TOP.astype(np.float32)), halves[0])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mlcv_explore.data.image_summaries import edge_maps, edge_sides, thumbnails
+from mlcv_explore.data.image_summaries import edge_sides, thumbnails
 
 STEP = np.full((1, 3, 8, 8), 100, np.uint8)
 STEP[..., 4:] = 200  # of the 5 columns around, those beyond the step add 40 or 60 grey levels
@@ -13,12 +13,7 @@ def test_an_edge_has_a_bright_and_a_dark_side() -> None:
     assert np.array_equal(bright.any(0), [False] * 4 + [True, True, False, False])
     assert np.array_equal(dark.any(0), [False] * 2 + [True, True] + [False] * 4)
     assert not edge_sides(np.full((1, 3, 8, 8), 90, np.uint8)).any()
-    assert np.array_equal(edge_maps(255 - STEP, "sides"), edge_sides(STEP)[:, ::-1])
-
-
-def test_a_line_drawing_has_no_sign() -> None:
-    lines, inverted = (edge_maps(given, "lines") for given in (STEP, 255 - STEP))
-    assert lines.any() and np.array_equal(lines, inverted) and np.array_equal(lines[:, 0], lines[:, 1])
+    assert np.array_equal(edge_sides(255 - STEP), edge_sides(STEP)[:, ::-1])
 
 
 def test_a_thumbnail_has_the_mean_of_each_tile() -> None:

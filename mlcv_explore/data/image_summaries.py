@@ -1,5 +1,5 @@
-"""What is left of an image in a few bits: the sides of its edges, a line drawing, mean
-colours of tiles.
+"""What is left of an image in a few bits: the sides of its edges, mean colours of
+tiles.
 """
 
 import numpy as np
@@ -20,14 +20,6 @@ def edge_sides(images: np.ndarray) -> np.ndarray:
     grey = np.tensordot(LUMA, images.astype(np.float32), axes=(0, 1))  # (n, h, w)
     above = grey - ndimage.uniform_filter(grey, (0, EDGE_WINDOW, EDGE_WINDOW), mode="nearest")
     return np.stack([above > EDGE_STEP, above < -EDGE_STEP], axis=1)
-
-
-def edge_maps(images: np.ndarray, kind: str) -> np.ndarray:
-    """bool (n, 2, h, w): both sides apart ("sides"), or twice the same unsigned line
-    drawing ("lines").
-    """
-    sides = edge_sides(images)
-    return sides if kind == "sides" else np.repeat(sides.any(1, keepdims=True), 2, axis=1)
 
 
 def thumbnails(images: np.ndarray) -> np.ndarray:

@@ -56,18 +56,3 @@ def gradient_energy(outputs: np.ndarray, truths: np.ndarray) -> float:
         for images in (outputs, truths)
     )
     return one / other
-
-
-def diversity(samples: np.ndarray, where: np.ndarray) -> float:
-    """Standard deviation over samples (k, n, 3, h, w), mean over the pixels `where`
-    (n, h, w), in shares of the full range.
-    """
-    return float(samples.std(axis=0).transpose(0, 2, 3, 1)[where].mean())
-
-
-def best_sample(samples: np.ndarray, truths: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Of samples (k, n, 3, h, w) each image's best, (n, 3, h, w), by squared error
-    weighted with (n, h, w).
-    """
-    errors = [(((sample - truths) ** 2).mean(axis=1) * weights).mean(axis=(1, 2)) for sample in samples]
-    return samples[np.stack(errors).argmin(0), np.arange(len(truths))]

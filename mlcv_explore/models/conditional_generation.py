@@ -1,12 +1,10 @@
 """Networks that generate an image from a condition of the same size, such as a mask: a
-U-Net, with or without a latent code, and five losses to train it.
+U-Net, with or without a latent code.
 
-Under squared error the output is the mean of all images of a condition, under absolute
-error their median. With a code there is an image for each code: of a best-of-k loss, or
-of a conditional variational autoencoder.
+Under squared error the output is the mean of all images of a condition. With a code
+there is an image for each code, trained by a best-of-k loss.
 """
 
-import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -14,30 +12,24 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mlcv_explore.models.stacked import gradient_step
 from mlcv_explore.models.unet import UNet
 from mlcv_explore.seeds import seeded, stream
 
-LOSSES = ("l2", "l1", "sampled", "cvae", "adversarial")
-SAMPLING = ("sampled", "cvae")  # losses of a network with a code
+LOSSES = ("l2", "sampled")
 TRIES = 5  # codes the best-of-k loss draws for each image
 # largest norm of a gradient; without normalisation one steep step can end in a constant image
 MAX_GRADIENT_NORM = 0.1
-PIXEL_WEIGHT = 100.0  # of the absolute error beside the discriminator (Isola et al., 1611.07004)
 PATCH = 2  # the U-Net works on patches of 2 × 2 pixels: a quarter of the work at full resolution
 CODES = 8  # dimensions of the latent code
-PIXEL_STD = 0.15  # standard deviation of the CVAE's pixel likelihood, in shares of the full range
 BATCH = 50  # images predicted at once
 
 
 class PatchUNet(nn.Module):
     """A U-Net on patches: (B, inputs, h, w) and codes (B, codes) → (B, outputs, h, w)."""
 
-    def __init__(
-        self, inputs: int, outputs: int, width: int, codes: int = 0, normalise: bool = False
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, width: int, codes: int = 0) -> None:
         super().__init__()
-        self.net = UNet(PATCH**2 * inputs + codes, PATCH**2 * outputs, width, normalise=normalise)
+        self.net = UNet(PATCH**2 * inputs + codes, PATCH**2 * outputs, width, normalise=False)
 
     def forward(self, given: torch.Tensor, code: torch.Tensor | None = None) -> torch.Tensor:
         """The code, where there is one, is appended to every patch."""
@@ -51,67 +43,25 @@ class PatchUNet(nn.Module):
 class Generator(nn.Module):
     """Condition (B, inputs, h, w) → image (B, 3, h, w), about [0, 1] and not clipped."""
 
-    def __init__(self, inputs: int, width: int, codes: int = 0) -> None:
+    def __init__(self, inputs: int, width: int, codes: int = 0, base: int | None = None) -> None:
+        """The output is added to the three channels of the condition from `base` on, a
+        first estimate of the image; to middle grey where that is None.
+        """
         super().__init__()
+        self.codes, self.base = codes, base
         self.drawn = PatchUNet(inputs, 3, width, codes)
         nn.init.zeros_(self.drawn.net.decoder.last.weight)
         nn.init.zeros_(self.drawn.net.decoder.last.bias)
 
     def forward(self, given: torch.Tensor, code: torch.Tensor | None = None) -> torch.Tensor:
-        """Middle grey before training."""
-        return self.drawn(given, code) + 0.5
-
-
-def _downsampling(inputs: int, width: int, count: int, activation: nn.Module) -> list[nn.Module]:
-    """Strided convolutions, each of which halves the side and doubles the width."""
-    widths = [inputs, *(width * 2**index for index in range(count))]
-    return [
-        layer
-        for before, after in itertools.pairwise(widths)
-        for layer in (nn.Conv2d(before, after, 4, 2, 1), activation)
-    ]
-
-
-class Posterior(nn.Module):
-    """Of a CVAE (Sohn, Lee, Yan, NIPS 2015): condition and image → mean and log
-    variance of the code, (B, codes) each.
-    """
-
-    def __init__(self, inputs: int, width: int, codes: int = CODES) -> None:
-        super().__init__()
-        layers = _downsampling(inputs + 3, width, 3, nn.ReLU())  # first: the order of the initial draws
-        head = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * width, 2 * codes))
-        self.layers = nn.Sequential(*layers, *head)
-
-    def forward(self, given: torch.Tensor, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and log variance, (B, codes) each."""
-        mean, log_variance = self.layers(torch.cat([given, images], dim=1)).chunk(2, dim=1)
-        return mean, log_variance
-
-
-class Discriminator(nn.Module):
-    """PatchGAN of Isola et al. (1611.07004): condition (B, inputs, h, w) and image
-    (B, 3, h, w) → logits (B, 1, h/4, w/4), positive for true images.
-    """
-
-    def __init__(self, inputs: int, width: int) -> None:
-        super().__init__()
-        layers = _downsampling(inputs + 3, width, 2, nn.LeakyReLU(0.2))
-        self.layers = nn.Sequential(*layers, nn.Conv2d(2 * width, 1, 3, 1, 1))
-
-    def forward(self, given: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-        """Logits."""
-        return self.layers(torch.cat([given, images], dim=1))
+        """The first estimate before training."""
+        estimate = 0.5 if self.base is None else given[:, self.base : self.base + 3]
+        return self.drawn(given, code) + estimate
 
 
 def squared_error(outputs: torch.Tensor, images: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Weighted mean squared error of each image, (B,); `weights` (B, 1, h, w)."""
     return ((outputs - images) ** 2 * weights).mean(dim=(1, 2, 3))
-
-
-def absolute_error(outputs: torch.Tensor, images: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Weighted mean absolute error of each image, (B,): minimised by the median."""
-    return ((outputs - images).abs() * weights).mean(dim=(1, 2, 3))
 
 
 def best_code(
@@ -127,11 +77,6 @@ def best_code(
         return codes[errors.view(tries, count).argmin(0), torch.arange(count)]
 
 
-def kl_divergence(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
-    """Kullback–Leibler divergence of N(mean, variance) from N(0, 1) in nats, (B,)."""
-    return 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(dim=1)
-
-
 def one_cycle(
     parameters: list[nn.Parameter], rate: float, updates: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
@@ -141,25 +86,24 @@ def one_cycle(
 
 
 class GeneratorTrainer:
-    """A generator, its optimiser and one of LOSSES; networks of a seed without a code
-    start with equal weights.
+    """A generator, its optimiser and one of LOSSES; networks of a seed and loss start
+    with equal weights.
     """
 
-    def __init__(self, loss: str, inputs: int, width: int, rate: float, updates: int, seed: int) -> None:
-        self.loss_name = loss
-        codes = CODES if loss in SAMPLING else 0
-        self.network = seeded(seed, lambda: Generator(inputs, width, codes))
-        parameters = list(self.network.parameters())
-        if loss == "cvae":
-            self.posterior = seeded(seed, lambda: Posterior(inputs, width), "posterior")
-            parameters += self.posterior.parameters()
-        if loss == "adversarial":
-            self.critic = seeded(seed, lambda: Discriminator(inputs, 2 * width), "critic")
-            self.critic_optimiser, self.critic_schedule = one_cycle(
-                list(self.critic.parameters()), rate, updates
-            )
+    def __init__(
+        self,
+        loss: str,
+        inputs: int,
+        width: int,
+        rate: float,
+        updates: int,
+        seed: int,
+        base: int | None = None,
+    ) -> None:
+        codes = CODES if loss == "sampled" else 0
+        self.network = seeded(seed, lambda: Generator(inputs, width, codes, base))
         self.generator = stream(seed, f"codes of {loss}")
-        self.optimiser, self.schedule = one_cycle(parameters, rate, updates)
+        self.optimiser, self.schedule = one_cycle(list(self.network.parameters()), rate, updates)
 
     def step(self, given: torch.Tensor, images: torch.Tensor, weights: torch.Tensor) -> float:
         """One update on conditions (B, inputs, h, w), images (B, 3, h, w) and weights of
@@ -175,29 +119,11 @@ class GeneratorTrainer:
         return float(loss.detach())
 
     def _loss(self, given: torch.Tensor, images: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        if self.loss_name == "l2":
-            return squared_error(self.network(given), images, weights).mean()
-        if self.loss_name == "l1":
-            return absolute_error(self.network(given), images, weights).mean()
-        if self.loss_name == "sampled":
+        code = None
+        if self.network.codes:
             codes = torch.randn(TRIES, len(given), CODES, generator=self.generator)
             code = best_code(self.network, given, images, weights, codes)
-            return squared_error(self.network(given, code), images, weights).mean()
-        if self.loss_name == "cvae":
-            mean, log_variance = self.posterior(given, images)
-            code = mean + (log_variance / 2).exp() * torch.randn(mean.shape, generator=self.generator)
-            errors = squared_error(self.network(given, code), images, weights)
-            errors = errors * images[0].numel() / (2 * PIXEL_STD**2)
-            return (errors + kl_divergence(mean, log_variance)).mean() / images[0].numel()
-        # of the generator, after one step of the discriminator on the same batch
-        outputs = self.network(given)
-        true, false = self.critic(given, images), self.critic(given, outputs.detach())
-        gradient_step(
-            self.critic_optimiser, functional.softplus(-true).mean() + functional.softplus(false).mean()
-        )
-        self.critic_schedule.step()
-        fooled = functional.softplus(-self.critic(given, outputs)).mean()
-        return fooled + PIXEL_WEIGHT * absolute_error(outputs, images, weights).mean()
+        return squared_error(self.network(given, code), images, weights).mean()
 
 
 @torch.no_grad()

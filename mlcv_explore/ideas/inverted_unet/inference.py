@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from mlcv_explore.data import scenes
+from mlcv_explore.data import composites, cutout_images, scenes
 from mlcv_explore.data.dataset import to_bytes
 from mlcv_explore.data.image_summaries import edge_sides, thumbnails
+from mlcv_explore.data.mask_files import nearest_pixels
 from mlcv_explore.data.masked_images import (
     SCENE_COLOURS,
+    Categories,
     MaskedImages,
     fill_regions,
     from_scenes,
@@ -22,50 +24,91 @@ from mlcv_explore.data.masked_images import (
     scene_categories,
 )
 from mlcv_explore.idea import Tile
-from mlcv_explore.ideas.inverted_unet import SHOWN, Frame, InvertedUnetConfig, training
+from mlcv_explore.ideas.inverted_unet import PHOTOGRAPHS, SHOWN, Frame, InvertedUnetConfig, training
 from mlcv_explore.ideas.inverted_unet.conditioning import Conditioning
-from mlcv_explore.ideas.inverted_unet.pretrain import CHECKPOINTS, PREFIX, SAMPLED
+from mlcv_explore.ideas.inverted_unet.pretrain import CHECKPOINTS, OF_PHOTOGRAPHS, PREFIX, SAMPLED
 from mlcv_explore.metrics.overlap import MaskIndex, intersection_over_union
 from mlcv_explore.models import checkpoints
 from mlcv_explore.models.conditional_generation import CODES, Generator, predict
+from mlcv_explore.models.mask_baselines import object_colours
 from mlcv_explore.seeds import stream
 
 SIDE = 32  # pixels a side of the pretrained networks' images
 EXAMPLES = 12  # scenes whose masks the page offers
 SCENES = scene_categories(scenes.TEXTURES)
+CUTOUTS = Categories(("background", "object"), (1,), (), ())
 PART = 250  # training scenes generated at once
+# level → what its network is given
+INPUTS = {
+    "binary": "object or background.",
+    "class": "the class of each pixel.",
+    "colour": "the object's mean colour as well.",
+    "edges": "bright and dark edge sides as well.",
+    "thumbnail": "4 × 4 mean colours as well.",
+}
 
 
 @cache
 def network(name: str) -> tuple[Generator, dict[str, Any]]:
-    """A pretrained network, by its level or as "sampled", and its card. Raises
-    CheckpointError.
+    """A pretrained network, by its level, as "sampled" or "photographs", and its card.
+    Raises CheckpointError.
     """
     return checkpoints.load_network(f"{PREFIX}{name}/0", lambda card: Generator(**card["arguments"]))
 
 
 def predicted(
-    level: str, regions: np.ndarray, label: int = 0, example: int = 0, outline: bool = False
+    level: str,
+    regions: np.ndarray,
+    colour: Sequence[int] | None = None,
+    example: int = 0,
+    outline: bool = False,
 ) -> np.ndarray:
     """The image uint8 (32, 32, 3) that a level's network predicts for a mask uint8 (32,
     32).
 
-    `label` is an index into the textures. Edges and thumbnail, from their levels on,
-    are those of an example; with `outline` the edges are the mask's own, its object
-    bright. Raises CheckpointError.
+    `colour` is the object's mean, RGB in 0–255, by default that of an example. Edges and
+    thumbnail, from their levels on, are the example's; with `outline` the edges are the
+    mask's own, its object bright. Raises CheckpointError.
     """
     images = examples().images[example : example + 1]
     bright = 255 * np.isin(regions, SCENES.objects).astype(np.uint8)
-    maps = edge_sides(np.broadcast_to(bright, images.shape) if outline else images), thumbnails(images)
-    given = Conditioning(SCENES, level, regions[None], np.array([label]), *maps)
+    edges = edge_sides(np.broadcast_to(bright, images.shape) if outline else images)
+    colours = np.array([example_colour(example) if colour is None else colour], np.uint8)
+    given = Conditioning(SCENES, level, regions[None], colours, edges, thumbnails(images))
     return to_bytes(predict(network(level)[0], given.inputs, 1))[0].transpose(1, 2, 0)
+
+
+def of_photographs(masks: np.ndarray) -> np.ndarray:
+    """The images uint8 (n, 48, 48, 3) that the network trained on cut-out photographs
+    predicts for masks of objects (n, h, w), resized by nearest pixel. Raises
+    CheckpointError.
+    """
+    regions = np.stack([nearest_pixels((mask > 0).astype(np.uint8), PHOTOGRAPHS.side) for mask in masks])
+    given = Conditioning(CUTOUTS, PHOTOGRAPHS.detail, regions)
+    return to_bytes(predict(network(OF_PHOTOGRAPHS)[0], given.inputs, len(masks))).transpose(0, 2, 3, 1)
+
+
+def held_out() -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray | None]:
+    """Objects that the network of photographs was neither trained nor selected on: their
+    names, masks uint8 (n, 48, 48), predicted images uint8 (n, 48, 48, 3), and the
+    photographs, None where `MLCV_DATA` does not have them. Raises CheckpointError.
+    """
+    names, side = tuple(network(OF_PHOTOGRAPHS)[1]["examples"]), PHOTOGRAPHS.side
+    bits = [bytes.fromhex(text) for text in network(OF_PHOTOGRAPHS)[1]["examples"].values()]
+    masks = np.stack([np.unpackbits(np.frombuffer(row, np.uint8)).reshape(side, side) for row in bits])
+    truths = None
+    if composites.present():
+        images, every = cutout_images.load(side)
+        if set(names) <= set(every):
+            truths = images.images[[every.index(name) for name in names]].transpose(0, 2, 3, 1)
+    return names, masks, of_photographs(masks), truths
 
 
 def sample(regions: np.ndarray, draw: int, count: int) -> np.ndarray:
     """Images of one mask under `count` codes, other ones for each `draw`: uint8
     (count, 32, 32, 3). Raises CheckpointError.
     """
-    given = Conditioning(SCENES, "class", regions[None].repeat(count, 0), np.zeros(count, np.int64))
+    given = Conditioning(SCENES, "class", regions[None].repeat(count, 0))
     codes = torch.randn(count, CODES, generator=stream(draw, "codes shown on the page"))
     return to_bytes(predict(network(SAMPLED)[0], given.inputs, count, codes)).transpose(0, 2, 3, 1)
 
@@ -79,6 +122,11 @@ def examples() -> MaskedImages:
 def example_image(index: int) -> np.ndarray:
     """The true image of an example, uint8 (32, 32, 3)."""
     return examples().images[index].transpose(1, 2, 0)
+
+
+def example_colour(index: int) -> tuple[int, ...]:
+    """The mean colour of an example's object, RGB in 0–255."""
+    return tuple(map(int, object_colours(examples())[index]))
 
 
 def _training_scenes(first: int, count: int) -> MaskedImages:
@@ -136,16 +184,22 @@ def region_errors(output: np.ndarray, truth: np.ndarray, regions: np.ndarray) ->
 
 def shown_images(frame: Frame, config: InvertedUnetConfig, seed: int) -> np.ndarray:
     """The images of a run's frame, uint8 (n, side, side, 3): mask, network's and true
-    image in turn; of pets the network's alone.
+    image in turn; of pets, and of photographs that are not here, the network's alone.
 
-    `config` and `seed` are those of the run, its first seed: they make the same scenes.
+    `config` and `seed` are those of the run, its first seed: they make the same images.
     """
     outputs = frame.shown[0].transpose(0, 2, 3, 1)
-    if config.dataset != "scenes":
+    tested = bool(frame.measured.any())
+    if config.dataset == "scenes":
+        purpose = "tested" if tested else "validated"
+        truths = generate(training.scenes_config(config.dependence, config.side), SHOWN, seed, purpose)
+        masks = SCENE_COLOURS[truths.regions]
+    elif config.dataset == "composites" and composites.present():
+        truths = training.splits(config, seed)[2 if tested else 1].take(slice(SHOWN))
+        masks = SCENE_COLOURS[truths.regions]
+    else:
         return outputs
-    purpose = "tested" if frame.measured.any() else "validated"
-    truths = generate(training.scenes_config(config.dependence, config.side), SHOWN, seed, purpose)
-    rows = [SCENE_COLOURS[truths.regions], outputs, truths.images.transpose(0, 2, 3, 1)]
+    rows = [masks, outputs, truths.images.transpose(0, 2, 3, 1)]
     return np.stack(rows, axis=1).reshape(-1, *outputs.shape[1:])
 
 
@@ -156,9 +210,9 @@ def tiles(shown: Sequence[int] = (6, 7), level: str = "class") -> tuple[Tile, ..
     return tuple(Tile(image / 255) for pair in pairs for image in pair)
 
 
-def test_explained(level: str) -> str:
-    """Explained variance of a level's pretrained network in per cent; a dash without one."""
-    try:
-        return f"{100 * network(level)[1]['metrics']['test_explained']:.1f}"
-    except checkpoints.CheckpointError:
-        return "–"
+def demo_results(level: str) -> tuple[float, float | None]:
+    """Explained variance of the object by a level's pretrained network on its test
+    images, and the ceiling, None where unknown. Raises CheckpointError.
+    """
+    metrics = network(level)[1]["metrics"]
+    return metrics["test_explained"], metrics.get("test_ceiling")
