@@ -4,21 +4,22 @@ Title: Inverted U-Net
 Question: How much of an image does its segmentation mask determine?
 Try: Paint on the mask. The inverted U-Net, from mask to image, shows the mean of all
   images with that mask.
-Answer: Little on photographs: no more of an object is shown to follow from its mask than
-  two numbers of its box give.
+Answer: Little on photographs: a U-Net is not shown to predict more of an object than
+  two numbers of its mask.
 Terms: *Explained variance* of the object: 100 % is the true image, 0 % one grey for all
-  pixels. *Points*: percentage points of it. *Box regression*: least squares on the size of
-  the mask's box and the row in it. *Region means*: each class in its mean training colour.
-  The *own mean colour* of an object is three bytes of the true image.
-But: In generated scenes the mask determines 86 % of the object. Box regression explains all
-  of that, the U-Net 82 %: it learns the scenes' rule, 81.4 points [80.7, 82.1] over region
-  means, less exactly than least squares, by 4.0 points [3.7, 4.3].
+  pixels. *Points*: percentage points of it. *Box regression*: least squares on the size
+  of the mask's box and the row in it. *Region means*: each class in its mean training
+  colour. The *own mean colour* of an object is three bytes of the true image.
+But: In generated scenes the mask determines 86 % of the object. Box regression explains
+  all of that, the U-Net 82 %: it learns the scenes' rule, 81.4 points [80.7, 82.1] over
+  region means, less exactly than least squares, by 4.0 points [3.7, 4.3].
 Subject: A lead of the U-Net
-Holds when: other baselines are meant, on scenes: the U-Net leads the mean of the 20 nearest
-  masks by 27.6 points [26.5, 28.8] and region means; n = 20.
-Fails when: objects are photographed: the U-Net explains 7.3 %, +0.2 points [−1.6, 2.0] over
-  box regression, undecided; not even shuffled masks are shown to be worse (+1.9 [−0.7,
-  4.5]). The own mean colour explains 61 %; a U-Net given it adds 1.3 [0.2, 2.4]; n = 20.
+Holds when: other baselines are meant, on scenes: the U-Net leads the mean of the 20
+  nearest masks by 27.6 points [26.5, 28.8] and region means; n = 20.
+Fails when: objects are photographed: the U-Net explains 7.3 %, +0.2 points [−1.6, 2.0]
+  over box regression, undecided; not even shuffled masks are shown to be worse (+1.9
+  [−0.7, 4.5]). The own mean colour explains 61 %; a U-Net given it adds 1.3 [0.2, 2.4];
+  n = 20.
 Verdict: not ahead of two numbers of the mask
 Effect: Explained variance: U-Net − box regression
 Data: generated scenes
@@ -26,32 +27,35 @@ Data on photographs: photographed objects
 Unit on photographs: splits
 
 A U-Net turns an image into a mask. Inverted, it turns a mask into an image. Trained on
-squared error, it predicts the mean of all images with that mask. Sharp parts of this mean
-are determined by the mask; blurred parts are not. Explained variance measures how much.
+squared error, it predicts the mean of all images with that mask. Sharp parts of this
+mean are determined by the mask; blurred parts are not. Explained variance measures how
+much.
 
-**Scenes.** In generated scenes a larger object is brighter and light comes from above, so
-two numbers of the mask, the size of its box and the row in it, determine what can be known;
-texture, tint and contrast are random. There the ceiling is known. At dependence 0 nothing
-follows from the mask.
+**Scenes.** In generated scenes a larger object is brighter and light comes from above,
+so two numbers of the mask, the size of its box and the row in it, determine what can be
+known; texture, tint and contrast are random. There the ceiling is known. At dependence
+0 nothing follows from the mask.
 
-**Photographs.** 275 objects cut out of photographs, each once, on grey. An object is never in
-training and test at once, nor are variants of it. No ceiling is known. On Play the U-Net of
-photographs stands beside that of scenes.
+**Photographs.** 275 objects cut out of photographs, each once, on grey. An object is
+never in training and test at once, nor are variants of it. No ceiling is known. On Play
+the U-Net of photographs stands beside that of scenes.
 
-**Conditioning levels.** *Binary*: object or background. *Class*: the class of each pixel.
-*Colour*: the object's mean colour as well. *Edges*: pixels more than 12 grey levels
-brighter, or darker, than the 5 × 5 pixels around them; these come from the image, on
-purpose. *Thumbnail*: mean colours of 4 × 4 tiles. Each level keeps those before it.
+**Conditioning levels.** *Binary*: object or background. *Class*: the class of each
+pixel. *Colour*: the object's mean colour as well. *Edges*: pixels more than 12 grey
+levels brighter, or darker, than the 5 × 5 pixels around them; these come from the
+image, on purpose. *Thumbnail*: mean colours of 4 × 4 tiles. Each level keeps those
+before it.
 
-**What it does not show.** How realistic an image looks: explained variance rewards blur,
-so gradient energy stands beside it. No mask determines a scene's background, a crop of a
-photograph.
+**What it does not show.** How realistic an image looks: explained variance rewards
+blur, so gradient energy stands beside it. No mask determines a scene's background, a
+crop of a photograph.
 
-**Controls.** *Shuffled masks*: the same network, trained with other images' masks on the
-pixels that both give to the object or to the background. Masks are hard, since soft borders
-carry grey levels. No layer normalises, which can remove a mask's area. Object pixels weigh 8
-in the loss, a function of the mask alone, so the optimum stays the mean. The weights tested
-are the best of ten evaluations on validation images; test images are used once.
+**Controls.** *Shuffled masks*: the same network, trained with other images' masks on
+the pixels that both give to the object or to the background. Masks are hard, since soft
+borders carry grey levels. No layer normalises, which can remove a mask's area. Object
+pixels weigh 8 in the loss, a function of the mask alone, so the optimum stays the mean.
+The weights tested are the best of ten evaluations on validation images; test images are
+used once.
 
 Source: Isola, Zhu, Zhou, Efros, Image-to-Image Translation with Conditional Adversarial
 Networks, 2017, https://arxiv.org/abs/1611.07004
