@@ -6,9 +6,6 @@ from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.learned_salience import (
     ARMS,
-    CLASSIFIERS,
-    DETECT,
-    MASKERS,
     ORDER,
     STAGES,
     Frame,
@@ -23,10 +20,9 @@ from mlcv_explore.ideas.learned_salience import (
 ACCURACIES = ("accuracy", "accuracy, swapped backgrounds", "IoU with the object")
 AGREEMENTS = ("class kept by the mask", "class kept by the complement", "mean of the mask")
 TRAINING = {  # experiment, stage → arms, names of their curves in the order of CURVES
-    ("salience", 0): (CLASSIFIERS, ACCURACIES),
-    ("salience", 1): (MASKERS, AGREEMENTS),
+    ("salience", 0): (("classifier",), ACCURACIES),
+    ("salience", 1): (("learned",), AGREEMENTS),
     ("order", 0): (ORDER, ACCURACIES),
-    ("boxes", 0): (("classify_only", *DETECT), ACCURACIES),
 }
 
 
