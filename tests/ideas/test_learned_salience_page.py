@@ -1,5 +1,6 @@
 """The page of learned saliency."""
 
+import re
 from functools import partial
 
 import numpy as np
@@ -35,6 +36,14 @@ def test_a_scene_has_maps_parts_boxes_and_shares_on_its_cause(monkeypatch: pytes
         monkeypatch.setattr(learned_masks, "explain", flat)
         app = opened(source="Scene", scene="3")
         assert not app.exception and f"The mask covers {area} of the image" in words(app)
+
+
+def test_the_image_shown_first_keeps_its_class_with_the_mask_and_loses_it_without() -> None:
+    text = str([bar.text for bar in opened().get("progress")])
+    kept, complement = (
+        int(re.search(rf"{title}: cat (\d+)%", text).group(1)) for title in ("Kept", "Complement")
+    )
+    assert kept > 75 and complement < 25
 
 
 def test_an_uploaded_photograph_is_explained_and_garbage_is_rejected() -> None:
