@@ -65,7 +65,9 @@ def generate(
     labels = draws.permutation(np.arange(count) % len(every))
     chosen, places = draws.random(count), draws.random((count, 3))
     plates = composites.generate(every[0][0], count, seed, f"{purpose} plates", side).backgrounds
-    members = [every[label][int(draw * len(every[label]))] for label, draw in zip(labels, chosen, strict=True)]
+    members = [
+        every[label][int(draw * len(every[label]))] for label, draw in zip(labels, chosen, strict=True)
+    ]
     images, masks = zip(
         *(
             _pasted(plates[telling_plates(plates, labels, share, seed, f"{purpose} {kind}")], members, places)
@@ -92,7 +94,9 @@ def telling_plates(
     others = (labels + 1 + draws.integers(0, classes - 1, len(labels))) % classes
     named = np.where(draws.random(len(labels)) < agreement, labels, others)
     places = draws.random(len(labels))
-    return np.array([shares[name][int(at * len(shares[name]))] for name, at in zip(named, places, strict=True)])
+    return np.array(
+        [shares[name][int(at * len(shares[name]))] for name, at in zip(named, places, strict=True)]
+    )
 
 
 def _pasted(

@@ -46,7 +46,7 @@ class MaskerHyperparameters(Config):
     low_area: float = setting(0.5, "Smallest area weight", low=0, high=100)
     high_area: float = setting(20.0, "Largest area weight", low=0, high=100)
     smoothness: float = setting(0.5, "Smoothness weight", low=0, high=20)
-    updates: int = setting(600, "Updates", low=2, high=100_000)
+    updates: int = setting(300, "Updates", low=2, high=100_000)
     batch_size: int = setting(16, "Batch size", low=2, high=512)
     rate: float = setting(
         0.005, "Learning rate", low=0.00001, high=0.1, help="Adam's, at the start; it falls linearly to zero."

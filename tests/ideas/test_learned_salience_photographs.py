@@ -76,7 +76,7 @@ def test_maps_are_measured_at_places_that_the_object_decides(small: None, monkey
     first = [*np.flatnonzero(chosen), *np.flatnonzero(~chosen)][: photographs.MAP_PARTS]
     assert place.order.tolist() == first and place.decided == pytest.approx(chosen.mean())
     assert place.target == cause.explained_class(imagenet.load(), cause.objects()[2])
-    drawn = composites.generate(cause.objects()[2], 30, 2, "maps learned", 64)
+    drawn = composites.generate(cause.objects()[2], 20, 2, "maps learned", 64)
     assert np.array_equal(place.drawn.images, drawn.images)
 
     parts = [dict(part) for part in _copies(photographs.maps(2))]
@@ -91,7 +91,7 @@ def test_maps_are_measured_at_places_that_the_object_decides(small: None, monkey
     for arm in photographs.MAPS:
         values = last[arm]
         assert values["faithful"] == pytest.approx(values["insertion"] - values["deletion"])
-    each = [place.measure(index)["mass"][photographs.MAPS.index("learned")] for index in range(3)]
+    each = [place.measure(index)["mass"][photographs.MAPS.index("learned")] for index in range(2)]
     assert last["learned"]["mass"] == pytest.approx(np.mean(each))
     with pytest.raises(SettingError, match="between 0 and 5 on composites, where each is an object, got 6"):
         next(photographs.maps(6))

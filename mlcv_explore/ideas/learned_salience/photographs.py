@@ -30,7 +30,7 @@ OBJECTS = (
 FRESH = (42, 86, 122, 140, 146, 172, 176, 177, 216, 231)
 PILOTS = (36, 38, 159, 160, 167, 215)
 
-MAP_PARTS, ORDER_PARTS = 3, 10  # how often `maps` and `orders` yield
+MAP_PARTS, ORDER_PARTS = 2, 10  # how often `maps` and `orders` yield
 SIDE = photograph_masker.SIDE  # of composites that are explained
 CANDIDATES = 10  # composites drawn for each place that is explained
 STEPS = 5  # of insertion and deletion
