@@ -13,6 +13,7 @@ from mlcv_explore.data.annotated_images import AnnotatedImages
 from mlcv_explore.data.scenes import INDEPENDENT, Scenes, ScenesConfig
 from mlcv_explore.ideas.learned_salience import (
     ARMS,
+    COMPOSITES,
     CURVES,
     DECODED,
     MAPS,
@@ -26,6 +27,7 @@ from mlcv_explore.ideas.learned_salience import (
     experiments,
     frames_per_stage,
     measures_of,
+    photographs,
 )
 from mlcv_explore.models.multitask import MultitaskSettings, MultitaskTrainer
 from mlcv_explore.models.multitask import schedule as phases_of
@@ -52,12 +54,19 @@ RESULTS = ("curves", "measured", "shown", "scene")
 def run(config: LearnedSalienceConfig, seeds: Sequence[int]) -> Iterator[Frame]:
     """A frame for every part of every stage of the chosen experiments."""
     states = [SeedRun(config, seed) for seed in seeds]
-    steps = frames_per_stage(config) * sum(STAGES[experiment] for experiment in experiments(config))
+    steps = sum(parts_of(config, experiment) for experiment in experiments(config))
     for step, _ in enumerate(zip(*(state.parts() for state in states), strict=True), 1):
         results = [np.stack([getattr(state, name) for state in states]) for name in RESULTS]
         for images in results[2:]:  # one seed's images, at the end, are enough
             images[step == steps :] = 0
         yield Frame(step, steps, *results)
+
+
+def parts_of(config: LearnedSalienceConfig, experiment: str) -> int:
+    """How many frames an experiment takes."""
+    if config.dataset == COMPOSITES:
+        return {"salience": photographs.MAP_PARTS, "order": photographs.ORDER_PARTS}[experiment]
+    return frames_per_stage(config) * STAGES[experiment]
 
 
 def generate_scenes(config: LearnedSalienceConfig, rho: float, count: int, seed: int, purpose: str) -> Scenes:
@@ -158,6 +167,8 @@ class SeedRun:
     def parts(self) -> Iterator[None]:
         """All chosen experiments, a step a frame."""
         generators = {"salience": self.saliency, "order": self.multitask}
+        if self.config.dataset == COMPOSITES:
+            generators = dict.fromkeys(generators, self.photographs)
         for experiment in experiments(self.config):
             yield from generators[experiment](self.config.replace(experiment=experiment))
 
@@ -196,6 +207,20 @@ class SeedRun:
         yield from self._train(
             {arm: trainer(config, arm, training, self.seed) for arm in ORDER}, validation, test
         )
+
+    def photographs(self, config: LearnedSalienceConfig) -> Iterator[None]:
+        """Maps of the ImageNet network on composites of one object, or two tasks on
+        composites.
+        """
+        about = (config.updates, self.seed)
+        maps = config.experiment == "salience"
+        for results in photographs.maps(self.seed) if maps else photographs.orders(*about):
+            for arm, values in results.items():
+                known = measures_of(config, arm)
+                self._enter(
+                    self.measured, MEASURES, arm, {name: values[name] for name in known if name in values}
+                )
+            yield
 
     def _splits(self, config: LearnedSalienceConfig) -> tuple[AnnotatedImages, ...]:
         """Training, validation and test images."""
