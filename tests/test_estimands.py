@@ -25,6 +25,11 @@ DRAWS = {  # idea, changed settings → what its verdicts state
     ("label_noise", (("split", "redrawn"),)): "re-drawn splits of one data set (Nadeau–Bengio corrected)",
     ("learned_salience", ()): "draw data of their own from one generator",
     ("learned_salience", (("dataset", "oxford_pets"),)): "re-drawn splits of one data set (Nadeau–Bengio",
+    ("learned_salience", (("dataset", "composites"),)): "over objects, each at two places",
+    (
+        "learned_salience",
+        (("dataset", "composites"), ("experiment", "order")),
+    ): "re-drawn splits of one data set (Nadeau–Bengio",
     ("saliency", ()): "draw data of their own from one generator",
     ("saliency", (("dataset", "composites"), ("explained_scenes", 1))): "over objects, each at 1 place where",
     (

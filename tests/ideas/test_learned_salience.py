@@ -1,5 +1,6 @@
 """Learned saliency: arms and their budgets, images, claims, the run."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -27,6 +28,7 @@ from mlcv_explore.ideas.learned_salience import (
     frames_per_stage,
     measures_of,
     metrics,
+    photographs,
     run,
     tables,
     training,
@@ -251,3 +253,60 @@ def test_pets_run_without_a_known_cause(monkeypatch: pytest.MonkeyPatch) -> None
     assert requested == {("train", 60), ("validation", 20), ("test", 20), ("test", 4)}
     assert "learned_mass" not in columns and "parallel_swapped" not in columns
     assert all(np.isfinite(values).all() for values in columns.values())
+
+
+def test_composites_are_measured_by_their_own_generators(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def maps(seed: int) -> Iterator[dict[str, dict[str, float]]]:
+        asked.append(seed)
+        yield {"learned": {"mass": 0.2, "noisy": 0.9}, "blind": {"pointing": 0.5}}
+        yield {"learned": {"mass": 0.25}, "blind": {"pointing": 0.75}, "classifier": {"accuracy": 0.4}}
+
+    def orders(updates: int, seed: int) -> Iterator[dict[str, dict[str, float]]]:
+        asked.append((updates, seed))
+        yield from ({"parallel": {"iou": 0.1 * part, "swapped": 0.5}} for part in range(3))
+
+    for name, value in {"maps": maps, "orders": orders, "MAP_PARTS": 2, "ORDER_PARTS": 3}.items():
+        monkeypatch.setattr(photographs, name, value)
+    config = SMALL.replace(experiment="all", dataset="composites")
+    film = list(run(config, (32,)))
+    assert asked == [32, (4, 32)] and [(frame.step, frame.steps) for frame in film] == [
+        (step, 5) for step in range(1, 6)
+    ]
+    columns = metrics(config, film)
+    assert columns["learned_mass"] == pytest.approx(0.25) and columns["blind_pointing"] == pytest.approx(0.75)
+    assert columns["parallel_iou"] == pytest.approx(0.2) and columns["classifier_accuracy"] == pytest.approx(
+        0.4
+    )
+    assert not film[-1].measured[0, ARMS.index("learned"), MEASURES.index("noisy")]
+
+
+def test_the_study_on_photographs_explains_objects_that_nothing_was_trained_on() -> None:
+    study = subject.studies[1]
+    assert study.seeds == photographs.OBJECTS and not {*study.seeds} & {*photographs.FRESH}
+    assert {cell.config.dataset for cell in study.cells} == {"composites"}
+
+
+def test_the_leak_is_measured_on_scenes_of_its_own_where_the_class_is_the_texture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decoded = []
+
+    def leak(masks: torch.Tensor, labels: torch.Tensor, classes: int, seed: int) -> float:
+        decoded.append((masks, labels, classes, seed))
+        return len(decoded) / 10
+
+    monkeypatch.setattr(training, "leak", leak)
+    config = SMALL.replace(experiment="salience", label="texture", updates=2)
+    columns = metrics(config, list(run(config, (3,))))
+    assert [float(columns[f"{arm}_leak"][0]) for arm in DECODED] == pytest.approx(np.arange(1, 6) / 10)
+    fresh = training.draw_images(config, config.test_scenes, 3, "masks to decode")
+    for masks, labels, *about in decoded:
+        assert torch.equal(labels, fresh.labels) and masks.shape == (20, 32, 32) and about == [4, 3]
+    assert torch.equal(decoded[DECODED.index("truth")][0], (fresh.masks == 1).double())
+    for purpose in ("taught", "tested", "explained"):
+        other = training.draw_images(config, config.test_scenes, 3, purpose)
+        assert not torch.equal(other.labels, fresh.labels)
+    list(run(config.replace(label="silhouette"), (3,)))
+    assert len(decoded) == len(DECODED)
