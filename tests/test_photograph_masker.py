@@ -22,6 +22,12 @@ def photographs(count: int, side: int) -> np.ndarray:
     return draws.integers(0, 256, (count, 3, side, side), dtype=np.uint8)
 
 
+def gallery_square(name: str, side: int) -> np.ndarray:
+    """A photograph of the gallery, uint8 (3, side, side)."""
+    values = uploads.resized_to_square(gallery.photographs()[name].read().pixels, side)
+    return (values * 255).round().clip(0, 255).astype(np.uint8)
+
+
 def test_features_are_those_of_five_sides_and_the_logits_the_networks_own() -> None:
     network = imagenet.load().network
     images = torch.from_numpy(photographs(2, 64)).float() / 255
@@ -80,6 +86,16 @@ def test_agreement_by_hand() -> None:
     assert shares["answer_left"] == pytest.approx(float(left.float().mean()))
 
 
+def test_the_network_is_surest_of_half_of_the_images() -> None:
+    images = photographs(5, 64)
+    images[1::2] = gallery_square("cat", 64)
+    kept, network = photograph_masker.surest(imagenet.load().network, images), imagenet.load().network
+    sure = network(torch.from_numpy(images).float() / 255).softmax(1).amax(1)
+    assert len(kept) == 3 and np.array_equal(
+        kept, images[np.sort(np.argsort(-sure.numpy(), kind="stable")[:3])]
+    )
+
+
 def test_images_are_enlarged_to_the_side_that_is_read() -> None:
     one = np.full((2, 3, 32, 32), 77, np.uint8)
     assert (photograph_masker.enlarged(one) == 77).all()
@@ -89,11 +105,11 @@ def test_images_are_enlarged_to_the_side_that_is_read() -> None:
 def test_the_mask_network_that_ships_covers_less_at_a_larger_area_weight() -> None:
     network = imagenet.load().network
     image = uploads.resized_to_square(gallery.photographs()["cat"].read().pixels, 224)
-    masks = [photograph_masker.mask(image, area) for area in (0.5, 4.0, 20.0)]
+    masks = [photograph_masker.mask(image, area) for area in (5.0, 20.0, 40.0)]
     assert all(mask.shape == (224, 224) and mask.min() >= 0 and mask.max() <= 1 for mask in masks)
     assert masks[0].mean() > masks[1].mean() > masks[2].mean()
     masker, given = photograph_masker.load(), torch.from_numpy(image)
-    assert np.array_equal(photograph_masker.predict(masker, network, given), masks[1])  # 4 is the default
+    assert np.array_equal(photograph_masker.predict(masker, network, given), masks[1])  # 20 is the default
 
 
 def test_a_mask_network_of_other_weights_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,19 +71,20 @@ def test_networks_are_trained_on_none_of_them(small: None, monkeypatch: pytest.M
 def test_maps_are_measured_at_places_that_the_object_decides(small: None, monkeypatch) -> None:
     monkeypatch.setattr(image_only, "network", lambda cutouts, side: None)
     monkeypatch.setattr(image_only, "generate", lambda network, image: image.mean(0).numpy())
-    place = photographs.Place(2)
-    chosen = cause.decided_by_object(place.network, place.drawn, place.target)
-    first = [*np.flatnonzero(chosen), *np.flatnonzero(~chosen)][: photographs.MAP_PARTS]
-    assert place.order.tolist() == first and place.decided == pytest.approx(chosen.mean())
-    assert place.target == cause.explained_class(imagenet.load(), cause.objects()[2])
+    places, network = photographs.Places(2), imagenet.load().network
+    whole, bare = (cause.predicted(network, part) for part in (places.drawn.images, places.drawn.backgrounds))
+    chosen = whole != bare
+    assert 0 < chosen.sum() < len(chosen) and places.decided == pytest.approx(chosen.mean())
+    order = [*np.flatnonzero(chosen), *np.flatnonzero(~chosen)][: photographs.MAP_PARTS]
+    assert places.order.tolist() == order and np.array_equal(places.targets, whole)
     drawn = composites.generate(cause.objects()[2], 20, 2, "maps learned", 64)
-    assert np.array_equal(place.drawn.images, drawn.images)
+    assert np.array_equal(places.drawn.images, drawn.images)
 
     parts = [dict(part) for part in _copies(photographs.maps(2))]
     assert {*parts[-1]} == {*photographs.MAPS, "classifier"}
     last = parts[-1]
     assert last["truth"]["mass"] == last["truth"]["pointing"] == 1
-    masks = place.drawn.masks[place.order]
+    masks = places.drawn.masks[places.order]
     assert last["random"]["mass"] == pytest.approx(masks.mean(), abs=0.05)
     # faithfulness is of the first place, mass the mean of all
     assert all(last[arm]["faithful"] == parts[0][arm]["faithful"] for arm in photographs.MAPS)
@@ -91,7 +92,7 @@ def test_maps_are_measured_at_places_that_the_object_decides(small: None, monkey
     for arm in photographs.MAPS:
         values = last[arm]
         assert values["faithful"] == pytest.approx(values["insertion"] - values["deletion"])
-    each = [place.measure(index)["mass"][photographs.MAPS.index("learned")] for index in range(2)]
+    each = [places.measure(index)["mass"][photographs.MAPS.index("learned")] for index in range(2)]
     assert last["learned"]["mass"] == pytest.approx(np.mean(each))
     with pytest.raises(SettingError, match="between 0 and 5 on composites, where each is an object, got 6"):
         next(photographs.maps(6))
@@ -105,14 +106,15 @@ def _copies(parts):
 def test_the_learned_map_is_the_mask_networks_and_reads_no_class(small: None, monkeypatch) -> None:
     monkeypatch.setattr(image_only, "network", lambda cutouts, side: None)
     monkeypatch.setattr(image_only, "generate", lambda network, image: image.mean(0).numpy())
-    place = photographs.Place(2)
-    image, truth = cause.as_float(place.drawn.images[0]), place.drawn.masks[0]
-    maps = place.maps(image, truth, 0)
-    expected = photograph_masker.predict(photograph_masker.load(), place.network, image)
+    places = photographs.Places(2)
+    maps = places.maps(0)
+    image = cause.as_float(places.drawn.images[0])
+    expected = photograph_masker.predict(photograph_masker.load(), places.network, image)
     assert np.array_equal(maps["learned"], expected)
     assert np.array_equal(maps["edges_squared"], maps["edges"] ** 2)
-    place.target += 1
-    other = place.maps(image, truth, 0)
+    assert np.array_equal(maps["truth"], places.drawn.masks[0])
+    places.targets = places.targets + 1
+    other = places.maps(0)
     assert np.array_equal(other["learned"], expected)
     assert not np.array_equal(other["gradient"], maps["gradient"])
 

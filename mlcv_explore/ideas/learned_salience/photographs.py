@@ -59,21 +59,21 @@ def maps(seed: int) -> Iterator[Measured]:
 
     Raises SettingError for a seed without an object, DataError without cut-outs.
     """
-    place, sums = Place(seed), dict[tuple[str, str], float]()
+    places, sums = Places(seed), dict[tuple[str, str], float]()
     measured: Measured = {}
     for index in range(MAP_PARTS):
-        for name, values in place.measure(index).items():
+        for name, values in places.measure(index).items():
             for arm, value in zip(MAPS, values.tolist(), strict=True):
                 sums[arm, name] = sums.get((arm, name), 0.0) + value
                 if index == 0 or name in LOCALISATION:
                     measured.setdefault(arm, {})[name] = sums[arm, name] / (index + 1)
-        measured["classifier"] = {"accuracy": place.decided}
+        measured["classifier"] = {"accuracy": places.decided}
         yield measured
 
 
-class Place:
-    """One object, its composites in the order in which they are explained, and the class
-    that is explained: of those listed, or predicted most often.
+class Places:
+    """One object's composites in the order in which they are explained, and the class
+    predicted for each, which is the one explained.
     """
 
     def __init__(self, seed: int) -> None:
@@ -83,10 +83,11 @@ class Place:
                 f"Seeds must be between 0 and {len(every) - 1} on composites, where each is an object,"
                 f" got {seed}."
             )
-        model, cutout = imagenet.load(), every[seed]
-        self.network, self.target = model.network, cause.explained_class(model, cutout)
-        self.drawn = composites.generate(cutout, CANDIDATES * MAP_PARTS, seed, "maps learned", SIDE)
-        chosen = cause.decided_by_object(self.network, self.drawn, self.target)
+        self.network = imagenet.load().network
+        self.drawn = composites.generate(every[seed], CANDIDATES * MAP_PARTS, seed, "maps learned", SIDE)
+        self.targets = cause.predicted(self.network, self.drawn.images)
+        # with the object another class is predicted than for the background alone
+        chosen = self.targets != cause.predicted(self.network, self.drawn.backgrounds)
         self.decided = float(chosen.mean())
         # the first, in the order drawn, that the object decides; where they are too few, others
         self.order = np.argsort(~chosen, kind="stable")[:MAP_PARTS]
@@ -95,7 +96,7 @@ class Place:
         """Measure → (arms,) in the order of MAPS, of the maps at one place."""
         place = self.order[index]
         image, truth = cause.as_float(self.drawn.images[place]), self.drawn.masks[place]
-        values = self.maps(image, truth, stream_seed(self.seed, f"learned maps of composite {place}"))
+        values = self.maps(place)
         values = np.stack([values[arm] for arm in MAPS]).astype(np.float64)
         columns = dict(
             zip(
@@ -105,7 +106,8 @@ class Place:
             )
         )
         if index == 0:
-            request = (self.network, image[None], torch.tensor([self.target]), values[None], "mean", STEPS)
+            target = torch.tensor([self.targets[place]])
+            request = (self.network, image[None], target, values[None], "mean", STEPS)
             deletion, insertion = (
                 curve(*request, seed=self.seed).area[0]
                 for curve in (faithfulness.deletion, faithfulness.insertion)
@@ -113,16 +115,20 @@ class Place:
             columns |= {"deletion": deletion, "insertion": insertion, "faithful": insertion - deletion}
         return columns
 
-    def maps(self, image: torch.Tensor, truth: np.ndarray, draws: int) -> dict[str, np.ndarray]:
-        """Arm → its map (h, w); the mask network and the controls do not read the class."""
-        attributions = attribute(self.network, image, self.target, tuple(METHODS), SETTINGS, draws)
+    def maps(self, place: int) -> dict[str, np.ndarray]:
+        """Arm → its map (h, w) of one composite; the mask network and the controls do not
+        read the class.
+        """
+        image, target = cause.as_float(self.drawn.images[place]), int(self.targets[place])
+        draws = stream_seed(self.seed, f"learned maps of composite {place}")
+        attributions = attribute(self.network, image, target, tuple(METHODS), SETTINGS, draws)
         values = {attribution.method: attribution.values for attribution in attributions}
         blind = image_only.network(tuple(one for one in training_objects() if one.imagenet_class), SIDE // 2)
         return values | {
             "learned": photograph_masker.predict(photograph_masker.load(), self.network, image),
             "edges_squared": values["edges"] ** 2,
             "blind": image_only.generate(blind, image),
-            "truth": truth.astype(np.float32),
+            "truth": self.drawn.masks[place].astype(np.float32),
         }
 
 
