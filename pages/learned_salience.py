@@ -13,13 +13,15 @@ from mlcv_explore.config import Config, setting
 from mlcv_explore.data import gallery
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
-from mlcv_explore.ideas.learned_salience import CONTROLS, METHODS, frames_per_stage, pretrain, tables
+from mlcv_explore.ideas.learned_salience import frames_per_stage, pretrain, tables
 from mlcv_explore.ideas.learned_salience import idea as subject
 from mlcv_explore.metrics import overlap
-from mlcv_explore.models import segmenter
+from mlcv_explore.models import available_models, segmenter
 from mlcv_explore.models.checkpoints import CheckpointError, Classifier
 from mlcv_explore.saliency import SaliencyError, SaliencySettings, learned_masks, mask_network, measures
-from mlcv_explore.ui import attribution_panel, attributions, figures, inputs, page, settings, theme
+from mlcv_explore.saliency.learned_masks import Explanation
+from mlcv_explore.saliency.photograph_masker import mask as photograph_mask
+from mlcv_explore.ui import attribution_panel, attributions, evidence, figures, inputs, page, settings, theme
 from mlcv_explore.ui.attribution_panel import TILE
 from mlcv_explore.ui.attribution_tests import input_image
 from mlcv_explore.ui.explained import Explained, Request, explain_image, predict
@@ -30,21 +32,7 @@ DESCRIPTIONS = {
     "scenes-tagged/0": "Silhouette in a scene; in training, tags named it.",
     "scenes-texture/0": "Texture of the object in a scene.",
     "cifar10/0": "Ten classes of photographs, 32 × 32 pixels.",
-}
-CELLS = {  # cell of the study → its title
-    "silhouettes": "Classifiers that use the silhouette",
-    "tagged": "Classifiers that read the tag",
-    "textures": "The class is the texture",
-    "short": "Two tasks, 300 encoder updates",
-    "long": "Two tasks, 600 encoder updates",
-}
-LEADS = {  # head → the learned mask's lead over every other map
-    "On the object": {"claim": "silhouettes", "measure": "mass"},
-    "Maximum on it": {"claim": "silhouettes", "measure": "pointing"},
-    "Faithful": {"claim": "silhouettes", "measure": "faithful"},
-    "Faithful, noise fill": {"claim": "silhouettes", "measure": "noisy"},
-    "On the object, textures": {"claim": "textures", "measure": "mass"},
-    "On the tag": {"claim": "tagged", "measure": "tag"},
+    inputs.IMAGENET: "1,000 classes. Its mask is a weak one: what it keeps seldom carries the class.",
 }
 GRADCAM, ERRORS = Request(("gradcam",), SaliencySettings()), (CheckpointError, SaliencyError)
 
@@ -63,11 +51,11 @@ def play() -> None:
     """An image, a classifier, and the mask that its mask network predicts."""
     results, controls = st.columns([3, 1], gap="medium")
     with controls:
-        names = tuple(DESCRIPTIONS)
-        image = inputs.choose_image(SLUG, names)
+        *usual, _ = names = tuple(DESCRIPTIONS)
+        image = inputs.choose_image(SLUG, usual)
         if image is None:
             return
-        index = names.index(inputs.default_model(st.session_state[f"{SLUG}-source"], names))
+        index = names.index(inputs.default_model(st.session_state[f"{SLUG}-source"], usual))
         bound = {"key": f"{SLUG}-model", "bind": "query-params", "filter_mode": None}
         name = st.selectbox("Classifier", names, index, **bound)
         st.caption(DESCRIPTIONS[name])
@@ -85,9 +73,8 @@ def explain(image: inputs.ChosenImage, name: str) -> None:
             values[option.name] = settings.control(SLUG, option)
     view = LearnedSalienceView(**values)
     with results, figures.reported(*ERRORS):
-        network, model = learned_masks.load(name)
-        explained = explain_image(image, model)
-        result = learned_masks.explain(network, model, explained.array, view.area_weight)
+        explained, result = explanation(image, name, view.area_weight)
+        model = explained.model
         gradcam = GRADCAM.maps(explained)["gradcam"].values
         sheet = st.container(horizontal=True, gap="small")
         tiles = iter(lambda: sheet.container(width=WIDTH), None)
@@ -99,7 +86,8 @@ def explain(image: inputs.ChosenImage, name: str) -> None:
             with next(tiles):
                 show_part(model, title, learned_masks.keep(explained.array, mask, view.fill), result.target)
         show_map(next(tiles), explained, "gradcam", gradcam, view)
-        show_map(next(tiles), explained, "gates", result.gates, view)
+        if result.gates.any():
+            show_map(next(tiles), explained, "gates", result.gates, view)
         with next(tiles):
             boxes = [overlap.largest_box(values, view.share) for values in (result.mask, gradcam)]
             show_boxes(image, model.side, boxes)
@@ -109,6 +97,17 @@ def explain(image: inputs.ChosenImage, name: str) -> None:
         if result.uninformative:
             text = f"The mask covers {result.mask.mean():.1%} of the image: it is uninformative."
             st.info(text, icon=":material/info:")
+
+
+def explanation(image: inputs.ChosenImage, name: str, area: float) -> tuple[Explained, Explanation]:
+    """What a classifier predicts, and its mask; the ImageNet network's has one area weight."""
+    if name == inputs.IMAGENET:
+        explained = explain_image(image, available_models.load(name))
+        mask = photograph_mask(explained.array)
+        return explained, Explanation(explained.probabilities, mask, np.zeros_like(mask))
+    network, model = learned_masks.load(name)
+    explained = explain_image(image, model)
+    return explained, learned_masks.explain(network, model, explained.array, area)
 
 
 def show_map(
@@ -173,27 +172,26 @@ def example() -> None:
     view = LearnedSalienceView(area_weight=8.0)
     with figures.reported(*ERRORS):
         for name in ("scenes/0", "scenes-tagged/0"):
-            network, model = learned_masks.load(name)
-            explained = explain_image(inputs.scene(1), model)
-            mask = learned_masks.explain(network, model, explained.array, view.area_weight).mask
+            explained, result = explanation(inputs.scene(1), name, view.area_weight)
             left, right = st.columns(2, gap="small")
-            show_map(left, explained, "learned", mask, view, top=1.0)
+            show_map(left, explained, "learned", result.mask, view, top=1.0)
             show_map(right, explained, "gradcam", GRADCAM.maps(explained)["gradcam"].values, view)
             st.caption(f"Classifier: {DESCRIPTIONS[name]}")
 
 
 def answer(table: Table) -> None:
     """The learned mask against every map; every measure of every arm in every cell."""
-    rows = [{"arm": "learned", "minus": arm} for arm in (*METHODS, *CONTROLS)]
-    leads = {"Learned mask −": [subject.label(row["minus"]) for row in rows]} | table.cross(rows, LEADS)
+    leads = tables.leads(table, subject.labels())
     figures.intervals(leads, f"{SLUG}-leads", "Mean differences, 95 % intervals, not corrected; exploratory.")
-    for cell, title in CELLS.items():
-        st.subheader(title, anchor=False)
-        figures.results(subject, table.columns(cell), f"{SLUG}-{cell}")
+    for study in (study for study in tables.CELLS if evidence.study(SLUG, study) is not None):
+        rows = evidence.table(SLUG, study)
+        for cell, title in tables.CELLS[study].items():
+            st.subheader(title, anchor=False)
+            figures.results(subject, rows.columns(cell), f"{SLUG}-{study}-{cell}", rows.split(cell))
 
 
 acts = {"play": play, "draw": draw, "answer": answer, "example": example}
-formulas = {"Loss of a mask": mask_network.mask_loss, "Optimised mask": mask_network.optimise_masks}
 choices = {"source": inputs.SOURCES, "photograph": tuple(gallery.photographs()), "model": tuple(DESCRIPTIONS)}
 choices["scene"] = tuple(str(number) for number in range(1, inputs.SCENES + 1))
+formulas = {"Loss of a mask": mask_network.mask_loss}
 page.run(subject, **acts, formulas=formulas, views=(LearnedSalienceView,), choices=choices, seeds=3)
