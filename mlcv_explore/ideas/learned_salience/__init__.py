@@ -25,21 +25,33 @@ Effect: Faithfulness: learned mask − Grad-CAM
 Data: generated scenes
 
 A *mask network* predicts a saliency map: a U-Net whose encoder is the frozen
-classifier, running statistics included. No mask is given as a label. The part inside
-the mask must keep the predicted class, the complement must lose it, and the mask must
-be small and smooth. The decoder has no skip connections, plain ones, plain ones and the
-image, or one gate in [0, 1] per skip connection. The gates are a map as well.
+classifier, running statistics included, with one gate in [0, 1] per skip connection. No
+mask is given as a label. The part inside the mask must keep the predicted class, the
+complement must lose it, and the mask must be small and smooth. The gates are a map as
+well.
 
-**Order of two tasks.** One encoder is shared by a classifier and a segmenter, or a box
-head, trained in every order or jointly, with equal updates of the encoder or of every
-task. The background's brightness mostly names the class, a shortcut that does not help
-to segment. The box head is compared with bounding boxes of the learned mask and of
-Grad-CAM.
+**Against other maps.** The same classifier is explained by the twelve methods of
+*Saliency from gradients*, all evaluated alike: how much of the map, and whether its
+maximum, lies on the true cause; insertion and deletion. An image-only network, trained
+on true masks, and edges know nothing of the classifier: a map that does not lead them
+has shown nothing of it.
 
-**What it does not show.** That learned masks are right on photographs, where the cause
-is unknown. A small mask that keeps the class may exploit the classifier. Hence fills
-unseen in training, and a second classifier. The leak, the class decoded from the mask
-alone, is measured where the class is the texture: a silhouette is its own label.
+**Order of two tasks.** One encoder is shared by a classifier and a segmenter, one after
+the other or jointly. The background's brightness names the class half of the time, a
+shortcut that does not help to segment. Arms are compared at equal updates of the encoder
+and at equal updates per task, twice as long.
+
+**The leak.** A selector can write the label into its mask's shape. The class is decoded
+from the map alone where it is the texture, since a silhouette is its own label, and
+compared with maps that cannot encode a label.
+
+**On photographs.** A mask network of the ImageNet network, without gates, learned from
+photographs without masks and is evaluated on cut-outs pasted on photographs, objects
+that it has not seen; the two tasks are trained on such composites at 32 pixels.
+
+**What it does not show.** That learned masks are right on other photographs, where the
+cause is unknown. A small mask that keeps the class may exploit the classifier. Hence a
+fill unseen in training.
 
 Source: Dabkowski, Gal, Real Time Image Saliency for Black Box Classifiers, 2017,
 https://arxiv.org/abs/1705.07857
