@@ -53,6 +53,20 @@ def test_swapped_images_have_the_same_objects_in_the_same_places(small: Path) ->
         for image, mask, label in zip(images, made.masks, made.labels, strict=True):
             colour = image[:, mask == 1].median(1).values * 255
             assert np.allclose(colour, [*COLOURS.values()][label], atol=3)
+    # the darkest third of backgrounds is red and belongs to the first class, the brightest is grey
+    outside = (made.masks == 0)[:, None].expand_as(made.images)
+    red = {
+        name: [
+            bool(image[mask].view(3, -1).median(1).values[0] > 0.6)
+            for image, mask in zip(images, outside, strict=True)
+        ]
+        for name, images in (("telling", made.images), ("swapped", made.swapped))
+    }
+    shares = {
+        name: [np.mean(np.array(values)[made.labels.numpy() == label]) for label in (0, 2)]
+        for name, values in red.items()
+    }
+    assert shares["telling"] == [1, 0] and all(0.2 < share < 0.8 for share in shares["swapped"])
     # the rim is blended with the background, what is well inside is not
     assert (made.images[inside] == made.swapped[inside]).float().mean() > 0.9
     top, left, bottom, right = (made.boxes[0] * 32).round().int().tolist()

@@ -66,6 +66,8 @@ def test_training_changes_the_mask_network_alone_and_explains_the_predicted_clas
     for batch, _, fill, area, targets in given:
         assert torch.equal(targets, network(batch).argmax(1)) and torch.allclose(area, torch.tensor(4.0))
         assert not torch.equal(fill, batch)
+    fills = stream(5, "fills of the masker of photographs")  # of no other purpose
+    assert all(torch.equal(fill, mask_network.random_fill(batch, fills)) for batch, _, fill, *_ in given)
     again = seeded(0, PhotographMasker)
     assert list(photograph_masker.updates(again, network, images, SETTINGS, 5)) == values
     for other in photograph_masker.updates(seeded(0, PhotographMasker), network, images, SETTINGS, 6):
