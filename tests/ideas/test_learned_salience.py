@@ -116,7 +116,7 @@ OF_MAPS, OF_ORDER = {"cause", "beats_image", "faithful"}, {"segment_first", "seg
     ("settings", "decided"),
     [
         ({}, OF_MAPS | OF_ORDER),
-        ({"label": "texture"}, {"leaks"} | OF_ORDER),
+        ({"label": "texture"}, OF_ORDER),
         ({"rho": 1.0}, {"cause_tag"} | OF_ORDER),
         ({"rho": 0.6}, OF_ORDER),
         ({"area": 1.0}, OF_ORDER),

@@ -262,24 +262,17 @@ def _cells(cells: Mapping[str, LearnedSalienceConfig], of: Mapping[str, str]) ->
 def _studies() -> tuple[Study, ...]:
     """On scenes, and on composites, where a seed is an object."""
     base = LearnedSalienceConfig()
-    order, photographs = base.replace(experiment="order"), base.replace(dataset=COMPOSITES)
     scenes = {
         "silhouettes": base,
         # the tag is learned in half the updates
         "tagged": base.replace(rho=1.0, updates=300),
-        "textures": base.replace(label="texture"),
-        "short": order.replace(updates=300),
-        "long": order,
+        "long": base.replace(experiment="order"),
     }
     of_maps = dict.fromkeys(("cause", "beats_image", "faithful"), "silhouettes")
     of_order = dict.fromkeys(("segment_first", "segment_first_task", "joint"), "long")
-    of = of_maps | {"cause_tag": "tagged", "leaks": "textures"} | of_order
-    composites = {"maps": photographs, "long": photographs.replace(experiment="order", updates=300)}
-    of_photographs = dict.fromkeys(of_maps, "maps") | of_order
-    return (
-        Study("live", tuple(_cells(scenes, of)), SEEDS),
-        Study("photographs", tuple(_cells(composites, of_photographs)), OBJECTS),
-    )
+    of = of_maps | {"cause_tag": "tagged"} | of_order
+    photographs = _cells({"maps": base.replace(dataset=COMPOSITES)}, dict.fromkeys(of_maps, "maps"))
+    return Study("live", tuple(_cells(scenes, of)), SEEDS), Study("photographs", tuple(photographs), OBJECTS)
 
 
 def _estimand(config: LearnedSalienceConfig) -> str:
