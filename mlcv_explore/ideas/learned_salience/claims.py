@@ -53,7 +53,7 @@ MEASURES = (
 )
 
 SILHOUETTE = {"label": "silhouette", "rho": INDEPENDENT, "area": 4.0}
-TAG, BACKGROUND = SILHOUETTE | {"rho": 1.0}, {"background": 0.5}
+TAG = SILHOUETTE | {"rho": 1.0}
 # of twelve methods those with most on the cause in another idea's evidence and in pilots
 STRONGEST = ("occlusion", "deeplift", "integrated_gradients", "smoothgrad_squared")
 IGNORANT = ("blind", "edges", "edges_squared")  # know nothing of the classifier
@@ -63,9 +63,6 @@ RULES = {
     "beats_image": ("mass", "greater", 0.05, "learned", IGNORANT, SILHOUETTE),
     "faithful": ("faithful", "greater", 0.02, "learned", STRONGEST, SILHOUETTE),
     "cause_tag": ("tag", "greater", 0.05, "learned", STRONGEST, TAG),
-    "segment_first": ("swapped", "greater", 0.01, "segment_first", ("classify_only",), BACKGROUND),
-    "segment_first_task": ("swapped", "greater", 0.01, "segment_first", ("classify_half",), BACKGROUND),
-    "joint": ("swapped", "greater", 0.01, "parallel", ("classify_only",), BACKGROUND),
 }
 # of the claims, in their order, a line each
 SENTENCES = """
@@ -73,13 +70,10 @@ The learned mask has over 0.05 more on the object than occlusion, DeepLift, inte
 The learned mask has over 0.05 more on the object than Sobel edges, squared or not, and an image-only network.
 The learned mask is over 0.02 more faithful than occlusion, DeepLift, integrated gradients, SmoothGrad².
 If the classifier reads the tag, the learned mask puts over 0.05 more on it than those four.
-Segmenting first gains over 1 point on swapped backgrounds over classifying alone, at equal encoder updates.
-Segmenting first gains over 1 point on swapped backgrounds over classifying alone, at equal updates per task.
-Joint training gains over 1 point on swapped backgrounds over classifying alone, at equal encoder updates.
 """
 CLAIMS = tuple(
     Claim(
-        *(name, sentence, measure, "points" if measure == "swapped" else "", direction, margin),
+        *(name, sentence, measure, "", direction, margin),
         tuple((first, other) for other in others),
         tuple(when.items()),
         "median",  # single classifiers may collapse
@@ -108,18 +102,24 @@ PROVENANCE = Provenance(
     (
         "Sixteen claims of 2026-11-25 came before; their rows (seeds 0 to 5) and a reviewer's runs were"
         " known, and what they left open led to these claims.",
-        "Baselines, margins, updates and the backgrounds' agreement of 0.5, at which classifying alone nears"
-        " its plateau within 600 updates, were chosen on seeds 1000 and 1001.",
+        "Four more claims of that day, on the order of two tasks and on the leak, were withdrawn before their"
+        " runs had ended, for cost; nobody had seen a result.",
+        "Baselines and margins were chosen on one pilot seed, 1000. The mask network of photographs was"
+        " trained twice, chosen on six objects outside the study.",
         "The learning rates are those of the earlier study: the classifier's was chosen on validation scenes"
         " of seeds 100 to 103.",
     ),
 )
 LIMITS = (
-    "Generated 32 × 32 scenes and classifiers of width 8.",
-    "One mask network, with gates, one area weight and at most 300 updates; masks optimised image by image"
-    " and other kinds of skip connections were left out.",
-    "Box heads were left out: a head trained on boxes against a mask trained without any is no fair"
-    " comparison.",
+    "Generated 32 × 32 scenes and classifiers of width 8; one mask network each, with gates, at one area"
+    " weight and 300 updates; 150 where classifiers read the tag, and there a longer training may help.",
+    "On photographs one mask network at 112 pixels, trained on composites of other objects: it may know the"
+    " rim of pasted objects. At 224 pixels its lead over SmoothGrad² is half of that (docs/ideas).",
+    "What that mask keeps seldom carries the class alone: of 200 test photographs 3.5 % keep theirs.",
+    "Masks optimised image by image and other kinds of skip connections were left out.",
+    "The order of two tasks can be trained but is not answered: earlier claims compared unequal updates, and"
+    " new runs did not fit.",
+    "Box heads were left out: one trained on boxes against a mask trained without any is no fair comparison.",
 )
 PRIOR_WORK = (
     Prior(

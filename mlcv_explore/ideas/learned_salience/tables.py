@@ -32,11 +32,7 @@ TRAINING = {  # experiment, stage → arms, names of their curves in the order o
 }
 
 CELLS = {  # study → its cells and their titles
-    "live": {
-        "silhouettes": "Classifiers that use the silhouette",
-        "tagged": "Classifiers that read the tag",
-        "long": "Two tasks, 600 encoder updates",
-    },
+    "live": {"silhouettes": "Classifiers that use the silhouette", "tagged": "Classifiers that read the tag"},
     "photographs": {"maps": "Maps of the ImageNet network, on photographs"},
 }
 LEADS = {  # head → cell, measure
