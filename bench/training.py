@@ -29,20 +29,13 @@ class Training:
 
 TRAININGS = (
     Training("label_noise", 10, 20.0, ("plain_accuracy", "noisy_accuracy", "clean_accuracy")),
-    Training("learned_salience", 3, 180.0, ("classifier_accuracy", "gated_faithful", "gradcam_faithful")),
+    Training("learned_salience", 3, 180.0, ("classifier_accuracy", "learned_faithful", "gradcam_faithful")),
     Training(
         "learned_salience",
         3,
         180.0,
-        ("classify_only_swapped", "segment_first_swapped", "classify_first_iou"),
+        ("classify_only_swapped", "segment_first_swapped", "parallel_iou"),
         {"experiment": "order"},
-    ),
-    Training(
-        "learned_salience",
-        3,
-        180.0,
-        ("classify_only_accuracy", "classify_then_detect_found", "learned_box_found"),
-        {"experiment": "boxes"},
     ),
     Training("inverted_unet", 3, 180.0, ("unet_explained", "region_explained")),
 )

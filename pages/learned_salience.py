@@ -16,10 +16,12 @@ from mlcv_explore.idea import Film
 from mlcv_explore.ideas.learned_salience import frames_per_stage, pretrain, tables
 from mlcv_explore.ideas.learned_salience import idea as subject
 from mlcv_explore.metrics import overlap
-from mlcv_explore.models import segmenter
+from mlcv_explore.models import available_models, segmenter
 from mlcv_explore.models.checkpoints import CheckpointError, Classifier
 from mlcv_explore.saliency import SaliencyError, SaliencySettings, learned_masks, mask_network, measures
-from mlcv_explore.ui import attribution_panel, attributions, figures, inputs, page, settings, theme
+from mlcv_explore.saliency.learned_masks import Explanation
+from mlcv_explore.saliency.photograph_masker import mask as photograph_mask
+from mlcv_explore.ui import attribution_panel, attributions, evidence, figures, inputs, page, settings, theme
 from mlcv_explore.ui.attribution_panel import TILE
 from mlcv_explore.ui.attribution_tests import input_image
 from mlcv_explore.ui.explained import Explained, Request, explain_image, predict
@@ -30,14 +32,7 @@ DESCRIPTIONS = {
     "scenes-tagged/0": "Silhouette in a scene; in training, tags named it.",
     "scenes-texture/0": "Texture of the object in a scene.",
     "cifar10/0": "Ten classes of photographs, 32 × 32 pixels.",
-}
-CELLS = {  # cell of the study → its title
-    "honest": "Classifiers that use the object",
-    "tagged": "Classifiers that read the tag",
-    "textures": "The class is the texture",
-    "encoder": "Two tasks, equal encoder updates",
-    "task": "Two tasks, equal updates per task",
-    "boxes": "Box heads, uninformative backgrounds",
+    inputs.IMAGENET: "1,000 classes. Its mask is a weak one: what it keeps seldom carries the class.",
 }
 GRADCAM, ERRORS = Request(("gradcam",), SaliencySettings()), (CheckpointError, SaliencyError)
 
@@ -56,11 +51,11 @@ def play() -> None:
     """An image, a classifier, and the mask that its mask network predicts."""
     results, controls = st.columns([3, 1], gap="medium")
     with controls:
-        names = tuple(DESCRIPTIONS)
-        image = inputs.choose_image(SLUG, names)
+        *usual, _ = names = tuple(DESCRIPTIONS)
+        image = inputs.choose_image(SLUG, usual)
         if image is None:
             return
-        index = names.index(inputs.default_model(st.session_state[f"{SLUG}-source"], names))
+        index = names.index(inputs.default_model(st.session_state[f"{SLUG}-source"], usual))
         bound = {"key": f"{SLUG}-model", "bind": "query-params", "filter_mode": None}
         name = st.selectbox("Classifier", names, index, **bound)
         st.caption(DESCRIPTIONS[name])
@@ -78,21 +73,21 @@ def explain(image: inputs.ChosenImage, name: str) -> None:
             values[option.name] = settings.control(SLUG, option)
     view = LearnedSalienceView(**values)
     with results, figures.reported(*ERRORS):
-        network, model = learned_masks.load(name)
-        explained = explain_image(image, model)
-        result = learned_masks.explain(network, model, explained.array, view.area_weight)
+        explained, result = explanation(image, name, view.area_weight)
+        model = explained.model
         gradcam = GRADCAM.maps(explained)["gradcam"].values
         sheet = st.container(horizontal=True, gap="small")
         tiles = iter(lambda: sheet.container(width=WIDTH), None)
         with next(tiles):
             st.image(images.png(image.enlarged), width="stretch", alt=image.description)
             st.caption(f"{explained.prediction()}  \n{image.description}.")
-        show_map(next(tiles), explained, "gated", result.mask, view, top=1.0, key=f"{SLUG}-mask")
+        show_map(next(tiles), explained, "learned", result.mask, view, top=1.0, key=f"{SLUG}-mask")
         for title, mask in (("Kept", result.mask), ("Complement", 1 - result.mask)):
             with next(tiles):
                 show_part(model, title, learned_masks.keep(explained.array, mask, view.fill), result.target)
         show_map(next(tiles), explained, "gradcam", gradcam, view)
-        show_map(next(tiles), explained, "gates", result.gates, view)
+        if result.gates.any():
+            show_map(next(tiles), explained, "gates", result.gates, view)
         with next(tiles):
             boxes = [overlap.largest_box(values, view.share) for values in (result.mask, gradcam)]
             show_boxes(image, model.side, boxes)
@@ -102,6 +97,17 @@ def explain(image: inputs.ChosenImage, name: str) -> None:
         if result.uninformative:
             text = f"The mask covers {result.mask.mean():.1%} of the image: it is uninformative."
             st.info(text, icon=":material/info:")
+
+
+def explanation(image: inputs.ChosenImage, name: str, area: float) -> tuple[Explained, Explanation]:
+    """What a classifier predicts, and its mask; the ImageNet network's has one area weight."""
+    if name == inputs.IMAGENET:
+        explained = explain_image(image, available_models.load(name))
+        mask = photograph_mask(explained.array)
+        return explained, Explanation(explained.probabilities, mask, np.zeros_like(mask))
+    network, model = learned_masks.load(name)
+    explained = explain_image(image, model)
+    return explained, learned_masks.explain(network, model, explained.array, area)
 
 
 def show_map(
@@ -149,7 +155,7 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
         with next(columns):
             figures.figure(chart, key, "Validation images.", command=command, config=config, moving=True)
     columns = cycle(st.columns(2))
-    for name in ("faithful", "mass", "tag", "leak", "found"):
+    for name in ("mass", "pointing", "faithful", "tag", "leak", "swapped"):
         if values := tables.measured(config, film, name):
             with next(columns):
                 figures.bars(subject, values, name, f"{SLUG}-run-{name}", "Mean over seeds, 95 % interval.")
@@ -166,28 +172,26 @@ def example() -> None:
     view = LearnedSalienceView(area_weight=8.0)
     with figures.reported(*ERRORS):
         for name in ("scenes/0", "scenes-tagged/0"):
-            network, model = learned_masks.load(name)
-            explained = explain_image(inputs.scene(1), model)
-            mask = learned_masks.explain(network, model, explained.array, view.area_weight).mask
+            explained, result = explanation(inputs.scene(1), name, view.area_weight)
             left, right = st.columns(2, gap="small")
-            show_map(left, explained, "gated", mask, view, top=1.0)
+            show_map(left, explained, "learned", result.mask, view, top=1.0)
             show_map(right, explained, "gradcam", GRADCAM.maps(explained)["gradcam"].values, view)
             st.caption(f"Classifier: {DESCRIPTIONS[name]}")
 
 
 def answer(table: Table) -> None:
-    """Every measure of every arm in the six cells of the study."""
-    for cell, title in CELLS.items():
-        st.subheader(title, anchor=False)
-        figures.results(subject, table.columns(cell), f"{SLUG}-{cell}")
-    st.caption(
-        "95 % intervals over seeds, not corrected; exploratory. Order depends on the learning rate: at twice"
-        " the rate segmenting first gained 20.0 points [2.4, 37.6] over classifying alone, n = 6."
-    )
+    """The learned mask against every map; every measure of every arm in every cell."""
+    leads = tables.leads(table, subject.labels())
+    figures.intervals(leads, f"{SLUG}-leads", "Mean differences, 95 % intervals, not corrected; exploratory.")
+    for study in (study for study in tables.CELLS if evidence.study(SLUG, study) is not None):
+        rows = evidence.table(SLUG, study)
+        for cell, title in tables.CELLS[study].items():
+            st.subheader(title, anchor=False)
+            figures.results(subject, rows.columns(cell), f"{SLUG}-{study}-{cell}", rows.split(cell))
 
 
 acts = {"play": play, "draw": draw, "answer": answer, "example": example}
-formulas = {"Loss of a mask": mask_network.mask_loss, "Optimised mask": mask_network.optimise_masks}
 choices = {"source": inputs.SOURCES, "photograph": tuple(gallery.photographs()), "model": tuple(DESCRIPTIONS)}
 choices["scene"] = tuple(str(number) for number in range(1, inputs.SCENES + 1))
+formulas = {"Loss of a mask": mask_network.mask_loss}
 page.run(subject, **acts, formulas=formulas, views=(LearnedSalienceView,), choices=choices, seeds=3)

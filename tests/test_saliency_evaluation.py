@@ -33,8 +33,7 @@ for _index, (_top, _left, _bottom, _right) in enumerate(GIVEN.tag_boxes):
 
 
 def test_maps_are_measured_as_means_over_the_images_so_far() -> None:
-    second = checkpoints.load("scenes/0").network
-    parts = list(evaluation.evaluate(Bright(), second, MAPS, GIVEN, 4, 0))
+    parts = list(evaluation.evaluate(Bright(), MAPS, GIVEN, 4, 0))
     assert len(parts) == 4 and all([*part] == [*MAPS] for part in parts)
     measured = {name: np.array([part["object"][name] for part in parts]) for name in parts[0]["object"]}
     assert (measured["mass"] == 1).all() and (measured["pointing"] == 1).all() and not measured["tag"].any()
@@ -45,8 +44,8 @@ def test_maps_are_measured_as_means_over_the_images_so_far() -> None:
     for row in last.values():
         assert row["faithful"] == pytest.approx(row["insertion"] - row["deletion"])
     assert last["bright"]["faithful"] > last["object"]["faithful"] and last["bright"]["faithful"] > 0.02
-    assert last["bright"]["faithful"] > last["bright"]["transfer"] + 0.02 and last["bright"]["noisy"] > 0.02
-    pets = next(evaluation.evaluate(Bright(), second, MAPS, replace(GIVEN, tag_boxes=None), 1, 0))
+    assert last["bright"]["noisy"] > 0.02
+    pets = next(evaluation.evaluate(Bright(), MAPS, replace(GIVEN, tag_boxes=None), 1, 0))
     assert {*last["object"]} - {*pets["object"]} == {"tag"}
 
 
@@ -70,5 +69,5 @@ def test_grad_cam_of_many_images_is_that_of_each_for_its_predicted_class() -> No
 def test_a_random_map_is_neither_faithful_nor_unfaithful_where_the_object_is() -> None:
     network = checkpoints.load("scenes/0").network
     maps = {"random": numpy_stream(0, "random maps").random((8, 32, 32)), "object": MAPS["object"]}
-    *_, last = evaluation.evaluate(network, network, maps, GIVEN, 1, 0)
+    *_, last = evaluation.evaluate(network, maps, GIVEN, 1, 0)
     assert abs(last["random"]["faithful"]) < 0.2 < last["object"]["faithful"]

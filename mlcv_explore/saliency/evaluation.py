@@ -31,19 +31,14 @@ def grad_cam_maps(classifier: nn.Module, images: torch.Tensor) -> np.ndarray:
 
 
 def evaluate(
-    classifier: nn.Module,
-    second: nn.Module,
-    maps: Mapping[str, np.ndarray],
-    given: AnnotatedImages,
-    count: int,
-    seed: int,
+    classifier: nn.Module, maps: Mapping[str, np.ndarray], given: AnnotatedImages, count: int, seed: int
 ) -> Iterator[dict[str, dict[str, float]]]:
     """Every measure of maps (n, h, w) ≥ 0 of the classes predicted, by name, as means
     over the images so far, in `count` parts of the images: {name: {measure: mean}}.
 
     "insertion" and "deletion" areas; "faithful", their difference; the same filled with
-    noise, "noisy", and by a second classifier, "transfer"; share of the "mass" on the
-    object and on the "tag" (of scenes); "pointing"; "area", the map's mean.
+    noise, "noisy"; share of the "mass" on the object and on the "tag" (of scenes);
+    "pointing"; "area", the map's mean.
     """
     stacked = np.stack(list(maps.values()), axis=1)  # (n, M, h, w)
     with torch.no_grad():
@@ -55,9 +50,8 @@ def evaluate(
         truth = (given.masks[part].numpy() == 1)[:, None]
         insertion, deletion = areas(classifier, *about, FILL, ties)
         values = {"insertion": insertion, "deletion": deletion, "faithful": insertion - deletion}
-        for name, network, fill in (("noisy", classifier, SECOND_FILL), ("transfer", second, FILL)):
-            insertion, deletion = areas(network, *about, fill, ties)
-            values[name] = insertion - deletion
+        insertion, deletion = areas(classifier, *about, SECOND_FILL, ties)
+        values["noisy"] = insertion - deletion
         values["mass"] = measures.mass_in_mask(stacked[part], truth)
         values["pointing"] = measures.pointing(stacked[part], truth)
         if given.tag_boxes is not None:

@@ -1,5 +1,6 @@
 """Learned saliency: arms and their budgets, images, claims, the run."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -11,51 +12,72 @@ from mlcv_explore.data.annotated_images import AnnotatedImages
 from mlcv_explore.experiment import runs
 from mlcv_explore.ideas.learned_salience import (
     ARMS,
-    CLASSIFIERS,
+    CONTROLS,
     CURVES,
-    DETECT,
+    DECODED,
     EXPERIMENTS,
     FRAMES,
+    MAP_MEASURES,
     MAPS,
-    MASKERS,
     MEASURES,
-    ORDER,
+    METHODS,
     STAGES,
     LearnedSalienceConfig,
     arms,
+    claims,
     frames_per_stage,
     measures_of,
     metrics,
+    photographs,
     run,
     tables,
     training,
 )
 from mlcv_explore.ideas.learned_salience import idea as subject
+from mlcv_explore.models import checkpoints
 from mlcv_explore.models.multitask import MultitaskSettings
-from mlcv_explore.saliency import mask_network
-from mlcv_explore.saliency.mask_network import FORMS
+from mlcv_explore.saliency import generation, mask_network
+from mlcv_explore.saliency.attribution import METHODS as OF_ANOTHER_IDEA
+from mlcv_explore.saliency.attribution import attribute_all
+from mlcv_explore.saliency.methods import SaliencySettings
 
 SMALL = LearnedSalienceConfig(
-    experiment="order", scenes=60, updates=4, batch_size=8, test_scenes=20, explained_scenes=4, width=4
+    experiment="order", scenes=60, updates=4, test_scenes=20, explained_scenes=4, width=4
 )
 
 
-@pytest.mark.parametrize("arm", [*ORDER, *DETECT])
-def test_budgets_are_equal(arm: str) -> None:
-    phases = training.schedule(SMALL.replace(budget="encoder"), arm)
-    assert sum(phase.updates for phase in phases if not phase.frozen) == SMALL.updates
-    tasks, by_task = {task for phase in phases for task in phase.tasks}, SMALL.replace(budget="task")
-    for task in tasks:
-        counts = [phase.updates for phase in training.schedule(by_task, arm) if task in phase.tasks]
-        assert sum(counts) == SMALL.updates
-    assert [phase.frozen for phase in phases] == [False, arm.endswith("_frozen")][-len(phases) :]
-    first = arm.split("_")[0]
-    assert first == "parallel" or phases[0].tasks[0] == first
-    assert tasks <= {"classify", "detect" if arm in DETECT else "segment"}
-    assert (len(phases), len(tasks)) == {
-        **{name: (1, 1) for name in ("classify_only", "segment_only", "detect_only")},
-        **{name: (1, 2) for name in ("parallel", "classify_and_detect")},
-    }.get(arm, (2, 2))
+@pytest.mark.parametrize(
+    ("arm", "phases"),
+    [
+        ("classify_half", [(("classify",), 2)]),
+        ("classify_only", [(("classify",), 4)]),
+        ("segment_first", [(("segment",), 2), (("classify",), 2)]),
+        ("parallel", [(("classify", "segment"), 4)]),
+    ],
+)
+def test_orders_have_equal_updates_of_the_encoder(
+    arm: str, phases: list[tuple[tuple[str, ...], int]]
+) -> None:
+    images = training.draw_images(SMALL, 8, 0, "taught")
+    trained = training.trainer(SMALL, arm, images, 0)
+    assert [(phase.tasks, phase.updates) for phase in trained.phases] == phases
+    assert not any(phase.frozen for phase in trained.phases)
+    assert trained.updates == (2 if arm == "classify_half" else SMALL.updates)
+    assert trained.settings == MultitaskSettings(width=4, batch_size=16)
+    other = training.trainer(SMALL, "classify_only", images, 0)
+    for one, another in zip(trained.network.parameters(), other.network.parameters(), strict=True):
+        assert torch.equal(one, another)
+
+
+def test_equal_updates_per_task_are_the_second_phase_and_the_seeds_are_fresh() -> None:
+    for config in (SMALL, SMALL.replace(updates=5)):
+        images = training.draw_images(config, 8, 0, "taught")
+        first, half = (
+            training.trainer(config, arm, images, 0).phases for arm in ("segment_first", "classify_half")
+        )
+        assert first[1].updates == half[0].updates and first[1].tasks == half[0].tasks
+    study = subject.studies[0]
+    assert len(study.seeds) == 20 and not {*study.seeds} & {*range(7), *range(100, 104), 1000, 1001}
 
 
 def test_tags_agree_in_training_and_are_swapped_in_other_parts_alone() -> None:
@@ -71,51 +93,90 @@ def test_tags_agree_in_training_and_are_swapped_in_other_parts_alone() -> None:
     assert torch.equal(order.masks, train.masks) and not torch.equal(order.masks, test.masks)
 
 
-def test_arms_and_measures_are_declared_and_every_experiment_has_its_own() -> None:
-    assert tuple(arm.name for arm in subject.arms) == ARMS
+def test_arms_and_measures_are_declared_and_methods_are_all_of_another_idea() -> None:
+    assert {arm.name for arm in subject.arms} == {*ARMS}
     assert tuple(measure.name for measure in subject.measures) == MEASURES
-    assert {form for form, _ in MASKERS.values()} == {*FORMS}
-    for experiment in EXPERIMENTS:
-        two, every = (
-            {*arms(LearnedSalienceConfig(experiment=experiment, arms=which))} for which in ("two", "all")
-        )
-        assert two < every <= {*ARMS}
-    assert {*arms(SMALL.replace(experiment="salience"))} - {*MAPS} == {*CLASSIFIERS}
-    assert all(measures_of(LearnedSalienceConfig(experiment="all", arms="all"), arm) for arm in ARMS)
-    assert "leak" in measures_of(LearnedSalienceConfig(label="texture"), "gated")
-    assert "leak" not in measures_of(LearnedSalienceConfig(), "gated")
-    assert "tag" not in measures_of(LearnedSalienceConfig(dataset="oxford_pets"), "gated")
+    assert {*METHODS} == {name for name, method in OF_ANOTHER_IDEA.items() if not method.control}
+    assert {*DECODED} < {*MAPS} and {*CONTROLS} < {*MAPS} and {*claims.STRONGEST} < {*METHODS}
+    every = LearnedSalienceConfig(experiment="all", label="texture")
+    assert arms(every) == ARMS and all(measures_of(every, arm) for arm in ARMS)
+    assert "leak" not in measures_of(every, "gates") and "leak" not in measures_of(SMALL, "learned")
+    pets, composites = (every.replace(dataset=name) for name in ("oxford_pets", "composites"))
+    unknown = {"mass", "pointing", "tag", "leak", "swapped"}
+    assert not unknown & {name for arm in ARMS for name in measures_of(pets, arm)}
+    assert measures_of(composites, "learned") == (*MAP_MEASURES[:3], "mass", "pointing")
+    assert measures_of(composites, "classifier") == ("accuracy",)
+    assert (pets.background, composites.background, composites.rho) == (0.25, 0.5, 0.25)
 
 
-MASKS = {
-    *("faithful", "faithful_in_noise", "cause", "skips_help", "gates_help", "picture_helps_not"),
-    *("as_good_as_optimised", "transfers"),
-}
-IN_ORDER = {"segment_first_helps", "order_matters", "classify_first_helps"}
-BOXES = {"head_beats_salience", "learned_beats_gradient"}
+OF_MAPS = {"cause", "beats_image", "faithful"}
 
 
 @pytest.mark.parametrize(
     ("settings", "decided"),
     [
-        ({}, MASKS | IN_ORDER),
-        ({"label": "texture"}, {"leaks"}),
-        ({"rho": 1.0}, {"cause_tag"} | IN_ORDER),
-        ({"rho": 0.6}, IN_ORDER),
-        ({"area": 1.0}, IN_ORDER),
-        ({"budget": "task"}, MASKS | {"segment_first_helps_task"}),
-        ({"background": 0.25}, MASKS | BOXES),
-        ({"dataset": "oxford_pets"}, MASKS - {"cause"} | {"classify_first_helps"}),
+        ({}, OF_MAPS),
+        ({"label": "texture"}, set()),
+        ({"rho": 1.0}, {"cause_tag"}),
+        ({"rho": 0.6}, set()),
+        ({"area": 1.0}, set()),
+        ({"experiment": "order"}, set()),
+        ({"dataset": "oxford_pets"}, {"faithful"}),
+        ({"dataset": "composites"}, OF_MAPS),
     ],
 )
 def test_a_run_with_other_settings_than_a_claim_assumes_does_not_decide_it(
     settings: dict, decided: set[str]
 ) -> None:
-    config = LearnedSalienceConfig(experiment="all", arms="all", **settings)
+    config = LearnedSalienceConfig(**({"experiment": "all"} | settings))
     columns = {
-        f"{arm}_{name}": np.linspace(0, 1, 4) for arm in arms(config) for name in measures_of(config, arm)
+        f"{arm}_{name}": np.linspace(0, 1, 8) for arm in arms(config) for name in measures_of(config, arm)
     }
     assert {verdict.claim.name for verdict in runs.decided(subject, config, columns)} == decided
+
+
+def test_a_seed_has_collapsed_where_one_of_its_classifiers_has() -> None:
+    columns = {
+        "learned_mass": np.zeros(3),
+        "classify_only_accuracy": np.array([0.9, 0.3, 0.9]),
+        "parallel_accuracy": np.array([0.9, 0.9, 0.39]),
+    }
+    assert claims.collapsed(columns).tolist() == [False, True, True]
+    assert claims.collapsed({"learned_mass": np.zeros(3)}).tolist() == [False] * 3
+
+
+def test_maps_are_those_of_the_methods_for_the_predicted_class() -> None:
+    classifier = checkpoints.load("scenes/0").network
+    given = training.draw_images(SMALL.replace(experiment="salience"), 3, 0, "explained")
+    config = SMALL.replace(experiment="salience")
+    network = mask_network.build(classifier, 32, training.mask_settings(config), 0)
+    blind = generation.train(given.images, given.masks.numpy(), generation.GenerationConfig(epochs=1), 0)
+    maps = training.maps_of(config, classifier, (network.eval(), blind), given, MAPS, 0)
+    assert [*maps] == [*MAPS] and all(values.shape == (3, 32, 32) for values in maps.values())
+    target = int(classifier(given.images[1:2]).argmax())
+    settings = SaliencySettings(**training.BUDGET)
+    (expected,) = attribute_all(classifier, given.images[1], target, ("occlusion",), settings, 0)
+    np.testing.assert_array_equal(maps["occlusion"][1], np.abs(expected.values.astype(float)))
+    learned = mask_network.predict(network, classifier, given.images, config.area)
+    np.testing.assert_array_equal(maps["learned"], learned.masks.numpy().astype(float))
+    np.testing.assert_array_equal(maps["truth"], given.masks.numpy() == 1)
+    np.testing.assert_array_equal(maps["edges_squared"], np.square(maps["edges"].astype(np.float32)))
+
+
+def test_the_image_only_network_learns_other_objects_than_those_explained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config, taught = SMALL.replace(experiment="salience", updates=2), []
+
+    def train(images: torch.Tensor, masks: np.ndarray, *given: object) -> torch.nn.Module:
+        taught.append((images, masks))
+        return original(images, masks, *given)
+
+    original = generation.train
+    monkeypatch.setattr(generation, "train", train)
+    list(run(config, (0,)))
+    images = training.draw_images(config, config.scenes, 0, "taught")
+    assert torch.equal(taught[0][0], images.images) and (taught[0][1] == (images.masks.numpy() == 1)).all()
 
 
 def test_a_run_is_as_long_as_its_stages_and_shows_a_scene_at_its_end() -> None:
@@ -123,30 +184,31 @@ def test_a_run_is_as_long_as_its_stages_and_shows_a_scene_at_its_end() -> None:
     film = list(run(SMALL, (3,)))
     assert len(film) == 4 * STAGES["order"] and film[-1].scene.any() and not film[0].scene.any()
     assert {name for name in metrics(SMALL, film) if name.startswith("segment_first")} == {
-        f"segment_first_{measure}" for measure in ("accuracy", "swapped", "iou", "forgotten")
+        f"segment_first_{measure}" for measure in ("accuracy", "swapped", "iou")
     }
     assert 0 <= film[-1].measured.max() <= 1 and film[0].curves.any() and not film[0].measured.any()
-    assert "segment_first" in tables.shown_maps(film[-1]) and "gated" not in tables.shown_maps(film[-1])
+    assert "segment_first" in tables.shown_maps(film[-1]) and "learned" not in tables.shown_maps(film[-1])
     curves = tables.training_curves(SMALL, film[:3])
     assert {arm: curve.shape for arm, curve in curves["order", "IoU with the object"].items()} == {
-        arm: (1, 3) for arm in ("classify_first", "segment_first")
+        arm: (1, 3) for arm in ("segment_first", "parallel")
     }
     assert not tables.measured(SMALL, film[:1], "iou") and tables.measured(SMALL, film, "iou")
 
 
 def test_scores_are_stored_under_their_arm_and_measure(monkeypatch: pytest.MonkeyPatch) -> None:
     given = training.draw_images(SMALL, 8, 0, "taught")
-    trained = training.trainer(SMALL.replace(weight=0.3), "segment_first", given, 0)
-    assert trained.settings == MultitaskSettings(width=4, batch_size=8, weight=0.3)
-    state, trained.first_scores = training.SeedRun(SMALL, 0), {"iou": 0.9}
+    trained, state = training.trainer(SMALL, "segment_first", given, 0), training.SeedRun(SMALL, 0)
     state._measure("segment_first", trained, given)
     row = dict(zip(MEASURES, state.measured[ARMS.index("segment_first")], strict=True))
-    assert row["forgotten"] == pytest.approx(0.9 - row["iou"]) and row["accuracy"] > 0 == row["overlap"]
+    scores = trained.evaluate(given, trained.tasks)
+    assert {name: row[name] for name in scores} == pytest.approx(scores) and row["accuracy"] > 0 == row[
+        "mass"
+    ]
     shares = {"area": 0.3, "kept": 0.1, "complement": 0.2}
     monkeypatch.setattr(mask_network, "agreement", lambda *_: shares)
     config = SMALL.replace(experiment="salience", updates=2)
     film = list(run(config, (0,)))
-    curves = [frame.curves[0, ARMS.index("gated")] for frame in film[2:4]]
+    curves = [frame.curves[0, ARMS.index("learned")] for frame in film[2:4]]
     assert [dict(zip(CURVES, curve, strict=True)) for curve in curves] == 2 * [
         {"accuracy": pytest.approx(0.1), "swapped": pytest.approx(0.2), "extent": pytest.approx(0.3)}
     ]
@@ -164,7 +226,9 @@ def test_nothing_is_trained_on_test_images(experiment: str, monkeypatch: pytest.
     films, generate = [list(run(config, (0,)))], training.generate_scenes
 
     def other(config: LearnedSalienceConfig, rho: float, count: int, seed: int, purpose: str) -> object:
-        return generate(config, rho, count, seed + 1000 * (purpose in ("tested", "explained")), purpose)
+        return generate(
+            config, rho, count, seed + 1000 * (purpose in ("tested", "explained", "masks to decode")), purpose
+        )
 
     monkeypatch.setattr(training, "generate_scenes", other)
     films.append(list(run(config, (0,))))
@@ -184,8 +248,65 @@ def test_pets_run_without_a_known_cause(monkeypatch: pytest.MonkeyPatch) -> None
         return replace(annotated_images.of_scenes(given), classes=37, tag_boxes=None)
 
     monkeypatch.setattr(annotated_images, "pets", pets)
-    config = SMALL.replace(experiment="all", dataset="oxford_pets", batch_size=4, updates=2)
+    config = SMALL.replace(experiment="all", dataset="oxford_pets", updates=2)
     columns = metrics(config, list(run(config, (0,))))
     assert requested == {("train", 60), ("validation", 20), ("test", 20), ("test", 4)}
-    assert columns["truth_mass"] == columns["truth_box_found"] == 1 and "gated_tag" not in columns
+    assert "learned_mass" not in columns and "parallel_swapped" not in columns
     assert all(np.isfinite(values).all() for values in columns.values())
+
+
+def test_composites_are_measured_by_their_own_generators(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def maps(seed: int) -> Iterator[dict[str, dict[str, float]]]:
+        asked.append(seed)
+        yield {"learned": {"mass": 0.2, "noisy": 0.9}, "blind": {"pointing": 0.5}}
+        yield {"learned": {"mass": 0.25}, "blind": {"pointing": 0.75}, "classifier": {"accuracy": 0.4}}
+
+    def orders(updates: int, seed: int) -> Iterator[dict[str, dict[str, float]]]:
+        asked.append((updates, seed))
+        yield from ({"parallel": {"iou": 0.1 * part, "swapped": 0.5}} for part in range(3))
+
+    for name, value in {"maps": maps, "orders": orders, "MAP_PARTS": 2, "ORDER_PARTS": 3}.items():
+        monkeypatch.setattr(photographs, name, value)
+    config = SMALL.replace(experiment="all", dataset="composites")
+    film = list(run(config, (32,)))
+    assert asked == [32, (4, 32)] and [(frame.step, frame.steps) for frame in film] == [
+        (step, 5) for step in range(1, 6)
+    ]
+    columns = metrics(config, film)
+    assert columns["learned_mass"] == pytest.approx(0.25) and columns["blind_pointing"] == pytest.approx(0.75)
+    assert columns["parallel_iou"] == pytest.approx(0.2) and columns["classifier_accuracy"] == pytest.approx(
+        0.4
+    )
+    assert not film[-1].measured[0, ARMS.index("learned"), MEASURES.index("noisy")]
+
+
+def test_the_study_on_photographs_explains_objects_that_nothing_was_trained_on() -> None:
+    study = subject.studies[1]
+    assert study.seeds == photographs.OBJECTS and not {*study.seeds} & {*photographs.FRESH}
+    assert {cell.config.dataset for cell in study.cells} == {"composites"}
+
+
+def test_the_leak_is_measured_on_scenes_of_its_own_where_the_class_is_the_texture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decoded = []
+
+    def leak(masks: torch.Tensor, labels: torch.Tensor, classes: int, seed: int) -> float:
+        decoded.append((masks, labels, classes, seed))
+        return len(decoded) / 10
+
+    monkeypatch.setattr(training, "leak", leak)
+    config = SMALL.replace(experiment="salience", label="texture", updates=2)
+    columns = metrics(config, list(run(config, (3,))))
+    assert [float(columns[f"{arm}_leak"][0]) for arm in DECODED] == pytest.approx(np.arange(1, 6) / 10)
+    fresh = training.draw_images(config, config.test_scenes, 3, "masks to decode")
+    for masks, labels, *about in decoded:
+        assert torch.equal(labels, fresh.labels) and masks.shape == (20, 32, 32) and about == [4, 3]
+    assert torch.equal(decoded[DECODED.index("truth")][0], (fresh.masks == 1).double())
+    for purpose in ("taught", "tested", "explained"):
+        other = training.draw_images(config, config.test_scenes, 3, purpose)
+        assert not torch.equal(other.labels, fresh.labels)
+    list(run(config.replace(label="silhouette"), (3,)))
+    assert len(decoded) == len(DECODED)

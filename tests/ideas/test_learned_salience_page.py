@@ -1,16 +1,18 @@
 """The page of learned saliency."""
 
+import re
 from functools import partial
 
 import numpy as np
 import pytest
 
 from mlcv_explore.charts import images
-from mlcv_explore.saliency import learned_masks
+from mlcv_explore.saliency import learned_masks, photograph_masker
 from mlcv_explore.saliency.learned_masks import Explanation
 from tests import opening
 from tests.opening import words
 
+SCENES = ("scenes/0", "scenes-tagged/0", "scenes-texture/0")
 opened = partial(opening.opened, "learned_salience")
 
 
@@ -19,7 +21,7 @@ def test_a_scene_has_maps_parts_boxes_and_shares_on_its_cause(monkeypatch: pytes
     text = words(app) + str([bar.text for bar in app.get("progress")])
     assert not app.exception and not app.warning and not app.error
     offered = app.selectbox(key="learned_salience-model")
-    assert offered.options == ["scenes/0", "scenes-tagged/0", "scenes-texture/0", "cifar10/0"]
+    assert offered.options == [*SCENES, "cifar10/0", "imagenet"]
     assert offered.value == "scenes/0"
     for name in ("Learned mask", "Skip-connection gates", "Grad-CAM", "Boxes", "Segmenter", "Prediction:"):
         assert name in text, name
@@ -37,6 +39,27 @@ def test_a_scene_has_maps_parts_boxes_and_shares_on_its_cause(monkeypatch: pytes
         assert not app.exception and f"The mask covers {area} of the image" in words(app)
 
 
+def test_the_image_shown_first_keeps_its_class_with_the_mask_and_loses_it_without() -> None:
+    text = str([bar.text for bar in opened().get("progress")])
+    kept, complement = (
+        int(re.search(rf"{title}: cat (\d+)%", text).group(1)) for title in ("Kept", "Complement")
+    )
+    assert kept > 75 and complement < 25
+
+
+def test_the_imagenet_network_has_a_mask_of_its_own_and_no_gates(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def predict(masker: object, network: object, image: object, area: float) -> np.ndarray:
+        seen.append((tuple(image.shape), area))
+        return np.pad(np.ones((112, 112), np.float32), 56)
+
+    monkeypatch.setattr(photograph_masker, "predict", predict)
+    text = words(opened(model="imagenet", area_weight="4"))
+    assert seen == [((3, 224, 224), photograph_masker.AREA)] and "25.0%" in text
+    assert "Learned mask" in text and "Grad-CAM" in text and "gates" not in text
+
+
 def test_an_uploaded_photograph_is_explained_and_garbage_is_rejected() -> None:
     app = opened(source="Upload", model="cifar10/0")
     photograph = images.png(np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8))
@@ -48,5 +71,5 @@ def test_an_uploaded_photograph_is_explained_and_garbage_is_rejected() -> None:
 
 def test_a_link_with_an_unknown_model_or_weight_is_reported() -> None:
     text = words(opened(act="Read", model="scenes/1", wanted="99"))
-    assert "model must be one of the 4 offered" in text
+    assert "model must be one of the 5 offered" in text
     assert "area_weight must be between 0.5 and 20, got 99" in text

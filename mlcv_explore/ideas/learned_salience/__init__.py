@@ -4,42 +4,58 @@ Title: Learned saliency
 Question: Can a network learn to show what a frozen classifier uses?
 Try: One forward pass gives class and mask. Change area weight and fill: does the class
   stay with the kept part?
-Answer: Learned masks lie more on the object than Grad-CAM's maps; whether they are more
-  faithful to the classifier is undecided.
-Terms: *Faithful*: the class's probability rises when the map's pixels are shown first and
-  falls when they are removed first. Measured as insertion area minus deletion area, from −1
-  to 1; higher is better. *Fill*: the colours that replace removed pixels. *Points*:
-  percentage points of the map, or of accuracy.
-But: Masks optimised for each image may be more faithful: learned − optimised is −0.05
-  [−0.08, 0.00], undecided, and below zero in five of six seeds. With noise as fill,
-  learned masks against Grad-CAM are undecided: +0.01 [−0.10, 0.04].
-Subject: The learned mask's lead over Grad-CAM
-Holds when: the question is where: 16 points [10, 27] more of the mask on the object
-  than Grad-CAM, and 26 [18, 32] more on the tag if the classifier uses it; medians of
-  n = 6.
-Fails when: the question is faithfulness: +0.038 [−0.003, 0.079] over Grad-CAM is
-  undecided. The mask's shape also reveals the class: a classifier reads it 36.2 points
-  [28.5, 43.5] better than the true silhouette; medians of n = 6, where one run
-  collapsed.
-Effect: Faithfulness: learned mask − Grad-CAM
+Answer: On 112-pixel photographs learned masks find pasted objects best; on scenes they
+  do not lead; nowhere shown more faithful.
+Terms: A *point* is 0.01 of the map that lies on the object; higher is better. The
+  *image-only network* learned masks of other objects and never sees the classifier.
+  *Faithful*: the class's probability rises when the map's pixels are shown first and
+  falls when they are removed first; insertion area minus deletion area, from −1 to 1.
+But: At the ImageNet network's own 224 pixels the lead over SmoothGrad² is half as large
+  and may lie below the margin (a check beside these rows). The mask's maximum lies on
+  the object no more often than SmoothGrad²'s or the image-only network's. Faithfulness
+  on photographs is undecided: −0.03 [−0.10, 0.03] against occlusion.
+Subject: A lead over gradient maps
+Holds when: objects are pasted on photographs of 112 pixels: 38 points [31, 49] over
+  occlusion, 21 [15, 30] over SmoothGrad² and 14 [7, 20] over the image-only network;
+  medians of n = 24 objects.
+Fails when: a classifier of scenes uses the silhouette: −8 points [−12, 3] against
+  occlusion, −1 [−10, 8] against the image-only network; or a tag in the corner: −16
+  [−20, −11] against occlusion, −28 [−34, −21] against DeepLift, share on the tag;
+  medians, n = 20.
+Verdict: depends on the data
+Effect: On the object: learned mask − occlusion
 Data: generated scenes
+Unit on photographs: objects
 
 A *mask network* predicts a saliency map: a U-Net whose encoder is the frozen
-classifier, running statistics included. No mask is given as a label. The part inside
-the mask must keep the predicted class, the complement must lose it, and the mask must
-be small and smooth. The decoder has no skip connections, plain ones, plain ones and the
-image, or one gate in [0, 1] per skip connection. The gates are a map as well.
+classifier, running statistics included, with one gate in [0, 1] per skip connection. No
+mask is given as a label. The part inside the mask must keep the predicted class, the
+complement must lose it, and the mask must be small and smooth. The gates are a map as
+well.
 
-**Order of two tasks.** One encoder is shared by a classifier and a segmenter, or a box
-head, trained in every order or jointly, with equal updates of the encoder or of every
-task. The background's brightness mostly names the class, a shortcut that does not help
-to segment. The box head is compared with bounding boxes of the learned mask and of
-Grad-CAM.
+**Against other maps.** The same classifier is explained by the twelve methods of
+*Saliency from gradients*, all evaluated alike: how much of the map, and whether its
+maximum, lies on the true cause; insertion and deletion. An image-only network, trained
+on true masks, and edges know nothing of the classifier: a map that does not lead them
+has shown nothing of it.
 
-**What it does not show.** That learned masks are right on photographs, where the cause
-is unknown. A small mask that keeps the class may exploit the classifier. Hence fills
-unseen in training, and a second classifier. The leak, the class decoded from the mask
-alone, is measured where the class is the texture: a silhouette is its own label.
+**Order of two tasks**, an experiment without a claim. One encoder is shared by a
+classifier and a segmenter, one after the other or jointly. The background's brightness
+names the class half of the time, a shortcut that does not help to segment. Arms have
+equal updates of the encoder; classifying alone is also trained half as long, so that
+updates per task are equal to those after segmenting.
+
+**The leak**, measured without a claim. A selector can write the label into its mask's
+shape. Where the class is the texture it is decoded from the map alone, beside maps that
+cannot encode a label: edges and those of the image-only network.
+
+**On photographs.** A mask network of the ImageNet network, without gates, learned from
+photographs without masks and is evaluated on cut-outs pasted on photographs, objects
+that it has not seen.
+
+**What it does not show.** That learned masks are right on other photographs, where the
+cause is unknown. A small mask that keeps the class may exploit the classifier. Hence a
+fill unseen in training.
 
 Source: Dabkowski, Gal, Real Time Image Saliency for Black Box Classifiers, 2017,
 https://arxiv.org/abs/1705.07857
@@ -58,8 +74,9 @@ from itertools import chain
 from typing import ClassVar
 
 import numpy as np
+from pydantic import model_validator
 
-from mlcv_explore.config import Config, setting
+from mlcv_explore.config import Config, Value, setting
 from mlcv_explore.data.scenes import INDEPENDENT
 from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Cell, Film, Idea, Picture, Study
@@ -67,40 +84,24 @@ from mlcv_explore.ideas.learned_salience import claims
 from mlcv_explore.statistics import Split
 from mlcv_explore.statistics.estimands import OWN_DATA
 
-EXPERIMENTS = ("salience", "order", "boxes")
-# train classifiers, train mask networks, evaluate maps; train all; train all, then a mask network
-STAGES = {"salience": 3, "order": 1, "boxes": 2}
+EXPERIMENTS = ("salience", "order")
+STAGES = {"salience": 3, "order": 1}  # train a classifier, a mask network, evaluate maps; train all
 FRAMES = 10  # of every stage at most
-# arm → skip connections of the decoder, objective
-MASKERS = {
-    **{form: (form, "both") for form in ("none", "plain", "image", "gated")},
-    "preserving": ("gated", "preserve"),
-    "destroying": ("gated", "destroy"),
-}
-MAPS = (*MASKERS, "gates", "gradcam", "optimised", "centre", "random", "truth")
-CLASSIFIERS = ("classifier", "second")
-ORDER = (
-    *("classify_only", "segment_only", "classify_first", "segment_first", "parallel"),
-    *("classify_first_frozen", "segment_first_frozen"),
+METHODS = (  # the maps of another idea, saliency from gradients
+    *("gradient", "input_x_gradient", "gradcam", "guided_backprop", "deeplift", "smoothgrad"),
+    *("smoothgrad_squared", "vargrad", "gradient_shap", "integrated_gradients", "rise", "occlusion"),
 )
-DETECT = (
-    *("detect_only", "classify_then_detect", "detect_then_classify", "classify_and_detect"),
-    *("classify_then_detect_frozen", "detect_then_classify_frozen"),
-)
-BOXES = ("learned_box", "gradcam_box", "centre_box", "truth_box")
-ARMS = (*CLASSIFIERS, *MAPS, *ORDER, *DETECT, *BOXES)  # the order of the arm axis A
-TWO_MAPS = ("none", "gated", "gates", "gradcam", "centre", "random", "truth")
-CHOSEN = {  # experiment → its arms where two variants are chosen, and all
-    "salience": ((*CLASSIFIERS, *TWO_MAPS), (*CLASSIFIERS, *MAPS)),
-    "order": (("classify_only", "classify_first", "segment_first"), ORDER),
-    "boxes": (("classify_only", *DETECT[1:3], *BOXES), ("classify_only", *DETECT, *BOXES)),
-}
-# the order of the curve axis C. Of mask networks: share of images whose class stays with the kept
-# part, with the complement; area. Extent of others: IoU of masks or boxes
+CONTROLS = ("blind", "edges", "edges_squared", "centre", "random")
+MAPS = ("learned", "gates", *METHODS, *CONTROLS, "truth")
+DECODED = ("learned", "gradcam", "blind", "edges", "truth")  # the maps of the leak test
+ORDER = ("classify_half", "classify_only", "segment_first", "parallel")
+ARMS = ("classifier", *MAPS, *ORDER)  # the order of the arm axis A
+# the order of the curve axis C. Of the mask network: share of images whose class stays with the kept
+# part, with the complement; area. Extent of others: IoU of masks
 CURVES = ("accuracy", "swapped", "extent")
-MAP_MEASURES = ("insertion", "deletion", "faithful", "noisy", "mass", "tag", "pointing", "transfer", "area")
-# the order of the measure axis K
-MEASURES = ("accuracy", "swapped", "iou", "forgotten", "overlap", "found", *MAP_MEASURES, "leak")
+MAP_MEASURES = ("insertion", "deletion", "faithful", "noisy", "mass", "tag", "pointing", "area")
+MEASURES = ("accuracy", "swapped", "iou", *MAP_MEASURES, "leak")  # the order of the measure axis K
+SCENES, COMPOSITES, PETS = "scenes", "composites", "oxford_pets"
 
 
 class LearnedSalienceConfig(Config):
@@ -111,13 +112,13 @@ class LearnedSalienceConfig(Config):
         "salience",
         "Experiment",
         choices=(*EXPERIMENTS, "all"),
-        help="Saliency of a frozen classifier, order of two tasks, a box head, or all.",
-    )
-    arms: str = setting(
-        "two", "Arms", choices=("two", "all"), help="two: about 50 seconds a seed. all: two to three times."
+        help="Saliency of a frozen classifier, the order of two tasks, or both.",
     )
     label: str = setting(
-        "silhouette", "The class is", choices=("silhouette", "texture"), help="texture: with the leak test."
+        "silhouette",
+        "The class is",
+        choices=("silhouette", "texture"),
+        help="Of the explained classifier. texture: with the leak test.",
     )
     rho: float = setting(
         INDEPENDENT,
@@ -131,39 +132,44 @@ class LearnedSalienceConfig(Config):
         4.0, "Area weight", low=0, high=50, step=0.5, help="Of the mask's mean; at 0 it covers everything."
     )
     background: float = setting(
-        0.7,
+        0.5,
         "Background agrees with the class",
         low=INDEPENDENT,
         high=1,
         step=0.05,
-        help="Order and boxes: by brightness. Compare boxes of maps at 0.25: only the object informs.",
+        help="By brightness, in the experiment on order.",
     )
-    budget: str = setting(
-        "encoder", "Equal updates", choices=("encoder", "task"), help="Of the shared encoder, or every task."
-    )
-    smoothness: float = setting(
-        0.5, "Smoothness weight", low=0, high=20, more=True, help="Of the mean squared step of the mask."
+    updates: int = setting(
+        600,
+        "Updates",
+        low=2,
+        high=20_000,
+        step=10,
+        help="Of the encoder, whatever the order; half as many of the mask network.",
     )
     scenes: int = setting(1500, "Training scenes", low=50, high=20_000, step=50, more=True)
-    updates: int = setting(
-        600, "Updates", low=2, high=20_000, step=10, more=True, help="Half as many of a mask network."
-    )
-    batch_size: int = setting(16, "Batch size", low=4, high=512, step=4, more=True)
-    weight: float = setting(
-        1.0, "Weight of the second task", low=0, high=20, more=True, help="In joint training."
-    )
     test_scenes: int = setting(
-        1000, "Test scenes", low=8, high=20_000, more=True, help="Also the masks of the leak test."
+        600, "Test scenes", low=8, high=20_000, more=True, help="Also the maps of the leak test."
     )
-    explained_scenes: int = setting(60, "Scenes explained", low=1, high=500, step=10, more=True)
+    explained_scenes: int = setting(
+        12, "Scenes explained", low=1, high=500, step=1, more=True, help="With every map."
+    )
     width: int = setting(8, "Width", low=4, high=32, step=4, more=True, help="Of the first convolution.")
     dataset: str = setting(
-        "scenes",
+        SCENES,
         "Data",
-        choices=("scenes", "oxford_pets"),
+        choices=(SCENES, COMPOSITES, PETS),
         more=True,
-        help="Pets have no known cause. Own folders have no masks, which every experiment needs.",
+        help="Composites: cut-outs pasted on photographs, from MLCV_DATA. Pets have no known cause and one"
+        " background each. Own folders have no masks, which both experiments need.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_shortcut(cls, values: dict[str, Value]) -> dict[str, Value]:
+        """Photographs have neither tags nor backgrounds to swap."""
+        absent = {PETS: {"rho": INDEPENDENT, "background": INDEPENDENT}, COMPOSITES: {"rho": INDEPENDENT}}
+        return values | absent.get(values.get("dataset"), {})
 
 
 @dataclass(frozen=True)
@@ -177,7 +183,7 @@ class Frame:
     curves: np.ndarray  # (S, A, C) on validation images in training, shares in the order of CURVES
     measured: np.ndarray  # (S, A, K) on test images, in the order of MEASURES
     # (S, A, h, w) int8, last frame, first seed: maps or predicted masks of one scene, the largest
-    # value at 127; boxes filled
+    # value at 127
     shown: np.ndarray
     scene: np.ndarray  # (S, 3, h, w) uint8: that scene
 
@@ -194,29 +200,28 @@ def frames_per_stage(config: LearnedSalienceConfig) -> int:
 
 def arms(config: LearnedSalienceConfig) -> tuple[str, ...]:
     """The arms of a run, controls and bounds too."""
-    chosen = (CHOSEN[experiment][config.arms == "all"] for experiment in experiments(config))
-    return tuple(dict.fromkeys(chain(*chosen)))
+    maps = tuple(arm for arm in MAPS if arm != "gates" or config.dataset != COMPOSITES)
+    of = {"salience": ("classifier", *maps), "order": ORDER}
+    return tuple(chain(*(of[experiment] for experiment in experiments(config))))
 
 
 def measures_of(config: LearnedSalienceConfig, arm: str) -> tuple[str, ...]:
-    """The measures of an arm."""
-    if arm in (*CLASSIFIERS, "classify_only"):
-        return ("accuracy", "swapped")
+    """The measures of an arm: pets have no known cause and no swapped backgrounds."""
+    known, scenes = config.dataset != PETS, config.dataset == SCENES
     if arm in MAPS:
-        scenes = config.dataset == "scenes"
-        names = tuple(measure for measure in MAP_MEASURES if scenes or measure != "tag")
-        return (*names, "leak") if scenes and config.label == "texture" and arm != "optimised" else names
-    if arm in (*BOXES, "detect_only"):
-        return ("overlap", "found")
-    if arm == "segment_only":
-        return ("iou",)
-    both = ("accuracy", "swapped", *(("iou",) if arm in ORDER else ("overlap", "found")))
-    return both if arm in ("parallel", "classify_and_detect") else (*both, "forgotten")
+        cause, more = ("mass", "pointing") if known else (), ("tag",) if scenes else ()
+        if config.dataset == COMPOSITES:
+            return ("insertion", "deletion", "faithful", *cause)
+        more += ("leak",) if scenes and config.label == "texture" and arm in DECODED else ()
+        return ("insertion", "deletion", "faithful", "noisy", "area", *cause, *more)
+    swapped = known and not (arm == "classifier" and config.dataset == COMPOSITES)
+    accuracies = ("accuracy", "swapped") if swapped else ("accuracy",)
+    return accuracies if arm.startswith("classif") else (*accuracies, "iou")
 
 
 def run(config: LearnedSalienceConfig, seeds: Sequence[int]) -> Iterator[Frame]:
     """Train all arms of every seed side by side, then evaluate them. Raises DataError
-    where pets are chosen and not here.
+    where pets or cut-outs are chosen and not here.
     """
     from mlcv_explore.ideas.learned_salience import training  # torch comes with it
 
@@ -238,66 +243,78 @@ def picture(film: Film) -> Picture:
     swapped backgrounds in each order.
     """
     curves, x = series(film, "curves"), series(film, "step").astype(float)  # (S, T, A, C)
-    gated = curves[:, :, ARMS.index("gated")]
-    if gated.any():
-        begun = gated.any(axis=(0, 2))
-        lines = {role: gated[:, begun, index] for index, role in enumerate(("idea", "variant", "control"))}
+    learned = curves[:, :, ARMS.index("learned")]
+    if learned.any():
+        begun = learned.any(axis=(0, 2))
+        lines = {role: learned[:, begun, index] for index, role in enumerate(("idea", "variant", "control"))}
         labels = {"idea": "class kept by the mask", "variant": "kept by the complement", "control": "area"}
         return Picture(x[begun] - x[begun][0] + 1, lines, labels, "tenth of the updates", "share")
-    order = curves[:, :, ARMS.index("segment_first")].any()
-    names = ("segment_first", "classify_first") if order else ("detect_then_classify", "classify_then_detect")
-    chosen = dict(zip(("baseline", "idea", "variant"), ("classify_only", *names), strict=True))
+    chosen = dict(zip(("baseline", "idea", "variant"), ORDER[1:], strict=True))
     lines = {role: curves[:, :, ARMS.index(arm), CURVES.index("swapped")] for role, arm in chosen.items()}
     labels = {role: idea.label(arm) for role, arm in chosen.items()}
     return Picture(x, lines, labels, "tenth of the updates", "accuracy, swapped backgrounds")
 
 
-def _study() -> Study:
-    """Every claim in the first cell that fits it, and all arms of every cell."""
+def _cells(cells: Mapping[str, LearnedSalienceConfig], of: Mapping[str, str]) -> Iterator[Cell]:
+    """Every claim in its cell, and all arms of every cell; `of` maps a claim to its cell."""
+    for claim in (claim for claim in claims.CLAIMS if claim.name in of):
+        yield Cell(claim.name, cells[of[claim.name]], {arm: arm for arm in claim.arms})
+    for name, config in cells.items():
+        yield Cell(name, config, {arm: arm for arm in arms(config)})
+
+
+def _studies() -> tuple[Study, ...]:
+    """On scenes, and on composites, where a seed is an object."""
     base = LearnedSalienceConfig()
-    order, boxes = (base.replace(experiment=name, arms="all") for name in ("order", "boxes"))
-    cells = {
-        "honest": base.replace(arms="all"),
-        "tagged": base.replace(rho=1.0),
-        "textures": base.replace(label="texture"),
-        "encoder": order,
-        "task": order.replace(arms="two", budget="task"),
-        # a classifier that reads the background need not use the object
-        "boxes": boxes.replace(background=INDEPENDENT),
+    scenes = {
+        "silhouettes": base,
+        # the tag is learned in half the updates
+        "tagged": base.replace(rho=1.0, updates=300),
     }
-    rows = [
-        next(
-            (claim.name, config, claim.arms)
-            for config in cells.values()
-            if {*claim.arms} <= {*arms(config)}
-            and all(getattr(config, key) == value for key, value in claim.when)
-        )
-        for claim in claims.CLAIMS
-    ]
-    rows += [(name, config, arms(config)) for name, config in cells.items()]
-    cells = (Cell(name, config, {arm: arm for arm in names}) for name, config, names in rows)
-    return Study("live", tuple(cells), tuple(range(6)))
+    of_maps = dict.fromkeys(("cause", "beats_image", "faithful"), "silhouettes")
+    of = of_maps | {"cause_tag": "tagged"}
+    photographs = _cells({"maps": base.replace(dataset=COMPOSITES)}, dict.fromkeys(of_maps, "maps"))
+    return Study("live", tuple(_cells(scenes, of)), SEEDS), Study("photographs", tuple(photographs), OBJECTS)
 
 
-SMALL = dict(scenes=50, updates=2, batch_size=4, test_scenes=8, explained_scenes=1, width=4)
+def _estimand(config: LearnedSalienceConfig) -> str:
+    """What its differences are taken over; "" what the split implies."""
+    if config.dataset == COMPOSITES and config.experiment != "order":
+        return "over objects, each at two places where it is the cause, of one network"
+    return OWN_DATA if config.dataset == SCENES else ""
+
+
+def _split_sizes(config: LearnedSalienceConfig) -> Split | None:
+    """Of pets their images; in the order of tasks on composites the shares of objects
+    that are trained on and held out.
+    """
+    if config.dataset == COMPOSITES:
+        return Split(7, 3) if config.experiment == "order" else None
+    return Split(config.scenes, config.test_scenes) if config.dataset == PETS else None
+
+
+SEEDS = tuple(range(700, 720))  # 0 to 5 had been looked at, with other claims
+OBJECTS = (  # of `saliency.cause.objects()`, on which neither mask network nor baseline is trained
+    *(32, 54, 59, 75, 97, 101, 130, 136, 142, 150, 151, 153),
+    *(157, 168, 170, 183, 197, 208, 209, 212, 221, 227, 244, 264),
+)
+SMALL = dict(scenes=50, updates=2, test_scenes=8, explained_scenes=1, width=4)
 idea = Idea(
     config=LearnedSalienceConfig,
     frame=Frame,
     run=run,
     metrics=metrics,
     claims=claims.CLAIMS,
-    quick=LearnedSalienceConfig(experiment="all", arms="all", label="texture", **SMALL),
+    quick=LearnedSalienceConfig(experiment="all", label="texture", **SMALL),
     picture=picture,
     arms=claims.ARMS,
     measures=claims.MEASURES,
     provenance=claims.PROVENANCE,
     limits=claims.LIMITS,
-    studies=(_study(),),
+    studies=_studies(),
     prior_work=claims.PRIOR_WORK,
-    split_sizes=lambda config: (
-        Split(config.scenes, config.test_scenes) if config.dataset != "scenes" else None
-    ),
-    estimand=lambda config: OWN_DATA if config.dataset == "scenes" else "",
+    split_sizes=_split_sizes,
+    estimand=_estimand,
     collapsed=claims.collapsed,
     tiles=lambda: import_module(f"{__name__}.pretrain").tiles(),  # torch comes with these two
     checkpoints=lambda: import_module(f"{__name__}.pretrain").CHECKPOINTS,

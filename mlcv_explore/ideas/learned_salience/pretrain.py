@@ -11,11 +11,13 @@ from mlcv_explore.data import gallery, scenes, uploads
 from mlcv_explore.data.dataset import content_fingerprint
 from mlcv_explore.data.scenes import ScenesConfig
 from mlcv_explore.idea import Tile
+from mlcv_explore.ideas.learned_salience import photographs
 from mlcv_explore.models import segmenter
 from mlcv_explore.models.checkpoints import CheckpointSpec, ProgressCallback, TrainedCheckpoint
 from mlcv_explore.models.segmenter import SegmenterHyperparameters
-from mlcv_explore.saliency import learned_masks
+from mlcv_explore.saliency import learned_masks, photograph_masker
 from mlcv_explore.saliency.learned_masks import MaskNetworkHyperparameters
+from mlcv_explore.saliency.photograph_masker import MaskerHyperparameters
 
 TRAINING_SCENES, TEST_SCENES = 6000, 2000
 # mask network → the classifier it explains; agreement of its tag, what its class is
@@ -65,6 +67,13 @@ def train_segmenter(
     return segmenter.train(*parts, "scenes, appearance by the mask and not", seed, hyperparameters, report)
 
 
+def train_photograph_masker(
+    seed: int, hyperparameters: MaskerHyperparameters, report: ProgressCallback | None
+) -> TrainedCheckpoint:
+    """Train the mask network of the ImageNet network, on objects that no study explains."""
+    return photograph_masker.train(photographs.training_objects(), seed, hyperparameters, report)
+
+
 def tiles(photograph: str = "cat", classifier: str = "cifar10/0", area: float = 2.0) -> tuple[Tile, ...]:
     """A photograph of the gallery, the mask of its predicted class, and the image with
     the mask kept and removed.
@@ -87,4 +96,5 @@ CHECKPOINTS = {
         for name, about in DATASETS.items()
     },
     SEGMENTER: CheckpointSpec(SegmenterHyperparameters(), train_segmenter),
+    "imagenet_masker": CheckpointSpec(MaskerHyperparameters(), train_photograph_masker),
 }

@@ -1,14 +1,16 @@
 """What Train shows of a run's frames. Numbers only."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from mlcv_explore.experiment.film import series
+from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.learned_salience import (
     ARMS,
-    CLASSIFIERS,
-    DETECT,
-    MASKERS,
+    CONTROLS,
+    METHODS,
     ORDER,
     STAGES,
     Frame,
@@ -19,15 +21,36 @@ from mlcv_explore.ideas.learned_salience import (
     measures_of,
     metrics,
 )
+from mlcv_explore.statistics import Interval
 
 ACCURACIES = ("accuracy", "accuracy, swapped backgrounds", "IoU with the object")
 AGREEMENTS = ("class kept by the mask", "class kept by the complement", "mean of the mask")
 TRAINING = {  # experiment, stage → arms, names of their curves in the order of CURVES
-    ("salience", 0): (CLASSIFIERS, ACCURACIES),
-    ("salience", 1): (MASKERS, AGREEMENTS),
+    ("salience", 0): (("classifier",), ACCURACIES),
+    ("salience", 1): (("learned",), AGREEMENTS),
     ("order", 0): (ORDER, ACCURACIES),
-    ("boxes", 0): (("classify_only", *DETECT), ACCURACIES),
 }
+
+CELLS = {  # study → its cells and their titles
+    "live": {"silhouettes": "Classifiers that use the silhouette", "tagged": "Classifiers that read the tag"},
+    "photographs": {"maps": "Maps of the ImageNet network, on photographs"},
+}
+LEADS = {  # head → cell, measure
+    "On the object": ("silhouettes", "mass"),
+    "Maximum on it": ("silhouettes", "pointing"),
+    "Faithful": ("silhouettes", "faithful"),
+    "Faithful, noise fill": ("silhouettes", "noisy"),
+    "On the tag": ("tagged", "tag"),
+}
+
+
+def leads(table: Table, labels: Mapping[str, str]) -> dict[str, list[Interval | str]]:
+    """Head → the learned mask's lead over every other map, in the rows of scenes; the
+    first column names the maps by `labels`.
+    """
+    rows = [{"arm": "learned", "minus": arm} for arm in (*METHODS, *CONTROLS)]
+    columns = {head: {"claim": cell, "measure": measure} for head, (cell, measure) in LEADS.items()}
+    return {"Learned mask −": [labels[row["minus"]] for row in rows]} | table.cross(rows, columns)
 
 
 def training_curves(

@@ -2,7 +2,7 @@
 for each part of a stage.
 """
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -13,33 +13,40 @@ from mlcv_explore.data.annotated_images import AnnotatedImages
 from mlcv_explore.data.scenes import INDEPENDENT, Scenes, ScenesConfig
 from mlcv_explore.ideas.learned_salience import (
     ARMS,
+    COMPOSITES,
     CURVES,
+    DECODED,
     MAPS,
-    MASKERS,
     MEASURES,
+    METHODS,
+    ORDER,
+    PETS,
     STAGES,
     Frame,
     LearnedSalienceConfig,
-    arms,
     experiments,
     frames_per_stage,
     measures_of,
+    photographs,
 )
-from mlcv_explore.metrics.overlap import box_scores, largest_box
-from mlcv_explore.models.multitask import MultitaskSettings, MultitaskTrainer, Phase
+from mlcv_explore.models.multitask import MultitaskSettings, MultitaskTrainer
 from mlcv_explore.models.multitask import schedule as phases_of
 from mlcv_explore.models.updates import in_parts
-from mlcv_explore.saliency import controls, evaluation, mask_network
+from mlcv_explore.saliency import controls, evaluation, generation, mask_network
+from mlcv_explore.saliency.attribution import attribute_all
 from mlcv_explore.saliency.leak import leak
 from mlcv_explore.saliency.mask_network import MaskNetwork, MaskSettings
-from mlcv_explore.seeds import stream
+from mlcv_explore.saliency.methods import SaliencySettings
+from mlcv_explore.seeds import stream, stream_seed
 
 # sides of the objects: smaller ones take ten times as many updates to be distinguished
 SMALLEST, LARGEST = 0.35, 0.5
 PARTS = {"taught": "train", "validation": "validation", "tested": "test", "explained": "test"}  # of the pets
+BATCH = 16
 VALIDATION = 150  # images at most behind the curves
-BOXED = 200  # test images at most whose maps give boxes
-OPTIMISATION_STEPS = 100  # of the optimised mask
+BLIND_SCENES = 300  # at most, on whose masks the image-only network is trained
+# of the methods: those of the idea on saliency from gradients, since measures are means over many scenes
+BUDGET = {"samples": 10, "shap_samples": 10, "masks": 100, "steps": 20, "complete": False}
 BYTE = 127  # the largest absolute value of a shown map
 RESULTS = ("curves", "measured", "shown", "scene")
 
@@ -47,7 +54,7 @@ RESULTS = ("curves", "measured", "shown", "scene")
 def run(config: LearnedSalienceConfig, seeds: Sequence[int]) -> Iterator[Frame]:
     """A frame for every part of every stage of the chosen experiments."""
     states = [SeedRun(config, seed) for seed in seeds]
-    steps = frames_per_stage(config) * sum(STAGES[experiment] for experiment in experiments(config))
+    steps = sum(parts_of(config, experiment) for experiment in experiments(config))
     for step, _ in enumerate(zip(*(state.parts() for state in states), strict=True), 1):
         results = [np.stack([getattr(state, name) for state in states]) for name in RESULTS]
         for images in results[2:]:  # one seed's images, at the end, are enough
@@ -55,9 +62,17 @@ def run(config: LearnedSalienceConfig, seeds: Sequence[int]) -> Iterator[Frame]:
         yield Frame(step, steps, *results)
 
 
+def parts_of(config: LearnedSalienceConfig, experiment: str) -> int:
+    """How many frames an experiment takes."""
+    if config.dataset == COMPOSITES:
+        return {"salience": photographs.MAP_PARTS, "order": photographs.ORDER_PARTS}[experiment]
+    return frames_per_stage(config) * STAGES[experiment]
+
+
 def generate_scenes(config: LearnedSalienceConfig, rho: float, count: int, seed: int, purpose: str) -> Scenes:
     """Scenes with large objects whose tag agrees with the class with probability `rho`."""
-    about = ScenesConfig(label=config.label, rho=rho, smallest=SMALLEST, largest=LARGEST)
+    label = "silhouette" if config.experiment == "order" else config.label
+    about = ScenesConfig(label=label, rho=rho, smallest=SMALLEST, largest=LARGEST)
     return scenes.generate(about, count, seed, purpose)
 
 
@@ -65,12 +80,12 @@ def draw_images(
     config: LearnedSalienceConfig, count: int, seed: int, purpose: str, rho: float = INDEPENDENT
 ) -> AnnotatedImages:
     """Images of one part, from a stream of its own: for saliency with tags that agree
-    with the class with probability `rho`, for order and boxes with informative
-    backgrounds; or pets.
+    with the class with probability `rho`, for order with informative backgrounds; or
+    pets.
     """
-    if config.dataset != "scenes":
+    if config.dataset == PETS:
         return annotated_images.pets(PARTS[purpose], count, seed)
-    if config.experiment != "salience":
+    if config.experiment == "order":
         given = generate_scenes(config, INDEPENDENT, count, seed, purpose)
         return annotated_images.with_informative_backgrounds(given, config.background, seed, purpose)
     given = generate_scenes(config, rho, count, seed, purpose)
@@ -80,60 +95,61 @@ def draw_images(
     return annotated_images.of_scenes(given, swapped=independent.images)
 
 
-def schedule(config: LearnedSalienceConfig, arm: str) -> tuple[Phase, ...]:
-    """The phases of an arm that trains an encoder."""
-    second = "detect" if "detect" in arm else "segment"
-    tasks = (second, "classify") if arm.startswith(second) else ("classify", second)
-    if arm.endswith("_only"):
-        tasks = tasks[:1]
-    joint, frozen = arm in ("parallel", "classify_and_detect"), arm.endswith("_frozen")
-    mode = "jointly" if joint else "frozen" if frozen else "in turn"
-    return phases_of(tasks, config.updates, mode, config.budget)
-
-
-def trainer(
-    config: LearnedSalienceConfig, arm: str, images: AnnotatedImages, seed: int, prefix: str = ""
-) -> MultitaskTrainer:
-    """The encoder and heads of an arm, untrained."""
-    settings = MultitaskSettings(config.width, config.batch_size, config.weight)
-    return MultitaskTrainer(schedule(config, arm), settings, images, seed, prefix)
-
-
-def mask_settings(config: LearnedSalienceConfig, arm: str) -> MaskSettings:
-    """The mask network of an arm. It has half the classifier's updates, since each
-    takes three passes through the classifier.
+def trainer(config: LearnedSalienceConfig, arm: str, images: AnnotatedImages, seed: int) -> MultitaskTrainer:
+    """The encoder and heads of an arm, untrained. All arms have equal updates of the
+    encoder, half of them for each task where one follows the other, but
+    "classify_half", which has half.
     """
-    updates, area = max(frames_per_stage(config), config.updates // 2), config.area
-    return MaskSettings(*MASKERS[arm], area, area, config.smoothness, updates, config.batch_size)
+    tasks = {"segment_first": ("segment", "classify"), "parallel": ("classify", "segment")}
+    mode = "jointly" if arm == "parallel" else "in turn"
+    updates = config.updates - config.updates // 2 if arm == "classify_half" else config.updates
+    phases = phases_of(tasks.get(arm, ("classify",)), updates, mode)
+    return MultitaskTrainer(phases, MultitaskSettings(config.width, BATCH), images, seed)
+
+
+def mask_settings(config: LearnedSalienceConfig) -> MaskSettings:
+    """Of the mask network. It has half the classifier's updates, since each takes three
+    passes through the classifier.
+    """
+    updates = max(frames_per_stage(config), config.updates // 2)
+    return MaskSettings(low_area=config.area, high_area=config.area, updates=updates, batch_size=BATCH)
 
 
 def maps_of(
     config: LearnedSalienceConfig,
     classifier: nn.Sequential,
-    networks: Mapping[str, MaskNetwork],
+    networks: tuple[MaskNetwork, nn.Module],
     given: AnnotatedImages,
     names: Sequence[str],
     seed: int,
 ) -> dict[str, np.ndarray]:
-    """Maps (n, h, w) float64 ≥ 0 of the class predicted for every image, by arm."""
-    images, shape = given.images, given.masks.shape
+    """Absolute maps (n, h, w) float64 of the class predicted for every image, by arm;
+    `networks` are the mask network and the image-only network.
+    """
+    images, shape, (network, blind) = given.images, given.masks.shape, networks
+    output = mask_network.predict(network, classifier, images, config.area)
+    edges = torch.stack([controls.edges(image) for image in images]).numpy()
     maps = {
-        "truth": given.masks.numpy() == 1,
+        "learned": output.masks.numpy(),
+        "gates": output.gates.numpy(),
+        "blind": generation.generate(blind, images),
+        "edges": edges,
+        "edges_squared": np.square(edges),
         "centre": np.broadcast_to(controls.centre(images[0]).numpy(), shape),
         "random": torch.rand(shape, generator=stream(seed, "random maps")).numpy(),
+        "truth": given.masks.numpy() == 1,
     }
-    for arm, network in networks.items():
-        output = mask_network.predict(network, classifier, images, config.area)
-        maps |= {arm: output.masks.numpy()} | ({"gates": output.gates.numpy()} if arm == "gated" else {})
-    if "optimised" in names:
-        settings, steps = mask_settings(config, "gated"), min(OPTIMISATION_STEPS, config.updates)
-        parts = (
-            mask_network.optimise_masks(classifier, part, settings, seed, steps) for part in images.split(50)
-        )
-        maps["optimised"] = torch.cat([*parts]).numpy()
-    if "gradcam" in names:
-        maps["gradcam"] = evaluation.grad_cam_maps(classifier, images)
-    return {arm: maps[arm].astype(np.float64) for arm in names}
+    if asked := [name for name in METHODS if name in names]:
+        settings, targets = SaliencySettings(**BUDGET), output.logits.argmax(1).tolist()
+        drawn = [
+            attribute_all(
+                classifier, image, target, asked, settings, stream_seed(seed, f"maps of scene {index}")
+            )
+            for index, (image, target) in enumerate(zip(images, targets, strict=True))
+        ]
+        by_image = [{computed.method: computed.values for computed in each} for each in drawn]
+        maps |= {name: np.stack([each[name] for each in by_image]) for name in asked}
+    return {name: np.abs(maps[name].astype(np.float64)) for name in names}
 
 
 class SeedRun:
@@ -141,7 +157,7 @@ class SeedRun:
 
     def __init__(self, config: LearnedSalienceConfig, seed: int) -> None:
         self.config, self.seed, self.count = config, seed, frames_per_stage(config)
-        self.side = side = 32 if config.dataset == "scenes" else 64
+        self.side = side = 64 if config.dataset == PETS else 32
         self.curves, self.measured = (
             np.zeros((len(ARMS), len(names)), np.float32) for names in (CURVES, MEASURES)
         )
@@ -150,59 +166,60 @@ class SeedRun:
 
     def parts(self) -> Iterator[None]:
         """All chosen experiments, a step a frame."""
-        generators = {"salience": self.saliency, "order": self.multitask, "boxes": self.boxes}
+        generators = {"salience": self.saliency, "order": self.multitask}
+        if self.config.dataset == COMPOSITES:
+            generators = dict.fromkeys(generators, self.photographs)
         for experiment in experiments(self.config):
             yield from generators[experiment](self.config.replace(experiment=experiment))
 
     def saliency(self, config: LearnedSalienceConfig) -> Iterator[None]:
-        """Train two classifiers, then mask networks of the first, then evaluate its
-        maps.
-        """
+        """Train a classifier, then its mask network, then evaluate all maps of it."""
         training, validation, test = self._splits(config)
         explained = draw_images(config, config.explained_scenes, self.seed, "explained")
-        trainers = {
-            arm: trainer(config, "classify_only", training, self.seed, prefix)
-            for arm, prefix in (("classifier", ""), ("second", "second "))
-        }
-        yield from self._train(trainers, validation, test)
-        classifier, second = (trainer.network.eval().requires_grad_(False) for trainer in trainers.values())
-        networks = yield from self._train_mask_networks(config, classifier, training, validation)
-        names = [arm for arm in arms(config) if arm in MAPS]
-        maps = maps_of(config, classifier, networks, explained, names, self.seed)
-        for arm in names:
+        trained = trainer(config, "classifier", training, self.seed)
+        yield from self._train({"classifier": trained}, validation, test)
+        classifier = trained.network.eval().requires_grad_(False)
+        network = mask_network.build(classifier, self.side, mask_settings(config), self.seed)
+        yield from self._train_mask_network(config, network, classifier, training, validation)
+        taught = training.first(BLIND_SCENES)
+        objects = (taught.masks == 1).numpy()
+        blind = generation.train(taught.images, objects, generation.GenerationConfig(), self.seed)
+        about = (config, classifier, (network, blind))
+        maps = maps_of(*about, explained, MAPS, self.seed)
+        for arm in MAPS:
             self._show(arm, maps[arm][0])
         self._show_scene(explained)
-        results = evaluation.evaluate(classifier, second, maps, explained, self.count, self.seed)
-        for part, means in enumerate(results, 1):
+        for part, means in enumerate(
+            evaluation.evaluate(classifier, maps, explained, self.count, self.seed), 1
+        ):
             for arm, values in means.items():
                 self._enter(self.measured, MEASURES, arm, values)
-            if decoded := [arm for arm in names if part == self.count and "leak" in measures_of(config, arm)]:
+            if part == self.count and "leak" in measures_of(config, "learned"):
                 fresh = draw_images(config, config.test_scenes, self.seed, "masks to decode")
-                for arm, values in maps_of(config, classifier, networks, fresh, decoded, self.seed).items():
+                for arm, values in maps_of(*about, fresh, DECODED, self.seed).items():
                     value = leak(torch.from_numpy(values), fresh.labels, fresh.classes, self.seed)
                     self._enter(self.measured, MEASURES, arm, {"leak": value})
             yield
 
-    def multitask(
-        self, config: LearnedSalienceConfig
-    ) -> Generator[None, None, tuple[dict[str, MultitaskTrainer], AnnotatedImages, AnnotatedImages]]:
-        """Train every arm with a shared encoder; returns training and test images too."""
+    def multitask(self, config: LearnedSalienceConfig) -> Iterator[None]:
+        """Train the classifier alone, and with a segmenter on the same encoder."""
         training, validation, test = self._splits(config)
-        names = [arm for arm in arms(config) if not arm.endswith("_box")]
-        trainers = {arm: trainer(config, arm, training, self.seed) for arm in names}
-        yield from self._train(trainers, validation, test)
-        return trainers, training, test
+        yield from self._train(
+            {arm: trainer(config, arm, training, self.seed) for arm in ORDER}, validation, test
+        )
 
-    def boxes(self, config: LearnedSalienceConfig) -> Iterator[None]:
-        """Classification and a box head in every order, then a mask network of the
-        plain classifier, with the bounding boxes of its masks and of Grad-CAM.
+    def photographs(self, config: LearnedSalienceConfig) -> Iterator[None]:
+        """Maps of the ImageNet network on composites of one object, or two tasks on
+        composites.
         """
-        trainers, training, test = yield from self.multitask(config)
-        classifier = trainers["classify_only"].network.eval().requires_grad_(False)
-        network, parts = self._mask_network(config, "gated", classifier, training)
-        for part, _ in enumerate(parts, 1):
-            if part == self.count:
-                self._measure_boxes(config, classifier, network, training, test)
+        about = (config.updates, self.seed)
+        maps = config.experiment == "salience"
+        for results in photographs.maps(self.seed) if maps else photographs.orders(*about):
+            for arm, values in results.items():
+                known = measures_of(config, arm)
+                self._enter(
+                    self.measured, MEASURES, arm, {name: values[name] for name in known if name in values}
+                )
             yield
 
     def _splits(self, config: LearnedSalienceConfig) -> tuple[AnnotatedImages, ...]:
@@ -219,86 +236,48 @@ class SeedRun:
         """Train part by part, with validation scores as curves and test scores at the
         end.
         """
-        parts = [in_parts(trainer.train(test), trainer.updates, self.count) for trainer in trainers.values()]
+        parts = [
+            in_parts(trainer.train(validation), trainer.updates, self.count) for trainer in trainers.values()
+        ]
         for part, _ in enumerate(zip(*parts, strict=True), 1):
             for arm, trainer in trainers.items():
                 scores = trainer.evaluate(validation, trainer.tasks)
-                scores["extent"] = scores.get("iou", scores.get("overlap", 0.0))
-                self._enter(self.curves, CURVES, arm, scores)
+                self._enter(self.curves, CURVES, arm, scores | {"extent": scores.get("iou", 0.0)})
                 if part == self.count:
                     self._measure(arm, trainer, test)
             yield
 
     def _measure(self, arm: str, trained: MultitaskTrainer, test: AnnotatedImages) -> None:
         scores = trained.evaluate(test, trained.tasks)
-        if trained.first_scores is not None:
-            name = {"classify": "accuracy", "segment": "iou", "detect": "overlap"}[trained.tasks[0]]
-            scores["forgotten"] = trained.first_scores[name] - scores[name]
-        self._enter(self.measured, MEASURES, arm, scores)
+        known = measures_of(self.config, arm)
+        self._enter(self.measured, MEASURES, arm, {name: scores[name] for name in scores if name in known})
         output = trained.predict(test.images[:1], trained.tasks)
         if output.masks is not None:
             self._show(arm, output.masks[0].numpy().clip(0))
-        if output.boxes is not None:
-            self._show_box(arm, output.boxes[0].numpy())
         self._show_scene(test)
 
-    def _mask_network(
-        self, config: LearnedSalienceConfig, arm: str, classifier: nn.Sequential, training: AnnotatedImages
-    ) -> tuple[MaskNetwork, Iterator[None]]:
-        """A mask network, and its training in parts."""
-        settings = mask_settings(config, arm)
-        network = mask_network.build(classifier, self.side, settings, self.seed)
-        updates = mask_network.train(network, classifier, training.images, settings, self.seed)
-        return network, in_parts(updates, settings.updates, self.count)
-
-    def _train_mask_networks(
+    def _train_mask_network(
         self,
         config: LearnedSalienceConfig,
+        network: MaskNetwork,
         classifier: nn.Sequential,
         training: AnnotatedImages,
         validation: AnnotatedImages,
-    ) -> Generator[None, None, dict[str, MaskNetwork]]:
-        """Train the chosen mask networks; the curves are how often the class stays with
-        the kept part, and with the complement.
+    ) -> Iterator[None]:
+        """Train it; the curves are how often the class stays with the kept part, and with
+        the complement.
         """
-        names = [arm for arm in MASKERS if arm in arms(config)]
-        begun = {arm: self._mask_network(config, arm, classifier, training) for arm in names}
-        images = validation.images
+        settings, images = mask_settings(config), validation.images
+        updates = mask_network.train(network, classifier, training.images, settings, self.seed)
         fill = mask_network.random_fill(images, stream(self.seed, "fills of the validation pictures"))
-        for _ in zip(*(parts for _, parts in begun.values()), strict=True):
-            for arm, (network, _) in begun.items():
-                network.eval()
-                shares = mask_network.agreement(network, classifier, images, fill, config.area)
-                values = [shares[name] for name in ("kept", "complement", "area")]
-                self._enter(self.curves, CURVES, arm, dict(zip(CURVES, values, strict=True)))
-                network.train()
+        for _ in in_parts(updates, settings.updates, self.count):
+            network.eval()
+            shares = mask_network.agreement(network, classifier, images, fill, config.area)
+            values = [shares[name] for name in ("kept", "complement", "area")]
+            self._enter(self.curves, CURVES, "learned", dict(zip(CURVES, values, strict=True)))
+            network.train()
             yield
-        return {arm: network.eval() for arm, (network, _) in begun.items()}
-
-    def _measure_boxes(
-        self,
-        config: LearnedSalienceConfig,
-        classifier: nn.Sequential,
-        network: MaskNetwork,
-        training: AnnotatedImages,
-        test: AnnotatedImages,
-    ) -> None:
-        """Bounding boxes of the largest component of maps of the first test images, and
-        the mean box of the training images.
-        """
-        first = test.first(BOXED)
-        maps = maps_of(
-            config, classifier, {"gated": network}, first, ("gated", "gradcam", "truth"), self.seed
-        )
-        boxes = {
-            f"{'learned' if arm == 'gated' else arm}_box": np.stack([*map(largest_box, values)]) / self.side
-            for arm, values in maps.items()
-        }
-        boxes["centre_box"] = np.broadcast_to(training.boxes.mean(0).numpy(), (len(first), 4))
-        for arm, values in boxes.items():
-            self._enter(self.measured, MEASURES, arm, box_scores(values, first.boxes.numpy()))
-            self._show_box(arm, values[0])
-        self._show_scene(test)
+        network.eval()
 
     def _enter(
         self, results: np.ndarray, names: Sequence[str], arm: str, values: Mapping[str, float]
@@ -311,13 +290,6 @@ class SeedRun:
         """Enter a map (h, w), its largest absolute value at 127."""
         most = np.abs(values).max()
         self.shown[ARMS.index(arm)] = np.rint(values / most * BYTE) if most else 0
-
-    def _show_box(self, arm: str, box: np.ndarray) -> None:
-        """Enter a filled box (4,), in sides."""
-        values = np.zeros((self.side, self.side))
-        top, left, bottom, right = np.rint(box * self.side).astype(int).clip(0, self.side)
-        values[top:bottom, left:right] = 1
-        self._show(arm, values)
 
     def _show_scene(self, given: AnnotatedImages) -> None:
         """Enter the first of these images."""

@@ -1,0 +1,159 @@
+"""Learned saliency on composites: which objects are held out, what is measured where, and
+the orders of two tasks.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mlcv_explore.config import SettingError
+from mlcv_explore.data import composites, grouped_composites
+from mlcv_explore.ideas import saliency
+from mlcv_explore.ideas.learned_salience import photographs
+from mlcv_explore.models import imagenet
+from mlcv_explore.models.multitask import MultitaskTrainer
+from mlcv_explore.saliency import cause, image_only, photograph_masker
+from mlcv_explore.saliency.photograph_masker import PhotographMasker
+from mlcv_explore.seeds import seeded
+from tests import composite_files
+
+OBJECTS = {
+    "animals__a": ((250, 250, 0), "king penguin"),
+    "animals__b": ((0, 120, 250), "hen"),
+    "plants__a": ((0, 250, 0), ""),
+    "plants__b": ((120, 250, 0), ""),
+    "sports__a": ((250, 0, 250), ""),
+    "vehicles__a": ((250, 0, 0), ""),
+}
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six objects, of which the third is the study's, at 64 pixels, and an untrained mask
+    network.
+    """
+    composite_files.write(tmp_path, OBJECTS)
+    monkeypatch.setenv("MLCV_DATA", str(tmp_path))
+    for name, value in {"OBJECTS": (2,), "FRESH": (), "PILOTS": (3,), "SIDE": 64}.items():
+        monkeypatch.setattr(photographs, name, value)
+    monkeypatch.setattr(photographs, "SETTINGS", photographs.SETTINGS.replace(masks=4, samples=2, steps=4))
+    monkeypatch.setattr(photograph_masker, "load", lambda: seeded(0, PhotographMasker).eval())
+    for name, value in {"TAUGHT": 24, "SEEN": 12, "TESTED": 12, "WIDTH": 4, "BATCH": 4}.items():
+        monkeypatch.setattr(photographs, name, value)
+
+
+def test_objects_of_study_check_and_pilot_are_distinct_and_no_evidence_explained_them() -> None:
+    parts = photographs.OBJECTS, photographs.FRESH, photographs.PILOTS
+    held = {*photographs.OBJECTS, *photographs.FRESH, *photographs.PILOTS}
+    assert [len(part) for part in parts] == [24, 10, 6] and len(held) == 40
+    assert not held & {*saliency.OBJECTS} and min(held) >= 28  # the first 28 are those with a class
+
+
+def test_networks_are_trained_on_none_of_them(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    every, taught = cause.objects(), photographs.training_objects()
+    assert taught == tuple(one for index, one in enumerate(every) if index not in (2, 3))
+    assert every[2] not in taught and len(taught) == 4
+    asked: list[tuple[str, ...]] = []
+
+    def noted(cutouts, side):
+        asked.append(tuple(one.name for one in cutouts))
+        return seeded(0, lambda: torch.nn.Conv2d(3, 1, 1))
+
+    monkeypatch.setattr(image_only, "network", noted)
+    monkeypatch.setattr(image_only, "generate", lambda network, image: image.mean(0).numpy())
+    frames = list(photographs.maps(2))
+    assert {*asked} == {("a", "b")}  # those with a class, none of them held out
+    assert len(frames) == photographs.MAP_PARTS
+
+
+def test_maps_are_measured_at_places_that_the_object_decides(small: None, monkeypatch) -> None:
+    monkeypatch.setattr(image_only, "network", lambda cutouts, side: None)
+    monkeypatch.setattr(image_only, "generate", lambda network, image: image.mean(0).numpy())
+    places, network = photographs.Places(2), imagenet.load().network
+    whole, bare = (cause.predicted(network, part) for part in (places.drawn.images, places.drawn.backgrounds))
+    chosen = whole != bare
+    assert 0 < chosen.sum() < len(chosen) and places.decided == pytest.approx(chosen.mean())
+    order = [*np.flatnonzero(chosen), *np.flatnonzero(~chosen)][: photographs.MAP_PARTS]
+    assert places.order.tolist() == order and np.array_equal(places.targets, whole)
+    drawn = composites.generate(cause.objects()[2], 20, 2, "maps learned", 64)
+    assert np.array_equal(places.drawn.images, drawn.images)
+
+    parts = [dict(part) for part in _copies(photographs.maps(2))]
+    assert {*parts[-1]} == {*photographs.MAPS, "classifier"}
+    last = parts[-1]
+    assert last["truth"]["mass"] == last["truth"]["pointing"] == 1
+    masks = places.drawn.masks[places.order]
+    assert last["random"]["mass"] == pytest.approx(masks.mean(), abs=0.05)
+    # faithfulness is of the first place, mass the mean of all
+    assert all(last[arm]["faithful"] == parts[0][arm]["faithful"] for arm in photographs.MAPS)
+    assert last["gradient"]["mass"] != parts[0]["gradient"]["mass"]
+    for arm in photographs.MAPS:
+        values = last[arm]
+        assert values["faithful"] == pytest.approx(values["insertion"] - values["deletion"])
+    each = [places.measure(index)["mass"][photographs.MAPS.index("learned")] for index in range(2)]
+    assert last["learned"]["mass"] == pytest.approx(np.mean(each))
+    with pytest.raises(SettingError, match="between 0 and 5 on composites, where each is an object, got 6"):
+        next(photographs.maps(6))
+
+
+def _copies(parts):
+    for part in parts:
+        yield {arm: dict(values) for arm, values in part.items()}
+
+
+def test_the_learned_map_is_the_mask_networks_and_reads_no_class(small: None, monkeypatch) -> None:
+    monkeypatch.setattr(image_only, "network", lambda cutouts, side: None)
+    monkeypatch.setattr(image_only, "generate", lambda network, image: image.mean(0).numpy())
+    places = photographs.Places(2)
+    maps = places.maps(0)
+    image = cause.as_float(places.drawn.images[0])
+    expected = photograph_masker.predict(photograph_masker.load(), places.network, image)
+    assert np.array_equal(maps["learned"], expected)
+    assert np.array_equal(maps["edges_squared"], maps["edges"] ** 2)
+    assert np.array_equal(maps["truth"], places.drawn.masks[0])
+    places.targets = places.targets + 1
+    other = places.maps(0)
+    assert np.array_equal(other["learned"], expected)
+    assert not np.array_equal(other["gradient"], maps["gradient"])
+
+
+def test_orders_have_equal_updates_and_are_tested_on_objects_held_out(small: None, monkeypatch) -> None:
+    trained, tested, drawn = {}, [], []
+    evaluate, generate = MultitaskTrainer.evaluate, grouped_composites.generate
+
+    def noted(self, data, tasks):
+        trained[id(self)] = self
+        tested.append((len(self.phases), data))
+        return evaluate(self, data, tasks)
+
+    def kept(every, count, seed, purpose, agreement, side):
+        drawn.append((every, purpose, agreement, generate(every, count, seed, purpose, agreement, side)))
+        return drawn[-1][-1]
+
+    monkeypatch.setattr(MultitaskTrainer, "evaluate", noted)
+    monkeypatch.setattr(grouped_composites, "generate", kept)
+    parts = list(photographs.orders(20, 1))
+    assert len(parts) == photographs.ORDER_PARTS and [*parts[-1]] == [*photographs.ORDERS]
+    phases = {
+        arm: [(phase.tasks, phase.updates) for phase in one.phases]
+        for arm, one in zip(photographs.ORDERS, trained.values(), strict=True)
+    }
+    assert phases == {
+        "classify_half": [(("classify",), 10)],
+        "classify_only": [(("classify",), 20)],
+        "segment_first": [(("segment",), 10), (("classify",), 10)],
+        "parallel": [(("classify", "segment"), 20)],
+    }
+    training, held = grouped_composites.split(grouped_composites.groups(), 1)
+    about = {purpose: (every, agreement) for every, purpose, agreement, _ in drawn}
+    assert about["order taught"] == about["order seen"] == (training, photographs.AGREEMENT)
+    assert about["order tested"] == (held, photographs.AGREEMENT)
+    images = {purpose: made for _, purpose, _, made in drawn}
+    # only the last scores are those of the objects held out
+    assert all(data is images["order tested"] for _, data in tested[-4:])
+    assert all(data is images["order seen"] for _, data in tested[:-4])
+    assert {*parts[-1]["parallel"]} == {"accuracy", "swapped", "iou"}
+    assert {*parts[-1]["classify_only"]} == {"accuracy", "swapped"}
+    assert list(photographs.orders(20, 1))[-1] == parts[-1]
