@@ -1,5 +1,6 @@
 """What a study's differences are taken over is what its seeds draw."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ DRAWS = {  # idea, changed settings → what its verdicts state
     ("copernican", (("part", "all"),)): "over 4 data sets, each with problems drawn anew",
     ("feature_mixing", ()): "labelled images, initial weights, order, noise) on one fixed split",
     ("feature_mixing", (("experiment", "paste"),)): "draw data of their own from one generator",
-    ("hierarchical_explanation", ()): "draw data of their own from one generator",
-    ("hierarchical_explanation", (("dataset", "digits"),)): "re-drawn splits of one data set (Nadeau–Bengio",
+    ("hierarchical_explanation", ()): "re-drawn splits of one data set (Nadeau–Bengio",
+    ("hierarchical_explanation", (("dataset", "glyphs"),)): "draw data of their own from one generator",
     ("hierarchical_explanation", (("dataset", "wine"),)): "re-drawn splits of one data set (Nadeau–Bengio",
     ("hierarchical_representation", ()): "labelled images, initial weights, order, noise) on one fixed split",
     (
@@ -81,21 +82,24 @@ def test_generated_data_differ_between_seeds_and_a_fixed_split_does_not() -> Non
 
 
 def test_rows_of_re_drawn_splits_are_corrected_beside_generated_ones() -> None:
+    """Two parts of the study under one name: digits, re-drawn, and glyphs, generated."""
     subject = idea.load("hierarchical_explanation")
     study = subject.studies[0]
-    table = studies.Table(studies.read(idea.ASSETS / subject.slug, study), studies.splits_of(subject, study))
-    rows = {"claim": "arms", "arm": "three", "measure": "accuracy", "bits": 100, "items": 1000}
-    split = table.split("arms", dataset="digits")
-    assert table.split("arms", dataset="glyphs") is None and table.split("hierarchy") is None
-    assert (split.train, split.test) == (1200, 200) and table.split("digits") == split
+    both = ("levels", "check")
+    cells = tuple(replace(cell, claim="both") if cell.claim in both else cell for cell in study.cells)
+    rows = studies.read(idea.ASSETS / subject.slug, study)
+    rows = [{**row, "claim": "both"} if row["claim"] in both else row for row in rows]
+    table = studies.Table(rows, studies.splits_of(subject, replace(study, cells=cells)))
+    split = table.split("both", dataset="digits")
+    assert table.split("both", dataset="glyphs") is None
+    assert (split.train, split.test) == (800, 200) and table.split("grid") == split
     with pytest.raises(ValueError, match="fixed and of re-drawn splits"):
-        table.split("arms")
-    plain = studies.Table(table.rows)
-    rows |= {"measure": "passes"}
-    widths = [[one.interval(**rows, dataset=name) for one in (table, plain)] for name in ("glyphs", "digits")]
+        table.split("both")
+    plain, read = studies.Table(table.rows), {"claim": "both", "arm": "levels", "measure": "energy"}
+    widths = [[one.interval(**read, dataset=name) for one in (table, plain)] for name in ("glyphs", "digits")]
     (same, alike), (corrected, uncorrected) = [[each.high - each.low for each in pair] for pair in widths]
     assert same == alike
-    assert corrected / uncorrected == pytest.approx(np.sqrt((1 / 10 + 200 / 1200) * 10))
+    assert corrected / uncorrected == pytest.approx(np.sqrt((1 / 20 + 200 / 800) * 20))
 
 
 def test_collapsed_runs_are_found_by_all_rows_of_their_run() -> None:
