@@ -114,7 +114,7 @@ def test_the_table_of_all_effects_has_the_claim_of_every_row() -> None:
     ]
     assert list(table["Claim"]) == expected and next(iter(table)) == "Idea"
     levels = table[table["Claim"].str.contains("a third level explains over 1 point more energy")]
-    assert list(levels["Effect"]) == ["3.3 points [3.1, 3.5]", "1.4 points [0.9, 1.8]"]
+    assert list(levels["Effect"]) == ["+3.3 points [3.1, 3.5]", "+1.4 points [0.9, 1.8]"]
 
 
 def test_a_tie_and_a_median_are_marked_in_the_rows_of_effects() -> None:

@@ -97,7 +97,7 @@ def collapsed(columns: Mapping[str, np.ndarray]) -> np.ndarray:
 
 PROVENANCE = Provenance(
     "2026-11-27",
-    True,
+    False,
     1,
     (
         "Sixteen claims of 2026-11-25 came before; their rows (seeds 0 to 5) and a reviewer's runs were"
