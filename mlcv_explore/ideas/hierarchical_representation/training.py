@@ -183,13 +183,14 @@ class Trainer:
             place = ARMS.index(arm)
             codes = encoded(own, self.known)
             whole, components = self._features(own, codes, last)
+            if last:
+                self.error[:, place] = self._errors(own)
             for level, features in enumerate(whole):
                 at = slice(None), place, level
                 self.accuracy[at] = self._accuracies(features)
                 if last:
                     self.leading[at] = self._accuracies(components[level])
                     self.coarse[at] = self._coarse_accuracies(features, self.accuracy[at])
-                    self.error[at] = self._error(own, level)
                 if last and arm == "committed":
                     generators = [numpy_stream(seed, f"frozen probe {level}") for seed in self.seeds]
                     given = zip(features, self.labels, generators, strict=True)
@@ -223,15 +224,17 @@ class Trainer:
             pairs.append(_projected(own, bases, [self.known, self.validation, self.test]))
         return pairs[0], pairs[-1]
 
-    def _error(self, own: Learner, level: int) -> np.ndarray:
-        """(S,) mean squared error of the test images decoded from a level; 0 where nothing
-        decodes.
+    def _errors(self, own: Learner) -> np.ndarray:
+        """(S, L) mean squared error of the test images decoded from every level; 0 where
+        nothing decodes.
         """
-        sums = np.zeros(len(self.seeds))
+        sums = np.zeros((len(self.seeds), self.config.levels))
         for images in self.test.split(BATCH, dim=1):
-            decoded = own.decode(level, own.encode(images)[level])
-            if decoded is not None:
-                sums += (decoded.flatten(2) - images.flatten(2)).square().mean(2).sum(1).numpy()
+            for level, code in enumerate(own.encode(images)):
+                decoded = own.decode(level, code)
+                if decoded is not None:
+                    errors = (decoded.flatten(2) - images.flatten(2)).square_().mean(2)
+                    sums[:, level] += errors.sum(1).numpy()
         return sums / self.test.shape[1]
 
     def _accuracies(self, features: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
