@@ -168,13 +168,17 @@ def test_details_are_the_evidence_in_tables():
 @pytest.mark.parametrize("study", ["live", "photographs"])
 def test_lengths_and_other_runs_are_those_of_the_rows(study):
     table, (levels, lengths, runs, *_) = evidence.table(SLUG, study), shown(study)
-    early, end = lengths["Layer-wise loss − end-to-end (points)"][:: len(LENGTHS)]
+    early, *_, end = lengths["Layer-wise loss − end-to-end (points)"]
+    assert len(lengths[f"Share of {BASES[study].epochs} epochs"]) == len(LENGTHS) + 1
     assert end == table.difference("own_targets", "greedy_code", "global", "accuracy")
     assert early == table.difference("own_targets_early", "greedy_code", "global", "after5")
     assert levels["Arm"] == [idea.label(arm) for arm in arms(BASES[study])]
     config = VARIATIONS[study][-1]
-    values = table.values("varied", "pixels", "accuracy", labels=config.labels)
-    assert runs["Raw input (%)"][-1] == t_interval(values) and f"labels {config.labels}" in runs["Run"][-1]
+    settings = {name: getattr(config, name) for name in tables.RUNS[study]}
+    assert runs["Raw input (%)"][-1] == table.interval("varied", "pixels", "accuracy", **settings)
+    early = table.difference("varied", "greedy_code", "global", "after5", **settings)
+    assert runs["The same after 5 % (points)"][-1] == early
+    assert all(f"{name} {value}" in runs["Run"][-1] for name, value in settings.items())
 
 
 def test_the_answer_shows_digits_and_photographs_side_by_side():
