@@ -15,6 +15,7 @@ from mlcv_explore.ideas.hierarchical_representation import idea as subject
 from mlcv_explore.ideas.hierarchical_representation.inference import PRETRAINED, Demo
 from mlcv_explore.ideas.hierarchical_representation.settings import MAPPED
 from mlcv_explore.metrics.linear_probe import fitted_bias
+from mlcv_explore.metrics.ridge_probe import probe_accuracy
 from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.models.fitted_levels import kmeans_features
 from mlcv_explore.models.level_learners import info_nce
@@ -191,7 +192,8 @@ def answer(_: Table) -> None:
 
 
 formulas = {"Losses": losses, "Reconstruction loss": reconstruction_loss, "Gradients": gradient_flow}
-formulas |= {"InfoNCE": info_nce, "k-means features": kmeans_features, "Frozen probe": fitted_bias}
+formulas |= {"Linear probe": probe_accuracy, "InfoNCE": info_nce, "k-means features": kmeans_features}
+formulas |= {"Frozen probe": fitted_bias}
 choices = {"source": SOURCES, "digit": DIGITS}
 choices |= {name: [LABELS[arm] for arm in PRETRAINED] for name in ("arm", "compare")}
 acts = {"play": play, "draw": draw, "answer": answer, "example": example}

@@ -140,8 +140,8 @@ def test_home_finds_an_idea_by_each_kind_of_data_it_was_measured_on():
     """Photographs and their features are two kinds; how many labels a class has is none."""
     questions = {card.question for card in idea.cards()}
     for data, slugs in (
-        ("photographs", {"saliency", "learned_salience"}),
-        ("photographs' features", {"feature_mixing", "hierarchical_representation", "label_noise"}),
+        ("photographs", {"saliency", "learned_salience", "hierarchical_representation"}),
+        ("photographs' features", {"feature_mixing", "label_noise"}),
     ):
         shown = opened("home.py", **{"home-data": data}).get("page_link")
         found = {idea.card(slug).question for slug in slugs}

@@ -2,27 +2,28 @@
 nothing rests on the test part.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import LogisticRegression
 
 from mlcv_explore import data
 from mlcv_explore.config import SettingError
-from mlcv_explore.ideas.hierarchical_representation import idea, metrics, training
+from mlcv_explore.ideas.hierarchical_representation import BASES, idea, metrics, training
 from mlcv_explore.ideas.hierarchical_representation.settings import (
     ARMS,
+    LENGTHS,
     MAPPED,
     PLACED,
+    WIRINGS,
     HierarchicalRepresentationConfig,
+    arms,
     coarse_places,
     decodes,
     frame_epochs,
+    length_epoch,
     probe_epochs,
 )
-from mlcv_explore.metrics import linear_probe
+from mlcv_explore.metrics import linear_probe, ridge_probe
 from mlcv_explore.seeds import stream
 from tests.calls import recorded
 
@@ -43,22 +44,14 @@ ON_FEATURES = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def two_penalties() -> Iterator[None]:
-    """Probes choose between two penalties; the choice is tested elsewhere."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(linear_probe, "STRENGTHS", (0.1, 10.0))
-        yield
-
-
 @pytest.fixture(scope="module")
-def film(two_penalties) -> list:
+def film() -> list:
     return list(idea.run(SMALL, SEEDS))
 
 
 def test_every_arm_is_the_learner_it_is_called_after_from_equal_weights():
     """Class, objective, target, a ReLU on the output, and noise on the input."""
-    settings = training.hyperparameters(SMALL.replace(tied=True, activation="linear", local_weight=3.0))
+    settings = training.hyperparameters(SMALL)
     every = {arm: training.learner(arm, settings, SEEDS, 10) for arm in ARMS}
     pairs = ((kind, of) for kind in ("greedy", "joint", "both") for of in ("code", "pixels"))
     expected = {f"{kind}_{of}": (kind, of, False, False) for kind, of in pairs}
@@ -66,15 +59,15 @@ def test_every_arm_is_the_learner_it_is_called_after_from_equal_weights():
     expected["denoising"] = ("greedy", "code", False, True)
     for arm, own in every.items():
         if arm in expected:
-            model, found = own.model, (own.objective, own.model.target, own.model.clipped, bool(own.streams))
-            assert found == expected.pop(arm) and model.tied and model.linear
+            found = own.objective, own.model.target, own.model.clipped, bool(own.streams)
+            assert found == expected.pop(arm)
         else:
             classes = {"random": "GradientLearner", "pca": "PCA", "kmeans": "KMeans"}
             assert type(own).__name__ == classes.get(arm, arm.capitalize())
         if arm not in ("pca", "kmeans"):
             for one, other in zip(own.model.up, every["global"].model.up, strict=True):
                 assert torch.equal(one, other) and not torch.equal(one[0], one[1])
-    assert not expected and settings.weight == 3 and settings.shape.sizes == (64, 8, 8)
+    assert not expected and settings.weight == 1 and settings.shape.sizes == (64, 8, 8)
 
 
 def test_all_arms_with_gradients_have_equal_updates_and_all_see_equal_batches(film, monkeypatch):
@@ -111,13 +104,26 @@ def test_the_start_is_the_controls_which_never_changes_and_stacked_pca_gains_not
     assert (first[:, start] == first[:, [control]]).all() and (last[:, control] == first[:, control]).all()
     pca = last[:, ARMS.index("pca")]
     assert last[:, ARMS.index("supervised")].mean() > 0 and (pca == pca[:, :1]).all()
+    assert not np.array_equal(pca[:, 0], film[-1].pixels[:, 0])  # a part of the input, not the input
+
+
+def test_a_run_of_the_wirings_gives_the_numbers_of_one_with_every_arm(film):
+    config = SMALL.replace(compared="wirings")
+    columns, every = metrics(config, list(idea.run(config, SEEDS))), metrics(SMALL, film)
+    assert (
+        arms(config) == tuple(arm for arm in ARMS if arm in WIRINGS) and "joint_code_accuracy" not in columns
+    )
+    assert all(np.array_equal(values, every[name]) for name, values in columns.items())
 
 
 def test_metrics_are_the_last_frames(film):
     columns, last, place = metrics(SMALL, film), film[-1], ARMS.index("both_code")
     first, top = last.accuracy[:, place].T
     assert (columns["both_code_accuracy"] == top).all() and (columns["both_code_level1"] == first).all()
-    assert columns["both_code_rise"] == pytest.approx(top - first)
+    assert (columns["both_code_first_accuracy"] == first).all()
+    assert (columns["both_code_leading"] == last.leading[:, place, 1]).all()
+    _, leading, coarse = last.pixels.T
+    assert (columns["pixels_leading"] == leading).all() and (columns["pixels_coarse"] == coarse).all()
     assert (columns["committed_shifted_accuracy"] == last.accuracy[:, ARMS.index("committed"), 0]).all()
     assert (columns["committed_frozen_accuracy"] == last.frozen[:, 1]).all()
     for arm in ARMS:
@@ -133,13 +139,25 @@ def test_frames_show_the_first_seed_and_probes_stay_until_the_next(film):
     assert last.places.shape == (2, len(MAPPED), 2, PLACED, 2)
     assert last.places[0].any() and not last.places[1].any()
     assert not last.shown[0, 0, 0].any() and last.shown[0, 0, 1].any() and last.shown[0, 1].any()
-    assert len(frame_epochs(long)) == 12 and set(probe_epochs(long)) <= {0, *frame_epochs(long)}
-    assert probe_epochs(long)[-1] == 400
+    assert len(frame_epochs(long)) <= 15 and set(probe_epochs(long)) <= {0, *frame_epochs(long)}
+    assert probe_epochs(long) == [0, 20, 80, 200, 400]
+
+
+def test_accuracy_after_a_part_of_the_training_is_that_of_a_training_as_long():
+    """Whatever follows: a twentieth, a fifth and half of 20 epochs."""
+    config = SMALL.replace(epochs=20, compared="wirings", levels=1)
+    columns = metrics(config, list(idea.run(config, SEEDS)))
+    assert [length_epoch(config, name) for name in LENGTHS] == [1, 4, 10]
+    for name, epochs in zip(LENGTHS, (1, 4, 10), strict=True):
+        short = config.replace(epochs=epochs)
+        alone = metrics(short, list(idea.run(short, SEEDS)))
+        for arm in ("global", "greedy_pixels", "random", "pca"):
+            assert (columns[f"{arm}_{name}"] == alone[f"{arm}_accuracy"]).all(), (arm, name)
 
 
 def test_probes_are_those_of_codes_by_hand(film):
-    """Of the last seed, arm by arm: few labels of its own, components of training codes,
-    coarse classes of the same codes; and the top level's error.
+    """Of the last seed, arm by arm: few labels of its own, whole codes, components of
+    training codes, coarse classes of the same codes; and the top level's error.
     """
     trainer = training.Trainer(SMALL, SEEDS)
     for _ in range(SMALL.epochs):
@@ -151,55 +169,62 @@ def test_probes_are_those_of_codes_by_hand(film):
     groups = [np.array([0, 1, 2, 2, 1, 2, 0, 1, 0, 0])[part] for part in labels]
     for arm in ("joint_pixels", "kmeans", "committed"):
         own, place = trainer.learners[arm], ARMS.index(arm)
-        codes = [own.encode(torch.stack([part, part]))[1][1] for part in parts]
-        features = linear_probe.projected(*(part.numpy() for part in codes))
-        for measured, classes in ((last.accuracy, labels), (last.coarse, groups)):
-            expected = linear_probe.probe_accuracy(features, classes)
+        train, *codes = (own.encode(torch.stack([part, part]))[1][1].numpy() for part in parts)
+        leading = ridge_probe.leading(train, 12)
+        for measured, classes, features in (
+            (last.accuracy, labels, codes),
+            (last.coarse, groups, codes),
+            (last.leading, labels, [leading.transform(part) for part in codes]),
+        ):
+            expected = ridge_probe.probe_accuracy(features, classes)
             assert measured[1, place, 1] == pytest.approx(expected, abs=0.01)
-    rng = training.numpy_stream(1, "frozen probe 1")
-    frozen = linear_probe.bias_only_accuracy(features, labels, rng)
-    assert last.frozen[1, 1] == pytest.approx(frozen, abs=0.01)
+    features = [ridge_probe.span(codes[0]).transform(part) for part in codes]
+    frozen = linear_probe.bias_only_accuracy(features, labels, training.numpy_stream(1, "frozen probe 1"))
+    assert last.frozen[1, 1] == pytest.approx(frozen, abs=0.03)
     error = (own.decode(1, own.encode(torch.stack([split.test] * 2))[1])[1] - split.test).square().mean()
     assert last.error[1, place, 1] == pytest.approx(float(error), rel=1e-3)
+    raw = ridge_probe.probe_accuracy([part.numpy() for part in parts[1:]], labels)
+    assert last.pixels[1, 0] == pytest.approx(raw, abs=0.01)
 
 
 def test_nothing_is_trained_fitted_or_chosen_on_the_test_part(monkeypatch):
-    """With another test part weights, components, and the probes that are fitted and
-    chosen stay; only what is measured on it changes.
+    """With another test part weights, components, the labelled and the validation
+    features stay; only what is measured on it changes.
     """
-    draw, score, fit = data.split_own, LogisticRegression.decision_function, linear_probe.principal_components
+    draw, probe = data.split_own, ridge_probe.probe_accuracy
 
     def other_test(*sizes):
         parts = draw(*sizes)
         flipped = np.ascontiguousarray(parts.test.images[..., ::-1]), np.roll(parts.test.labels, 7)
         return data.Split(parts.train, parts.validation, data.Images(*flipped, parts.test.classes))
 
-    def scored() -> tuple[list, list, list]:
-        """Scores of validation codes with every penalty, then of test codes with its own."""
-        scores, bases = [], []
-        with pytest.MonkeyPatch.context() as patch:
-            record = lambda self, x: (scores.append((len(x), self.C, self.coef_.sum())), score(self, x))[1]  # noqa: E731
-            patch.setattr(LogisticRegression, "decision_function", record)
-            keep = lambda *codes: (bases.append(fit(*codes)), bases[-1])[1]  # noqa: E731
-            patch.setattr(linear_probe, "principal_components", keep)
-            return scores, bases, list(idea.run(SMALL.replace(levels=1), (0,)))
+    def probed() -> tuple[list, list]:
+        """Sums of the features that a probe is fitted and chosen on, with their labels."""
+        given = []
 
-    one = scored()
+        def record(own, labels) -> float:
+            given.append([*(part.sum() for part in own[:2]), *(part.tolist() for part in labels[:2])])
+            return probe(own, labels)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ridge_probe, "probe_accuracy", record)
+            return given, list(idea.run(SMALL.replace(levels=1), (0,)))
+
+    one = probed()
     monkeypatch.setattr(data, "split_own", other_test)
-    other = scored()
-    assert one[0] == other[0] and [count for count, _, _ in one[0]].count(697) > 30
-    assert len(one[1]) == len(other[1]) > 20
-    assert all(np.array_equal(*(own.basis for own in pair)) for pair in zip(one[1], other[1], strict=True))
-    assert np.array_equal(one[2][-1].loss, other[2][-1].loss)
-    assert not np.array_equal(one[2][-1].accuracy, other[2][-1].accuracy)
+    other = probed()
+    assert one[0] == other[0] and len(one[0]) > 40 and len(one[0][0][3]) == 100
+    assert np.array_equal(one[1][-1].loss, other[1][-1].loss)
+    assert not np.array_equal(one[1][-1].accuracy, other[1][-1].accuracy)
+    assert not np.array_equal(one[1][-1].leading, other[1][-1].leading)
 
 
 def test_labels_of_probes_are_drawn_for_every_seed_and_splits_are_fixed_or_redrawn():
     fixed, redrawn = (training.Trainer(SMALL.replace(split=kind), SEEDS) for kind in ("fixed", "redrawn"))
     (one, validation, test), (other, *_) = fixed.labels
     assert np.bincount(one).tolist() == [2] * 10 and len(validation) == 100 and len(test) == 697
-    assert not torch.equal(fixed.parts[1][0], fixed.parts[1][1]) and len(one) == len(other)
-    assert torch.equal(fixed.parts[3][0], fixed.parts[3][1])
+    assert not torch.equal(fixed.known[0], fixed.known[1]) and len(one) == len(other)
+    assert torch.equal(fixed.test[0], fixed.test[1]) and not torch.equal(redrawn.test[0], redrawn.test[1])
     assert torch.equal(fixed.splits[0].test, redrawn.splits[0].test)
     assert not torch.equal(redrawn.splits[0].test, redrawn.splits[1].test)
     for own in redrawn.splits:
@@ -251,7 +276,16 @@ def test_settings_that_do_not_fit_are_reported_in_a_sentence(sentence, settings)
     assert "\n" not in str(error.value)
 
 
-def test_the_headline_is_the_question_and_every_claim_has_a_margin():
-    first = idea.claims[0]
-    assert (first.contrasts, first.direction, first.margin) == ((("greedy_code", "global"),), "greater", 0.01)
-    assert all(claim.margin > 0 for claim in idea.claims)
+def test_the_headline_compares_every_wiring_with_the_cheap_baselines_and_a_control_must_fail():
+    first, control = idea.claims[0], idea.claims[-1]
+    wirings, baselines = ("greedy_code", "greedy_pixels", "global"), ("pixels", "pca")
+    assert first.contrasts == tuple((one, other) for one in wirings for other in baselines)
+    assert (first.direction, first.margin, control.contrasts) == ("greater", 0.01, (("random", "pixels"),))
+    assert len(idea.claims) <= 8 and all(claim.margin > 0 for claim in idea.claims)
+
+
+def test_studies_have_seeds_that_no_earlier_evidence_had_and_the_photographs_pixels():
+    assert all(study.seeds == tuple(range(700, 720)) for study in idea.studies)
+    base = BASES["photographs"]
+    assert (base.dataset, base.network, base.compared) == ("cifar10", "convolutional", "wirings")
+    assert all(cell.config == BASES[study.name] for study in idea.studies for cell in study.cells[:9])

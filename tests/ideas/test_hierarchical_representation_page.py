@@ -10,11 +10,17 @@ import torch
 
 from mlcv_explore import data
 from mlcv_explore.charts import images
-from mlcv_explore.experiment.studies import Table
-from mlcv_explore.ideas.hierarchical_representation import BASES, VARIATIONS, idea, inference, tables
-from mlcv_explore.ideas.hierarchical_representation.settings import decodes
+from mlcv_explore.ideas.hierarchical_representation import (
+    BASES,
+    FEATURES,
+    VARIATIONS,
+    idea,
+    inference,
+    tables,
+)
+from mlcv_explore.ideas.hierarchical_representation.settings import LENGTHS, arms, decodes
 from mlcv_explore.models import stacked_autoencoders
-from mlcv_explore.statistics import resampled_interval, t_interval
+from mlcv_explore.statistics import t_interval
 from mlcv_explore.ui import evidence
 from tests import opening
 from tests.opening import words
@@ -135,34 +141,44 @@ def test_a_learner_replaces_the_autoencoder_unless_it_is_worse_beyond_the_margin
     assert tables.replaces(t_interval(np.array([-0.06, 0.01, -0.03, 0.005]))) == "unclear"
 
 
-def gain(table: Table, **changed: object) -> np.ndarray:
-    """(S,) of the layer-wise loss over the end-to-end one."""
-    values = (table.values("varied", arm, "accuracy", **changed) for arm in ("greedy_code", "global"))
-    return np.subtract(*values)
+def shown(study: str) -> list[tables.Columns]:
+    return [columns for columns, _ in tables.details(evidence.table(SLUG, study), study, 4224, 12_640)]
 
 
 def test_details_are_the_evidence_in_tables():
-    table = evidence.table(SLUG)
-    shown = [columns for columns, _ in tables.details(table, "live", 4224, 12_640)]
-    assert all(len({len(column) for column in columns.values()}) == 1 for columns in shown)
-    levels, learners, original, variations = shown
+    table, (levels, lengths, runs, learners, original) = evidence.table(SLUG), shown("live")
+    assert all(
+        len({len(column) for column in columns.values()}) == 1
+        for columns in (levels, lengths, runs, learners, original)
+    )
     curves = tables.study_depth(table, "level")
     assert levels["Level 3 (%)"][0] == t_interval(curves["global"][:, 3])
-    errors = dict(zip(levels["Arm"], levels["Error, level 3"], strict=True))
+    errors = dict(zip(levels["Arm"], levels["Error"], strict=True))
     assert [arm for arm, cell in errors.items() if cell == "–"] == [
         idea.label(arm) for arm in ("contrastive", "random", "supervised")
     ]
     pca = learners["Learner"].index("PCA")
     lost = table.difference("arms", "pca", "greedy_code", "accuracy")
     assert learners["Minus autoencoder (points)"][pca] == lost
-    changed, gains = (variations[head] for head in ("Changed", "Layer-wise − end-to-end (points)"))
-    fixed, redrawn = gains[:2]
-    assert changed[:2] == ["–", "split redrawn"]
-    assert fixed == table.difference("own_targets", "greedy_code", "global", "accuracy")
-    assert redrawn == resampled_interval(gain(table, split="redrawn"), 1000, 697)
     for assumption in ("linear", "no decoder", "no gradient passes"):
         assert any(assumption in text for text in learners["Assumption it breaks"])
     assert "4,224 of 12,640" in original["Effect"][0]
+
+
+@pytest.mark.parametrize("study", ["live", "photographs"])
+def test_lengths_and_other_runs_are_those_of_the_rows(study):
+    table, (levels, lengths, runs, *_) = evidence.table(SLUG, study), shown(study)
+    early, *_, end = lengths["Layer-wise loss − end-to-end (points)"]
+    assert len(lengths[f"Share of {BASES[study].epochs} epochs"]) == len(LENGTHS) + 1
+    assert end == table.difference("own_targets", "greedy_code", "global", "accuracy")
+    assert early == table.difference("own_targets_early", "greedy_code", "global", "after5")
+    assert levels["Arm"] == [idea.label(arm) for arm in arms(BASES[study])]
+    config = VARIATIONS[study][-1]
+    settings = {name: getattr(config, name) for name in tables.RUNS[study]}
+    assert runs["Raw input (%)"][-1] == table.interval("varied", "pixels", "accuracy", **settings)
+    early = table.difference("varied", "greedy_code", "global", "after5", **settings)
+    assert runs["The same after 5 % (points)"][-1] == early
+    assert all(f"{name} {value}" in runs["Run"][-1] for name, value in settings.items())
 
 
 def test_the_answer_shows_digits_and_photographs_side_by_side():
@@ -172,17 +188,11 @@ def test_the_answer_shows_digits_and_photographs_side_by_side():
     app.run()
     heads = [tuple(table.value) for table in app.dataframe]
     assert not app.exception and "Two coarse classes: vehicles, animals. Level 0: the input." in words(app)
-    assert sum("Changed" in head for head in heads) == sum("Learner" in head for head in heads) == 2
-    table = evidence.table(SLUG, "photographs")
-    variations = tables.variations(table, "photographs")
-    changes = [change for part in VARIATIONS["photographs"][1:] for change in part.items()]
-    assert variations["Changed"] == ["–", *(f"{name} {value}" for name, value in changes)]
-    slow, gains = changes.index(("learning_rate", 0.001)) + 1, variations["Layer-wise − end-to-end (points)"]
-    assert gains[slow] == t_interval(gain(table, learning_rate=0.001))
+    assert sum("Run" in head for head in heads) == 2 and sum("Learner" in head for head in heads) == 1
 
 
 def test_numbers_on_a_map_are_explained_where_they_are_not_the_names_of_classes():
-    digits, photographs = (BASES[name] for name in ("live", "photographs"))
+    digits, photographs = BASES["live"], FEATURES
     many = digits.replace(dataset="cifar100", labels=5)
     assert tables.class_key(digits) == tables.class_key(many) == ""
     assert tables.class_key(photographs).startswith(", 0 airplane, 1 automobile, 2 bird")

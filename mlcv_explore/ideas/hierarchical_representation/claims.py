@@ -1,8 +1,7 @@
 """Arms, measures, claims, related work and limits of the experiment."""
 
-from dataclasses import replace
-
 from mlcv_explore.idea import Arm, Measure, Prior, Provenance
+from mlcv_explore.ideas.hierarchical_representation.settings import LENGTHS, MOST_LEVELS
 from mlcv_explore.statistics.declared import declared
 
 _TRAINED = (
@@ -16,72 +15,51 @@ _TRAINED = (
     Arm("committed", "Original code", "other", "End-to-end loss with the original code's ReLU output."),
     Arm("denoising", "Denoising autoencoder", "other", "Each level denoises a noisy copy of the code below."),
     Arm("contrastive", "Contrastive learner", "other", "InfoNCE on two noisy views, images also shifted."),
-    Arm("pca", "PCA", "other", "Principal components at each level."),
+    Arm("pca", "PCA", "other", "Principal components of the input; at higher levels a rotation of these."),
     Arm("kmeans", "k-means", "other", "k-means features at each level."),
     Arm("random", "Untrained levels", "control", "The initial weights that all arms share."),
     Arm("supervised", "Supervised, all labels", "oracle", "The same levels trained with all labels."),
 )
 ARM_TABLE = (
     *_TRAINED,
-    Arm("pixels", "Raw input", "control", "Probe on pixels or features; the strongest cheap baseline."),
+    Arm("pixels", "Raw input", "control", "Probe on pixels or features; a cheap baseline."),
     Arm("committed_frozen", "Original code, frozen probe", "other", "Only the probe's bias is trained."),
     Arm("committed_shifted", "Original code, level below", "other", "Probe one level too low."),
     *(Arm(f"{arm.name}_first", f"{arm.label}, first level", arm.role) for arm in _TRAINED),
 )
 
-MOST_LEVELS = 5
 _LEVELS = range(1, MOST_LEVELS + 1)
 MEASURES = (
     Measure("accuracy", "Probe accuracy, top level", "%"),
-    Measure("rise", "Accuracy, top minus first level", "points"),
+    Measure("leading", "Accuracy of a probe of 12 components, top level", "%"),
     Measure("coarse", "Probe accuracy on coarse classes, top level", "%"),
+    *(Measure(name, f"Top level after {name[5:]} % of the epochs", "%") for name in LENGTHS),
     *(Measure(f"level{level}", f"Probe accuracy, level {level}", "%") for level in _LEVELS),
     *(Measure(f"coarse{level}", f"Coarse classes, level {level}", "%") for level in _LEVELS),
     *(Measure(f"error{level}", f"Reconstruction error, level {level}", "", "lower") for level in _LEVELS),
     Measure("updates", "Updates per encoder", "", ""),
 )
 
-STUDIED = {"network": "dense", "levels": 3, "width": 32, "labels": 10, "epochs": 40}
-STUDIED |= {"activation": "relu", "tied": False}
-# first arm of a claim → a setting that it takes for granted too
-ALSO = {"both_code": ("local_weight", 1.0), "denoising": ("noise", 0.5), "contrastive": ("noise", 0.5)}
-# written down before any evidence was made; each can fail
+# written down before any evidence of theirs was made; each can fail
 DECLARED = """
+beats_input: greedy_code, greedy_pixels, global − pixels, pca > 1
+At the top level every wiring is over 1 point more accurate than the raw input and than its components.
 own_targets: greedy_code − global > 1
-The layer-wise loss (target: code below) gains over 1 point at the top level over the end-to-end loss.
-rise: greedy_code − global > 1 in rise
-Accuracy rises over 1 point more from first to top level with the layer-wise than with the end-to-end loss.
+After all epochs the layer-wise loss is over 1 point above the end-to-end loss at the top level.
+own_targets_early: greedy_code − global > 1 in after5
+After 5 % of the epochs the layer-wise loss is over 1 point above the end-to-end loss at the top level.
+input_target: greedy_pixels − global > 1
+After all epochs layer-wise losses on the input are over 1 point above the end-to-end loss at the top.
 rises: greedy_code − greedy_code_first > 1
-The top level is over 1 point more accurate than the first with the layer-wise loss.
-pixels: greedy_pixels − global > 1
-The layer-wise loss with the input as target gains over 1 point at the top over the end-to-end loss.
-target_matters: greedy_pixels − greedy_code ≠ 1
-Layer-wise targets matter: the input and the code below differ by over 1 point at the top.
-detaching_helps: greedy_code − joint_code > 1
-Levels detached from each other end over 1 point above levels whose losses reach the levels below.
-both: both_code − global > 1
-Layer-wise losses added to the end-to-end loss gain over 1 point at the top.
-coarse: greedy_code − global > 1 in coarse
-The layer-wise loss gains over 1 point at the top on coarse classes, over the end-to-end loss.
+With the layer-wise loss the top level is over 1 point more accurate than the first.
+leading: greedy_code, greedy_pixels, global − pixels > 1 in leading
+With a probe of 12 components every wiring's top level is over 1 point above the raw input.
 learns: greedy_code − random > 1
 The layer-wise loss ends over 1 point above untrained levels.
-denoising_replaces: denoising − greedy_code = 2
-A denoising autoencoder in the autoencoder's place changes the top level's accuracy by less than 2 points.
-contrastive_replaces: contrastive − greedy_code = 2
-A contrastive learner in the autoencoder's place changes the top level's accuracy by less than 2 points.
-pca_replaces: pca − greedy_code = 2
-PCA in the autoencoder's place changes the top level's accuracy by less than 2 points.
-kmeans_replaces: kmeans − greedy_code = 2
-k-means in the autoencoder's place changes the top level's accuracy by less than 2 points.
-repaired: global − committed > 1
-A linear output instead of the original code's ReLU gains over 1 point at the top.
-frozen: committed − committed_frozen > 20
-The original code's probe, with frozen weights, loses over 20 points against a trained probe.
+untrained: random − pixels > 1
+A control that must fail: untrained levels end over 1 point above the raw input.
 """
-CLAIMS = tuple(
-    replace(claim, when=claim.when + tuple(ALSO[arm] for arm in claim.arms[:1] if arm in ALSO))
-    for claim in declared(DECLARED, STUDIED)
-)
+CLAIMS = declared(DECLARED, {"levels": 3})
 
 PRIOR_WORK = (
     Prior(
@@ -114,31 +92,35 @@ PRIOR_WORK = (
         "Local contrastive hinge loss (Frontiers in Computational Neuroscience, 2022)",
         "https://doi.org/10.3389/fncom.2022.789253",
         "Probes, end-to-end, greedy, random encoder: CIFAR-10 71.4, 72.8, 61.2 %; STL-10 70.1, 68.3, 46.8 %.",
-        "Intervals over seeds, reconstruction losses, and probes of 12 components at every depth.",
+        "Intervals over seeds, reconstruction losses, probes at every depth, after four training lengths.",
     ),
 )
 
 PROVENANCE = Provenance(
-    "2026-11-26",
-    True,
-    2,
+    "2026-11-27",
+    False,
+    1,
     (
-        "Both runs gave identical rows; between them only the lower bound of the training size changed.",
-        "Claims, margins and study settings did not change; the settings each claim assumes were written out"
-        " afterwards.",
-        "Width, learning rate and epochs were chosen for the end-to-end baseline on seeds 100 to 103 with"
-        " redrawn splits of the same digits.",
-        "A record older than the evidence notes that 200 epochs reverse the sign on those trial seeds; it may"
-        " be older than the claims.",
-        "Since 2026-11-27 a run on any data set tests them; before, only one on digits did.",
-        "On 2026-11-27 the same claims, margins and tests were declared for photographs' features, before any"
-        " result on their test part; trials on training photographs, four seeds, had set the learning rate"
-        " and shown the layer-wise loss below the end-to-end one.",
-        "A variation with 50 labels was taken out of that study after the declaration and before it ran.",
+        "The claims replace 15 of 2026-11-26. Those were decided on the same test digits (seeds 0 to 19), so"
+        " on digits these are not blind: that raw pixels end above the layer-wise loss was known, as was the"
+        " sign after 10, 40 and 200 epochs. Seeds 700 to 719 are new.",
+        "No result of the convolutional levels on the study's test photographs came before the claims."
+        " Their learning rate has the smallest end-to-end error of 0.003 and 0.01 on other photographs of"
+        " the training part (seeds 1000 and 1001); this trial showed wirings 0 to 3 points above pixels."
+        " Training images, labels and epochs were then cut for cost, before any evidence.",
+        "The probe was a logistic regression on 12 components; it is now a ridge regression on the whole"
+        " code, and the same on 12 components is a claim of its own. A trial run of the new probe on digits"
+        " and on photographs' features (20 and 40 epochs, seeds 1000 to 1004, the study's test images) came"
+        " minutes before the claims; claims and settings had been designed by then.",
+        "Width, learning rate and epochs of the dense levels were chosen for the end-to-end loss on seeds"
+        " 100 to 103 with redrawn splits of the same digits, and on other photographs' features.",
     ),
 )
 LIMITS = (
-    "8×8 digits, which are almost linearly separable, or 64 features of photographs; dense levels of 32"
-    " units.",
-    "No network that reads the photographs' pixels, and no convolutional levels.",
+    "8×8 digits with dense levels of 32 units, and 600 photographs of 32×32 pixels with three small"
+    " convolutional levels; no larger network, no more data.",
+    "On photographs the wirings had not converged: in the second half of the training their accuracy still"
+    " rose by 1.0 to 2.1 points.",
+    "One split of each data set; seeds differ in weights, order and labelled images.",
+    "Levels are probed, not fine-tuned.",
 )

@@ -50,19 +50,13 @@ class DemoWeights(nn.Module):
     """
 
     def __init__(
-        self,
-        image_shape: Sequence[int],
-        width: int,
-        count: int,
-        mapped: int,
-        components: int,
-        **options: bool,
+        self, image_shape: Sequence[int], width: int, count: int, mapped: int, components: int
     ) -> None:
         super().__init__()
         shape, self.arms = Shape(tuple(image_shape), width, count), nn.ModuleDict()
         for arm in PRETRAINED:
             target = "pixels" if arm.endswith("_pixels") else "code"
-            self.arms[arm] = StackedAutoencoders(shape, (0,), target, clipped=arm == "committed", **options)
+            self.arms[arm] = StackedAutoencoders(shape, (0,), target, clipped=arm == "committed")
             for level in range(count):
                 stored_maps.register(self, map_key(arm, level), width, components, mapped)
         self.register_buffer("labels", torch.zeros(mapped, dtype=torch.int64))
@@ -189,8 +183,6 @@ def make(
         "count": config.levels,
         "mapped": len(split.train),
         "components": min(linear_probe.COMPONENTS, config.width),
-        "tied": config.tied,
-        "linear": config.activation == "linear",
     }
     weights, errors = DemoWeights(**arguments), []
     buffers = {"labels": torch.from_numpy(split.labels), "mean": split.mean, "spread": split.std}

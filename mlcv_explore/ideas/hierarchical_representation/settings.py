@@ -8,7 +8,6 @@ from pydantic import model_validator
 from mlcv_explore import data
 from mlcv_explore.config import Config, SettingError, setting
 from mlcv_explore.data.coarse import GROUPS, coarse
-from mlcv_explore.ideas.hierarchical_representation import claims
 from mlcv_explore.statistics import Split
 
 TARGETS = ("code", "pixels")  # that a level reconstructs
@@ -16,12 +15,16 @@ OBJECTIVES = ("global", *(f"{kind}_{target}" for kind in ("greedy", "joint", "bo
 # in the autoencoder's place, greedily, each on the code below
 LEARNERS = ("denoising", "contrastive", "pca", "kmeans")
 ARMS = (*OBJECTIVES, "committed", *LEARNERS, "random", "supervised")  # the order of the arm axis A
+# the wirings of the headline with their controls and bounds; a run may leave out all others
+WIRINGS = ("global", "greedy_code", "greedy_pixels", "pca", "random", "supervised")
 MAPPED = ("global", "greedy_code")  # the arms whose codes and reconstructions a frame shows, M
 PLACED = 80  # validation images whose codes are shown, where there are so many
 SHOWN = 3  # validation images that are reconstructed, where there are so many
 SHADES = 25  # steps of a shown pixel in one standard deviation
-FRAMES = 12  # of the training
-PROBES = 2  # frames with probes, evenly spaced, besides the start
+MOST_LEVELS = 5
+FRAMES = 12  # of the training, and those with probes
+# measure → share of the epochs after which probes are trained too, besides the start and the end
+LENGTHS = {"after5": 0.05, "after20": 0.2, "after50": 0.5}
 # set of features → the photographs it was computed from, whose coarse classes it has
 PHOTOGRAPHS = {"cifar10_features": "cifar10", "cifar10_features_full": "cifar10"}
 
@@ -36,13 +39,13 @@ def held_out(dataset: str) -> tuple[int, int]:
 class HierarchicalRepresentationConfig(Config):
     """What the reader sets; the defaults are the recorded run."""
 
-    local_weight: float = setting(
-        1.0, "Weight of layer-wise losses", low=0, high=10, step=0.1, help="Beside an end-to-end loss."
+    compared: str = setting(
+        "all", "Arms", choices=("all", "wirings"), help="Wirings: end-to-end, layer-wise and bounds only."
     )
     labels: int = setting(
         10, "Labels per class", low=1, high=50, step=1, help="Of the probes; the supervised bound uses all."
     )
-    levels: int = setting(3, "Levels", low=1, high=claims.MOST_LEVELS, step=1)
+    levels: int = setting(3, "Levels", low=1, high=MOST_LEVELS, step=1)
     width: int = setting(
         32, "Width", low=2, high=256, step=2, help="Units a level, or channels of the first convolution."
     )
@@ -61,8 +64,6 @@ class HierarchicalRepresentationConfig(Config):
     )
     batch_size: int = setting(100, "Batch size", low=4, high=512, step=4, more=True)
     learning_rate: float = setting(0.005, "Learning rate", low=0.00001, high=1, step=0.001, more=True)
-    activation: str = setting("relu", "Activation", choices=("relu", "linear"), more=True)
-    tied: bool = setting(False, "Tied weights", more=True, help="Of encoders and decoders to the code below.")
     dataset: str = setting(
         "cifar10_features", "Data", choices=tuple(dict.fromkeys((*PHOTOGRAPHS, *GROUPS))), **data.BY_NAME
     )
@@ -110,9 +111,11 @@ class Frame:
     steps: int  # epochs
     probed: int  # epoch at which accuracies and errors were measured
     accuracy: np.ndarray  # (S, A, L) in [0, 1], of a probe of fine classes on the test images
-    coarse: np.ndarray  # (S, A, L) in [0, 1], of coarse classes, in the last frame; 0 before
+    # (S, A, L) in [0, 1], of a probe of 12 components, and of coarse classes, in the last frame; 0 before
+    leading: np.ndarray
+    coarse: np.ndarray
     error: np.ndarray  # (S, A, L) mean squared, of standardised test inputs; 0 at first or without decoder
-    pixels: np.ndarray  # (S, 2) accuracy of the input itself, pixels or features: fine, coarse
+    pixels: np.ndarray  # (S, 3) accuracy of the input itself, pixels or features: fine, leading, coarse
     frozen: np.ndarray  # (S, L) of the committed arm in the last frame, only the probe's bias trained
     # (S, A, L + 1) epoch means: layer-wise losses, then the end-to-end one or the labels' one
     loss: np.ndarray
@@ -135,17 +138,26 @@ def coarse_places(dataset: str) -> np.ndarray:
     return coarse(PHOTOGRAPHS.get(dataset, dataset))[1]
 
 
+def arms(config: HierarchicalRepresentationConfig) -> tuple[str, ...]:
+    """The arms that a run trains, in the order of ARMS."""
+    return tuple(arm for arm in ARMS if config.compared == "all" or arm in WIRINGS)
+
+
 def frame_epochs(config: HierarchicalRepresentationConfig) -> list[int]:
     """The epochs after which a frame is made; one more shows the start."""
     count = min(FRAMES, config.epochs)
-    return [round(config.epochs * (place + 1) / count) for place in range(count)]
+    even = (round(config.epochs * (place + 1) / count) for place in range(count))
+    return sorted({*even, *probe_epochs(config)} - {0})
 
 
 def probe_epochs(config: HierarchicalRepresentationConfig) -> list[int]:
     """Those of them at which probes are trained, and the start."""
-    shown = frame_epochs(config)
-    count = min(PROBES, len(shown))
-    return [0, *(shown[round(len(shown) * (place + 1) / count) - 1] for place in range(count))]
+    return sorted({0, config.epochs, *(length_epoch(config, name) for name in LENGTHS)})
+
+
+def length_epoch(config: HierarchicalRepresentationConfig, name: str) -> int:
+    """The epoch of one of LENGTHS, at least 1."""
+    return max(1, round(LENGTHS[name] * config.epochs))
 
 
 def decodes(arm: str, level: int, levels: int) -> bool:

@@ -16,13 +16,14 @@ from mlcv_explore.ideas.hierarchical_representation import idea as subject
 from mlcv_explore.ideas.hierarchical_representation.settings import (
     ARMS,
     LEARNERS,
+    LENGTHS,
     MAPPED,
     SHADES,
     Frame,
     HierarchicalRepresentationConfig,
-    split_sizes,
+    arms,
 )
-from mlcv_explore.statistics import Interval, interval
+from mlcv_explore.statistics import Interval
 
 Columns = dict[str, list[Any]]  # head, with its unit → cells: text or Interval
 LEVELS = 3  # of the study
@@ -36,18 +37,15 @@ ASSUMPTIONS = {  # learner → which assumption behind "any unsupervised learner
     "kmeans": "It is differentiable: no gradient passes through it, so one loss cannot train two levels.",
 }
 MOST_NAMED = 10  # classes
-COMPARED = ("global", "greedy_code", "greedy_pixels", "pca")  # under each variation
+COMPARED = ("greedy_code", "greedy_pixels", "global", "pca", "random", "pixels")  # in other runs
 STUDIES = {  # study → its title, coarse classes, and the lowest accuracy on its charts
-    "live": ("Handwritten digits", "Three coarse classes: round, straight, bent", 0.5),
-    "photographs": ("Features of photographs", "Two coarse classes: vehicles, animals", 0.2),
+    "live": ("Handwritten digits, dense levels", "Three coarse classes: round, straight, bent", 0.5),
+    "photographs": ("Photographs, convolutional levels", "Two coarse classes: vehicles, animals", 0.1),
 }
-NOTES = (  # on the tables of Answer: levels, learners, original code, variations
-    "Probe accuracy with ten labels per class; 95 % intervals, not corrected for their number."
-    " Error: of the standardised input. PCA and k-means are fitted in one piece.",
-    f"All at equal width, trained level by level; {100 * REPLACES:g} points lower is too much.",
-    "The errors of the author's code, one by one.",
-    "Top level, one setting changed; intervals for redrawn splits are the wider, corrected ones.",
-)
+RUNS = {  # study → its other runs: settings that differ between them
+    "live": ("width", "labels"),
+    "photographs": ("dataset", "network", "epochs"),
+}
 
 
 def depth_note(film: Film, config: HierarchicalRepresentationConfig, seeds: int) -> str:
@@ -92,25 +90,39 @@ def run_codes(frame: Frame, arm: str) -> list[tuple[np.ndarray, np.ndarray]]:
     ]
 
 
-def study_depth(table: Table, measure: str, arms: Sequence[str] = ARMS) -> dict[str, np.ndarray]:
+def study_depth(table: Table, measure: str, shown: Sequence[str] = ARMS) -> dict[str, np.ndarray]:
     """Accuracy (S, 1 + L) of each arm in the study, from the input up; `measure` is
     "level" for fine classes, "coarse" for coarse ones.
     """
     columns = table.columns("arms")
     pixels = columns[f"pixels_{measure}".replace("level", "accuracy")]
     levels = range(1, LEVELS + 1)
-    return {arm: np.stack([pixels, *(columns[f"{arm}_{measure}{at}"] for at in levels)], 1) for arm in arms}
+    return {arm: np.stack([pixels, *(columns[f"{arm}_{measure}{at}"] for at in levels)], 1) for arm in shown}
 
 
-def levels(table: Table) -> Columns:
-    """Every arm: accuracy at each level, on coarse classes, and error from the top."""
+def levels(table: Table, study: str) -> Columns:
+    """Every arm: accuracy at each level, with a probe of 12 components, on coarse
+    classes, and error from the top.
+    """
     heads = {f"Level {level} (%)": f"level{level}" for level in range(1, LEVELS + 1)}
-    heads |= {f"Coarse, level {level} (%)": f"coarse{level}" for level in (1, LEVELS)}
-    heads[f"Error, level {LEVELS}"] = f"error{LEVELS}"
-    rows = [{"claim": "arms", "arm": arm} for arm in ARMS]
+    heads |= {"12 components (%)": "leading", "Coarse (%)": "coarse", "Error": f"error{LEVELS}"}
+    rows = [{"claim": "arms", "arm": arm} for arm in arms(BASES[study])]
     updates = [f"{table.values(**row, measure='updates').mean():.0f}" for row in rows]
     measured = table.cross(rows, {head: {"measure": measure} for head, measure in heads.items()})
-    return {"Arm": [subject.label(arm) for arm in ARMS], **measured, "Updates per encoder": updates}
+    return {"Arm": [subject.label(row["arm"]) for row in rows], **measured, "Updates per encoder": updates}
+
+
+def lengths(table: Table, study: str) -> Columns:
+    """The top level after parts of the training: each wiring, and their difference."""
+    measures = {**{name: f"{100 * share:g} %" for name, share in LENGTHS.items()}, "accuracy": "100 %"}
+    wirings = "greedy_code", "greedy_pixels", "global"
+    rows = [{"claim": "arms", "measure": measure} for measure in measures]
+    epochs = BASES[study].epochs
+    heads = {f"{subject.label(arm)} (%)": {"arm": arm} for arm in wirings}
+    heads |= {
+        f"{subject.label(arm)} − end-to-end (points)": {"arm": arm, "minus": "global"} for arm in wirings[:2]
+    }
+    return {f"Share of {epochs} epochs": list(measures.values()), **table.cross(rows, heads)}
 
 
 def replaces(difference: Interval) -> str:
@@ -154,21 +166,33 @@ def original_code(table: Table, unreached: int, parameters: int) -> Columns:
 
 def details(table: Table, study: str, unreached: int, parameters: int) -> list[tuple[Columns, str]]:
     """The tables of one study, each with its note."""
-    shown = levels(table), learners(table), original_code(table, unreached, parameters)
-    return list(zip((*shown, variations(table, study)), NOTES, strict=True))
+    base = BASES[study]
+    shown = [
+        (
+            levels(table, study),
+            f"Top level if not said otherwise; {base.labels} labels per class; 95 % intervals, not corrected"
+            " for their number. Error: of the standardised input, from the top.",
+        ),
+        (lengths(table, study), "Top level during one training. Equal updates for all wirings."),
+        (other_runs(table, study), "Top level with other settings."),
+    ]
+    if base.compared == "all":
+        shown.append((learners(table), f"At equal width; {100 * REPLACES:g} points lower is too much."))
+        shown.append(
+            (original_code(table, unreached, parameters), "The errors of the author's code, one by one.")
+        )
+    return shown
 
 
-def variations(table: Table, study: str = "live") -> Columns:
-    """The headline with one setting changed at a time."""
-    changes = VARIATIONS[study]
-    texts = (", ".join(f"{name} {value}" for name, value in change.items()) for change in changes)
-    columns: Columns = {"Changed": [text or "–" for text in texts]}
-    for config in (BASES[study].replace(**change) for change in changes):
-        settings = {name: getattr(config, name) for change in changes for name in change}
-        values = {arm: table.values("varied", arm, "accuracy", **settings) for arm in COMPARED}
-        cells = {f"{subject.label(arm)} (%)": own for arm, own in values.items()}
-        for arm, name in (("greedy_code", "Layer-wise"), ("greedy_pixels", "Input target")):
-            cells[f"{name} − end-to-end (points)"] = values[arm] - values["global"]
-        for head, own in cells.items():  # a redrawn split has the wider, corrected interval
-            columns.setdefault(head, []).append(interval(own, split_sizes(config)))
-    return columns
+def other_runs(table: Table, study: str) -> Columns:
+    """The wirings and the baselines of the headline under other settings."""
+    configs = VARIATIONS[study]
+    rows = [
+        {"claim": "varied", **{name: getattr(config, name) for name in RUNS[study]}} for config in configs
+    ]
+    heads = {f"{subject.label(arm)} (%)": {"arm": arm, "measure": "accuracy"} for arm in COMPARED}
+    gain = {"arm": "greedy_code", "minus": "global"}
+    heads["Layer-wise − end-to-end (points)"] = {**gain, "measure": "accuracy"}
+    heads["The same after 5 % (points)"] = {**gain, "measure": "after5"}
+    names = [", ".join(f"{name} {row[name]}" for name in RUNS[study]) for row in rows]
+    return {"Run": names, **table.cross(rows, heads)}

@@ -20,20 +20,23 @@ from mlcv_explore.ideas.hierarchical_representation.settings import (
     SHOWN,
     Frame,
     HierarchicalRepresentationConfig,
+    arms,
     classes_of,
     coarse_places,
     part_sizes,
     probe_epochs,
 )
-from mlcv_explore.metrics import linear_probe
+from mlcv_explore.metrics import linear_probe, ridge_probe
 from mlcv_explore.models import fitted_levels, level_learners
-from mlcv_explore.models.level_learners import Autoencoder, Hyperparameters, Learner, encoded
+from mlcv_explore.models.level_learners import BATCH, Autoencoder, Hyperparameters, Learner, encoded
 from mlcv_explore.models.stacked_autoencoders import Shape
 from mlcv_explore.seeds import numpy_stream, stream
 
+LOCAL_WEIGHT = 1.0  # of layer-wise losses beside an end-to-end one
 FIXED = ("random", "pca", "kmeans")  # arms that do not change after the start
-MOST_FITTED = 1000  # training codes from which the leading components are computed
-MEASURED = ("accuracy", "coarse", "error", "pixels", "frozen", "loss")  # fields of a frame
+MOST_FITTED = 500  # training codes from which the leading components are computed
+MEASURED = ("accuracy", "leading", "coarse", "error", "pixels", "frozen", "loss")  # fields of a frame
+Features = list[tuple[np.ndarray, ...]]  # of every seed: the labelled, the validation and the test part
 
 
 def splits(config: HierarchicalRepresentationConfig, seeds: Sequence[int]) -> list[StandardisedSplit]:
@@ -48,9 +51,8 @@ def splits(config: HierarchicalRepresentationConfig, seeds: Sequence[int]) -> li
 def hyperparameters(config: HierarchicalRepresentationConfig) -> Hyperparameters:
     """What learners take from the settings."""
     image, convolutional = data.entry(config.dataset).shape, config.network == "convolutional"
-    shape, linear = Shape(image, config.width, config.levels, convolutional), config.activation == "linear"
-    rates = config.learning_rate, config.noise, config.local_weight
-    return Hyperparameters(shape, *rates, config.tied, linear)
+    shape = Shape(image, config.width, config.levels, convolutional)
+    return Hyperparameters(shape, config.learning_rate, config.noise, LOCAL_WEIGHT)
 
 
 def learner(arm: str, settings: Hyperparameters, seeds: Sequence[int], classes: int) -> Learner:
@@ -70,31 +72,47 @@ def learner(arm: str, settings: Hyperparameters, seeds: Sequence[int], classes: 
     return others[arm](settings, seeds)
 
 
+class Input(Learner):
+    """The baseline without a level: its only code is the input."""
+
+    def encode(self, images: torch.Tensor) -> list[torch.Tensor]:
+        return [images]
+
+
 class Trainer:
     """All arms of a run, and their latest measurements, named as in a frame."""
 
     def __init__(self, config: HierarchicalRepresentationConfig, seeds: Sequence[int]) -> None:
         self.config, self.seeds = config, tuple(seeds)
         self.splits, self.groups = splits(config, seeds), coarse_places(config.dataset)
-        # what probes need: training images for the components, then images and labels of the
-        # labelled, the validation and the test part
-        self.labels, parts = [], []
+        self.labels, known = [], []  # of the labelled, the validation and the test part; labelled images
         for seed, own in zip(seeds, self.splits, strict=True):
             some = some_of_each(own.labels, config.labels, numpy_stream(seed, "labelled"))
             self.labels.append((own.labels[some], own.validation_labels, own.test_labels))
-            parts.append((own.train[:MOST_FITTED], own.train[some], own.validation, own.test))
-        self.parts = [torch.stack(part) for part in zip(*parts, strict=True)]
+            known.append(own.train[some])
+        self.known, (self.train_images, self.validation, self.test) = torch.stack(known), self._parts()
         settings = hyperparameters(config)
-        self.learners = {arm: learner(arm, settings, seeds, classes_of(config)) for arm in ARMS}
-        images = torch.stack([own.train for own in self.splits])
+        self.learners = {arm: learner(arm, settings, seeds, classes_of(config)) for arm in arms(config)}
         for own in self.learners.values():
-            own.fit(images)
+            own.fit(self.train_images)
         self.orders = [stream(seed, "batches") for seed in seeds]
         shape = (len(seeds), len(ARMS), config.levels)
         self.loss = np.zeros((*shape[:2], config.levels + 1), np.float32)
-        self.accuracy, self.coarse, self.error = (np.zeros(shape, np.float32) for _ in range(3))
-        self.pixels, self.frozen = (np.zeros((len(seeds), size), np.float32) for size in (2, config.levels))
+        self.accuracy, self.leading, self.coarse, self.error = (np.zeros(shape, np.float32) for _ in range(4))
+        self.pixels, self.frozen = (np.zeros((len(seeds), size), np.float32) for size in (3, config.levels))
+        self.updates = np.zeros(shape, np.int32)
         self.probed = 0
+
+    def _parts(self) -> tuple[torch.Tensor, ...]:
+        """Training, validation and test images (S, n, …), without copies where all seeds
+        share them.
+        """
+        every = ([own.train, own.validation, own.test] for own in self.splits)
+        parts = zip(*(every if self.config.split == "redrawn" else [next(every)]), strict=True)
+        return tuple(
+            torch.stack(own) if len(own) > 1 else own[0].expand(len(self.seeds), *own[0].shape)
+            for own in parts
+        )
 
     def train(self) -> None:
         """One epoch of every arm on the same images in the same order. Raises
@@ -109,20 +127,21 @@ class Trainer:
             batch = torch.stack([own.train[index] for own, index in pairs])
             labels = torch.stack([torch.from_numpy(own.labels[index]) for own, index in pairs])
             batches += 1
-            for place, own in enumerate(self.learners.values()):
+            for arm, own in self.learners.items():
                 own.step(batch, labels)
                 for term, value in own.losses.items():
                     level = int(term.removeprefix("level")) - 1 if term.startswith("level") else -1
-                    sums[:, place, level] += value.numpy()
+                    sums[:, ARMS.index(arm), level] += value.numpy()
         self.loss = sums / batches
-        for place, (arm, own) in enumerate(self.learners.items()):
-            diverged = not np.isfinite(self.loss[:, place]).all() or (
+        for arm, own in self.learners.items():
+            self.updates[:, ARMS.index(arm)] = own.updates
+            diverged = not np.isfinite(self.loss[:, ARMS.index(arm)]).all() or (
                 own.losses and not torch.isfinite(own.encode(batch)[-1]).all()
             )
             if diverged:
                 raise FloatingPointError(
                     f"The arm {arm} diverged: its loss is no longer a number; lower learning_rate"
-                    f" ({config.learning_rate:g}) or local_weight ({config.local_weight:g})."
+                    f" ({config.learning_rate:g})."
                 )
 
     def frame(self, epoch: int) -> Frame:
@@ -133,14 +152,14 @@ class Trainer:
             self._probe(epoch)
         count, levels = len(self.seeds), self.config.levels
         image = data.entry(self.config.dataset).shape
-        placed, reconstructed = (min(most, len(self.splits[0].validation)) for most in (PLACED, SHOWN))
+        placed, reconstructed = (min(most, self.validation.shape[1]) for most in (PLACED, SHOWN))
         places = np.zeros((count, len(MAPPED), levels, placed, 2), np.float32)
         shown = np.zeros((count, len(MAPPED), levels, reconstructed, *image), np.int8)
         labels = np.zeros((count, placed), np.int16)
         labels[0] = self.splits[0].validation_labels[:placed]
         for place, arm in enumerate(MAPPED):
             own = self.learners[arm]
-            codes = own.encode(torch.stack([part.validation[:placed] for part in self.splits]))
+            codes = own.encode(self.validation[:, :placed])
             for level, code in enumerate(codes):
                 first = code[0].flatten(1).numpy()
                 places[0, place, level] = linear_probe.principal_components(first, 2).transform(first)
@@ -148,51 +167,80 @@ class Trainer:
                 if decoded is not None:
                     shades = (SHADES * decoded[0].reshape(reconstructed, *image)).round()
                     shown[0, place, level] = shades.clamp(-127, 127).numpy()
-        updates = np.stack([own.updates.astype(np.int32) for own in self.learners.values()])
-        measured = {name: getattr(self, name).copy() for name in MEASURED}
-        measured |= {"updates": np.repeat(updates[None], count, 0), "places": places}
-        return Frame(epoch, self.config.epochs, self.probed, labels=labels, shown=shown, **measured)
+        measured = {name: getattr(self, name).copy() for name in (*MEASURED, "updates")}
+        return Frame(
+            epoch, self.config.epochs, self.probed, labels=labels, places=places, shown=shown, **measured
+        )
 
     def _probe(self, epoch: int) -> None:
-        """Fine classes at every level of every arm; at the end coarse ones and the
-        original code's frozen probe too.
+        """Fine classes at every level of every arm; at the end a probe of the leading
+        components, coarse classes and the original code's frozen probe too.
         """
-        last, changing = epoch == self.config.epochs, [arm not in FIXED for arm in ARMS]
-        for place, (arm, own) in enumerate(self.learners.items()):
-            if not (last or changing[place] == bool(epoch)):
+        last = epoch == self.config.epochs
+        for arm, own in self.learners.items():
+            if not last and (arm in FIXED) == bool(epoch):
                 continue
-            codes = [encoded(own, part) for part in self.parts]
-            for level in range(self.config.levels):
-                decoded, at = own.decode(level, codes[-1][level]), (slice(None), place, level)
-                if decoded is not None:
-                    errors = (decoded.flatten(2) - self.parts[-1].flatten(2)).square().mean((1, 2))
-                    self.error[at] = errors.numpy()
-                features = self._features([part[level] for part in codes])
-                if changing[place] or not self.accuracy[at].any():  # what does not change is probed once
-                    self.accuracy[at] = self._accuracies(features)
+            place = ARMS.index(arm)
+            codes = encoded(own, self.known)
+            whole, components = self._features(own, codes, last)
+            if last:
+                self.error[:, place] = self._errors(own)
+            for level, features in enumerate(whole):
+                at = slice(None), place, level
+                self.accuracy[at] = self._accuracies(features)
                 if last:
+                    self.leading[at] = self._accuracies(components[level])
                     self.coarse[at] = self._coarse_accuracies(features, self.accuracy[at])
                 if last and arm == "committed":
                     generators = [numpy_stream(seed, f"frozen probe {level}") for seed in self.seeds]
                     given = zip(features, self.labels, generators, strict=True)
                     self.frozen[:, level] = [linear_probe.bias_only_accuracy(*probe) for probe in given]
         if not epoch:  # all others start from the control's weights
+            changing = [place for place, arm in enumerate(ARMS) if arm in self.learners and arm not in FIXED]
             self.accuracy[:, changing] = self.accuracy[:, [ARMS.index("random")]]
-        if not epoch:
-            self.pixels[:, 0] = self._accuracies(self._features(self.parts))
-        if last:
-            self.pixels[:, 1] = self._coarse_accuracies(self._features(self.parts), self.pixels[:, 0])
+        if not epoch or last:
+            (features,), components = self._features(Input(), [self.known], last)
+            self.pixels[:, 0] = self._accuracies(features)
+            if last:
+                self.pixels[:, 1] = self._accuracies(components[0])
+                self.pixels[:, 2] = self._coarse_accuracies(features, self.pixels[:, 0])
         self.probed = epoch
 
-    def _features(self, codes: Sequence[torch.Tensor]) -> list[list[np.ndarray]]:
-        """Of every seed the features of a probe, from codes (S, n, …) of the parts."""
-        parts = [part.flatten(2).numpy() for part in codes]
-        return [linear_probe.projected(*own) for own in zip(*parts, strict=True)]
+    def _features(
+        self, own: Learner, known: Sequence[torch.Tensor], components: bool
+    ) -> tuple[list[Features], list[Features]]:
+        """Of every level and seed the features of a probe: of the whole code, from the
+        codes (S, n, …) of the labelled images, then on the leading components of
+        training codes if asked for. Codes are projected some images at a time.
+        """
+        bases = [[ridge_probe.span(code) for code in level.flatten(2).numpy()] for level in known]
+        pairs = [_projected(own, bases, [self.known, self.validation, self.test])]
+        if components:
+            trained = encoded(own, self.train_images[:, :MOST_FITTED])
+            count = linear_probe.COMPONENTS
+            bases = [
+                [ridge_probe.leading(code, count) for code in level.flatten(2).numpy()] for level in trained
+            ]
+            pairs.append(_projected(own, bases, [self.known, self.validation, self.test]))
+        return pairs[0], pairs[-1]
+
+    def _errors(self, own: Learner) -> np.ndarray:
+        """(S, L) mean squared error of the test images decoded from every level; 0 where
+        nothing decodes.
+        """
+        sums = np.zeros((len(self.seeds), self.config.levels))
+        for images in self.test.split(BATCH, dim=1):
+            for level, code in enumerate(own.encode(images)):
+                decoded = own.decode(level, code)
+                if decoded is not None:
+                    errors = (decoded.flatten(2) - images.flatten(2)).square_().mean(2)
+                    sums[:, level] += errors.sum(1).numpy()
+        return sums / self.test.shape[1]
 
     def _accuracies(self, features: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
         """(S,) of every seed's probe of fine classes."""
         pairs = zip(features, self.labels, strict=True)
-        return np.array([linear_probe.probe_accuracy(own, labels) for own, labels in pairs])
+        return np.array([ridge_probe.probe_accuracy(own, labels) for own, labels in pairs])
 
     def _coarse_accuracies(self, features: Sequence[Sequence[np.ndarray]], fine: np.ndarray) -> np.ndarray:
         """(S,) of coarse classes: the fine ones' where these are no coarser."""
@@ -200,4 +248,17 @@ class Trainer:
             return fine
         labels = [[self.groups[part] for part in own] for own in self.labels]
         pairs = zip(features, labels, strict=True)
-        return np.array([linear_probe.probe_accuracy(own, groups) for own, groups in pairs])
+        return np.array([ridge_probe.probe_accuracy(own, groups) for own, groups in pairs])
+
+
+def _projected(
+    own: Learner, bases: Sequence[Sequence[ridge_probe.Projection]], parts: Sequence[torch.Tensor]
+) -> list[Features]:
+    """Codes of every part (S, n, …) on directions of every level and seed."""
+    found = [[[[] for _ in parts] for _ in level] for level in bases]
+    for place, part in enumerate(parts):
+        for images in part.split(BATCH, dim=1):
+            for level, codes in enumerate(own.encode(images)):
+                for seed, code in enumerate(codes.flatten(2).numpy()):
+                    found[level][seed][place].append(bases[level][seed].transform(code))
+    return [[tuple(map(np.concatenate, seed)) for seed in level] for level in found]
