@@ -50,7 +50,7 @@ class HierarchicalRepresentationConfig(Config):
         32, "Width", low=2, high=256, step=2, help="Units a level, or channels of the first convolution."
     )
     noise: float = setting(
-        0.5, "Noise", low=0, high=2, step=0.05, more=True, help="In denoising and contrastive learners."
+        0.5, "Noise", low=0, high=2, step=0.05, help="In denoising and contrastive learners."
     )
     epochs: int = setting(40, "Epochs", low=1, high=400, step=10, more=True)
     train_size: int = setting(
