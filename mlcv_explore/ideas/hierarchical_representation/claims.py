@@ -47,7 +47,7 @@ At the top level every wiring is over 1 point more accurate than the raw input a
 own_targets: greedy_code − global > 1
 After all epochs the layer-wise loss is over 1 point above the end-to-end loss at the top level.
 own_targets_early: greedy_code − global > 1 in after5
-After 5 % of the epochs the layer-wise loss is over 1 point above the end-to-end loss at the top level.
+At the top, after 5 % of the epochs, the layer-wise loss is over 1 point above the end-to-end one.
 input_target: greedy_pixels − global > 1
 After all epochs layer-wise losses on the input are over 1 point above the end-to-end loss at the top.
 rises: greedy_code − greedy_code_first > 1
