@@ -7,23 +7,23 @@ Try: Choose or draw a digit and compare its reconstructions and its place on eac
   level's map.
 Answer: No on digits: accuracy falls with depth and does not exceed raw pixels'. On
   photographs the difference is undecided.
-Terms: *Accuracy* is that of a linear classifier, the probe, on the whole code of a level.
-  *Layer-wise*: every level has a loss of its own; *end-to-end*: one loss at the output.
-  *Wirings*: both, and layer-wise with the input as target. *Points*: percentage points of
-  accuracy.
+Terms: *Accuracy* is that of a linear classifier, the probe, on the whole code of a
+  level. *Layer-wise*: every level has a loss of its own; *end-to-end*: one loss at the
+  output. *Wirings*: both, and layer-wise with the input as target. *Points*: percentage
+  points of accuracy.
 But: The lead over the end-to-end loss depends on the length of training: on digits 8.0
-  points [5.7, 10.2] after 10 epochs, 0.1 [−0.6, 0.8] after 200; on photographs' features
-  2.9 [1.5, 4.3], then −1.8 [−2.8, −0.9]. Levels of k-means exceed raw pixels on digits, by
-  2.4 points [1.0, 3.8]. With the input as target depth costs no accuracy there, −0.2 points
-  [−0.9, 0.4]. Convolutional levels on photographs had not converged.
+  points [5.7, 10.2] after 10 epochs, 0.1 [−0.6, 0.8] after 200; on photographs'
+  features 2.9 [1.5, 4.3], then −1.8 [−2.8, −0.9]. Levels of k-means exceed raw pixels
+  on digits, by 2.4 points [1.0, 3.8]. With the input as target depth costs no accuracy
+  there, −0.2 points [−0.9, 0.4]. Convolutional levels on photographs had not converged.
 Subject: A gain over the raw input
 Holds when: nothing shows it. On photographs the wirings end 1.1 points [−0.5, 2.8], 1.5
   [−0.1, 3.1] and 1.2 [−0.5, 2.9] above raw pixels (layer-wise, input as target,
   end-to-end), and less above their principal components; n = 20.
-Fails when: digits are trained to convergence: −0.8 points [−1.7, 0.1], 0.1 [−0.7, 1.0] and
-  −0.9 [−2.0, 0.2]; with 50 labels per class −2.2 [−3.1, −1.4], −1.5 [−2.5, −0.6] and −3.0
-  [−3.8, −2.3]; or the input is photographs' features: −5.4 [−6.2, −4.6], −2.5 [−3.2, −1.7]
-  and −3.5 [−4.4, −2.7]; n = 20.
+Fails when: digits are trained to convergence: −0.8 points [−1.7, 0.1], 0.1 [−0.7, 1.0]
+  and −0.9 [−2.0, 0.2]; with 50 labels per class −2.2 [−3.1, −1.4], −1.5 [−2.5, −0.6]
+  and −3.0 [−3.8, −2.3]; or the input is photographs' features: −5.4 [−6.2, −4.6], −2.5
+  [−3.2, −1.7] and −3.5 [−4.4, −2.7]; n = 20.
 Verdict: no gain over raw pixels shown
 Effect: Top-level accuracy: layer-wise loss − raw pixels
 Data: digits
@@ -32,18 +32,19 @@ Data on photographs: photographs
 Each level of a stack has an encoder and a decoder. With one *end-to-end* loss an image
 passes all encoders and decoders, and only the output is compared with it. With
 *layer-wise* losses each level reconstructs the code below it, or the input. A linear
-probe, a ridge regression with few labels, measures how linearly separable every level is.
+probe, a ridge regression with few labels, measures how linearly separable every level
+is.
 
 **Data.** Two studies: handwritten digits with dense levels, ten labels per class; and
 photographs of CIFAR-10 at 32×32 pixels with convolutional levels, 20 labels per class.
-Train uses photographs as 64 numbers each, which an ImageNet network computed; a probe of
-these is the upper bound beside the convolutional levels. The demo shows digits.
+Train uses photographs as 64 numbers each, which an ImageNet network computed; a probe
+of these is the upper bound beside the convolutional levels. The demo shows digits.
 
 **Baselines.** The raw input itself, its principal components, and levels that are not
 trained. A hierarchy that does not end above all three has found nothing.
 
-**Length of training.** The end-to-end loss converges more slowly. One training is probed
-after 5, 20, 50 and 100 % of its epochs, and two lengths are claims of their own.
+**Length of training.** The end-to-end loss converges more slowly. One training is
+probed after 5, 20, 50 and 100 % of its epochs, and two lengths are claims of their own.
 
 **Objectives.** *Greedy*: the input of each level is detached, so no gradient passes
 between levels. *Joint* (not detached): gradients of layer-wise losses also reach the
@@ -55,10 +56,10 @@ decoders are discarded, so a third of the parameters gets no gradient. A ReLU on
 output cannot reconstruct inputs below the mean. A misspelt name freezes the probe's
 weight; only its bias is trained. The loop over probes never reaches the top level.
 
-**Controls.** All levels hold equally many numbers, and a ridge regression is also fitted
-on the 12 leading components of every code: neither depth nor size helps a level. The
-penalty is chosen on validation images. Errors of different levels are never compared,
-for a code has no scale.
+**Controls.** All levels hold equally many numbers, and a ridge regression is also
+fitted on the 12 leading components of every code: neither depth nor size helps a level.
+The penalty is chosen on validation images. Errors of different levels are never
+compared, for a code has no scale.
 
 **Other learners.** A denoising autoencoder, a contrastive learner, PCA and k-means in
 the autoencoder's place each break an assumption behind "any unsupervised learner". A
