@@ -270,11 +270,27 @@ def _studies() -> tuple[Study, ...]:
         "silhouettes": base,
         # the tag is learned in half the updates
         "tagged": base.replace(rho=1.0, updates=300),
+        "texture": base.replace(label="texture"),
+        **_orders(base),
     }
-    of_maps = dict.fromkeys(("cause", "beats_image", "faithful"), "silhouettes")
-    of = of_maps | {"cause_tag": "tagged"}
-    photographs = _cells({"maps": base.replace(dataset=COMPOSITES)}, dict.fromkeys(of_maps, "maps"))
-    return Study("live", tuple(_cells(scenes, of)), SEEDS), Study("photographs", tuple(photographs), OBJECTS)
+    composites = base.replace(dataset=COMPOSITES)
+    photographs = {"maps": composites, **_orders(composites)}
+    of_orders = dict.fromkeys(("segment_first", "segment_first_task", "joint"), "orders")
+    on_photographs = dict.fromkeys(("cause", "beats_image", "faithful"), "maps") | of_orders
+    on_scenes = dict.fromkeys(on_photographs, "silhouettes") | of_orders
+    on_scenes |= {"cause_tag": "tagged", "leaks": "texture"}
+    return (
+        Study("live", tuple(_cells(scenes, on_scenes)), SEEDS),
+        Study("photographs", tuple(_cells(photographs, on_photographs)), OBJECTS),
+    )
+
+
+def _orders(base: LearnedSalienceConfig) -> dict[str, LearnedSalienceConfig]:
+    """Cells on the order of two tasks, at two lengths of training."""
+    return {
+        "orders": base.replace(experiment="order", updates=1200),
+        "orders_600": base.replace(experiment="order", updates=600),
+    }
 
 
 def _estimand(config: LearnedSalienceConfig) -> str:

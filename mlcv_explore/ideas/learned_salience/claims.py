@@ -53,7 +53,8 @@ MEASURES = (
 )
 
 SILHOUETTE = {"label": "silhouette", "rho": INDEPENDENT, "area": 4.0}
-TAG = SILHOUETTE | {"rho": 1.0}
+TAG, TEXTURE = SILHOUETTE | {"rho": 1.0}, SILHOUETTE | {"label": "texture"}
+ORDER = {"background": 0.5, "updates": 1200}
 # of twelve methods those with most on the cause in another idea's evidence and in pilots
 STRONGEST = ("occlusion", "deeplift", "integrated_gradients", "smoothgrad_squared")
 IGNORANT = ("blind", "edges", "edges_squared")  # know nothing of the classifier
@@ -63,6 +64,10 @@ RULES = {
     "beats_image": ("mass", "greater", 0.05, "learned", IGNORANT, SILHOUETTE),
     "faithful": ("faithful", "greater", 0.02, "learned", STRONGEST, SILHOUETTE),
     "cause_tag": ("tag", "greater", 0.05, "learned", STRONGEST, TAG),
+    "leaks": ("leak", "greater", 0.05, "learned", IGNORANT[:2], TEXTURE),
+    "segment_first": ("swapped", "greater", 0.01, "segment_first", ("classify_only",), ORDER),
+    "segment_first_task": ("swapped", "greater", 0.01, "segment_first", ("classify_half",), ORDER),
+    "joint": ("swapped", "greater", 0.01, "parallel", ("classify_only",), ORDER),
 }
 # of the claims, in their order, a line each
 SENTENCES = """
@@ -70,10 +75,14 @@ The learned mask has over 0.05 more on the object than occlusion, DeepLift, inte
 The learned mask has over 0.05 more on the object than Sobel edges, squared or not, and an image-only network.
 The learned mask is over 0.02 more faithful than occlusion, DeepLift, integrated gradients, SmoothGrad².
 If the classifier reads the tag, the learned mask puts over 0.05 more on it than those four.
+The learned mask reveals the texture class over 5 points better than Sobel edges and an image-only network.
+Segmenting first gains over 1 point on swapped backgrounds over classifying alone for the same 1,200 updates.
+Segmenting first, 600 updates a task, gains over 1 point on swapped backgrounds over classifying alone for 600.
+Joint training gains over 1 point on swapped backgrounds over classifying alone for the same 1,200 updates.
 """
 CLAIMS = tuple(
     Claim(
-        *(name, sentence, measure, "", direction, margin),
+        *(name, sentence, measure, "points" if measure in ("swapped", "leak") else "", direction, margin),
         tuple((first, other) for other in others),
         tuple(when.items()),
         "median",  # single classifiers may collapse
@@ -102,8 +111,9 @@ PROVENANCE = Provenance(
     (
         "Sixteen claims of 2026-11-25 came before; their rows (seeds 0 to 5) and a reviewer's runs were"
         " known, and what they left open led to these claims.",
-        "Four more claims of that day, on the order of two tasks and on the leak, were withdrawn before their"
-        " runs had ended, for cost; nobody had seen a result.",
+        "Four more, on the order of two tasks and on the leak, were withdrawn before their runs had ended, for"
+        " cost, and declared again, with 1,200 updates for 600, before any of their runs; one pilot seed, 1000,"
+        " had been seen: a tie of orders, and a leak as large as that of edges.",
         "Baselines and margins were chosen on one pilot seed, 1000. The mask network of photographs was"
         " trained twice, chosen on six objects outside the study.",
         "The learning rates are those of the earlier study: the classifier's was chosen on validation scenes"
@@ -117,8 +127,6 @@ LIMITS = (
     " rim of pasted objects. At 224 pixels its lead over SmoothGrad² is half of that (docs/ideas).",
     "What that mask keeps seldom carries the class alone: of 200 test photographs 3.5 % keep theirs.",
     "Masks optimised image by image and other kinds of skip connections were left out.",
-    "The order of two tasks can be trained but is not answered: earlier claims compared unequal updates, and"
-    " new runs did not fit.",
     "Box heads were left out: one trained on boxes against a mask trained without any is no fair comparison.",
 )
 PRIOR_WORK = (
