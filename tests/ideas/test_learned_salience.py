@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from mlcv_explore.ideas.learned_salience import (
     MAPS,
     MEASURES,
     METHODS,
+    ORDER,
     STAGES,
     LearnedSalienceConfig,
     arms,
@@ -44,44 +46,42 @@ from mlcv_explore.saliency.methods import SaliencySettings
 SMALL = LearnedSalienceConfig(
     experiment="order", scenes=60, updates=4, test_scenes=20, explained_scenes=4, width=4
 )
+SALIENCE = SMALL.replace(experiment="salience", updates=2, explained_scenes=1)
 
 
-@pytest.mark.parametrize(
-    ("arm", "phases"),
-    [
-        ("classify_half", [(("classify",), 2)]),
-        ("classify_only", [(("classify",), 4)]),
-        ("segment_first", [(("segment",), 2), (("classify",), 2)]),
-        ("parallel", [(("classify", "segment"), 4)]),
-    ],
-)
-def test_orders_have_equal_updates_of_the_encoder(
-    arm: str, phases: list[tuple[tuple[str, ...], int]]
-) -> None:
-    images = training.draw_images(SMALL, 8, 0, "taught")
-    trained = training.trainer(SMALL, arm, images, 0)
-    assert [(phase.tasks, phase.updates) for phase in trained.phases] == phases
-    assert not any(phase.frozen for phase in trained.phases)
-    assert trained.updates == (2 if arm == "classify_half" else SMALL.updates)
-    assert trained.settings == MultitaskSettings(width=4, batch_size=16)
-    other = training.trainer(SMALL, "classify_only", images, 0)
-    for one, another in zip(trained.network.parameters(), other.network.parameters(), strict=True):
-        assert torch.equal(one, another)
+@pytest.fixture(autouse=True)
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The image-only network is trained for one epoch; the contract's run has all of them."""
+    monkeypatch.setattr(generation, "GenerationConfig", partial(generation.GenerationConfig, epochs=1))
 
 
-def test_equal_updates_per_task_are_the_second_phase_and_the_seeds_are_fresh() -> None:
-    for config in (SMALL, SMALL.replace(updates=5)):
-        images = training.draw_images(config, 8, 0, "taught")
-        first, half = (
-            training.trainer(config, arm, images, 0).phases for arm in ("segment_first", "classify_half")
-        )
-        assert first[1].updates == half[0].updates and first[1].tasks == half[0].tasks
-    study = subject.studies[0]
-    assert len(study.seeds) == 20 and not {*study.seeds} & {*range(7), *range(100, 104), 1000, 1001}
+@pytest.mark.parametrize("updates", [4, 5])
+def test_orders_have_equal_updates_of_the_encoder_and_half_of_them_per_task(updates: int) -> None:
+    config, classify = SMALL.replace(updates=updates), ("classify",)
+    images = training.draw_images(config, 8, 0, "taught")
+    trained = {arm: training.trainer(config, arm, images, 0) for arm in ORDER}
+    phases = {arm: [(phase.tasks, phase.updates) for phase in each.phases] for arm, each in trained.items()}
+    assert phases == {
+        "classify_half": [(classify, updates - 2)],
+        "classify_only": [(classify, updates)],
+        "segment_first": [(("segment",), 2), (classify, updates - 2)],
+        "parallel": [(("classify", "segment"), updates)],
+    }
+    for each in trained.values():
+        assert not any(phase.frozen for phase in each.phases)
+        assert each.settings == MultitaskSettings(width=4, batch_size=16)
+        assert all(map(torch.equal, each.network.parameters(), trained["parallel"].network.parameters()))
+
+
+def test_seeds_of_the_studies_are_fresh_and_objects_of_no_network() -> None:
+    scenes, composites = subject.studies
+    assert len(scenes.seeds) == 20 and not {*scenes.seeds} & {*range(7), *range(100, 104), 1000, 1001}
+    assert composites.seeds == photographs.OBJECTS and not {*composites.seeds} & {*photographs.FRESH}
+    assert {cell.config.dataset for cell in composites.cells} == {"composites"}
 
 
 def test_tags_agree_in_training_and_are_swapped_in_other_parts_alone() -> None:
-    config = SMALL.replace(experiment="salience")
+    config = SALIENCE
     train, test = (training.draw_images(config, 60, 0, part, 1.0) for part in ("taught", "tested"))
     explained = training.draw_images(config, 60, 0, "explained")
     for made in (train, explained):
@@ -110,17 +110,20 @@ def test_arms_and_measures_are_declared_and_methods_are_all_of_another_idea() ->
 
 
 OF_MAPS = {"cause", "beats_image", "faithful"}
+OF_ORDERS = {"segment_first", "segment_first_task", "joint"}
 
 
 @pytest.mark.parametrize(
     ("settings", "decided"),
     [
         ({}, OF_MAPS),
-        ({"label": "texture"}, set()),
+        ({"label": "texture"}, {"leaks"}),
         ({"rho": 1.0}, {"cause_tag"}),
         ({"rho": 0.6}, set()),
         ({"area": 1.0}, set()),
         ({"experiment": "order"}, set()),
+        ({"updates": 1200}, OF_MAPS | OF_ORDERS),
+        ({"updates": 1200, "background": 0.7}, OF_MAPS),
         ({"dataset": "oxford_pets"}, {"faithful"}),
         ({"dataset": "composites"}, OF_MAPS),
     ],
@@ -147,10 +150,9 @@ def test_a_seed_has_collapsed_where_one_of_its_classifiers_has() -> None:
 
 def test_maps_are_those_of_the_methods_for_the_predicted_class() -> None:
     classifier = checkpoints.load("scenes/0").network
-    given = training.draw_images(SMALL.replace(experiment="salience"), 3, 0, "explained")
-    config = SMALL.replace(experiment="salience")
+    config, given = SALIENCE, training.draw_images(SALIENCE, 3, 0, "explained")
     network = mask_network.build(classifier, 32, training.mask_settings(config), 0)
-    blind = generation.train(given.images, given.masks.numpy(), generation.GenerationConfig(epochs=1), 0)
+    blind = generation.train(given.images, given.masks.numpy(), generation.GenerationConfig(), 0)
     maps = training.maps_of(config, classifier, (network.eval(), blind), given, MAPS, 0)
     assert [*maps] == [*MAPS] and all(values.shape == (3, 32, 32) for values in maps.values())
     target = int(classifier(given.images[1:2]).argmax())
@@ -161,22 +163,6 @@ def test_maps_are_those_of_the_methods_for_the_predicted_class() -> None:
     np.testing.assert_array_equal(maps["learned"], learned.masks.numpy().astype(float))
     np.testing.assert_array_equal(maps["truth"], given.masks.numpy() == 1)
     np.testing.assert_array_equal(maps["edges_squared"], np.square(maps["edges"].astype(np.float32)))
-
-
-def test_the_image_only_network_learns_other_objects_than_those_explained(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    config, taught = SMALL.replace(experiment="salience", updates=2), []
-
-    def train(images: torch.Tensor, masks: np.ndarray, *given: object) -> torch.nn.Module:
-        taught.append((images, masks))
-        return original(images, masks, *given)
-
-    original = generation.train
-    monkeypatch.setattr(generation, "train", train)
-    list(run(config, (0,)))
-    images = training.draw_images(config, config.scenes, 0, "taught")
-    assert torch.equal(taught[0][0], images.images) and (taught[0][1] == (images.masks.numpy() == 1)).all()
 
 
 def test_a_run_is_as_long_as_its_stages_and_shows_a_scene_at_its_end() -> None:
@@ -204,10 +190,14 @@ def test_scores_are_stored_under_their_arm_and_measure(monkeypatch: pytest.Monke
     assert {name: row[name] for name in scores} == pytest.approx(scores) and row["accuracy"] > 0 == row[
         "mass"
     ]
-    shares = {"area": 0.3, "kept": 0.1, "complement": 0.2}
+    shares, taught, train = {"area": 0.3, "kept": 0.1, "complement": 0.2}, [], generation.train
     monkeypatch.setattr(mask_network, "agreement", lambda *_: shares)
-    config = SMALL.replace(experiment="salience", updates=2)
+    monkeypatch.setattr(generation, "train", lambda *about: taught.append(about[:2]) or train(*about))
+    config = SALIENCE.replace(explained_scenes=4)
     film = list(run(config, (0,)))
+    # the image-only network learns the scenes of training, not those explained
+    images = training.draw_images(config, config.scenes, 0, "taught")
+    assert torch.equal(taught[0][0], images.images) and (taught[0][1] == (images.masks.numpy() == 1)).all()
     curves = [frame.curves[0, ARMS.index("learned")] for frame in film[2:4]]
     assert [dict(zip(CURVES, curve, strict=True)) for curve in curves] == 2 * [
         {"accuracy": pytest.approx(0.1), "swapped": pytest.approx(0.2), "extent": pytest.approx(0.3)}
@@ -222,7 +212,7 @@ def test_scores_are_stored_under_their_arm_and_measure(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_nothing_is_trained_on_test_images(experiment: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With other test scenes every curve is the same to the last bit; the scores differ."""
-    config = SMALL.replace(experiment=experiment, updates=2)
+    config = SALIENCE.replace(experiment=experiment)
     films, generate = [list(run(config, (0,)))], training.generate_scenes
 
     def other(config: LearnedSalienceConfig, rho: float, count: int, seed: int, purpose: str) -> object:
@@ -248,9 +238,9 @@ def test_pets_run_without_a_known_cause(monkeypatch: pytest.MonkeyPatch) -> None
         return replace(annotated_images.of_scenes(given), classes=37, tag_boxes=None)
 
     monkeypatch.setattr(annotated_images, "pets", pets)
-    config = SMALL.replace(experiment="all", dataset="oxford_pets", updates=2)
+    config = SALIENCE.replace(experiment="all", dataset="oxford_pets")
     columns = metrics(config, list(run(config, (0,))))
-    assert requested == {("train", 60), ("validation", 20), ("test", 20), ("test", 4)}
+    assert requested == {("train", 60), ("validation", 20), ("test", 20), ("test", 1)}
     assert "learned_mass" not in columns and "parallel_swapped" not in columns
     assert all(np.isfinite(values).all() for values in columns.values())
 
@@ -282,12 +272,6 @@ def test_composites_are_measured_by_their_own_generators(monkeypatch: pytest.Mon
     assert not film[-1].measured[0, ARMS.index("learned"), MEASURES.index("noisy")]
 
 
-def test_the_study_on_photographs_explains_objects_that_nothing_was_trained_on() -> None:
-    study = subject.studies[1]
-    assert study.seeds == photographs.OBJECTS and not {*study.seeds} & {*photographs.FRESH}
-    assert {cell.config.dataset for cell in study.cells} == {"composites"}
-
-
 def test_the_leak_is_measured_on_scenes_of_its_own_where_the_class_is_the_texture(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -298,7 +282,7 @@ def test_the_leak_is_measured_on_scenes_of_its_own_where_the_class_is_the_textur
         return len(decoded) / 10
 
     monkeypatch.setattr(training, "leak", leak)
-    config = SMALL.replace(experiment="salience", label="texture", updates=2)
+    config = SALIENCE.replace(label="texture")
     columns = metrics(config, list(run(config, (3,))))
     assert [float(columns[f"{arm}_leak"][0]) for arm in DECODED] == pytest.approx(np.arange(1, 6) / 10)
     fresh = training.draw_images(config, config.test_scenes, 3, "masks to decode")

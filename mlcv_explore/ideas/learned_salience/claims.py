@@ -135,25 +135,13 @@ PRIOR_WORK = (
         "https://arxiv.org/abs/1705.07857",
         "A frozen encoder and a U-Net decoder; preserve and destroy losses with weights 0.3 and 1, area to"
         " the power 0.3 with weight 8, random colour with noise or heavy blur as fill.",
-        "The same losses where the cause is known, four kinds of skip connections, intervals over seeds.",
-    ),
-    Prior(
-        "Meaningful and extremal perturbations (Fong and Vedaldi, 2017; Fong et al., 2019)",
-        "https://arxiv.org/abs/1910.08485",
-        "A mask optimised for each image; with fixed area: 800 steps, area weight 300, 8 levels of blur.",
-        "The baseline that one forward pass has to match, on the same loss.",
-    ),
-    Prior(
-        "Classifier-agnostic saliency (Zolna et al., 2018)",
-        "https://arxiv.org/abs/1805.08249",
-        "A mask network bound to a single classifier gives worse maps.",
-        "One classifier each, and every map is also evaluated by a second classifier.",
+        "The same losses where the cause is known, against maps that know nothing of the classifier.",
     ),
     Prior(
         "Masked-in and masked-out losses (Phang et al., 2020)",
         "https://arxiv.org/abs/2010.09750",
         "Both losses together are best; ten images a class cost only 0.7 points.",
-        "Both together, and either alone, as arms.",
+        "Both together; either alone is not tried.",
     ),
     Prior(
         "Selectors that encode the label (Jethani et al., 2021)",
