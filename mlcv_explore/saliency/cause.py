@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from mlcv_explore.config import SettingError
 from mlcv_explore.data import composites
 from mlcv_explore.data.composites import Composites, Cutout
 from mlcv_explore.models.checkpoints import Classifier
@@ -20,6 +21,19 @@ def objects() -> tuple[Cutout, ...]:
     """
     recognised = composites.recognised()
     return (*recognised, *(cutout for cutout in composites.cutouts() if not cutout.imagenet_class))
+
+
+def object_of(seed: int) -> Cutout:
+    """The object of a seed. Raises SettingError where there is none, DataError without
+    cut-outs.
+    """
+    every = objects()
+    if not 0 <= seed < len(every):
+        raise SettingError(
+            f"Seeds must be between 0 and {len(every) - 1} on composites, where each is an object,"
+            f" got {seed}."
+        )
+    return every[seed]
 
 
 def explained_class(trained: Classifier, cutout: Cutout) -> int:

@@ -53,6 +53,7 @@ def show(label: str) -> None:
 @st.cache_resource(max_entries=1, show_spinner="Explaining three composites…")
 def _examples() -> tuple[Example, ...]:
     from mlcv_explore.ideas.saliency import NETWORKS, photographs
+    from mlcv_explore.saliency import cause
     from mlcv_explore.saliency.measures import mass_in_mask
     from mlcv_explore.saliency.supported import attribute
 
@@ -60,12 +61,12 @@ def _examples() -> tuple[Example, ...]:
     for seed in SHOWN:
         config = NETWORKS["randomised"].replace(explained_scenes=1)
         networks = trained.network, photographs.explained_network(config, trained, seed)
-        experiment = photographs.Experiment(config, seed, photographs.object_of(seed), trained, networks[1])
+        experiment = photographs.Experiment(config, seed, cause.object_of(seed), trained, networks[1])
         place = experiment.order[0]
         whole, mask = experiment.composites.images[place], experiment.composites.masks[place]
         request = photographs.as_float(whole), experiment.target, (METHOD,), photographs.SETTINGS, seed
         maps = tuple(next(attribute(network, *request)).values for network in networks)
         shares = tuple(float(mass_in_mask(values, mask)) for values in maps)
-        names = photographs.object_of(seed).name, trained.classes[experiment.target]
+        names = cause.object_of(seed).name, trained.classes[experiment.target]
         found.append(Example(names[0], whole.transpose(1, 2, 0), names[1], maps, shares))
     return tuple(found)

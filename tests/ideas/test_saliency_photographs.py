@@ -72,7 +72,7 @@ def test_the_first_places_that_count_are_explained(small: None) -> None:
     other = Classifier("other", network(0), ("cat", "dog"), 32, {})
     with pytest.raises(DataError, match=r"red.png must have a class of other, got 'red'"):
         photographs.Experiment(PLACES, 0, cutout, other, network(1))
-    assert [photographs.object_of(seed).name for seed in range(3)] == ["red", "sky", "moss"]
+    assert [cause.object_of(seed).name for seed in range(3)] == ["red", "sky", "moss"]
 
 
 def test_every_place_has_draws_of_its_own_which_both_networks_share(small: None) -> None:
@@ -99,7 +99,7 @@ def test_a_run_measures_every_map_of_one_object_and_the_networks_that_must_fail_
     assert {name.rpartition("_")[2] for name in columns} == {*MEASURES, "accuracy"} - {"tag", "moved"}
     assert columns["truth_mass"] == columns["truth_pointing"] == 1
     assert all(columns[f"{arm}_dilated"] > columns[f"{arm}_mass"] for arm in CONTROLS)
-    masks = photographs.Experiment(PLACES, 0, photographs.object_of(0), imagenet.load(), network(1))
+    masks = photographs.Experiment(PLACES, 0, cause.object_of(0), imagenet.load(), network(1))
     areas = masks.composites.masks[masks.order].mean((1, 2))
     assert columns["random_mass"][0] == pytest.approx(areas.mean(), abs=0.03)
     assert np.isnan(frames[-1].swapped).all() and frames[0].shown.any() and not frames[1].shown.any()

@@ -112,8 +112,8 @@ PROVENANCE = Provenance(
         "Sixteen claims of 2026-11-25 came before; their rows (seeds 0 to 5) and a reviewer's runs were"
         " known, and what they left open led to these claims.",
         "Four more, on the order of two tasks and on the leak, were withdrawn for cost before their runs had"
-        " ended, and declared again, with 1,200 updates for 600, before any of them; one pilot seed, 1000, had"
-        " been seen: a tie of orders, and a leak as large as that of edges.",
+        " ended, then declared again, with 1,200 updates for 600, before any of them; one pilot seed, 1000,"
+        " had been seen: a tie of orders, and a leak as large as that of edges.",
         "Baselines and margins were chosen on one pilot seed, 1000. The mask network of photographs was"
         " trained twice, chosen on six objects outside the study.",
         "The learning rates are those of the earlier study: the classifier's was chosen on validation scenes"

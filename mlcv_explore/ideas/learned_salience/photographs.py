@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from mlcv_explore.config import SettingError
 from mlcv_explore.data import composites, grouped_composites
 from mlcv_explore.data.composites import Cutout
+from mlcv_explore.ideas.learned_salience import OBJECTS, ORDER
 from mlcv_explore.models import imagenet
-from mlcv_explore.models.multitask import MultitaskSettings, MultitaskTrainer, schedule
+from mlcv_explore.models.multitask import MultitaskSettings, MultitaskTrainer, Phase, schedule
 from mlcv_explore.models.updates import in_parts
 from mlcv_explore.saliency import cause, faithfulness, image_only, measures, photograph_masker
 from mlcv_explore.saliency.attribution import METHODS
@@ -20,13 +20,8 @@ from mlcv_explore.saliency.methods import SaliencySettings
 from mlcv_explore.saliency.supported import attribute, quick
 from mlcv_explore.seeds import stream_seed
 
-# Places in `cause.objects()`, drawn at random of those that the ImageNet network named alike on at
-# least three of six photographs and no evidence of idea 15 explained. The study's, those of the check
-# on fresh objects, and those that settings were tried on; no network was trained on any of them.
-OBJECTS = (
-    *(32, 54, 59, 75, 97, 101, 130, 136, 142, 150, 151, 153),
-    *(157, 168, 170, 183, 197, 208, 209, 212, 221, 227, 244, 264),
-)
+# Places in `cause.objects()` beside the study's: of the check on fresh objects, and those that settings
+# were tried on; no network was trained on any of them
 FRESH = (42, 86, 122, 140, 146, 172, 176, 177, 216, 231)
 PILOTS = (36, 38, 159, 160, 167, 215)
 
@@ -34,10 +29,8 @@ MAP_PARTS, ORDER_PARTS = 2, 10  # how often `maps` and `orders` yield
 SIDE = photograph_masker.SIDE  # of composites that are explained
 CANDIDATES = 10  # composites drawn for each place that is explained
 STEPS = 5  # of insertion and deletion
-LOCALISATION = ("mass", "pointing")
 MAPS = ("learned", *METHODS, "edges_squared", "blind", "truth")
 SETTINGS = quick(SaliencySettings()).replace(masks=100)  # idea 15's on photographs
-ORDERS = ("classify_half", "classify_only", "segment_first", "parallel")
 ORDER_SIDE, WIDTH, BATCH, RATE = 32, 8, 16, 0.03
 AGREEMENT = 0.5  # of the background's brightness with the class, of three
 TAUGHT, SEEN, TESTED = 1500, 150, 600  # composites of a seed: training, their objects again, held out
@@ -65,7 +58,7 @@ def maps(seed: int) -> Iterator[Measured]:
         for name, values in places.measure(index).items():
             for arm, value in zip(MAPS, values.tolist(), strict=True):
                 sums[arm, name] = sums.get((arm, name), 0.0) + value
-                if index == 0 or name in LOCALISATION:
+                if index == 0 or name in ("mass", "pointing"):
                     measured.setdefault(arm, {})[name] = sums[arm, name] / (index + 1)
         measured["classifier"] = {"accuracy": places.decided}
         yield measured
@@ -77,14 +70,11 @@ class Places:
     """
 
     def __init__(self, seed: int) -> None:
-        every, self.seed = cause.objects(), seed
-        if not 0 <= seed < len(every):
-            raise SettingError(
-                f"Seeds must be between 0 and {len(every) - 1} on composites, where each is an object,"
-                f" got {seed}."
-            )
+        self.seed = seed
         self.network = imagenet.load().network
-        self.drawn = composites.generate(every[seed], CANDIDATES * MAP_PARTS, seed, "maps learned", SIDE)
+        self.drawn = composites.generate(
+            cause.object_of(seed), CANDIDATES * MAP_PARTS, seed, "maps learned", SIDE
+        )
         self.targets = cause.predicted(self.network, self.drawn.images)
         # with the object another class is predicted than for the background alone
         chosen = self.targets != cause.predicted(self.network, self.drawn.backgrounds)
@@ -98,13 +88,7 @@ class Places:
         image, truth = cause.as_float(self.drawn.images[place]), self.drawn.masks[place]
         values = self.maps(place)
         values = np.stack([values[arm] for arm in MAPS]).astype(np.float64)
-        columns = dict(
-            zip(
-                LOCALISATION,
-                (measures.mass_in_mask(values, truth), measures.pointing(values, truth)),
-                strict=True,
-            )
-        )
+        columns = {"mass": measures.mass_in_mask(values, truth), "pointing": measures.pointing(values, truth)}
         if index == 0:
             target = torch.tensor([self.targets[place]])
             request = (self.network, image[None], target, values[None], "mean", STEPS)
@@ -132,6 +116,17 @@ class Places:
         }
 
 
+def phases(arm: str, updates: int) -> tuple[Phase, ...]:
+    """How an arm on the order of two tasks trains. All have equal updates of the encoder,
+    half of them for each task where one follows the other, but "classify_half", which
+    has half.
+    """
+    tasks = {"segment_first": ("segment", "classify"), "parallel": ("classify", "segment")}
+    mode = "jointly" if arm == "parallel" else "in turn"
+    count = updates - updates // 2 if arm == "classify_half" else updates
+    return schedule(tasks.get(arm, ("classify",)), count, mode)
+
+
 def orders(updates: int, seed: int) -> Iterator[Measured]:
     """Train an encoder to classify and to segment objects of composites, in three orders of
     so many updates of it, in `ORDER_PARTS` parts; at the end the test scores of objects held
@@ -148,14 +143,8 @@ def orders(updates: int, seed: int) -> Iterator[Measured]:
             (held, TESTED, "order tested"),
         )
     )
-    phases = {
-        "classify_half": schedule(("classify",), updates // 2),
-        "classify_only": schedule(("classify",), updates),
-        "segment_first": schedule(("segment", "classify"), updates),
-        "parallel": schedule(("classify", "segment"), updates, "jointly"),
-    }
     settings = MultitaskSettings(WIDTH, BATCH, rate=RATE)
-    trainers = {arm: MultitaskTrainer(parts, settings, taught, seed) for arm, parts in phases.items()}
+    trainers = {arm: MultitaskTrainer(phases(arm, updates), settings, taught, seed) for arm in ORDER}
     steps = [in_parts(one.train(seen), one.updates, ORDER_PARTS) for one in trainers.values()]
     for part, _ in enumerate(zip(*steps, strict=True), 1):
         last = part == ORDER_PARTS

@@ -30,7 +30,6 @@ from mlcv_explore.ideas.learned_salience import (
     photographs,
 )
 from mlcv_explore.models.multitask import MultitaskSettings, MultitaskTrainer
-from mlcv_explore.models.multitask import schedule as phases_of
 from mlcv_explore.models.updates import in_parts
 from mlcv_explore.saliency import controls, evaluation, generation, mask_network
 from mlcv_explore.saliency.attribution import attribute_all
@@ -96,15 +95,9 @@ def draw_images(
 
 
 def trainer(config: LearnedSalienceConfig, arm: str, images: AnnotatedImages, seed: int) -> MultitaskTrainer:
-    """The encoder and heads of an arm, untrained. All arms have equal updates of the
-    encoder, half of them for each task where one follows the other, but
-    "classify_half", which has half.
-    """
-    tasks = {"segment_first": ("segment", "classify"), "parallel": ("classify", "segment")}
-    mode = "jointly" if arm == "parallel" else "in turn"
-    updates = config.updates - config.updates // 2 if arm == "classify_half" else config.updates
-    phases = phases_of(tasks.get(arm, ("classify",)), updates, mode)
-    return MultitaskTrainer(phases, MultitaskSettings(config.width, BATCH), images, seed)
+    """The encoder and heads of an arm, untrained."""
+    settings = MultitaskSettings(config.width, BATCH)
+    return MultitaskTrainer(photographs.phases(arm, config.updates), settings, images, seed)
 
 
 def mask_settings(config: LearnedSalienceConfig) -> MaskSettings:
@@ -273,8 +266,7 @@ class SeedRun:
         for _ in in_parts(updates, settings.updates, self.count):
             network.eval()
             shares = mask_network.agreement(network, classifier, images, fill, config.area)
-            values = [shares[name] for name in ("kept", "complement", "area")]
-            self._enter(self.curves, CURVES, "learned", dict(zip(CURVES, values, strict=True)))
+            self.curves[ARMS.index("learned")] = [shares[name] for name in ("kept", "complement", "area")]
             network.train()
             yield
         network.eval()

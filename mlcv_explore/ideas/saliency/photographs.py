@@ -9,7 +9,6 @@ import torch
 from scipy.ndimage import distance_transform_edt
 from torch import nn
 
-from mlcv_explore.config import SettingError
 from mlcv_explore.data import composites
 from mlcv_explore.data.composites import Cutout
 from mlcv_explore.data.dataset import DataError
@@ -36,7 +35,7 @@ def run(config: SaliencyConfig, seeds: Sequence[int]) -> Iterator[Frame]:
 
     Raises SettingError for a seed without an object, DataError without cut-outs.
     """
-    trained, pairs = imagenet.load(), [(seed, object_of(seed)) for seed in seeds]
+    trained, pairs = imagenet.load(), [(seed, cause.object_of(seed)) for seed in seeds]
     experiments = [
         Experiment(config, seed, cutout, trained, explained_network(config, trained, seed))
         for seed, cutout in pairs
@@ -62,19 +61,6 @@ def explained_network(config: SaliencyConfig, trained: Classifier, seed: int) ->
     if config.network == "untrained":
         return imagenet.untrained(stream_seed(seed, "untrained network"))
     return trained.network
-
-
-def object_of(seed: int) -> Cutout:
-    """The object of a seed. Raises SettingError where there is none, DataError without
-    cut-outs.
-    """
-    every = cause.objects()
-    if not 0 <= seed < len(every):
-        raise SettingError(
-            f"Seeds must be between 0 and {len(every) - 1} on composites, where each is an object,"
-            f" got {seed}."
-        )
-    return every[seed]
 
 
 class Experiment:
