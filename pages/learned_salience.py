@@ -188,6 +188,9 @@ def answer(table: Table) -> None:
         for cell, title in tables.CELLS[study].items():
             st.subheader(title, anchor=False)
             figures.results(subject, rows.columns(cell), f"{SLUG}-{study}-{cell}", rows.split(cell))
+        st.subheader(f"Order of two tasks: {tables.ON[study]}", anchor=False)
+        note = "Higher is better; means, 95 % intervals. With swapped backgrounds brightness names no class."
+        figures.intervals(tables.orders(rows, subject.labels()), f"{SLUG}-{study}-orders", note)
 
 
 acts = {"play": play, "draw": draw, "answer": answer, "example": example}

@@ -32,9 +32,14 @@ TRAINING = {  # experiment, stage → arms, names of their curves in the order o
 }
 
 CELLS = {  # study → its cells and their titles
-    "live": {"silhouettes": "Classifiers that use the silhouette", "tagged": "Classifiers that read the tag"},
+    "live": {
+        "silhouettes": "Classifiers that use the silhouette",
+        "tagged": "Classifiers that read the tag",
+        "texture": "Classifiers that use the texture",
+    },
     "photographs": {"maps": "Maps of the ImageNet network, on photographs"},
 }
+ON = {"live": "scenes", "photographs": "objects pasted on photographs, held out"}  # study → its images
 LEADS = {  # head → cell, measure
     "On the object": ("silhouettes", "mass"),
     "Maximum on it": ("silhouettes", "pointing"),
@@ -51,6 +56,22 @@ def leads(table: Table, labels: Mapping[str, str]) -> dict[str, list[Interval | 
     rows = [{"arm": "learned", "minus": arm} for arm in (*METHODS, *CONTROLS)]
     columns = {head: {"claim": cell, "measure": measure} for head, (cell, measure) in LEADS.items()}
     return {"Learned mask −": [labels[row["minus"]] for row in rows]} | table.cross(rows, columns)
+
+
+def orders(table: Table, labels: Mapping[str, str]) -> dict[str, list[Interval | str]]:
+    """Head → what each arm on the order of two tasks reaches, a row for each length of
+    its training; arms by `labels`.
+    """
+    rows, named = [], {"Arm": [], "Updates of the encoder": []}
+    for arm in ORDER:
+        for claim, updates in {"orders_600": 600, "orders": 1200}.items():
+            half = arm == "classify_half"
+            if not half or updates == 600:  # half of the longer one is "classify only" of the shorter
+                rows.append({"claim": claim, "arm": arm})
+                named["Arm"].append(labels["classify_only" if half else arm])
+                named["Updates of the encoder"].append(str(updates // 2 if half else updates))
+    heads = {"Swapped backgrounds (%)": "swapped", "Accuracy (%)": "accuracy", "IoU (%)": "iou"}
+    return named | table.cross(rows, {head: {"measure": name} for head, name in heads.items()})
 
 
 def training_curves(
