@@ -161,8 +161,7 @@ def _boot() -> None:
         # most pages read one; imported by the first of them, its 30,000 objects would add 11 ms to
         # every move of every visitor
         import sklearn.datasets  # noqa: F401
-    # Streamlit collects after every script run: with the imports in sight that costs some 85 ms,
-    # frozen nothing
+    # with the imports in sight a full collection costs some 85 ms, frozen nothing
     gc.collect()
     gc.freeze()
     _return_free_memory()
