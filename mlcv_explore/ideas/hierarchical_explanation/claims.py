@@ -4,7 +4,7 @@ earlier work.
 
 from dataclasses import replace
 
-from mlcv_explore.idea import Arm, Measure, Prior, Provenance
+from mlcv_explore.idea import Arm, Measure, Provenance, works
 from mlcv_explore.ideas.hierarchical_explanation.codes import THRESHOLDS
 from mlcv_explore.statistics import Claim
 from mlcv_explore.statistics.declared import declared
@@ -94,36 +94,21 @@ LIMITS = (
     "A dictionary of levels is learned greedily, level by level, by k-means of explanations.",
 )
 
-PRIOR_WORK = (
-    Prior(
-        "NBDT (Wan et al., 2020)",
-        "https://arxiv.org/abs/2004.00221",
-        "A network's last layer read as a tree: 97.55 % on CIFAR-10, 82.97 % on CIFAR-100, 67.72 % on"
-        " TinyImageNet, 76.60 % on ImageNet.",
-        "Without their tree loss; the tree gives your photograph's decision path, beside a random tree.",
-    ),
-    Prior(
-        "Soft decision trees (Frosst and Hinton, 2017)",
-        "https://arxiv.org/abs/1711.09784",
-        "A soft tree distilled from a network; 94.45 % on MNIST when trained on labels.",
-        "Depth 4. Its dense filters are written in strokes, and counted in bits.",
-    ),
-    Prior(
-        "ProtoTree (Nauta et al., 2021)",
-        "https://arxiv.org/abs/2012.02046",
-        "About 200 prototypes classify a bird in some eight decisions.",
-        "Prototypes are one of three methods; they cost their pixels.",
-    ),
-    Prior(
-        "ACD (Singh, Murdoch, Yu, 2019)",
-        "https://arxiv.org/abs/1806.05337",
-        "Splits logits into a relevant and an irrelevant part and merges regions upward.",
-        "Its contextual decomposition gives each node of the tree its share of the classifier's logit.",
-    ),
-    Prior(
-        "Leakage of soft concepts (Mahinpei et al., 2021)",
-        "https://arxiv.org/abs/2106.13314",
-        "Continuous concepts carry more information than their names suggest.",
-        "Coefficients are quantised to five bits, and the bits are counted.",
-    ),
-)
+PRIOR_WORK = works("""
+NBDT (Wan et al., 2020) https://arxiv.org/abs/2004.00221
+    A network's last layer read as a tree: 97.55 % on CIFAR-10, 82.97 % on CIFAR-100, 67.72 % on TinyImageNet,
+        76.60 % on ImageNet.
+    Without their tree loss; the tree gives your photograph's decision path, beside a random tree.
+Soft decision trees (Frosst and Hinton, 2017) https://arxiv.org/abs/1711.09784
+    A soft tree distilled from a network; 94.45 % on MNIST when trained on labels.
+    Depth 4. Its dense filters are written in strokes, and counted in bits.
+ProtoTree (Nauta et al., 2021) https://arxiv.org/abs/2012.02046
+    About 200 prototypes classify a bird in some eight decisions.
+    Prototypes are one of three methods; they cost their pixels.
+ACD (Singh, Murdoch, Yu, 2019) https://arxiv.org/abs/1806.05337
+    Splits logits into a relevant and an irrelevant part and merges regions upward.
+    Its contextual decomposition gives each node of the tree its share of the classifier's logit.
+Leakage of soft concepts (Mahinpei et al., 2021) https://arxiv.org/abs/2106.13314
+    Continuous concepts carry more information than their names suggest.
+    Coefficients are quantised to five bits, and the bits are counted.
+""")

@@ -1,6 +1,6 @@
 """Arms, measures, claims, related work and limits of the experiment."""
 
-from mlcv_explore.idea import Arm, Measure, Prior, Provenance
+from mlcv_explore.idea import Arm, Measure, Provenance, works
 from mlcv_explore.ideas.hierarchical_representation.settings import LENGTHS, MOST_LEVELS
 from mlcv_explore.statistics.declared import declared
 
@@ -61,40 +61,25 @@ A control that must fail: untrained levels end over 1 point above the raw input.
 """
 CLAIMS = declared(DECLARED, {"levels": 3})
 
-PRIOR_WORK = (
-    Prior(
-        "The author's own code",
-        "",
-        "3 → 32 → 64 → 128 channels, CIFAR-100 at 224 pixels, 100 epochs: logged probes 10.2, 11.2, 9.2 %."
-        " Own decoders are discarded (93,123 of 279,494 parameters get no gradient). The ReLU keeps the error"
-        " above about 0.52 (logged losses average 0.49). Probes train only a bias and skip the top level.",
-        "One arm has all four errors, beside the repaired network: the first test of the idea itself.",
-    ),
-    Prior(
-        "Greedy layer-wise training (Bengio et al., 2006)",
-        "https://papers.nips.cc/paper/3048",
-        "Levels trained one after the other initialise a deep classifier better than random weights.",
-        "No fine-tuning: codes are probed. All levels train at once, with equally many updates.",
-    ),
-    Prior(
-        "Greedy supervised layers (Belilovsky, Eickenberg, Oyallon, 2018)",
-        "https://arxiv.org/abs/1812.11446",
-        "Layers trained one by one with labels exceed AlexNet on ImageNet; deeper heads match VGG-11.",
-        "Layer-wise losses without labels; labels only in the probe.",
-    ),
-    Prior(
-        "Greedy InfoMax (Löwe, O'Connor, Veeling, 2019)",
-        "https://arxiv.org/abs/1905.11786",
-        "Contrastive modules without gradients between them rival end-to-end speech and image features.",
-        "The contrastive learner is one of five in the same place, at equal width and updates.",
-    ),
-    Prior(
-        "Local contrastive hinge loss (Frontiers in Computational Neuroscience, 2022)",
-        "https://doi.org/10.3389/fncom.2022.789253",
-        "Probes, end-to-end, greedy, random encoder: CIFAR-10 71.4, 72.8, 61.2 %; STL-10 70.1, 68.3, 46.8 %.",
-        "Intervals over seeds, reconstruction losses, probes at every depth, after four training lengths.",
-    ),
-)
+PRIOR_WORK = works("""
+The author's own code 
+    3 → 32 → 64 → 128 channels, CIFAR-100 at 224 pixels, 100 epochs: logged probes 10.2, 11.2, 9.2 %. Own
+        decoders are discarded (93,123 of 279,494 parameters get no gradient). The ReLU keeps the error above
+        about 0.52 (logged losses average 0.49). Probes train only a bias and skip the top level.
+    One arm has all four errors, beside the repaired network: the first test of the idea itself.
+Greedy layer-wise training (Bengio et al., 2006) https://papers.nips.cc/paper/3048
+    Levels trained one after the other initialise a deep classifier better than random weights.
+    No fine-tuning: codes are probed. All levels train at once, with equally many updates.
+Greedy supervised layers (Belilovsky, Eickenberg, Oyallon, 2018) https://arxiv.org/abs/1812.11446
+    Layers trained one by one with labels exceed AlexNet on ImageNet; deeper heads match VGG-11.
+    Layer-wise losses without labels; labels only in the probe.
+Greedy InfoMax (Löwe, O'Connor, Veeling, 2019) https://arxiv.org/abs/1905.11786
+    Contrastive modules without gradients between them rival end-to-end speech and image features.
+    The contrastive learner is one of five in the same place, at equal width and updates.
+Local contrastive hinge loss (Frontiers in Computational Neuroscience, 2022) https://doi.org/10.3389/fncom.2022.789253
+    Probes, end-to-end, greedy, random encoder: CIFAR-10 71.4, 72.8, 61.2 %; STL-10 70.1, 68.3, 46.8 %.
+    Intervals over seeds, reconstruction losses, probes at every depth, after four training lengths.
+""")
 
 PROVENANCE = Provenance(
     "2026-11-27",

@@ -74,7 +74,7 @@ from pydantic import model_validator
 
 from mlcv_explore.config import Config, SettingError, setting
 from mlcv_explore.experiment.film import series
-from mlcv_explore.idea import Cell, Film, Idea, Picture, Prior, Provenance, Study
+from mlcv_explore.idea import Cell, Film, Idea, Picture, Provenance, Study, works
 from mlcv_explore.ideas.inverted_unet.claims import ARM_TABLE, CLAIMS, MEASURE_TABLE
 from mlcv_explore.ideas.inverted_unet.conditioning import LEVELS
 from mlcv_explore.statistics import Split
@@ -228,38 +228,23 @@ def _study(name: str, base: InvertedUnetConfig, seeds: range) -> Study:
     return Study(name, cells, tuple(seeds))
 
 
-PRIOR_WORK = (
-    Prior(
-        "pix2pix (Isola et al., 2017)",
-        "https://arxiv.org/abs/1611.07004",
-        "Adversarial U-Net from label maps to photographs; with L1 alone images blur, noise is ignored.",
-        "Blur is the subject: what squared error leaves sharp is determined, up to a known ceiling.",
-    ),
-    Prior(
-        "SPADE (Park et al., 2019)",
-        "https://arxiv.org/abs/1903.07291",
-        "Normalisation layers remove information of a mask; modulating them by it restores it.",
-        "No layer normalises.",
-    ),
-    Prior(
-        "Cascaded refinement (Chen and Koltun, 2017)",
-        "https://arxiv.org/abs/1707.09405",
-        "Photographs from semantic layouts by regression alone, without an adversary.",
-        "Regression on the pixels themselves: the output is the mean given the mask.",
-    ),
-    Prior(
-        "BicycleGAN (Zhu et al., 2017)",
-        "https://arxiv.org/abs/1711.11586",
-        "Many images for one map, by a latent code that can be recovered from the output.",
-        "One network with best-of-5 codes, in the demo: what differs between codes is not determined.",
-    ),
-    Prior(
-        "CycleGAN hides information (Chu et al., 2017)",
-        "https://arxiv.org/abs/1712.02950",
-        "A network trained to reconstruct its image hides it invisibly in the intermediate map.",
-        "Maps are true, hard masks: nothing of the image can hide in them.",
-    ),
-)
+PRIOR_WORK = works("""
+pix2pix (Isola et al., 2017) https://arxiv.org/abs/1611.07004
+    Adversarial U-Net from label maps to photographs; with L1 alone images blur, noise is ignored.
+    Blur is the subject: what squared error leaves sharp is determined, up to a known ceiling.
+SPADE (Park et al., 2019) https://arxiv.org/abs/1903.07291
+    Normalisation layers remove information of a mask; modulating them by it restores it.
+    No layer normalises.
+Cascaded refinement (Chen and Koltun, 2017) https://arxiv.org/abs/1707.09405
+    Photographs from semantic layouts by regression alone, without an adversary.
+    Regression on the pixels themselves: the output is the mean given the mask.
+BicycleGAN (Zhu et al., 2017) https://arxiv.org/abs/1711.11586
+    Many images for one map, by a latent code that can be recovered from the output.
+    One network with best-of-5 codes, in the demo: what differs between codes is not determined.
+CycleGAN hides information (Chu et al., 2017) https://arxiv.org/abs/1712.02950
+    A network trained to reconstruct its image hides it invisibly in the intermediate map.
+    Maps are true, hard masks: nothing of the image can hide in them.
+""")
 
 idea = Idea(
     config=InvertedUnetConfig,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mlcv_explore.data.scenes import INDEPENDENT
-from mlcv_explore.idea import Arm, Measure, Prior, Provenance
+from mlcv_explore.idea import Arm, Measure, Provenance, works
 from mlcv_explore.statistics import Claim
 
 ARMS = (
@@ -129,30 +129,18 @@ LIMITS = (
     "Masks optimised image by image and other kinds of skip connections were left out.",
     "Box heads were left out: one trained on boxes against a mask trained without any is no fair comparison.",
 )
-PRIOR_WORK = (
-    Prior(
-        "Real-time saliency (Dabkowski and Gal, 2017)",
-        "https://arxiv.org/abs/1705.07857",
-        "A frozen encoder and a U-Net decoder; preserve and destroy losses with weights 0.3 and 1, area to"
-        " the power 0.3 with weight 8, random colour with noise or heavy blur as fill.",
-        "The same losses where the cause is known, against maps that know nothing of the classifier.",
-    ),
-    Prior(
-        "Masked-in and masked-out losses (Phang et al., 2020)",
-        "https://arxiv.org/abs/2010.09750",
-        "Both losses together are best; ten images a class cost only 0.7 points.",
-        "Both together; either alone is not tried.",
-    ),
-    Prior(
-        "Selectors that encode the label (Jethani et al., 2021)",
-        "https://arxiv.org/abs/2103.01890",
-        "Selectors trained jointly with their predictor encode the label in the mask's shape.",
-        "The leak is measured where the silhouette is independent of the class.",
-    ),
-    Prior(
-        "Attention U-Net (Oktay et al., 2018)",
-        "https://arxiv.org/abs/1804.03999",
-        "A scalar gate on every skip connection of a U-Net.",
-        "The gates are compared with the mask itself as a saliency map.",
-    ),
-)
+PRIOR_WORK = works("""
+Real-time saliency (Dabkowski and Gal, 2017) https://arxiv.org/abs/1705.07857
+    A frozen encoder and a U-Net decoder; preserve and destroy losses with weights 0.3 and 1, area to the
+        power 0.3 with weight 8, random colour with noise or heavy blur as fill.
+    The same losses where the cause is known, against maps that know nothing of the classifier.
+Masked-in and masked-out losses (Phang et al., 2020) https://arxiv.org/abs/2010.09750
+    Both losses together are best; ten images a class cost only 0.7 points.
+    Both together; either alone is not tried.
+Selectors that encode the label (Jethani et al., 2021) https://arxiv.org/abs/2103.01890
+    Selectors trained jointly with their predictor encode the label in the mask's shape.
+    The leak is measured where the silhouette is independent of the class.
+Attention U-Net (Oktay et al., 2018) https://arxiv.org/abs/1804.03999
+    A scalar gate on every skip connection of a U-Net.
+    The gates are compared with the mask itself as a saliency map.
+""")
