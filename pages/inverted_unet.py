@@ -121,7 +121,7 @@ def generate(level: str, regions: np.ndarray, example: int, source: str) -> np.n
         text += f" Tiles: scene {example + 1}."
     value, best = inference.demo_results(level)
     text += f" It explains {value:.0%} of the object's variance in unseen scenes"
-    text += "." if best is None else f"; the ceiling is {best:.0%}."
+    text += "." if best is None else f"; their ceiling is {best:.0%}."
     output = inference.predicted(level, regions, colour, example, source != "Scene")
     show(output, "Image predicted for this mask", SCALE, inference.SIDE * SCALE)
     pixels = {"mask.png": SCENE_COLOURS[regions], "image.png": output}

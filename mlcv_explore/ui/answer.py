@@ -36,7 +36,7 @@ def show(
         )
         return
     _summary(card, subject, record)
-    _headline(card, subject, record, example)
+    _headline(card, subject, example)
     claims.show(card, subject, record)
     if details is not None:
         with st.expander(
@@ -63,18 +63,19 @@ def _summary(card: Card, subject: Idea, record: dict[str, Any]) -> None:
         )
 
 
-def _headline(card: Card, subject: Idea, record: dict[str, Any], example: Callable[[], None] | None) -> None:
+def _headline(card: Card, subject: Idea, example: Callable[[], None] | None) -> None:
     claim = subject.claims[0]
     left, right = st.columns([2, 1], gap="medium") if example else (st.container(), None)
     with left:
-        rows = evidence.table(card.slug)
+        name = list(evidence.samples(card))[-1]  # of photographs, where such a study ships
+        rows, record = evidence.table(card.slug, name), evidence.study(card.slug, name)
         values = {}
         for arm in rows.arms(claim.name):
             try:
                 values[arm] = rows.values(claim.name, arm, claim.measure)
             except (KeyError, ValueError):  # an arm without this measure, or one of several settings
                 continue
-        notice = _notice(card, record)
+        notice = _notice(card)
         options = {"split": rows.split(claim.name), "command": record["command"]}
         figures.bars(subject, values, claim.measure, f"{card.slug}-headline", notice, **options)
     if example and right is not None:
@@ -82,17 +83,21 @@ def _headline(card: Card, subject: Idea, record: dict[str, Any], example: Callab
             example()
 
 
-def _notice(card: Card, record: dict[str, Any]) -> str:
-    """The headline contrast in every study that ships, with data, n and margin."""
-    first, margin = record["verdicts"][0]["estimates"][0], record["verdicts"][0]["margin"]
+def _notice(card: Card) -> str:
+    """The headline contrast in every study that ships, with data, n and margin; the last
+    is that of the bars.
+    """
     effects = []
     for name, sample in evidence.samples(card).items():
         verdict = evidence.study(card.slug, name)["verdicts"][0]
         effects.append(f"**{evidence.effect(verdict, verdict['estimates'][0])}** ({sample})")
-    labels, unit = " − ".join(first.get("labels", first["contrast"])), record["verdicts"][0]["unit"]
-    shown = " The bars show the first." if len(effects) > 1 else ""
-    kind = "95 % intervals" + " of the median" * (record["verdicts"][0]["interval"] == "median")
-    return f"{labels}: {'; '.join(effects)}. {kind}; margin {claims.amount(margin, unit)}.{shown}"
+    first = verdict["estimates"][0]
+    labels = " − ".join(first.get("labels", first["contrast"]))
+    shown = " The bars show the last." if len(effects) > 1 else ""
+    median = verdict["interval"] == "median"
+    kind = f"95 % intervals{' of the median; the bars are means' * median}"
+    margin = claims.amount(verdict["margin"], verdict["unit"])
+    return f"{labels}: {'; '.join(effects)}. {kind}; margin {margin}.{shown}"
 
 
 def _limits(subject: Idea) -> None:

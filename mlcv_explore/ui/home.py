@@ -40,7 +40,8 @@ LEGEND = (  # of the chart of effects
     "What each headline claim compares, first − second; each row has a scale of its own, labelled at its ends"
     " and at zero. Dot: mean difference, or the median where the row says so. Line: 95 % interval. Black"
     " tick: no difference. Grey: the claim's margin. A claim of *more* is supported where the whole line lies"
-    " right of the grey; a claim of a *tie*, so marked, where it lies inside."
+    " right of the grey; a claim of a *tie*, so marked, where it lies inside. Where lower is better, as a row"
+    " then says, right of zero is worse."
 )
 STYLE = """
 .live { position: relative; height: 7.5rem; overflow: hidden; }

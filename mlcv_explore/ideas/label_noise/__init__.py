@@ -3,8 +3,8 @@ Section: Noise
 Title: Stochastic label noise
 Question: Does noise added to the targets stop a network memorising wrong labels?
 Try: 40 % of the training labels are wrong. Move the epoch and compare the curves.
-Answer: It reduces memorising; accuracy gains only at some learning rates, and not over
-  plain training tuned for 100 epochs.
+Answer: With 40 % wrong labels: less memorising; accuracy gains at some untuned rates,
+  not over tuned plain training (100 epochs).
 Terms: *Targets* are what the network is trained to predict; noise is added to them anew
   at every step. *Tuned*: learning rate and strength of each arm are those with the best
   accuracy on noisy validation labels. *Points*: percentage points of test accuracy.

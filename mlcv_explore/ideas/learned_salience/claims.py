@@ -45,8 +45,8 @@ MEASURES = (
     Measure("deletion", "Deletion area", better="lower"),
     Measure("faithful", "Faithfulness (insertion − deletion), mean-colour fill"),
     Measure("noisy", "Faithfulness, noise fill"),
-    Measure("mass", "Share of the map on the object"),
-    Measure("tag", "Share of the map on the tag", better=""),
+    Measure("mass", "Share of the map on the object", "%"),
+    Measure("tag", "Share of the map on the tag", "%", better=""),
     Measure("pointing", "Maximum on the object", "%"),
     Measure("area", "Mean of the map", better=""),
     Measure("leak", "Class decoded from the map, above chance", "points", "lower"),
@@ -71,10 +71,10 @@ RULES = {
 }
 # of the claims, in their order, a line each
 SENTENCES = """
-The learned mask has over 0.05 more on the object than occlusion, DeepLift, integrated gradients, SmoothGrad².
-The learned mask has over 0.05 more on the object than Sobel edges, squared or not, and an image-only network.
+Learned masks lead occlusion, DeepLift, integrated gradients and SmoothGrad² by over 5 points on the object.
+Learned masks lead Sobel edges, squared or not, and an image-only network by over 5 points on the object.
 The learned mask is over 0.02 more faithful than occlusion, DeepLift, integrated gradients, SmoothGrad².
-If the classifier reads the tag, the learned mask puts over 0.05 more on it than those four.
+If the classifier reads the tag, the learned mask puts over 5 points more on it than those four.
 The learned mask reveals the texture class over 5 points better than Sobel edges and an image-only network.
 Segmenting first gains over 1 point on swapped backgrounds over classifying alone for the same 1,200 updates.
 Segmenting first, 600 updates a task, gains over 1 point on swapped backgrounds over classifying for 600.
@@ -82,7 +82,7 @@ Joint training gains over 1 point on swapped backgrounds over classifying alone 
 """
 CLAIMS = tuple(
     Claim(
-        *(name, sentence, measure, "points" if measure in ("swapped", "leak") else "", direction, margin),
+        *(name, sentence, measure, "" if measure == "faithful" else "points", direction, margin),
         tuple((first, other) for other in others),
         tuple(when.items()),
         "median",  # single classifiers may collapse

@@ -4,23 +4,24 @@ Title: Saliency from gradients
 Question: Which saliency maps can be trusted to show what a classifier uses?
 Try: Choose an image and compare its maps. Then randomise layers, or remove
   the most salient pixels.
-Answer: On photographs SmoothGrad² and VarGrad mark objects best, not shown to beat an
-  image-only network; integrated gradients find tags.
+Answer: No map fits every cause: SmoothGrad² is not shown to beat an image-only network
+  on objects; integrated gradients find tags.
 Terms: The *image-only network* learned masks of other objects and never sees the
-  classifier; *edges* are Sobel's. Measured is the share of a map that lies on the object;
-  higher is better; a point is 0.01 of the map. *SmoothGrad²* is the mean of squared
-  gradients over noisy copies, *VarGrad* their variance.
+  classifier; *edges* are Sobel's. Measured is the share of a map that lies on the
+  object; higher is better; a *point* is one hundredth of the map. *SmoothGrad²* is the
+  mean of squared gradients over noisy copies, *VarGrad*, nearly as good, their
+  variance. A *tag* is a small square in a scene's corner.
 But: SmoothGrad²'s map is hardly about the class: with a random last layer it loses 5
   points [3, 8] of 50, Grad-CAM 21 [15, 27] of 35. Counting a rim of 5 % of the side around
   the object, SmoothGrad² leads that network by 12 points [3, 20], n = 24 objects.
-Holds when: the object is the cause. On photographs SmoothGrad² and the image-only network
-  have 50 % of their maps on it (difference 0 points [−7, 7]), Sobel edges 29 %; n = 24
-  objects. On scenes it trails that network by 1 point [−12, 9], n = 5.
-Fails when: the classifier uses a small tag in the corner: integrated gradients have 46 %
-  [40, 51] of their map there, the image-only network 1 %, random numbers 2 %, Grad-CAM 3 %
-  [3, 4]; n = 5.
-Verdict: depends on the cause
-Subject: No lead over an image-only network
+Holds when: the classifier uses a small tag in the corner: integrated gradients have 46
+  % [40, 51] of their map there, the image-only network 1 %, random numbers 2 %,
+  Grad-CAM 3 % [3, 4]; n = 5.
+Fails when: the object is the cause. On photographs SmoothGrad² and the image-only
+  network have 50 % of their maps on it (difference 0 points [−7, 7]), Sobel edges 29 %;
+  n = 24 objects. On scenes SmoothGrad² trails that network by 1 point [−12, 9], n = 5.
+Verdict: depends on what the classifier uses
+Subject: A lead over an image-only network
 Effect: On object: SmoothGrad² − image-only network
 Data: generated scenes
 Unit: classifiers
@@ -114,13 +115,13 @@ GENERATED = ("generated", "single", "blind")
 CONTROLS = ("random", "centre", "edges")
 ATTRIBUTIONS = tuple(arm.name for arm in ARM_TABLE if arm.role == "idea")  # the twelve methods
 MEASURE_TABLE = (  # the first seven are the measure axis K of a frame, in this order
-    Measure("mass", "Localisation: share of the map on the object"),
-    Measure("tag", "Share of the map on the corner tag", better=""),
+    Measure("mass", "Localisation: share of the map on the object", "%"),
+    Measure("tag", "Share of the map on the corner tag", "%", better=""),
     Measure("pointing", "Pointing game: maximum on the object", "%"),
     Measure("deletion", "Deletion: area under the probability curve", better="lower"),
     Measure("insertion", "Insertion: area under the probability curve"),
     Measure("moved", "Model dependence: 1 − |rank correlation| with the map of a randomised network"),
-    Measure("dilated", "Share of the map on the object and what is near it"),
+    Measure("dilated", "Share of the map on the object and what is near it", "%"),
     Measure("accuracy", "Accuracy", "%"),
     Measure("swapped", "Accuracy with randomised tags", "%"),
     Measure("follows", "Predictions that follow a misleading tag", "%", "lower"),
@@ -273,10 +274,10 @@ def _claim(arm: str, verb: str = "puts") -> Claim:
     """
     label = next(row.label for row in ARM_TABLE if row.name == arm)
     sentence = (
-        f"{label} {verb} over 0.05 more of the map on the object than Sobel edges and an image-only network."
+        f"{label} {verb} over 5 points more of the map on the object than edges and an image-only network."
     )
     contrasts = ((arm, "blind"), (arm, "edges"))
-    return Claim(arm, sentence, "mass", "of the map", "greater", 0.05, contrasts, (("rho", UNINFORMATIVE),))
+    return Claim(arm, sentence, "mass", "points", "greater", 0.05, contrasts, (("rho", UNINFORMATIVE),))
 
 
 CLAIMS = (
