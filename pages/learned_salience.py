@@ -34,7 +34,8 @@ DESCRIPTIONS = {
     "cifar10/0": "Ten classes of photographs, 32 × 32 pixels.",
     inputs.IMAGENET: "1,000 classes. Its mask is a weak one: what it keeps seldom carries the class.",
 }
-GRADCAM, ERRORS = Request(("gradcam",), SaliencySettings()), (CheckpointError, SaliencyError)
+GRADCAM, DEEPLIFT = (Request((method,), SaliencySettings()) for method in ("gradcam", "deeplift"))
+ERRORS = CheckpointError, SaliencyError
 
 
 class LearnedSalienceView(Config):
@@ -175,7 +176,7 @@ def example() -> None:
             explained, result = explanation(inputs.scene(1), name, view.area_weight)
             left, right = st.columns(2, gap="small")
             show_map(left, explained, "learned", result.mask, view, top=1.0)
-            show_map(right, explained, "gradcam", GRADCAM.maps(explained)["gradcam"].values, view)
+            show_map(right, explained, "deeplift", DEEPLIFT.maps(explained)["deeplift"].values, view)
             st.caption(f"Classifier: {DESCRIPTIONS[name]}")
 
 
