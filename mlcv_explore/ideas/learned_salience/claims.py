@@ -116,7 +116,7 @@ PROVENANCE = Provenance(
         " had been seen: a tie of orders, and a leak as large as that of edges.",
         "Baselines and margins were chosen on one pilot seed, 1000. The mask network of photographs was"
         " trained twice, chosen on six objects outside the study.",
-        "The order of tasks and the leak ran after the verdicts on maps, with code that was tidied between; one"
+        "Order and leak ran after the verdicts on maps; the code was tidied in between, and one"
         " seed of every cell was computed again and is equal.",
         "The learning rates are those of the earlier study: the classifier's was chosen on validation scenes"
         " of seeds 100 to 103.",
