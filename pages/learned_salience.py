@@ -75,7 +75,6 @@ def explain(image: inputs.ChosenImage, name: str) -> None:
     view = LearnedSalienceView(**values)
     with results, figures.reported(*ERRORS):
         explained, result = explanation(image, name, view.area_weight)
-        model = explained.model
         gradcam = GRADCAM.maps(explained)["gradcam"].values
         sheet = st.container(horizontal=True, gap="small")
         tiles = iter(lambda: sheet.container(width=WIDTH), None)
@@ -85,13 +84,18 @@ def explain(image: inputs.ChosenImage, name: str) -> None:
         show_map(next(tiles), explained, "learned", result.mask, view, top=1.0, key=f"{SLUG}-mask")
         for title, mask in (("Kept", result.mask), ("Complement", 1 - result.mask)):
             with next(tiles):
-                show_part(model, title, learned_masks.keep(explained.array, mask, view.fill), result.target)
+                show_part(
+                    explained.model,
+                    title,
+                    learned_masks.keep(explained.array, mask, view.fill),
+                    result.target,
+                )
         show_map(next(tiles), explained, "gradcam", gradcam, view)
         if result.gates.any():
             show_map(next(tiles), explained, "gates", result.gates, view)
         with next(tiles):
             boxes = [overlap.largest_box(values, view.share) for values in (result.mask, gradcam)]
-            show_boxes(image, model.side, boxes)
+            show_boxes(image, explained.model.side, boxes)
         if image.truth is not None:
             segmented = segmenter.segment(f"{pretrain.SEGMENTER}/0", explained.array)
             show_map(next(tiles), explained, "truth", segmented, view, top=1.0)
@@ -170,9 +174,9 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
 
 def example() -> None:
     """One scene explained by a classifier that uses the object and one that reads the tag."""
-    view = LearnedSalienceView(area_weight=8.0)
     with figures.reported(*ERRORS):
         for name in ("scenes/0", "scenes-tagged/0"):
+            view = LearnedSalienceView(area_weight=8.0)
             explained, result = explanation(inputs.scene(1), name, view.area_weight)
             left, right = st.columns(2, gap="small")
             show_map(left, explained, "learned", result.mask, view, top=1.0)
@@ -190,12 +194,12 @@ def answer(table: Table) -> None:
             st.subheader(title, anchor=False)
             figures.results(subject, rows.columns(cell), f"{SLUG}-{study}-{cell}", rows.split(cell))
         st.subheader(f"Order of two tasks: {tables.ON[study]}", anchor=False)
-        note = "Higher is better; means, 95 % intervals. With swapped backgrounds brightness names no class."
-        figures.intervals(tables.orders(rows, subject.labels()), f"{SLUG}-{study}-orders", note)
+        orders = tables.orders(rows, subject.labels())
+        figures.intervals(orders, f"{SLUG}-{study}-orders", "Means, 95 % intervals; higher is better.")
 
 
 acts = {"play": play, "draw": draw, "answer": answer, "example": example}
 choices = {"source": inputs.SOURCES, "photograph": tuple(gallery.photographs()), "model": tuple(DESCRIPTIONS)}
-choices["scene"] = tuple(str(number) for number in range(1, inputs.SCENES + 1))
+choices["scene"] = tuple(map(str, range(1, inputs.SCENES + 1)))
 formulas = {"Loss of a mask": mask_network.mask_loss}
 page.run(subject, **acts, formulas=formulas, views=(LearnedSalienceView,), choices=choices, seeds=3)

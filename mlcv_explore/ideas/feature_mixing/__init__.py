@@ -80,9 +80,6 @@ of the ten classes is reported by the share of its feature that lies outside the
 
 Source: Zhang, Cisse, Dauphin, Lopez-Paz, mixup: Beyond Empirical Risk Minimization,
 2017, https://arxiv.org/abs/1710.09412
-
-Source: Müller, Kornblith, Hinton, When Does Label Smoothing Help?, 2019,
-https://arxiv.org/abs/1906.02629
 """
 
 from collections.abc import Iterator, Sequence

@@ -57,11 +57,7 @@ target: otherwise a blank has a class, and removal changes nothing. Of photograp
 patch of 16 × 16 pixels is explained, grey and without its mean. It is not shown that a
 network uses these parts.
 
-Source: Pati, Rezaiifar, Krishnaprasad, Orthogonal Matching Pursuit, 1993; Frosst and
-Hinton, Distilling a Neural Network Into a Soft Decision Tree, 2017,
-https://arxiv.org/abs/1711.09784; Wan et al., NBDT: Neural-Backed Decision Trees, 2020,
-https://arxiv.org/abs/2004.00221; Singh, Murdoch, Yu, Hierarchical interpretations for
-neural network predictions, 2019, https://arxiv.org/abs/1806.05337
+Source: Pati, Rezaiifar, Krishnaprasad, Orthogonal Matching Pursuit, 1993.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

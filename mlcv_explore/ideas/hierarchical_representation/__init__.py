@@ -65,9 +65,6 @@ compared, for a code has no scale.
 the autoencoder's place each break an assumption behind "any unsupervised learner". A
 contrastive view of features has noise alone: in a vector nothing can be shifted.
 
-Source: Bengio, Lamblin, Popovici, Larochelle, Greedy Layer-Wise Training of Deep
-Networks, 2006, https://papers.nips.cc/paper/3048
-
 Source: Alain, Bengio, Understanding intermediate layers using linear classifier probes,
 2016, https://arxiv.org/abs/1610.01644
 """

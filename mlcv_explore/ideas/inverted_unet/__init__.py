@@ -59,9 +59,6 @@ used once.
 
 Source: Isola, Zhu, Zhou, Efros, Image-to-Image Translation with Conditional Adversarial
 Networks, 2017, https://arxiv.org/abs/1611.07004
-
-Source: Park, Liu, Wang, Zhu, Semantic Image Synthesis with Spatially-Adaptive
-Normalization, 2019, https://arxiv.org/abs/1903.07291
 """
 
 from collections.abc import Iterator, Mapping, Sequence

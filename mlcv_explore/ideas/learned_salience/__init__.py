@@ -60,14 +60,8 @@ that it has not seen.
 cause is unknown. A small mask that keeps the class may exploit the classifier. Hence a
 fill unseen in training.
 
-Source: Dabkowski, Gal, Real Time Image Saliency for Black Box Classifiers, 2017,
-https://arxiv.org/abs/1705.07857
-
 Source: Fong, Vedaldi, Interpretable Explanations of Black Boxes by Meaningful
 Perturbation, 2017, https://arxiv.org/abs/1704.03296
-
-Source: Oktay et al., Attention U-Net: Learning Where to Look for the Pancreas, 2018,
-https://arxiv.org/abs/1804.03999
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -60,17 +60,8 @@ scene has an uninformative tag.
 trained on classifiers that use the object and tested on those that read the tag. Given
 only the image, it is the image-only network, which every claim is measured against.
 
-Source: Adebayo, Gilmer, Muelly, Goodfellow, Hardt, Kim, Sanity Checks for Saliency
-Maps, 2018, https://arxiv.org/abs/1810.03292
-
-Source: Petsiuk, Das, Saenko, RISE: Randomized Input Sampling for Explanation of
-Black-box Models, 2018, https://arxiv.org/abs/1806.07421
-
 Source: Sundararajan, Taly, Yan, Axiomatic Attribution for Deep Networks, 2017,
 https://arxiv.org/abs/1703.01365
-
-Source: Zhang, Lin, Brandt, Shen, Sclaroff, Top-down Neural Attention by Excitation
-Backprop, 2016, https://arxiv.org/abs/1608.00507
 """
 
 from collections.abc import Iterator, Mapping, Sequence
