@@ -35,7 +35,6 @@ DESCRIPTIONS = {
     inputs.IMAGENET: "1,000 classes. Its mask is a weak one: what it keeps seldom carries the class.",
 }
 GRADCAM, DEEPLIFT = (Request((method,), SaliencySettings()) for method in ("gradcam", "deeplift"))
-ERRORS = CheckpointError, SaliencyError
 
 
 class LearnedSalienceView(Config):
@@ -73,8 +72,9 @@ def explain(image: inputs.ChosenImage, name: str) -> None:
         with column:
             values[option.name] = settings.control(SLUG, option)
     view = LearnedSalienceView(**values)
-    with results, figures.reported(*ERRORS):
+    with results, figures.reported(CheckpointError, SaliencyError):
         explained, result = explanation(image, name, view.area_weight)
+        model = explained.model
         gradcam = GRADCAM.maps(explained)["gradcam"].values
         sheet = st.container(horizontal=True, gap="small")
         tiles = iter(lambda: sheet.container(width=WIDTH), None)
@@ -84,18 +84,13 @@ def explain(image: inputs.ChosenImage, name: str) -> None:
         show_map(next(tiles), explained, "learned", result.mask, view, top=1.0, key=f"{SLUG}-mask")
         for title, mask in (("Kept", result.mask), ("Complement", 1 - result.mask)):
             with next(tiles):
-                show_part(
-                    explained.model,
-                    title,
-                    learned_masks.keep(explained.array, mask, view.fill),
-                    result.target,
-                )
+                show_part(model, title, learned_masks.keep(explained.array, mask, view.fill), result.target)
         show_map(next(tiles), explained, "gradcam", gradcam, view)
         if result.gates.any():
             show_map(next(tiles), explained, "gates", result.gates, view)
         with next(tiles):
             boxes = [overlap.largest_box(values, view.share) for values in (result.mask, gradcam)]
-            show_boxes(image, explained.model.side, boxes)
+            show_boxes(image, model.side, boxes)
         if image.truth is not None:
             segmented = segmenter.segment(f"{pretrain.SEGMENTER}/0", explained.array)
             show_map(next(tiles), explained, "truth", segmented, view, top=1.0)
@@ -174,9 +169,9 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
 
 def example() -> None:
     """One scene explained by a classifier that uses the object and one that reads the tag."""
-    with figures.reported(*ERRORS):
+    view = LearnedSalienceView(area_weight=8.0)
+    with figures.reported(CheckpointError, SaliencyError):
         for name in ("scenes/0", "scenes-tagged/0"):
-            view = LearnedSalienceView(area_weight=8.0)
             explained, result = explanation(inputs.scene(1), name, view.area_weight)
             left, right = st.columns(2, gap="small")
             show_map(left, explained, "learned", result.mask, view, top=1.0)
