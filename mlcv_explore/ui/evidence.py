@@ -47,9 +47,10 @@ def chip(card: idea.Card) -> tuple[str, str]:
     headline = record["verdicts"][0]
     word = card.verdict or WORDS[headline["status"]]
     status = "undecided" if card.verdict else headline["status"]
+    first, *others = samples(card).values()
     if headline["status"] != "undecided" and not survives(card):
-        word += ", not significant after Holm's correction over ideas"
-    return status, f"{word} · {'; '.join(samples(card).values())}"
+        first += " (not significant after Holm's correction over ideas)"
+    return status, f"{word} · {'; '.join((first, *others))}"
 
 
 def samples(card: idea.Card) -> dict[str, str]:

@@ -24,7 +24,7 @@ Fails when: a classifier of scenes uses the silhouette: −8 points [−12, 3] a
   occlusion, −1 [−10, 8] against the image-only network; or a tag in the corner: −16
   [−20, −11] against occlusion, −28 [−34, −21] against DeepLift, share on the tag;
   medians, n = 20.
-Verdict: depends on the data
+Verdict: ahead on photographs, not on scenes
 Effect: On the object: learned mask − occlusion
 Data: generated scenes
 Unit on photographs: objects
