@@ -144,6 +144,15 @@ class Prior:
     differs: str
 
 
+def works(text: str) -> tuple[Prior, ...]:
+    """Earlier work written as text, three lines each: title and link; its result; what
+    differs here. Raises ValueError where a line is missing.
+    """
+    lines = [line.strip() for line in text.strip().splitlines()]
+    entries = zip(lines[::3], lines[1::3], lines[2::3], strict=True)
+    return tuple(Prior(*head.rsplit(" ", 1), result, differs) for head, result, differs in entries)
+
+
 def _fixed_split(_: "Config") -> None:
     return None
 

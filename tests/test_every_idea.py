@@ -147,6 +147,7 @@ def test_its_answer_is_short_and_its_provenance_known(slug: str) -> None:
     assert card.answer and len(card.answer.split()) <= 20 and card.but and card.holds_when and card.fails_when
     assert card.instruction and card.terms and card.effect and card.data and subject.limits
     assert all(len(claim.sentence.split()) <= 20 and "_" not in claim.sentence for claim in subject.claims)
+    assert all(work.title and work.link[:8] in ("", "https://") for work in subject.prior_work)
     about = subject.provenance
     assert about is not None and about.evidence_made >= 1 and date.fromisoformat(about.claims_fixed)
 

@@ -116,6 +116,22 @@ def test_a_headline_is_confirmatory_only_if_it_was_fixed_before_its_results(
     assert roles == [role] + ["secondary"] * (len(subject.claims) - 1)
 
 
+def test_earlier_work_is_written_in_three_lines() -> None:
+    text = """
+One (Smith, 2020) https://example.org/1
+    Its result.
+    What differs.
+Two words https://example.org/2
+    Another.
+    Much.
+"""
+    one, two = idea.works(text)
+    assert one == idea.Prior("One (Smith, 2020)", "https://example.org/1", "Its result.", "What differs.")
+    assert (two.title, two.differs) == ("Two words", "Much.")
+    with pytest.raises(ValueError, match="zip"):
+        idea.works(text.replace("    Another.\n", ""))
+
+
 def test_an_unknown_idea_is_reported_with_those_that_are_known(folder: Path) -> None:
     write(folder, "known")
     with pytest.raises(KeyError, match="There is no idea 'unknown'; the ideas are known"):

@@ -1,6 +1,6 @@
 """Claims of the idea, how they came about, what they do not cover, and earlier work."""
 
-from mlcv_explore.idea import Prior, Provenance
+from mlcv_explore.idea import Provenance, works
 from mlcv_explore.statistics.declared import declared
 
 FIRST_SEED = 700  # of both studies, the first source of a draw; earlier evidence has 0 to 19, pilots 1008 on
@@ -49,29 +49,17 @@ LIMITS = (
     "Learners ran on four and five data sets: too few for an interval, so that they have no verdict.",
 )
 
-PRIOR_WORK = (
-    Prior(
-        "Gott's interval (1993)",
-        "https://doi.org/10.1038/363315a0",
-        "95 % interval: 1/39 to 39 times the past; applied to the Berlin Wall and Broadway shows.",
-        "Importance replaces time, on curves whose end is known: coverage is counted, baselines are scored.",
-    ),
-    Prior(
-        "A critical assessment (Caves, 2000, 2008)",
-        "https://arxiv.org/abs/astro-ph/0001414",
-        "Right only where no time scale is known; bets on the ages of dogs would lose.",
-        "The same failure in lifetimes inspected at a fixed age, and on curves of a known shape.",
-    ),
-    Prior(
-        "LC-PFN (Adriaensen et al., 2023)",
-        "https://arxiv.org/abs/2310.20447",
-        "A transformer extrapolates 20,000 real learning curves, over 10,000 times faster than MCMC.",
-        "Simpler baselines: exponential and power-law fits, and quantiles of a few other curves.",
-    ),
-    Prior(
-        "Extrapolation of learning curves (Domhan et al., 2015)",
-        "https://ml.informatik.uni-freiburg.de/wp-content/uploads/papers/15-IJCAI-Extrapolation_of_Learning_Curves.pdf",
-        "An ensemble of eleven curve families stops bad runs and halves a hyperparameter search's time.",
-        "A rule without any family, against cross-validation and shuffled ages at equal fits.",
-    ),
-)
+PRIOR_WORK = works("""
+Gott's interval (1993) https://doi.org/10.1038/363315a0
+    95 % interval: 1/39 to 39 times the past; applied to the Berlin Wall and Broadway shows.
+    Importance replaces time, on curves whose end is known: coverage is counted, baselines are scored.
+A critical assessment (Caves, 2000, 2008) https://arxiv.org/abs/astro-ph/0001414
+    Right only where no time scale is known; bets on the ages of dogs would lose.
+    The same failure in lifetimes inspected at a fixed age, and on curves of a known shape.
+LC-PFN (Adriaensen et al., 2023) https://arxiv.org/abs/2310.20447
+    A transformer extrapolates 20,000 real learning curves, over 10,000 times faster than MCMC.
+    Simpler baselines: exponential and power-law fits, and quantiles of a few other curves.
+Extrapolation of learning curves (Domhan et al., 2015) https://ml.informatik.uni-freiburg.de/wp-content/uploads/papers/15-IJCAI-Extrapolation_of_Learning_Curves.pdf
+    An ensemble of eleven curve families stops bad runs and halves a hyperparameter search's time.
+    A rule without any family, against cross-validation and shuffled ages at equal fits.
+""")

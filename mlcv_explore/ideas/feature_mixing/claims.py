@@ -1,6 +1,6 @@
 """Arms, measures and claims, written before any seed of the study was run."""
 
-from mlcv_explore.idea import Arm, Measure, Prior, Provenance
+from mlcv_explore.idea import Arm, Measure, Provenance, works
 from mlcv_explore.statistics.declared import declared
 
 ARM_TABLE = (
@@ -86,53 +86,29 @@ PROVENANCE = Provenance(
     ),
 )
 
-PRIOR_WORK = (
-    Prior(
-        "Manifold mixup (Verma et al., 2018)",
-        "https://arxiv.org/abs/1806.05236",
-        "Convex mixing at a random depth, λ from Beta(2, 2): 97.45 % on CIFAR-10 (WideResNet-28-10).",
-        "One depth and one λ, so that each can be varied; features and labels are changed separately.",
-    ),
-    Prior(
-        "Bypassing input mixing",
-        "https://openreview.net/forum?id=mLtPtH2SIHX",
-        "The mean of two features with soft labels, nearly this idea, performs like the mixup variants.",
-        "The same comparison with intervals over seeds, and soft labels on unmixed features beside it.",
-    ),
-    Prior(
-        "Dataset augmentation in feature space (DeVries and Taylor, 2017)",
-        "https://arxiv.org/abs/1702.05538",
-        "Extrapolating between features of one class helped; interpolating sometimes hurt.",
-        "Extrapolation is a mode, partners of the same class a setting.",
-    ),
-    Prior(
-        "PatchUp (Faramarzi et al., 2020)",
-        "https://arxiv.org/abs/2006.07794",
-        "Blocks of feature maps pasted at random layers beat mixup, CutMix and manifold mixup.",
-        "Objects are cut out by their masks; rectangles are pasted in the demo alone.",
-    ),
-    Prior(
-        "Simple copy-paste (Ghiasi et al., 2020)",
-        "https://arxiv.org/abs/2012.07177",
-        "Objects pasted into images: 49.1 mask AP on COCO, +0.6, and +3.6 on rare classes of LVIS.",
-        "Objects are pasted into feature maps; pasting into images is the baseline.",
-    ),
-    Prior(
-        "Bag of freebies for detection (Zhang et al., 2019)",
-        "https://arxiv.org/abs/1902.04103",
-        "Whole images mixed, the boxes of both with weights: up to 5 % precision on COCO with other tricks.",
-        "Feature maps are mixed; mixing pixels is the baseline.",
-    ),
-    Prior(
-        "Label smoothing (Müller, Kornblith, Hinton, 2019)",
-        "https://arxiv.org/abs/1906.02629",
-        "Smoothing calibrates a network about as well as a fitted temperature.",
-        "Both are baselines of mixing here, the first at a strength of its own.",
-    ),
-    Prior(
-        "MoCHi (Kalantidis et al., 2020)",
-        "https://arxiv.org/abs/2010.01028",
-        "Hard negatives mixed in the embedding space improve contrastive learning.",
-        "Positives are mixed, below the embedding: both views have some of another image in them.",
-    ),
-)
+PRIOR_WORK = works("""
+Manifold mixup (Verma et al., 2018) https://arxiv.org/abs/1806.05236
+    Convex mixing at a random depth, λ from Beta(2, 2): 97.45 % on CIFAR-10 (WideResNet-28-10).
+    One depth and one λ, so that each can be varied; features and labels are changed separately.
+Bypassing input mixing https://openreview.net/forum?id=mLtPtH2SIHX
+    The mean of two features with soft labels, nearly this idea, performs like the mixup variants.
+    The same comparison with intervals over seeds, and soft labels on unmixed features beside it.
+Dataset augmentation in feature space (DeVries and Taylor, 2017) https://arxiv.org/abs/1702.05538
+    Extrapolating between features of one class helped; interpolating sometimes hurt.
+    Extrapolation is a mode, partners of the same class a setting.
+PatchUp (Faramarzi et al., 2020) https://arxiv.org/abs/2006.07794
+    Blocks of feature maps pasted at random layers beat mixup, CutMix and manifold mixup.
+    Objects are cut out by their masks; rectangles are pasted in the demo alone.
+Simple copy-paste (Ghiasi et al., 2020) https://arxiv.org/abs/2012.07177
+    Objects pasted into images: 49.1 mask AP on COCO, +0.6, and +3.6 on rare classes of LVIS.
+    Objects are pasted into feature maps; pasting into images is the baseline.
+Bag of freebies for detection (Zhang et al., 2019) https://arxiv.org/abs/1902.04103
+    Whole images mixed, the boxes of both with weights: up to 5 % precision on COCO with other tricks.
+    Feature maps are mixed; mixing pixels is the baseline.
+Label smoothing (Müller, Kornblith, Hinton, 2019) https://arxiv.org/abs/1906.02629
+    Smoothing calibrates a network about as well as a fitted temperature.
+    Both are baselines of mixing here, the first at a strength of its own.
+MoCHi (Kalantidis et al., 2020) https://arxiv.org/abs/2010.01028
+    Hard negatives mixed in the embedding space improve contrastive learning.
+    Positives are mixed, below the embedding: both views have some of another image in them.
+""")
