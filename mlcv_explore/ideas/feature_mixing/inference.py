@@ -46,12 +46,7 @@ class FeatureMixingView(Config):
     first: int = setting(1, "First image", low=1, high=TEST_IMAGES, step=1)
     second: int = setting(2, "Second image", low=1, high=TEST_IMAGES, step=1)
     share: float = setting(
-        0.5,
-        "Share of the second photograph, λ/(1 + λ)",
-        low=0,
-        high=1,
-        step=0.1,
-        help="mixup's λ is 1 − share.",
+        0.5, "Second photograph's share, λ/(1 + λ)", low=0, high=1, step=0.1, help="mixup's λ is 1 − share."
     )
     mixture: int = setting(2, "Images, m", low=1, high=MOST_IMAGES, step=1, help="All but the first share λ.")
     area: float = setting(0.25, "Rectangle's share of the image", low=0, high=1, step=0.05)
@@ -164,10 +159,10 @@ def _pasted(
     return mask, compositing.labels_by_area(one_hot[:1], one_hot[1:2], mask)
 
 
-def tiles(first: int = 0, second: int = 1) -> tuple[Tile, ...]:
+def tiles() -> tuple[Tile, ...]:
     """Two test scenes, and their mixtures at depth 1 with 25, 50 and 75 % of the second."""
     shown = demo("scenes")
-    ends = [small_images.from_images(shown.test, number) for number in (first, second)]
+    ends = [small_images.from_images(shown.test, number) for number in range(2)]
     ways = [MixSettings("convex", weight, depth=1) for weight in (1 / 3, 1, 3)]
     images = (ends[0].image, *(mix(shown, ends[0], ends[1:], way).image for way in ways), ends[1].image)
     return tuple(Tile(np.clip(image.transpose(1, 2, 0), 0, 1)) for image in images)

@@ -15,15 +15,7 @@ from mlcv_explore.data.few_labels import FewLabels
 from mlcv_explore.data.partners import Batch, partner_batches, sample_partners
 from mlcv_explore.data.scene_tensors import generate
 from mlcv_explore.ideas.feature_mixing import settings as names
-from mlcv_explore.ideas.feature_mixing.settings import (
-    ARMS,
-    COARSE_ARMS,
-    FEATURES,
-    PASTE_ARMS,
-    PROBE_ARMS,
-    FeatureMixingConfig,
-    Frame,
-)
+from mlcv_explore.ideas.feature_mixing.settings import ARMS, COARSE_ARMS, FeatureMixingConfig, Frame
 from mlcv_explore.metrics import classification
 from mlcv_explore.metrics.few_label_probe import few_label_accuracy
 from mlcv_explore.metrics.linear_probe import principal_components
@@ -80,7 +72,7 @@ def load(config: FeatureMixingConfig, seeds: Sequence[int]) -> FewLabels:
 
 def paste_scenes(config: FeatureMixingConfig, seeds: Sequence[int]) -> Iterator[np.ndarray]:
     """After every part: (S, len(PASTE_ARMS), len(PASTE_MEASURES)) on test scenes."""
-    trainers = [[SceneTrainer(arm, config, seed) for arm in PASTE_ARMS] for seed in seeds]
+    trainers = [[SceneTrainer(arm, config, seed) for arm in names.PASTE_ARMS] for seed in seeds]
     tests = [generate(config.test_scenes, seed, "tested") for seed in seeds]
     for until in config.frame_steps("paste"):
         for trainer in (trainer for own in trainers for trainer in own):
@@ -92,7 +84,7 @@ def paste_scenes(config: FeatureMixingConfig, seeds: Sequence[int]) -> Iterator[
 
 def probe_views(config: FeatureMixingConfig, dataset: FewLabels, seeds: list[int]) -> Iterator[np.ndarray]:
     """Arm after arm of PROBE_ARMS: the probes' test accuracy (S,)."""
-    for arm in PROBE_ARMS:
+    for arm in names.PROBE_ARMS:
         yield few_label_accuracy(dataset, *codes(arm, config, dataset, seeds))
 
 
@@ -250,7 +242,7 @@ def train_coarse(
         apply_networks(encoder, dataset.images[part], len(seeds), 0, config.depth).flatten(2)
         for part in ("train", "test")
     )
-    groups, kinds = coarse(FEATURES.get(config.dataset, config.dataset))
+    groups, kinds = coarse(names.FEATURES.get(config.dataset, config.dataset))
     start = build_heads(tuple(test.shape[2:]), config.width, len(groups), seeds)
     indices = dataset.labelled + np.arange(len(seeds))[:, None] * train.shape[1]  # in all seeds' features
     labels = functional.one_hot(torch.from_numpy(kinds[dataset.labels]), len(groups)).float()
