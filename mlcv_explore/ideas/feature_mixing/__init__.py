@@ -66,9 +66,8 @@ mixed (λ = 1), 59 with pixels mixed (λ = 0.5), 62 with objects pasted into fea
 noise on its features, or by mixing in some of another image's features.
 
 **Answered before.** On digits at λ = 0.5 (16 seeds) more images per mixture,
-pretraining by autoencoder or rotation, and the largest label in place of the mixed one
-changed accuracy by less than 1.3 points; mixed views lost 2.1 points [1.7, 2.6] to
-pixel noise.
+pretraining by autoencoder or rotation, and the largest label for the mixed one changed
+accuracy by under 1.3 points; mixed views lost 2.1 points [1.7, 2.6] to pixel noise.
 
 **Photographs.** Two photographs become features of an ImageNet network and are mixed
 there, (1 − s)·F_1 + s·F_2 with s = λ/(1 + λ), and beside it as pixels. Each is read as
@@ -77,10 +76,8 @@ A linear classifier of CIFAR-10's features predicts the soft label. A photograph
 of the ten classes is reported by the share of its feature that lies outside theirs.
 
 Source: Zhang, Cisse, Dauphin, Lopez-Paz, mixup: Beyond Empirical Risk Minimization,
-2017, https://arxiv.org/abs/1710.09412
-
-Source: Müller, Kornblith, Hinton, When Does Label Smoothing Help?, 2019,
-https://arxiv.org/abs/1906.02629
+2017, https://arxiv.org/abs/1710.09412; Müller, Kornblith, Hinton, When Does Label
+Smoothing Help?, 2019, https://arxiv.org/abs/1906.02629
 """
 
 from collections.abc import Iterator, Sequence

@@ -4,6 +4,7 @@ placed on the map of the training features. Numbers and sentences only.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -19,20 +20,19 @@ from mlcv_explore.models import decoded_demo, photograph_map
 from mlcv_explore.models.checkpoints import CheckpointSpec
 from mlcv_explore.models.decoded_demo import DecodedDemo, DecodedHyperparameters, make
 from mlcv_explore.models.mixing import mix_features, soft_labels
-from mlcv_explore.models.photograph_map import PhotographSpace
+from mlcv_explore.models.photograph_map import PhotographMapHyperparameters
 
 PREFIX = "feature_mixing_"
+DIGITS = DecodedHyperparameters(dataset="digits", train_size=1397, mapped=1000)
 CHECKPOINTS: Mapping[str, CheckpointSpec] = {
     f"{PREFIX}scenes": CheckpointSpec(DecodedHyperparameters(), make),
-    f"{PREFIX}digits": CheckpointSpec(
-        DecodedHyperparameters(dataset="digits", train_size=1397, mapped=1000), make
-    ),
-    f"{PREFIX}photographs": CheckpointSpec(
-        photograph_map.PhotographMapHyperparameters(), photograph_map.make
-    ),
+    f"{PREFIX}digits": CheckpointSpec(DIGITS, make),
+    f"{PREFIX}photographs": CheckpointSpec(PhotographMapHyperparameters(), photograph_map.make),
 }
 PASTES = ("object", "rectangle")
 ALL_MODES = (*MODES, *PASTES)
+# CIFAR-10's features with their map. Raises CheckpointError and DataError
+photographs = partial(photograph_map.load, f"{PREFIX}photographs/0")
 SOURCES = {"scenes": ("Test set", "Gallery", "Upload"), "digits": ("Test set", "Draw", "Upload")}
 TRAIL = np.linspace(0, 2, 21)  # values of λ on the trail
 TEST_IMAGES = 60  # test images to choose from
@@ -89,17 +89,6 @@ def demo(dataset: str) -> DecodedDemo:
     return decoded_demo.load(f"{PREFIX}{dataset}/0")
 
 
-def further_images(shown: DecodedDemo, number: int, count: int) -> list[SmallImage]:
-    """The test images after the number-th, from 1, beginning anew after the last."""
-    places = ((number + step) % TEST_IMAGES for step in range(count))
-    return [small_images.from_images(shown.test, place) for place in places]
-
-
-def photographs() -> PhotographSpace:
-    """CIFAR-10's features with their map. Raises CheckpointError and DataError."""
-    return photograph_map.load(f"{PREFIX}photographs/0")
-
-
 @torch.no_grad()
 def mix(
     shown: DecodedDemo, first: SmallImage, partners: Sequence[SmallImage], settings: MixSettings
@@ -110,9 +99,8 @@ def mix(
     inputs, model, depth, mode = (first, *partners), shown.model, settings.depth, settings.mode
     features = model.features(torch.from_numpy(np.stack([image.image for image in inputs])), depth)
     predicted = model.logits(features, depth).argmax(1).tolist()
-    labels = [
-        guess if image.label is None else image.label for image, guess in zip(inputs, predicted, strict=True)
-    ]
+    known = [image.label for image in inputs]
+    labels = [guess if label is None else label for label, guess in zip(known, predicted, strict=True)]
     one_hot = functional.one_hot(torch.tensor(labels), len(shown.classes)).float()
     mixed, target, mask, trail = features[:1], one_hot[:1], None, features[:0]
     if partners and mode in PASTES:
@@ -136,7 +124,7 @@ def mix(
         target=target[0].numpy(),
         predicted=model.logits(mixed, depth).softmax(1)[0].numpy(),
         labels=tuple(labels),
-        guessed=tuple(image.label is None for image in inputs),
+        guessed=tuple(label is None for label in known),
         nearest=nearest[0],
         novelty_percentile=float(plane.fitted.novelty_percentile(spots[:1])[0]),
         distance=float(distances[0, -1] / plane.usual_distance),
