@@ -1,18 +1,15 @@
 """Mixing in feature space: two images mixed inside a network; the experiment."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from mlcv_explore import charts
-from mlcv_explore.charts import Line
 from mlcv_explore.config import Config
 from mlcv_explore.data import compositing, small_images
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
-from mlcv_explore.ideas.feature_mixing import FeatureMixingConfig as Experiment
 from mlcv_explore.ideas.feature_mixing import idea as subject
 from mlcv_explore.ideas.feature_mixing import inference, tables
 from mlcv_explore.ideas.feature_mixing.inference import FeatureMixingView as View
@@ -28,12 +25,7 @@ from mlcv_explore.ui.small_image_input import buttons, choose, link_names
 SLUG = subject.slug
 DATASETS = ("Scenes", "Digits", "Photographs")
 SMALL = 64  # pixels of a neighbour
-
-
-def control(name: str) -> Any:
-    """The value of a setting of the demo or of the experiment."""
-    owner = View if name in View.model_fields else Experiment
-    return settings.control(SLUG, owner.setting(name))
+SETTINGS = {each.name: each for owner in (subject.config, View) for each in owner.settings()}
 
 
 @st.fragment
@@ -61,8 +53,9 @@ def play() -> None:
     if first is None or second is None:
         mixed_column.info("The mixture appears here once both images are chosen.", icon=":material/image:")
         return
-    number = int(st.session_state.get(f"{SLUG}-second", 2))
-    more = inference.further_images(shown, number, count - 2)
+    number = int(st.session_state.get(f"{SLUG}-second", 2))  # the images after it are mixed in too
+    places = ((number + step) % inference.TEST_IMAGES for step in range(count - 2))
+    more = (small_images.from_images(shown.test, place) for place in places)
     mixture = inference.mix(shown, first, (second, *more)[: count - 1], mix_settings)
     with mixed_column:
         text = inference.notes(shown, mixture, count)
@@ -74,13 +67,13 @@ def choose_settings() -> tuple[inference.MixSettings, int]:
     """How to mix, and how many images."""
     mode, count = buttons(f"{SLUG}-mixing", "Mode", inference.ALL_MODES), 2
     names = ["area", "place"] if mode == "rectangle" else ["weight"] if mode in MODES else []
-    values = {name: control(name) for name in (*names, "depth")}
+    values = {name: settings.control(SLUG, SETTINGS[name]) for name in (*names, "depth")}
     if mode in MODES:
         with st.expander("More"):
-            values["scaling"] = control("scaling")
+            values["scaling"] = settings.control(SLUG, SETTINGS["scaling"])
             if values["scaling"] == "softmax":
-                values["temperature"] = control("temperature")
-            count = control("mixture")
+                values["temperature"] = settings.control(SLUG, SETTINGS["temperature"])
+            count = settings.control(SLUG, SETTINGS["mixture"])
     return inference.MixSettings(mode, **values), count
 
 
@@ -107,7 +100,7 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
     """The experiments of a run so far."""
     columns, command = subject.metrics(config, film), figures.command(SLUG, config, seeds)
     if "mixing" in config.stages:
-        lines = {label: Line(*line) for label, line in tables.accuracy_curves(film).items()}
+        lines = {label: charts.Line(*line) for label, line in tables.accuracy_curves(film).items()}
         steps = np.array(config.frame_steps("mixing")[: len(film)], dtype=float)
         limits = {"x_domain": (0.0, float(config.steps)), "y_format": ".0%"}
         chart = charts.curves(steps, lines, "step", "test accuracy", palette=theme.palette(), **limits)
@@ -122,7 +115,7 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
             notice = "Features, first seed, two leading components. Numbers: images; dots: mixtures."
             figures.figure(chart, f"{SLUG}-run-cloud", notice)
     for prefix, measure in (("paste", "accuracy"), ("paste", "boxes"), ("probe", "accuracy")):
-        arms = [arm.name for arm in subject.arms if arm.name.startswith(f"{prefix}_")]
+        arms = [arm for arm in subject.labels() if arm.startswith(f"{prefix}_")]
         values = {arm: columns.get(f"{arm}_{measure}", np.zeros(1)) for arm in arms}
         if done := {arm: column for arm, column in values.items() if column.any()}:
             notice = "On test scenes." if prefix == "paste" else "Linear probes with few labels."
@@ -143,9 +136,8 @@ def answer(table: Table) -> None:
     """Both studies and digits."""
     draw_study(table, "arms", "Photographs' features, 10 labels per class", SLUG)
     draw_study(table, "faster", "The same at learning rate 0.003", f"{SLUG}-faster")
-    if evidence.study(SLUG, "photographs") is not None:
-        more = evidence.table(SLUG, "photographs")
-        draw_study(more, "arms", "The same with 50 labels per class", f"{SLUG}-photographs")
+    more = evidence.table(SLUG, "photographs")
+    draw_study(more, "arms", "The same with 50 labels per class", f"{SLUG}-photographs")
     draw_study(table, "digits", "Digits, 10 labels per class", f"{SLUG}-digits")
     note = "Example: y_i is class 3, y_j class 2. Softmax gives 0.157 to each class that neither image has."
     figures.intervals(tables.scaling_example(), f"{SLUG}-scaling", note)

@@ -19,6 +19,18 @@ def opened(slug: str, **link: str) -> AppTest:
     return app.switch_page(f"{slug}.py").run()
 
 
+def unfolded(slug: str) -> AppTest:
+    """An idea's Answer act with its results beyond the claims."""
+    app = opened(slug, act="Answer")
+    app.session_state[f"{slug}-details"] = True
+    return app.run()
+
+
+def caption(app: AppTest, part: str) -> str:
+    """The first caption that contains a text."""
+    return next(element.value for element in app.caption if part in element.value)
+
+
 def words(app: AppTest) -> str:
     """Its text, captions and messages."""
     return "\n".join(

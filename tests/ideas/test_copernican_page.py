@@ -4,22 +4,15 @@ import re
 from functools import partial
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
-from mlcv_explore.ideas.copernican import idea as subject
 from mlcv_explore.ideas.copernican.arms import KIND_LABELS
 from mlcv_explore.models.learning_curves import KINDS
-from mlcv_explore.ui import page
 from tests import opening
 from tests.opening import words
 
-SLUG = subject.slug
-opened = partial(opening.opened, SLUG)
+SLUG = "copernican"
+opened, forecast = partial(opening.opened, SLUG), partial(opening.caption, part="interval: ")
 LINE = "\n".join(f"{row};{row**0.5:.4f}".replace(".", ",") for row in range(1, 60)).encode()
-
-
-def forecast(app: AppTest) -> str:
-    return next(element.value for element in app.caption if "interval: " in element.value)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -44,33 +37,16 @@ def test_the_forecast_follows_the_stop_and_the_confidence():
     assert "0 to inf more, beyond the chart" in forecast(app) and not app.exception
 
 
-def test_a_run_is_drawn_with_its_own_confidence_whatever_the_slider(monkeypatch):
-    config = subject.quick.replace(part="intervals", confidence=0.8)
-    film = list(subject.run(config, (0,)))
-    monkeypatch.setattr(page, "run", lambda subject, *, draw, **_: draw(film, config, (0,)))
-    app = opened(confidence="0.95")
-    assert not app.exception
-    assert "Nominal coverage: 80%" in words(app) and "95%" not in words(app)
-    assert len(app.get("vega_lite_chart")) == 3  # no learner has been run
-    assert "Curves of 1 source, each a data set with one kind of curve" in words(app)
-
-
 def test_an_uploaded_curve_is_stopped_and_how_it_was_read_is_shown():
     app = opened(curve="Your own CSV")
     assert "Upload a CSV file" in words(app)
+    app.file_uploader[0].upload("curve.csv", b"<svg onload='a'/>", "text/csv").run()
+    assert not app.exception and "curve.csv must hold numbers alone: line 1 has _svg" in words(app)
     app.file_uploader[0].upload("mine<b>.csv", b"t;gain\n" + LINE, "text/csv").run()
     assert not app.exception and "is a header" in words(app) and "<b>" not in words(app)
     first = forecast(app)
     app.slider(key=f"{SLUG}-stop").set_value(60).run()
     assert forecast(app) != first and "this one curve" in words(app)
-
-
-def test_a_bad_file_is_rejected_in_a_sentence_and_the_page_goes_on():
-    app = opened(curve="Your own CSV")
-    app.file_uploader[0].upload("curve.csv", b"<svg onload='a'/>", "text/csv").run()
-    assert not app.exception and "curve.csv must hold numbers alone: line 1 has _svg" in words(app)
-    app.selectbox(key=f"{SLUG}-curve").set_value("t-SNE loss").run()
-    assert "actual: " in forecast(app)
 
 
 def test_two_features_of_equal_ages_keep_their_ranks():
@@ -81,8 +57,6 @@ def test_two_features_of_equal_ages_keep_their_ranks():
 
 
 def test_the_details_of_the_answer_name_their_sources():
-    app = opened(act="Answer")
-    app.session_state[f"{SLUG}-details"] = True
-    app.run()
+    app = opening.unfolded(SLUG)
     assert not app.exception and "means over its sources; all 28" in words(app)
     assert "all 25 with intervals" in words(app) and len(app.dataframe) == 7

@@ -4,7 +4,6 @@ from functools import partial
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from mlcv_explore.charts.images import png
 from tests import opening
@@ -13,10 +12,7 @@ from tests.opening import claims, words
 SLUG = "feature_mixing"
 opened = partial(opening.opened, SLUG)
 WIDE = np.arange(200, dtype=np.uint8)[None].repeat(40, 0)  # a grey image
-
-
-def notice(app: AppTest) -> str:
-    return next(element.value for element in app.caption if "novelty percentile" in element.value)
+notice = partial(opening.caption, part="novelty percentile")
 
 
 @pytest.mark.parametrize("data", ["Scenes", "Digits"])
@@ -65,9 +61,7 @@ def test_a_link_with_unusable_values_of_the_demo_is_reported_and_opens() -> None
 
 
 def test_results_beyond_the_claims_are_drawn() -> None:
-    app = opened(act="Answer")
-    app.session_state[f"{SLUG}-details"] = True
-    app.run()
+    app = opening.unfolded(SLUG)
     assert not app.exception and "of the gain" in words(app)
     shown = [table.value for table in app.dataframe]
     assert claims(app)["Claim"] and len(shown) == 9

@@ -68,9 +68,8 @@ mixed (λ = 1), 59 with pixels mixed (λ = 0.5), 62 with objects pasted into fea
 noise on its features, or by mixing in some of another image's features.
 
 **Answered before.** On digits at λ = 0.5 (16 seeds) more images per mixture,
-pretraining by autoencoder or rotation, and the largest label in place of the mixed one
-changed accuracy by less than 1.3 points; mixed views lost 2.1 points [1.7, 2.6] to
-pixel noise.
+pretraining by autoencoder or rotation, and the largest label for the mixed one changed
+accuracy by under 1.3 points; mixed views lost 2.1 points [1.7, 2.6] to pixel noise.
 
 **Photographs.** Two photographs become features of an ImageNet network and are mixed
 there, (1 − s)·F_1 + s·F_2 with s = λ/(1 + λ), and beside it as pixels. Each is read as
@@ -90,17 +89,8 @@ import numpy as np
 from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Film, Idea, Picture
 from mlcv_explore.ideas.feature_mixing import claims, study
-from mlcv_explore.ideas.feature_mixing.settings import (
-    ARMS,
-    COARSE_ARMS,
-    MEASURES,
-    PASTE_ARMS,
-    PASTE_MEASURES,
-    PROBE_ARMS,
-    FeatureMixingConfig,
-    Frame,
-    split_sizes,
-)
+from mlcv_explore.ideas.feature_mixing import settings as names
+from mlcv_explore.ideas.feature_mixing.settings import ARMS, COARSE_ARMS, FeatureMixingConfig, Frame
 from mlcv_explore.statistics.estimands import OWN_DATA, OWN_LABELS
 
 
@@ -115,9 +105,9 @@ def metrics(config: FeatureMixingConfig, film: Film) -> dict[str, np.ndarray]:
     """Per seed on test images; `stopped` is the accuracy at the best validation step."""
     last = film[-1]
     results = {
-        "mixing": ((ARMS, MEASURES, last.measured), (COARSE_ARMS, MEASURES, last.coarse)),
-        "paste": ((PASTE_ARMS, PASTE_MEASURES, last.pasted),),
-        "contrastive": ((PROBE_ARMS, MEASURES[:1], last.probes[..., None]),),
+        "mixing": ((ARMS, names.MEASURES, last.measured), (COARSE_ARMS, names.MEASURES, last.coarse)),
+        "paste": ((names.PASTE_ARMS, names.PASTE_MEASURES, last.pasted),),
+        "contrastive": ((names.PROBE_ARMS, names.MEASURES[:1], last.probes[..., None]),),
     }
     columns = {
         f"{arm}_{name}": values[:, place, index].astype(float)
@@ -138,28 +128,21 @@ def metrics(config: FeatureMixingConfig, film: Film) -> dict[str, np.ndarray]:
 
 def picture(film: Film) -> Picture:
     """Test accuracy of mixing arms over training, else correct boxes, else the probes."""
-    stages = {frame.stage for frame in film}
-    if not stages & {"mixing", "paste"}:
-        numbers = np.arange(1, len(PROBE_ARMS) + 1, dtype=float)
+    frames = [frame for frame in film if frame.stage == film[0].stage]  # mixing is run first
+    arms, shown = ARMS, ("plain", "soft", "both", "input_mixup", "oracle")
+    if film[0].stage == "mixing":
+        values, title = series(frames, "measured")[..., 0], "test accuracy"
+    elif film[0].stage == "paste":
+        values, title = series(frames, "pasted")[..., 1], "correct boxes"
+        arms, shown = names.PASTE_ARMS, names.PASTE_ARMS[:4]
+    else:
+        numbers = np.arange(1, len(names.PROBE_ARMS) + 1, dtype=float)
         return Picture(numbers, {"idea": film[-1].probes}, {"idea": "probes"}, "arm", "test accuracy")
-    stage, name, index, arms, title = "mixing", "measured", 0, ARMS, "test accuracy"
-    shown = ("plain", "soft", "both", "input_mixup", "oracle")
-    if "mixing" not in stages:
-        stage, name, index, arms, title = "paste", "pasted", 1, PASTE_ARMS, "correct boxes"
-        shown = PASTE_ARMS[:4]
-    values = series([frame for frame in film if frame.stage == stage], name)[..., index]
     roles = {idea.arm(arm).role: arm for arm in shown}
-    return Picture(
-        np.arange(1, values.shape[1] + 1, dtype=float),
-        {role: values[:, :, arms.index(arm)] for role, arm in roles.items()},
-        {role: idea.label(arm).lower() for role, arm in roles.items()},
-        "part of the training",
-        title,
-    )
-
-
-def _part_sizes(config: FeatureMixingConfig) -> tuple[int, int, int] | None:
-    return None if config.experiment == "paste" else split_sizes(config.dataset)
+    lines = {role: values[:, :, arms.index(arm)] for role, arm in roles.items()}
+    labels = {role: idea.label(arm).lower() for role, arm in roles.items()}
+    parts = np.arange(1, values.shape[1] + 1, dtype=float)
+    return Picture(parts, lines, labels, "part of the training", title)
 
 
 # on digits, the data that every arm can be trained on
@@ -185,7 +168,7 @@ idea = Idea(
         "Mixed and pasted scenes are generated ones, contrastive views are of digits.",
         "No network that reads the photographs' pixels; λ and ε were chosen with 10 labels per class.",
     ),
-    part_sizes=_part_sizes,
+    part_sizes=lambda config: None if config.experiment == "paste" else names.split_sizes(config.dataset),
     tiles=lambda: import_module(f"{__name__}.inference").tiles(),  # torch comes with these two
     checkpoints=lambda: import_module(f"{__name__}.inference").CHECKPOINTS,
 )

@@ -46,8 +46,8 @@ MEASURE_TABLE = (
 
 # what the sentences take for granted; λ and ε have the least held-out NLL of each (docs/ideas)
 MIXED = {"weight": 1.0, "depth": 2, "scaling": "sum_to_one", "images": 2, "mode": "sum", "partners": "any"}
-CLAIMS = declared(
-    """
+UNITS = {"nll": "nats", "scaled": "nats"}
+TEXT = """
 smoothing_ties: both − smoothing = 1
     Mixed features with soft labels tie with label smoothing in accuracy, within 1 point.
 likelihood: both − smoothing < 0 in nll
@@ -58,10 +58,8 @@ gain: both − plain > 1
     Mixed features with soft labels beat plain training by more than 1 point.
 right_partner: both − scrambled > 1
     Mixing with the partner's own label beats an unrelated image's label by more than 1 point.
-""",
-    MIXED | {"smoothing": 0.05, "encoder": "random", "tuned": True},
-    {"nll": "nats", "scaled": "nats"},
-)
+"""
+CLAIMS = declared(TEXT, MIXED | {"smoothing": 0.05, "encoder": "random", "tuned": True}, UNITS)
 BESIDE = {  # claim → arms shown beside its own; the last must not meet it in place of the first
     "smoothing_ties": ("plain", "matched", "oracle"),
     "likelihood": ("scrambled",),

@@ -4,6 +4,7 @@ placed on the map of the training features. Numbers and sentences only.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -19,20 +20,19 @@ from mlcv_explore.models import decoded_demo, photograph_map
 from mlcv_explore.models.checkpoints import CheckpointSpec
 from mlcv_explore.models.decoded_demo import DecodedDemo, DecodedHyperparameters, make
 from mlcv_explore.models.mixing import mix_features, soft_labels
-from mlcv_explore.models.photograph_map import PhotographSpace
+from mlcv_explore.models.photograph_map import PhotographMapHyperparameters
 
 PREFIX = "feature_mixing_"
+DIGITS = DecodedHyperparameters(dataset="digits", train_size=1397, mapped=1000)
 CHECKPOINTS: Mapping[str, CheckpointSpec] = {
     f"{PREFIX}scenes": CheckpointSpec(DecodedHyperparameters(), make),
-    f"{PREFIX}digits": CheckpointSpec(
-        DecodedHyperparameters(dataset="digits", train_size=1397, mapped=1000), make
-    ),
-    f"{PREFIX}photographs": CheckpointSpec(
-        photograph_map.PhotographMapHyperparameters(), photograph_map.make
-    ),
+    f"{PREFIX}digits": CheckpointSpec(DIGITS, make),
+    f"{PREFIX}photographs": CheckpointSpec(PhotographMapHyperparameters(), photograph_map.make),
 }
 PASTES = ("object", "rectangle")
 ALL_MODES = (*MODES, *PASTES)
+# CIFAR-10's features with their map. Raises CheckpointError and DataError
+photographs = partial(photograph_map.load, f"{PREFIX}photographs/0")
 SOURCES = {"scenes": ("Test set", "Gallery", "Upload"), "digits": ("Test set", "Draw", "Upload")}
 TRAIL = np.linspace(0, 2, 21)  # values of λ on the trail
 TEST_IMAGES = 60  # test images to choose from
@@ -46,12 +46,7 @@ class FeatureMixingView(Config):
     first: int = setting(1, "First image", low=1, high=TEST_IMAGES, step=1)
     second: int = setting(2, "Second image", low=1, high=TEST_IMAGES, step=1)
     share: float = setting(
-        0.5,
-        "Share of the second photograph, λ/(1 + λ)",
-        low=0,
-        high=1,
-        step=0.1,
-        help="mixup's λ is 1 − share.",
+        0.5, "Second photograph's share, λ/(1 + λ)", low=0, high=1, step=0.1, help="mixup's λ is 1 − share."
     )
     mixture: int = setting(2, "Images, m", low=1, high=MOST_IMAGES, step=1, help="All but the first share λ.")
     area: float = setting(0.25, "Rectangle's share of the image", low=0, high=1, step=0.05)
@@ -94,17 +89,6 @@ def demo(dataset: str) -> DecodedDemo:
     return decoded_demo.load(f"{PREFIX}{dataset}/0")
 
 
-def further_images(shown: DecodedDemo, number: int, count: int) -> list[SmallImage]:
-    """The test images after the number-th, from 1, beginning anew after the last."""
-    places = ((number + step) % TEST_IMAGES for step in range(count))
-    return [small_images.from_images(shown.test, place) for place in places]
-
-
-def photographs() -> PhotographSpace:
-    """CIFAR-10's features with their map. Raises CheckpointError and DataError."""
-    return photograph_map.load(f"{PREFIX}photographs/0")
-
-
 @torch.no_grad()
 def mix(
     shown: DecodedDemo, first: SmallImage, partners: Sequence[SmallImage], settings: MixSettings
@@ -115,9 +99,8 @@ def mix(
     inputs, model, depth, mode = (first, *partners), shown.model, settings.depth, settings.mode
     features = model.features(torch.from_numpy(np.stack([image.image for image in inputs])), depth)
     predicted = model.logits(features, depth).argmax(1).tolist()
-    labels = [
-        guess if image.label is None else image.label for image, guess in zip(inputs, predicted, strict=True)
-    ]
+    known = [image.label for image in inputs]
+    labels = [guess if label is None else label for label, guess in zip(known, predicted, strict=True)]
     one_hot = functional.one_hot(torch.tensor(labels), len(shown.classes)).float()
     mixed, target, mask, trail = features[:1], one_hot[:1], None, features[:0]
     if partners and mode in PASTES:
@@ -141,7 +124,7 @@ def mix(
         target=target[0].numpy(),
         predicted=model.logits(mixed, depth).softmax(1)[0].numpy(),
         labels=tuple(labels),
-        guessed=tuple(image.label is None for image in inputs),
+        guessed=tuple(label is None for label in known),
         nearest=nearest[0],
         novelty_percentile=float(plane.fitted.novelty_percentile(spots[:1])[0]),
         distance=float(distances[0, -1] / plane.usual_distance),
@@ -164,10 +147,10 @@ def _pasted(
     return mask, compositing.labels_by_area(one_hot[:1], one_hot[1:2], mask)
 
 
-def tiles(first: int = 0, second: int = 1) -> tuple[Tile, ...]:
+def tiles() -> tuple[Tile, ...]:
     """Two test scenes, and their mixtures at depth 1 with 25, 50 and 75 % of the second."""
     shown = demo("scenes")
-    ends = [small_images.from_images(shown.test, number) for number in (first, second)]
+    ends = [small_images.from_images(shown.test, number) for number in range(2)]
     ways = [MixSettings("convex", weight, depth=1) for weight in (1 / 3, 1, 3)]
     images = (ends[0].image, *(mix(shown, ends[0], ends[1:], way).image for way in ways), ends[1].image)
     return tuple(Tile(np.clip(image.transpose(1, 2, 0), 0, 1)) for image in images)

@@ -81,13 +81,7 @@ class FeatureMixingConfig(Config):
     batch_size: int = setting(50, "Batch size", low=5, high=512, step=5, more=True)
     width: int = setting(128, "Width (units, or channels)", low=8, high=512, step=8, more=True)
     learning_rate: float = setting(
-        0.0,
-        "Learning rate",
-        low=0,
-        high=1,
-        step=0.0001,
-        more=True,
-        help="0: 0.0003 on features, 0.003 on images.",
+        0.0, "Learning rate", low=0, high=1, step=0.0001, more=True, help="0: 0.0003, on images 0.003."
     )
     dataset: str = setting("cifar10_features", "Data", choices=(*GROUPS, *FEATURES), **data.BY_NAME)
     baselines: bool = setting(True, "Train every baseline", more=True, help="Off: only the arms of claims.")

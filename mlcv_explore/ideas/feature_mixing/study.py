@@ -15,8 +15,7 @@ DIGITS = FEATURES.replace(dataset="digits", learning_rate=LEARNING_RATES["images
 
 def live() -> Study:
     """Ten labels per class; at digits' learning rate, and on digits, all arms too."""
-    more = {"faster": FASTER, "digits": DIGITS}
-    return Study("live", (*_cells(FEATURES), *(_all_arms(*pair) for pair in more.items())), SEEDS)
+    return Study("live", (*_cells(FEATURES), _all_arms("faster", FASTER), _all_arms("digits", DIGITS)), SEEDS)
 
 
 def photographs() -> Study:

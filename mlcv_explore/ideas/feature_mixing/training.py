@@ -15,15 +15,8 @@ from mlcv_explore.data.few_labels import FewLabels
 from mlcv_explore.data.partners import Batch, partner_batches, sample_partners
 from mlcv_explore.data.scene_tensors import generate
 from mlcv_explore.ideas.feature_mixing import settings as names
-from mlcv_explore.ideas.feature_mixing.settings import (
-    ARMS,
-    COARSE_ARMS,
-    FEATURES,
-    PASTE_ARMS,
-    PROBE_ARMS,
-    FeatureMixingConfig,
-    Frame,
-)
+from mlcv_explore.ideas.feature_mixing.settings import ARMS, COARSE_ARMS, Frame
+from mlcv_explore.ideas.feature_mixing.settings import FeatureMixingConfig as Experiment
 from mlcv_explore.metrics import classification
 from mlcv_explore.metrics.few_label_probe import few_label_accuracy
 from mlcv_explore.metrics.linear_probe import principal_components
@@ -51,14 +44,14 @@ ARRAYS = {  # of a frame, without the seed axis
 Arrays = dict[str, np.ndarray]
 
 
-def run(config: FeatureMixingConfig, seeds: Sequence[int]) -> Iterator[Frame]:
+def run(config: Experiment, seeds: Sequence[int]) -> Iterator[Frame]:
     """Train all arms. Raises SettingError, DataError, and FloatingPointError."""
     arrays = {name: np.zeros((len(seeds), *shape), np.float32) for name, shape in ARRAYS.items()}
     for step, stage in enumerate(_stages(config, list(seeds), arrays), start=1):
         yield Frame(step, config.frames, stage, **{name: values.copy() for name, values in arrays.items()})
 
 
-def _stages(config: FeatureMixingConfig, seeds: list[int], arrays: Arrays) -> Iterator[str]:
+def _stages(config: Experiment, seeds: list[int], arrays: Arrays) -> Iterator[str]:
     """Fill in the arrays; the stage of every frame."""
     dataset = None if config.experiment == "paste" else load(config, seeds)
     if "mixing" in config.stages:
@@ -73,14 +66,14 @@ def _stages(config: FeatureMixingConfig, seeds: list[int], arrays: Arrays) -> It
             yield "contrastive"
 
 
-def load(config: FeatureMixingConfig, seeds: Sequence[int]) -> FewLabels:
+def load(config: Experiment, seeds: Sequence[int]) -> FewLabels:
     """The images, and which of them are labelled. Raises DataError and SettingError."""
     return few_labels.load(config.dataset, names.split_sizes(config.dataset), config.labels, seeds)
 
 
-def paste_scenes(config: FeatureMixingConfig, seeds: Sequence[int]) -> Iterator[np.ndarray]:
+def paste_scenes(config: Experiment, seeds: Sequence[int]) -> Iterator[np.ndarray]:
     """After every part: (S, len(PASTE_ARMS), len(PASTE_MEASURES)) on test scenes."""
-    trainers = [[SceneTrainer(arm, config, seed) for arm in PASTE_ARMS] for seed in seeds]
+    trainers = [[SceneTrainer(arm, config, seed) for arm in names.PASTE_ARMS] for seed in seeds]
     tests = [generate(config.test_scenes, seed, "tested") for seed in seeds]
     for until in config.frame_steps("paste"):
         for trainer in (trainer for own in trainers for trainer in own):
@@ -90,16 +83,16 @@ def paste_scenes(config: FeatureMixingConfig, seeds: Sequence[int]) -> Iterator[
         )
 
 
-def probe_views(config: FeatureMixingConfig, dataset: FewLabels, seeds: list[int]) -> Iterator[np.ndarray]:
+def probe_views(config: Experiment, dataset: FewLabels, seeds: list[int]) -> Iterator[np.ndarray]:
     """Arm after arm of PROBE_ARMS: the probes' test accuracy (S,)."""
-    for arm in PROBE_ARMS:
+    for arm in names.PROBE_ARMS:
         yield few_label_accuracy(dataset, *codes(arm, config, dataset, seeds))
 
 
 class ArmTrainer:
     """One arm: a network a seed, its optimiser and its loss."""
 
-    def __init__(self, name: str, config: FeatureMixingConfig, start: Networks, seeds: Sequence[int]) -> None:
+    def __init__(self, name: str, config: Experiment, start: Networks, seeds: Sequence[int]) -> None:
         self.name, self.config, self.seeds = name, config, seeds
         self.networks = copy.deepcopy(start)
         if not config.tuned:
@@ -146,24 +139,20 @@ class ArmTrainer:
         return soften(self.config, batch.labels, partners)
 
 
-def mix_with_partners(
-    config: FeatureMixingConfig, features: torch.Tensor, partners: torch.Tensor
-) -> torch.Tensor:
+def mix_with_partners(config: Experiment, features: torch.Tensor, partners: torch.Tensor) -> torch.Tensor:
     """Features (S, B, …) mixed with the mean of their partners' (S, (m − 1)·B, …)."""
     partners = partners.unflatten(1, (config.images - 1, -1)).mean(1)
     return mix_features(features, partners, config.weight, config.mode)
 
 
-def soften(config: FeatureMixingConfig, labels: torch.Tensor, partners: torch.Tensor) -> torch.Tensor:
+def soften(config: Experiment, labels: torch.Tensor, partners: torch.Tensor) -> torch.Tensor:
     """Labels (S, B, K) softened by their partners' mean; λ is 0 without a partner."""
     alone = config.images == 1
     partners, weight = (labels, 0.0) if alone else (partners, config.weight)
     return mixing.soft_labels(labels, partners, weight, config.scaling, config.temperature, config.mode)
 
 
-def _mixing(
-    config: FeatureMixingConfig, dataset: FewLabels, seeds: list[int], arrays: Arrays
-) -> Iterator[str]:
+def _mixing(config: Experiment, dataset: FewLabels, seeds: list[int], arrays: Arrays) -> Iterator[str]:
     train = dataset.images["train"]
     start = build_networks(config.network, train.shape[1:], config.width, dataset.classes, seeds)
     about = config.pretraining, config.pixel_noise, config.pixel_shift
@@ -220,9 +209,7 @@ def measure(logits: torch.Tensor, labels: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def _cloud(
-    config: FeatureMixingConfig, encoder: Networks, dataset: FewLabels, seeds: Sequence[int]
-) -> np.ndarray:
+def _cloud(config: Experiment, encoder: Networks, dataset: FewLabels, seeds: list[int]) -> np.ndarray:
     """Frame.cloud, in the plane of the labelled features' two leading components."""
     inputs, count = dataset.images["train"][torch.from_numpy(dataset.labelled)], config.images - 1
     features = encoder.partial_forward(inputs, 0, config.depth).flatten(2).numpy()
@@ -242,15 +229,13 @@ def _cloud(
     return cloud
 
 
-def train_coarse(
-    config: FeatureMixingConfig, encoder: Networks, dataset: FewLabels, seeds: list[int]
-) -> np.ndarray:
+def train_coarse(config: Experiment, encoder: Networks, dataset: FewLabels, seeds: list[int]) -> np.ndarray:
     """Second networks on fixed features: (S, len(COARSE_ARMS), len(MEASURES))."""
     train, test = (
         apply_networks(encoder, dataset.images[part], len(seeds), 0, config.depth).flatten(2)
         for part in ("train", "test")
     )
-    groups, kinds = coarse(FEATURES.get(config.dataset, config.dataset))
+    groups, kinds = coarse(names.FEATURES.get(config.dataset, config.dataset))
     start = build_heads(tuple(test.shape[2:]), config.width, len(groups), seeds)
     indices = dataset.labelled + np.arange(len(seeds))[:, None] * train.shape[1]  # in all seeds' features
     labels = functional.one_hot(torch.from_numpy(kinds[dataset.labels]), len(groups)).float()
