@@ -2,8 +2,7 @@
 Section: Learning
 Title: Copernican learner
 Question: Can a learning curve's past alone forecast its future (Gott's rule)?
-Try: Move the stop along a curve. The bands forecast its end; the dashed line is the
-  actual curve.
+Try: Move the stop along a curve. The bands forecast its end; dashed: the actual curve.
 Answer: No: Gott's intervals score worse than quantiles of other curves and than an
   interval that carries no information.
 Terms: *Gott's rule*: seen at a random moment, what is still to come lies between 1/39
@@ -82,15 +81,8 @@ import numpy as np
 
 from mlcv_explore.config import Config, setting
 from mlcv_explore.idea import Cell, Film, Idea, Picture, Study
-from mlcv_explore.ideas.copernican import arms, claims
-from mlcv_explore.ideas.copernican.clusters import (
-    GROUPS,
-    LEARNED,
-    curves,
-    other_data_sets,
-    source_of,
-    sources,
-)
+from mlcv_explore.ideas.copernican import arms, claims, clusters
+from mlcv_explore.ideas.copernican.clusters import GROUPS, LEARNED, curves, other_data_sets, source_of
 from mlcv_explore.ideas.copernican.forecasts import LEVELS, MEASURES, METHODS, STOPS, evaluate
 from mlcv_explore.ideas.copernican.learners import LEARNERS, RULES, regrets
 from mlcv_explore.ideas.copernican.lifetimes import SIMULATED, coverage
@@ -222,9 +214,7 @@ def metrics(config: CopernicanConfig, film: Film) -> dict[str, np.ndarray]:
 
 
 def picture(film: Film) -> Picture:
-    """Coverage over confidence: real curves at any step, or without them simulated
-    lifetimes whose importance slows down.
-    """
+    """Coverage over confidence: curves at any step, without them lifetimes that slow down."""
     drawn = [frame.calibration[:, STOPS.index("time")] for frame in film if frame.part == "curves"]
     slowing = film[0].simulated[:, SIMULATED.index(("exponential", "decelerating")), :-1]
     covered = drawn[0] if drawn else slowing
@@ -237,7 +227,7 @@ def split_sizes(config: CopernicanConfig) -> Clusters:
     """A seed is a source of curves; where there are learners, one of their data sets, of
     whose number that of the sources is a multiple.
     """
-    return Clusters(len((sources if config.part == "intervals" else LEARNED.get)(config.tables)))
+    return Clusters(len((clusters.sources if config.part == "intervals" else LEARNED.get)(config.tables)))
 
 
 def _study(name: str, tables: str) -> Study:

@@ -43,9 +43,7 @@ def covers(past: np.ndarray, future: np.ndarray, confidence: float) -> np.ndarra
 
 
 def log_ratio(past: np.ndarray, future: np.ndarray) -> np.ndarray:
-    """log(future / past), clipped to ±log 100; that of the future where there is no
-    past.
-    """
+    """log(future / past), clipped to ±log 100; of the future where there is no past."""
     ratio = future / np.where(past > 0, past, 1.0)
     return np.log(np.clip(ratio, 1 / MAX_RATIO, MAX_RATIO))
 
