@@ -52,9 +52,7 @@ def choose_curve(kind: str, film: Film) -> curve_files.ProgressCurve | None:
 @st.fragment
 def play() -> None:
     """Stop a curve: its forecast, coverage at every confidence, two features' ranks."""
-    recording = evidence.recorded(SLUG)
-    if recording is None:
-        st.info("No run is recorded yet: `python -m mlcv_explore record copernican`.")
+    if not (recording := page.recorded(SLUG)):
         return
     run, film = recording
     image, controls = st.columns([3, 1], gap="medium")
@@ -140,8 +138,7 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
         ("learners", [arm.name for arm in LEARNER_ARMS], "regret", "Equal fits in each learner."),
         ("lifetimes", simulated, "coverage", f"{nominal} The first two are true by construction."),
     ):
-        columns = {arm: values[f"{arm}_{measure}"] for arm in arms if f"{arm}_{measure}" in values}
-        if columns:
+        if columns := {arm: values[f"{arm}_{measure}"] for arm in arms if f"{arm}_{measure}" in values}:
             figures.bars(subject, columns, measure, f"{SLUG}-run-{key}", notice, **more)
 
 

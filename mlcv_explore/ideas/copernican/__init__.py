@@ -51,13 +51,11 @@ loss, PCA variance, feature importances or t-SNE loss. Bundled are curves of 28 
 on features of CIFAR-10's photographs, digits, wine, breast cancer, diabetes and iris
 (whose four columns make no spectrum). On photographs there are curves of 25 sources:
 features and pixels of CIFAR-10's animals and vehicles, pixels of Fashion-MNIST. A seed
-is a source, its number a mean over stops, then over 12 curves; intervals resample whole
-sources.
+is a source, its number a mean over stops, then 12 curves; intervals resample sources.
 
 **Baselines.** *Other curves' quantiles* are quantiles of future/past on the same kind
-of curve of all other data sets, never of its own. The *uninformative interval*, 1/100
-to 100 times the past, carries no information; a useful rule must beat both. Fits know the budget,
-not the curve's end.
+of curve of all other data sets, never of its own. The *uninformative interval* carries
+no information; a useful rule must beat both. Fits know the budget, not the curve's end.
 
 **Three learners.** *Boosting in groups* fits the group of columns with the largest
 predicted gain next. *Feature selection* keeps columns with the most predicted
@@ -214,7 +212,7 @@ def metrics(config: CopernicanConfig, film: Film) -> dict[str, np.ndarray]:
 
 
 def picture(film: Film) -> Picture:
-    """Coverage over confidence: curves at any step, without them lifetimes that slow down."""
+    """Coverage over confidence: curves at any step, else lifetimes that slow down."""
     drawn = [frame.calibration[:, STOPS.index("time")] for frame in film if frame.part == "curves"]
     slowing = film[0].simulated[:, SIMULATED.index(("exponential", "decelerating")), :-1]
     covered = drawn[0] if drawn else slowing

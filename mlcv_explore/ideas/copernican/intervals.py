@@ -24,9 +24,8 @@ def factor(confidence: float) -> float:
 
 
 def interval(past: np.ndarray | float, confidence: float) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper end of the future, in the unit and shape of the past. At
-    confidence 0 both are the past, the median; at 1 they are 0 and infinity. Raises
-    ValueError on a negative past.
+    """Both ends of the future, in unit and shape of the past: at confidence 0 the past,
+    the median, at 1 they are 0 and infinity. Raises ValueError on a negative past.
     """
     past = np.asarray(past, dtype=float)
     if not (past >= 0).all():
