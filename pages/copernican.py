@@ -6,17 +6,14 @@ import numpy as np
 import streamlit as st
 
 from mlcv_explore import charts
-from mlcv_explore.charts import Band, Line
 from mlcv_explore.config import Config, setting
 from mlcv_explore.data import curve_files
-from mlcv_explore.data.curve_files import ProgressCurve
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
-from mlcv_explore.ideas.copernican import forecasts, inference, intervals, learners, tables
+from mlcv_explore.ideas.copernican import forecasts, inference, intervals, learners, lifetimes, tables
 from mlcv_explore.ideas.copernican import idea as subject
 from mlcv_explore.ideas.copernican.arms import CURVE_TEXTS, LEARNER_ARMS, STOP_LABELS
-from mlcv_explore.ideas.copernican.forecasts import BY_CONSTRUCTION, LEVELS
-from mlcv_explore.ideas.copernican.lifetimes import INSPECTIONS
+from mlcv_explore.ideas.copernican.forecasts import LEVELS
 from mlcv_explore.models.learning_curves import spectrum
 from mlcv_explore.statistics.extrapolation import grid_fits
 from mlcv_explore.statistics.prediction_intervals import interval_score
@@ -26,10 +23,7 @@ SLUG = subject.slug
 KIND = "training"  # of curve, at first
 CURVES = {label: kind for kind, (label, *_) in CURVE_TEXTS.items()}
 STOP_ROLES = {"time": "idea", "importance": "oracle", "improving": "variant"}
-SOURCES = {
-    "bundled": "six bundled data sets × kinds of curve",
-    "photographs": "five sets of photographs × kinds",
-}
+SOURCES = {"bundled": "six bundled data sets × kinds", "photographs": "five sets of photographs × kinds"}
 RATES, AGE = np.array([0.02, 0.05]), 50  # gain a round of features A and B, and rounds of A
 HEADROOM = 1.5  # the chart reaches this many times as high as the curve
 
@@ -43,7 +37,7 @@ class CopernicanView(Config):
     age: int = setting(10, "Age of B, rounds", low=1, high=100, step=1)
 
 
-def choose_curve(kind: str, film: Film) -> ProgressCurve | None:
+def choose_curve(kind: str, film: Film) -> curve_files.ProgressCurve | None:
     """A curve of the recorded run, or the visitor's own; None while there is none."""
     if kind:
         curves = inference.recorded_curves(film, kind)
@@ -58,9 +52,7 @@ def choose_curve(kind: str, film: Film) -> ProgressCurve | None:
 @st.fragment
 def play() -> None:
     """Stop a curve: its forecast, coverage at every confidence, two features' ranks."""
-    recording = evidence.recorded(SLUG)
-    if recording is None:
-        st.info("No run is recorded yet: `python -m mlcv_explore record copernican`.")
+    if not (recording := page.recorded(SLUG)):
         return
     run, film = recording
     image, controls = st.columns([3, 1], gap="medium")
@@ -81,12 +73,12 @@ def play() -> None:
         rank_two_features()
 
 
-def cone(shown: ProgressCurve, kind: str, share: float, level: float, key: str) -> None:
+def cone(shown: curve_files.ProgressCurve, kind: str, share: float, level: float, key: str) -> None:
     """The curve, its stop, and Gott's forecast from there."""
     step, (_, x_title, description) = inference.stop_at(shown, share), CURVE_TEXTS[kind]
     past, future = float(shown.progress[step]), float(shown.progress[-1] - shown.progress[step])
     ends = {c: [float(end) for end in intervals.interval(past, c)] for c in (level, 0.5)}
-    bands = tuple(Band(f"{c:.0%}", past + ends[c][0], past + ends[c][1]) for c in (level, 0.5))
+    bands = tuple(charts.Band(f"{c:.0%}", past + ends[c][0], past + ends[c][1]) for c in (level, 0.5))
     low, high = ends[level]
     y_title = f"{description.partition(',')[0]} so far"
     limits = 0.0, HEADROOM * float(shown.progress[-1])
@@ -104,16 +96,14 @@ def cone(shown: ProgressCurve, kind: str, share: float, level: float, key: str) 
     figures.figure(charts.cone(*about, theme.palette(), limits), key, notice, moving=True)
 
 
-def calibration(film: Film, kind: str, shown: ProgressCurve, count: int) -> None:
-    """Coverage over confidence by kind of stop, beside the diagonal; `count` curves of
-    each source are recorded.
-    """
+def calibration(film: Film, kind: str, shown: curve_files.ProgressCurve, count: int) -> None:
+    """Coverage over confidence by kind of stop; a source has `count` curves in the run."""
     values = inference.recorded_calibration(film, kind) if kind else inference.curve_calibration(shown)
-    lines = {"nominal": Line("baseline", LEVELS)}
-    lines |= {STOP_LABELS[stops]: Line(STOP_ROLES[stops], covered) for stops, covered in values.items()}
+    lines = {"nominal": charts.Line("baseline", LEVELS)}
+    lines |= {STOP_LABELS[name]: charts.Line(STOP_ROLES[name], covered) for name, covered in values.items()}
     limits = {"x_domain": (0.0, 1.0), "y_domain": (0.0, 1.0), "y_format": ".0%"}
     chart = charts.curves(LEVELS, lines, "confidence c", "coverage", palette=theme.palette(), **limits)
-    true, sources = STOP_LABELS[BY_CONSTRUCTION], len(values["time"])
+    true, sources = STOP_LABELS[forecasts.BY_CONSTRUCTION], len(values["time"])
     drawn = f"{sources} sources with {count} curves each" if kind else "this one curve"
     notice = f"Below the diagonal, coverage is under nominal. By construction: {true}; {drawn}."
     figures.figure(chart, f"{SLUG}-calibration", notice, moving=True)
@@ -140,16 +130,15 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
     scored = [f"{stops}_{method}" for stops in ("time", "improving") for method in methods]
     covered = [f"{stops}_copernican" for stops in forecasts.STOPS]
     drawn = f"Curves of {len(seeds)} source{'s' * (len(seeds) != 1)}, each a data set with one kind of curve."
-    lifetimes = [f"lives_exponential_{way}" for way in INSPECTIONS]
+    simulated = [f"lives_exponential_{way}" for way in lifetimes.INSPECTIONS]
     more = {"split": subject.split_sizes(config), "command": figures.command(SLUG, config, seeds)}
     for key, arms, measure, notice in (
         ("scores", scored, "score", f"Lower is better. {drawn}"),
         ("curves", covered, "coverage", f"{nominal} {drawn}"),
         ("learners", [arm.name for arm in LEARNER_ARMS], "regret", "Equal fits in each learner."),
-        ("lifetimes", lifetimes, "coverage", f"{nominal} The first two are true by construction."),
+        ("lifetimes", simulated, "coverage", f"{nominal} The first two are true by construction."),
     ):
-        columns = {arm: values[f"{arm}_{measure}"] for arm in arms if f"{arm}_{measure}" in values}
-        if columns:
+        if columns := {arm: values[f"{arm}_{measure}"] for arm in arms if f"{arm}_{measure}" in values}:
             figures.bars(subject, columns, measure, f"{SLUG}-run-{key}", notice, **more)
 
 

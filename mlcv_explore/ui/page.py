@@ -15,6 +15,7 @@ from mlcv_explore.ui import evidence, figures, settings, training
 
 if TYPE_CHECKING:
     from mlcv_explore.config import Config
+    from mlcv_explore.experiment.runs import Run
     from mlcv_explore.experiment.studies import Table
 
 ACTS = {
@@ -59,11 +60,15 @@ def run(
         _read(card, subject.prior_work, formulas or {})
 
 
+def recorded(slug: str) -> "tuple[Run, Film] | None":
+    """An idea's recorded run with its film; None, and a hint, while there is none."""
+    if (shipped := evidence.recorded(slug)) is None:
+        st.info(f"No run is recorded yet: `python -m mlcv_explore record {slug}`.")
+    return shipped
+
+
 def _recorded(subject: Idea, draw: "Callable[[Film, Config, Sequence[int]], None]") -> None:
-    shipped = evidence.recorded(subject.slug)
-    if shipped is None:
-        st.info(f"No run is recorded yet: `python -m mlcv_explore record {subject.slug}`.")
-    else:
+    if shipped := recorded(subject.slug):
         run, film = shipped
         draw(film, subject.config(**run.config), run.seeds)
 

@@ -2,8 +2,7 @@
 Section: Learning
 Title: Copernican learner
 Question: Can a learning curve's past alone forecast its future (Gott's rule)?
-Try: Move the stop along a curve. The bands forecast its end; the dashed line is the
-  actual curve.
+Try: Move the stop along a curve. The bands forecast its end; dashed: the actual curve.
 Answer: No: Gott's intervals score worse than quantiles of other curves and than an
   interval that carries no information.
 Terms: *Gott's rule*: seen at a random moment, what is still to come lies between 1/39
@@ -51,13 +50,11 @@ loss, PCA variance, feature importances or t-SNE loss. Bundled are curves of 28 
 on features of CIFAR-10's photographs, digits, wine, breast cancer, diabetes and iris
 (whose four columns make no spectrum). On photographs there are curves of 25 sources:
 features and pixels of CIFAR-10's animals and vehicles, pixels of Fashion-MNIST. A seed
-is a source, its number a mean over stops, then over 12 curves; intervals resample whole
-sources.
+is a source, its number a mean over stops, then 12 curves; intervals resample sources.
 
 **Baselines.** *Other curves' quantiles* are quantiles of future/past on the same kind
-of curve of all other data sets, never of its own. The *uninformative interval*, 1/100
-to 100 times the past, carries no information; a useful rule must beat both. Fits know the budget,
-not the curve's end.
+of curve of all other data sets, never of its own. The *uninformative interval* carries
+no information; a useful rule must beat both. Fits know the budget, not the curve's end.
 
 **Three learners.** *Boosting in groups* fits the group of columns with the largest
 predicted gain next. *Feature selection* keeps columns with the most predicted
@@ -81,15 +78,8 @@ import numpy as np
 
 from mlcv_explore.config import Config, setting
 from mlcv_explore.idea import Cell, Film, Idea, Picture, Study
-from mlcv_explore.ideas.copernican import arms, claims
-from mlcv_explore.ideas.copernican.clusters import (
-    GROUPS,
-    LEARNED,
-    curves,
-    other_data_sets,
-    source_of,
-    sources,
-)
+from mlcv_explore.ideas.copernican import arms, claims, clusters
+from mlcv_explore.ideas.copernican.clusters import GROUPS, LEARNED, curves, other_data_sets, source_of
 from mlcv_explore.ideas.copernican.forecasts import LEVELS, MEASURES, METHODS, STOPS, evaluate
 from mlcv_explore.ideas.copernican.learners import LEARNERS, RULES, regrets
 from mlcv_explore.ideas.copernican.lifetimes import SIMULATED, coverage
@@ -221,9 +211,7 @@ def metrics(config: CopernicanConfig, film: Film) -> dict[str, np.ndarray]:
 
 
 def picture(film: Film) -> Picture:
-    """Coverage over confidence: real curves at any step, or without them simulated
-    lifetimes whose importance slows down.
-    """
+    """Coverage over confidence: curves at any step, else lifetimes that slow down."""
     drawn = [frame.calibration[:, STOPS.index("time")] for frame in film if frame.part == "curves"]
     slowing = film[0].simulated[:, SIMULATED.index(("exponential", "decelerating")), :-1]
     covered = drawn[0] if drawn else slowing
@@ -236,7 +224,7 @@ def split_sizes(config: CopernicanConfig) -> Clusters:
     """A seed is a source of curves; where there are learners, one of their data sets, of
     whose number that of the sources is a multiple.
     """
-    return Clusters(len((sources if config.part == "intervals" else LEARNED.get)(config.tables)))
+    return Clusters(len((clusters.sources if config.part == "intervals" else LEARNED.get)(config.tables)))
 
 
 def _study(name: str, tables: str) -> Study:

@@ -1,9 +1,7 @@
-"""The clusters over which intervals are taken: sources of curves, each a data set with one
-kind of curve.
+"""The clusters over which intervals are taken: sources of curves, a data set and a kind.
 
 Seed k is source k modulo their number, in draw k divided by it. The sources of a draw
-share their curves, so that those of the same kind on other data sets are there to
-calibrate a forecast.
+share their curves: those of the same kind on other data sets calibrate a forecast.
 """
 
 from functools import lru_cache

@@ -1,5 +1,4 @@
-"""Where a curve is stopped, what Gott's rule and its baselines forecast there, and how
-good that is.
+"""Where a curve is stopped, what Gott's rule and its baselines forecast, and how well.
 
 Stops on one curve are dependent, and so are curves of one data set: every number is a
 mean over stops, then over the curves of a source.
@@ -28,8 +27,7 @@ Ends = tuple[np.ndarray | float, np.ndarray | float]  # of log(future / past)
 
 
 def stop_weights(curve: Curve, stops: str) -> np.ndarray:
-    """Probability (T,) that the curve is stopped at each step 1…T. Never the last step,
-    nor one without a past.
+    """Probability (T,) of a stop at each step 1…T; 0 at the last and without a past.
 
     *time*: uniform. *importance*: proportional to the gain of a step. *improving*:
     uniform over the steps whose last three gained at least 1 % of all so far.
@@ -48,9 +46,8 @@ def stop_weights(curve: Curve, stops: str) -> np.ndarray:
 
 
 def extrapolate(curve: Curve, family: str, confidence: float) -> tuple[np.ndarray, ...]:
-    """log(future / past) at every step: the prediction of a fit to what is visible and
-    the ends of its own interval, (T,) each; with fewer than three visible steps it is
-    Gott's around the past.
+    """log(future / past) at every step: a fit to what is visible and the ends of its
+    own interval, (T,) each; below three visible steps Gott's interval around the past.
     """
     growth = predicted_growth(curve.past, curve.horizon, family, confidence)
     few, gott = np.arange(1, len(curve.past) + 1) < MIN_VISIBLE, math.log(factor(confidence))

@@ -45,11 +45,10 @@ def curve_calibration(shown: ProgressCurve) -> dict[str, np.ndarray]:
     """Coverage on one curve at every level, (LEVELS,), by kind of stop."""
     grown = np.concatenate([np.zeros(int(shown.progress[0] > 0)), shown.progress])  # a curve begins at 0
     curve = Curve(grown, len(grown) - 1)
-    weights = {stops: stop_weights(curve, stops) for stops in STOPS}
     return {
         stops: np.array([weight @ covers(curve.past, curve.future, float(level)) for level in LEVELS])
-        for stops, weight in weights.items()
-        if weight.any()
+        for stops in STOPS
+        if (weight := stop_weights(curve, stops)).any()
     }
 
 

@@ -24,9 +24,8 @@ def factor(confidence: float) -> float:
 
 
 def interval(past: np.ndarray | float, confidence: float) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper end of the future, in the unit and shape of the past. At
-    confidence 0 both are the past, the median; at 1 they are 0 and infinity. Raises
-    ValueError on a negative past.
+    """Both ends of the future, in unit and shape of the past: at confidence 0 the past,
+    the median, at 1 they are 0 and infinity. Raises ValueError on a negative past.
     """
     past = np.asarray(past, dtype=float)
     if not (past >= 0).all():
@@ -43,9 +42,7 @@ def covers(past: np.ndarray, future: np.ndarray, confidence: float) -> np.ndarra
 
 
 def log_ratio(past: np.ndarray, future: np.ndarray) -> np.ndarray:
-    """log(future / past), clipped to ±log 100; that of the future where there is no
-    past.
-    """
+    """log(future / past), clipped to ±log 100; of the future where there is no past."""
     ratio = future / np.where(past > 0, past, 1.0)
     return np.log(np.clip(ratio, 1 / MAX_RATIO, MAX_RATIO))
 

@@ -52,8 +52,7 @@ def regrets(learner: str, name: str, count: int, rng: np.random.Generator) -> Re
 
 
 def grouped_boosting(problem: Problem, rng: np.random.Generator) -> Result:
-    """Five groups of columns, the k-th available from fit 6·k of 60 on; each fit goes
-    to one of them.
+    """Five groups of columns, the k-th from fit 6·k of 60 on; each fit is for one.
 
     A group starts with two fits. Then: copernican – the group with the largest gain so
     far, which is its predicted future; shuffled – gain per fit of age, times another

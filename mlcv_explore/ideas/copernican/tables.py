@@ -12,7 +12,6 @@ from mlcv_explore.statistics import in_unit
 from mlcv_explore.statistics.clusters import cluster_means
 
 LABELS = {arm.name: arm.label for arm in arms.METHOD_ARMS if arm.name in METHODS}
-RULES = {arm.name: arm.label for arm in arms.RULE_ARMS}
 COLUMNS = {  # head → stops, method, measure
     "Coverage (%)": ("time", "copernican", "coverage"),
     "Gott's rule": ("time", "copernican", "score"),
@@ -33,25 +32,17 @@ NOTES = {
 
 
 def details(table: Table, group: str) -> dict[str, tuple[dict[str, list[Any]], str]]:
-    """Key → a table of a study on a group of data sets, {head, with its unit: cells}, and
-    its note.
-    """
-    arm, misses = "time_copernican", 1 - table.values("curves", "time_copernican", "coverage").mean()
-    about = {
-        "count": len(sources(group)),
-        "over": table.values("curves", arm, "over").mean() / misses,
-        "sets": table.split("learners").count,
-    }
+    """Key → a table on a group of data sets, {head, with its unit: cells}, and its note."""
+    over, covered = (table.values("curves", "time_copernican", name) for name in ("over", "coverage"))
+    share, sets = over.mean() / (1 - covered.mean()), table.split("learners").count
+    about = {"count": len(sources(group)), "over": share, "sets": sets}
     shown = {"kinds": by_kind(table, group), "methods": by_method(table), "learners": by_learner(table)}
     if group == "bundled":
-        queries = [{"arm": f"lives_{law}_{{}}"} for law in arms.LAW_LABELS]
-        shown["lifetimes"] = {"Law": list(arms.LAW_LABELS.values())} | {
-            f"{label[0].upper()}{label[1:]} (%)": table.cross(
-                [{"arm": query["arm"].format(way)} for query in queries],
-                {"": {"claim": "lives", "measure": "coverage"}},
-            )[""]
-            for way, label in arms.INSPECTION_LABELS.items()
-        }
+        shown["lifetimes"] = {"Law": list(arms.LAW_LABELS.values())}
+        for way, label in arms.INSPECTION_LABELS.items():
+            rows = [{"claim": "lives", "arm": f"lives_{law}_{way}"} for law in arms.LAW_LABELS]
+            column = {f"{label[0].upper()}{label[1:]} (%)": {"measure": "coverage"}}
+            shown["lifetimes"] |= table.cross(rows, column)
     return {key: (columns, NOTES[key].format(**about)) for key, columns in shown.items()}
 
 
@@ -85,16 +76,13 @@ def by_method(table: Table) -> dict[str, list[Any]]:
 
 
 def by_learner(table: Table) -> dict[str, list[Any]]:
-    """Regret of Gott's rule minus that of every other, mean over data sets, and on how many
-    of them it is lower.
-    """
+    """Regret of Gott's rule minus another's: mean over data sets, and on how many lower."""
     columns: dict[str, list[Any]] = {"Learner": list(arms.LEARNER_LABELS.values())}
-    for rule, label in RULES.items():
-        if rule != "copernican":
-            columns[f"Minus {label[0].lower()}{label[1:]}"] = [
-                f"{in_unit(means.mean(), 'points'):+z.1f}, lower on {(means < 0).sum()}".replace("-", "−")
-                for means in (regret_difference(table, learner, rule) for learner in arms.LEARNER_LABELS)
-            ]
+    for arm in arms.RULE_ARMS[1:]:  # the first is Gott's
+        columns[f"Minus {arm.label[0].lower()}{arm.label[1:]}"] = [
+            f"{in_unit(means.mean(), 'points'):+z.1f}, lower on {(means < 0).sum()}".replace("-", "−")
+            for means in (regret_difference(table, learner, arm.name) for learner in arms.LEARNER_LABELS)
+        ]
     return columns
 
 
