@@ -187,8 +187,8 @@ def drawn(app: AppTest) -> list[bytes]:
 def test_a_run_is_drawn_with_its_own_settings_wherever_the_controls_are_moved(card):
     app, config = trained(card), idea.load(card.slug).config
     assert "n = 2 seeds" in words(app)
-    before = drawn(app)
-    assert before
+    before, said = drawn(app), {caption.value for caption in app.caption}
+    assert before and said
     for estimate in config.settings():
         if estimate.kind == "bool":
             toggle = app.toggle(key=f"{card.slug}-{estimate.name}")
@@ -203,6 +203,7 @@ def test_a_run_is_drawn_with_its_own_settings_wherever_the_controls_are_moved(ca
         app.run()
         assert not app.exception, estimate.name
         assert drawn(app) == before, estimate.name
+        assert said <= {caption.value for caption in app.caption}, estimate.name
 
 
 def test_added_seeds_are_one_run_for_the_reader():
