@@ -59,6 +59,17 @@ def test_while_improving_lifetimes_are_inspected_early_and_the_future_is_underes
     assert (future > high).mean() > (future < low).mean() + 0.1
 
 
+def test_components_of_digits_by_index_and_by_variance():
+    curve = learning_curves.spectrum(tabular.load("digits").columns)
+    assert len(curve.past) == 49
+    by_index, by_variance = (forecasts.stop_weights(curve, stops) for stops in ("time", "importance"))
+    wide, half = (intervals.covers(curve.past, curve.future, level) for level in (0.95, 0.5))
+    assert [by_index @ wide, by_index @ half] == pytest.approx([0.71, 0.19], abs=0.005)
+    assert [by_variance @ wide, by_variance @ half] == pytest.approx([0.97, 0.59], abs=0.01)
+    too_much = by_index @ (curve.future < intervals.interval(curve.past, 0.5)[0])
+    assert too_much / (1 - by_index @ half) > 0.95
+
+
 def test_another_unit_changes_nothing():
     past, future = numpy_stream(5, "past").random(50), numpy_stream(5, "future").random(50)
     ends, covered = np.stack(intervals.interval(past, 0.9)), intervals.covers(past, future, 0.9)
