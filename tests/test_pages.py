@@ -120,11 +120,11 @@ def test_answer_has_one_verdict_that_home_shows_too_and_every_claim_in_one_table
 
 
 def test_the_chip_and_the_line_of_the_answer_name_the_data_and_n_of_every_study():
-    """Saliency explains 24 objects on photographs with one network, five classifiers on
+    """Saliency explains 24 objects on photographs with one network, twenty classifiers on
     scenes.
     """
     card = idea.card("saliency")
-    samples = ["generated scenes, n = 5 classifiers", "photographs, n = 24 objects"]
+    samples = ["generated scenes, n = 20 classifiers", "photographs, n = 24 objects"]
     samples = [text.replace(" = ", evidence.EQUALS) for text in samples]
     assert evidence.chip(card)[1].endswith(f" · {'; '.join(samples)}")
     shown = words(opened("saliency.py", **{"saliency-act": "Answer"}))
