@@ -80,9 +80,7 @@ def draw(film: Film, config: Config, seeds: Sequence[int], at: int = 0, each_see
 @st.fragment
 def recorded_run() -> None:
     """The recorded run under a scrubber."""
-    recording = evidence.recorded(SLUG)
-    if recording is None:
-        st.info(f"No run is recorded yet: `python -m mlcv_explore record {SLUG}`.")
+    if not (recording := page.recorded(SLUG)):
         return
     run, film = recording
     image, controls = st.columns([3, 1], gap="medium")

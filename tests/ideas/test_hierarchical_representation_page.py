@@ -183,9 +183,7 @@ def test_lengths_and_other_runs_are_those_of_the_rows(study):
 
 def test_the_answer_shows_digits_and_photographs_side_by_side():
     """Every table, from the rows of the second study too."""
-    app = opened(act="Answer")
-    app.session_state[f"{SLUG}-details"] = True
-    app.run()
+    app = opening.unfolded(SLUG)
     heads = [tuple(table.value) for table in app.dataframe]
     assert not app.exception and "Two coarse classes: vehicles, animals. Level 0: the input." in words(app)
     assert sum("Run" in head for head in heads) == 2 and sum("Learner" in head for head in heads) == 1
