@@ -1,8 +1,7 @@
 """Idea: 13
 Section: Explain
 Title: Hierarchical explanations
-Question: Do hierarchies of parts describe an image better than codes of equal size
-  without levels?
+Question: Do hierarchies of parts describe images better than codes without levels?
 Try: Four atoms explain a glyph. Set the highest level to 0: four strokes alone fail.
 Answer: No: at equal bits codes without levels explain more of digits (97.6 against 94.0
   %) and of photographs' patches.
