@@ -145,6 +145,7 @@ def bars(
             low, high = max(low, 0.0), min(high, 1.0)  # a share's interval ends where shares end
         shown.append(charts.Bar((labels or {}).get(name, arm.label), interval.mean, low, high, arm.role))
     title = about.label if about.unit in ("", "%", "points") else f"{about.label}, {about.unit}"
+    title += ", lower is better" * (about.better == "lower")
     form = ".1~%" if about.unit in ("%", "points") else ".3~g"  # 0 and 0.1, not 0.00 and 0.100
     chart = charts.bars_with_intervals(shown, title, theme.palette(), x_format=form)
     figure(chart, key, notice, command=command)
