@@ -73,8 +73,7 @@ def test_the_warm_up_goes_on_after_each_step_that_fails(
     monkeypatch.setattr(evidence, "recorded", fails)
     for module in (charts, attributions):
         monkeypatch.setattr(module, "warm_up", fails)
-    collector = SimpleNamespace(collect=lambda: 0, freeze=lambda: None, set_threshold=lambda *_: None)
-    monkeypatch.setattr(server, "gc", collector)
+    monkeypatch.setattr(server, "gc", SimpleNamespace(collect=lambda: 0, freeze=lambda: None))
     monkeypatch.setattr(server, "TIDY", 0.001)
     monkeypatch.setattr(server, "_return_free_memory", returns.release)
     thread = threading.Thread(target=server._boot)

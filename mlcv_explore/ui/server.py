@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 FIRST_PAGE = 1.5  # seconds the warm-up waits for a first page before it starts by itself
-TIDY = 5.0  # seconds between two returns of free memory to the system; one takes milliseconds
-COLLECTED = 20_000, 20, 20  # objects, collections: 700, 10, 10 collect some 30 times during a slider's move
+TIDY = 5.0  # seconds between two collections, after which free memory is returned; milliseconds
 # glibc's malloc.h: one heap for all script threads, and arrays of half a megabyte and more in memory of
 # their own, which goes back when they are freed
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
@@ -165,10 +164,10 @@ def _boot() -> None:
     # with the imports in sight a full collection costs some 85 ms, frozen nothing
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*COLLECTED)
     _return_free_memory()
     _ready.set()
     while not _closing.wait(TIDY):
+        gc.collect()
         _return_free_memory()
 
 
