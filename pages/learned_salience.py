@@ -25,6 +25,7 @@ from mlcv_explore.ui import attribution_panel, attributions, evidence, figures, 
 from mlcv_explore.ui.attribution_panel import TILE
 from mlcv_explore.ui.attribution_tests import input_image
 from mlcv_explore.ui.explained import Explained, Request, explain_image, predict
+from mlcv_explore.ui.saliency_composites import show_learned
 
 SLUG, WIDTH = subject.slug, 156  # of a tile: four stand beside the controls, two on a phone
 DESCRIPTIONS = {
@@ -81,22 +82,21 @@ def explain(image: inputs.ChosenImage, name: str) -> None:
         with next(tiles):
             st.image(images.png(image.enlarged), width="stretch", alt=image.description)
             st.caption(f"{explained.prediction()}  \n{image.description}.")
-        show_map(next(tiles), explained, "learned", result.mask, view, top=1.0, key=f"{SLUG}-mask")
+        show_map(next(tiles), explained, "learned", result.mask, view.overlay, top=1.0, key=f"{SLUG}-mask")
         for title, mask in (("Kept", result.mask), ("Complement", 1 - result.mask)):
             with next(tiles):
                 show_part(model, title, learned_masks.keep(explained.array, mask, view.fill), result.target)
-        show_map(next(tiles), explained, "gradcam", gradcam, view)
+        show_map(next(tiles), explained, "gradcam", gradcam, view.overlay)
         if result.gates.any():
-            show_map(next(tiles), explained, "gates", result.gates, view)
+            show_map(next(tiles), explained, "gates", result.gates, view.overlay)
         with next(tiles):
             boxes = [overlap.largest_box(values, view.share) for values in (result.mask, gradcam)]
             show_boxes(image, model.side, boxes)
         if image.truth is not None:
             segmented = segmenter.segment(f"{pretrain.SEGMENTER}/0", explained.array)
-            show_map(next(tiles), explained, "truth", segmented, view, top=1.0)
+            show_map(next(tiles), explained, "truth", segmented, view.overlay, top=1.0)
         if result.uninformative:
-            text = f"The mask covers {result.mask.mean():.1%} of the image: it is uninformative."
-            st.info(text, icon=":material/info:")
+            st.info(f"The mask covers {result.mask.mean():.1%} of the image: it is uninformative.")
 
 
 def explanation(image: inputs.ChosenImage, name: str, area: float) -> tuple[Explained, Explanation]:
@@ -111,7 +111,7 @@ def explanation(image: inputs.ChosenImage, name: str, area: float) -> tuple[Expl
 
 
 def show_map(
-    place: Any, explained: Explained, arm: str, values: np.ndarray, view: LearnedSalienceView, **shown: Any
+    place: Any, explained: Explained, arm: str, values: np.ndarray, overlay: float, **shown: Any
 ) -> None:
     """A map with its mean and, in a scene, its shares on object and tag."""
     truth, facts = explained.image.truth, [f"mean {values.mean():.1%}"]
@@ -120,7 +120,7 @@ def show_map(
         facts.append(f"{measures.mass_on_tag(values, truth.tag_box):.0%} on the tag")
     title = "Segmenter, trained with masks" if arm == "truth" else subject.label(arm)
     with place:
-        attribution_panel.tile(explained.image, title, values, False, facts, overlay=view.overlay, **shown)
+        attribution_panel.tile(explained.image, title, values, False, facts, overlay=overlay, **shown)
 
 
 def show_part(model: Classifier, title: str, array: np.ndarray, target: int) -> None:
@@ -169,28 +169,28 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
 
 def example() -> None:
     """One scene explained by a classifier that uses the object and one that reads the tag."""
-    view = LearnedSalienceView(area_weight=8.0)
     with figures.reported(CheckpointError, SaliencyError):
         for name in ("scenes/0", "scenes-tagged/0"):
-            explained, result = explanation(inputs.scene(1), name, view.area_weight)
+            explained, result = explanation(inputs.scene(1), name, 8.0)
             left, right = st.columns(2, gap="small")
-            show_map(left, explained, "learned", result.mask, view, top=1.0)
-            show_map(right, explained, "deeplift", DEEPLIFT.maps(explained)["deeplift"].values, view)
+            show_map(left, explained, "learned", result.mask, 0.7, top=1.0)
+            show_map(right, explained, "deeplift", DEEPLIFT.maps(explained)["deeplift"].values, 0.7)
             st.caption(f"Classifier: {DESCRIPTIONS[name]}")
 
 
 def answer(table: Table) -> None:
     """The learned mask against every map; every measure of every arm in every cell."""
-    leads = tables.leads(table, subject.labels())
-    figures.intervals(leads, f"{SLUG}-leads", "Mean differences, 95 % intervals, not corrected; exploratory.")
+    note = "Mean differences, 95 % intervals, not corrected; exploratory."
+    figures.intervals(tables.leads(table, subject.labels()), f"{SLUG}-leads", note)
     for study in (study for study in tables.CELLS if evidence.study(SLUG, study) is not None):
         rows = evidence.table(SLUG, study)
         for cell, title in tables.CELLS[study].items():
             st.subheader(title, anchor=False)
             figures.results(subject, rows.columns(cell), f"{SLUG}-{study}-{cell}", rows.split(cell))
         st.subheader(f"Order of two tasks: {tables.ON[study]}", anchor=False)
-        orders = tables.orders(rows, subject.labels())
-        figures.intervals(orders, f"{SLUG}-{study}-orders", "Means, 95 % intervals; higher is better.")
+        columns = tables.orders(rows, subject.labels())
+        figures.intervals(columns, f"{SLUG}-{study}-orders", "Means, 95 % intervals; higher is better.")
+    show_learned(subject.label("smoothgrad_squared"))
 
 
 acts = {"play": play, "draw": draw, "answer": answer, "example": example}

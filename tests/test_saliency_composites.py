@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from mlcv_explore.ideas.learned_salience import photographs
 from mlcv_explore.models import classifiers, imagenet
 from mlcv_explore.models.checkpoints import Classifier
+from mlcv_explore.saliency import photograph_masker
 from mlcv_explore.seeds import seeded
 from mlcv_explore.ui import saliency_composites
 from tests import composite_files
@@ -50,3 +52,18 @@ def test_composites_are_shown_where_they_are_at_hand_and_nothing_elsewhere(
     monkeypatch.delenv("MLCV_DATA")
     elsewhere = AppTest.from_function(app).run()
     assert not elsewhere.exception and not elsewhere.caption
+
+
+def test_learned_masks_stand_beside_the_other_map_with_their_shares(
+    objects: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photographs, "SIDE", 64)
+    monkeypatch.setattr(photograph_masker, "load", lambda: None)
+    halves = np.repeat([[1.0], [0.0]], 32, axis=0) * np.ones(64)
+    monkeypatch.setattr(photograph_masker, "predict", lambda *_: halves)
+    monkeypatch.setattr(saliency_composites, "LEARNED", (1,))
+    saliency_composites._learned.clear()
+    (sky,) = saliency_composites._learned()
+    on_object = (sky.image == (90, 160, 250)).all(-1)
+    assert sky.shares[0] == pytest.approx(on_object[:32].sum() / halves.sum())
+    assert sky.shares[1] == pytest.approx(sky.maps[1][on_object].sum() / sky.maps[1].sum())
