@@ -114,6 +114,20 @@ class Study:
 
 
 @dataclass(frozen=True)
+class Bars:
+    """One chart under the answer: arms of one study. The caption has the difference of
+    the first two.
+    """
+
+    title: str  # the data, and what is special about these runs
+    arms: tuple[str, ...]  # each from the first claim whose rows have it
+    study: str = "live"
+    measure: str = ""  # by default the headline's
+    rows: str = ""  # whose rows, where it is no claim but a figure
+    settings: Mapping[str, Any] = field(default_factory=dict)  # where these rows have several
+
+
+@dataclass(frozen=True)
 class Picture:
     """A run in one picture, as numbers: lines with bands over one axis. Home's
     thumbnail and the runs page draw it.
@@ -192,6 +206,7 @@ class Idea:
     prior_work: tuple[Prior, ...] = ()
     provenance: Provenance | None = None
     tiles: Callable[[], Sequence[Tile]] = _no_tiles  # from what ships; without any, home shows the curves
+    bars: tuple[Bars, ...] = ()  # under the answer; without any, the headline's arms in every study
     limits: tuple[str, ...] = ()  # what the evidence does not cover, one sentence each
     # config → sizes of the parts when every seed has a split of its own
     split_sizes: "Callable[[Any], Split | None]" = _fixed_split

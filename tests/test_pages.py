@@ -119,7 +119,7 @@ def test_answer_has_one_verdict_that_home_shows_too_and_every_claim_in_one_table
     assert ("runs collapsed" in words(app)) == any((each["collapsed"] or {}).get("mean") for each in verdicts)
 
 
-def test_the_chip_and_the_line_of_the_answer_name_the_data_and_n_of_every_study():
+def test_the_chip_and_the_charts_of_the_answer_name_the_data_and_n_of_every_study():
     """Saliency explains 24 objects on photographs with one network, twenty classifiers on
     scenes.
     """
@@ -127,8 +127,15 @@ def test_the_chip_and_the_line_of_the_answer_name_the_data_and_n_of_every_study(
     samples = ["generated scenes, n = 20 classifiers", "photographs, n = 24 objects"]
     samples = [text.replace(" = ", evidence.EQUALS) for text in samples]
     assert evidence.chip(card)[1].endswith(f" · {'; '.join(samples)}")
-    shown = words(opened("saliency.py", **{"saliency-act": "Answer"}))
-    assert all(f"({sample})" in shown for sample in samples)
+    app = opened("saliency.py", **{"saliency-act": "Answer"})
+    titles = ("Scenes, the object is the cause", "Photographs, the object is the cause")
+    for title, sample in zip(titles, samples, strict=True):
+        assert f"**{title}**, {sample.split(', ')[1]}" in words(app)
+    for name in ("live", "photographs"):
+        verdict = evidence.study("saliency", name)["verdicts"][0]
+        assert f"network: **{evidence.effect(verdict, verdict['estimates'][0])}**; margin 5" in words(app)
+    tagged = json.loads(app.get("vega_lite_chart")[2].proto.spec)
+    assert "corner tag" in json.dumps(tagged)
     sources = idea.card("copernican")
     counts = [f"n{evidence.EQUALS}{count} sources" for count in (28, 25)]
     where = [evidence.data(sources)[name] for name in ("live", "photographs")]

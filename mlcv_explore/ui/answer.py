@@ -3,18 +3,22 @@ from.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from mlcv_explore import idea as ideas
 from mlcv_explore.experiment import fingerprint
-from mlcv_explore.idea import Card, Idea, Prior, Provenance
-from mlcv_explore.ui import claims, evidence, figures
+from mlcv_explore.idea import Bars, Card, Idea, Prior, Provenance
+from mlcv_explore.ui import claims as table
+from mlcv_explore.ui import evidence, figures
 from mlcv_explore.ui.evidence import PHOTOGRAPHS
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from mlcv_explore.experiment.studies import Table
 
 
@@ -36,8 +40,9 @@ def show(
         )
         return
     _summary(card, subject, record)
-    _headline(card, subject, example)
-    claims.show(card, subject, record)
+    _charts(card, subject)
+    _conditions(card, example)
+    table.show(card, subject, record)
     if details is not None:
         with st.expander(
             "More results: sweeps and comparisons", key=f"{card.slug}-details", on_change="rerun"
@@ -55,49 +60,63 @@ def _summary(card: Card, subject: Idea, record: dict[str, Any]) -> None:
     st.markdown(f"### {card.answer or subject.claims[0].sentence}")
     if card.terms:
         st.caption(card.terms)
-    if card.but:
-        st.markdown(f"**But:** {card.but}")
-    if card.holds_when or card.fails_when:
-        st.markdown(
-            f"- **{card.subject} holds when:** {card.holds_when}\n- **It fails when:** {card.fails_when}"
-        )
 
 
-def _headline(card: Card, subject: Idea, example: Callable[[], None] | None) -> None:
-    claim = subject.claims[0]
+def _charts(card: Card, subject: Idea) -> None:
+    """The arms behind the answer as bars, one chart a data set, side by side."""
+    headline = subject.claims[0].name
+    shown = [bars for bars in subject.bars if evidence.study(card.slug, bars.study)] or [
+        Bars(title, tuple(evidence.table(card.slug, name).arms(headline)), study=name)
+        for name, title in evidence.data(card).items()
+    ]
+    for place, (column, bars) in enumerate(zip(st.columns(len(shown), gap="medium"), shown, strict=True)):
+        with column:
+            _chart(card, subject, bars, f"{card.slug}-headline-{place}")
+
+
+def _chart(card: Card, subject: Idea, bars: Bars, key: str) -> None:
+    measure = bars.measure or subject.claims[0].measure
+    rows, record = evidence.table(card.slug, bars.study), evidence.study(card.slug, bars.study)
+    groups = (bars.rows,) if bars.rows else [claim.name for claim in subject.claims]
+    owners = {arm: next(group for group in groups if arm in rows.arms(group)) for arm in bars.arms}
+    values: dict[str, np.ndarray] = {}
+    for arm, owner in owners.items():
+        with suppress(KeyError):  # an arm without this measure
+            values[arm] = rows.values(owner, arm, measure, **bars.settings)
+    count = evidence.EQUALS.join(("n", str(max(map(len, values.values())))))
+    unit = card.photographs_unit if bars.study == PHOTOGRAPHS else card.unit
+    st.markdown(f"**{bars.title[0].upper()}{bars.title[1:]}**, {f'{count} {unit}'.strip()}")
+    options = {"split": rows.split(owners[bars.arms[0]], **bars.settings), "command": record["command"]}
+    figures.bars(subject, values, measure, key, _notice(subject, record, bars.arms[:2], measure), **options)
+
+
+def _notice(subject: Idea, record: dict[str, Any], arms: Sequence[str], measure: str) -> str:
+    """The difference of two arms, where a claim is about it, and what it must exceed."""
+    verdicts = {verdict["claim"]: verdict for verdict in record["verdicts"]}
+    for claim in subject.claims:
+        verdict = verdicts[claim.name]
+        for estimate in verdict["estimates"] if claim.measure == measure else ():
+            if list(estimate["contrast"]) == list(arms) and estimate["n"]:
+                labels = " − ".join(estimate.get("labels", arms))
+                kind = " (medians; the bars are means)" * (verdict["interval"] == "median")
+                margin = table.amount(verdict["margin"], verdict["unit"])
+                return f"{labels}: **{evidence.effect(verdict, estimate)}**{kind}; margin {margin}."
+    return "Black lines: 95 % intervals."
+
+
+def _conditions(card: Card, example: Callable[[], None] | None) -> None:
+    """What speaks against the answer and where it turns, beside an image of the idea."""
     left, right = st.columns([2, 1], gap="medium") if example else (st.container(), None)
     with left:
-        name = list(evidence.samples(card))[-1]  # of photographs, where such a study ships
-        rows, record = evidence.table(card.slug, name), evidence.study(card.slug, name)
-        values = {}
-        for arm in rows.arms(claim.name):
-            try:
-                values[arm] = rows.values(claim.name, arm, claim.measure)
-            except (KeyError, ValueError):  # an arm without this measure, or one of several settings
-                continue
-        notice = _notice(card)
-        options = {"split": rows.split(claim.name), "command": record["command"]}
-        figures.bars(subject, values, claim.measure, f"{card.slug}-headline", notice, **options)
+        if card.but:
+            st.markdown(f"**But:** {card.but}")
+        if card.holds_when or card.fails_when:
+            st.markdown(
+                f"- **{card.subject} holds when:** {card.holds_when}\n- **It fails when:** {card.fails_when}"
+            )
     if example and right is not None:
         with right:
             example()
-
-
-def _notice(card: Card) -> str:
-    """The headline contrast in every study that ships, with data, n and margin; the last
-    is that of the bars.
-    """
-    effects = []
-    for name, sample in evidence.samples(card).items():
-        verdict = evidence.study(card.slug, name)["verdicts"][0]
-        effects.append(f"**{evidence.effect(verdict, verdict['estimates'][0])}** ({sample})")
-    first = verdict["estimates"][0]
-    labels = " − ".join(first.get("labels", first["contrast"]))
-    shown = " The bars show the last." if len(effects) > 1 else ""
-    median = verdict["interval"] == "median"
-    kind = f"95 % intervals{' of the median; the bars are means' * median}"
-    margin = claims.amount(verdict["margin"], verdict["unit"])
-    return f"{labels}: {'; '.join(effects)}. {kind}; margin {margin}.{shown}"
 
 
 def _limits(subject: Idea) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ACTS = {
     "Play": "Interactive demo",
     "Train": "Run the experiment with your settings and seeds",
-    "Answer": "What repeated runs show, with 95 % intervals",
+    "Answer": "Means of n runs, 95 % intervals in black and in brackets. *Undecided*: they allow either",
     "Read": "Background, related work, code",
 }
 

@@ -5,27 +5,22 @@ Question: Can a learning curve's past alone forecast its future (Gott's rule)?
 Try: Move the stop along a curve. The bands forecast its end; dashed: the actual curve.
 Answer: No: Gott's intervals score worse than quantiles of other curves and than an
   interval that carries no information.
-Terms: *Gott's rule*: seen at a random moment, what is still to come lies between 1/39
-  and 39 times what is past, with 95 % confidence. A *source* is a data set with one
-  kind of curve, such as boosting loss on digits; n counts sources. *Other curves'
-  quantiles* are of future/past on other data sets, same kind of curve; the
-  *uninformative interval* is 1/100 to 100 times the past. *Interval score*: width plus
-  a penalty for futures outside, both in log (future/past); lower is better. *Coverage*:
-  share of steps whose interval contains the actual future, in percentage *points*.
-But: While a curve still improves, Gott's rule is better than fits with their own
-  intervals: its score is 8.9 [3.9, 15.5] lower than an exponential's and 11.5 [6.7,
-  16.4] lower than a power law's; on photographs 13.3 [9.6, 18.3] and 9.4 [5.9, 13.4].
-  So is the uninformative interval, by 10.7 and 13.4, 13.5 and 9.6. Without t-SNE's
-  curves 8.9 becomes 2.0.
+Terms: *Gott's rule*: what is still to come lies between 1/39 and 39 times what is past,
+  with 95 % confidence. *Other curves' quantiles*: what future/past was on other data
+  sets. The *uninformative interval*: always 1/100 to 100 times the past. *Interval
+  score*: the interval's width plus a penalty where the future lies outside, in
+  log(future/past); lower is better. A *source* is a data set with one kind of curve.
+But: While a curve still improves, Gott's rule scores better than curve fits with their
+  own intervals, by 8.9 against an exponential and 11.5 against a power law. The
+  uninformative interval beats these fits as well, and without t-SNE's curves 8.9
+  becomes 2.0.
 Subject: Gott's rule
-Holds when: no case found. While a curve of photographs improves, coverage is 2.6 points
-  short of 95 %, undecided, and 16.2 [11.1, 20.5] short of 50 %. The score is that of an
-  uninformative interval, +0.2 [−0.6, 1.2]; n = 25 sources. On bundled data coverage is
-  8.7 points short [6.0, 11.2], n = 28.
-Fails when: every step counts: coverage is 31.7 points short of 95 % [24.1, 40.3], on
-  photographs 29.9 [20.3, 40.2]; n = 28 and 25 sources. The score gap to other curves'
-  quantiles depends on the kind: 22.8 on training loss (n = 6), 6.5 on feature
-  importances (n = 5); on photographs 22.9 and, on boosting loss, 0.9 (n = 5 each).
+Holds when: no case found. Closest: while a curve of photographs still improves, the 95
+  % intervals contain the future 2.6 points too rarely (undecided), but score like the
+  uninformative interval.
+Fails when: every step counts: the 95 % intervals contain the future 32 points too
+  rarely (30 on photographs). Other curves' quantiles lead most on training loss (by
+  22.8), least on feature importances (6.5; on photographs boosting loss, 0.9).
 Effect: Interval score (lower is better): Gott's rule − other curves' quantiles
 Data: curves of bundled data
 Data on photographs: curves of photographs

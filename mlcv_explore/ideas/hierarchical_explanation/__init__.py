@@ -3,23 +3,22 @@ Section: Explain
 Title: Hierarchical explanations
 Question: Do hierarchies of parts describe images better than codes without levels?
 Try: Four atoms explain a glyph. Set the highest level to 0: four strokes alone fail.
-Answer: No: at equal bits codes without levels explain more of digits (97.6 against 94.0
-  %) and of photographs' patches.
-Terms: *Energy explained*: 1 − ‖X − E‖² / ‖X‖². Its difference is in *points*,
-  hundredths of the energy. *N* items share the cost of a dictionary; *patches* are of
-  photographs. *Best without levels*: strokes alone, a learned flat dictionary,
-  principal components or cosines, whichever explains most of the validation items.
-But: With N = 1,000 at 100 bits levels lead the flat dictionary on patches, by 7.4
-  points [6.5, 8.3]; a shuffled hierarchy leads it too, by 1.8 [0.5, 3.1], and cosines,
-  whose shapes cost no bits, explain more than both. In a pilot on MNIST (4 seeds)
-  levels led by 2.7 points at 60 bits and were 0.5 behind at 100.
+Answer: No: at equal bits codes without levels explain more, of digits (97.6 against
+  94.0 %) and patches (73.0 against 71.4).
+Terms: A code writes an image as a sum of a few shapes from a dictionary, and pays
+  *bits* for each. With *levels*, shapes are made of smaller ones, down to strokes.
+  *Without levels*: strokes alone, a learned flat dictionary, principal components or
+  cosines, whichever is best on validation images. *Energy explained*: share of the
+  squared pixel values that the code reproduces; one *point* is 1 %. *N* images share
+  the dictionary and its bits.
+But: Levels do lead the learned flat dictionary on patches, by 7.4 points. A shuffled
+  hierarchy leads it too, and cosines, whose shapes cost no bits, lead both.
 Subject: The lead of levels
-Holds when: only 100 digits share the dictionary, at 60 bits +1.2 points [0.8, 1.5] and
-  100 bits +0.5 [0.3, 0.8], not at 180 (−1.4 [−1.6, −1.3]), exploratory; or glyphs are
-  drawn from known parts, at 100 bits +1.4 [1.1, 1.8], a check. n = 20.
-Fails when: N is 1,000 or more on digits, up to 1,000 on patches. N = 1,000 at 60, 100
-  and 180 bits: digits −3.4 points [−3.9, −3.0], −3.6 [−3.8, −3.5], −2.6 [−2.7, −2.5];
-  patches −1.6 [−2.6, −0.6], −1.6 [−2.5, −0.7], −2.1 [−2.6, −1.7]. n = 20.
+Holds when: only N = 100 digits share the dictionary, at few bits (+1.2 points at 60
+  bits, +0.5 at 100, −1.4 at 180; exploratory); glyphs are drawn from known parts
+  (+1.4); or, in a pilot on MNIST with 4 seeds, at 60 bits (+2.7).
+Fails when: N is 1,000: −3.4, −3.6 and −2.6 points on digits at 60, 100 and 180 bits,
+  −1.6, −1.6 and −2.1 on patches; or 10,000 on digits: −3.5.
 Verdict: behind codes without levels
 Effect: Energy explained: levels − best without levels
 Data: digits
