@@ -10,9 +10,7 @@ import streamlit as st
 from mlcv_explore import charts
 from mlcv_explore.charts import Line, images
 from mlcv_explore.config import Config
-from mlcv_explore.data import glyphs
-from mlcv_explore.data.gallery import photographs
-from mlcv_explore.data.vectors import TABLES
+from mlcv_explore.data import gallery, glyphs, vectors
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.hierarchical_explanation import idea as subject
@@ -28,6 +26,7 @@ from mlcv_explore.saliency.acceptance import Checker, Rules
 from mlcv_explore.saliency.contribution_trees import Piece
 from mlcv_explore.ui import evidence, figures, inputs, page, settings, small_image_input, theme
 from mlcv_explore.ui.decision_tree import decision_path
+from mlcv_explore.ui.small_image_input import buttons
 from mlcv_explore.ui.tree import Node, tree
 
 SLUG = subject.slug
@@ -43,14 +42,13 @@ ACCURACIES = (  # `python -m bench.hierarchical_explanation`
     "On 10,000 CIFAR-10 test photographs: network 88.8 %, tree 87.3 %, random tree of equal shape 86.3 %"
     " [86.0, 86.6], 10 draws."
 )
-choice = partial(st.segmented_control, required=True, bind="query-params", wrap=True)
 control = partial(settings.control, SLUG)
 
 
 @st.fragment
 def play() -> None:
     """Choose an item, and its explanation."""
-    source = choice("Explain", SOURCES, default=SOURCES[0], key=f"{SLUG}-source")
+    source = buttons(f"{SLUG}-source", "Explain", SOURCES)
     strip, (left, right), foreign = st.container(), st.columns([2, 5], gap="large"), source == "Photograph"
     with figures.reported(CheckpointError):
         base, values, chosen = choose(source, strip, left)
@@ -92,19 +90,19 @@ def choose(source: str, strip, left) -> tuple[Explainer, np.ndarray | None, inpu
             chosen = inputs.upload(f"{SLUG}-upload") or inputs.gallery_image(name)
             st.image(chosen.enlarged, alt=chosen.description)
             st.caption(f"{chosen.description}. {PHOTOGRAPH_NOTE}")
-        return inference.explainer("digits"), inference.from_photograph(chosen.pixels), chosen
+        return inference.explainer("digits"), vectors.from_photograph(chosen.pixels, glyphs.SIDE), chosen
     with left:
         if source == "Table":
-            base = inference.explainer(choice("Table", TABLES, default=TABLES[0], key=f"{SLUG}-table"))
+            base = inference.explainer(buttons(f"{SLUG}-table", "Table", vectors.TABLES))
             return base, base.items[min(control(View.setting("item")), len(base.items)) - 1], None
         digit = small_image_input.draw_digit(f"{SLUG}-canvas")
-        return inference.explainer("digits"), None if digit is None else inference.from_digit(digit), None
+        values = None if digit is None else vectors.from_digit(digit, glyphs.SIDE)
+        return inference.explainer("digits"), values, None
 
 
 def controls(foreign: bool) -> tuple[str, int, int, Rules, bool]:
     """Method, atoms, levels, f, and whether E may hold the remainder."""
-    about = {"default": METHODS[0], "key": f"{SLUG}-g", "disabled": foreign, "help": METHOD}
-    method = choice("Method g", METHODS, **about)
+    method = buttons(f"{SLUG}-g", "Method g", METHODS, disabled=foreign, help=METHOD)
     most, depth = (control(View.setting(name)) for name in ("atoms", "depth"))
     energy = control(subject.config.setting("energy"))
     with st.expander("More"):
@@ -148,7 +146,8 @@ def explanation_tree(base: Explainer, explained: Explanation) -> None:
 
 def drawing(base: Explainer, values: np.ndarray, pixel: int, like: np.ndarray) -> bytes:
     """A vector as PNG, each value a square, in the colours of the range of another."""
-    image = images.signed(inference.as_image(base, values), theme.palette(), np.abs(like).max() or 1.0)
+    square = vectors.as_image(values, base.dictionary.side)
+    image = images.signed(square, theme.palette(), np.abs(like).max() or 1.0)
     return images.png(images.enlarged(image, pixel))
 
 
@@ -193,7 +192,12 @@ def answer(table: Table) -> None:
 
 
 formulas = {"Pursuit": matching_pursuit, "f": Checker, "Levels": learn, "Choice at equal bits": best}
-choices = {"source": SOURCES, "g": METHODS, "table": TABLES, "photograph": tuple(photographs())}
+choices = {
+    "source": SOURCES,
+    "g": METHODS,
+    "table": vectors.TABLES,
+    "photograph": tuple(gallery.photographs()),
+}
 choices |= {"glyph": glyphs.CLASSES, "digit": tuple("0123456789")}
 shown = {"play": play, "draw": draw, "answer": answer, "example": example}
 page.run(subject, **shown, formulas=formulas, views=(View,), choices=choices, seeds=3)

@@ -13,7 +13,7 @@ from scipy import sparse
 from torch import nn
 
 from mlcv_explore.config import Config, setting
-from mlcv_explore.data.vectors import grey_vectors
+from mlcv_explore.data.vectors import as_image
 from mlcv_explore.idea import Tile
 from mlcv_explore.ideas.hierarchical_explanation import HierarchicalExplanationConfig, datasets
 from mlcv_explore.ideas.hierarchical_explanation.pretrain import PREFIX, ExplainerWeights
@@ -218,13 +218,6 @@ def can_be_added(base: Explainer, added: Sequence[Accepted], explained: Explanat
     return explained.passed and whole and len(added) < MOST_ADDED
 
 
-def as_image(base: Explainer, values: np.ndarray) -> np.ndarray:
-    """A vector (d,) as 16 × 16; a table's columns in rows of 15, NaN at the end."""
-    side = base.dictionary.side
-    shape = (side, side) if side else (-(-len(values) // 15), min(15, len(values)))
-    return np.append(values, np.full(shape[0] * shape[1] - len(values), np.nan)).reshape(shape)
-
-
 def describe(piece: Piece) -> tuple[str, str, str, float]:
     """A piece's title, its coefficient with its part of the logit, an alternative text
     for its image, and its share within [0, 1].
@@ -252,20 +245,4 @@ def tiles() -> tuple[Tile, ...]:
     """
     base = explainer("digits")
     stages = explain(base, base.items[5], METHODS[0], 4, 2, Rules()).stages()
-    return tuple(Tile(np.maximum(as_image(base, image), 0), "amount") for _, image in stages)
-
-
-def from_photograph(pixels: np.ndarray) -> np.ndarray:
-    """A photograph (h, w, 3) uint8 as 16 × 16 grey minus its mean, float32 (256,);
-    differences of less than a grey level count as none.
-    """
-    grey = grey_vectors(pixels.transpose(2, 0, 1)[None], datasets.SIDE)[0]
-    around = grey - grey.mean()
-    return around if np.abs(around).max() > 1 / 255 else np.zeros_like(around)
-
-
-def from_digit(digit: np.ndarray) -> np.ndarray:
-    """A drawn digit (8, 8) in [0, 1], the share of ink in each pixel, as a vector
-    (256,) like those of the handwritten digits.
-    """
-    return grey_vectors(np.rint(digit * 255).astype(np.uint8)[None, None], datasets.SIDE)[0]
+    return tuple(Tile(np.maximum(as_image(image, base.dictionary.side), 0), "amount") for _, image in stages)
