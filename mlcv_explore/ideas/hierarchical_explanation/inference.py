@@ -218,16 +218,6 @@ def can_be_added(base: Explainer, added: Sequence[Accepted], explained: Explanat
     return explained.passed and whole and len(added) < MOST_ADDED
 
 
-def describe(piece: Piece) -> tuple[str, str, str, float]:
-    """A piece's title, its coefficient with its part of the logit, an alternative text
-    for its image, and its share within [0, 1].
-    """
-    title = piece.name if piece.level < 0 else f"level {piece.level}: {piece.name}"
-    logit = "" if np.isnan(piece.logit) else f", logit {piece.logit:+.1f}"
-    alt = f"{title}, {piece.share:.0%} of the energy, made of {len(piece.pieces)} pieces"
-    return title, f"× {piece.weight:.2f}{logit}".replace("-", "−"), alt, min(1.0, max(0.0, piece.share))
-
-
 def summary(base: Explainer, explained: Explanation, rules: Rules) -> str:
     """Size and bits of E, bits of S; with the label test, the likeliest classes."""
     shares = np.exp(log_probabilities(predict_logits(base.classifier, explained.item[None])[0]))
