@@ -1,7 +1,6 @@
 """Idea 13: data, codes at equal bits, and what an explanation costs."""
 
 import dataclasses
-import itertools
 import math
 from functools import cache
 
@@ -13,21 +12,20 @@ from mlcv_explore.command import arguments
 from mlcv_explore.config import Config, SettingError
 from mlcv_explore.data import glyphs
 from mlcv_explore.data.vectors import Vectors
-from mlcv_explore.ideas.hierarchical_explanation import CODED, codes, datasets, stages, training
+from mlcv_explore.ideas.hierarchical_explanation import CODED, codes, stages, training
 from mlcv_explore.ideas.hierarchical_explanation import idea as subject
+from mlcv_explore.models import vector_sets
 from mlcv_explore.models.item_codes import BUDGETS
 from mlcv_explore.models.sparse_coding import explained_energy
-from mlcv_explore.seeds import numpy_stream
 
-SIZES = (120, 60, 20, 40)
 OTHERS = glyphs.generate(glyphs.grammar(9), 20, 9, "others")  # items of another kind
 
 
 def trained(**parts: Vectors) -> training.Trainer:
     """A trainer after all stages, with some parts of its data exchanged."""
-    load, made = datasets.load, training.Trainer(subject.quick, 0)
+    load, made = vector_sets.load, training.Trainer(subject.quick, 0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(datasets, "load", lambda *given: dataclasses.replace(load(*given), **parts))
+        patch.setattr(vector_sets, "load", lambda *given: dataclasses.replace(load(*given), **parts))
         for stage in stages(subject.quick):
             made.advance(stage)
     return made
@@ -41,36 +39,12 @@ def equal(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     return all(torch.equal(*pair) for pair in pairs)
 
 
-@pytest.mark.parametrize("name", ["glyphs", "digits", "wine", "breast_cancer"])
-def test_the_parts_of_a_data_set_share_no_item(name: str) -> None:
-    dataset = datasets.load(name, SIZES, 0)
-    parts = [dataset.train, dataset.classifier_train, dataset.validation, dataset.test]
-    size = parts[0].values.shape[1]
-    assert [len(part) for part in parts] == list(SIZES) or len(dataset.columns) == size
-    assert len(datasets.level_zero(dataset.side, size).first) == (size if dataset.columns else 4096)
-    rows = [{row.tobytes() for row in part.values} for part in parts]
-    assert all(not one & other for one, other in itertools.combinations(rows, 2))
-    with pytest.raises(SettingError, match="at most 1750 digits in all, got 1950"):
-        subject.config(train_items=1150)
-
-
-def test_a_patch_is_cut_from_its_photograph_and_has_no_mean() -> None:
-    images = numpy_stream(0, "photographs").integers(0, 256, (6, 3, 32, 32)).astype(np.uint8)
-    cut = datasets.patches(images, numpy_stream(0, "patches"))
-    np.testing.assert_allclose(cut.mean(1), 0, atol=1e-6)
-    corners = set()
-    for image, patch in zip(images.mean(1) / 255, cut.reshape(-1, 16, 16), strict=True):
-        places = np.lib.stride_tricks.sliding_window_view(image, (16, 16))
-        off = np.abs(places - places.mean((2, 3), keepdims=True) - patch).max((2, 3))
-        assert off.min() < 1e-6
-        corners.add(np.unravel_index(off.argmin(), off.shape))
-    assert len(corners) > 3
-
-
 def test_settings_are_known_by_their_earlier_names() -> None:
     assert subject.config(taught=500) == subject.config(train_items=500)
     options = arguments.read(["run", subject.slug, "--judged", "300"])
     assert options.changes == {"classifier_items": 300}
+    with pytest.raises(SettingError, match="at most 1750 digits in all, got 1950"):
+        subject.config(train_items=1150)
     assert len(subject.config.settings()) <= 12 and len(subject.claims) <= 8
 
 

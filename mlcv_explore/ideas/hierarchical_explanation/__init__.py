@@ -75,7 +75,7 @@ from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Cell, Film, Idea, Picture, Study
 from mlcv_explore.ideas.hierarchical_explanation import claims
 from mlcv_explore.ideas.hierarchical_explanation.codes import THRESHOLDS
-from mlcv_explore.ideas.hierarchical_explanation.datasets import PATCHES, estimand, split_sizes
+from mlcv_explore.models.vector_sets import PATCHES, estimand, split_sizes
 
 DATASETS = ("digits", "glyphs", *TABLES, "fashion_mnist", PATCHES)
 # the arms that code items at equal bits; those that predict a class, and the pairs of explanations

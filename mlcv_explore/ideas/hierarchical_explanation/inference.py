@@ -15,7 +15,7 @@ from torch import nn
 from mlcv_explore.config import Config, setting
 from mlcv_explore.data.vectors import as_image
 from mlcv_explore.idea import Tile
-from mlcv_explore.ideas.hierarchical_explanation import HierarchicalExplanationConfig, datasets
+from mlcv_explore.ideas.hierarchical_explanation import HierarchicalExplanationConfig
 from mlcv_explore.ideas.hierarchical_explanation.pretrain import PREFIX, ExplainerWeights
 from mlcv_explore.ideas.hierarchical_explanation.training import FILTER_ATOMS
 from mlcv_explore.metrics.classification import log_probabilities
@@ -25,6 +25,7 @@ from mlcv_explore.models.hierarchical_dictionary import Dictionary
 from mlcv_explore.models.prototypes import most_similar
 from mlcv_explore.models.sparse_coding import bits_per_atom, matching_pursuit, quantise
 from mlcv_explore.models.vector_classifiers import predict_logits
+from mlcv_explore.models.vector_sets import level_zero
 from mlcv_explore.saliency.acceptance import Check, Checker, Rules, unit_random_sets
 from mlcv_explore.saliency.contribution_trees import REMAINDER, Composer, Piece, add_logits, growth, ordered
 from mlcv_explore.saliency.tree_paths import SparseFilters, sparse_filters, strongest_atoms
@@ -77,7 +78,7 @@ def explainer(name: str) -> Explainer:
     own = f"{PREFIX}{name}/0"
     weights, card = checkpoints.load_network(own, lambda card: ExplainerWeights(**card["arguments"]))
     side, size, classes = (card["arguments"][name] for name in ("side", "size", "classes"))
-    dictionary = Dictionary(datasets.level_zero(side, size).first, weights.levels(), side)
+    dictionary = Dictionary(level_zero(side, size).first, weights.levels(), side)
     dictionary.atoms  # noqa: B018  computed here, so that the first explanation need not wait
     classifier = weights.classifier.to(memory_format=torch.contiguous_format)
     arrays = (getattr(weights, name).numpy() for name in ("prototypes", "items", "labels"))

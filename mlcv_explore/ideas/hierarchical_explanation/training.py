@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from mlcv_explore.ideas import hierarchical_explanation as names
-from mlcv_explore.ideas.hierarchical_explanation import Frame, codes, datasets
+from mlcv_explore.ideas.hierarchical_explanation import Frame, codes
 from mlcv_explore.ideas.hierarchical_explanation import HierarchicalExplanationConfig as Experiment
 from mlcv_explore.metrics import dictionaries
-from mlcv_explore.models import item_codes, vector_classifiers
+from mlcv_explore.models import item_codes, vector_classifiers, vector_sets
 from mlcv_explore.models.decision_trees import NeuralBackedTree, distil, shuffled_merges
 from mlcv_explore.models.hierarchical_dictionary import Dictionary, learn
 from mlcv_explore.models.item_codes import BUDGETS, Code, Curve
@@ -29,13 +29,13 @@ REMEMBERED = 64  # seeds whose curves are kept: they serve every N and all bits
 Curves = dict[str, list[Curve]]
 
 
-def learned(config: Experiment, seed: int) -> tuple[datasets.Dataset, dict[str, list[Code]], Curves]:
+def learned(config: Experiment, seed: int) -> tuple[vector_sets.VectorSet, dict[str, list[Code]], Curves]:
     """One seed's items, every arm's codes, and their curves on validation and test items.
     Raises DataError, SettingError.
     """
-    dataset = datasets.load(config.dataset, config.sizes, seed)
+    dataset = vector_sets.load(config.dataset, config.sizes, seed)
     values = dataset.train.values
-    level_zero = datasets.level_zero(dataset.side, values.shape[1])
+    level_zero = vector_sets.level_zero(dataset.side, values.shape[1])
     by_arm = codes.offered(level_zero, values, config.coefficient_bits, seed)
     held_out = dataset.validation.values, dataset.test.values
     curves = {arm: [Curve.of(code, *held_out) for code in offered] for arm, offered in by_arm.items()}
@@ -52,7 +52,7 @@ def drawn(levels: Dictionary) -> np.ndarray:
     return images
 
 
-def recovered(dataset: datasets.Dataset, code: Code) -> float:
+def recovered(dataset: vector_sets.VectorSet, code: Code) -> float:
     """Share of the grammar's parts among a code's parts; 0 where there is no grammar."""
     if dataset.parts is None or not code.source.levels:
         return 0.0
