@@ -10,14 +10,11 @@ import streamlit as st
 from mlcv_explore import charts
 from mlcv_explore.charts import Line, images
 from mlcv_explore.config import Config
-from mlcv_explore.data import glyphs
-from mlcv_explore.data.gallery import photographs
-from mlcv_explore.data.vectors import TABLES
+from mlcv_explore.data import gallery, glyphs, vectors
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
+from mlcv_explore.ideas.hierarchical_explanation import codes, inference, stages, tables
 from mlcv_explore.ideas.hierarchical_explanation import idea as subject
-from mlcv_explore.ideas.hierarchical_explanation import inference, stages, tables
-from mlcv_explore.ideas.hierarchical_explanation.codes import THRESHOLDS
 from mlcv_explore.ideas.hierarchical_explanation.inference import METHODS, Explainer, Explanation
 from mlcv_explore.ideas.hierarchical_explanation.inference import HierarchicalExplanationView as View
 from mlcv_explore.models.checkpoints import CheckpointError
@@ -25,9 +22,9 @@ from mlcv_explore.models.hierarchical_dictionary import learn
 from mlcv_explore.models.item_codes import best
 from mlcv_explore.models.sparse_coding import matching_pursuit
 from mlcv_explore.saliency.acceptance import Checker, Rules
-from mlcv_explore.saliency.contribution_trees import Piece
-from mlcv_explore.ui import evidence, figures, inputs, page, settings, small_image_input, theme
-from mlcv_explore.ui.decision_tree import decision_path
+from mlcv_explore.saliency.contribution_trees import Piece, describe
+from mlcv_explore.ui import decision_tree, evidence, figures, inputs, page, settings, theme
+from mlcv_explore.ui.small_image_input import buttons, draw_digit
 from mlcv_explore.ui.tree import Node, tree
 
 SLUG = subject.slug
@@ -43,14 +40,13 @@ ACCURACIES = (  # `python -m bench.hierarchical_explanation`
     "On 10,000 CIFAR-10 test photographs: network 88.8 %, tree 87.3 %, random tree of equal shape 86.3 %"
     " [86.0, 86.6], 10 draws."
 )
-choice = partial(st.segmented_control, required=True, bind="query-params", wrap=True)
 control = partial(settings.control, SLUG)
 
 
 @st.fragment
 def play() -> None:
     """Choose an item, and its explanation."""
-    source = choice("Explain", SOURCES, default=SOURCES[0], key=f"{SLUG}-source")
+    source = buttons(f"{SLUG}-source", "Explain", SOURCES)
     strip, (left, right), foreign = st.container(), st.columns([2, 5], gap="large"), source == "Photograph"
     with figures.reported(CheckpointError):
         base, values, chosen = choose(source, strip, left)
@@ -63,7 +59,7 @@ def play() -> None:
         explained = inference.explain(base, values, method, most, depth, rules, residual, foreign)
         with right:
             if chosen is not None:
-                decision_path(f"{SLUG}-forks", chosen, "cifar10/0", ACCURACIES)
+                decision_tree.decision_path(f"{SLUG}-forks", chosen, "cifar10/0", ACCURACIES)
             growth(base, explained)
             outcome = ("supported", "explained") if explained.passed else ("contradicted", "not explained")
             figures.badge(*outcome)
@@ -92,19 +88,19 @@ def choose(source: str, strip, left) -> tuple[Explainer, np.ndarray | None, inpu
             chosen = inputs.upload(f"{SLUG}-upload") or inputs.gallery_image(name)
             st.image(chosen.enlarged, alt=chosen.description)
             st.caption(f"{chosen.description}. {PHOTOGRAPH_NOTE}")
-        return inference.explainer("digits"), inference.from_photograph(chosen.pixels), chosen
+        return inference.explainer("digits"), vectors.from_photograph(chosen.pixels, glyphs.SIDE), chosen
     with left:
         if source == "Table":
-            base = inference.explainer(choice("Table", TABLES, default=TABLES[0], key=f"{SLUG}-table"))
+            base = inference.explainer(buttons(f"{SLUG}-table", "Table", vectors.TABLES))
             return base, base.items[min(control(View.setting("item")), len(base.items)) - 1], None
-        digit = small_image_input.draw_digit(f"{SLUG}-canvas")
-        return inference.explainer("digits"), None if digit is None else inference.from_digit(digit), None
+        digit = draw_digit(f"{SLUG}-canvas")
+        values = None if digit is None else vectors.from_digit(digit, glyphs.SIDE)
+        return inference.explainer("digits"), values, None
 
 
 def controls(foreign: bool) -> tuple[str, int, int, Rules, bool]:
     """Method, atoms, levels, f, and whether E may hold the remainder."""
-    about = {"default": METHODS[0], "key": f"{SLUG}-g", "disabled": foreign, "help": METHOD}
-    method = choice("Method g", METHODS, **about)
+    method = buttons(f"{SLUG}-g", "Method g", METHODS, disabled=foreign, help=METHOD)
     most, depth = (control(View.setting(name)) for name in ("atoms", "depth"))
     energy = control(subject.config.setting("energy"))
     with st.expander("More"):
@@ -136,7 +132,7 @@ def explanation_tree(base: Explainer, explained: Explanation) -> None:
     draw_piece = partial(drawing, base, pixel=6, like=explained.item)
 
     def grown(piece: Piece, opened: bool = False) -> Node:
-        title, text, alt, share = inference.describe(piece)
+        title, text, alt, share = describe(piece)
         inside = tuple(map(grown, piece.pieces))
         return Node(title, text, draw_piece(piece.image), alt, share, children=inside, opened=opened)
 
@@ -148,7 +144,8 @@ def explanation_tree(base: Explainer, explained: Explanation) -> None:
 
 def drawing(base: Explainer, values: np.ndarray, pixel: int, like: np.ndarray) -> bytes:
     """A vector as PNG, each value a square, in the colours of the range of another."""
-    image = images.signed(inference.as_image(base, values), theme.palette(), np.abs(like).max() or 1.0)
+    square = vectors.as_image(values, base.dictionary.side)
+    image = images.signed(square, theme.palette(), np.abs(like).max() or 1.0)
     return images.png(images.enlarged(image, pixel))
 
 
@@ -188,12 +185,14 @@ def answer(table: Table) -> None:
             figures.intervals(columns, f"{SLUG}-{name}-{part}", f"{name}. {note}")
     sweep = tables.sweep(table)
     lines = {subject.label(arm): Line(subject.arm(arm).role, shares) for arm, shares in sweep.items()}
-    chart = charts.curves(np.array(THRESHOLDS), lines, "τ, per cent", "share accepted by f", palette=look)
+    chart = charts.curves(
+        np.array(codes.THRESHOLDS), lines, "τ, per cent", "share accepted by f", palette=look
+    )
     figures.figure(chart, f"{SLUG}-threshold", "Digits that f accepts over τ, at 100 bits and N = 1,000.")
 
 
 formulas = {"Pursuit": matching_pursuit, "f": Checker, "Levels": learn, "Choice at equal bits": best}
-choices = {"source": SOURCES, "g": METHODS, "table": TABLES, "photograph": tuple(photographs())}
-choices |= {"glyph": glyphs.CLASSES, "digit": tuple("0123456789")}
+choices = {"source": SOURCES, "g": METHODS, "table": vectors.TABLES, "glyph": glyphs.CLASSES}
+choices |= {"photograph": tuple(gallery.photographs()), "digit": tuple("0123456789")}
 shown = {"play": play, "draw": draw, "answer": answer, "example": example}
 page.run(subject, **shown, formulas=formulas, views=(View,), choices=choices, seeds=3)

@@ -12,7 +12,15 @@ from mlcv_explore.data import glyphs, strokes
 from mlcv_explore.models.decision_trees import SoftTree
 from mlcv_explore.models.hierarchical_dictionary import Dictionary, learn
 from mlcv_explore.models.sparse_coding import coefficients, explained_energy, matching_pursuit, reconstruct
-from mlcv_explore.saliency.contribution_trees import REMAINDER, Composer, Piece, add_logits, growth, ordered
+from mlcv_explore.saliency.contribution_trees import (
+    REMAINDER,
+    Composer,
+    Piece,
+    add_logits,
+    describe,
+    growth,
+    ordered,
+)
 from mlcv_explore.saliency.tree_paths import sparse_filters
 from mlcv_explore.seeds import seeded
 
@@ -99,3 +107,17 @@ def test_logits_of_all_pieces_are_those_of_their_images() -> None:
     assert whole.logit == pytest.approx(expected, abs=1e-5)
     assert inner.logit == pytest.approx(0.25 * expected, abs=1e-5)
     add_logits(network, ITEM, [], 2)
+
+
+def test_a_piece_is_described_by_its_level_coefficient_logit_and_share() -> None:
+    inner = Piece(0, "stroke 3", -1.5, ITEM[0], -0.2)
+    assert describe(inner) == (
+        "level 0: stroke 3",
+        "× −1.50",
+        "level 0: stroke 3, -20% of the energy, made of 0 pieces",
+        0.0,
+    )
+    whole = Piece(-1, "prototype 5", 2.0, ITEM[0], 1.2, (inner,), -0.31)
+    title, text, alt, share = describe(whole)
+    assert (title, text, share) == ("prototype 5", "× 2.00, logit −0.3", 1.0)
+    assert alt.endswith("120% of the energy, made of 1 pieces")

@@ -69,12 +69,13 @@ def test_every_idea_states_it() -> None:
 
 def test_generated_data_differ_between_seeds_and_a_fixed_split_does_not() -> None:
     """The data themselves, of one idea of each kind."""
-    from mlcv_explore.ideas.hierarchical_explanation import HierarchicalExplanationConfig, datasets
+    from mlcv_explore.ideas.hierarchical_explanation import HierarchicalExplanationConfig
     from mlcv_explore.ideas.inverted_unet import InvertedUnetConfig, training
+    from mlcv_explore.models import vector_sets
 
     sizes = HierarchicalExplanationConfig().sizes
     for name in ("glyphs", "digits", "wine"):
-        one, other = (datasets.load(name, sizes, seed).test.values for seed in (0, 1))
+        one, other = (vector_sets.load(name, sizes, seed).test.values for seed in (0, 1))
         assert not np.array_equal(one[: len(other)], other[: len(one)]), name
     scenes = InvertedUnetConfig(scenes=20, test_images=10)
     first, second = (training.splits(scenes, seed)[2].images for seed in (0, 1))

@@ -243,6 +243,10 @@ def test_a_run_of_other_settings_does_not_test_a_claim():
 def test_a_link_with_an_old_name_opens_and_names_the_new_one():
     app = opened("saliency.py", **{"saliency-beside": "scene-5", "saliency-act": "Read"})
     assert not app.exception and "beside is now called compare" in words(app)
+    slug = "hierarchical_explanation"  # here of a setting, whose value is kept
+    app = opened(f"{slug}.py", **{f"{slug}-taught": "300", f"{slug}-act": "Train"})
+    assert not app.exception and "taught is now called train_items" in words(app)
+    assert app.number_input(key=f"{slug}-train_items").value == 300
 
 
 @every_idea

@@ -11,6 +11,7 @@ from mlcv_explore.data.dataset import Images, content_fingerprint
 from mlcv_explore.seeds import stream_seed
 
 TABLES = ("wine", "breast_cancer")  # of scikit-learn
+ROW = 15  # columns of a table side by side in an image
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +53,30 @@ def grey_vectors(images: np.ndarray, side: int) -> np.ndarray:
         grey, size=(side, side), mode="bilinear", align_corners=False, antialias=smaller
     )
     return small.reshape(len(images), -1).numpy()
+
+
+def from_photograph(pixels: np.ndarray, side: int) -> np.ndarray:
+    """A photograph (h, w, 3) uint8, side × side, grey minus its mean, float32 (side²,);
+    differences of less than a grey level count as none.
+    """
+    grey = grey_vectors(pixels.transpose(2, 0, 1)[None], side)[0]
+    around = grey - grey.mean()
+    return around if np.abs(around).max() > 1 / 255 else np.zeros_like(around)
+
+
+def from_digit(digit: np.ndarray, side: int) -> np.ndarray:
+    """A drawn digit (h, w) in [0, 1], the share of ink in each pixel, as a vector
+    (side²,) like those of the handwritten digits.
+    """
+    return grey_vectors(np.rint(digit * 255).astype(np.uint8)[None, None], side)[0]
+
+
+def as_image(values: np.ndarray, side: int) -> np.ndarray:
+    """A vector (d,) as an image side × side; where `side` is 0 a table's columns in rows
+    of ROW, NaN at the end.
+    """
+    shape = (side, side) if side else (-(-len(values) // ROW), min(ROW, len(values)))
+    return np.append(values, np.full(shape[0] * shape[1] - len(values), np.nan)).reshape(shape)
 
 
 def table_parts(

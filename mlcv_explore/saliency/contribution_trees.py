@@ -43,6 +43,16 @@ class Piece:
             yield from inner.walk()
 
 
+def describe(piece: Piece) -> tuple[str, str, str, float]:
+    """A piece's title, its coefficient with its part of the logit, an alternative text
+    for its image, and its share within [0, 1].
+    """
+    title = piece.name if piece.level < 0 else f"level {piece.level}: {piece.name}"
+    logit = "" if np.isnan(piece.logit) else f", logit {piece.logit:+.1f}"
+    alt = f"{title}, {piece.share:.0%} of the energy, made of {len(piece.pieces)} pieces"
+    return title, f"× {piece.weight:.2f}{logit}".replace("-", "−"), alt, min(1.0, max(0.0, piece.share))
+
+
 def ordered(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
     """The pieces with the largest share first."""
     return tuple(sorted(pieces, key=lambda piece: -abs(piece.share)))

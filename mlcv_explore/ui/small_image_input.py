@@ -17,10 +17,12 @@ from mlcv_explore.ui import canvas, image_row, inputs, settings
 SOURCES = ("Test set", "Gallery", "Draw", "Upload")  # as the link names them
 
 
-def buttons(key: str, label: str, options: Sequence[str]) -> str:
-    """A choice by buttons, held in the link under its key; the first by default."""
+def buttons(key: str, label: str, options: Sequence[str], **more: Any) -> str:
+    """A choice by buttons, held in the link under its key; the first by default. `more`
+    is what else Streamlit's control takes, such as `help`.
+    """
     about: dict[str, Any] = {"key": key, "bind": "query-params", "wrap": True, "required": True}
-    return st.segmented_control(label, options, default=options[0], **about)
+    return st.segmented_control(label, options, default=options[0], **about, **more)
 
 
 def choose(slug: str, number: Setting, title: str, sources: Sequence[str], test: Images) -> SmallImage | None:

@@ -7,8 +7,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from mlcv_explore import idea
 from mlcv_explore.charts import images
+from mlcv_explore.ideas.hierarchical_explanation import idea as subject
 from mlcv_explore.ideas.hierarchical_explanation import inference, pretrain, tables
 from mlcv_explore.models import checkpoints
 from mlcv_explore.models.hierarchical_dictionary import Dictionary
@@ -19,7 +19,7 @@ from mlcv_explore.ui import evidence
 from tests import opening
 from tests.opening import words
 
-SLUG = "hierarchical_explanation"
+SLUG = subject.slug
 opened = partial(opening.opened, SLUG)
 
 
@@ -35,7 +35,7 @@ def added(parts: tuple[Piece, ...]) -> np.ndarray:
 @pytest.mark.parametrize("name", pretrain.BUNDLED)
 def test_pretrained_weights_are_those_of_their_card(name: str) -> None:
     base = inference.explainer(name)
-    assert {f"{pretrain.PREFIX}{name}" for name in pretrain.BUNDLED} == set(idea.load(SLUG).checkpoints())
+    assert {f"{pretrain.PREFIX}{name}" for name in pretrain.BUNDLED} == set(subject.checkpoints())
     made = pretrain.CHECKPOINTS[f"{pretrain.PREFIX}{name}"].hyperparameters
     assert base.card["recipe"] == made.model_dump()
     accuracy = (predict_logits(base.classifier, base.items).argmax(1) == base.labels).mean()
@@ -52,19 +52,10 @@ def test_the_pieces_of_an_explanation_add_up(method: str) -> None:
     energy = float(result.check.energy[0])
     assert sum(piece.share for piece in result.pieces) == pytest.approx(energy, abs=1e-4)
     np.testing.assert_allclose(added(result.pieces), result.image, atol=1e-4)
-    grown = [reached for _, _, reached in growth(result.pieces, result.item)]
-    assert grown[-1] == pytest.approx(energy, abs=1e-4)
+    assert growth(result.pieces, result.item)[-1][2] == pytest.approx(energy, abs=1e-4)
     np.testing.assert_array_equal(result.stages()[0][1], result.item)
-    if method == "pursuit":
-        composed = [piece for piece in result.pieces if piece.pieces]
-        assert composed and grown[0] < grown[-1]
-        for piece in composed:
-            np.testing.assert_allclose(added(piece.pieces), piece.image, atol=1e-3)
-            assert all(inner.level < piece.level for inner in piece.pieces)
-    if method == "path":
-        forks = [piece.name.split(":")[0] for piece in result.pieces]
-        assert forks == [f"fork {number}" for number in range(1, 5)]
-        assert sum(len(piece.pieces) for piece in result.pieces) == len(result.chosen)
+    inside = sum(len(piece.pieces) for piece in result.pieces)
+    assert inside == len(result.chosen) if method == "path" else inside > 0
 
 
 def test_more_atoms_and_levels_cost_more_and_the_remainder_completes() -> None:
@@ -109,15 +100,6 @@ def test_an_item_of_zeros_has_no_explanation(method: str) -> None:
     base, rules = inference.explainer("digits"), Rules(tests=(False, False, False))
     result = inference.explain(base, np.zeros(256, np.float32), method, 5, 2, rules, residual=True)
     assert not result.passed and result.pieces == () and not result.remainder
-
-
-def test_a_drawn_digit_is_a_vector_like_the_handwritten_ones() -> None:
-    digit = np.zeros((8, 8))
-    digit[:, 3] = 1
-    image = inference.from_digit(digit).reshape(16, 16)
-    np.testing.assert_allclose(image[[0, -1], 5:9], [[0.25, 0.75, 0.75, 0.25]] * 2, atol=1e-6)
-    assert image[:, 6:8].min() == 0.75 and image[:, 0].max() == 0
-    assert not inference.from_digit(np.zeros((8, 8))).any()
 
 
 def test_the_tables_hold_the_means_of_the_rows() -> None:
@@ -180,9 +162,6 @@ def test_an_empty_drawing_and_bad_links_are_reported_in_a_sentence() -> None:
     text = words(opened(source="Nowhere", g="magic", atoms="99", table="iris", glyph="Z"))
     names = ("source", "g", "HierarchicalExplanationView.atoms", "table", "glyph")
     assert all(f"{name} must be" in text for name in names)
-    app = opened(act="Train", taught="300")
-    assert not app.exception and "taught is now called train_items" in words(app)
-    assert app.number_input(key=f"{SLUG}-train_items").value == 300
 
 
 def test_a_photograph_goes_through_the_tree_and_bad_files_are_rejected() -> None:

@@ -61,6 +61,7 @@ Source: Pati, Rezaiifar, Krishnaprasad, Orthogonal Matching Pursuit, 1993.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import product
 from typing import ClassVar
 
 import numpy as np
@@ -73,7 +74,7 @@ from mlcv_explore.experiment.film import series
 from mlcv_explore.idea import Cell, Film, Idea, Picture, Study
 from mlcv_explore.ideas.hierarchical_explanation import claims
 from mlcv_explore.ideas.hierarchical_explanation.codes import THRESHOLDS
-from mlcv_explore.ideas.hierarchical_explanation.datasets import PATCHES, estimand, split_sizes
+from mlcv_explore.models.vector_sets import PATCHES, estimand, split_sizes
 
 DATASETS = ("digits", "glyphs", *TABLES, "fashion_mnist", PATCHES)
 # the arms that code items at equal bits; those that predict a class, and the pairs of explanations
@@ -213,21 +214,17 @@ def picture(film: Film) -> Picture:
     )
 
 
-def _cells(dataset: str) -> Iterator[Cell]:
-    """Claims, and every arm over N and bits: energy alone."""
-    base = HierarchicalExplanationConfig(dataset=dataset, epochs=0)
-    for claim in claims.CLAIMS:
-        yield Cell(claim.name, base.replace(**dict(claim.when)), {arm: arm for arm in claim.arms})
-    for items in claims.SHARING:
-        for bits in claims.BITS:
-            yield Cell("grid", base.replace(items=items, bits=bits), {arm: arm for arm in CODED})
-
-
-def _beside() -> Iterator[Cell]:
-    """On digits f, networks and trees as well; glyphs, whose parts are known, as a check."""
-    yield Cell("explained", HierarchicalExplanationConfig(), {arm: arm for arm in ARMS})
-    glyphs = HierarchicalExplanationConfig(dataset="glyphs", epochs=0)
-    yield Cell("check", glyphs, {arm: arm for arm in CODED})
+def _cells(dataset: str) -> tuple[Cell, ...]:
+    """Claims, and every arm over N and bits: energy alone. With digits f, networks and
+    trees as well; and glyphs, whose parts are known, as a check.
+    """
+    full = HierarchicalExplanationConfig(dataset=dataset)
+    base, pairs = full.replace(epochs=0), product(claims.SHARING, claims.BITS)
+    cells = [(claim.name, base.replace(**dict(claim.when)), claim.arms) for claim in claims.CLAIMS]
+    cells += [("grid", base.replace(items=items, bits=bits), CODED) for items, bits in pairs]
+    if dataset == "digits":
+        cells += [("explained", full, ARMS), ("check", base.replace(dataset="glyphs"), CODED)]
+    return tuple(Cell(name, config, {arm: arm for arm in arms}) for name, config, arms in cells)
 
 
 def _part_sizes(config: HierarchicalExplanationConfig) -> tuple[int, int, int] | None:
@@ -254,8 +251,8 @@ idea = Idea(
     provenance=claims.PROVENANCE,
     limits=claims.LIMITS,
     studies=(
-        Study("live", (*_cells("digits"), *_beside()), claims.SEEDS),
-        Study("photographs", tuple(_cells(PATCHES)), claims.SEEDS),
+        Study("live", _cells("digits"), claims.SEEDS),
+        Study("photographs", _cells(PATCHES), claims.SEEDS),
     ),
     prior_work=claims.PRIOR_WORK,
     part_sizes=_part_sizes,

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from mlcv_explore.idea import Arm, Measure, Provenance, works
 from mlcv_explore.ideas.hierarchical_explanation.codes import THRESHOLDS
-from mlcv_explore.statistics import Claim
 from mlcv_explore.statistics.declared import declared
 
 SEEDS = tuple(range(700, 720))  # 0 to 9 had been looked at, with other claims
@@ -59,15 +58,11 @@ depth: three − two > 1 in energy
 At 100 bits per item, a third level explains over 1 point more energy than two levels.
 """
 _ELSEWHERE = {"few_bits": {"bits": 60}, "many_bits": {"bits": 180}, "shared": {"items": 10_000}}
-
-
-def _assuming(claim: Claim) -> Claim:
-    """A claim with the settings that its sentence takes for granted."""
-    when = {"bits": 100, "items": 1000, **_ELSEWHERE.get(claim.name, {})}
-    return replace(claim, when=tuple(when.items()))
-
-
-CLAIMS = tuple(map(_assuming, declared(_DECLARED)))
+# what the sentences take for granted
+CLAIMS = tuple(
+    replace(claim, when=tuple({"bits": 100, "items": 1000, **_ELSEWHERE.get(claim.name, {})}.items()))
+    for claim in declared(_DECLARED)
+)
 
 PROVENANCE = Provenance(
     "2026-11-27",

@@ -13,9 +13,9 @@ from scipy import sparse
 from torch import nn
 
 from mlcv_explore.config import Config, setting
-from mlcv_explore.data.vectors import grey_vectors
+from mlcv_explore.data.vectors import as_image
 from mlcv_explore.idea import Tile
-from mlcv_explore.ideas.hierarchical_explanation import HierarchicalExplanationConfig, datasets
+from mlcv_explore.ideas.hierarchical_explanation import HierarchicalExplanationConfig
 from mlcv_explore.ideas.hierarchical_explanation.pretrain import PREFIX, ExplainerWeights
 from mlcv_explore.ideas.hierarchical_explanation.training import FILTER_ATOMS
 from mlcv_explore.metrics.classification import log_probabilities
@@ -25,6 +25,7 @@ from mlcv_explore.models.hierarchical_dictionary import Dictionary
 from mlcv_explore.models.prototypes import most_similar
 from mlcv_explore.models.sparse_coding import bits_per_atom, matching_pursuit, quantise
 from mlcv_explore.models.vector_classifiers import predict_logits
+from mlcv_explore.models.vector_sets import level_zero
 from mlcv_explore.saliency.acceptance import Check, Checker, Rules, unit_random_sets
 from mlcv_explore.saliency.contribution_trees import REMAINDER, Composer, Piece, add_logits, growth, ordered
 from mlcv_explore.saliency.tree_paths import SparseFilters, sparse_filters, strongest_atoms
@@ -77,7 +78,7 @@ def explainer(name: str) -> Explainer:
     own = f"{PREFIX}{name}/0"
     weights, card = checkpoints.load_network(own, lambda card: ExplainerWeights(**card["arguments"]))
     side, size, classes = (card["arguments"][name] for name in ("side", "size", "classes"))
-    dictionary = Dictionary(datasets.level_zero(side, size).first, weights.levels(), side)
+    dictionary = Dictionary(level_zero(side, size).first, weights.levels(), side)
     dictionary.atoms  # noqa: B018  computed here, so that the first explanation need not wait
     classifier = weights.classifier.to(memory_format=torch.contiguous_format)
     arrays = (getattr(weights, name).numpy() for name in ("prototypes", "items", "labels"))
@@ -218,23 +219,6 @@ def can_be_added(base: Explainer, added: Sequence[Accepted], explained: Explanat
     return explained.passed and whole and len(added) < MOST_ADDED
 
 
-def as_image(base: Explainer, values: np.ndarray) -> np.ndarray:
-    """A vector (d,) as 16 × 16; a table's columns in rows of 15, NaN at the end."""
-    side = base.dictionary.side
-    shape = (side, side) if side else (-(-len(values) // 15), min(15, len(values)))
-    return np.append(values, np.full(shape[0] * shape[1] - len(values), np.nan)).reshape(shape)
-
-
-def describe(piece: Piece) -> tuple[str, str, str, float]:
-    """A piece's title, its coefficient with its part of the logit, an alternative text
-    for its image, and its share within [0, 1].
-    """
-    title = piece.name if piece.level < 0 else f"level {piece.level}: {piece.name}"
-    logit = "" if np.isnan(piece.logit) else f", logit {piece.logit:+.1f}"
-    alt = f"{title}, {piece.share:.0%} of the energy, made of {len(piece.pieces)} pieces"
-    return title, f"× {piece.weight:.2f}{logit}".replace("-", "−"), alt, min(1.0, max(0.0, piece.share))
-
-
 def summary(base: Explainer, explained: Explanation, rules: Rules) -> str:
     """Size and bits of E, bits of S; with the label test, the likeliest classes."""
     shares = np.exp(log_probabilities(predict_logits(base.classifier, explained.item[None])[0]))
@@ -252,20 +236,4 @@ def tiles() -> tuple[Tile, ...]:
     """
     base = explainer("digits")
     stages = explain(base, base.items[5], METHODS[0], 4, 2, Rules()).stages()
-    return tuple(Tile(np.maximum(as_image(base, image), 0), "amount") for _, image in stages)
-
-
-def from_photograph(pixels: np.ndarray) -> np.ndarray:
-    """A photograph (h, w, 3) uint8 as 16 × 16 grey minus its mean, float32 (256,);
-    differences of less than a grey level count as none.
-    """
-    grey = grey_vectors(pixels.transpose(2, 0, 1)[None], datasets.SIDE)[0]
-    around = grey - grey.mean()
-    return around if np.abs(around).max() > 1 / 255 else np.zeros_like(around)
-
-
-def from_digit(digit: np.ndarray) -> np.ndarray:
-    """A drawn digit (8, 8) in [0, 1], the share of ink in each pixel, as a vector
-    (256,) like those of the handwritten digits.
-    """
-    return grey_vectors(np.rint(digit * 255).astype(np.uint8)[None, None], datasets.SIDE)[0]
+    return tuple(Tile(np.maximum(as_image(image, base.dictionary.side), 0), "amount") for _, image in stages)

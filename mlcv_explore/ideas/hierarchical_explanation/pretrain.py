@@ -3,15 +3,16 @@ prototypes, the classifier, the soft tree, and test items to explain.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
 from mlcv_explore.data.vectors import TABLES, fingerprint
-from mlcv_explore.ideas.hierarchical_explanation import HierarchicalExplanationConfig, stages
+from mlcv_explore.ideas.hierarchical_explanation import HierarchicalExplanationConfig as Experiment
+from mlcv_explore.ideas.hierarchical_explanation import stages
 from mlcv_explore.ideas.hierarchical_explanation.training import Trainer
+from mlcv_explore.metrics.classification import negative_log_likelihood
 from mlcv_explore.models import vector_classifiers
 from mlcv_explore.models.checkpoints import CheckpointSpec, ProgressCallback, TrainedCheckpoint
 from mlcv_explore.models.decision_trees import SoftTree
@@ -25,15 +26,12 @@ BUNDLED = ("digits", "glyphs", *TABLES)
 
 
 class ExplainerWeights(nn.Module):
-    """Everything the demo explains with, as one set of weights."""
+    """Everything the demo explains with, as one set of weights. `placed` is of each
+    learned level, `shapes` of the arrays beside the networks.
+    """
 
     def __init__(
-        self,
-        side: int,
-        size: int,
-        classes: Sequence[str],
-        placed: Sequence[bool],  # of each learned level
-        shapes: Mapping[str, Sequence[int]],  # of the arrays beside the networks
+        self, side: int, size: int, classes: Sequence[str], placed: Sequence[bool], shapes: dict[str, Any]
     ) -> None:
         super().__init__()
         self.classifier = vector_classifiers.build(size, len(classes), side)
@@ -50,9 +48,7 @@ class ExplainerWeights(nn.Module):
         )
 
 
-def make(
-    seed: int, config: HierarchicalExplanationConfig, report: ProgressCallback | None
-) -> TrainedCheckpoint:
+def make(seed: int, config: Experiment, report: ProgressCallback | None) -> TrainedCheckpoint:
     """Train what a run trains, and measure it on test items; the first of these are
     with it.
     """
@@ -62,13 +58,11 @@ def make(
         if report is not None and step > 1:
             held_out = trainer.dataset.validation
             logits = vector_classifiers.predict_logits(trainer.classifier, held_out.values)
-            given = torch.from_numpy(logits), torch.from_numpy(held_out.labels)
-            loss = float(functional.cross_entropy(*given))
+            loss = float(negative_log_likelihood(logits, held_out.labels))
             report(step, len(stages(config)), loss, trainer.classifier_accuracy)
     dataset, train, test = trainer.dataset, trainer.dataset.train, trainer.dataset.test
-    shown = test.take(np.arange(min(GALLERY, len(test))))
-    chosen = prototypes(train.values, PROTOTYPES, config.coefficient_bits, seed)
-    arrays = {"prototypes": chosen, "items": shown.values, "labels": shown.labels}
+    arrays = {"prototypes": prototypes(train.values, PROTOTYPES, config.coefficient_bits, seed)}
+    arrays |= {"items": test.values[:GALLERY], "labels": test.labels[:GALLERY]}
     for number, level in enumerate(trainer.three.levels):
         arrays |= {f"pieces{number}": level.pieces, f"weights{number}": level.weights}
     arguments = {
@@ -83,8 +77,7 @@ def make(
     weights.tree.load_state_dict(trainer.tree.state_dict())
     for name, values in arrays.items():
         getattr(weights, name).copy_(torch.from_numpy(values))
-    check = trainer.checks["three"]
-    content = fingerprint(train, test, dataset.classes, bool(dataset.side))
+    check, content = trainer.checks["three"], fingerprint(train, test, dataset.classes, bool(dataset.side))
     about = {
         "kind": "explainer",
         "architecture": "ExplainerWeights",
@@ -104,9 +97,7 @@ def make(
     return TrainedCheckpoint(weights, about)
 
 
-_LARGE = HierarchicalExplanationConfig(
-    train_items=700, classifier_items=700, validation_items=150, test_items=200, epochs=60
-)
+_SIZES = {"train_items": 700, "classifier_items": 700, "validation_items": 150, "test_items": 200}
 CHECKPOINTS: Mapping[str, CheckpointSpec] = {
-    f"{PREFIX}{name}": CheckpointSpec(_LARGE.replace(dataset=name), make) for name in BUNDLED
+    f"{PREFIX}{name}": CheckpointSpec(Experiment(dataset=name, epochs=60, **_SIZES), make) for name in BUNDLED
 }

@@ -56,19 +56,15 @@ def details(table: Table) -> dict[str, tuple[Columns, str]]:
     }
     if "explained" not in {row["claim"] for row in table.rows}:
         return shown
-    known, costs, shared = (
-        {
-            f"{measure.label} ({measure.unit})".removesuffix(" ()"): {"measure": measure.name}
-            for measure in group
-        }
-        for group in (
-            map(subject.measure, names)
-            for names in (("energy", "recovered"), ("atoms", "bits", "accuracy", "passes"), ("overlap",))
-        )
-    )
+
+    def heads(*names: str) -> dict[str, dict[str, str]]:
+        about = map(subject.measure, names)
+        return {f"{one.label} ({one.unit})".removesuffix(" ()"): {"measure": one.name} for one in about}
+
+    costs = heads("atoms", "bits", "accuracy", "passes")
     return shown | {
         "check": (
-            by_arm("Arm", CODED, known, claim="check"),
+            by_arm("Arm", CODED, heads("energy", "recovered"), claim="check"),
             "Glyphs at 100 bits, N = 1,000: drawn from known parts, so a check and no finding.",
         ),
         "costs": (
@@ -76,7 +72,7 @@ def details(table: Table) -> dict[str, tuple[Columns, str]]:
             "Accuracy: of the classifier on the reconstruction; of trees and network, their own.",
         ),
         "overlap": (
-            by_arm("Compared", COMPARING, shared, claim="explained"),
+            by_arm("Compared", COMPARING, heads("overlap"), claim="explained"),
             "Strokes count as shared within an orientation and a cell of 4 × 4 pixels.",
         ),
     }

@@ -9,21 +9,11 @@ from functools import cached_property, lru_cache, partial
 import numpy as np
 import torch
 
-from mlcv_explore.ideas.hierarchical_explanation import (
-    ARMS,
-    CODED,
-    HIERARCHIES,
-    MEASURES,
-    SHOWN,
-    Frame,
-    HierarchicalExplanationConfig,
-    codes,
-    datasets,
-    stages,
-)
-from mlcv_explore.ideas.hierarchical_explanation.codes import THRESHOLDS
+from mlcv_explore.ideas import hierarchical_explanation as names
+from mlcv_explore.ideas.hierarchical_explanation import Frame, codes
+from mlcv_explore.ideas.hierarchical_explanation import HierarchicalExplanationConfig as Experiment
 from mlcv_explore.metrics import dictionaries
-from mlcv_explore.models import item_codes, vector_classifiers
+from mlcv_explore.models import item_codes, vector_classifiers, vector_sets
 from mlcv_explore.models.decision_trees import NeuralBackedTree, distil, shuffled_merges
 from mlcv_explore.models.hierarchical_dictionary import Dictionary, learn
 from mlcv_explore.models.item_codes import BUDGETS, Code, Curve
@@ -39,15 +29,13 @@ REMEMBERED = 64  # seeds whose curves are kept: they serve every N and all bits
 Curves = dict[str, list[Curve]]
 
 
-def learned(
-    config: HierarchicalExplanationConfig, seed: int
-) -> tuple[datasets.Dataset, dict[str, list[Code]], Curves]:
+def learned(config: Experiment, seed: int) -> tuple[vector_sets.VectorSet, dict[str, list[Code]], Curves]:
     """One seed's items, every arm's codes, and their curves on validation and test items.
     Raises DataError, SettingError.
     """
-    dataset = datasets.load(config.dataset, config.sizes, seed)
+    dataset = vector_sets.load(config.dataset, config.sizes, seed)
     values = dataset.train.values
-    level_zero = datasets.level_zero(dataset.side, values.shape[1])
+    level_zero = vector_sets.level_zero(dataset.side, values.shape[1])
     by_arm = codes.offered(level_zero, values, config.coefficient_bits, seed)
     held_out = dataset.validation.values, dataset.test.values
     curves = {arm: [Curve.of(code, *held_out) for code in offered] for arm, offered in by_arm.items()}
@@ -56,7 +44,7 @@ def learned(
 
 def drawn(levels: Dictionary) -> np.ndarray:
     """The first atoms of each level as images uint8 (SHOWN, 16, 16); 0 for tables."""
-    images, half = np.zeros((SHOWN, 16, 16), np.uint8), SHOWN // 2
+    images, half = np.zeros((names.SHOWN, 16, 16), np.uint8), names.SHOWN // 2
     for number in range(1, len(levels.levels) + 1 if levels.side else 0):
         atoms = np.clip(levels.canonical(number)[:half], 0, None)
         scaled = np.rint(255 * atoms / np.maximum(atoms.max(1, keepdims=True), 1e-9)).astype(np.uint8)
@@ -64,7 +52,7 @@ def drawn(levels: Dictionary) -> np.ndarray:
     return images
 
 
-def recovered(dataset: datasets.Dataset, code: Code) -> float:
+def recovered(dataset: vector_sets.VectorSet, code: Code) -> float:
     """Share of the grammar's parts among a code's parts; 0 where there is no grammar."""
     if dataset.parts is None or not code.source.levels:
         return 0.0
@@ -76,15 +64,15 @@ def _kept(key: str, seed: int) -> tuple[Curves, list[np.ndarray], dict[str, list
     """The curves of a run whose config has this JSON, the atoms to show of each
     dictionary of three levels, and the parts that hierarchies recover.
     """
-    dataset, by_arm, curves = learned(HierarchicalExplanationConfig.model_validate_json(key), seed)
-    shares = {arm: [recovered(dataset, code) for code in by_arm[arm]] for arm in HIERARCHIES}
+    dataset, by_arm, curves = learned(Experiment.model_validate_json(key), seed)
+    shares = {arm: [recovered(dataset, code) for code in by_arm[arm]] for arm in names.HIERARCHIES}
     return curves, [drawn(code.source) for code in by_arm["three"]], shares
 
 
 class Trainer:
     """One seed's share of a run."""
 
-    def __init__(self, config: HierarchicalExplanationConfig, seed: int) -> None:
+    def __init__(self, config: Experiment, seed: int) -> None:
         self.config, self.seed = config, seed
         self.classifier_accuracy = 0.0  # on validation items
         self.own: dict[str, float] = {}  # arm → accuracy of its own prediction
@@ -100,12 +88,12 @@ class Trainer:
             same = config.replace(**{name: config.setting(name).default for name in ("items", "bits")})
             self.curves, drawings, shares = _kept(same.canonical(), self.seed)
             self.shown = drawings[self._best("three")]
-            self.recovered = {arm: shares[arm][self._best(arm)] for arm in HIERARCHIES}
+            self.recovered = {arm: shares[arm][self._best(arm)] for arm in names.HIERARCHIES}
             return
         self.dataset, self.codes, self.curves = learned(config, self.seed)
         self.first, self.three = self.codes["strokes"][0].atoms, self.code("three").source
         self.shown = drawn(self.three)
-        self.recovered = {arm: recovered(self.dataset, self.code(arm)) for arm in HIERARCHIES}
+        self.recovered = {arm: recovered(self.dataset, self.code(arm)) for arm in names.HIERARCHIES}
         self.rules = Rules(config.energy, config.drop)
         self.network_arguments = len(self.dataset.classes), self.dataset.side, config.epochs, self.seed
 
@@ -135,7 +123,7 @@ class Trainer:
         self.classifier = vector_classifiers.train(train, *self.network_arguments, "judge", augment)
         predicted = predict_logits(self.classifier, validation.values).argmax(1)
         self.classifier_accuracy = float((predicted == validation.labels).mean())
-        for arm in CODED:
+        for arm in names.CODED:
             if self.codes[arm]:
                 code, curve = self.code(arm), self.curves[arm][self._best(arm)]
                 atoms = curve.atoms(self.config.bits, self.config.items)
@@ -200,16 +188,16 @@ class Trainer:
             values |= {(arm, "passes"): check.passed.mean(), (arm, "accuracy"): self._accuracy(check.label)}
             if arm == "soft":
                 values[arm, "energy"] = check.energy.mean()
-            for threshold in THRESHOLDS:
+            for threshold in codes.THRESHOLDS:
                 passed = check.passed_at(threshold / 100)
                 values[arm, f"passes{threshold}"] = passed.mean()
         values |= {(arm, "accuracy"): accuracy for arm, accuracy in self.own.items()}
         values |= {(arm, "recovered"): share for arm, share in self.recovered.items()}
         if self.checks:
             values |= {(arm, "overlap"): share for arm, share in self._overlaps().items()}
-        table = np.zeros((len(ARMS), len(MEASURES)), np.float32)
+        table = np.zeros((len(names.ARMS), len(names.MEASURES)), np.float32)
         for (arm, measure), value in values.items():
-            table[ARMS.index(arm), MEASURES.index(measure)] = value
+            table[names.ARMS.index(arm), names.MEASURES.index(measure)] = value
         return table
 
     @cached_property
@@ -240,12 +228,12 @@ class Trainer:
         return {name: float(dictionaries.intersection(*pair).mean()) for name, pair in pairs.items()}
 
 
-def run(config: HierarchicalExplanationConfig, seeds: Sequence[int]) -> Iterator[Frame]:
+def run(config: Experiment, seeds: Sequence[int]) -> Iterator[Frame]:
     """The frames of a run."""
     trainers = [Trainer(config, seed) for seed in seeds]
-    trained, none = stages(config), np.zeros((len(seeds), len(ARMS)), np.float32)
-    unmeasured = np.zeros((len(seeds), len(ARMS), len(MEASURES)), np.float32)
-    shown = np.zeros((len(seeds), SHOWN, 16, 16), np.uint8)
+    trained, none = names.stages(config), np.zeros((len(seeds), len(names.ARMS)), np.float32)
+    unmeasured = np.zeros((len(seeds), len(names.ARMS), len(names.MEASURES)), np.float32)
+    shown = np.zeros((len(seeds), names.SHOWN, 16, 16), np.uint8)
     steps = len(trained) + len(BUDGETS)
     for step, stage in enumerate(trained, start=1):
         for trainer in trainers:
@@ -257,7 +245,7 @@ def run(config: HierarchicalExplanationConfig, seeds: Sequence[int]) -> Iterator
         energy, measured = none.copy(), unmeasured.copy()
         for row, trainer in enumerate(trainers):
             for arm, share in trainer.energy(bits).items():
-                energy[row, ARMS.index(arm)] = share
+                energy[row, names.ARMS.index(arm)] = share
             if step == steps:
                 measured[row] = trainer.measure()
         yield Frame(step, steps, float(bits), accuracy, energy, shown.copy(), measured)

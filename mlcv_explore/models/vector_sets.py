@@ -1,10 +1,12 @@
-"""One seed's items in four parts: digits as small grey images, patches of photographs,
-glyphs with a known grammar, rows of tables. And level 0 of their dictionaries.
+"""Data sets of vectors in four parts, for what is learned from some items, judged by a
+classifier of others, chosen on a third and measured on a fourth part: digits as small
+grey images, patches of photographs, glyphs with a known grammar, rows of tables. What
+the seeds of a run on them draw; and level 0 of dictionaries over them.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -18,17 +20,15 @@ from mlcv_explore.statistics import Split
 from mlcv_explore.statistics.estimands import OWN_DATA
 
 PATCHES = "cifar10"  # photographs, of which patches are cut
-if TYPE_CHECKING:
-    from mlcv_explore.ideas.hierarchical_explanation import HierarchicalExplanationConfig
 
 
 @dataclass(frozen=True, eq=False)
-class Dataset:
+class VectorSet:
     """One seed's items, in parts that share none."""
 
     classes: tuple[str, ...]
-    train: Vectors  # for dictionaries and trees
-    classifier_train: Vectors  # for the classifier that tests explanations
+    train: Vectors
+    classifier_train: Vectors  # for the classifier that judges what was learned from the others
     validation: Vectors
     test: Vectors
     parts: np.ndarray | None = None  # float32 (P, w²), unit rows: of the grammar, where there is one
@@ -40,7 +40,7 @@ class Dataset:
         return 0 if self.columns else SIDE
 
 
-def load(name: str, sizes: Sequence[int], seed: int) -> Dataset:
+def load(name: str, sizes: Sequence[int], seed: int) -> VectorSet:
     """One seed's data set; `sizes` counts the items of its four parts. Raises
     DataError, SettingError.
     """
@@ -48,10 +48,10 @@ def load(name: str, sizes: Sequence[int], seed: int) -> Dataset:
         rules, purposes = glyphs.grammar(seed), ("taught", "judged", "validated", "tested")
         pairs = zip(sizes, purposes, strict=True)
         drawn = (glyphs.generate(rules, size, seed, purpose) for size, purpose in pairs)
-        return Dataset(glyphs.CLASSES, *drawn, parts=rules.unit_parts())
+        return VectorSet(glyphs.CLASSES, *drawn, parts=rules.unit_parts())
     if name in vectors.TABLES:
         parts, classes, columns = vectors.table_parts(name, sizes, seed)
-        return Dataset(classes, *parts, columns=columns)
+        return VectorSet(classes, *parts, columns=columns)
     train, classifier_train, *held_out = sizes
     split = data.split(data.load(name), train + classifier_train, *held_out, seed)
     parts, draw = (split.train, split.validation, split.test), numpy_stream(seed, "patches")
@@ -63,7 +63,7 @@ def load(name: str, sizes: Sequence[int], seed: int) -> Dataset:
         for part in parts
     )
     order = numpy_stream(seed, "two halves").permutation(len(both))
-    return Dataset(split.train.classes, both.take(order[:train]), both.take(order[train:]), *rest)
+    return VectorSet(split.train.classes, both.take(order[:train]), both.take(order[train:]), *rest)
 
 
 def patches(images: np.ndarray, draw: np.random.Generator) -> np.ndarray:
@@ -82,16 +82,18 @@ def patches(images: np.ndarray, draw: np.random.Generator) -> np.ndarray:
     return grey - grey.mean(1, keepdims=True)
 
 
-def split_sizes(config: "HierarchicalExplanationConfig") -> Split | None:
-    """Sizes of the part that dictionaries are learned from and of the test part, where
-    every seed has a split of its own of one data set; None for glyphs, which are
-    generated anew.
+def split_sizes(config: Any) -> Split | None:
+    """Sizes of the training and the test part of a run with the settings dataset,
+    train_items and test_items, where every seed has a split of its own of one data set;
+    None for glyphs, which are generated anew.
     """
     return None if config.dataset == "glyphs" else Split(config.train_items, config.test_items)
 
 
-def estimand(config: "HierarchicalExplanationConfig") -> str:
-    """What differences are taken over, where the split does not imply it."""
+def estimand(config: Any) -> str:
+    """What differences between runs with the setting dataset are taken over, where the
+    split does not imply it.
+    """
     return OWN_DATA if config.dataset == "glyphs" else ""
 
 
