@@ -150,8 +150,8 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
 def example() -> None:
     """One scene explained by a classifier that uses the object and one that reads the tag."""
     scene = inputs.scene(1)
-    about = f"{scene.description}. Integrated gradients: orange for the class, blue against it."
-    st.image(images.png(scene.enlarged), about, 112, alt=scene.description)
+    st.image(images.png(scene.enlarged), width=112, alt=scene.description)
+    st.caption(f"{scene.description}. Maps below: orange for the class, blue against it.")
     for name, reads in (("scenes/0", "uses the object"), ("scenes-tagged/0", "reads the tag")):
         explained = explain_image(scene, available_models.load(name))
         maps = Request(("integrated_gradients", "gradcam"), SaliencySettings()).maps(explained)

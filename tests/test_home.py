@@ -47,7 +47,7 @@ def test_a_chip_names_a_headline_that_does_not_survive_the_number_of_ideas(
     monkeypatch.setattr(idea, "ASSETS", tmp_path)
     for card in idea.cards():
         assert evidence.survives(card) == kept
-        assert ("not significant after Holm's correction over ideas" in evidence.chip(card)[1]) != kept
+        assert ("not significant once all ideas are tested together" in evidence.chip(card)[1]) != kept
 
 
 def test_an_example_photograph_opens_saliency_with_it() -> None:
@@ -78,7 +78,7 @@ def test_the_line_over_the_effects_names_the_headlines_that_are_not_decided() ->
     statuses = {card.title: evidence.study(card.slug)["verdicts"][0]["status"] for card in ideas}
     undecided = {title for title, status in statuses.items() if status == "undecided"}
     text, taken = home._decided(ideas), {"Learned saliency"}
-    assert text.startswith(f"{8 - len(undecided | taken)} of 8 headline claims stay decided")
+    assert text.startswith(f"{8 - len(undecided | taken)} of 8 ideas keep their verdict")
     assert {title for title in statuses if title in text} == undecided | taken
     assert len(undecided) == 1 and not undecided & taken
 

@@ -133,14 +133,14 @@ def test_the_chip_and_the_charts_of_the_answer_name_the_data_and_n_of_every_stud
         assert f"**{title}**, {sample.split(', ')[1]}" in words(app)
     for name in ("live", "photographs"):
         verdict = evidence.study("saliency", name)["verdicts"][0]
-        assert f"network: **{evidence.effect(verdict, verdict['estimates'][0])}**; margin 5" in words(app)
+        assert f"network: **{evidence.effect(verdict, verdict['estimates'][0])}**" in words(app)
     tagged = json.loads(app.get("vega_lite_chart")[2].proto.spec)
     assert "corner tag" in json.dumps(tagged)
     sources = idea.card("copernican")
     counts = [f"n{evidence.EQUALS}{count} sources" for count in (28, 25)]
     where = [evidence.data(sources)[name] for name in ("live", "photographs")]
     samples = [f"{data}, {count}" for data, count in zip(where, counts, strict=True)]
-    assert evidence.chip(sources)[1] == f"fails · {'; '.join(samples)}"
+    assert evidence.chip(sources)[1] == f"behind other curves' quantiles · {'; '.join(samples)}"
 
 
 def test_home_finds_an_idea_by_each_kind_of_data_it_was_measured_on():

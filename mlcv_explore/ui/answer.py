@@ -87,21 +87,28 @@ def _chart(card: Card, subject: Idea, bars: Bars, key: str) -> None:
     unit = card.photographs_unit if bars.study == PHOTOGRAPHS else card.unit
     st.markdown(f"**{bars.title[0].upper()}{bars.title[1:]}**, {f'{count} {unit}'.strip()}")
     options = {"split": rows.split(owners[bars.arms[0]], **bars.settings), "command": record["command"]}
-    figures.bars(subject, values, measure, key, _notice(subject, record, bars.arms[:2], measure), **options)
+    options["medians"] = subject.claims[0].interval == "median"
+    figures.bars(subject, values, measure, key, _notice(subject, record, bars.arms, measure), **options)
 
 
 def _notice(subject: Idea, record: dict[str, Any], arms: Sequence[str], measure: str) -> str:
-    """The difference of two arms, where a claim is about it, and what it must exceed."""
-    verdicts = {verdict["claim"]: verdict for verdict in record["verdicts"]}
+    """The differences of the first arm to the next two, where claims are about them, and
+    from where a difference counts.
+    """
+    verdicts, texts, margins = {each["claim"]: each for each in record["verdicts"]}, {}, {}
     for claim in subject.claims:
         verdict = verdicts[claim.name]
         for estimate in verdict["estimates"] if claim.measure == measure else ():
-            if list(estimate["contrast"]) == list(arms) and estimate["n"]:
-                labels = " − ".join(estimate.get("labels", arms))
-                kind = " (medians; the bars are means)" * (verdict["interval"] == "median")
-                margin = table.amount(verdict["margin"], verdict["unit"])
-                return f"{labels}: **{evidence.effect(verdict, estimate)}**{kind}; margin {margin}."
-    return "Black lines: 95 % intervals."
+            first, other = estimate["contrast"]
+            if first == arms[0] and other in arms[1:3] and other not in texts and estimate["n"]:
+                labels = " − ".join(estimate.get("labels", (first, other)))
+                kind = "median difference " * (verdict["interval"] == "median")
+                texts[other] = f"{labels}: {kind}**{evidence.effect(verdict, estimate)}**"
+                margins[table.amount(verdict["margin"], verdict["unit"])] = verdict["margin"]
+    if not texts:
+        return "Black lines: 95 % intervals."
+    counts = " and ".join(text for text, margin in margins.items() if margin)
+    return f"{'; '.join(texts.values())}.{f' What counts: more than {counts}.' * bool(counts)}"
 
 
 def _conditions(card: Card, example: Callable[[], None] | None) -> None:

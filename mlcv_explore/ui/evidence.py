@@ -49,7 +49,7 @@ def chip(card: idea.Card) -> tuple[str, str]:
     status = "undecided" if card.verdict else headline["status"]
     first, *others = samples(card).values()
     if headline["status"] != "undecided" and not survives(card):
-        first += " (not significant after Holm's correction over ideas)"
+        first += " (not significant once all ideas are tested together)"
     return status, f"{word} · {'; '.join((first, *others))}"
 
 

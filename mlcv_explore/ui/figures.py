@@ -130,22 +130,24 @@ def bars(
     split: "Split | None" = None,
     command: str = "",
     labels: Mapping[str, str] | None = None,
+    medians: bool = False,
 ) -> None:
-    """The levels of arms, {arm: (S,)}, as bars with 95 % intervals, labelled and
-    coloured as the idea declares its arms; `labels` overrides.
+    """The means of arms, {arm: (S,)}, or their medians, as bars with 95 % intervals,
+    labelled and coloured as the idea declares its arms; `labels` overrides.
     """
     from mlcv_explore import charts, statistics
 
     about = subject.measure(measure)
     shown = []
     for name, column in values.items():
-        arm, interval = subject.arm(name), statistics.interval(column, split)
+        arm = subject.arm(name)
+        interval = statistics.median_interval(column) if medians else statistics.interval(column, split)
         low, high = interval.low, interval.high
         if about.unit == "%" and len(column) > 1 and column.min() >= 0 and column.max() <= 1:
             low, high = max(low, 0.0), min(high, 1.0)  # a share's interval ends where shares end
         shown.append(charts.Bar((labels or {}).get(name, arm.label), interval.mean, low, high, arm.role))
     title = about.label if about.unit in ("", "%", "points") else f"{about.label}, {about.unit}"
-    title += ", lower is better" * (about.better == "lower")
+    title += ", median" * medians + ", lower is better" * (about.better == "lower")
     form = ".1~%" if about.unit in ("%", "points") else ".3~g"  # 0 and 0.1, not 0.00 and 0.100
     chart = charts.bars_with_intervals(shown, title, theme.palette(), x_format=form)
     figure(chart, key, notice, command=command)

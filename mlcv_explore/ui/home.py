@@ -171,10 +171,10 @@ def _decided(ideas: Sequence[Card]) -> str:
     """
     open_ = [f"{card.title} ({card.data})" for card in ideas if not evidence.survives(card)]
     text = (
-        f"{len(ideas) - len(open_)} of {len(ideas)} headline claims stay decided (supported or contradicted)"
-        " when all are tested together at 5 % by Holm's correction"
+        f"{len(ideas) - len(open_)} of {len(ideas)} ideas keep their verdict, supported or contradicted, when"
+        " all main claims are tested together at 5 % (Holm's correction)"
     )
-    return f"{text}; not {' and '.join(open_)}." if open_ else f"{text}."
+    return f"{text}; these do not: {' and '.join(open_)}." if open_ else f"{text}."
 
 
 def _card(card: Card) -> None:
@@ -294,9 +294,9 @@ def show() -> None:
     cards = idea.cards()
     st.title("Computer-vision ideas to try, train and check", anchor=False)
     st.markdown(
-        f"{len(cards)} research questions, {20 - len(cards)} more planned. Each page has an interactive demo,"
-        " trains the experiment where this app runs, and answers over n repeated runs (seeds) with 95 %"
-        " intervals [low, high]."
+        f"{len(cards)} research questions, {20 - len(cards)} more planned. Pick a card: *Play* with a demo,"
+        " *Train* the experiment where this app runs, or read the *Answer*, with 95 % intervals over n"
+        " repeated runs. Or start with a photograph of yours."
     )
     st.html(f"<style>{STYLE}</style>")
     live_tiles(cards)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ACTS = {
     "Play": "Interactive demo",
     "Train": "Run the experiment with your settings and seeds",
-    "Answer": "Means of n runs, 95 % intervals in black and in brackets. *Undecided*: they allow either",
+    "Answer": "Means of n runs, 95 % intervals in black and in brackets. *Undecided*: they fit both answers",
     "Read": "Background, related work, code",
 }
 

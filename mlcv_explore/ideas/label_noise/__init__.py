@@ -3,23 +3,25 @@ Section: Noise
 Title: Stochastic label noise
 Question: Does noise added to the targets stop a network memorising wrong labels?
 Try: 40 % of the training labels are wrong. Move the epoch and compare the curves.
-Answer: Yes at rates where plain training memorises; but a tuned rate alone does as
-  well, and ends as accurate.
+Answer: Only if the learning rate is untuned: tuning it alone stops memorising as well,
+  with equal accuracy.
 Terms: 40 % of the training labels are wrong; 100 epochs. *Noise on targets*: random
   numbers are added to the label vectors, anew at every step. *Memorised*: share of
   wrongly labelled images that are predicted as their wrong label. *Tuned*: learning
   rate and strength of every method are chosen on validation labels, noisy as well.
-  *Points*: per cent of test images.
+  *Points*: per cent of test images. *Photographs' features*: what an ImageNet network
+  computes of CIFAR-10's photographs.
 But: Label smoothing, equally cheap, ends above tuned noise on digits, by 1.1 points
-  (Adam) and 1.9 (SGD). In its favour: after 200 epochs tuned noise ends above plain
-  training, by 0.3 points on digits, 0.8 on photographs.
+  (Adam) and 1.9 (SGD). If training runs on to 200 epochs, tuned noise is ahead of plain
+  training by 0.3 points on digits, 0.8 on photographs.
 Subject: A gain over plain training
-Holds when: the rate is not tuned: with Adam at 0.003 on digits noise gains 23 points
-  and memorises 4 % of the wrong labels instead of 98 %; at 0.0003 on photographs'
-  features it gains 13.5.
-Fails when: rates are tuned: −0.1 points on digits, 0.0 on photographs. Untuned, other
-  rates can reverse the sign: with SGD at 0.1 on digits noise loses 54 points.
-Verdict: no gain once rates are tuned
+Holds when: the learning rate is not tuned: with Adam at 0.003 on digits noise gains 23
+  points and memorises 4 % of the wrong labels instead of 98 %; at 0.0003 on
+  photographs' features it gains 13.5.
+Fails when: learning rates are tuned: −0.1 points on digits, 0.0 on photographs.
+  Untuned, other rates can reverse the sign: with SGD at 0.1 on digits noise loses 54
+  points.
+Verdict: no gain once learning rates are tuned
 Effect: Accuracy, tuned, Adam: noise on targets − label smoothing
 Data: digits
 Data on photographs: photographs' features
@@ -293,9 +295,9 @@ idea = Idea(
     ),
     provenance=claims.PROVENANCE,
     bars=(
-        Bars("digits, rate not tuned", ("noisy", "plain"), measure="memorised"),
-        Bars("digits, rates tuned", BARS),
-        Bars("photographs' features, rates tuned", BARS, "photographs"),
+        Bars("digits, learning rate 0.003, not tuned", ("noisy", "plain"), measure="memorised"),
+        Bars("digits, learning rates tuned", BARS),
+        Bars("photographs' features, learning rates tuned", BARS, "photographs"),
     ),
     limits=claims.LIMITS,
     studies=(
