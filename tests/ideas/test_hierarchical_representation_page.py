@@ -10,14 +10,7 @@ import torch
 
 from mlcv_explore import data
 from mlcv_explore.charts import images
-from mlcv_explore.ideas.hierarchical_representation import (
-    BASES,
-    FEATURES,
-    VARIATIONS,
-    idea,
-    inference,
-    tables,
-)
+from mlcv_explore.ideas.hierarchical_representation import BASES, VARIATIONS, idea, inference, tables
 from mlcv_explore.ideas.hierarchical_representation.settings import LENGTHS, arms, decodes
 from mlcv_explore.models import stacked_autoencoders
 from mlcv_explore.statistics import t_interval
@@ -190,7 +183,7 @@ def test_the_answer_shows_digits_and_photographs_side_by_side():
 
 
 def test_numbers_on_a_map_are_explained_where_they_are_not_the_names_of_classes():
-    digits, photographs = BASES["live"], FEATURES
+    digits, photographs = BASES["live"], VARIATIONS["photographs"][0]
     many = digits.replace(dataset="cifar100", labels=5)
     assert tables.class_key(digits) == tables.class_key(many) == ""
     assert tables.class_key(photographs).startswith(", 0 airplane, 1 automobile, 2 bird")

@@ -11,21 +11,9 @@ import torch
 from mlcv_explore import data
 from mlcv_explore.data.splits import some_of_each
 from mlcv_explore.data.standardised import StandardisedSplit, standardise
-from mlcv_explore.ideas.hierarchical_representation.settings import (
-    ARMS,
-    MAPPED,
-    OBJECTIVES,
-    PLACED,
-    SHADES,
-    SHOWN,
-    Frame,
-    HierarchicalRepresentationConfig,
-    arms,
-    classes_of,
-    coarse_places,
-    part_sizes,
-    probe_epochs,
-)
+from mlcv_explore.ideas.hierarchical_representation import settings as names
+from mlcv_explore.ideas.hierarchical_representation.settings import ARMS, MAPPED, Frame
+from mlcv_explore.ideas.hierarchical_representation.settings import HierarchicalRepresentationConfig as Config
 from mlcv_explore.metrics import linear_probe, ridge_probe
 from mlcv_explore.models import fitted_levels, level_learners
 from mlcv_explore.models.level_learners import BATCH, Autoencoder, Hyperparameters, Learner, encoded
@@ -39,16 +27,16 @@ MEASURED = ("accuracy", "leading", "coarse", "error", "pixels", "frozen", "loss"
 Features = list[tuple[np.ndarray, ...]]  # of every seed: the labelled, the validation and the test part
 
 
-def splits(config: HierarchicalRepresentationConfig, seeds: Sequence[int]) -> list[StandardisedSplit]:
+def splits(config: Config, seeds: Sequence[int]) -> list[StandardisedSplit]:
     """Every seed's images: one split for all, or one a seed."""
     whole, flat = data.load(config.dataset), config.network == "dense"
-    sizes = part_sizes(config)
+    sizes = names.part_sizes(config)
     own = [seed if config.split == "redrawn" else 0 for seed in seeds]
     parts = {seed: standardise(data.split_own(whole, *sizes, seed), flat) for seed in dict.fromkeys(own)}
     return [parts[seed] for seed in own]
 
 
-def hyperparameters(config: HierarchicalRepresentationConfig) -> Hyperparameters:
+def hyperparameters(config: Config) -> Hyperparameters:
     """What learners take from the settings."""
     image, convolutional = data.entry(config.dataset).shape, config.network == "convolutional"
     shape = Shape(image, config.width, config.levels, convolutional)
@@ -58,7 +46,7 @@ def hyperparameters(config: HierarchicalRepresentationConfig) -> Hyperparameters
 def learner(arm: str, settings: Hyperparameters, seeds: Sequence[int], classes: int) -> Learner:
     """The learner of one arm; all with gradients start from equal weights."""
     objective, _, target = arm.partition("_")
-    if arm in OBJECTIVES:
+    if arm in names.OBJECTIVES:
         return Autoencoder(settings, seeds, objective, target or "code")
     others = {
         "committed": partial(Autoencoder, objective="global", clipped=True),
@@ -82,9 +70,9 @@ class Input(Learner):
 class Trainer:
     """All arms of a run, and their latest measurements, named as in a frame."""
 
-    def __init__(self, config: HierarchicalRepresentationConfig, seeds: Sequence[int]) -> None:
+    def __init__(self, config: Config, seeds: Sequence[int]) -> None:
         self.config, self.seeds = config, tuple(seeds)
-        self.splits, self.groups = splits(config, seeds), coarse_places(config.dataset)
+        self.splits, self.groups = splits(config, seeds), names.coarse_places(config.dataset)
         self.labels, known = [], []  # of the labelled, the validation and the test part; labelled images
         for seed, own in zip(seeds, self.splits, strict=True):
             some = some_of_each(own.labels, config.labels, numpy_stream(seed, "labelled"))
@@ -92,7 +80,9 @@ class Trainer:
             known.append(own.train[some])
         self.known, (self.train_images, self.validation, self.test) = torch.stack(known), self._parts()
         settings = hyperparameters(config)
-        self.learners = {arm: learner(arm, settings, seeds, classes_of(config)) for arm in arms(config)}
+        self.learners = {
+            arm: learner(arm, settings, seeds, names.classes_of(config)) for arm in names.arms(config)
+        }
         for own in self.learners.values():
             own.fit(self.train_images)
         self.orders = [stream(seed, "batches") for seed in seeds]
@@ -148,11 +138,11 @@ class Trainer:
         """The state of all arms; probes are fitted at some frames only, and their
         numbers stay until the next.
         """
-        if epoch in probe_epochs(self.config):
+        if epoch in names.probe_epochs(self.config):
             self._probe(epoch)
         count, levels = len(self.seeds), self.config.levels
         image = data.entry(self.config.dataset).shape
-        placed, reconstructed = (min(most, self.validation.shape[1]) for most in (PLACED, SHOWN))
+        placed, reconstructed = (min(most, self.validation.shape[1]) for most in (names.PLACED, names.SHOWN))
         places = np.zeros((count, len(MAPPED), levels, placed, 2), np.float32)
         shown = np.zeros((count, len(MAPPED), levels, reconstructed, *image), np.int8)
         labels = np.zeros((count, placed), np.int16)
@@ -165,7 +155,7 @@ class Trainer:
                 places[0, place, level] = linear_probe.principal_components(first, 2).transform(first)
                 decoded = own.decode(level, code[:, :reconstructed])
                 if decoded is not None:
-                    shades = (SHADES * decoded[0].reshape(reconstructed, *image)).round()
+                    shades = (names.SHADES * decoded[0].reshape(reconstructed, *image)).round()
                     shown[0, place, level] = shades.clamp(-127, 127).numpy()
         measured = {name: getattr(self, name).copy() for name in (*MEASURED, "updates")}
         return Frame(
