@@ -29,9 +29,7 @@ PHOTOGRAPHS = {"cifar10_features": "cifar10", "cifar10_features_full": "cifar10"
 
 
 def held_out(dataset: str) -> tuple[int, int]:
-    """Validation and test images of a data set: ten validation labels a class, no more
-    than a probe is trained on.
-    """
+    """Validation images, ten a class as a probe is trained on, and test images."""
     return 10 * len(data.entry(dataset).classes), 697 if dataset == "digits" else 2000
 
 

@@ -1,6 +1,4 @@
-"""The experiment: every arm of all seeds on the same batches, and linear probes of all
-levels.
-"""
+"""The experiment: all arms and seeds on the same batches, and probes of all levels."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -15,8 +13,9 @@ from mlcv_explore.ideas.hierarchical_representation import settings as names
 from mlcv_explore.ideas.hierarchical_representation.settings import ARMS, MAPPED, Frame
 from mlcv_explore.ideas.hierarchical_representation.settings import HierarchicalRepresentationConfig as Config
 from mlcv_explore.metrics import linear_probe, ridge_probe
+from mlcv_explore.metrics.ridge_probe import leading, span
 from mlcv_explore.models import fitted_levels, level_learners
-from mlcv_explore.models.level_learners import BATCH, Autoencoder, Hyperparameters, Learner, encoded
+from mlcv_explore.models.level_learners import BATCH, Hyperparameters, Learner, ProbeParts, encoded
 from mlcv_explore.models.stacked_autoencoders import Shape
 from mlcv_explore.seeds import numpy_stream, stream
 
@@ -24,7 +23,6 @@ LOCAL_WEIGHT = 1.0  # of layer-wise losses beside an end-to-end one
 FIXED = ("random", "pca", "kmeans")  # arms that do not change after the start
 MOST_FITTED = 500  # training codes from which the leading components are computed
 MEASURED = ("accuracy", "leading", "coarse", "error", "pixels", "frozen", "loss")  # fields of a frame
-Features = list[tuple[np.ndarray, ...]]  # of every seed: the labelled, the validation and the test part
 
 
 def splits(config: Config, seeds: Sequence[int]) -> list[StandardisedSplit]:
@@ -47,10 +45,10 @@ def learner(arm: str, settings: Hyperparameters, seeds: Sequence[int], classes: 
     """The learner of one arm; all with gradients start from equal weights."""
     objective, _, target = arm.partition("_")
     if arm in names.OBJECTIVES:
-        return Autoencoder(settings, seeds, objective, target or "code")
+        return level_learners.Autoencoder(settings, seeds, objective, target or "code")
     others = {
-        "committed": partial(Autoencoder, objective="global", clipped=True),
-        "denoising": partial(Autoencoder, objective="greedy", denoising=True),
+        "committed": partial(level_learners.Autoencoder, objective="global", clipped=True),
+        "denoising": partial(level_learners.Autoencoder, objective="greedy", denoising=True),
         "contrastive": level_learners.Contrastive,
         "pca": fitted_levels.PCA,
         "kmeans": fitted_levels.KMeans,
@@ -58,13 +56,6 @@ def learner(arm: str, settings: Hyperparameters, seeds: Sequence[int], classes: 
         "supervised": partial(level_learners.Supervised, classes=classes),
     }
     return others[arm](settings, seeds)
-
-
-class Input(Learner):
-    """The baseline without a level: its only code is the input."""
-
-    def encode(self, images: torch.Tensor) -> list[torch.Tensor]:
-        return [images]
 
 
 class Trainer:
@@ -94,9 +85,7 @@ class Trainer:
         self.probed = 0
 
     def _parts(self) -> tuple[torch.Tensor, ...]:
-        """Training, validation and test images (S, n, …), without copies where all seeds
-        share them.
-        """
+        """(S, n, …) of each part, without copies where all seeds share the images."""
         every = ([own.train, own.validation, own.test] for own in self.splits)
         parts = zip(*(every if self.config.split == "redrawn" else [next(every)]), strict=True)
         return tuple(
@@ -105,9 +94,7 @@ class Trainer:
         )
 
     def train(self) -> None:
-        """One epoch of every arm on the same images in the same order. Raises
-        FloatingPointError with a sentence when an arm diverges.
-        """
+        """One epoch of all arms in one order. Raises FloatingPointError."""
         config = self.config
         images = len(self.splits[0].train)
         order = torch.stack([torch.randperm(images, generator=own) for own in self.orders])
@@ -135,9 +122,7 @@ class Trainer:
                 )
 
     def frame(self, epoch: int) -> Frame:
-        """The state of all arms; probes are fitted at some frames only, and their
-        numbers stay until the next.
-        """
+        """The state of all arms; numbers of probes stay until the next are fitted."""
         if epoch in names.probe_epochs(self.config):
             self._probe(epoch)
         count, levels = len(self.seeds), self.config.levels
@@ -189,7 +174,7 @@ class Trainer:
             changing = [place for place, arm in enumerate(ARMS) if arm in self.learners and arm not in FIXED]
             self.accuracy[:, changing] = self.accuracy[:, [ARMS.index("random")]]
         if not epoch or last:
-            (features,), components = self._features(Input(), [self.known], last)
+            (features,), components = self._features(level_learners.Input(), [self.known], last)
             self.pixels[:, 0] = self._accuracies(features)
             if last:
                 self.pixels[:, 1] = self._accuracies(components[0])
@@ -198,26 +183,21 @@ class Trainer:
 
     def _features(
         self, own: Learner, known: Sequence[torch.Tensor], components: bool
-    ) -> tuple[list[Features], list[Features]]:
-        """Of every level and seed the features of a probe: of the whole code, from the
-        codes (S, n, …) of the labelled images, then on the leading components of
-        training codes if asked for. Codes are projected some images at a time.
+    ) -> tuple[list[ProbeParts], list[ProbeParts]]:
+        """A probe's features at every level: the whole code, from the labelled images'
+        codes (S, n, …), then leading components of training codes if asked for.
         """
-        bases = [[ridge_probe.span(code) for code in level.flatten(2).numpy()] for level in known]
-        pairs = [_projected(own, bases, [self.known, self.validation, self.test])]
+        bases = [[span(code) for code in level.flatten(2).numpy()] for level in known]
+        pairs = [level_learners.projected(own, bases, [self.known, self.validation, self.test])]
         if components:
             trained = encoded(own, self.train_images[:, :MOST_FITTED])
             count = linear_probe.COMPONENTS
-            bases = [
-                [ridge_probe.leading(code, count) for code in level.flatten(2).numpy()] for level in trained
-            ]
-            pairs.append(_projected(own, bases, [self.known, self.validation, self.test]))
+            bases = [[leading(code, count) for code in level.flatten(2).numpy()] for level in trained]
+            pairs.append(level_learners.projected(own, bases, [self.known, self.validation, self.test]))
         return pairs[0], pairs[-1]
 
     def _errors(self, own: Learner) -> np.ndarray:
-        """(S, L) mean squared error of the test images decoded from every level; 0 where
-        nothing decodes.
-        """
+        """(S, L) mean squared error of test images; 0 where nothing decodes."""
         sums = np.zeros((len(self.seeds), self.config.levels))
         for images in self.test.split(BATCH, dim=1):
             for level, code in enumerate(own.encode(images)):
@@ -239,16 +219,3 @@ class Trainer:
         labels = [[self.groups[part] for part in own] for own in self.labels]
         pairs = zip(features, labels, strict=True)
         return np.array([ridge_probe.probe_accuracy(own, groups) for own, groups in pairs])
-
-
-def _projected(
-    own: Learner, bases: Sequence[Sequence[ridge_probe.Projection]], parts: Sequence[torch.Tensor]
-) -> list[Features]:
-    """Codes of every part (S, n, …) on directions of every level and seed."""
-    found = [[[[] for _ in parts] for _ in level] for level in bases]
-    for place, part in enumerate(parts):
-        for images in part.split(BATCH, dim=1):
-            for level, codes in enumerate(own.encode(images)):
-                for seed, code in enumerate(codes.flatten(2).numpy()):
-                    found[level][seed][place].append(bases[level][seed].transform(code))
-    return [[tuple(map(np.concatenate, seed)) for seed in level] for level in found]
