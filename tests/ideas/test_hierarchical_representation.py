@@ -54,9 +54,7 @@ def test_every_arm_is_the_learner_it_is_called_after_from_equal_weights():
 
 
 def test_all_arms_with_gradients_have_equal_updates_and_all_see_equal_batches(film, monkeypatch):
-    """The order of a seed's images comes from its own stream, whatever noise and views
-    were drawn in the epoch before.
-    """
+    """A seed's order comes from its own stream, whatever else an epoch has drawn."""
     for place, arm in enumerate(ARMS):  # 200 images in batches of 80
         assert (film[-1].updates[:, place] == (0 if arm in training.FIXED else SMALL.epochs * 3)).all(), arm
     trainer = training.Trainer(SMALL, (3,))
@@ -137,9 +135,7 @@ def test_accuracy_after_a_part_of_the_training_is_that_of_a_training_as_long():
 
 
 def test_probes_are_those_of_codes_by_hand(film):
-    """Of the last seed, arm by arm: few labels of its own, whole codes, components of
-    training codes, coarse classes of the same codes; and the top level's error.
-    """
+    """Of the last seed: codes, leading components, coarse classes, the top's error."""
     trainer = training.Trainer(SMALL, SEEDS)
     for _ in range(SMALL.epochs):
         trainer.train()
@@ -169,9 +165,7 @@ def test_probes_are_those_of_codes_by_hand(film):
 
 
 def test_nothing_is_trained_fitted_or_chosen_on_the_test_part(monkeypatch):
-    """With another test part weights, components, the labelled and the validation
-    features stay; only what is measured on it changes.
-    """
+    """With another test part only what is measured on it changes."""
     draw = data.split_own
 
     def other_test(*sizes):
@@ -207,8 +201,7 @@ def test_labels_of_probes_are_drawn_for_every_seed_and_splits_are_fixed_or_redra
     for own in redrawn.splits:
         assert float(own.train.mean()) == pytest.approx(0, abs=1e-4)
         assert float(own.train.std()) == pytest.approx(1, abs=1e-3)
-    assert "labelled images" in idea.estimand(SMALL) and not idea.estimand(SMALL.replace(split="redrawn"))
-    assert idea.split_sizes(SMALL) is None and idea.split_sizes(SMALL.replace(split="redrawn")).test == 697
+    assert idea.split_sizes(SMALL.replace(split="redrawn")).test == 697
 
 
 def test_photographs_are_vectors_on_one_scale_with_the_classes_of_their_photographs():

@@ -78,28 +78,25 @@ def test_pretrained_levels_have_the_error_of_a_run_and_a_training_digit_lies_on_
         placed = inference.infer(base, arm, split.train.images[3, 0] / 255)[0]
         assert np.linalg.norm(placed.place - fitted.coordinates[3]) < 0.05 * fitted.width
         assert placed.neighbours[0] == split.train.labels[3]
-
-
-def test_the_checkpoint_contains_no_image():
-    """Features are 12 numbers a digit; only a first level's weights have its size."""
-    sizes = {name: tuple(values.shape) for name, values in inference.demo().weights.state_dict().items()}
+    # no image ships: features are 12 numbers a digit, and only first levels' weights have its size
+    sizes = {name: tuple(values.shape) for name, values in base.weights.state_dict().items()}
     assert not any(size[-1:] == (64,) and size[0] in (100, 697, 1000) for size in sizes.values())
     assert {size[1] for name, size in sizes.items() if "features" in name} == {12}
 
 
 def test_gradients_of_the_original_code_miss_a_third_of_its_parameters():
-    base = inference.demo()
     losses, blocks, norms, sizes = inference.gradients("both_code")
     assert losses == [*(f"loss of level {level}" for level in (1, 2, 3)), "end-to-end loss"]
     assert [blocks[0], blocks[3], blocks[-1]] == ["enc\n1", "dec\n1", "e2e\n1"]
     assert norms.shape == (4, 9) and sizes.tolist()[:3] == [64 * 32 + 32, 32 * 32 + 32, 32 * 32 + 32]
+    base = inference.demo()
+    assert not any(weight.requires_grad for weight in base.weights.parameters())
     model = base.weights.arms["both_code"].requires_grad_(True)
-    pixels = base.standardised(base.test.as_float()[: inference.BATCH].flatten(1))
+    pixels = base.standardised(base.test.as_float()[:100].flatten(1))
     loss = stacked_autoencoders.losses(model, pixels, "both")["level2"].sum()
     norm = torch.cat([one.flatten() for one in torch.autograd.grad(loss, [model.up[0], model.up_bias[0]])])
     model.requires_grad_(False)
     assert norms[1, 0] == pytest.approx(float(norm.norm()), rel=1e-5)
-    assert not any(weight.requires_grad for weight in model.parameters())
     assert inference.parameters_without_gradient("both_code")[0] == 0
     assert inference.parameters_without_gradient("committed") == (4224, 12_640)
 
@@ -147,8 +144,7 @@ def test_lengths_and_other_runs_are_those_of_the_rows(study):
     assert end == table.difference("own_targets", "greedy_code", "global", "accuracy")
     assert early == table.difference("own_targets_early", "greedy_code", "global", "after5")
     assert levels["Arm"] == [idea.label(arm) for arm in arms(BASES[study])]
-    config = VARIATIONS[study][-1]
-    settings = {name: getattr(config, name) for name in tables.RUNS[study]}
+    settings = {name: getattr(VARIATIONS[study][-1], name) for name in tables.RUNS[study]}
     assert runs["Raw input (%)"][-1] == table.interval("varied", "pixels", "accuracy", **settings)
     early = table.difference("varied", "greedy_code", "global", "after5", **settings)
     assert runs["The same after 5 % (points)"][-1] == early
@@ -161,10 +157,3 @@ def test_the_answer_shows_digits_and_photographs_side_by_side():
     heads = [tuple(table.value) for table in app.dataframe]
     assert not app.exception and "Two coarse classes: vehicles, animals. Level 0: the input." in words(app)
     assert sum("Run" in head for head in heads) == 2 and sum("Learner" in head for head in heads) == 1
-
-
-def test_numbers_on_a_map_are_explained_where_they_are_not_the_names_of_classes():
-    digits, (photographs,) = BASES["live"], VARIATIONS["photographs"]
-    many = digits.replace(dataset="cifar100", labels=5)
-    assert tables.class_key(digits) == tables.class_key(many) == ""
-    assert tables.class_key(photographs).startswith(", 0 airplane, 1 automobile, 2 bird")

@@ -96,9 +96,8 @@ def run(config: Config, seeds: Sequence[int]) -> Iterator[Frame]:
 
 
 def metrics(config: Config, film: Film) -> dict[str, np.ndarray]:
-    """Per seed: accuracy, that of a probe of leading components and that of coarse
-    classes, of the top level at the end, and accuracy after each of LENGTHS. The arm
-    `…_first` is the first level.
+    """Per seed, at the top level (of `…_first` at the first): accuracy, also of leading
+    components and coarse classes, at the end; accuracy after each of LENGTHS.
     """
     last, top = film[-1], config.levels - 1
     names = "accuracy", "leading", "coarse"

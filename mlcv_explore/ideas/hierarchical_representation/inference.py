@@ -1,7 +1,5 @@
-"""The demo: one digit in every level of the pretrained weights, what each reconstructs,
-where it lies on the level's map, and which losses reach which blocks. And how these
-weights are made: the levels of every arm that has weights, trained from one seed, with
-a map of each level's codes.
+"""The demo: what every pretrained level reconstructs of a digit, where this lies on the
+level's map, and which losses reach which blocks; and how these weights are made.
 """
 
 from collections.abc import Sequence
@@ -28,7 +26,6 @@ from mlcv_explore.models.stacked_autoencoders import Shape, StackedAutoencoders,
 DIGITS = "hierarchical_representation_digits"  # the checkpoint
 PRETRAINED = tuple(arm for arm in ARMS if arm not in ("pca", "kmeans"))
 SIDE = 8
-BATCH = 100  # test digits whose losses are differentiated
 DIFFERENTIATED = (*OBJECTIVES, "committed")  # arms with an objective of their own
 SHORT = {"encoder": "enc", "own decoder": "dec", "end-to-end decoder": "e2e"}  # blocks, as on an axis
 
@@ -127,13 +124,12 @@ def tiles() -> tuple[Tile, ...]:
 
 @cache
 def gradients(arm: str) -> tuple[list[str], list[str], np.ndarray, np.ndarray]:
-    """Labels of losses and of blocks, the norm of each loss's gradient in each block
-    (losses, blocks) on test digits, NaN where there is none, and each block's number
-    of parameters (blocks,).
+    """Labels of losses and blocks; the norm of each loss's gradient in each block
+    (losses, blocks) on 100 test digits, NaN where there is none; parameters (blocks,).
     """
     base = demo()
     model = base.weights.arms[arm].requires_grad_(True)
-    pixels = base.standardised(base.test.as_float()[:BATCH].flatten(1))
+    pixels = base.standardised(base.test.as_float()[:100].flatten(1))
     objective = "global" if arm == "committed" else arm.partition("_")[0]
     terms, blocks, norms = gradient_flow(model, pixels, objective)
     model.requires_grad_(False)
