@@ -49,7 +49,7 @@ def depth_note(film: Film, config: Config, seeds: int) -> str:
 
 
 def run_losses(film: Film, arm: str) -> tuple[np.ndarray, dict[str, tuple[str, np.ndarray]]]:
-    """Epochs (T,) after the start; of each loss of an arm its role and values (S, T)."""
+    """Epochs (T,) after the start; role and values (S, T) of each of an arm's losses."""
     losses = series(film[1:], "loss")[:, :, ARMS.index(arm)]  # (S, T, L + 1)
     terms = [*(f"level {level}" for level in range(1, losses.shape[2])), "end-to-end"]
     roles = [*("idea", "variant", "other", "control", "oracle")[: losses.shape[2] - 1], "baseline"]
