@@ -12,11 +12,8 @@ from collections.abc import Callable
 
 import torch
 
-from mlcv_explore.ideas.hierarchical_representation import (
-    HierarchicalRepresentationConfig,
-    inference,
-    training,
-)
+from mlcv_explore.ideas.hierarchical_representation import inference, training
+from mlcv_explore.ideas.hierarchical_representation.settings import HierarchicalRepresentationConfig
 
 SEEDS, TURNS, STEPS = tuple(range(5)), 15, 20
 TIMES_FASTER = 2.5  # that the stack is to be

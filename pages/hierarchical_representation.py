@@ -8,6 +8,7 @@ import streamlit as st
 from mlcv_explore import charts
 from mlcv_explore.charts import Line, images
 from mlcv_explore.config import Config
+from mlcv_explore.data.catalogue import class_key
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.hierarchical_representation import depth_curve, inference, tables
@@ -30,13 +31,10 @@ MOST_POINTS = 350  # training digits on a map
 
 
 @st.fragment
+@figures.reported(CheckpointError)
 def play() -> None:
     """A digit, its reconstructions, and its place on the map of every level."""
-    try:
-        base = inference.demo()
-    except CheckpointError as error:
-        st.error(str(error), icon=":material/error:")
-        return
+    base = inference.demo()
     results, controls = st.columns([3, 1], gap="large")
     with controls:
         arm, other = choose_arm("Trained with", "arm", "greedy_code"), choose_arm("Compare with", "compare")
@@ -91,9 +89,7 @@ def reconstructions(base: Demo, arm: str, digit: np.ndarray) -> None:
 
 
 def level_maps(base: Demo, arm: str, digit: np.ndarray, label: int | None) -> None:
-    """The digit on the map of every level, with the digits of its class in colour: its
-    own, or the most frequent one of its neighbours.
-    """
+    """The digit on every map; its class, or its neighbours' main one, is in colour."""
     st.markdown(f"##### {LABELS[arm]}: map of each level")
     levels, texts = inference.infer(base, arm, digit), [str(own) for own in base.labels[:MOST_POINTS]]
     for number, (level, column) in enumerate(zip(levels, st.columns(len(levels), gap="small"), strict=True)):
@@ -156,7 +152,7 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
             lines = {name: Line(*values) for name, values in terms.items()}
             chart = charts.curves(epochs, lines, "epoch", f"{LABELS[arm]}: training loss", **limits)
             figures.figure(chart, f"{SLUG}-run-loss-{arm}", "Levels are not comparable.", moving=True)
-    labels, text = [str(label) for label in film[-1].labels[0]], tables.class_key(config)
+    labels, text = [str(label) for label in film[-1].labels[0]], class_key(config.dataset)
     for arm in MAPPED:
         st.markdown(f"**{LABELS[arm]}**: codes of validation images, epoch {film[-1].step}, first seed{text}")
         levels = tables.run_codes(film[-1], arm)

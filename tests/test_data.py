@@ -28,6 +28,7 @@ from PIL import Image
 from mlcv_explore import data
 from mlcv_explore.config import SettingError
 from mlcv_explore.data import downloads, published_formats
+from mlcv_explore.data.catalogue import class_key
 from mlcv_explore.data.coarse import GROUPS, coarse
 from mlcv_explore.data.dataset import content_fingerprint
 from mlcv_explore.data.splits import proportional_counts, stratified_parts
@@ -405,6 +406,11 @@ def test_sizes_on_a_set_with_an_official_test_part() -> None:
         match=r"train_size must be at most 45,000 on cifar10 \(50,000 images, 5,000 of them for validation\)",
     ):
         data.check_split("cifar10", 45_001, 5_000, 10_000)
+
+
+def test_numbers_are_explained_where_they_are_not_the_names_of_few_classes() -> None:
+    assert class_key("digits") == class_key("cifar100") == class_key("an own folder") == ""
+    assert class_key("cifar10_features").startswith(", 0 airplane, 1 automobile, 2 bird")
 
 
 # Coarse classes

@@ -9,15 +9,18 @@ from sklearn.decomposition import PCA as Reference
 from torch.nn import functional
 
 from mlcv_explore import data
+from mlcv_explore.metrics import ridge_probe
 from mlcv_explore.models import fitted_levels, level_learners
 from mlcv_explore.models.level_learners import (
     Autoencoder,
     Contrastive,
     GradientLearner,
     Hyperparameters,
+    Input,
     Supervised,
     encoded,
     info_nce,
+    projected,
 )
 from mlcv_explore.models.stacked_autoencoders import Shape, reconstruction_loss
 
@@ -123,6 +126,19 @@ def test_images_encoded_in_parts_have_the_codes_of_all_at_once(batch, monkeypatc
     monkeypatch.setattr(level_learners, "BATCH", 7)
     for one, other in zip(encoded(own, batch), own.encode(batch), strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_codes_in_parts_lie_on_the_directions_of_their_own_level_and_seed(batch, monkeypatch):
+    """Those of the input, which has no level, too."""
+    monkeypatch.setattr(level_learners, "BATCH", 7)
+    for own in (Autoencoder(settings(), SEEDS, "greedy"), Input()):
+        codes = [level.numpy() for level in own.encode(batch)]
+        bases = [[ridge_probe.leading(code, 3) for code in level] for level in codes]
+        for level, found in enumerate(projected(own, bases, [batch, batch[:, :20]])):
+            for code, basis, (whole, part) in zip(codes[level], bases[level], found, strict=True):
+                np.testing.assert_allclose(whole, basis.transform(code), atol=1e-5)
+                np.testing.assert_allclose(part, whole[:20], atol=1e-5)
+    assert len(codes) == 1 and np.array_equal(codes[0], batch)
 
 
 def test_info_nce_by_hand_and_its_limits():

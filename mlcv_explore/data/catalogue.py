@@ -55,6 +55,7 @@ class Entry:
     kind: Literal["images", "features"] = "images"  # features are vectors: they cannot be drawn
 
 
+MOST_NAMED = 10  # classes that one line names
 CATALOGUE = {
     entry.name: entry
     for entry in (
@@ -177,3 +178,13 @@ CATALOGUE = {
         ),
     )
 }
+
+
+def class_key(name: str) -> str:
+    """The classes that numbers in a figure of this data set stand for, after a comma;
+    "" where the numbers are their names or the classes are many or an own folder's.
+    """
+    known = CATALOGUE.get(name)
+    if known is None or known.classes == DIGITS or len(known.classes) > MOST_NAMED:
+        return ""
+    return ", " + ", ".join(f"{number} {fine}" for number, fine in enumerate(known.classes))

@@ -16,11 +16,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from mlcv_explore.metrics import ridge_probe
 from mlcv_explore.models.stacked_autoencoders import Shape, StackedAutoencoders, losses, total
 from mlcv_explore.seeds import seeded, stream
 
 BATCH = 500  # images encoded together
 TEMPERATURE = 0.2  # of the contrastive loss
+ProbeParts = list[tuple[np.ndarray, ...]]  # of every seed: features of the parts that a probe needs
 HEAD = 32  # numbers in which views are compared, by a linear layer that is not part of the code
 
 
@@ -58,10 +60,32 @@ class Learner:
         """Pixels from a level's codes; None where no decoder was trained."""
 
 
+class Input(Learner):
+    """The baseline without a level: its only code is the input."""
+
+    def encode(self, images: torch.Tensor) -> list[torch.Tensor]:
+        return [images]
+
+
 def encoded(own: Learner, images: torch.Tensor) -> list[torch.Tensor]:
     """Every level's codes (S, n, …) of images (S, n, …), some at a time."""
     parts = [own.encode(part) for part in images.split(BATCH, dim=1)]
     return [torch.cat(level, dim=1) for level in zip(*parts, strict=True)]
+
+
+def projected(
+    own: Learner, bases: Sequence[Sequence[ridge_probe.Projection]], parts: Sequence[torch.Tensor]
+) -> list[ProbeParts]:
+    """Codes of every part (S, n, …) on directions of every level and seed, some images
+    at a time.
+    """
+    found = [[[[] for _ in parts] for _ in level] for level in bases]
+    for place, part in enumerate(parts):
+        for images in part.split(BATCH, dim=1):
+            for level, codes in enumerate(own.encode(images)):
+                for seed, code in enumerate(codes.flatten(2).numpy()):
+                    found[level][seed][place].append(bases[level][seed].transform(code))
+    return [[tuple(map(np.concatenate, seed)) for seed in level] for level in found]
 
 
 class GradientLearner(Learner):

@@ -1,6 +1,4 @@
-"""Hierarchical representation: what every arm is, that all see the same batches, and that
-nothing rests on the test part.
-"""
+"""What every arm is, that batches are the same, that nothing rests on the test part."""
 
 import numpy as np
 import pytest
@@ -9,38 +7,23 @@ import torch
 from mlcv_explore import data
 from mlcv_explore.config import SettingError
 from mlcv_explore.ideas.hierarchical_representation import BASES, idea, metrics, training
-from mlcv_explore.ideas.hierarchical_representation.settings import (
-    ARMS,
-    LENGTHS,
-    MAPPED,
-    PLACED,
-    WIRINGS,
-    HierarchicalRepresentationConfig,
-    arms,
-    coarse_places,
-    decodes,
-    frame_epochs,
-    length_epoch,
-    probe_epochs,
-)
+from mlcv_explore.ideas.hierarchical_representation import settings as names
+from mlcv_explore.ideas.hierarchical_representation.settings import ARMS, LENGTHS
+from mlcv_explore.ideas.hierarchical_representation.settings import HierarchicalRepresentationConfig as Config
 from mlcv_explore.metrics import linear_probe, ridge_probe
 from mlcv_explore.seeds import stream
 from tests.calls import recorded
 
-SMALL = HierarchicalRepresentationConfig(
-    epochs=2, train_size=200, labels=2, levels=2, width=8, batch_size=80, dataset="digits"
-)
-CONVOLUTIONAL = SMALL.replace(network="convolutional", width=2, levels=1, epochs=1, labels=1, batch_size=100)
+SMALL = Config(epochs=2, train_size=200, labels=2, levels=2, width=8, batch_size=80, dataset="digits")
 SEEDS = (0, 1)
-PIXELS = {"network": "convolutional"}
-ON_DIGITS = {  # sentence → settings that are refused with it
+PIXELS, VECTORS = {"network": "convolutional"}, {"dataset": "cifar10_features"}
+REFUSED = {  # sentence → settings that are refused with it
     "labels must be at most 25 with train_size 500 and dataset digits": {"labels": 50, "train_size": 500},
     "train_size must be at most 1,000 on digits": {"train_size": 1050},
     "levels must halve the 8 pixels of dataset digits": PIXELS | {"levels": 4},
-}
-ON_FEATURES = {
-    "network must be dense on cifar10_features, vectors without pixels, got 'convolutional'": PIXELS,
-    "train_size must be at most 9,900 on cifar10_features": {"train_size": 9950},
+    "network must be dense on cifar10_features, vectors without pixels, got 'convolutional'": PIXELS
+    | VECTORS,
+    "train_size must be at most 9,900 on cifar10_features": VECTORS | {"train_size": 9950},
 }
 
 
@@ -71,9 +54,7 @@ def test_every_arm_is_the_learner_it_is_called_after_from_equal_weights():
 
 
 def test_all_arms_with_gradients_have_equal_updates_and_all_see_equal_batches(film, monkeypatch):
-    """The order of a seed's images comes from its own stream, whatever noise and views
-    were drawn in the epoch before.
-    """
+    """A seed's order comes from its own stream, whatever else an epoch has drawn."""
     for place, arm in enumerate(ARMS):  # 200 images in batches of 80
         assert (film[-1].updates[:, place] == (0 if arm in training.FIXED else SMALL.epochs * 3)).all(), arm
     trainer = training.Trainer(SMALL, (3,))
@@ -110,44 +91,42 @@ def test_the_start_is_the_controls_which_never_changes_and_stacked_pca_gains_not
 def test_a_run_of_the_wirings_gives_the_numbers_of_one_with_every_arm(film):
     config = SMALL.replace(compared="wirings")
     columns, every = metrics(config, list(idea.run(config, SEEDS))), metrics(SMALL, film)
-    assert (
-        arms(config) == tuple(arm for arm in ARMS if arm in WIRINGS) and "joint_code_accuracy" not in columns
-    )
+    assert names.arms(config) == tuple(arm for arm in ARMS if arm in names.WIRINGS)
+    assert "joint_code_accuracy" not in columns
     assert all(np.array_equal(values, every[name]) for name, values in columns.items())
 
 
 def test_metrics_are_the_last_frames(film):
     columns, last, place = metrics(SMALL, film), film[-1], ARMS.index("both_code")
     first, top = last.accuracy[:, place].T
-    assert (columns["both_code_accuracy"] == top).all() and (columns["both_code_level1"] == first).all()
-    assert (columns["both_code_first_accuracy"] == first).all()
-    assert (columns["both_code_leading"] == last.leading[:, place, 1]).all()
-    _, leading, coarse = last.pixels.T
-    assert (columns["pixels_leading"] == leading).all() and (columns["pixels_coarse"] == coarse).all()
-    assert (columns["committed_shifted_accuracy"] == last.accuracy[:, ARMS.index("committed"), 0]).all()
-    assert (columns["committed_frozen_accuracy"] == last.frozen[:, 1]).all()
-    for arm in ARMS:
-        expected = [decodes(arm, level, 2) for level in range(2)]
-        assert [f"{arm}_error{level + 1}" in columns for level in range(2)] == expected
-        assert [bool(last.error[:, ARMS.index(arm), level].all()) for level in range(2)] == expected
+    both = {"accuracy": top, "level1": first, "first_accuracy": first, "leading": last.leading[:, place, 1]}
+    expected = {f"both_code_{name}": values for name, values in both.items()}
+    expected |= dict(zip(("pixels_leading", "pixels_coarse"), last.pixels.T[1:], strict=True))
+    expected["committed_shifted_accuracy"] = last.accuracy[:, ARMS.index("committed"), 0]
+    expected["committed_frozen_accuracy"] = last.frozen[:, 1]
+    assert all((columns[name] == values).all() for name, values in expected.items())
+    for place, arm in enumerate(ARMS):
+        decoded = [names.decodes(arm, level, 2) for level in range(2)]
+        assert [f"{arm}_error{level + 1}" in columns for level in range(2)] == decoded
+        assert last.error[:, place].all(0).tolist() == decoded
 
 
 def test_frames_show_the_first_seed_and_probes_stay_until_the_next(film):
-    assert [frame.step for frame in film] == [0, *frame_epochs(SMALL)]
-    assert [frame.probed for frame in film] == probe_epochs(SMALL)
+    assert [frame.step for frame in film] == [0, *names.frame_epochs(SMALL)]
+    assert [frame.probed for frame in film] == names.probe_epochs(SMALL)
     last, long = film[-1], SMALL.replace(epochs=400)
-    assert last.places.shape == (2, len(MAPPED), 2, PLACED, 2)
+    assert last.places.shape == (2, len(names.MAPPED), 2, names.PLACED, 2)
     assert last.places[0].any() and not last.places[1].any()
     assert not last.shown[0, 0, 0].any() and last.shown[0, 0, 1].any() and last.shown[0, 1].any()
-    assert len(frame_epochs(long)) <= 15 and set(probe_epochs(long)) <= {0, *frame_epochs(long)}
-    assert probe_epochs(long) == [0, 20, 80, 200, 400]
+    assert names.probe_epochs(long) == [0, 20, 80, 200, 400]
+    assert len(names.frame_epochs(long)) <= 15 and {20, 80, 200, 400} <= {*names.frame_epochs(long)}
 
 
 def test_accuracy_after_a_part_of_the_training_is_that_of_a_training_as_long():
     """Whatever follows: a twentieth, a fifth and half of 20 epochs."""
     config = SMALL.replace(epochs=20, compared="wirings", levels=1)
     columns = metrics(config, list(idea.run(config, SEEDS)))
-    assert [length_epoch(config, name) for name in LENGTHS] == [1, 4, 10]
+    assert [names.length_epoch(config, name) for name in LENGTHS] == [1, 4, 10]
     for name, epochs in zip(LENGTHS, (1, 4, 10), strict=True):
         short = config.replace(epochs=epochs)
         alone = metrics(short, list(idea.run(short, SEEDS)))
@@ -156,9 +135,7 @@ def test_accuracy_after_a_part_of_the_training_is_that_of_a_training_as_long():
 
 
 def test_probes_are_those_of_codes_by_hand(film):
-    """Of the last seed, arm by arm: few labels of its own, whole codes, components of
-    training codes, coarse classes of the same codes; and the top level's error.
-    """
+    """Of the last seed: codes, leading components, coarse classes, the top's error."""
     trainer = training.Trainer(SMALL, SEEDS)
     for _ in range(SMALL.epochs):
         trainer.train()
@@ -188,10 +165,8 @@ def test_probes_are_those_of_codes_by_hand(film):
 
 
 def test_nothing_is_trained_fitted_or_chosen_on_the_test_part(monkeypatch):
-    """With another test part weights, components, the labelled and the validation
-    features stay; only what is measured on it changes.
-    """
-    draw, probe = data.split_own, ridge_probe.probe_accuracy
+    """With another test part only what is measured on it changes."""
+    draw = data.split_own
 
     def other_test(*sizes):
         parts = draw(*sizes)
@@ -199,16 +174,12 @@ def test_nothing_is_trained_fitted_or_chosen_on_the_test_part(monkeypatch):
         return data.Split(parts.train, parts.validation, data.Images(*flipped, parts.test.classes))
 
     def probed() -> tuple[list, list]:
-        """Sums of the features that a probe is fitted and chosen on, with their labels."""
-        given = []
-
-        def record(own, labels) -> float:
-            given.append([*(part.sum() for part in own[:2]), *(part.tolist() for part in labels[:2])])
-            return probe(own, labels)
-
+        """Sums of what a probe is fitted and chosen on, with labels, and the film."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(ridge_probe, "probe_accuracy", record)
-            return given, list(idea.run(SMALL.replace(levels=1), (0,)))
+            calls = recorded(patch, ridge_probe, "probe_accuracy")
+            film = list(idea.run(SMALL.replace(levels=1), (0,)))
+        given = [(*(part.sum() for part in own[:2]), *map(list, labels[:2])) for own, labels in calls]
+        return given, film
 
     one = probed()
     monkeypatch.setattr(data, "split_own", other_test)
@@ -230,8 +201,7 @@ def test_labels_of_probes_are_drawn_for_every_seed_and_splits_are_fixed_or_redra
     for own in redrawn.splits:
         assert float(own.train.mean()) == pytest.approx(0, abs=1e-4)
         assert float(own.train.std()) == pytest.approx(1, abs=1e-3)
-    assert "labelled images" in idea.estimand(SMALL) and not idea.estimand(SMALL.replace(split="redrawn"))
-    assert idea.split_sizes(SMALL) is None and idea.split_sizes(SMALL.replace(split="redrawn")).test == 697
+    assert idea.split_sizes(SMALL.replace(split="redrawn")).test == 697
 
 
 def test_photographs_are_vectors_on_one_scale_with_the_classes_of_their_photographs():
@@ -245,7 +215,7 @@ def test_photographs_are_vectors_on_one_scale_with_the_classes_of_their_photogra
     groups = trainer.groups[np.concatenate([split.labels, split.test_labels])]
     vehicles = np.isin(np.concatenate([split.labels, split.test_labels]), (0, 1, 8, 9))
     assert np.array_equal(groups == 0, vehicles) and set(groups) == {0, 1}
-    assert np.array_equal(coarse_places("cifar10_features_full"), coarse_places("cifar10"))
+    assert np.array_equal(names.coarse_places("cifar10_features_full"), names.coarse_places("cifar10"))
     assert float(own.decode(1, own.encode(split.test[None])[1]).min()) < -0.5
 
 
@@ -258,21 +228,16 @@ def test_an_arm_that_diverges_is_named():
 
 
 def test_convolutional_levels_run_from_start_to_end():
-    columns = metrics(CONVOLUTIONAL, list(idea.run(CONVOLUTIONAL, (0,))))
+    config = SMALL.replace(**PIXELS, width=2, levels=1, epochs=1, labels=1, batch_size=100)
+    columns = metrics(config, list(idea.run(config, (0,))))
     assert all(np.isfinite(values).all() for values in columns.values())
     assert columns["global_updates"].tolist() == [2]
 
 
-@pytest.mark.parametrize(
-    ("sentence", "settings"),
-    [
-        *((sentence, {"dataset": "digits", **changes}) for sentence, changes in ON_DIGITS.items()),
-        *ON_FEATURES.items(),
-    ],
-)
+@pytest.mark.parametrize(("sentence", "settings"), REFUSED.items())
 def test_settings_that_do_not_fit_are_reported_in_a_sentence(sentence, settings):
     with pytest.raises(SettingError, match=sentence) as error:
-        HierarchicalRepresentationConfig(**settings)
+        SMALL.replace(**settings)
     assert "\n" not in str(error.value)
 
 
@@ -282,9 +247,7 @@ def test_the_headline_compares_every_wiring_with_the_cheap_baselines_and_a_contr
     assert first.contrasts == tuple((one, other) for one in wirings for other in baselines)
     assert (first.direction, first.margin, control.contrasts) == ("greater", 0.01, (("random", "pixels"),))
     assert len(idea.claims) <= 8 and all(claim.margin > 0 for claim in idea.claims)
-
-
-def test_studies_have_seeds_that_no_earlier_evidence_had_and_the_photographs_pixels():
+    # studies have seeds that no earlier evidence had, and the photographs their pixels
     assert all(study.seeds == tuple(range(700, 720)) for study in idea.studies)
     base = BASES["photographs"]
     assert (base.dataset, base.network, base.compared) == ("cifar10", "convolutional", "wirings")

@@ -1,6 +1,4 @@
-"""The page of the hierarchical representation: digits, drawings, uploads good and bad,
-every arm; the pretrained weights and the tables behind it.
-"""
+"""The page with digits, drawings and uploads; the weights and the tables behind it."""
 
 from functools import partial
 
@@ -10,14 +8,7 @@ import torch
 
 from mlcv_explore import data
 from mlcv_explore.charts import images
-from mlcv_explore.ideas.hierarchical_representation import (
-    BASES,
-    FEATURES,
-    VARIATIONS,
-    idea,
-    inference,
-    tables,
-)
+from mlcv_explore.ideas.hierarchical_representation import BASES, VARIATIONS, idea, inference, tables
 from mlcv_explore.ideas.hierarchical_representation.settings import LENGTHS, arms, decodes
 from mlcv_explore.models import stacked_autoencoders
 from mlcv_explore.statistics import t_interval
@@ -54,23 +45,16 @@ def test_results_follow_the_digit_and_the_arm():
     assert "Not detached, code: reconstructions" in words(app)
 
 
-def test_an_uploaded_digit_is_cropped_to_its_ink_and_placed():
-    app = opened(source="Upload")
-    app.file_uploader[0].upload("zero.png", images.png(ZERO), "image/png").run()
-    assert not app.exception and words(app).count("Nearest: ") == 3 and "Colour: 0" in words(app)
-    assert "zero.png: cropped to its ink; inverted, since" in words(app)
-
-
-def test_a_bad_upload_is_rejected_in_a_sentence_and_the_page_goes_on():
+def test_a_bad_upload_is_rejected_in_a_sentence_and_a_digit_is_cropped_to_its_ink_and_placed():
     app = opened(source="Upload")
     for content, sentence in (
         (b"<svg onload='alert(1)'/>", "only JPEG, PNG, WebP and GIF"),
         (images.png(np.full((9, 9), 80, np.uint8)), "only one colour"),
+        (images.png(ZERO), "zero.png: cropped to its ink; inverted, since"),
     ):
-        app.file_uploader[0].upload("digit.png", content, "image/png").run()
+        app.file_uploader[0].upload("zero.png", content, "image/png").run()
         assert not app.exception and sentence in words(app)
-    app.segmented_control(key=f"{SLUG}-source").set_value("Digit").run()
-    assert words(app).count("Nearest: ") == 3
+    assert words(app).count("Nearest: ") == 3 and "Colour: 0" in words(app)
 
 
 def test_an_empty_canvas_has_a_hint_and_links_to_what_is_not_there_are_reported():
@@ -80,14 +64,9 @@ def test_an_empty_canvas_has_a_hint_and_links_to_what_is_not_there_are_reported(
     assert "arm must be one of" in text and "source must be one of" in text
 
 
-@pytest.fixture(scope="module")
-def base() -> inference.Demo:
-    return inference.demo()
-
-
-def test_pretrained_levels_have_the_error_of_a_run_and_a_training_digit_lies_on_its_own_place(base):
+def test_pretrained_levels_have_the_error_of_a_run_and_a_training_digit_lies_on_its_own_place():
     """Test digits are new to every level."""
-    split = data.split(data.load("digits"), 1000, 100, 697, 0)
+    base, split = inference.demo(), data.split(data.load("digits"), 1000, 100, 697, 0)
     pixels = base.standardised(split.test.as_float().flatten(1))
     for arm, most in (("global", 0.25), ("greedy_code", 0.2), ("greedy_pixels", 0.1)):
         model, (_, fitted) = base.weights.arms[arm], base.maps[arm, 0]
@@ -99,36 +78,32 @@ def test_pretrained_levels_have_the_error_of_a_run_and_a_training_digit_lies_on_
         placed = inference.infer(base, arm, split.train.images[3, 0] / 255)[0]
         assert np.linalg.norm(placed.place - fitted.coordinates[3]) < 0.05 * fitted.width
         assert placed.neighbours[0] == split.train.labels[3]
-
-
-def test_the_checkpoint_contains_no_image(base):
-    """Features are 12 numbers a digit; only the first level's weights have the size of
-    an image.
-    """
+    # no image ships: features are 12 numbers a digit, and only first levels' weights have its size
     sizes = {name: tuple(values.shape) for name, values in base.weights.state_dict().items()}
     assert not any(size[-1:] == (64,) and size[0] in (100, 697, 1000) for size in sizes.values())
     assert {size[1] for name, size in sizes.items() if "features" in name} == {12}
 
 
-def test_gradients_of_the_original_code_miss_a_third_of_its_parameters(base):
+def test_gradients_of_the_original_code_miss_a_third_of_its_parameters():
     losses, blocks, norms, sizes = inference.gradients("both_code")
     assert losses == [*(f"loss of level {level}" for level in (1, 2, 3)), "end-to-end loss"]
     assert [blocks[0], blocks[3], blocks[-1]] == ["enc\n1", "dec\n1", "e2e\n1"]
     assert norms.shape == (4, 9) and sizes.tolist()[:3] == [64 * 32 + 32, 32 * 32 + 32, 32 * 32 + 32]
+    base = inference.demo()
+    assert not any(weight.requires_grad for weight in base.weights.parameters())
     model = base.weights.arms["both_code"].requires_grad_(True)
-    pixels = base.standardised(base.test.as_float()[: inference.BATCH].flatten(1))
+    pixels = base.standardised(base.test.as_float()[:100].flatten(1))
     loss = stacked_autoencoders.losses(model, pixels, "both")["level2"].sum()
     norm = torch.cat([one.flatten() for one in torch.autograd.grad(loss, [model.up[0], model.up_bias[0]])])
     model.requires_grad_(False)
     assert norms[1, 0] == pytest.approx(float(norm.norm()), rel=1e-5)
-    assert not any(weight.requires_grad for weight in model.parameters())
     assert inference.parameters_without_gradient("both_code")[0] == 0
     assert inference.parameters_without_gradient("committed") == (4224, 12_640)
 
 
-def test_tiles_are_a_digit_and_its_reconstructions(base):
+def test_tiles_are_a_digit_and_its_reconstructions():
     digit, *others = (tile.values for tile in inference.tiles())
-    assert (digit == base.example(9)).all() and len(others) == 4
+    assert (digit == inference.demo().example(9)).all() and len(others) == 4
     assert all(0 < np.abs(other - digit).mean() < 0.2 for other in others)
 
 
@@ -147,16 +122,12 @@ def shown(study: str) -> list[tables.Columns]:
 
 def test_details_are_the_evidence_in_tables():
     table, (levels, lengths, runs, learners, original) = evidence.table(SLUG), shown("live")
-    assert all(
-        len({len(column) for column in columns.values()}) == 1
-        for columns in (levels, lengths, runs, learners, original)
-    )
+    for columns in (levels, lengths, runs, learners, original):
+        assert len({len(column) for column in columns.values()}) == 1
     curves = tables.study_depth(table, "level")
     assert levels["Level 3 (%)"][0] == t_interval(curves["global"][:, 3])
-    errors = dict(zip(levels["Arm"], levels["Error"], strict=True))
-    assert [arm for arm, cell in errors.items() if cell == "–"] == [
-        idea.label(arm) for arm in ("contrastive", "random", "supervised")
-    ]
+    undecoded = [arm for arm, cell in zip(levels["Arm"], levels["Error"], strict=True) if cell == "–"]
+    assert undecoded == [idea.label(arm) for arm in ("contrastive", "random", "supervised")]
     pca = learners["Learner"].index("PCA")
     lost = table.difference("arms", "pca", "greedy_code", "accuracy")
     assert learners["Minus autoencoder (points)"][pca] == lost
@@ -173,8 +144,7 @@ def test_lengths_and_other_runs_are_those_of_the_rows(study):
     assert end == table.difference("own_targets", "greedy_code", "global", "accuracy")
     assert early == table.difference("own_targets_early", "greedy_code", "global", "after5")
     assert levels["Arm"] == [idea.label(arm) for arm in arms(BASES[study])]
-    config = VARIATIONS[study][-1]
-    settings = {name: getattr(config, name) for name in tables.RUNS[study]}
+    settings = {name: getattr(VARIATIONS[study][-1], name) for name in tables.RUNS[study]}
     assert runs["Raw input (%)"][-1] == table.interval("varied", "pixels", "accuracy", **settings)
     early = table.difference("varied", "greedy_code", "global", "after5", **settings)
     assert runs["The same after 5 % (points)"][-1] == early
@@ -187,10 +157,3 @@ def test_the_answer_shows_digits_and_photographs_side_by_side():
     heads = [tuple(table.value) for table in app.dataframe]
     assert not app.exception and "Two coarse classes: vehicles, animals. Level 0: the input." in words(app)
     assert sum("Run" in head for head in heads) == 2 and sum("Learner" in head for head in heads) == 1
-
-
-def test_numbers_on_a_map_are_explained_where_they_are_not_the_names_of_classes():
-    digits, photographs = BASES["live"], FEATURES
-    many = digits.replace(dataset="cifar100", labels=5)
-    assert tables.class_key(digits) == tables.class_key(many) == ""
-    assert tables.class_key(photographs).startswith(", 0 airplane, 1 automobile, 2 bird")

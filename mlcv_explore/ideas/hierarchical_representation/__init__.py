@@ -73,59 +73,47 @@ import numpy as np
 
 from mlcv_explore.idea import Bars, Cell, Film, Idea, Picture, Study
 from mlcv_explore.ideas.hierarchical_representation import claims
-from mlcv_explore.ideas.hierarchical_representation.settings import (
-    ARMS,
-    LENGTHS,
-    WIRINGS,
-    Frame,
-    HierarchicalRepresentationConfig,
-    arms,
-    decodes,
-    frame_epochs,
-    length_epoch,
-    part_sizes,
-    split_sizes,
-)
+from mlcv_explore.ideas.hierarchical_representation import settings as setup
+from mlcv_explore.ideas.hierarchical_representation.settings import ARMS, Frame
+from mlcv_explore.ideas.hierarchical_representation.settings import HierarchicalRepresentationConfig as Config
+from mlcv_explore.statistics import Split
 from mlcv_explore.statistics.estimands import OWN_LABELS
 
 
-def run(config: HierarchicalRepresentationConfig, seeds: Sequence[int]) -> Iterator[Frame]:
-    """Train every arm on the same batches and probe its levels. Raises
-    FloatingPointError, DataError, SettingError with a sentence for the reader.
-    """
+def run(config: Config, seeds: Sequence[int]) -> Iterator[Frame]:
+    """Train and probe every arm. Raises FloatingPointError, DataError, SettingError."""
     from mlcv_explore.ideas.hierarchical_representation.training import Trainer  # torch comes with it
 
     trainer = Trainer(config, seeds)
     yield trainer.frame(0)
     for epoch in range(1, config.epochs + 1):
         trainer.train()
-        if epoch in frame_epochs(config):
+        if epoch in setup.frame_epochs(config):
             yield trainer.frame(epoch)
 
 
-def metrics(config: HierarchicalRepresentationConfig, film: Film) -> dict[str, np.ndarray]:
-    """Per seed: accuracy, that of a probe of leading components and that of coarse
-    classes, of the top level at the end, and accuracy after each of LENGTHS. The arm
-    `…_first` is the first level.
+def metrics(config: Config, film: Film) -> dict[str, np.ndarray]:
+    """Per seed, at the top level (of `…_first` at the first): accuracy, also of leading
+    components and coarse classes, at the end; accuracy after each of LENGTHS.
     """
     last, top = film[-1], config.levels - 1
     names = "accuracy", "leading", "coarse"
     values = {name: getattr(last, name).astype(float) for name in names}
     columns = {f"pixels_{name}": own for name, own in zip(names, last.pixels.astype(float).T, strict=True)}
-    for arm in arms(config):
+    for arm in setup.arms(config):
         place = ARMS.index(arm)
         columns |= {f"{arm}_{name}": own[:, place, top] for name, own in values.items()}
         columns[f"{arm}_first_accuracy"] = values["accuracy"][:, place, 0]
         columns[f"{arm}_updates"] = last.updates[:, place].min(1).astype(float)
-        for name in LENGTHS:
-            frame = next(own for own in film if own.step == length_epoch(config, name))
+        for name in setup.LENGTHS:
+            frame = next(own for own in film if own.step == setup.length_epoch(config, name))
             columns[f"{arm}_{name}"] = frame.accuracy[:, place, top].astype(float)
         for level in range(config.levels):
             columns[f"{arm}_level{level + 1}"] = values["accuracy"][:, place, level]
             columns[f"{arm}_coarse{level + 1}"] = values["coarse"][:, place, level]
-            if decodes(arm, level, config.levels):
+            if setup.decodes(arm, level, config.levels):
                 columns[f"{arm}_error{level + 1}"] = last.error[:, place, level].astype(float)
-    if "committed" in arms(config):
+    if "committed" in setup.arms(config):
         # the level that the author's last probe uses
         shifted = columns[f"committed_level{top}" if top else "pixels_accuracy"]
         columns |= {"committed_shifted_accuracy": shifted}
@@ -143,26 +131,22 @@ def picture(film: Film) -> Picture:
     arms = {"baseline": "global", "idea": "greedy_code", "control": "random", "oracle": "supervised"}
     lines = {role: depth_curve(film[-1], arm) for role, arm in arms.items()}
     labels = {role: idea.label(arm).lower() for role, arm in arms.items()}
-    return Picture(
-        np.arange(lines["idea"].shape[1] * 1.0), lines, labels, "level", "test accuracy of a probe"
-    )
+    levels = np.arange(film[-1].accuracy.shape[2] + 1.0)
+    return Picture(levels, lines, labels, "level", "test accuracy of a probe")
 
 
-COMMITTED = ("committed_shifted", "committed_frozen")  # what the original code's probes report
 BASES = {  # study → settings of its claims
-    "live": HierarchicalRepresentationConfig(dataset="digits", epochs=200),
-    "photographs": HierarchicalRepresentationConfig(
+    "live": Config(dataset="digits", epochs=200),
+    "photographs": Config(
         **{"dataset": "cifar10", "network": "convolutional", "compared": "wirings", "width": 8},
         **{"train_size": 600, "labels": 20, "batch_size": 30, "epochs": 16, "learning_rate": 0.003},
     ),
 }
-# of photographs, by an ImageNet network: a probe of them is an upper bound
-FEATURES = HierarchicalRepresentationConfig(epochs=200, compared="wirings", labels=20)
+FEWER = BASES["live"].replace(compared="wirings")
 VARIATIONS = {  # study → settings of its other runs
-    "live": tuple(
-        BASES["live"].replace(compared="wirings", **change) for change in ({"width": 64}, {"labels": 50})
-    ),
-    "photographs": (FEATURES,),
+    "live": (FEWER.replace(width=64), FEWER.replace(labels=50)),
+    # features by an ImageNet network: a probe of them is an upper bound
+    "photographs": (Config(epochs=200, compared="wirings", labels=20),),
 }
 SEEDS = tuple(range(700, 720))  # 0 to 19 had been looked at, with other claims
 
@@ -170,10 +154,12 @@ SEEDS = tuple(range(700, 720))  # 0 to 19 had been looked at, with other claims
 def _study(name: str) -> Study:
     """Claims, every arm at every level, and the wirings with other settings."""
     base = BASES[name]
+    # what the original code's own probes report
+    reported = ("committed_shifted", "committed_frozen") if base.compared == "all" else ()
     cells = [
         *((claim.name, base, claim.arms) for claim in claims.CLAIMS),
-        ("arms", base, (*arms(base), "pixels", *(COMMITTED if base.compared == "all" else ()))),
-        *(("varied", config, (*WIRINGS, "pixels")) for config in VARIATIONS[name]),
+        ("arms", base, (*setup.arms(base), "pixels", *reported)),
+        *(("varied", config, (*setup.WIRINGS, "pixels")) for config in VARIATIONS[name]),
     ]
     every = tuple(Cell(figure, config, {arm: arm for arm in named}) for figure, config, named in cells)
     return Study(name, every, SEEDS)
@@ -182,14 +168,12 @@ def _study(name: str) -> Study:
 BARS = ("greedy_code", "pixels", "greedy_code_first", "greedy_pixels", "global", "pca")
 
 idea = Idea(
-    config=HierarchicalRepresentationConfig,
+    config=Config,
     frame=Frame,
     run=run,
     metrics=metrics,
     claims=claims.CLAIMS,
-    quick=HierarchicalRepresentationConfig(
-        epochs=1, train_size=200, labels=1, levels=1, width=4, batch_size=100
-    ),
+    quick=Config(epochs=1, train_size=200, labels=1, levels=1, width=4, batch_size=100),
     picture=picture,
     arms=claims.ARM_TABLE,
     measures=claims.MEASURES,
@@ -198,9 +182,10 @@ idea = Idea(
     provenance=claims.PROVENANCE,
     bars=(Bars("digits", BARS), Bars("photographs", BARS, "photographs")),
     limits=claims.LIMITS,
-    split_sizes=split_sizes,
+    # training and test images where every seed has a split of its own
+    split_sizes=lambda config: Split(*setup.part_sizes(config)[::2]) if config.split == "redrawn" else None,
     estimand=lambda config: OWN_LABELS if config.split == "fixed" else "",
-    part_sizes=part_sizes,
+    part_sizes=setup.part_sizes,
     tiles=lambda: import_module(f"{__name__}.inference").tiles(),  # torch comes with these two
     checkpoints=lambda: import_module(f"{__name__}.inference").CHECKPOINTS,
 )

@@ -1,7 +1,5 @@
-"""The demo: one digit in every level of the pretrained weights, what each reconstructs,
-where it lies on the level's map, and which losses reach which blocks. And how these
-weights are made: the levels of every arm that has weights, trained from one seed, with
-a map of each level's codes.
+"""The demo: what every pretrained level reconstructs of a digit, where this lies on the
+level's map, and which losses reach which blocks; and how these weights are made.
 """
 
 from collections.abc import Sequence
@@ -15,17 +13,11 @@ from torch import nn
 from mlcv_explore import data
 from mlcv_explore.config import SettingError
 from mlcv_explore.idea import Tile
-from mlcv_explore.ideas.hierarchical_representation.settings import (
-    ARMS,
-    OBJECTIVES,
-    HierarchicalRepresentationConfig,
-    decodes,
-    held_out,
-)
+from mlcv_explore.ideas.hierarchical_representation.settings import ARMS, OBJECTIVES, decodes, held_out
+from mlcv_explore.ideas.hierarchical_representation.settings import HierarchicalRepresentationConfig as Config
 from mlcv_explore.ideas.hierarchical_representation.training import Trainer
-from mlcv_explore.metrics import linear_probe
 from mlcv_explore.metrics.embedding_map import FittedMap
-from mlcv_explore.metrics.linear_probe import PrincipalComponents
+from mlcv_explore.metrics.linear_probe import COMPONENTS, PrincipalComponents
 from mlcv_explore.models import checkpoints, stored_maps
 from mlcv_explore.models.checkpoints import CheckpointSpec, ProgressCallback, TrainedCheckpoint
 from mlcv_explore.models.level_learners import encoded
@@ -34,14 +26,8 @@ from mlcv_explore.models.stacked_autoencoders import Shape, StackedAutoencoders,
 DIGITS = "hierarchical_representation_digits"  # the checkpoint
 PRETRAINED = tuple(arm for arm in ARMS if arm not in ("pca", "kmeans"))
 SIDE = 8
-BATCH = 100  # test digits whose losses are differentiated
 DIFFERENTIATED = (*OBJECTIVES, "committed")  # arms with an objective of their own
 SHORT = {"encoder": "enc", "own decoder": "dec", "end-to-end decoder": "e2e"}  # blocks, as on an axis
-
-
-def map_key(arm: str, level: int) -> str:
-    """The name of a level's components and map among the weights."""
-    return f"{arm}_{{}}{level}"
 
 
 class DemoWeights(nn.Module):
@@ -54,11 +40,13 @@ class DemoWeights(nn.Module):
     ) -> None:
         super().__init__()
         shape, self.arms = Shape(tuple(image_shape), width, count), nn.ModuleDict()
+        # (arm, level) → the name of its components and map among the weights
+        self.keys = {(arm, level): f"{arm}_{{}}{level}" for arm in PRETRAINED for level in range(count)}
         for arm in PRETRAINED:
             target = "pixels" if arm.endswith("_pixels") else "code"
             self.arms[arm] = StackedAutoencoders(shape, (0,), target, clipped=arm == "committed")
-            for level in range(count):
-                stored_maps.register(self, map_key(arm, level), width, components, mapped)
+        for key in self.keys.values():
+            stored_maps.register(self, key, width, components, mapped)
         self.register_buffer("labels", torch.zeros(mapped, dtype=torch.int64))
         for name in ("mean", "spread"):
             self.register_buffer(name, torch.zeros(image_shape[0], 1, 1))
@@ -97,10 +85,9 @@ class Level:
 def demo() -> Demo:
     """The pretrained levels, read once. Raises CheckpointError."""
     weights, card = checkpoints.load_network(f"{DIGITS}/0", lambda card: DemoWeights(**card["arguments"]))
-    name, size, count = (card["recipe"][entry] for entry in ("dataset", "train_size", "levels"))
+    name, size = (card["recipe"][entry] for entry in ("dataset", "train_size"))
     split = data.split(data.load(name), size, *held_out(name), 0)
-    keys = [(arm, level) for arm in PRETRAINED for level in range(count)]
-    maps = {key: stored_maps.read(weights, map_key(*key)) for key in keys}
+    maps = {place: stored_maps.read(weights, key) for place, key in weights.keys.items()}
     return Demo(weights, maps, weights.labels.numpy(), split.test)
 
 
@@ -125,33 +112,28 @@ def infer(base: Demo, arm: str, digit: np.ndarray) -> list[Level]:
     return levels
 
 
-def tiles(label: int = 9) -> tuple[Tile, ...]:
+def tiles() -> tuple[Tile, ...]:
     """A test digit, and its reconstruction from each level of the layer-wise arm and
     from the top level of the end-to-end one.
     """
-    base = demo()
-    digit = base.example(label)
+    base, digit = demo(), demo().example(9)
     levels = [*infer(base, "greedy_code", digit), infer(base, "global", digit)[-1]]
-    return tuple(
-        Tile(np.clip(image, 0, 1), "amount") for image in (digit, *(level.image for level in levels))
-    )
+    images = digit, *(level.image for level in levels)
+    return tuple(Tile(np.clip(image, 0, 1), "amount") for image in images)
 
 
 @cache
 def gradients(arm: str) -> tuple[list[str], list[str], np.ndarray, np.ndarray]:
-    """Labels of losses and of blocks, the norm of each loss's gradient in each block
-    (losses, blocks) on test digits, NaN where there is none, and each block's number
-    of parameters (blocks,).
+    """Labels of losses and blocks; the norm of each loss's gradient in each block
+    (losses, blocks) on 100 test digits, NaN where there is none; parameters (blocks,).
     """
     base = demo()
     model = base.weights.arms[arm].requires_grad_(True)
-    pixels = base.standardised(base.test.as_float()[:BATCH].flatten(1))
+    pixels = base.standardised(base.test.as_float()[:100].flatten(1))
     objective = "global" if arm == "committed" else arm.partition("_")[0]
     terms, blocks, norms = gradient_flow(model, pixels, objective)
     model.requires_grad_(False)
-    losses = [
-        "end-to-end loss" if term == "global" else term.replace("level", "loss of level ") for term in terms
-    ]
+    losses = [term.replace("level", "loss of level ").replace("global", "end-to-end loss") for term in terms]
     short = [f"{SHORT[kind]}\n{level}" for kind, _, level in (block.rpartition(" ") for block in blocks)]
     sizes = np.array([sum(weight.numel() for weight in own) for own in model.blocks().values()])
     return losses, short, norms, sizes
@@ -163,9 +145,7 @@ def parameters_without_gradient(arm: str) -> tuple[int, int]:
     return int(sizes[np.isnan(norms).all(0)].sum()), int(sizes.sum())
 
 
-def make(
-    seed: int, config: HierarchicalRepresentationConfig, report: ProgressCallback | None
-) -> TrainedCheckpoint:
+def make(seed: int, config: Config, report: ProgressCallback | None) -> TrainedCheckpoint:
     """Train what a run trains, with weights rounded as they are stored, then map every
     level's training codes.
     """
@@ -182,12 +162,11 @@ def make(
         "width": config.width,
         "count": config.levels,
         "mapped": len(split.train),
-        "components": min(linear_probe.COMPONENTS, config.width),
+        "components": min(COMPONENTS, config.width),
     }
     weights, errors = DemoWeights(**arguments), []
-    buffers = {"labels": torch.from_numpy(split.labels), "mean": split.mean, "spread": split.std}
-    for name, values in buffers.items():
-        weights.get_buffer(name).copy_(values)
+    for name, values in {"labels": split.labels, "mean": split.mean, "spread": split.std}.items():
+        weights.get_buffer(name).copy_(torch.as_tensor(values))
     for arm in PRETRAINED:
         model, trained = weights.arms[arm], trainer.learners[arm].model
         model.load_state_dict({name: value.half().float() for name, value in trained.state_dict().items()})
@@ -195,7 +174,7 @@ def make(
         parts = (encoded(trainer.learners[arm], part[None]) for part in (split.train, split.validation))
         for level, codes in enumerate(zip(*parts, strict=True)):
             train, other = (part[0].flatten(1).numpy() for part in codes)
-            errors.append(stored_maps.fit(weights, map_key(arm, level), train, other, seed))
+            errors.append(stored_maps.fit(weights, weights.keys[arm, level], train, other, seed))
     trainer.frame(config.epochs)
     metrics = {f"test_{arm}": round(float(trainer.accuracy[0, ARMS.index(arm), -1]), 4) for arm in PRETRAINED}
     metrics |= {"map_error": round(float(np.median(errors)), 4), "test_size": len(split.test)}
@@ -210,4 +189,4 @@ def make(
     return TrainedCheckpoint(weights, about)
 
 
-CHECKPOINTS = {DIGITS: CheckpointSpec(HierarchicalRepresentationConfig(dataset="digits"), make)}
+CHECKPOINTS = {DIGITS: CheckpointSpec(Config(dataset="digits"), make)}

@@ -8,7 +8,6 @@ from pydantic import model_validator
 from mlcv_explore import data
 from mlcv_explore.config import Config, SettingError, setting
 from mlcv_explore.data.coarse import GROUPS, coarse
-from mlcv_explore.statistics import Split
 
 TARGETS = ("code", "pixels")  # that a level reconstructs
 OBJECTIVES = ("global", *(f"{kind}_{target}" for kind in ("greedy", "joint", "both") for target in TARGETS))
@@ -30,9 +29,7 @@ PHOTOGRAPHS = {"cifar10_features": "cifar10", "cifar10_features_full": "cifar10"
 
 
 def held_out(dataset: str) -> tuple[int, int]:
-    """Validation and test images of a data set: ten validation labels a class, no more
-    than a probe is trained on.
-    """
+    """Validation images, ten a class as a probe is trained on, and test images."""
     return 10 * len(data.entry(dataset).classes), 697 if dataset == "digits" else 2000
 
 
@@ -132,9 +129,7 @@ def classes_of(config: HierarchicalRepresentationConfig) -> int:
 
 
 def coarse_places(dataset: str) -> np.ndarray:
-    """(K,) int64: the place among the coarse classes of each fine class; features have
-    those of their photographs.
-    """
+    """(K,) int64: each fine class's place among the coarse ones, of its photographs."""
     return coarse(PHOTOGRAPHS.get(dataset, dataset))[1]
 
 
@@ -165,11 +160,3 @@ def decodes(arm: str, level: int, levels: int) -> bool:
     if arm in ("global", "committed"):
         return level == levels - 1
     return arm not in ("contrastive", "random", "supervised")
-
-
-def split_sizes(config: HierarchicalRepresentationConfig) -> Split | None:
-    """Sizes of the parts when every seed has a split of its own, None when all share
-    one.
-    """
-    train, _, test = part_sizes(config)
-    return Split(train, test) if config.split == "redrawn" else None

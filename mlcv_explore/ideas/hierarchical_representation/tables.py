@@ -2,32 +2,24 @@
 what Answer shows beyond the claims, from the rows of a study.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from mlcv_explore.data.catalogue import CATALOGUE, DIGITS
+from mlcv_explore.data.catalogue import CATALOGUE
 from mlcv_explore.experiment.film import series
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.hierarchical_representation import BASES, VARIATIONS
 from mlcv_explore.ideas.hierarchical_representation import idea as subject
-from mlcv_explore.ideas.hierarchical_representation.settings import (
-    ARMS,
-    LEARNERS,
-    LENGTHS,
-    MAPPED,
-    SHADES,
-    Frame,
-    HierarchicalRepresentationConfig,
-    arms,
-)
+from mlcv_explore.ideas.hierarchical_representation import settings as names
+from mlcv_explore.ideas.hierarchical_representation.settings import ARMS, LEARNERS, LENGTHS, Frame
+from mlcv_explore.ideas.hierarchical_representation.settings import HierarchicalRepresentationConfig as Config
 from mlcv_explore.statistics import Interval
 
 Columns = dict[str, list[Any]]  # head, with its unit → cells: text or Interval
 LEVELS = 3  # of the study
-LEVEL_ROLES = ("idea", "variant", "other", "control", "oracle")  # in the colour language
 REPLACES = 0.02  # accuracy by which a learner may be worse than the autoencoder and still replace it
 ASSUMPTIONS = {  # learner → which assumption behind "any unsupervised learner" it breaks
     "greedy_code": "None: it decodes, its code is continuous and differentiable.",
@@ -36,7 +28,6 @@ ASSUMPTIONS = {  # learner → which assumption behind "any unsupervised learner
     "pca": "Stacking adds capacity: it is linear, so a second level only rotates the first.",
     "kmeans": "It is differentiable: no gradient passes through it, so one loss cannot train two levels.",
 }
-MOST_NAMED = 10  # classes
 COMPARED = ("greedy_code", "greedy_pixels", "global", "pca", "random", "pixels")  # in other runs
 STUDIES = {  # study → its title, coarse classes, and the lowest accuracy on its charts
     "live": ("Handwritten digits, dense levels", "Three coarse classes: round, straight, bent", 0.5),
@@ -48,7 +39,7 @@ RUNS = {  # study → its other runs: settings that differ between them
 }
 
 
-def depth_note(film: Film, config: HierarchicalRepresentationConfig, seeds: int) -> str:
+def depth_note(film: Film, config: Config, seeds: int) -> str:
     """What is drawn over depth, of how many seeds and of which data."""
     known = CATALOGUE.get(config.dataset)
     return (
@@ -57,24 +48,12 @@ def depth_note(film: Film, config: HierarchicalRepresentationConfig, seeds: int)
     )
 
 
-def class_key(config: HierarchicalRepresentationConfig) -> str:
-    """The classes that the numbers on a map stand for, after a comma; "" where the
-    numbers are their names or the classes are many or an own folder's.
-    """
-    known = CATALOGUE.get(config.dataset)
-    if known is None or known.classes == DIGITS or len(known.classes) > MOST_NAMED:
-        return ""
-    return ", " + ", ".join(f"{number} {name}" for number, name in enumerate(known.classes))
-
-
 def run_losses(film: Film, arm: str) -> tuple[np.ndarray, dict[str, tuple[str, np.ndarray]]]:
-    """Epochs (T,) after the start, and of each loss that an arm has its role in the
-    colour language and its values (S, T).
-    """
+    """Epochs (T,) after the start; role and values (S, T) of each of an arm's losses."""
     losses = series(film[1:], "loss")[:, :, ARMS.index(arm)]  # (S, T, L + 1)
-    names = [*(f"level {level}" for level in range(1, losses.shape[2])), "end-to-end"]
-    roles = [*LEVEL_ROLES[: losses.shape[2] - 1], "baseline"]
-    columns = zip(names, roles, np.moveaxis(losses, 2, 0), strict=True)
+    terms = [*(f"level {level}" for level in range(1, losses.shape[2])), "end-to-end"]
+    roles = [*("idea", "variant", "other", "control", "oracle")[: losses.shape[2] - 1], "baseline"]
+    columns = zip(terms, roles, np.moveaxis(losses, 2, 0), strict=True)
     shown = {name: (role, values) for name, role, values in columns if values.any()}
     return series(film[1:], "step").astype(float), shown
 
@@ -83,17 +62,15 @@ def run_codes(frame: Frame, arm: str) -> list[tuple[np.ndarray, np.ndarray]]:
     """Of each level, from the first seed: validation codes on two components (n, 2),
     and grey reconstructions (m, h, w), standardised; none where nothing decodes.
     """
-    place = MAPPED.index(arm)
+    place = names.MAPPED.index(arm)
     return [
-        (points, shown[:, 0] / SHADES if shown.any() and shown.shape[1] == 1 else shown[:0, 0])
+        (points, shown[:, 0] / names.SHADES if shown.any() and shown.shape[1] == 1 else shown[:0, 0])
         for points, shown in zip(frame.places[0, place], frame.shown[0, place], strict=True)
     ]
 
 
 def study_depth(table: Table, measure: str, shown: Sequence[str] = ARMS) -> dict[str, np.ndarray]:
-    """Accuracy (S, 1 + L) of each arm in the study, from the input up; `measure` is
-    "level" for fine classes, "coarse" for coarse ones.
-    """
+    """Accuracy (S, 1 + L) of arms from the input up; `measure`: "level" or "coarse"."""
     columns = table.columns("arms")
     pixels = columns[f"pixels_{measure}".replace("level", "accuracy")]
     levels = range(1, LEVELS + 1)
@@ -101,12 +78,10 @@ def study_depth(table: Table, measure: str, shown: Sequence[str] = ARMS) -> dict
 
 
 def levels(table: Table, study: str) -> Columns:
-    """Every arm: accuracy at each level, with a probe of 12 components, on coarse
-    classes, and error from the top.
-    """
+    """Every arm: accuracy at each level, of 12 components, on coarse classes; error."""
     heads = {f"Level {level} (%)": f"level{level}" for level in range(1, LEVELS + 1)}
     heads |= {"12 components (%)": "leading", "Coarse (%)": "coarse", "Error": f"error{LEVELS}"}
-    rows = [{"claim": "arms", "arm": arm} for arm in arms(BASES[study])]
+    rows = [{"claim": "arms", "arm": arm} for arm in names.arms(BASES[study])]
     updates = [f"{table.values(**row, measure='updates').mean():.0f}" for row in rows]
     measured = table.cross(rows, {head: {"measure": measure} for head, measure in heads.items()})
     return {"Arm": [subject.label(row["arm"]) for row in rows], **measured, "Updates per encoder": updates}
@@ -117,12 +92,10 @@ def lengths(table: Table, study: str) -> Columns:
     measures = {**{name: f"{100 * share:g} %" for name, share in LENGTHS.items()}, "accuracy": "100 %"}
     wirings = "greedy_code", "greedy_pixels", "global"
     rows = [{"claim": "arms", "measure": measure} for measure in measures]
-    epochs = BASES[study].epochs
     heads = {f"{subject.label(arm)} (%)": {"arm": arm} for arm in wirings}
-    heads |= {
-        f"{subject.label(arm)} − end-to-end (points)": {"arm": arm, "minus": "global"} for arm in wirings[:2]
-    }
-    return {f"Share of {epochs} epochs": list(measures.values()), **table.cross(rows, heads)}
+    for arm in wirings[:2]:
+        heads[f"{subject.label(arm)} − end-to-end (points)"] = {"arm": arm, "minus": "global"}
+    return {f"Share of {BASES[study].epochs} epochs": list(measures.values()), **table.cross(rows, heads)}
 
 
 def replaces(difference: Interval) -> str:
@@ -148,11 +121,9 @@ def learners(table: Table) -> Columns:
 
 
 def original_code(table: Table, unreached: int, parameters: int) -> Columns:
-    """The four errors of the author's code one by one; `unreached` of `parameters` get
-    no gradient.
-    """
-    names = ("committed", "committed_shifted", "committed_frozen", "global")
-    top, shifted, frozen, repaired = (table.interval("arms", arm, "accuracy").text("%") for arm in names)
+    """The author's four errors; `unreached` of `parameters` get no gradient."""
+    arms = ("committed", "committed_shifted", "committed_frozen", "global")
+    top, shifted, frozen, repaired = (table.interval("arms", arm, "accuracy").text("%") for arm in arms)
     error, linear = (table.interval("arms", arm, f"error{LEVELS}").text() for arm in ("committed", "global"))
     effects = {
         "Own decoders discarded": f"{unreached:,} of {parameters:,} parameters get no gradient (in the"
@@ -164,35 +135,28 @@ def original_code(table: Table, unreached: int, parameters: int) -> Columns:
     return {"Error": list(effects), "Effect": list(effects.values())}
 
 
-def details(table: Table, study: str, unreached: int, parameters: int) -> list[tuple[Columns, str]]:
+def details(table: Table, study: str, unreached: int, parameters: int) -> Iterator[tuple[Columns, str]]:
     """The tables of one study, each with its note."""
     base = BASES[study]
-    shown = [
-        (
-            levels(table, study),
-            f"Top level if not said otherwise; {base.labels} labels per class; 95 % intervals, not corrected"
-            " for their number. Error: of the standardised input, from the top.",
-        ),
-        (lengths(table, study), "Top level during one training. Equal updates for all wirings."),
-        (other_runs(table, study), "Top level with other settings."),
-    ]
+    note = (
+        f"Top level if not said otherwise; {base.labels} labels per class; 95 % intervals, not corrected"
+        " for their number. Error: of the standardised input, from the top."
+    )
+    yield levels(table, study), note
+    yield lengths(table, study), "Top level during one training. Equal updates for all wirings."
+    yield other_runs(table, study), "Top level with other settings."
     if base.compared == "all":
-        shown.append((learners(table), f"At equal width; {100 * REPLACES:g} points lower is too much."))
-        shown.append(
-            (original_code(table, unreached, parameters), "The errors of the author's code, one by one.")
-        )
-    return shown
+        yield learners(table), f"At equal width; {100 * REPLACES:g} points lower is too much."
+        yield original_code(table, unreached, parameters), "The errors of the author's code, one by one."
 
 
 def other_runs(table: Table, study: str) -> Columns:
     """The wirings and the baselines of the headline under other settings."""
-    configs = VARIATIONS[study]
-    rows = [
-        {"claim": "varied", **{name: getattr(config, name) for name in RUNS[study]}} for config in configs
-    ]
+    settings = [{name: getattr(config, name) for name in RUNS[study]} for config in VARIATIONS[study]]
+    rows = [{"claim": "varied", **run} for run in settings]
     heads = {f"{subject.label(arm)} (%)": {"arm": arm, "measure": "accuracy"} for arm in COMPARED}
     gain = {"arm": "greedy_code", "minus": "global"}
     heads["Layer-wise − end-to-end (points)"] = {**gain, "measure": "accuracy"}
     heads["The same after 5 % (points)"] = {**gain, "measure": "after5"}
-    names = [", ".join(f"{name} {row[name]}" for name in RUNS[study]) for row in rows]
-    return {"Run": names, **table.cross(rows, heads)}
+    runs = [", ".join(f"{name} {value}" for name, value in run.items()) for run in settings]
+    return {"Run": runs, **table.cross(rows, heads)}

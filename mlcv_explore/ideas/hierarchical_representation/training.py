@@ -1,6 +1,4 @@
-"""The experiment: every arm of all seeds on the same batches, and linear probes of all
-levels.
-"""
+"""The experiment: all arms and seeds on the same batches, and probes of all levels."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -11,24 +9,13 @@ import torch
 from mlcv_explore import data
 from mlcv_explore.data.splits import some_of_each
 from mlcv_explore.data.standardised import StandardisedSplit, standardise
-from mlcv_explore.ideas.hierarchical_representation.settings import (
-    ARMS,
-    MAPPED,
-    OBJECTIVES,
-    PLACED,
-    SHADES,
-    SHOWN,
-    Frame,
-    HierarchicalRepresentationConfig,
-    arms,
-    classes_of,
-    coarse_places,
-    part_sizes,
-    probe_epochs,
-)
+from mlcv_explore.ideas.hierarchical_representation import settings as names
+from mlcv_explore.ideas.hierarchical_representation.settings import ARMS, MAPPED, Frame
+from mlcv_explore.ideas.hierarchical_representation.settings import HierarchicalRepresentationConfig as Config
 from mlcv_explore.metrics import linear_probe, ridge_probe
+from mlcv_explore.metrics.ridge_probe import leading, span
 from mlcv_explore.models import fitted_levels, level_learners
-from mlcv_explore.models.level_learners import BATCH, Autoencoder, Hyperparameters, Learner, encoded
+from mlcv_explore.models.level_learners import BATCH, Hyperparameters, Learner, ProbeParts, encoded
 from mlcv_explore.models.stacked_autoencoders import Shape
 from mlcv_explore.seeds import numpy_stream, stream
 
@@ -36,19 +23,18 @@ LOCAL_WEIGHT = 1.0  # of layer-wise losses beside an end-to-end one
 FIXED = ("random", "pca", "kmeans")  # arms that do not change after the start
 MOST_FITTED = 500  # training codes from which the leading components are computed
 MEASURED = ("accuracy", "leading", "coarse", "error", "pixels", "frozen", "loss")  # fields of a frame
-Features = list[tuple[np.ndarray, ...]]  # of every seed: the labelled, the validation and the test part
 
 
-def splits(config: HierarchicalRepresentationConfig, seeds: Sequence[int]) -> list[StandardisedSplit]:
+def splits(config: Config, seeds: Sequence[int]) -> list[StandardisedSplit]:
     """Every seed's images: one split for all, or one a seed."""
     whole, flat = data.load(config.dataset), config.network == "dense"
-    sizes = part_sizes(config)
+    sizes = names.part_sizes(config)
     own = [seed if config.split == "redrawn" else 0 for seed in seeds]
     parts = {seed: standardise(data.split_own(whole, *sizes, seed), flat) for seed in dict.fromkeys(own)}
     return [parts[seed] for seed in own]
 
 
-def hyperparameters(config: HierarchicalRepresentationConfig) -> Hyperparameters:
+def hyperparameters(config: Config) -> Hyperparameters:
     """What learners take from the settings."""
     image, convolutional = data.entry(config.dataset).shape, config.network == "convolutional"
     shape = Shape(image, config.width, config.levels, convolutional)
@@ -58,11 +44,11 @@ def hyperparameters(config: HierarchicalRepresentationConfig) -> Hyperparameters
 def learner(arm: str, settings: Hyperparameters, seeds: Sequence[int], classes: int) -> Learner:
     """The learner of one arm; all with gradients start from equal weights."""
     objective, _, target = arm.partition("_")
-    if arm in OBJECTIVES:
-        return Autoencoder(settings, seeds, objective, target or "code")
+    if arm in names.OBJECTIVES:
+        return level_learners.Autoencoder(settings, seeds, objective, target or "code")
     others = {
-        "committed": partial(Autoencoder, objective="global", clipped=True),
-        "denoising": partial(Autoencoder, objective="greedy", denoising=True),
+        "committed": partial(level_learners.Autoencoder, objective="global", clipped=True),
+        "denoising": partial(level_learners.Autoencoder, objective="greedy", denoising=True),
         "contrastive": level_learners.Contrastive,
         "pca": fitted_levels.PCA,
         "kmeans": fitted_levels.KMeans,
@@ -72,19 +58,12 @@ def learner(arm: str, settings: Hyperparameters, seeds: Sequence[int], classes: 
     return others[arm](settings, seeds)
 
 
-class Input(Learner):
-    """The baseline without a level: its only code is the input."""
-
-    def encode(self, images: torch.Tensor) -> list[torch.Tensor]:
-        return [images]
-
-
 class Trainer:
     """All arms of a run, and their latest measurements, named as in a frame."""
 
-    def __init__(self, config: HierarchicalRepresentationConfig, seeds: Sequence[int]) -> None:
+    def __init__(self, config: Config, seeds: Sequence[int]) -> None:
         self.config, self.seeds = config, tuple(seeds)
-        self.splits, self.groups = splits(config, seeds), coarse_places(config.dataset)
+        self.splits, self.groups = splits(config, seeds), names.coarse_places(config.dataset)
         self.labels, known = [], []  # of the labelled, the validation and the test part; labelled images
         for seed, own in zip(seeds, self.splits, strict=True):
             some = some_of_each(own.labels, config.labels, numpy_stream(seed, "labelled"))
@@ -92,7 +71,9 @@ class Trainer:
             known.append(own.train[some])
         self.known, (self.train_images, self.validation, self.test) = torch.stack(known), self._parts()
         settings = hyperparameters(config)
-        self.learners = {arm: learner(arm, settings, seeds, classes_of(config)) for arm in arms(config)}
+        self.learners = {
+            arm: learner(arm, settings, seeds, names.classes_of(config)) for arm in names.arms(config)
+        }
         for own in self.learners.values():
             own.fit(self.train_images)
         self.orders = [stream(seed, "batches") for seed in seeds]
@@ -104,9 +85,7 @@ class Trainer:
         self.probed = 0
 
     def _parts(self) -> tuple[torch.Tensor, ...]:
-        """Training, validation and test images (S, n, …), without copies where all seeds
-        share them.
-        """
+        """(S, n, …) of each part, without copies where all seeds share the images."""
         every = ([own.train, own.validation, own.test] for own in self.splits)
         parts = zip(*(every if self.config.split == "redrawn" else [next(every)]), strict=True)
         return tuple(
@@ -115,9 +94,7 @@ class Trainer:
         )
 
     def train(self) -> None:
-        """One epoch of every arm on the same images in the same order. Raises
-        FloatingPointError with a sentence when an arm diverges.
-        """
+        """One epoch of all arms in one order. Raises FloatingPointError."""
         config = self.config
         images = len(self.splits[0].train)
         order = torch.stack([torch.randperm(images, generator=own) for own in self.orders])
@@ -145,14 +122,12 @@ class Trainer:
                 )
 
     def frame(self, epoch: int) -> Frame:
-        """The state of all arms; probes are fitted at some frames only, and their
-        numbers stay until the next.
-        """
-        if epoch in probe_epochs(self.config):
+        """The state of all arms; numbers of probes stay until the next are fitted."""
+        if epoch in names.probe_epochs(self.config):
             self._probe(epoch)
         count, levels = len(self.seeds), self.config.levels
         image = data.entry(self.config.dataset).shape
-        placed, reconstructed = (min(most, self.validation.shape[1]) for most in (PLACED, SHOWN))
+        placed, reconstructed = (min(most, self.validation.shape[1]) for most in (names.PLACED, names.SHOWN))
         places = np.zeros((count, len(MAPPED), levels, placed, 2), np.float32)
         shown = np.zeros((count, len(MAPPED), levels, reconstructed, *image), np.int8)
         labels = np.zeros((count, placed), np.int16)
@@ -165,7 +140,7 @@ class Trainer:
                 places[0, place, level] = linear_probe.principal_components(first, 2).transform(first)
                 decoded = own.decode(level, code[:, :reconstructed])
                 if decoded is not None:
-                    shades = (SHADES * decoded[0].reshape(reconstructed, *image)).round()
+                    shades = (names.SHADES * decoded[0].reshape(reconstructed, *image)).round()
                     shown[0, place, level] = shades.clamp(-127, 127).numpy()
         measured = {name: getattr(self, name).copy() for name in (*MEASURED, "updates")}
         return Frame(
@@ -199,7 +174,7 @@ class Trainer:
             changing = [place for place, arm in enumerate(ARMS) if arm in self.learners and arm not in FIXED]
             self.accuracy[:, changing] = self.accuracy[:, [ARMS.index("random")]]
         if not epoch or last:
-            (features,), components = self._features(Input(), [self.known], last)
+            (features,), components = self._features(level_learners.Input(), [self.known], last)
             self.pixels[:, 0] = self._accuracies(features)
             if last:
                 self.pixels[:, 1] = self._accuracies(components[0])
@@ -208,26 +183,21 @@ class Trainer:
 
     def _features(
         self, own: Learner, known: Sequence[torch.Tensor], components: bool
-    ) -> tuple[list[Features], list[Features]]:
-        """Of every level and seed the features of a probe: of the whole code, from the
-        codes (S, n, …) of the labelled images, then on the leading components of
-        training codes if asked for. Codes are projected some images at a time.
+    ) -> tuple[list[ProbeParts], list[ProbeParts]]:
+        """A probe's features at every level: the whole code, from the labelled images'
+        codes (S, n, …), then leading components of training codes if asked for.
         """
-        bases = [[ridge_probe.span(code) for code in level.flatten(2).numpy()] for level in known]
-        pairs = [_projected(own, bases, [self.known, self.validation, self.test])]
+        bases = [[span(code) for code in level.flatten(2).numpy()] for level in known]
+        pairs = [level_learners.projected(own, bases, [self.known, self.validation, self.test])]
         if components:
             trained = encoded(own, self.train_images[:, :MOST_FITTED])
             count = linear_probe.COMPONENTS
-            bases = [
-                [ridge_probe.leading(code, count) for code in level.flatten(2).numpy()] for level in trained
-            ]
-            pairs.append(_projected(own, bases, [self.known, self.validation, self.test]))
+            bases = [[leading(code, count) for code in level.flatten(2).numpy()] for level in trained]
+            pairs.append(level_learners.projected(own, bases, [self.known, self.validation, self.test]))
         return pairs[0], pairs[-1]
 
     def _errors(self, own: Learner) -> np.ndarray:
-        """(S, L) mean squared error of the test images decoded from every level; 0 where
-        nothing decodes.
-        """
+        """(S, L) mean squared error of test images; 0 where nothing decodes."""
         sums = np.zeros((len(self.seeds), self.config.levels))
         for images in self.test.split(BATCH, dim=1):
             for level, code in enumerate(own.encode(images)):
@@ -249,16 +219,3 @@ class Trainer:
         labels = [[self.groups[part] for part in own] for own in self.labels]
         pairs = zip(features, labels, strict=True)
         return np.array([ridge_probe.probe_accuracy(own, groups) for own, groups in pairs])
-
-
-def _projected(
-    own: Learner, bases: Sequence[Sequence[ridge_probe.Projection]], parts: Sequence[torch.Tensor]
-) -> list[Features]:
-    """Codes of every part (S, n, …) on directions of every level and seed."""
-    found = [[[[] for _ in parts] for _ in level] for level in bases]
-    for place, part in enumerate(parts):
-        for images in part.split(BATCH, dim=1):
-            for level, codes in enumerate(own.encode(images)):
-                for seed, code in enumerate(codes.flatten(2).numpy()):
-                    found[level][seed][place].append(bases[level][seed].transform(code))
-    return [[tuple(map(np.concatenate, seed)) for seed in level] for level in found]
