@@ -11,7 +11,7 @@ import torch
 from mlcv_explore.data import OUTLINE, annotated_images, scenes
 from mlcv_explore.data.annotated_images import AnnotatedImages
 from mlcv_explore.experiment import runs
-from mlcv_explore.ideas import learned_salience as names
+from mlcv_explore.ideas import learned_salience as own
 from mlcv_explore.ideas.learned_salience import ARMS, MEASURES, arms, claims, photographs, tables, training
 from mlcv_explore.ideas.learned_salience import idea as subject
 from mlcv_explore.models import checkpoints
@@ -36,7 +36,7 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_orders_have_equal_updates_of_the_encoder_and_half_of_them_per_task(updates: int) -> None:
     config, classify = SMALL.replace(updates=updates), ("classify",)
     images = training.draw_images(config, 8, 0, "taught")
-    trained = {arm: training.trainer(config, arm, images, 0) for arm in names.ORDER}
+    trained = {arm: training.trainer(config, arm, images, 0) for arm in own.ORDER}
     phases = {arm: [(phase.tasks, phase.updates) for phase in each.phases] for arm, each in trained.items()}
     assert phases == {
         "classify_half": [(classify, updates - 2)],
@@ -64,15 +64,15 @@ def test_tags_agree_in_training_and_are_swapped_in_other_parts_alone() -> None:
 def test_arms_and_measures_are_declared_and_methods_are_all_of_another_idea() -> None:
     assert {arm.name for arm in subject.arms} == {*ARMS}
     assert tuple(measure.name for measure in subject.measures) == MEASURES
-    assert {*names.METHODS} == {name for name, method in OF_ANOTHER_IDEA.items() if not method.control}
-    assert {*names.DECODED, *names.CONTROLS} < {*names.MAPS} and {*claims.STRONGEST} < {*names.METHODS}
-    every, measures_of = subject.config(experiment="all", label="texture"), names.measures_of
+    assert {*own.METHODS} == {name for name, method in OF_ANOTHER_IDEA.items() if not method.control}
+    assert {*own.DECODED, *own.CONTROLS} < {*own.MAPS} and {*claims.STRONGEST} < {*own.METHODS}
+    every, measures_of = subject.config(experiment="all", label="texture"), own.measures_of
     assert arms(every) == ARMS and all(measures_of(every, arm) for arm in ARMS)
     assert "leak" not in measures_of(every, "gates") and "leak" not in measures_of(SMALL, "learned")
     pets, composites = (every.replace(dataset=name) for name in ("oxford_pets", "composites"))
     unknown = {"mass", "pointing", "tag", "leak", "swapped"}
     assert not unknown & {name for arm in ARMS for name in measures_of(pets, arm)}
-    assert measures_of(composites, "learned") == (*names.MAP_MEASURES[:3], "mass", "pointing")
+    assert measures_of(composites, "learned") == (*own.MAP_MEASURES[:3], "mass", "pointing")
     assert measures_of(composites, "classifier") == ("accuracy",)
     assert (pets.background, composites.background, composites.rho) == (0.25, 0.5, 0.25)
 
@@ -100,7 +100,7 @@ def test_a_run_with_other_settings_than_a_claim_assumes_does_not_decide_it(
     settings: dict, decided: set[str]
 ) -> None:
     config = subject.config(**({"experiment": "all"} | settings))
-    known = {arm: names.measures_of(config, arm) for arm in arms(config)}
+    known = {arm: own.measures_of(config, arm) for arm in arms(config)}
     columns = {f"{arm}_{name}": np.linspace(0, 1, 8) for arm in known for name in known[arm]}
     assert {verdict.claim.name for verdict in runs.decided(subject, config, columns)} == decided
 
@@ -117,8 +117,8 @@ def test_maps_are_those_of_the_methods_for_the_predicted_class() -> None:
     given = training.draw_images(SALIENCE, 3, 0, "explained")
     network = mask_network.build(classifier, 32, training.mask_settings(SALIENCE), 0)
     blind = generation.train(given.images, given.masks.numpy(), generation.GenerationConfig(), 0)
-    maps = training.maps_of(SALIENCE, classifier, (network.eval(), blind), given, names.MAPS, 0)
-    assert [*maps] == [*names.MAPS] and all(values.shape == (3, 32, 32) for values in maps.values())
+    maps = training.maps_of(SALIENCE, classifier, (network.eval(), blind), given, own.MAPS, 0)
+    assert [*maps] == [*own.MAPS] and all(values.shape == (3, 32, 32) for values in maps.values())
     target = int(classifier(given.images[1:2]).argmax())
     settings = SaliencySettings(**training.BUDGET)
     (expected,) = attribute_all(classifier, given.images[1], target, ("occlusion",), settings, 0)
@@ -130,17 +130,16 @@ def test_maps_are_those_of_the_methods_for_the_predicted_class() -> None:
 
 
 def test_a_run_is_as_long_as_its_stages_and_shows_a_scene_at_its_end() -> None:
-    assert names.frames_per_stage(subject.config()) == names.FRAMES and names.frames_per_stage(SMALL) == 4
+    assert own.frames_per_stage(subject.config()) == own.FRAMES and own.frames_per_stage(SMALL) == 4
     film = list(subject.run(SMALL, (3,)))
-    assert len(film) == 4 * names.STAGES["order"] and film[-1].scene.any() and not film[0].scene.any()
+    assert len(film) == 4 * own.STAGES["order"] and film[-1].scene.any() and not film[0].scene.any()
     of_one = [name for name in subject.metrics(SMALL, film) if name.startswith("segment_first")]
     assert of_one == [f"segment_first_{measure}" for measure in ("accuracy", "swapped", "iou")]
     assert 0 <= film[-1].measured.max() <= 1 and film[0].curves.any() and not film[0].measured.any()
     assert {*tables.shown_maps(film[-1])} == {"segment_first", "parallel"}
     curves = tables.training_curves(SMALL, film[:3])["order", "IoU with the object"]
-    assert [*curves] == ["segment_first", "parallel"] and {curve.shape for curve in curves.values()} == {
-        (1, 3)
-    }
+    shapes = {arm: curve.shape for arm, curve in curves.items()}
+    assert shapes == {"segment_first": (1, 3), "parallel": (1, 3)}
     assert not tables.measured(SMALL, film[:1], "iou") and tables.measured(SMALL, film, "iou")
 
 
@@ -160,7 +159,7 @@ def test_scores_are_stored_under_their_arm_and_measure(monkeypatch: pytest.Monke
     images = training.draw_images(config, config.scenes, 0, "taught")
     assert torch.equal(taught[0][0], images.images) and (taught[0][1] == (images.masks.numpy() == 1)).all()
     for frame in film[2:4]:
-        curves = dict(zip(names.CURVES, frame.curves[0, ARMS.index("learned")], strict=True))
+        curves = dict(zip(own.CURVES, frame.curves[0, ARMS.index("learned")], strict=True))
         assert curves == pytest.approx({"accuracy": 0.1, "swapped": 0.2, "extent": 0.3})
     truth = np.stack([frame.measured[0, ARMS.index("truth")] for frame in film])
     mass, pointing, area = truth[:, [MEASURES.index(name) for name in ("mass", "pointing", "area")]].T
@@ -169,7 +168,7 @@ def test_scores_are_stored_under_their_arm_and_measure(monkeypatch: pytest.Monke
     assert area[4:] == pytest.approx([sizes[:2].mean(), sizes.mean()])  # over the images so far
 
 
-@pytest.mark.parametrize("experiment", names.EXPERIMENTS)
+@pytest.mark.parametrize("experiment", own.EXPERIMENTS)
 def test_nothing_is_trained_on_test_images(experiment: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With other test scenes every curve is the same to the last bit; the scores differ."""
     config, generate = SALIENCE.replace(experiment=experiment), training.generate_scenes
@@ -177,9 +176,8 @@ def test_nothing_is_trained_on_test_images(experiment: str, monkeypatch: pytest.
 
     def other(*about: object) -> scenes.Scenes:
         *first, seed, purpose = about
-        return generate(
-            *first, seed + 1000 * (purpose in ("tested", "explained", "masks to decode")), purpose
-        )
+        held = purpose in ("tested", "explained", "masks to decode")
+        return generate(*first, seed + 1000 * held, purpose)
 
     monkeypatch.setattr(training, "generate_scenes", other)
     films.append(list(subject.run(config, (0,))))
@@ -232,13 +230,13 @@ def test_the_leak_is_that_of_maps_of_other_scenes_of_textures(monkeypatch: pytes
     monkeypatch.setattr(training, "leak", lambda *_: next(parts))
     decoded, config = recorded(monkeypatch, training, "leak"), SALIENCE.replace(label="texture")
     columns = subject.metrics(config, list(subject.run(config, (3,))))
-    assert [float(columns[f"{arm}_leak"][0]) for arm in names.DECODED] == pytest.approx(np.arange(1, 6) / 10)
+    assert [float(columns[f"{arm}_leak"][0]) for arm in own.DECODED] == pytest.approx(np.arange(1, 6) / 10)
     fresh = training.draw_images(config, config.test_scenes, 3, "masks to decode")
     for masks, labels, *about in decoded:
         assert torch.equal(labels, fresh.labels) and masks.shape == (20, 32, 32) and about == [4, 3]
-    assert torch.equal(decoded[names.DECODED.index("truth")][0], (fresh.masks == 1).double())
+    assert torch.equal(decoded[own.DECODED.index("truth")][0], (fresh.masks == 1).double())
     for purpose in ("taught", "tested", "explained"):
         other = training.draw_images(config, config.test_scenes, 3, purpose)
         assert not torch.equal(other.labels, fresh.labels)
     list(subject.run(SALIENCE, (3,)))
-    assert len(decoded) == len(names.DECODED)
+    assert len(decoded) == len(own.DECODED)
