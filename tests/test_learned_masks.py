@@ -125,8 +125,7 @@ def test_a_network_that_ships_is_made_again_by_its_command(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for count in ("TRAINING_SCENES", "TEST_SCENES"):
-        monkeypatch.setattr(pretrain, count, 40)
+    monkeypatch.setattr(pretrain, "SIZES", {"taught": 40, "tested": 40})
     settings = ["--seed", "1", "--updates", "10", "--batch_size", "4", "--out", str(tmp_path)]
     assert main(["train", name, *settings, f"--{own}", "4"]) == 0
     assert f"{name}/1: {metric}" in capsys.readouterr().out
