@@ -13,13 +13,13 @@ from mlcv_explore.data.scenes import ScenesConfig
 from mlcv_explore.idea import Tile
 from mlcv_explore.ideas.learned_salience import photographs
 from mlcv_explore.models import segmenter
-from mlcv_explore.models.checkpoints import CheckpointSpec, ProgressCallback, TrainedCheckpoint
+from mlcv_explore.models.checkpoints import CheckpointSpec
 from mlcv_explore.models.segmenter import SegmenterHyperparameters
 from mlcv_explore.saliency import learned_masks, photograph_masker
 from mlcv_explore.saliency.learned_masks import MaskNetworkHyperparameters
 from mlcv_explore.saliency.photograph_masker import MaskerHyperparameters
 
-SIZES = {"taught": 6000, "tested": 2000}  # scenes
+SIZES = {"taught": 6000, "tested": 2000}  # scenes of a mask network
 SEGMENTER = "scenes_unet"
 
 
@@ -31,30 +31,6 @@ def _scenes(rho: float, label: str, seed: int) -> data.Dataset:
     )
     name = f"scenes, ρ = {rho:g}, {label}"
     return data.Dataset(name, training, test, content_fingerprint(training, test))
-
-
-def _halves(part: str, seed: int) -> data.Images:
-    """Scenes of which half look as their masks determine."""
-    looks = {f"{part} the segmenter, {like}": ScenesConfig(dependence=like, largest=0.5) for like in (0, 1)}
-    halves = [scenes.generate(look, SIZES[part] // 2, seed, purpose) for purpose, look in looks.items()]
-    parts = zip(*((half.images, half.labels, half.masks) for half in halves), strict=True)
-    images, labels, masks = map(np.concatenate, parts)
-    return data.Images(images, labels, halves[0].classes, masks)
-
-
-def train_segmenter(
-    seed: int, hyperparameters: SegmenterHyperparameters, report: ProgressCallback | None
-) -> TrainedCheckpoint:
-    """Train the segmenter of scenes and measure it on test scenes."""
-    name = "scenes, appearance by the mask and not"
-    return segmenter.train(*(_halves(part, seed) for part in SIZES), name, seed, hyperparameters, report)
-
-
-def train_photograph_masker(
-    seed: int, hyperparameters: MaskerHyperparameters, report: ProgressCallback | None
-) -> TrainedCheckpoint:
-    """Train the mask network of the ImageNet network, on objects that no study explains."""
-    return photograph_masker.train(photographs.training_objects(), seed, hyperparameters, report)
 
 
 def tiles() -> tuple[Tile, ...]:
@@ -79,5 +55,8 @@ CHECKPOINTS = {
     name: CheckpointSpec(MaskNetworkHyperparameters(), partial(learned_masks.train, *about))
     for name, about in MASK_NETWORKS.items()
 }
-CHECKPOINTS[SEGMENTER] = CheckpointSpec(SegmenterHyperparameters(), train_segmenter)
-CHECKPOINTS["imagenet_masker"] = CheckpointSpec(MaskerHyperparameters(), train_photograph_masker)
+CHECKPOINTS[SEGMENTER] = CheckpointSpec(SegmenterHyperparameters(), segmenter.train_on_scenes)
+# learned on objects that no study explains
+CHECKPOINTS["imagenet_masker"] = CheckpointSpec(
+    MaskerHyperparameters(), lambda *about: photograph_masker.train(photographs.training_objects(), *about)
+)
