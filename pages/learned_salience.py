@@ -22,7 +22,6 @@ from mlcv_explore.saliency import SaliencyError, SaliencySettings, learned_masks
 from mlcv_explore.saliency.learned_masks import Explanation
 from mlcv_explore.saliency.photograph_masker import mask as photograph_mask
 from mlcv_explore.ui import attribution_panel, attributions, evidence, figures, inputs, page, settings, theme
-from mlcv_explore.ui.attribution_panel import TILE
 from mlcv_explore.ui.attribution_tests import input_image
 from mlcv_explore.ui.explained import Explained, Request, explain_image, predict
 from mlcv_explore.ui.saliency_composites import show_learned
@@ -133,7 +132,7 @@ def show_part(model: Classifier, title: str, array: np.ndarray, target: int) -> 
 
 def show_boxes(image: inputs.ChosenImage, side: int, boxes: list[np.ndarray]) -> None:
     """Boxes of mask and Grad-CAM, in pixels of the classifier's input, on the image."""
-    width, height = image.size_within(TILE)
+    width, height = image.size_within(attribution_panel.TILE)
     under = attributions.resized(image.digest, image.pixels, (width, height))
     learned, gradcam = (box * np.array([height, width, height, width]) / side for box in boxes)
     drawn = images.boxed(under, {"other": gradcam, "idea": learned}, theme.palette())
@@ -182,9 +181,9 @@ def answer(table: Table) -> None:
     """The learned mask against every map; every measure of every arm in every cell."""
     note = "Mean differences, 95 % intervals, not corrected; exploratory."
     figures.intervals(tables.leads(table, subject.labels()), f"{SLUG}-leads", note)
-    for study in (study for study in tables.CELLS if evidence.study(SLUG, study) is not None):
+    for study, cells in tables.CELLS.items():
         rows = evidence.table(SLUG, study)
-        for cell, title in tables.CELLS[study].items():
+        for cell, title in cells.items():
             st.subheader(title, anchor=False)
             figures.results(subject, rows.columns(cell), f"{SLUG}-{study}-{cell}", rows.split(cell))
         st.subheader(f"Order of two tasks: {tables.ON[study]}", anchor=False)

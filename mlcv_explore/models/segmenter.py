@@ -1,5 +1,5 @@
-"""A segmenter that ships: a U-Net trained on images with masks, such as generated scenes,
-read and applied.
+"""A segmenter that ships: a U-Net trained on images with masks, such as generated
+scenes, read and applied.
 """
 
 from functools import cache

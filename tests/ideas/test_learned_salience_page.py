@@ -13,7 +13,6 @@ from tests import opening
 from tests.calls import recorded
 from tests.opening import words
 
-SCENES = ("scenes/0", "scenes-tagged/0", "scenes-texture/0")
 opened = partial(opening.opened, "learned_salience")
 
 
@@ -22,8 +21,8 @@ def test_a_scene_has_maps_parts_boxes_and_shares_on_its_cause(monkeypatch: pytes
     text = words(app) + str([bar.text for bar in app.get("progress")])
     assert not app.exception and not app.warning and not app.error
     offered = app.selectbox(key="learned_salience-model")
-    assert offered.options == [*SCENES, "cifar10/0", "imagenet"]
-    assert offered.value == "scenes/0"
+    scenes = ["scenes/0", "scenes-tagged/0", "scenes-texture/0"]
+    assert offered.options == [*scenes, "cifar10/0", "imagenet"] and offered.value == "scenes/0"
     for name in ("Learned mask", "Skip-connection gates", "Grad-CAM", "Boxes", "Segmenter", "Prediction:"):
         assert name in text, name
     for name in ("Kept: circle", "Complement: circle", "on the object", "on the tag"):

@@ -34,9 +34,7 @@ OBJECTS = {
 
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Six objects, of which the third is the study's, at 64 pixels, and an untrained mask
-    network.
-    """
+    """Six objects, the third the study's, of 64 pixels; an untrained mask network."""
     composite_files.write(tmp_path, OBJECTS)
     monkeypatch.setenv("MLCV_DATA", str(tmp_path))
     sizes = {"SIDE": 64, "TAUGHT": 24, "SEEN": 12, "TESTED": 12, "WIDTH": 4, "BATCH": 4}
@@ -90,22 +88,17 @@ def test_maps_are_measured_at_places_that_the_object_decides(small: None) -> Non
     assert last["gradient"]["mass"] != first["gradient"]["mass"]
     each = [places.measure(index)["mass"][photographs.MAPS.index("learned")] for index in range(2)]
     assert last["learned"]["mass"] == pytest.approx(np.mean(each))
-    with pytest.raises(SettingError, match="between 0 and 5 on composites, where each is an object, got 6"):
-        next(photographs.maps(6))
-
-
-def test_the_learned_map_is_the_mask_networks_and_reads_no_class(small: None) -> None:
-    places = photographs.Places(2)
-    maps = places.maps(0)
-    image = cause.as_float(places.drawn.images[0])
-    expected = photograph_masker.predict(photograph_masker.load(), places.network, image)
+    maps, image = places.maps(0), cause.as_float(places.drawn.images[0])
+    expected = photograph_masker.predict(photograph_masker.load(), network, image)
     assert np.array_equal(maps["learned"], expected)
     assert np.array_equal(maps["edges_squared"], maps["edges"] ** 2)
     assert np.array_equal(maps["truth"], places.drawn.masks[0])
-    places.targets = places.targets + 1
+    places.targets = places.targets + 1  # the mask network reads no class
     other = places.maps(0)
     assert np.array_equal(other["learned"], expected)
     assert not np.array_equal(other["gradient"], maps["gradient"])
+    with pytest.raises(SettingError, match="between 0 and 5 on composites, where each is an object, got 6"):
+        next(photographs.maps(6))
 
 
 def test_orders_are_tested_on_objects_held_out(small: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -230,9 +230,7 @@ def metrics(config: LearnedSalienceConfig, film: Film) -> dict[str, np.ndarray]:
 
 
 def picture(film: Film) -> Picture:
-    """In training: how often the mask keeps the class, and its area; or accuracy with
-    swapped backgrounds in each order.
-    """
+    """How often the mask keeps the class, and its area; or each order's accuracy."""
     curves, x = series(film, "curves"), series(film, "step").astype(float)  # (S, T, A, C)
     learned = curves[:, :, ARMS.index("learned")]
     if learned.any():
@@ -249,8 +247,8 @@ def picture(film: Film) -> Picture:
 def _study(
     name: str, cells: Mapping[str, LearnedSalienceConfig], of: Mapping[str, str], seeds: tuple[int, ...]
 ) -> Study:
-    """Every claim in the cell that `of` names for its measure, and all arms of every cell;
-    with cells on the order of two tasks, at two lengths of training.
+    """Every claim in the cell that `of` names for its measure, and all arms of every
+    cell; with cells on the order of two tasks, at two lengths of training.
     """
     order = next(iter(cells.values())).replace(experiment="order")
     cells = {**cells, "orders": order.replace(updates=1200), "orders_600": order.replace(updates=600)}
@@ -268,9 +266,7 @@ def _estimand(config: LearnedSalienceConfig) -> str:
 
 
 def _split_sizes(config: LearnedSalienceConfig) -> Split | None:
-    """Of pets their images; in the order of tasks on composites the shares of objects
-    that are trained on and held out.
-    """
+    """Of pets their images; of composites in the order of tasks shares of objects."""
     if config.dataset == COMPOSITES:
         return Split(7, 3) if config.experiment == "order" else None
     return Split(config.scenes, config.test_scenes) if config.dataset == PETS else None

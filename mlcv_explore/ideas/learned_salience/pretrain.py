@@ -9,15 +9,11 @@ import numpy as np
 from mlcv_explore import data
 from mlcv_explore.data import gallery, scenes, uploads
 from mlcv_explore.data.dataset import content_fingerprint
-from mlcv_explore.data.scenes import ScenesConfig
 from mlcv_explore.idea import Tile
 from mlcv_explore.ideas.learned_salience import photographs
 from mlcv_explore.models import segmenter
 from mlcv_explore.models.checkpoints import CheckpointSpec
-from mlcv_explore.models.segmenter import SegmenterHyperparameters
 from mlcv_explore.saliency import learned_masks, photograph_masker
-from mlcv_explore.saliency.learned_masks import MaskNetworkHyperparameters
-from mlcv_explore.saliency.photograph_masker import MaskerHyperparameters
 
 SIZES = {"taught": 6000, "tested": 2000}  # scenes of a mask network
 SEGMENTER = "scenes_unet"
@@ -25,7 +21,7 @@ SEGMENTER = "scenes_unet"
 
 def _scenes(rho: float, label: str, seed: int) -> data.Dataset:
     """Training and test images of a mask network."""
-    config = ScenesConfig(rho=rho, label=label)
+    config = scenes.ScenesConfig(rho=rho, label=label)
     training, test = (
         scenes.generate(config, count, seed, f"{part} a masker").as_images() for part, count in SIZES.items()
     )
@@ -52,11 +48,11 @@ MASK_NETWORKS = {  # its name → the classifier it explains, the images it lear
     "cifar10_masker": ("cifar10/0", lambda _: data.load("cifar10")),
 }
 CHECKPOINTS = {
-    name: CheckpointSpec(MaskNetworkHyperparameters(), partial(learned_masks.train, *about))
+    name: CheckpointSpec(learned_masks.MaskNetworkHyperparameters(), partial(learned_masks.train, *about))
     for name, about in MASK_NETWORKS.items()
 }
-CHECKPOINTS[SEGMENTER] = CheckpointSpec(SegmenterHyperparameters(), segmenter.train_on_scenes)
-# learned on objects that no study explains
+CHECKPOINTS[SEGMENTER] = CheckpointSpec(segmenter.SegmenterHyperparameters(), segmenter.train_on_scenes)
 CHECKPOINTS["imagenet_masker"] = CheckpointSpec(
-    MaskerHyperparameters(), lambda *about: photograph_masker.train(photographs.training_objects(), *about)
+    photograph_masker.MaskerHyperparameters(),  # learned on objects that no study explains
+    lambda *about: photograph_masker.train(photographs.training_objects(), *about),
 )

@@ -8,7 +8,8 @@ from mlcv_explore.experiment.film import series
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas import learned_salience as own
-from mlcv_explore.ideas.learned_salience import ARMS, ORDER, Frame, LearnedSalienceConfig, arms
+from mlcv_explore.ideas.learned_salience import ARMS, ORDER, Frame, arms
+from mlcv_explore.ideas.learned_salience import LearnedSalienceConfig as Experiment
 from mlcv_explore.statistics import Interval
 
 ACCURACIES = ("accuracy", "accuracy, swapped backgrounds", "IoU with the object")
@@ -50,21 +51,18 @@ def orders(table: Table, labels: Mapping[str, str]) -> dict[str, list[Interval |
     """Head → what each arm on the order of two tasks reaches, a row for each length of
     its training; arms by `labels`.
     """
-    rows, named = [], {"Arm": [], "Updates of the encoder": []}
-    for arm in ORDER:
-        for claim, updates in {"orders_600": 600, "orders": 1200}.items():
-            half = arm == "classify_half"
-            if not half or updates == 600:  # half of the longer one is "classify only" of the shorter
-                rows.append({"claim": claim, "arm": arm})
-                named["Arm"].append(labels["classify_only" if half else arm])
-                named["Updates of the encoder"].append(str(updates // 2 if half else updates))
+    lengths = {"orders_600": 600, "orders": 1200}
+    rows = [{"claim": claim, "arm": arm} for arm in ORDER for claim in lengths]
+    rows.remove({"claim": "orders", "arm": "classify_half"})  # it is "classify only" of the shorter one
+    half = {"claim": "orders_600", "arm": "classify_half"}
+    updates = [lengths[row["claim"]] // (2 if row == half else 1) for row in rows]
+    shown = [labels["classify_only" if row == half else row["arm"]] for row in rows]
     heads = {"Swapped backgrounds (%)": "swapped", "Accuracy (%)": "accuracy", "IoU (%)": "iou"}
+    named = {"Arm": shown, "Updates of the encoder": [*map(str, updates)]}
     return named | table.cross(rows, {head: {"measure": name} for head, name in heads.items()})
 
 
-def training_curves(
-    config: LearnedSalienceConfig, film: Film
-) -> dict[tuple[str, str], dict[str, np.ndarray]]:
+def training_curves(config: Experiment, film: Film) -> dict[tuple[str, str], dict[str, np.ndarray]]:
     """Curves (S, T) of every arm in each experiment's latest training: {(experiment,
     name of the curve): {arm: curve}}.
     """
@@ -82,7 +80,7 @@ def training_curves(
     return curves
 
 
-def measured(config: LearnedSalienceConfig, film: Film, measure: str) -> dict[str, np.ndarray]:
+def measured(config: Experiment, film: Film, measure: str) -> dict[str, np.ndarray]:
     """A measure (S,) of every arm that has it; empty while it is not measured."""
     columns = own.metrics(config, film)
     known = [arm for arm in arms(config) if measure in own.measures_of(config, arm)]

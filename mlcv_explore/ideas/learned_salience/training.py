@@ -1,6 +1,4 @@
-"""The run: the experiments of each seed as a generator, all seeds side by side, a frame
-for each part of a stage.
-"""
+"""The run: all seeds side by side, experiment by experiment, a frame a part of each."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -9,7 +7,7 @@ import torch
 from torch import nn
 
 from mlcv_explore.data import annotated_images, scenes
-from mlcv_explore.data.annotated_images import AnnotatedImages
+from mlcv_explore.data.annotated_images import AnnotatedImages as Images
 from mlcv_explore.data.scenes import INDEPENDENT, Scenes, ScenesConfig
 from mlcv_explore.ideas import learned_salience as own
 from mlcv_explore.ideas.learned_salience import ARMS, MEASURES, Frame, experiments, measures_of, photographs
@@ -60,9 +58,7 @@ def generate_scenes(config: Experiment, rho: float, count: int, seed: int, purpo
     return scenes.generate(about, count, seed, purpose)
 
 
-def draw_images(
-    config: Experiment, count: int, seed: int, purpose: str, rho: float = INDEPENDENT
-) -> AnnotatedImages:
+def draw_images(config: Experiment, count: int, seed: int, purpose: str, rho: float = INDEPENDENT) -> Images:
     """Images of one part, from a stream of its own: for saliency with tags that agree
     with the class with probability `rho`, for order with informative backgrounds; or
     pets.
@@ -79,16 +75,14 @@ def draw_images(
     return annotated_images.of_scenes(given, swapped=independent.images)
 
 
-def trainer(config: Experiment, arm: str, images: AnnotatedImages, seed: int) -> MultitaskTrainer:
+def trainer(config: Experiment, arm: str, images: Images, seed: int) -> MultitaskTrainer:
     """The encoder and heads of an arm, untrained."""
     settings = MultitaskSettings(config.width, BATCH)
     return MultitaskTrainer(photographs.phases(arm, config.updates), settings, images, seed)
 
 
 def mask_settings(config: Experiment) -> MaskSettings:
-    """Of the mask network. It has half the classifier's updates, since each takes three
-    passes through the classifier.
-    """
+    """Of the mask network: half the updates, each three passes of the classifier."""
     updates = max(own.frames_per_stage(config), config.updates // 2)
     return MaskSettings(low_area=config.area, high_area=config.area, updates=updates, batch_size=BATCH)
 
@@ -97,7 +91,7 @@ def maps_of(
     config: Experiment,
     classifier: nn.Sequential,
     networks: tuple[MaskNetwork, nn.Module],
-    given: AnnotatedImages,
+    given: Images,
     names: Sequence[str],
     seed: int,
 ) -> dict[str, np.ndarray]:
@@ -187,9 +181,7 @@ class SeedRun:
         )
 
     def photographs(self, config: Experiment) -> Iterator[None]:
-        """Maps of the ImageNet network on composites of one object, or two tasks on
-        composites.
-        """
+        """Maps of the ImageNet network on one object's composites; or two tasks."""
         about = (config.updates, self.seed)
         maps = config.experiment == "salience"
         for results in photographs.maps(self.seed) if maps else photographs.orders(*about):
@@ -200,7 +192,7 @@ class SeedRun:
                 )
             yield
 
-    def _splits(self, config: Experiment) -> tuple[AnnotatedImages, ...]:
+    def _splits(self, config: Experiment) -> tuple[Images, ...]:
         """Training, validation and test images."""
         size = config.test_scenes
         sizes = {"taught": config.scenes, "validation": min(VALIDATION, size), "tested": size}
@@ -209,11 +201,9 @@ class SeedRun:
         )
 
     def _train(
-        self, trainers: Mapping[str, MultitaskTrainer], validation: AnnotatedImages, test: AnnotatedImages
+        self, trainers: Mapping[str, MultitaskTrainer], validation: Images, test: Images
     ) -> Iterator[None]:
-        """Train part by part, with validation scores as curves and test scores at the
-        end.
-        """
+        """Train in parts: curves of validation images, test scores at the end."""
         parts = [
             in_parts(trainer.train(validation), trainer.updates, self.count) for trainer in trainers.values()
         ]
@@ -225,7 +215,7 @@ class SeedRun:
                     self._measure(arm, trainer, test)
             yield
 
-    def _measure(self, arm: str, trained: MultitaskTrainer, test: AnnotatedImages) -> None:
+    def _measure(self, arm: str, trained: MultitaskTrainer, test: Images) -> None:
         scores = trained.evaluate(test, trained.tasks)
         known = measures_of(self.config, arm)
         self._enter(self.measured, MEASURES, arm, {name: scores[name] for name in scores if name in known})
@@ -239,12 +229,10 @@ class SeedRun:
         config: Experiment,
         network: MaskNetwork,
         classifier: nn.Sequential,
-        training: AnnotatedImages,
-        validation: AnnotatedImages,
+        training: Images,
+        validation: Images,
     ) -> Iterator[None]:
-        """Train it; the curves are how often the class stays with the kept part, and with
-        the complement.
-        """
+        """Train it; curves: how often the class stays with the kept part, the rest."""
         settings, images = mask_settings(config), validation.images
         updates = mask_network.train(network, classifier, training.images, settings, self.seed)
         fill = mask_network.random_fill(images, stream(self.seed, "fills of the validation pictures"))
@@ -256,9 +244,7 @@ class SeedRun:
             yield
         network.eval()
 
-    def _enter(
-        self, results: np.ndarray, names: Sequence[str], arm: str, values: Mapping[str, float]
-    ) -> None:
+    def _enter(self, results: np.ndarray, names: Sequence[str], arm: str, values: dict[str, float]) -> None:
         """Enter an arm's values; those without a place of their name are left out."""
         for name in (name for name in values if name in names):
             results[ARMS.index(arm), names.index(name)] = values[name]
@@ -268,6 +254,6 @@ class SeedRun:
         most = np.abs(values).max()
         self.shown[ARMS.index(arm)] = np.rint(values / most * BYTE) if most else 0
 
-    def _show_scene(self, given: AnnotatedImages) -> None:
+    def _show_scene(self, given: Images) -> None:
         """Enter the first of these images."""
         self.scene = (given.images[0] * 255).round().to(torch.uint8).numpy()
