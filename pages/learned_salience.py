@@ -181,9 +181,9 @@ def answer(table: Table) -> None:
     """The learned mask against every map; every measure of every arm in every cell."""
     note = "Mean differences, 95 % intervals, not corrected; exploratory."
     figures.intervals(tables.leads(table, subject.labels()), f"{SLUG}-leads", note)
-    for study, cells in tables.CELLS.items():
+    for study in (study for study in tables.CELLS if evidence.study(SLUG, study) is not None):
         rows = evidence.table(SLUG, study)
-        for cell, title in cells.items():
+        for cell, title in tables.CELLS[study].items():
             st.subheader(title, anchor=False)
             figures.results(subject, rows.columns(cell), f"{SLUG}-{study}-{cell}", rows.split(cell))
         st.subheader(f"Order of two tasks: {tables.ON[study]}", anchor=False)
