@@ -22,7 +22,6 @@ from mlcv_explore.saliency import SaliencyError, SaliencySettings, learned_masks
 from mlcv_explore.saliency.learned_masks import Explanation
 from mlcv_explore.saliency.photograph_masker import mask as photograph_mask
 from mlcv_explore.ui import attribution_panel, attributions, evidence, figures, inputs, page, settings, theme
-from mlcv_explore.ui.attribution_panel import TILE
 from mlcv_explore.ui.attribution_tests import input_image
 from mlcv_explore.ui.explained import Explained, Request, explain_image, predict
 from mlcv_explore.ui.saliency_composites import show_learned
@@ -133,7 +132,7 @@ def show_part(model: Classifier, title: str, array: np.ndarray, target: int) -> 
 
 def show_boxes(image: inputs.ChosenImage, side: int, boxes: list[np.ndarray]) -> None:
     """Boxes of mask and Grad-CAM, in pixels of the classifier's input, on the image."""
-    width, height = image.size_within(TILE)
+    width, height = image.size_within(attribution_panel.TILE)
     under = attributions.resized(image.digest, image.pixels, (width, height))
     learned, gradcam = (box * np.array([height, width, height, width]) / side for box in boxes)
     drawn = images.boxed(under, {"other": gradcam, "idea": learned}, theme.palette())

@@ -11,12 +11,15 @@ import torch
 
 from mlcv_explore.command import main
 from mlcv_explore.data import scenes
+from mlcv_explore.data.dataset import Images
 from mlcv_explore.ideas.learned_salience import pretrain
 from mlcv_explore.metrics.overlap import intersection_over_union
 from mlcv_explore.models import checkpoints, segmenter
 from mlcv_explore.models.checkpoints import CheckpointError
+from mlcv_explore.models.segmenter import SegmenterHyperparameters
 from mlcv_explore.saliency import learned_masks
 from mlcv_explore.saliency.measures import mass_in_mask, mass_on_tag
+from tests.calls import recorded
 
 OTHERS = [name for name in checkpoints.names(None) if name not in checkpoints.names()]
 EXPLAINED = ("cifar10/0", "scenes/0", "scenes-tagged/0", "scenes-texture/0")
@@ -75,6 +78,25 @@ def test_masks_lie_on_what_the_classifier_uses_and_the_segmenter_finds_objects()
     assert intersection_over_union(segmented, made.masks).mean() > 0.8
 
 
+def test_half_of_the_scenes_that_the_segmenter_learns_from_look_as_their_masks_determine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(segmenter, "SIZES", {"taught": 40, "tested": 20})
+    asked = recorded(monkeypatch, scenes, "generate")
+    given: list[Images] = []
+    monkeypatch.setattr(segmenter, "train", lambda *about: given.extend(about[:2]))
+    segmenter.train_on_scenes(3, SegmenterHyperparameters(), None)
+    assert [(config.dependence, count, seed) for config, count, seed, _ in asked] == [
+        *((look, 20, 3) for look in (0, 1)),
+        *((look, 10, 3) for look in (0, 1)),
+    ]
+    assert len({purpose for *_, purpose in asked}) == 4 and [len(part) for part in given] == [40, 20]
+    halves = [scenes.generate(*about) for about in asked[:2]]
+    for name in ("images", "labels", "masks"):
+        expected = np.concatenate([getattr(half, name) for half in halves])
+        assert np.array_equal(getattr(given[0], name), expected)
+
+
 def test_the_kept_part_is_the_image_and_the_rest_its_fill() -> None:
     image, mask = scene_images(1)[1][0], np.zeros((32, 32), np.float32)
     mask[:, :16] = 1
@@ -125,8 +147,8 @@ def test_a_network_that_ships_is_made_again_by_its_command(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for count in ("TRAINING_SCENES", "TEST_SCENES"):
-        monkeypatch.setattr(pretrain, count, 40)
+    for module in (pretrain, segmenter):
+        monkeypatch.setattr(module, "SIZES", {"taught": 40, "tested": 40})
     settings = ["--seed", "1", "--updates", "10", "--batch_size", "4", "--out", str(tmp_path)]
     assert main(["train", name, *settings, f"--{own}", "4"]) == 0
     assert f"{name}/1: {metric}" in capsys.readouterr().out

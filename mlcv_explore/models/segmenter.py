@@ -1,4 +1,6 @@
-"""A segmenter that ships: a U-Net trained on images with masks, read and applied."""
+"""A segmenter that ships: a U-Net trained on images with masks, such as generated
+scenes, read and applied.
+"""
 
 from functools import cache
 
@@ -7,7 +9,9 @@ import torch
 from torch.nn import functional
 
 from mlcv_explore.config import Config, setting
+from mlcv_explore.data import scenes
 from mlcv_explore.data.dataset import Images, content_fingerprint
+from mlcv_explore.data.scenes import ScenesConfig
 from mlcv_explore.metrics import overlap
 from mlcv_explore.models import checkpoints
 from mlcv_explore.models.checkpoints import ProgressCallback, TrainedCheckpoint
@@ -15,6 +19,8 @@ from mlcv_explore.models.stacked import gradient_step
 from mlcv_explore.models.unet import UNet
 from mlcv_explore.models.updates import shuffled_batches
 from mlcv_explore.seeds import seeded, stream
+
+SIZES = {"taught": 6000, "tested": 2000}  # scenes, of training and of the card's numbers
 
 
 class SegmenterHyperparameters(Config):
@@ -69,6 +75,33 @@ def train(
         "metrics": {"test_iou": iou, "test_size": len(test)},
     }
     return TrainedCheckpoint(network, about)
+
+
+def train_on_scenes(
+    seed: int, hyperparameters: SegmenterHyperparameters, report: ProgressCallback | None
+) -> TrainedCheckpoint:
+    """Train a segmenter of scenes and measure it on other ones; in half of each part an
+    object looks as its mask determines.
+    """
+    parts = (_halves(part, count, seed) for part, count in SIZES.items())
+    return train(*parts, "scenes, appearance by the mask and not", seed, hyperparameters, report)
+
+
+def _halves(part: str, count: int, seed: int) -> Images:
+    """Scenes whose look their masks do not determine, then as many where they do."""
+    halves = [
+        scenes.generate(
+            ScenesConfig(dependence=dependence, largest=0.5),
+            count // 2,
+            seed,
+            f"{part} the segmenter, {dependence}",
+        )
+        for dependence in (0, 1)
+    ]
+    images, labels, masks = (
+        np.concatenate([getattr(half, name) for half in halves]) for name in ("images", "labels", "masks")
+    )
+    return Images(images, labels, halves[0].classes, masks)
 
 
 @cache

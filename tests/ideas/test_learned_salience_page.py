@@ -1,6 +1,7 @@
 """The page of learned saliency."""
 
 import re
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -8,11 +9,10 @@ import pytest
 
 from mlcv_explore.charts import images
 from mlcv_explore.saliency import learned_masks, photograph_masker
-from mlcv_explore.saliency.learned_masks import Explanation
 from tests import opening
+from tests.calls import recorded
 from tests.opening import words
 
-SCENES = ("scenes/0", "scenes-tagged/0", "scenes-texture/0")
 opened = partial(opening.opened, "learned_salience")
 
 
@@ -21,42 +21,36 @@ def test_a_scene_has_maps_parts_boxes_and_shares_on_its_cause(monkeypatch: pytes
     text = words(app) + str([bar.text for bar in app.get("progress")])
     assert not app.exception and not app.warning and not app.error
     offered = app.selectbox(key="learned_salience-model")
-    assert offered.options == [*SCENES, "cifar10/0", "imagenet"]
-    assert offered.value == "scenes/0"
+    scenes = ["scenes/0", "scenes-tagged/0", "scenes-texture/0"]
+    assert offered.options == [*scenes, "cifar10/0", "imagenet"] and offered.value == "scenes/0"
     for name in ("Learned mask", "Skip-connection gates", "Grad-CAM", "Boxes", "Segmenter", "Prediction:"):
         assert name in text, name
     for name in ("Kept: circle", "Complement: circle", "on the object", "on the tag"):
         assert name in text, name
     explain = learned_masks.explain
     for value, area in ((0.0, "0.0%"), (1.0, "100.0%")):
-
-        def flat(*given: object, value: float = value) -> Explanation:
-            result = explain(*given)
-            return Explanation(result.probabilities, np.full_like(result.mask, value), result.gates)
-
-        monkeypatch.setattr(learned_masks, "explain", flat)
+        flat = {"mask": np.full((32, 32), value, np.float32)}
+        monkeypatch.setattr(
+            learned_masks, "explain", lambda *given, flat=flat: replace(explain(*given), **flat)
+        )
         app = opened(source="Scene", scene="3")
         assert not app.exception and f"The mask covers {area} of the image" in words(app)
 
 
 def test_the_image_shown_first_keeps_its_class_with_the_mask_and_loses_it_without() -> None:
     text = str([bar.text for bar in opened().get("progress")])
-    kept, complement = (
-        int(re.search(rf"{title}: cat (\d+)%", text).group(1)) for title in ("Kept", "Complement")
-    )
+    found = (re.search(rf"{title}: cat (\d+)%", text) for title in ("Kept", "Complement"))
+    kept, complement = (int(match[1]) for match in found)
     assert kept > 75 and complement < 25
 
 
 def test_the_imagenet_network_has_a_mask_of_its_own_and_no_gates(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
-
-    def predict(masker: object, network: object, image: object, area: float) -> np.ndarray:
-        seen.append((tuple(image.shape), area))
-        return np.pad(np.ones((112, 112), np.float32), 56)
-
-    monkeypatch.setattr(photograph_masker, "predict", predict)
+    inner = np.pad(np.ones((112, 112), np.float32), 56)
+    monkeypatch.setattr(photograph_masker, "predict", lambda *_: inner)
+    asked = recorded(monkeypatch, photograph_masker, "predict")
     text = words(opened(model="imagenet", area_weight="4"))
-    assert seen == [((3, 224, 224), photograph_masker.AREA)] and "25.0%" in text
+    ((*_, image, area),) = asked
+    assert image.shape == (3, 224, 224) and area == photograph_masker.AREA and "25.0%" in text
     assert "Learned mask" in text and "Grad-CAM" in text and "gates" not in text
 
 

@@ -97,6 +97,7 @@ CURVES = ("accuracy", "swapped", "extent")
 MAP_MEASURES = ("insertion", "deletion", "faithful", "noisy", "mass", "tag", "pointing", "area")
 MEASURES = ("accuracy", "swapped", "iou", *MAP_MEASURES, "leak")  # the order of the measure axis K
 SCENES, COMPOSITES, PETS = "scenes", "composites", "oxford_pets"
+SHARES = {"low": INDEPENDENT, "high": 1, "step": 0.05}  # of images whose tag or background names the class
 
 
 class LearnedSalienceConfig(Config):
@@ -118,21 +119,14 @@ class LearnedSalienceConfig(Config):
     rho: float = setting(
         INDEPENDENT,
         "Tag agrees with the class",
-        low=INDEPENDENT,
-        high=1,
-        step=0.05,
+        **SHARES,
         help="Share of training scenes whose corner tag names the class. At 0.25 it is uninformative.",
     )
     area: float = setting(
         4.0, "Area weight", low=0, high=50, step=0.5, help="Of the mask's mean; at 0 it covers everything."
     )
     background: float = setting(
-        0.5,
-        "Background agrees with the class",
-        low=INDEPENDENT,
-        high=1,
-        step=0.05,
-        help="By brightness, in the experiment on order.",
+        0.5, "Background agrees with the class", **SHARES, help="By brightness, in the experiment on order."
     )
     updates: int = setting(
         600,
@@ -234,58 +228,32 @@ def metrics(config: LearnedSalienceConfig, film: Film) -> dict[str, np.ndarray]:
 
 
 def picture(film: Film) -> Picture:
-    """In training: how often the mask keeps the class, and its area; or accuracy with
-    swapped backgrounds in each order.
-    """
+    """How often the mask keeps the class, and its area; or each order's accuracy."""
     curves, x = series(film, "curves"), series(film, "step").astype(float)  # (S, T, A, C)
     learned = curves[:, :, ARMS.index("learned")]
     if learned.any():
         begun = learned.any(axis=(0, 2))
-        lines = {role: learned[:, begun, index] for index, role in enumerate(("idea", "variant", "control"))}
         labels = {"idea": "class kept by the mask", "variant": "kept by the complement", "control": "area"}
+        lines = {role: learned[:, begun, index] for index, role in enumerate(labels)}
         return Picture(x[begun] - x[begun][0] + 1, lines, labels, "tenth of the updates", "share")
-    chosen = dict(zip(("baseline", "idea", "variant"), ORDER[1:], strict=True))
+    chosen = {idea.arm(arm).role: arm for arm in ORDER[1:]}
     lines = {role: curves[:, :, ARMS.index(arm), CURVES.index("swapped")] for role, arm in chosen.items()}
     labels = {role: idea.label(arm) for role, arm in chosen.items()}
     return Picture(x, lines, labels, "tenth of the updates", "accuracy, swapped backgrounds")
 
 
-def _cells(cells: Mapping[str, LearnedSalienceConfig], of: Mapping[str, str]) -> Iterator[Cell]:
-    """Every claim in its cell, and all arms of every cell; `of` maps a claim to its cell."""
-    for claim in (claim for claim in claims.CLAIMS if claim.name in of):
-        yield Cell(claim.name, cells[of[claim.name]], {arm: arm for arm in claim.arms})
-    for name, config in cells.items():
-        yield Cell(name, config, {arm: arm for arm in arms(config)})
-
-
-def _studies() -> tuple[Study, ...]:
-    """On scenes, and on composites, where a seed is an object."""
-    base = LearnedSalienceConfig()
-    scenes = {
-        "silhouettes": base,
-        # the tag is learned in half the updates
-        "tagged": base.replace(rho=1.0, updates=300),
-        "texture": base.replace(label="texture"),
-        **_orders(base),
-    }
-    composites = base.replace(dataset=COMPOSITES)
-    photographs = {"maps": composites, **_orders(composites)}
-    of_orders = dict.fromkeys(("segment_first", "segment_first_task", "joint"), "orders")
-    on_photographs = dict.fromkeys(("cause", "beats_image", "faithful"), "maps") | of_orders
-    on_scenes = dict.fromkeys(on_photographs, "silhouettes") | of_orders
-    on_scenes |= {"cause_tag": "tagged", "leaks": "texture"}
-    return (
-        Study("live", tuple(_cells(scenes, on_scenes)), SEEDS),
-        Study("photographs", tuple(_cells(photographs, on_photographs)), OBJECTS),
-    )
-
-
-def _orders(base: LearnedSalienceConfig) -> dict[str, LearnedSalienceConfig]:
-    """Cells on the order of two tasks, at two lengths of training."""
-    return {
-        "orders": base.replace(experiment="order", updates=1200),
-        "orders_600": base.replace(experiment="order", updates=600),
-    }
+def _study(
+    name: str, cells: Mapping[str, LearnedSalienceConfig], of: Mapping[str, str], seeds: tuple[int, ...]
+) -> Study:
+    """Every claim in the cell that `of` names for its measure, and all arms of every
+    cell; with cells on the order of two tasks, at two lengths of training.
+    """
+    order = next(iter(cells.values())).replace(experiment="order")
+    cells = {**cells, "orders": order.replace(updates=1200), "orders_600": order.replace(updates=600)}
+    decided = [claim for claim in claims.CLAIMS if claim.measure in of]
+    parts = [(claim.name, cells[of[claim.measure]], claim.arms) for claim in decided]
+    parts += [(cell, config, arms(config)) for cell, config in cells.items()]
+    return Study(name, tuple(Cell(*about, {arm: arm for arm in kept}) for *about, kept in parts), seeds)
 
 
 def _estimand(config: LearnedSalienceConfig) -> str:
@@ -296,9 +264,7 @@ def _estimand(config: LearnedSalienceConfig) -> str:
 
 
 def _split_sizes(config: LearnedSalienceConfig) -> Split | None:
-    """Of pets their images; in the order of tasks on composites the shares of objects
-    that are trained on and held out.
-    """
+    """Of pets their images; of composites in the order of tasks shares of objects."""
     if config.dataset == COMPOSITES:
         return Split(7, 3) if config.experiment == "order" else None
     return Split(config.scenes, config.test_scenes) if config.dataset == PETS else None
@@ -309,6 +275,12 @@ OBJECTS = (  # of `saliency.cause.objects()`, on which neither mask network nor 
     *(32, 54, 59, 75, 97, 101, 130, 136, 142, 150, 151, 153),
     *(157, 168, 170, 183, 197, 208, 209, 212, 221, 227, 244, 264),
 )
+BASE = LearnedSalienceConfig()
+TAGGED = BASE.replace(rho=1.0, updates=300)  # the tag is learned in half the updates
+ON_SCENES = {"silhouettes": BASE, "tagged": TAGGED, "texture": BASE.replace(label="texture")}
+# measure of a claim → the cell that decides it
+OF_SCENES = dict(mass="silhouettes", faithful="silhouettes", tag="tagged", leak="texture", swapped="orders")
+OF_PHOTOGRAPHS = dict(mass="maps", faithful="maps", swapped="orders")
 SMALL = dict(scenes=50, updates=2, test_scenes=8, explained_scenes=1, width=4)
 BARS = ("learned", "occlusion", "smoothgrad_squared", "blind", "edges")
 
@@ -331,7 +303,10 @@ idea = Idea(
         ),
     ),
     limits=claims.LIMITS,
-    studies=_studies(),
+    studies=(
+        _study("live", ON_SCENES, OF_SCENES, SEEDS),
+        _study("photographs", {"maps": BASE.replace(dataset=COMPOSITES)}, OF_PHOTOGRAPHS, OBJECTS),
+    ),
     prior_work=claims.PRIOR_WORK,
     split_sizes=_split_sizes,
     estimand=_estimand,

@@ -9,92 +9,50 @@ import numpy as np
 from mlcv_explore import data
 from mlcv_explore.data import gallery, scenes, uploads
 from mlcv_explore.data.dataset import content_fingerprint
-from mlcv_explore.data.scenes import ScenesConfig
 from mlcv_explore.idea import Tile
 from mlcv_explore.ideas.learned_salience import photographs
 from mlcv_explore.models import segmenter
-from mlcv_explore.models.checkpoints import CheckpointSpec, ProgressCallback, TrainedCheckpoint
-from mlcv_explore.models.segmenter import SegmenterHyperparameters
+from mlcv_explore.models.checkpoints import CheckpointSpec
 from mlcv_explore.saliency import learned_masks, photograph_masker
-from mlcv_explore.saliency.learned_masks import MaskNetworkHyperparameters
-from mlcv_explore.saliency.photograph_masker import MaskerHyperparameters
 
-TRAINING_SCENES, TEST_SCENES = 6000, 2000
-# mask network → the classifier it explains; agreement of its tag, what its class is
-MASK_NETWORKS = {
-    "scenes_masker_honest": ("scenes/0", 0.25, "silhouette"),
-    "scenes_masker_tagged": ("scenes-tagged/0", 1.0, "silhouette"),
-    "scenes_masker_texture": ("scenes-texture/0", 0.25, "texture"),
-}
+SIZES = {"taught": 6000, "tested": 2000}  # scenes of a mask network
 SEGMENTER = "scenes_unet"
 
 
 def _scenes(rho: float, label: str, seed: int) -> data.Dataset:
     """Training and test images of a mask network."""
-    config = ScenesConfig(rho=rho, label=label)
+    config = scenes.ScenesConfig(rho=rho, label=label)
     training, test = (
-        scenes.generate(config, count, seed, f"{part} a masker").as_images()
-        for part, count in (("taught", TRAINING_SCENES), ("tested", TEST_SCENES))
+        scenes.generate(config, count, seed, f"{part} a masker").as_images() for part, count in SIZES.items()
     )
     name = f"scenes, ρ = {rho:g}, {label}"
     return data.Dataset(name, training, test, content_fingerprint(training, test))
 
 
-def _halves(part: str, count: int, seed: int) -> data.Images:
-    """Scenes of which half look as their masks determine."""
-    halves = [
-        scenes.generate(
-            ScenesConfig(dependence=dependence, largest=0.5),
-            count // 2,
-            seed,
-            f"{part} the segmenter, {dependence}",
-        )
-        for dependence in (0, 1)
-    ]
-    images, labels, masks = (
-        np.concatenate([getattr(half, name) for half in halves]) for name in ("images", "labels", "masks")
-    )
-    return data.Images(images, labels, halves[0].classes, masks)
-
-
-def train_segmenter(
-    seed: int, hyperparameters: SegmenterHyperparameters, report: ProgressCallback | None
-) -> TrainedCheckpoint:
-    """Train the segmenter of scenes and measure it on test scenes."""
-    parts = (
-        _halves(part, count, seed) for part, count in (("taught", TRAINING_SCENES), ("tested", TEST_SCENES))
-    )
-    return segmenter.train(*parts, "scenes, appearance by the mask and not", seed, hyperparameters, report)
-
-
-def train_photograph_masker(
-    seed: int, hyperparameters: MaskerHyperparameters, report: ProgressCallback | None
-) -> TrainedCheckpoint:
-    """Train the mask network of the ImageNet network, on objects that no study explains."""
-    return photograph_masker.train(photographs.training_objects(), seed, hyperparameters, report)
-
-
-def tiles(photograph: str = "cat", classifier: str = "cifar10/0", area: float = 2.0) -> tuple[Tile, ...]:
+def tiles() -> tuple[Tile, ...]:
     """A photograph of the gallery, the mask of its predicted class, and the image with
     the mask kept and removed.
     """
-    network, model = learned_masks.load(classifier)
-    image = uploads.resized_to_square(gallery.photographs()[photograph].read().pixels, model.side)
-    mask = learned_masks.explain(network, model, image, area).mask
+    network, model = learned_masks.load("cifar10/0")
+    image = uploads.resized_to_square(gallery.photographs()["cat"].read().pixels, model.side)
+    mask = learned_masks.explain(network, model, image, 2.0).mask
     inside, outside = (learned_masks.keep(image, part, "noise") for part in (mask, 1 - mask))
     whole, *parts = (Tile(np.clip(values, 0, 1).transpose(1, 2, 0)) for values in (image, inside, outside))
     return (whole, Tile(mask, "amount"), *parts)
 
 
-DATASETS = {
-    name: (classifier, partial(_scenes, *about)) for name, (classifier, *about) in MASK_NETWORKS.items()
+MASK_NETWORKS = {  # its name → the classifier it explains, the images it learns from
+    "scenes_masker_honest": ("scenes/0", partial(_scenes, 0.25, "silhouette")),
+    "scenes_masker_tagged": ("scenes-tagged/0", partial(_scenes, 1.0, "silhouette")),
+    "scenes_masker_texture": ("scenes-texture/0", partial(_scenes, 0.25, "texture")),
+    "cifar10_masker": ("cifar10/0", lambda _: data.load("cifar10")),
 }
-DATASETS["cifar10_masker"] = ("cifar10/0", lambda _: data.load("cifar10"))
 CHECKPOINTS = {
-    **{
-        name: CheckpointSpec(MaskNetworkHyperparameters(), partial(learned_masks.train, *about))
-        for name, about in DATASETS.items()
-    },
-    SEGMENTER: CheckpointSpec(SegmenterHyperparameters(), train_segmenter),
-    "imagenet_masker": CheckpointSpec(MaskerHyperparameters(), train_photograph_masker),
+    name: CheckpointSpec(learned_masks.MaskNetworkHyperparameters(), partial(learned_masks.train, *about))
+    for name, about in MASK_NETWORKS.items()
 }
+CHECKPOINTS[SEGMENTER] = CheckpointSpec(segmenter.SegmenterHyperparameters(), segmenter.train_on_scenes)
+CHECKPOINTS["imagenet_masker"] = CheckpointSpec(
+    photograph_masker.MaskerHyperparameters(),  # learned on objects that no study explains
+    lambda *about: photograph_masker.train(photographs.training_objects(), *about),
+)

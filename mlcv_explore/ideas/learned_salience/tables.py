@@ -7,20 +7,9 @@ import numpy as np
 from mlcv_explore.experiment.film import series
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
-from mlcv_explore.ideas.learned_salience import (
-    ARMS,
-    CONTROLS,
-    METHODS,
-    ORDER,
-    STAGES,
-    Frame,
-    LearnedSalienceConfig,
-    arms,
-    experiments,
-    frames_per_stage,
-    measures_of,
-    metrics,
-)
+from mlcv_explore.ideas import learned_salience as own
+from mlcv_explore.ideas.learned_salience import ARMS, ORDER, Frame, arms
+from mlcv_explore.ideas.learned_salience import LearnedSalienceConfig as Experiment
 from mlcv_explore.statistics import Interval
 
 ACCURACIES = ("accuracy", "accuracy, swapped backgrounds", "IoU with the object")
@@ -53,7 +42,7 @@ def leads(table: Table, labels: Mapping[str, str]) -> dict[str, list[Interval | 
     """Head → the learned mask's lead over every other map, in the rows of scenes; the
     first column names the maps by `labels`.
     """
-    rows = [{"arm": "learned", "minus": arm} for arm in (*METHODS, *CONTROLS)]
+    rows = [{"arm": "learned", "minus": arm} for arm in (*own.METHODS, *own.CONTROLS)]
     columns = {head: {"claim": cell, "measure": measure} for head, (cell, measure) in LEADS.items()}
     return {"Learned mask −": [labels[row["minus"]] for row in rows]} | table.cross(rows, columns)
 
@@ -62,48 +51,41 @@ def orders(table: Table, labels: Mapping[str, str]) -> dict[str, list[Interval |
     """Head → what each arm on the order of two tasks reaches, a row for each length of
     its training; arms by `labels`.
     """
-    rows, named = [], {"Arm": [], "Updates of the encoder": []}
-    for arm in ORDER:
-        for claim, updates in {"orders_600": 600, "orders": 1200}.items():
-            half = arm == "classify_half"
-            if not half or updates == 600:  # half of the longer one is "classify only" of the shorter
-                rows.append({"claim": claim, "arm": arm})
-                named["Arm"].append(labels["classify_only" if half else arm])
-                named["Updates of the encoder"].append(str(updates // 2 if half else updates))
+    lengths = {"orders_600": 600, "orders": 1200}
+    rows = [{"claim": claim, "arm": arm} for arm in ORDER for claim in lengths]
+    rows.remove({"claim": "orders", "arm": "classify_half"})  # it is "classify only" of the shorter one
+    half = {"claim": "orders_600", "arm": "classify_half"}
+    updates = [lengths[row["claim"]] // (2 if row == half else 1) for row in rows]
+    shown = [labels["classify_only" if row == half else row["arm"]] for row in rows]
     heads = {"Swapped backgrounds (%)": "swapped", "Accuracy (%)": "accuracy", "IoU (%)": "iou"}
+    named = {"Arm": shown, "Updates of the encoder": [*map(str, updates)]}
     return named | table.cross(rows, {head: {"measure": name} for head, name in heads.items()})
 
 
-def training_curves(
-    config: LearnedSalienceConfig, film: Film
-) -> dict[tuple[str, str], dict[str, np.ndarray]]:
+def training_curves(config: Experiment, film: Film) -> dict[tuple[str, str], dict[str, np.ndarray]]:
     """Curves (S, T) of every arm in each experiment's latest training: {(experiment,
     name of the curve): {arm: curve}}.
     """
-    count, latest = frames_per_stage(config), {}
-    stages = [(name, index) for name in experiments(config) for index in range(STAGES[name])]
+    count, latest = own.frames_per_stage(config), {}
+    stages = [(name, index) for name in own.experiments(config) for index in range(own.STAGES[name])]
     for place, stage in enumerate(stages):
         if stage in TRAINING and (frames := film[place * count : (place + 1) * count]):
             latest[stage[0]] = (series(frames, "curves"), *TRAINING[stage])  # (S, T, A, C)
-    curves = {
-        (name, title): {arm: values[:, :, ARMS.index(arm), index] for arm in names if arm in arms(config)}
-        for name, (values, names, titles) in latest.items()
-        for index, title in enumerate(titles)
-    }
-    shown = {
-        key: {arm: curve for arm, curve in by_arm.items() if curve.any()} for key, by_arm in curves.items()
-    }
-    return {key: by_arm for key, by_arm in shown.items() if by_arm}
+    curves: dict[tuple[str, str], dict[str, np.ndarray]] = {}
+    for name, (values, names, titles) in latest.items():
+        for index, title in enumerate(titles):
+            every = {arm: values[:, :, ARMS.index(arm), index] for arm in names if arm in arms(config)}
+            if shown := {arm: curve for arm, curve in every.items() if curve.any()}:
+                curves[name, title] = shown
+    return curves
 
 
-def measured(config: LearnedSalienceConfig, film: Film, measure: str) -> dict[str, np.ndarray]:
+def measured(config: Experiment, film: Film, measure: str) -> dict[str, np.ndarray]:
     """A measure (S,) of every arm that has it; empty while it is not measured."""
-    names, columns = (
-        [arm for arm in arms(config) if measure in measures_of(config, arm)],
-        metrics(config, film),
-    )
-    measures = {arm: columns[f"{arm}_{measure}"] for arm in names}
-    return measures if any(values.any() for values in measures.values()) else {}
+    columns = own.metrics(config, film)
+    known = [arm for arm in arms(config) if measure in own.measures_of(config, arm)]
+    values = {arm: columns[f"{arm}_{measure}"] for arm in known}
+    return values if np.any([*values.values()]) else {}
 
 
 def shown_maps(frame: Frame) -> dict[str, np.ndarray]:

@@ -1,6 +1,4 @@
-"""The run: the experiments of each seed as a generator, all seeds side by side, a frame
-for each part of a stage.
-"""
+"""The run: all seeds side by side, experiment by experiment, a frame a part of each."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -9,26 +7,11 @@ import torch
 from torch import nn
 
 from mlcv_explore.data import annotated_images, scenes
-from mlcv_explore.data.annotated_images import AnnotatedImages
+from mlcv_explore.data.annotated_images import AnnotatedImages as Images
 from mlcv_explore.data.scenes import INDEPENDENT, Scenes, ScenesConfig
-from mlcv_explore.ideas.learned_salience import (
-    ARMS,
-    COMPOSITES,
-    CURVES,
-    DECODED,
-    MAPS,
-    MEASURES,
-    METHODS,
-    ORDER,
-    PETS,
-    STAGES,
-    Frame,
-    LearnedSalienceConfig,
-    experiments,
-    frames_per_stage,
-    measures_of,
-    photographs,
-)
+from mlcv_explore.ideas import learned_salience as own
+from mlcv_explore.ideas.learned_salience import ARMS, MEASURES, Frame, experiments, measures_of, photographs
+from mlcv_explore.ideas.learned_salience import LearnedSalienceConfig as Experiment
 from mlcv_explore.models.multitask import MultitaskSettings, MultitaskTrainer
 from mlcv_explore.models.updates import in_parts
 from mlcv_explore.saliency import controls, evaluation, generation, mask_network
@@ -50,7 +33,7 @@ BYTE = 127  # the largest absolute value of a shown map
 RESULTS = ("curves", "measured", "shown", "scene")
 
 
-def run(config: LearnedSalienceConfig, seeds: Sequence[int]) -> Iterator[Frame]:
+def run(config: Experiment, seeds: Sequence[int]) -> Iterator[Frame]:
     """A frame for every part of every stage of the chosen experiments."""
     states = [SeedRun(config, seed) for seed in seeds]
     steps = sum(parts_of(config, experiment) for experiment in experiments(config))
@@ -61,28 +44,26 @@ def run(config: LearnedSalienceConfig, seeds: Sequence[int]) -> Iterator[Frame]:
         yield Frame(step, steps, *results)
 
 
-def parts_of(config: LearnedSalienceConfig, experiment: str) -> int:
+def parts_of(config: Experiment, experiment: str) -> int:
     """How many frames an experiment takes."""
-    if config.dataset == COMPOSITES:
+    if config.dataset == own.COMPOSITES:
         return {"salience": photographs.MAP_PARTS, "order": photographs.ORDER_PARTS}[experiment]
-    return frames_per_stage(config) * STAGES[experiment]
+    return own.frames_per_stage(config) * own.STAGES[experiment]
 
 
-def generate_scenes(config: LearnedSalienceConfig, rho: float, count: int, seed: int, purpose: str) -> Scenes:
+def generate_scenes(config: Experiment, rho: float, count: int, seed: int, purpose: str) -> Scenes:
     """Scenes with large objects whose tag agrees with the class with probability `rho`."""
     label = "silhouette" if config.experiment == "order" else config.label
     about = ScenesConfig(label=label, rho=rho, smallest=SMALLEST, largest=LARGEST)
     return scenes.generate(about, count, seed, purpose)
 
 
-def draw_images(
-    config: LearnedSalienceConfig, count: int, seed: int, purpose: str, rho: float = INDEPENDENT
-) -> AnnotatedImages:
+def draw_images(config: Experiment, count: int, seed: int, purpose: str, rho: float = INDEPENDENT) -> Images:
     """Images of one part, from a stream of its own: for saliency with tags that agree
     with the class with probability `rho`, for order with informative backgrounds; or
     pets.
     """
-    if config.dataset == PETS:
+    if config.dataset == own.PETS:
         return annotated_images.pets(PARTS[purpose], count, seed)
     if config.experiment == "order":
         given = generate_scenes(config, INDEPENDENT, count, seed, purpose)
@@ -94,25 +75,23 @@ def draw_images(
     return annotated_images.of_scenes(given, swapped=independent.images)
 
 
-def trainer(config: LearnedSalienceConfig, arm: str, images: AnnotatedImages, seed: int) -> MultitaskTrainer:
+def trainer(config: Experiment, arm: str, images: Images, seed: int) -> MultitaskTrainer:
     """The encoder and heads of an arm, untrained."""
     settings = MultitaskSettings(config.width, BATCH)
     return MultitaskTrainer(photographs.phases(arm, config.updates), settings, images, seed)
 
 
-def mask_settings(config: LearnedSalienceConfig) -> MaskSettings:
-    """Of the mask network. It has half the classifier's updates, since each takes three
-    passes through the classifier.
-    """
-    updates = max(frames_per_stage(config), config.updates // 2)
+def mask_settings(config: Experiment) -> MaskSettings:
+    """Of the mask network: half the updates, each three passes of the classifier."""
+    updates = max(own.frames_per_stage(config), config.updates // 2)
     return MaskSettings(low_area=config.area, high_area=config.area, updates=updates, batch_size=BATCH)
 
 
 def maps_of(
-    config: LearnedSalienceConfig,
+    config: Experiment,
     classifier: nn.Sequential,
     networks: tuple[MaskNetwork, nn.Module],
-    given: AnnotatedImages,
+    given: Images,
     names: Sequence[str],
     seed: int,
 ) -> dict[str, np.ndarray]:
@@ -132,7 +111,7 @@ def maps_of(
         "random": torch.rand(shape, generator=stream(seed, "random maps")).numpy(),
         "truth": given.masks.numpy() == 1,
     }
-    if asked := [name for name in METHODS if name in names]:
+    if asked := [name for name in own.METHODS if name in names]:
         settings, targets = SaliencySettings(**BUDGET), output.logits.argmax(1).tolist()
         drawn = [
             attribute_all(
@@ -148,11 +127,11 @@ def maps_of(
 class SeedRun:
     """The experiments of one seed and their results so far, which are overwritten."""
 
-    def __init__(self, config: LearnedSalienceConfig, seed: int) -> None:
-        self.config, self.seed, self.count = config, seed, frames_per_stage(config)
-        self.side = side = 64 if config.dataset == PETS else 32
+    def __init__(self, config: Experiment, seed: int) -> None:
+        self.config, self.seed, self.count = config, seed, own.frames_per_stage(config)
+        self.side = side = 64 if config.dataset == own.PETS else 32
         self.curves, self.measured = (
-            np.zeros((len(ARMS), len(names)), np.float32) for names in (CURVES, MEASURES)
+            np.zeros((len(ARMS), len(names)), np.float32) for names in (own.CURVES, MEASURES)
         )
         self.shown = np.zeros((len(ARMS), side, side), np.int8)
         self.scene = np.zeros((3, side, side), np.uint8)
@@ -160,12 +139,12 @@ class SeedRun:
     def parts(self) -> Iterator[None]:
         """All chosen experiments, a step a frame."""
         generators = {"salience": self.saliency, "order": self.multitask}
-        if self.config.dataset == COMPOSITES:
+        if self.config.dataset == own.COMPOSITES:
             generators = dict.fromkeys(generators, self.photographs)
         for experiment in experiments(self.config):
             yield from generators[experiment](self.config.replace(experiment=experiment))
 
-    def saliency(self, config: LearnedSalienceConfig) -> Iterator[None]:
+    def saliency(self, config: Experiment) -> Iterator[None]:
         """Train a classifier, then its mask network, then evaluate all maps of it."""
         training, validation, test = self._splits(config)
         explained = draw_images(config, config.explained_scenes, self.seed, "explained")
@@ -178,8 +157,8 @@ class SeedRun:
         objects = (taught.masks == 1).numpy()
         blind = generation.train(taught.images, objects, generation.GenerationConfig(), self.seed)
         about = (config, classifier, (network, blind))
-        maps = maps_of(*about, explained, MAPS, self.seed)
-        for arm in MAPS:
+        maps = maps_of(*about, explained, own.MAPS, self.seed)
+        for arm in own.MAPS:
             self._show(arm, maps[arm][0])
         self._show_scene(explained)
         for part, means in enumerate(
@@ -189,22 +168,20 @@ class SeedRun:
                 self._enter(self.measured, MEASURES, arm, values)
             if part == self.count and "leak" in measures_of(config, "learned"):
                 fresh = draw_images(config, config.test_scenes, self.seed, "masks to decode")
-                for arm, values in maps_of(*about, fresh, DECODED, self.seed).items():
+                for arm, values in maps_of(*about, fresh, own.DECODED, self.seed).items():
                     value = leak(torch.from_numpy(values), fresh.labels, fresh.classes, self.seed)
                     self._enter(self.measured, MEASURES, arm, {"leak": value})
             yield
 
-    def multitask(self, config: LearnedSalienceConfig) -> Iterator[None]:
+    def multitask(self, config: Experiment) -> Iterator[None]:
         """Train the classifier alone, and with a segmenter on the same encoder."""
         training, validation, test = self._splits(config)
         yield from self._train(
-            {arm: trainer(config, arm, training, self.seed) for arm in ORDER}, validation, test
+            {arm: trainer(config, arm, training, self.seed) for arm in own.ORDER}, validation, test
         )
 
-    def photographs(self, config: LearnedSalienceConfig) -> Iterator[None]:
-        """Maps of the ImageNet network on composites of one object, or two tasks on
-        composites.
-        """
+    def photographs(self, config: Experiment) -> Iterator[None]:
+        """Maps of the ImageNet network on one object's composites; or two tasks."""
         about = (config.updates, self.seed)
         maps = config.experiment == "salience"
         for results in photographs.maps(self.seed) if maps else photographs.orders(*about):
@@ -215,7 +192,7 @@ class SeedRun:
                 )
             yield
 
-    def _splits(self, config: LearnedSalienceConfig) -> tuple[AnnotatedImages, ...]:
+    def _splits(self, config: Experiment) -> tuple[Images, ...]:
         """Training, validation and test images."""
         size = config.test_scenes
         sizes = {"taught": config.scenes, "validation": min(VALIDATION, size), "tested": size}
@@ -224,23 +201,21 @@ class SeedRun:
         )
 
     def _train(
-        self, trainers: Mapping[str, MultitaskTrainer], validation: AnnotatedImages, test: AnnotatedImages
+        self, trainers: Mapping[str, MultitaskTrainer], validation: Images, test: Images
     ) -> Iterator[None]:
-        """Train part by part, with validation scores as curves and test scores at the
-        end.
-        """
+        """Train in parts: curves of validation images, test scores at the end."""
         parts = [
             in_parts(trainer.train(validation), trainer.updates, self.count) for trainer in trainers.values()
         ]
         for part, _ in enumerate(zip(*parts, strict=True), 1):
             for arm, trainer in trainers.items():
                 scores = trainer.evaluate(validation, trainer.tasks)
-                self._enter(self.curves, CURVES, arm, scores | {"extent": scores.get("iou", 0.0)})
+                self._enter(self.curves, own.CURVES, arm, scores | {"extent": scores.get("iou", 0.0)})
                 if part == self.count:
                     self._measure(arm, trainer, test)
             yield
 
-    def _measure(self, arm: str, trained: MultitaskTrainer, test: AnnotatedImages) -> None:
+    def _measure(self, arm: str, trained: MultitaskTrainer, test: Images) -> None:
         scores = trained.evaluate(test, trained.tasks)
         known = measures_of(self.config, arm)
         self._enter(self.measured, MEASURES, arm, {name: scores[name] for name in scores if name in known})
@@ -251,15 +226,13 @@ class SeedRun:
 
     def _train_mask_network(
         self,
-        config: LearnedSalienceConfig,
+        config: Experiment,
         network: MaskNetwork,
         classifier: nn.Sequential,
-        training: AnnotatedImages,
-        validation: AnnotatedImages,
+        training: Images,
+        validation: Images,
     ) -> Iterator[None]:
-        """Train it; the curves are how often the class stays with the kept part, and with
-        the complement.
-        """
+        """Train it; curves: how often the class stays with the kept part, the rest."""
         settings, images = mask_settings(config), validation.images
         updates = mask_network.train(network, classifier, training.images, settings, self.seed)
         fill = mask_network.random_fill(images, stream(self.seed, "fills of the validation pictures"))
@@ -271,9 +244,7 @@ class SeedRun:
             yield
         network.eval()
 
-    def _enter(
-        self, results: np.ndarray, names: Sequence[str], arm: str, values: Mapping[str, float]
-    ) -> None:
+    def _enter(self, results: np.ndarray, names: Sequence[str], arm: str, values: dict[str, float]) -> None:
         """Enter an arm's values; those without a place of their name are left out."""
         for name in (name for name in values if name in names):
             results[ARMS.index(arm), names.index(name)] = values[name]
@@ -283,6 +254,6 @@ class SeedRun:
         most = np.abs(values).max()
         self.shown[ARMS.index(arm)] = np.rint(values / most * BYTE) if most else 0
 
-    def _show_scene(self, given: AnnotatedImages) -> None:
+    def _show_scene(self, given: Images) -> None:
         """Enter the first of these images."""
         self.scene = (given.images[0] * 255).round().to(torch.uint8).numpy()
