@@ -32,6 +32,7 @@ RUNS: dict[str, tuple[int, Mapping[str, Any]]] = {  # seeds a page begins with, 
     "hierarchical_representation": (5, {"epochs": 80}),
     "inverted_unet": (3, {"detail": "binary"}),
     "label_noise": (10, {"epochs": 50}),
+    "layer_attacks": (5, {"attacked": 20}),
     "learned_salience": (3, {"experiment": "order"}),
     "saliency": (5, {"epochs": 40}),
 }

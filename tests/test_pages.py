@@ -147,7 +147,7 @@ def test_home_finds_an_idea_by_each_kind_of_data_it_was_measured_on():
     """Photographs and their features are two kinds; how many labels a class has is none."""
     questions = {card.question for card in idea.cards()}
     for data, slugs in (
-        ("photographs", {"saliency", "learned_salience", "hierarchical_representation"}),
+        ("photographs", {"layer_attacks", "saliency", "learned_salience", "hierarchical_representation"}),
         ("photographs' features", {"feature_mixing", "label_noise"}),
     ):
         shown = opened("home.py", **{"home-data": data}).get("page_link")
@@ -251,7 +251,7 @@ def test_a_link_with_an_old_name_opens_and_names_the_new_one():
 
 @every_idea
 def test_a_bad_link_is_reported_and_the_default_used(card):
-    name = next(estimate for estimate in idea.load(card.slug).config.settings() if estimate.kind == "float")
+    name = next(each for each in idea.load(card.slug).config.settings() if each.kind in ("float", "int"))
     app = opened(
         f"{card.slug}.py",
         **{

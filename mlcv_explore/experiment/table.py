@@ -105,7 +105,7 @@ class Table:
 
     def arms(self, claim: str) -> list[str]:
         """The arms of a claim's rows, in their order."""
-        return list(dict.fromkeys(row["arm"] for row in self.rows if row["claim"] == claim))
+        return list(dict.fromkeys(arm for owner, arm, _ in self._columns if owner == claim))
 
     def grid(
         self, claim: str, down: str, across: str, one: str, other: str, measure: str

@@ -1,8 +1,10 @@
-"""The layers of a network: its convolutions, and copies with the last layers
-randomised.
+"""The layers of a network: its convolutions, the sites between its blocks, and copies with
+the last layers randomised.
 """
 
 import copy
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -11,6 +13,95 @@ from mlcv_explore.seeds import seeded
 
 # of weights whose module has no initialisation of its own: class tokens, position embeddings, layer scales
 INITIAL_STD = 0.02
+UNFIT = (
+    "{name} is not one chain of blocks whose features are maps or vectors (its blocks pass on tokens, or more"
+    " than one value), so it has no sites; use imagenet, cifar10/1 or another convolutional network."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """A network as blocks one after another. Site 0 is the input, site i the output of
+    block i − 1; the last are the logits.
+    """
+
+    blocks: tuple[Callable[[torch.Tensor], torch.Tensor], ...]
+    names: tuple[str, ...]  # of the sites, one more than blocks
+
+    def activations(self, inputs: torch.Tensor) -> list[torch.Tensor]:
+        """What is at every site, in one pass: (B, …) each, the input first."""
+        values = [inputs]
+        for block in self.blocks:
+            values.append(block(values[-1]))
+        return values
+
+    def between(self, first: int, last: int) -> Callable[[torch.Tensor], torch.Tensor]:
+        """From the activations at one site to those at a later one."""
+
+        def part(values: torch.Tensor) -> torch.Tensor:
+            for block in self.blocks[first:last]:
+                values = block(values)
+            return values
+
+        return part
+
+    def tail(self, site: int) -> Callable[[torch.Tensor], torch.Tensor]:
+        """From the activations at a site to the logits (B, K)."""
+        return self.between(site, len(self.blocks))
+
+
+def chain(network: nn.Module, name: str = "The network") -> Chain:
+    """A classifier as a chain: modules without weights belong to the block before them,
+    normalisation of the input to the first block, and the last linear layer stands alone.
+
+    Raises ValueError where its modules in the order of declaration are not the network.
+    """
+    parts = _flat(network)
+    groups: list[list[nn.Module]] = [[]]
+    for part in parts:
+        weighted = any(True for _ in part.parameters())
+        started = any(any(True for _ in module.parameters()) for module in groups[-1])
+        if weighted and started:
+            groups.append([])
+        groups[-1].append(part)
+    linear = next((place for place, part in enumerate(groups[-1]) if isinstance(part, nn.Linear)), 0)
+    if linear:  # pooling stands before it
+        groups[-1:] = [groups[-1][:linear], groups[-1][linear:]]
+    blocks = tuple(nn.Sequential(*group) for group in groups)
+    names = ("input", *(f"block {number}" for number in range(1, len(blocks))), "logits")
+    made = Chain(blocks, names)
+    _check(made, network, name)
+    return made
+
+
+def _flat(network: nn.Module) -> list[nn.Module]:
+    """Its parts in order: those of a sequence, and of EfficientNet-Lite0 its stages."""
+    from mlcv_explore.models.efficientnet_lite import EfficientNetLite0
+
+    if isinstance(network, EfficientNetLite0):
+        head = nn.Sequential(network.conv_head, network.bn2, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        return [nn.Sequential(network.conv_stem, network.bn1), *network.blocks, head, network.classifier]
+    if isinstance(network, nn.Sequential):
+        return [part for child in network for part in (_flat(child) if _is_chain(child) else [child])]
+    return list(network.children())
+
+
+def _is_chain(module: nn.Module) -> bool:
+    from mlcv_explore.models.efficientnet_lite import EfficientNetLite0
+
+    return isinstance(module, EfficientNetLite0)
+
+
+@torch.no_grad()
+def _check(made: Chain, network: nn.Module, name: str) -> None:
+    probe = torch.linspace(0, 1, 3 * 32 * 32).view(1, 3, 32, 32)
+    try:
+        values = made.activations(probe)
+        equal = torch.allclose(values[-1], network(probe), rtol=1e-3, atol=1e-3)
+    except (RuntimeError, TypeError, ValueError, AttributeError):
+        equal = False
+    if not equal or any(value.ndim not in (2, 4) for value in values):
+        raise ValueError(UNFIT.format(name=name))
 
 
 def convolutions(network: nn.Module) -> dict[str, nn.Conv2d]:
