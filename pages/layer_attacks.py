@@ -93,7 +93,7 @@ def tiles(explained: Explained, result: inference.Attacked, site: int, layer: st
             picture = images.amounts(np.abs(values), theme.palette(), 0.0, top)
         if len(picture) == 1:  # a vector, as a band
             picture = np.repeat(picture, max(8, picture.shape[1] // 3), axis=0)
-        with sheet.container(width=180):
+        with sheet.container(width=165):
             st.image(images.png(picture), width="stretch", alt=f"{title}, {text}")
             st.markdown(f"**{title}**")
             st.caption(text)
