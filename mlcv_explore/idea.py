@@ -50,7 +50,7 @@ class Card:
     answer: str  # at most 20 words; empty while there is no evidence
     terms: str  # what the answer's words, units and directions mean
     but: str  # the strongest result against the answer
-    subject: str  # what holds or fails: "The tie with label smoothing"
+    subject: str  # what holds or fails: "The tie with label smoothing"; or "It leads | It does not"
     holds_when: str
     fails_when: str
     verdict: str  # a word for the chip where the headline's status is not enough

@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from mlcv_explore import idea
 from mlcv_explore.experiment import runs
-from mlcv_explore.ui import evidence, server, training
+from mlcv_explore.ui import answer, evidence, server, training
 from mlcv_explore.ui.home import first_sentence
 from tests.opening import claims
 
@@ -115,7 +115,8 @@ def test_answer_has_one_verdict_that_home_shows_too_and_every_claim_in_one_table
     defined = ("*Supported*", "*Contradicted*", "*Undecided*", "**Margin**", "**Role**", "*Secondary*")
     assert all(word in words(app) for word in defined)
     assert ("*Holm*" in words(app)) == (len(rows) > len(verdicts))
-    assert f"**{card.subject} holds when:** {card.holds_when}" in words(app)
+    for lead, text in zip(answer.conditions(card), (card.holds_when, card.fails_when), strict=True):
+        assert lead[0].isupper() and lead.endswith(" when") and f"**{lead}:** {text}" in words(app)
     assert ("runs collapsed" in words(app)) == any((each["collapsed"] or {}).get("mean") for each in verdicts)
 
 

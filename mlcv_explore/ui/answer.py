@@ -118,12 +118,19 @@ def _conditions(card: Card, example: Callable[[], None] | None) -> None:
         if card.but:
             st.markdown(f"**But:** {card.but}")
         if card.holds_when or card.fails_when:
-            st.markdown(
-                f"- **{card.subject} holds when:** {card.holds_when}\n- **It fails when:** {card.fails_when}"
-            )
+            first, second = conditions(card)
+            st.markdown(f"- **{first}:** {card.holds_when}\n- **{second}:** {card.fails_when}")
     if example and right is not None:
         with right:
             example()
+
+
+def conditions(card: Card) -> tuple[str, str]:
+    """What stands before the two conditions: "A gain holds when", "It fails when", or the
+    two halves of the subject where it has a "|".
+    """
+    first, _, second = card.subject.partition(" | ")
+    return (f"{first} when", f"{second} when") if second else (f"{first} holds when", "It fails when")
 
 
 def _limits(subject: Idea) -> None:

@@ -13,13 +13,13 @@ Terms: *Gott's rule*: the change that a curve has still to make lies between 1/3
   lies outside, in log ratios; lower is better. A *source* is a data set with one kind
   of curve.
 But: While a curve still improves, Gott's rule scores better than fits of an exponential
-  (by 8.9) or a power law (11.5) with their own intervals. But most of the lead over the
-  exponential comes from t-SNE's curves (without them 2.0), and the uninformative
-  interval beats these fits as well.
+  (by 8.9) or a power law (11.5) with their own intervals. Yet without t-SNE's curves
+  the lead over the exponential is only 2.0, and even the uninformative interval beats
+  both fits.
 Subject: Gott's rule
-Holds when: no case found. Closest: while a curve of photographs still improves, the 95
-  % intervals contain the future in 92 % of steps (undecided), but score like the
-  uninformative interval.
+Holds when: no case found. Closest: on photographs, while curves still improve, 92 % of
+  steps fall inside (95 % is not ruled out), but the score only equals the uninformative
+  one.
 Fails when: any step counts: the 95 % intervals contain the future in 63 % of steps (65
   % on photographs). Other curves' quantiles lead most on training loss (by 22.8), least
   on feature importances (6.5; on photographs boosting loss, 0.9).

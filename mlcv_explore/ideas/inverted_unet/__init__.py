@@ -4,8 +4,8 @@ Title: Inverted U-Net
 Question: How much of an image does its segmentation mask determine?
 Try: Paint on the mask. The inverted U-Net, from mask to image, shows the mean of all
   images with that mask.
-Answer: Little on photographs: a U-Net is not shown to predict more of an object than
-  two numbers of its mask.
+Answer: Little on photographs: from a mask, a U-Net shows no lead over a fit to two
+  numbers of it.
 Terms: *Explained variance*: how much of the object's pixels is predicted; 100 % is the
   true image, 0 % one grey. The *two numbers*: the size of the mask's box (root of its
   area), and how far down in it a pixel lies. *Box regression* predicts from these
@@ -14,11 +14,11 @@ Terms: *Explained variance*: how much of the object's pixels is predicted; 100 %
 But: We built the scenes so that a larger object is brighter and light comes from above:
   86 % of an object follows from its mask, and no method can find more. Box regression
   finds all of it, the U-Net 82 %.
-Subject: A lead of the U-Net
+Subject: The U-Net leads | It does not
 Holds when: baselines are weaker: in scenes the U-Net leads the mean of the 20 nearest
   masks by 28 points and region means by 81.
 Fails when: the rival is box regression: −4.0 points in scenes, +0.2 (undecided) on
-  photographs. Even trained with other images' masks it loses only 1.9 points there
+  photographs. Trained on wrong (swapped) masks it loses only 1.9 points there
   (undecided). For scale: the object's own true mean colour would explain 61 %.
 Verdict: not ahead of two numbers of the mask
 Effect: Explained variance: U-Net − box regression

@@ -7,15 +7,16 @@ Answer: Mostly: per value later layers need more, but not digits' first block; f
   norms it depends on the network.
 Terms: A *perturbation* is added to what a layer puts out; ε₅₀ is the size that changes
   half of the correct predictions. *Per value*: its root mean square, relative to how
-  much the layer's values vary: *whitened* (all directions of the channels made equal)
-  or *per channel*. *Raw* and *whole* norms also count how many values a layer has.
-  *Next class* and *noise shift* are relative to other images. *Rank correlation* with
-  depth, over input, three blocks and logits: 1 if every layer needs more than the one
-  before.
+  much the layer's values vary, *whitened* (all directions of the channels made equal)
+  or *per channel*. *Raw*, *whole* norm: total size, so wide layers count for more.
+  *Next class*, *noise shift*: in units of the distance to another class, or of the
+  shift that noise at the input causes. *Rank correlation* with depth, over input, three
+  blocks and logits: 1 if every layer needs more than the one before. On the right,
+  blocks of a *robust* network, or its *own* as a control, stand frozen in a plain one.
 But: Training is not the only reason: an untrained network has a rank correlation of
   0.5. And in every split of digits the first block needs less than the image itself
   (whitened 0.10 against 0.15).
-Subject: More noise for later layers
+Subject: Later layers need more | It depends on the network or the layer
 Holds when: sizes are per value: whitened ε₅₀ rises from 0.15 at the input of digits to
   0.60 at the logits, and from 0.0002 to 0.02 in the ImageNet network; in L∞ and among
   reachable values as well.

@@ -15,7 +15,7 @@ ARM_TABLE = (
     Arm("middle", "Middle block", "idea", "Of the second block; of the ImageNet network, of block 5."),
     Arm("late", "Late block", "idea", "Of the third block; of the ImageNet network, of block 8."),
     Arm("logits", "Logits", "idea", "The network's output."),
-    Arm("raw", "Raw", "idea", "The norm of the perturbation as it is."),
+    Arm("raw", "Raw", "variant", "The norm of the perturbation as it is."),
     Arm("whitened", "Whitened", "idea", "Root mean square, all directions of the channels equally wide."),
     Arm("unit", "Per channel", "idea", "Root mean square in standard deviations of each channel."),
     Arm("distance", "Next class", "idea", "In distances to the nearest activation of another class."),
