@@ -1,7 +1,7 @@
 """The shipped evidence and the recorded run of an idea, read once."""
 
 import json
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,7 +106,7 @@ def _study(path: Path, _: float) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-@cache
+@lru_cache(maxsize=6)  # of the largest some 20 MB; Answer shows two or three at a time
 def _table(slug: str, name: str, _: float) -> "Table":
     from mlcv_explore.experiment import studies
 
