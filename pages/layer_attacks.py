@@ -46,7 +46,7 @@ def play() -> None:
         bound = {"key": f"{SLUG}-model", "bind": "query-params", "filter_mode": None}
         name = st.selectbox("Network", (*MODELS, *available_models.own_names()), **bound)
         st.image(images.png(image.enlarged), alt=image.description, width=image.size_within(160)[0])
-    with results, figures.reported(CheckpointError, ValueError):
+    with results:
         explain(image, name)
 
 
@@ -57,24 +57,25 @@ def explain(image: inputs.ChosenImage, name: str) -> None:
     for column, option in zip(st.columns(3, gap="medium"), LayerAttacksView.settings(), strict=True):
         with column:
             values[option.name] = settings.control(SLUG, option)
-    view, explained = LayerAttacksView(**values), explain_image(image, available_models.load(name))
-    names = inference.opened(name).names
-    site = min(view.layer, len(names) - 1)
-    asked = explained.model.key, explained.digest, view.size, view.view_norm
-    result = attacked(*asked, site, explained)
-    tiles(explained, result, site, names[site])
-    left, right = st.columns(2, gap="medium")
-    with left:
-        steps(result, explained)
-    with right:
-        every_layer([(label, attacked(*asked, place, explained)) for place, label in enumerate(names)])
+    with figures.reported(CheckpointError, ValueError):
+        view, explained = LayerAttacksView(**values), explain_image(image, available_models.load(name))
+        names = inference.opened(explained.model).names
+        site = min(view.layer, len(names) - 1)
+        asked = explained.model.key, explained.digest, view.size, view.view_norm
+        result = attacked(*asked, site, explained)
+        tiles(explained, result, site, names[site])
+        left, right = st.columns(2, gap="medium")
+        with left:
+            steps(result, explained)
+        with right:
+            every_layer([(label, attacked(*asked, place, explained)) for place, label in enumerate(names)])
 
 
 @st.cache_data(max_entries=512, show_spinner=False)
 def attacked(
-    _key: str, digest: str, size: float, norm: str, site: int, _explained: Explained
+    key: str, digest: str, size: float, norm: str, site: int, _explained: Explained
 ) -> inference.Attacked:
-    """One attack, kept: the other layers of an image are those of its last layer's view."""
+    """One attack, by network, image and settings: what the layers' bars show is not computed twice."""
     return inference.attacked(_explained.model, _explained.array, site, size, norm)
 
 
@@ -99,9 +100,7 @@ def tiles(explained: Explained, result: inference.Attacked, site: int, layer: st
             st.caption(text)
     if result.maps[0].ndim == 2 and len(result.maps[0]) > 1:
         nearest = inference.nearest_photograph(explained.model, result.maps[1], site)
-        st.caption(
-            f"Maps: mean over channels. Of the gallery's, that of “{nearest}” is nearest to the attacked."
-        )
+        st.caption(f"Maps: mean over channels. Nearest to the attacked one in the gallery: “{nearest}”.")
 
 
 def steps(result: inference.Attacked, explained: Explained) -> None:

@@ -179,7 +179,7 @@ def test_the_demo_spends_a_share_of_the_spread_and_0_changes_nothing() -> None:
     )
     none = inference.attacked(model, array, 3, 0.0, "l2")
     assert np.allclose(none.probabilities[0], none.probabilities[1]) and np.ptp(none.confidence) < 1e-6
-    chain = inference.opened("cifar10/0")
+    chain = inference.opened(model)
     start = chain.between(0, 3)(torch.from_numpy(array)[None]).detach()
     some = inference.attacked(model, array, 3, 0.2, "l2")
     about = (start - start.mean((2, 3), keepdim=True)).norm()

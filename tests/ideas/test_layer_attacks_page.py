@@ -28,6 +28,26 @@ def test_the_demo_attacks_the_chosen_layer_and_size_0_changes_nothing() -> None:
     assert not app.exception and len(app.get("vega_lite_chart")) == 2
 
 
+def test_another_network_of_the_same_image_is_attacked_anew() -> None:
+    app = opened(photograph="cat", layer="6", size="0.3")
+    app.selectbox(key=f"{SLUG}-model").set_value("imagenet").run()
+    shown = [caption.value for caption in app.caption if caption.value.endswith("%")]
+    assert not app.exception and shown[0].startswith("tiger cat ")  # no class of CIFAR-10
+
+
+def test_a_network_without_a_chain_is_refused_in_a_sentence_and_stays_so(monkeypatch) -> None:
+    """Also when a control is moved, which runs the demo alone again."""
+    from mlcv_explore.ideas.layer_attacks import inference
+
+    def refuse(model: object) -> None:
+        raise ValueError("vit is not one chain of blocks.")
+
+    monkeypatch.setattr(inference, "opened", refuse)
+    app = opened(photograph="cat")
+    app.slider(key=f"{SLUG}-size").set_value(0.2).run()
+    assert not app.exception and "vit is not one chain of blocks." in words(app)
+
+
 def test_a_bad_upload_and_an_unknown_network_are_named_and_nothing_is_lost() -> None:
     app = opened(source="Upload", model="vit_b_17")
     assert not app.exception and "vit_b_17" in words(app)

@@ -42,18 +42,16 @@ class Attacked:
 
 
 @lru_cache(maxsize=4)
-def opened(name: str) -> layers.Chain:
-    """An available classifier as a chain of blocks. Raises ValueError where it is none,
-    CheckpointError.
-    """
-    return layers.chain(available_models.load(name).network, name)
+def opened(model: Classifier) -> layers.Chain:
+    """A classifier as a chain of blocks. Raises ValueError where it is none."""
+    return layers.chain(model.network, model.name)
 
 
 def attacked(model: Classifier, array: np.ndarray, site: int, share: float, norm: str) -> Attacked:
     """Ten gradient steps at a site from an input (3, side, side), of at most `share` of
     the spread that the image's own activations have there about their channels' means.
     """
-    chain, image = opened(model.name), torch.from_numpy(array)[None]
+    chain, image = opened(model), torch.from_numpy(array)[None]
     with torch.no_grad():
         start = chain.between(0, site)(image).contiguous()
     attack = Attack(norm, STEPS, 1, low=0.0 if not site else -np.inf, high=1.0 if not site else np.inf)
@@ -99,16 +97,16 @@ def deviation_norm(attack: Attack, start: torch.Tensor) -> torch.Tensor:
 
 def nearest_photograph(model: Classifier, values: np.ndarray, site: int) -> str:
     """The title of the gallery's photograph whose map at a site is nearest to this one."""
-    titles, maps = _gallery_maps(model.name, site)
+    titles, maps = _gallery_maps(model, site)
     return titles[int(np.linalg.norm((maps - values).reshape(len(maps), -1), axis=1).argmin())]
 
 
 @lru_cache(maxsize=32)
-def _gallery_maps(name: str, site: int) -> tuple[tuple[str, ...], np.ndarray]:
-    model, photographs = available_models.load(name), gallery.photographs()
+def _gallery_maps(model: Classifier, site: int) -> tuple[tuple[str, ...], np.ndarray]:
+    photographs = gallery.photographs()
     arrays = [uploads.resized_to_square(each.read().pixels, model.side) for each in photographs.values()]
     with torch.no_grad():
-        values = opened(name).between(0, site)(torch.from_numpy(np.stack(arrays)))
+        values = opened(model).between(0, site)(torch.from_numpy(np.stack(arrays)))
     return tuple(each.title for each in photographs.values()), np.stack([_shown(each) for each in values])
 
 
