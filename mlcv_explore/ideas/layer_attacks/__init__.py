@@ -206,7 +206,7 @@ idea = Idea(
     metrics=metrics,
     claims=claims.CLAIMS,
     quick=LayerAttacksConfig(
-        experiment="all", attacked=10, steps=2, restarts=1, train_size=100, epochs=1, width=4
+        experiment="all", attacked=10, steps=1, restarts=1, train_size=100, epochs=1, width=4
     ),
     picture=picture,
     arms=claims.ARM_TABLE,
