@@ -43,11 +43,13 @@ def test_from_home_to_a_verdict_and_a_shared_link(server, new_tab):
     tab.open(f"{server}/label_noise?label_noise-act=Train&{SMALL}")
     tab.page.get_by_role("button", name="Train", exact=True).click()
     expect(tab.page.get_by_role("heading", name="Results", exact=True)).to_be_visible(timeout=60_000)
+    tab.idle()  # the heading arrives before what stands below it
     verdict = re.search(r"(Supported|Contradicted|Undecided)[^\n]*n = 3 seeds[^\n]*", tab.text()).group()
 
     second = new_tab()
     second.open(tab.page.url)
     expect(second.page.get_by_role("heading", name="Results", exact=True)).to_be_visible(timeout=30_000)
+    second.idle()
     assert verdict in second.text()
 
 
