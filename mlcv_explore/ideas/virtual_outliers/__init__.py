@@ -1,0 +1,180 @@
+"""Idea: 20
+Section: Noise
+Title: Virtual outliers by prediction depth
+Question: Do virtual outliers at several layers detect the unknown better?
+Try: Choose an image and a layer, and how unlikely a virtual outlier must be.
+
+Text.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+
+import numpy as np
+from pydantic import model_validator
+
+from mlcv_explore import data
+from mlcv_explore.config import Config, SettingError, setting
+from mlcv_explore.data.splits import check_sizes
+from mlcv_explore.idea import Cell, Film, Idea, Picture, Study
+from mlcv_explore.ideas.virtual_outliers.claims import (
+    ARM_TABLE,
+    CLAIMS,
+    LIMITS,
+    MEASURE_TABLE,
+    NETWORKS,
+    PRIOR_WORK,
+    PROVENANCE,
+    VOS,
+)
+from mlcv_explore.statistics import Split
+
+ARMS = (
+    *("energy", "msp", "vos_1", "vos_2", "vos_3", "vos_last", "several", "average", "npos"),
+    *("mahalanobis_last", "mahalanobis", "fusion", "fisher", "real_features", "oracle", "depth", "shuffled"),
+)
+MEASURES = (
+    *("auroc", "near", "far", "fpr95", "depth0", "depth1", "depth2"),
+    *("accuracy", "slope", "rank", "share"),
+)
+DETECTION = MEASURES[:7]
+PHOTOGRAPHS, SIZES = "photographs", (4000, 1500)  # of the features that ship: training, test
+VALIDATION = 300  # images: what is standardised, and what the layers' weights are fitted on
+
+
+class VirtualOutliersConfig(Config):
+    """Settings of one run."""
+
+    dataset: str = setting(
+        "digits",
+        "Data",
+        choices=("digits", "fashion_mnist", "cifar10", PHOTOGRAPHS),
+        help="photographs: CIFAR-10's as features of the ImageNet network, which ship.",
+    )
+    weight: float = setting(
+        1.0, "Weight of outliers", low=0, high=10, step=0.1, help="0: training without outliers. VOS: 0.1."
+    )
+    draws: int = setting(
+        10_000,
+        "Least likely of",
+        low=1,
+        high=1_000_000,
+        step=1,
+        help="Draws of which the least likely is kept.",
+    )
+    neighbours: int = setting(
+        30, "Neighbours", low=1, high=200, step=1, help="Whose votes tell the prediction depth."
+    )
+    train_size: int = setting(1000, "Training images", low=100, high=20_000, step=100, help="Of ten classes.")
+    test_size: int = setting(400, "Test images", low=100, high=5000, step=50, more=True)
+    epochs: int = setting(15, "Epochs", low=1, high=100, step=1, more=True)
+    start: float = setting(
+        0.4, "Outliers from", low=0, high=0.9, step=0.1, more=True, help="Share of epochs."
+    )
+    width: int = setting(8, "Width", low=4, high=64, step=4, more=True, help="Channels of block 1.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "VirtualOutliersConfig":
+        if self.dataset == PHOTOGRAPHS:
+            check_sizes(PHOTOGRAPHS, *SIZES, self.train_size, VALIDATION, self.test_size)
+        else:
+            data.check_split(self.dataset, self.train_size, VALIDATION, self.test_size)
+        if self.neighbours >= self.train_size // 10:
+            raise SettingError(
+                f"VirtualOutliersConfig.neighbours must be below {self.train_size // 10}, the training images"
+                f" of a class, got {self.neighbours}."
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One network more: S seeds, A arms in the order of ARMS, K measures in that of
+    MEASURES.
+    """
+
+    step: int
+    steps: int
+    measured: np.ndarray  # (S, A, K) float32; 0 until measured
+
+
+def measures_of(arm: str) -> tuple[str, ...]:
+    """What is measured of an arm."""
+    if arm in ("depth", "shuffled"):
+        return ("slope",)
+    layers = ("rank", "share") if arm in VOS else ()
+    return (*DETECTION, *(("accuracy",) if arm in NETWORKS else ()), *layers)
+
+
+def run(config: VirtualOutliersConfig, seeds: Sequence[int]) -> Iterator[Frame]:
+    """Train one network after the other and test it. Raises DataError, CheckpointError,
+    SettingError with a sentence for the visitor.
+    """
+    from mlcv_explore.ideas.virtual_outliers import training  # torch comes with it
+
+    yield from training.run(config, seeds)
+
+
+def metrics(config: VirtualOutliersConfig, film: Film) -> dict[str, np.ndarray]:
+    """Per seed every measure of every arm, on test images."""
+    last = film[-1].measured
+    return {
+        f"{arm}_{name}": last[:, ARMS.index(arm), MEASURES.index(name)].astype(float)
+        for arm in ARMS
+        for name in measures_of(arm)
+    }
+
+
+def picture(film: Film) -> Picture:
+    """AUROC by prediction depth."""
+    shown = {"baseline": "energy", "other": "vos_last", "idea": "several", "oracle": "oracle"}
+    columns = [MEASURES.index(f"depth{depth}") for depth in range(3)]
+    lines = {role: film[-1].measured[:, ARMS.index(arm)][:, columns] for role, arm in shown.items()}
+    labels = {role: idea.label(arm) for role, arm in shown.items()}
+    return Picture(np.arange(3.0), lines, labels, "prediction depth (2: 2 to 4)", "AUROC")
+
+
+WEIGHTS = (0.1, 1.0, 10.0)  # the published one, and larger ones
+
+
+def _cells(base: VirtualOutliersConfig, last: float) -> tuple[Cell, ...]:
+    """Every claim compares arms at the weight that was best for each in a pilot, `last` for
+    the last layer alone; every arm at every weight beside them.
+    """
+    cells = []
+    for claim in CLAIMS:
+        alone = claim.name == "helps" or base.weight == last
+        own = [arm for arm in claim.arms if alone or arm != "vos_last"]
+        config = base.replace(weight=last) if claim.name == "helps" else base
+        cells.append(Cell(claim.name, config, {arm: arm for arm in own}))
+        if not alone and "vos_last" in claim.arms:
+            cells.append(Cell(claim.name, base.replace(weight=last), {"vos_last": "vos_last"}))
+    whole = {arm: arm for arm in ARMS}
+    return (*cells, *(Cell("weights", base.replace(weight=weight), whole) for weight in WEIGHTS))
+
+
+LIVE = VirtualOutliersConfig()
+IMAGENET = VirtualOutliersConfig(dataset=PHOTOGRAPHS, weight=10.0, train_size=2400, test_size=500, epochs=8)
+
+idea = Idea(
+    config=VirtualOutliersConfig,
+    frame=Frame,
+    run=run,
+    metrics=metrics,
+    claims=CLAIMS,
+    quick=VirtualOutliersConfig(train_size=100, test_size=100, epochs=1, width=4, neighbours=5, start=0.0),
+    picture=picture,
+    arms=ARM_TABLE,
+    measures=MEASURE_TABLE,
+    studies=(
+        Study("live", _cells(LIVE, 1.0), tuple(range(800, 820))),
+        Study("photographs", _cells(IMAGENET, 0.1), tuple(range(800, 820))),
+    ),
+    prior_work=PRIOR_WORK,
+    provenance=PROVENANCE,
+    bars=(),
+    limits=LIMITS,
+    split_sizes=lambda config: Split(config.train_size, config.test_size),
+    checkpoints=lambda: import_module(f"{__name__}.pretrain").CHECKPOINTS,
+)

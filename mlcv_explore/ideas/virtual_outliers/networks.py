@@ -1,0 +1,103 @@
+"""Networks with a classifier at each of four layers, trained beside outliers."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from mlcv_explore.seeds import seeded, stream
+
+LAYERS = 4
+HIDDEN = 64  # units of a layer's classifier
+GROUPS = 4  # of channels normalised together
+RATE, BATCH = 0.003, 50
+
+# (places of a batch's images, a layer) → features (B, d) of as many outliers
+Outliers = Callable[[torch.Tensor, int], torch.Tensor]
+
+
+class LayeredNetwork(nn.Module):
+    """Four blocks, each averaged over places, with a classifier on every average; the
+    last is the network's. Without channels, on stored features of `sizes` side by side.
+    """
+
+    def __init__(self, sizes: Sequence[int], classes: int, channels: int = 0, side: int = 0) -> None:
+        super().__init__()
+        self.sizes, strides = tuple(sizes), (1 if side <= 8 else 2, 2, 2, 1)
+        before = (channels, *self.sizes[:-1])
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(first, last, 3, stride, 1), nn.GroupNorm(GROUPS, last), nn.ReLU())
+            for first, last, stride in zip(before, self.sizes, strides, strict=True)
+            if channels
+        )
+        self.heads = nn.ModuleList(
+            nn.Sequential(nn.Linear(size, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, classes))
+            for size in self.sizes
+        )
+        self.slopes, self.offsets = nn.Parameter(torch.ones(LAYERS)), nn.Parameter(torch.zeros(LAYERS))
+
+    def features(self, inputs: torch.Tensor) -> list[torch.Tensor]:
+        """(n, d) of every layer."""
+        if not self.blocks:
+            return list(inputs.split(self.sizes, 1))
+        found = []
+        for block in self.blocks:
+            inputs = block(inputs)
+            found.append(inputs.mean((2, 3)))
+        return found
+
+    def log_odds(self, features: torch.Tensor, layer: int) -> torch.Tensor:
+        """Log-odds (n,) of real against virtual: a line in log Σ exp(logits), the negative
+        energy. Its order is the energy's, so VOS's class weights are left at 1.
+        """
+        return self.slopes[layer] * self.heads[layer](features).logsumexp(1) + self.offsets[layer]
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Logits (n, classes)."""
+        return self.heads[-1](self.features(inputs)[-1])
+
+
+def build(shape: Sequence[int], width: int, classes: int, seed: int) -> LayeredNetwork:
+    """A network for images of a shape (C, h, w), or for stored features of these sizes where
+    there are four.
+    """
+    if len(shape) == LAYERS:
+        return seeded(seed, lambda: LayeredNetwork(shape, classes))
+    sizes = (width, 2 * width, 4 * width, 4 * width)
+    return seeded(seed, lambda: LayeredNetwork(sizes, classes, shape[0], shape[1]))
+
+
+def train(
+    network: LayeredNetwork,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    epochs: int,
+    seed: int,
+    outliers: Callable[[], Outliers] | None = None,
+    layers: Sequence[int] = (),
+    weight: float = 0.0,
+    start: float = 0.0,
+) -> None:
+    """Adam on cross-entropy, in place, in the same order of batches for every network of a
+    seed. From the share `start` of the epochs on, `weight` times the logistic loss of real
+    against outliers at some layers is added; `outliers()` prepares those of an epoch.
+
+    Classifiers below the last layer learn without changing its blocks.
+    """
+    optimiser, order = torch.optim.Adam(network.parameters(), RATE), stream(seed, "order")
+    for epoch in range(epochs):
+        drawn = outliers() if outliers and weight and epoch >= start * epochs else None
+        for chosen in torch.randperm(len(images), generator=order).split(BATCH):
+            features, own = network.features(images[chosen]), labels[chosen]
+            loss = functional.cross_entropy(network.heads[-1](features[-1]), own)
+            for layer in range(LAYERS - 1):
+                loss = loss + functional.cross_entropy(network.heads[layer](features[layer].detach()), own)
+            for layer in layers if drawn else ():
+                real = functional.softplus(-network.log_odds(features[layer], layer)).mean()
+                other = functional.softplus(network.log_odds(drawn(chosen, layer), layer)).mean()
+                loss = loss + weight * (real + other) / 2
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+    network.requires_grad_(False)
