@@ -146,6 +146,7 @@ def _cells(base: VirtualOutliersConfig, last: float) -> tuple[Cell, ...]:
     for claim in CLAIMS:
         alone = claim.name == "helps" or base.weight == last
         own = [arm for arm in claim.arms if alone or arm != "vos_last"]
+        own += ["real_features", "oracle"] if claim.name == "several" else []
         config = base.replace(weight=last) if claim.name == "helps" else base
         cells.append(Cell(claim.name, config, {arm: arm for arm in own}))
         if not alone and "vos_last" in claim.arms:
