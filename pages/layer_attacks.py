@@ -160,25 +160,19 @@ def example() -> None:
 
 def answer(table: Table) -> None:
     """ε₅₀ of every layer in five meanings on both kinds of data; robust training."""
-    note = "ε₅₀, median over correct images; 95 % intervals."
+    note, meanings = "ε₅₀, median over correct images.", (*MEANINGS, "noise", "dimension")
+    heads = [subject.measure(name).label.removeprefix("Smallest perturbation, ") for name in meanings]
     for name, title in (("live", "Digits, small networks"), ("photographs", "Photographs, ImageNet network")):
         if evidence.study(SLUG, name) is not None:
             rows = [{"claim": "depth", "arm": site, **(L2 if name == "live" else {})} for site in SITES]
-            show(evidence.table(SLUG, name), title, rows, (*MEANINGS, "noise", "dimension"), note)
+            figures.measures(subject, evidence.table(SLUG, name), title, rows, meanings, note, heads)
     pair = ("whitened", "flat"), "trend"
     figures.comparison(
         subject, table, "depth", ("norm", "reachable"), *pair, "Whitened: norm, reachable values"
     )
-    note = "Attacks of the plain network's ε₅₀, in standard deviations of each channel. 95 % intervals."
-    show(table, "Digits: network", [{"claim": "training", "arm": name} for name in NETWORKS], ATTACKED, note)
-
-
-def show(table: Table, title: str, rows: Sequence[dict], measures: Sequence[str], note: str) -> None:
-    """Arms with their measures and intervals."""
-    labels = (subject.measure(name).label.removeprefix("Smallest perturbation, ") for name in measures)
-    heads = {label: {"measure": name} for label, name in zip(labels, measures, strict=True)}
-    names = [subject.label(row["arm"]) for row in rows]
-    figures.intervals({title: names, **table.cross(rows, heads)}, f"{SLUG}-{title}", note)
+    note = "Attacks of the plain network's ε₅₀, in standard deviations of each channel."
+    rows = [{"claim": "training", "arm": name} for name in NETWORKS]
+    figures.measures(subject, table, "Digits: network", rows, ATTACKED, note)
 
 
 page.run(

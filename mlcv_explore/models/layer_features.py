@@ -172,6 +172,10 @@ def _outliers(seed: int, count: int) -> dict[str, np.ndarray]:
     pasted = grouped_composites.generate(every, count, seed, "layers", INDEPENDENT, 4 * SIDE).images
     small = nn.functional.interpolate(pasted, size=(SIDE, SIDE), mode="bicubic", antialias=True)
     found["composites"] = (small.clamp(0, 1) * 255).round().byte().numpy()
+    return found | {"noise": noise(seed, count)}
+
+
+def noise(seed: int, count: int) -> np.ndarray:
+    """Images (count, 3, 32, 32) uint8 of independent Gaussian pixels."""
     draws = numpy_stream(seed, "layers noise").normal(128, 64, (count, 3, SIDE, SIDE))
-    found["noise"] = draws.clip(0, 255).astype(np.uint8)
-    return found
+    return draws.clip(0, 255).astype(np.uint8)

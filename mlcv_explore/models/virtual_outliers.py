@@ -100,14 +100,18 @@ def nonparametric(
     return points[away.argmax(0), torch.arange(len(wanted))]
 
 
+def typical_radius(gaussians: Gaussians, draws: int) -> float:
+    """The median Mahalanobis distance of the least likely of `draws` points."""
+    from scipy.stats import chi2
+
+    return float(np.sqrt(chi2.isf(-np.expm1(np.log(0.5) / draws), len(gaussians.root))))
+
+
 def share_less_likely(
     gaussians: Gaussians, features: torch.Tensor, labels: torch.Tensor, draws: int
 ) -> float:
-    """The share of real features (n, d) farther from their class's mean than the median of
+    """The share of real features (n, d) farther from their class's mean than is typical of
     the least likely of `draws` points: far above 1 / draws where features are no Gaussian.
     """
-    from scipy.stats import chi2
-
-    median = chi2.isf(-np.expm1(np.log(0.5) / draws), len(gaussians.root))
     own = gaussians.distances(features).gather(1, labels[:, None])[:, 0]
-    return float((own > median).double().mean())
+    return float((own.sqrt() > typical_radius(gaussians, draws)).double().mean())

@@ -1,0 +1,182 @@
+"""Virtual outliers: what is trained on what, the invariants of the brief, and the demo."""
+
+import functools
+
+import numpy as np
+import pytest
+import torch
+
+from mlcv_explore.config import SettingError
+from mlcv_explore.ideas.virtual_outliers import (
+    ARMS,
+    IMAGENET,
+    MEASURES,
+    VALIDATION,
+    VirtualOutliersConfig,
+    claims,
+    idea,
+    inference,
+    networks,
+    training,
+)
+from mlcv_explore.ideas.virtual_outliers.claims import LEFT_OUT, NETWORKS, VOS
+from mlcv_explore.metrics.outlier_detection import auroc
+from tests.calls import recorded
+
+SHORT = VirtualOutliersConfig(train_size=200, test_size=200, epochs=4, width=4, neighbours=5, start=0.5)
+
+
+@functools.cache
+def parts() -> training.Parts:
+    """A seed's images; no test changes them."""
+    return training.prepare(SHORT, 0)
+
+
+def weights(name: str, config: VirtualOutliersConfig = SHORT) -> dict[str, torch.Tensor]:
+    """What one arm's network has learned."""
+    return training.trained(config, parts(), name, 0).state_dict()
+
+
+def test_the_names_of_arms_and_measures_are_those_of_their_tables() -> None:
+    assert tuple(arm.name for arm in claims.ARM_TABLE) == ("energy", "msp", *ARMS[2:])
+    assert {arm.name for arm in claims.ARM_TABLE} == {*ARMS}
+    assert tuple(measure.name for measure in claims.MEASURE_TABLE) == MEASURES
+
+
+def test_weight_0_is_the_network_without_outliers_bit_for_bit() -> None:
+    plain = weights("energy")
+    for name in ("vos_last", "several", "npos", "real_features"):
+        none = weights(name, SHORT.replace(weight=0.0))
+        assert all(torch.equal(none[key], value) for key, value in plain.items()), name
+        some = weights(name)
+        assert any(not torch.equal(some[key], value) for key, value in plain.items()), name
+
+
+def test_outliers_begin_at_their_epoch_and_change_their_layers_alone() -> None:
+    """Stored features are not trained, so a layer's classifier learns by itself."""
+    config = IMAGENET.replace(train_size=500, epochs=2, neighbours=5, start=0.5)
+    stored = training.prepare(config, 0)
+    plain, third = (training.trained(config, stored, name, 0).state_dict() for name in ("energy", "vos_3"))
+    same = {key for key, value in plain.items() if torch.equal(third[key], value)}
+    assert {key for key in plain if key.startswith(("heads.0", "heads.1", "heads.3"))} <= same
+    assert not {key for key in plain if key.startswith("heads.2")} & same
+    calls: list[int] = []
+    images, labels = stored.train
+    network = networks.build((24, 80, 96, 96), 8, 8, 0)
+
+    def outliers() -> networks.Outliers:
+        calls.append(len(calls))
+        return lambda chosen, layer: network.features(images[chosen])[layer]
+
+    networks.train(network, images[:100], labels[:100], 5, 0, outliers, (3,), 1.0, 0.4)
+    assert len(calls) == 3  # epochs 2, 3 and 4 of five
+
+
+def test_every_network_has_equal_updates_and_no_test_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, fits = recorded(monkeypatch, training, "train"), recorded(monkeypatch, training, "fitted_weights")
+    (*_, last) = training.run(SHORT.replace(epochs=1, start=0.0), (0,))
+    assert len(calls) == len(NETWORKS) and all(torch.equal(call[1], calls[0][1]) for call in calls)
+    assert {call[3] for call in calls} == {1}
+    names = [tuple(call[6]) for call in calls]
+    assert names == [(3,), (0,), (1,), (2,), (3,), (0, 1, 2, 3), (3,), (3,), (0, 1, 2, 3)]
+    seen = {image.numpy().tobytes() for image in (*calls[0][1], *parts().validation[0])}
+    assert not seen & {image.numpy().tobytes() for image in parts().test[0]}
+    for kind, images in parts().known.items():  # the oracle knows other images of the same kinds
+        own = {image.numpy().tobytes() for image in images}
+        assert not own & {image.numpy().tobytes() for image in parts().outliers[kind]}, kind
+    assert [real.shape[1] for real, _ in fits] == [len(parts().validation[0])] * 2
+    assert np.isfinite(last.measured).all()
+    measured = idea.metrics(SHORT, [last])
+    assert all(0 < measured[f"{arm}_auroc"] <= 1 for arm in ARMS[:-2])
+
+
+def test_two_classes_are_left_out_of_training_and_validation() -> None:
+    one = parts()
+    assert training.classes(one) == 10 - LEFT_OUT and one.test[1].max() == 7
+    assert len(one.train[0]) + len(one.known["near"]) == SHORT.train_size
+    assert len(one.test[0]) + len(one.outliers["near"]) == SHORT.test_size
+    assert len(one.validation[0]) < VALIDATION
+    other = training.prepare(SHORT, 1)
+    assert not torch.equal(one.outliers["near"][:5], other.outliers["near"][:5])
+
+
+def test_virtual_outliers_alone_fit_the_weights_of_the_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = training.trained(SHORT, parts(), "several", 0)
+    own = training.opened(network, parts())
+    drawn = recorded(monkeypatch, training.virtual_outliers, "least_likely")
+    found = training.virtual(SHORT, own, parts(), 0)
+    assert found.shape == (4, len(parts().validation[0])) and [call[2] for call in drawn] == [SHORT.draws] * 4
+    assert all(torch.equal(call[1], parts().validation[1]) for call in drawn)
+    odds = own.over(own.log_odds)
+    scores = training.combined(odds, found)
+    assert [len(each) for each in scores] == [len(group) for group in parts().groups]
+    single = training.combined([each[2:3] for each in odds], found[2:3])
+    assert auroc(single[1], single[2]) == pytest.approx(auroc(odds[1][2], odds[2][2]))
+
+
+def test_rates_average_near_and_far_and_depths_see_their_own_images() -> None:
+    draws = np.random.default_rng(0)
+    scores = [draws.normal(size=50), draws.normal(size=60) + 1, *(draws.normal(size=40) for _ in range(4))]
+    depths = [np.zeros(50, int), np.arange(60) % 5, *(np.arange(40) % 5 for _ in range(4))]
+    found = training.rates("one", scores, depths)
+    kinds = [auroc(scores[1], each) for each in scores[2:]]
+    assert found["one", "near"] == kinds[0] and found["one", "far"] == pytest.approx(np.mean(kinds[1:]))
+    assert found["one", "auroc"] == pytest.approx((kinds[0] + np.mean(kinds[1:])) / 2)
+    deep = [each[where >= 2] for each, where in zip(scores[1:], depths[1:], strict=True)]
+    assert found["one", "depth2"] == pytest.approx(auroc(deep[0], np.concatenate(deep[1:])))
+    same = training.rates("one", [scores[0], scores[1], *[scores[1]] * 4], [depths[0], *[depths[1]] * 5])
+    assert same["one", "auroc"] == 0.5  # real against real
+    few = [np.zeros(50, int), np.zeros(60, int), *[np.zeros(40, int)] * 4]
+    assert training.rates("one", scores, few)["one", "depth2"] == 0.5
+
+
+def test_the_slope_is_1_where_the_best_layer_is_the_depth_and_0_where_depths_are_dealt_anew() -> None:
+    draws = np.random.default_rng(1)
+    depths = [np.zeros(9, int), np.arange(300) % 3, np.arange(300) % 3]
+
+    def odds(count: int, shift: float) -> np.ndarray:
+        at = np.arange(count) % 3
+        return draws.normal(size=(4, count)) + shift * (np.arange(4)[:, None] == at)
+
+    groups = [odds(9, 0), odds(300, 3), odds(300, -3)]
+    assert training.slope(groups, depths) == pytest.approx(1)
+    dealt = [training.slope(groups, training.shuffled(depths, seed)) for seed in range(20)]
+    assert abs(np.mean(dealt)) < 0.5
+    assert training.slope(groups, [np.zeros_like(each) for each in depths]) == 0
+
+
+def test_impossible_settings_are_refused_in_a_sentence() -> None:
+    with pytest.raises(
+        SettingError, match="neighbours must be below 20, the training images of a class, got 20"
+    ):
+        VirtualOutliersConfig(train_size=200, neighbours=20)
+    with pytest.raises(SettingError, match="train_size must be at most 3,700 on photographs"):
+        IMAGENET.replace(train_size=4000)
+
+
+def test_the_demo_reads_a_photograph_as_its_own_and_noise_as_none() -> None:
+    known = inference.load("photographs")
+    pixels = known.parts.test[0]
+    odds = known.opened.groups[1]
+    assert len(odds) == 4 and len(pixels) == len(odds[0])
+    noise = np.random.default_rng(0).integers(0, 256, (3, 32, 32)).astype(np.uint8)
+    reading = inference.read("photographs", noise)
+    assert reading.combined < 2 and 0 <= reading.depth <= 4
+    digit = inference.read("digits", inference.example("digit"))
+    assert digit.combined > 5 and inference.read("digits", inference.example("noise")).combined < 5
+    assert digit.depth == 0 and set(digit.votes) == {digit.prediction}
+    assert np.allclose(
+        digit.odds,
+        inference.load("digits").opened.network.slopes.numpy() * digit.energies
+        + inference.load("digits").opened.network.offsets.numpy(),
+        atol=1e-5,
+    )
+
+
+def test_less_likely_outliers_lie_farther_out_and_fewer_real_features_beyond() -> None:
+    reading = inference.read("digits", inference.example("digit"))
+    clouds = [inference.cloud("digits", reading, 3, draws) for draws in (1, 1000, 1_000_000)]
+    assert [each.radius for each in clouds] == sorted(each.radius for each in clouds)
+    assert clouds[0].radius == pytest.approx(1)
+    shares = [each.less_likely for each in clouds]
+    assert shares == sorted(shares, reverse=True) and len(VOS) == 4
