@@ -3,6 +3,24 @@ Section: Noise
 Title: Virtual outliers by prediction depth
 Question: Do virtual outliers at several layers detect the unknown better?
 Try: Choose an image and a layer, and how unlikely its virtual outliers are.
+Answer: On photographs yes, the deeper an image's prediction the more, but untrained
+  distances do as well; on digits no.
+Terms: *Virtual outliers* are unlikely points of a Gaussian of each class's features; a
+  network learns to call them unreal, at its last layer or at *several*. *Outliers* of the
+  test are images of classes left out (*near*) and of other kinds (*far*). *AUROC*: how often
+  a real image gets a higher score than an outlier; 50 % is chance. *Prediction depth*: from
+  how late a layer on an image's nearest neighbours are of the predicted class. *Untrained*:
+  distances to class means (*Mahalanobis*) or *neighbours*, averaged over the layers.
+But: Mahalanobis distances over all layers, which need no outliers, are 0.8 points behind on
+  photographs [−1.4, 3.0] and 3.5 ahead on digits. And at the last layer, real features
+  called outliers do as well as virtual ones.
+Subject: Several layers lead | They do not lead
+Holds when: photographs' outliers get a weight of 10: 85.8 % against 77.9 % AUROC. They lead
+  by 6.6 points among images of prediction depth 0, by 14.9 at depth 2 to 4.
+Fails when: the network itself is trained, on digits: 93.3 % against 95.9 %. On photographs
+  with the published weight of 0.1: there several layers are 10.6 points behind.
+Verdict: on photographs, not on digits
+Effect: AUROC: virtual outliers at several layers − at the last layer
 Data: digits
 Data on photographs: photographs' features
 Unit: splits
@@ -50,7 +68,7 @@ from pydantic import model_validator
 from mlcv_explore import data
 from mlcv_explore.config import Config, SettingError, setting
 from mlcv_explore.data.splits import check_sizes
-from mlcv_explore.idea import Cell, Film, Idea, Picture, Study
+from mlcv_explore.idea import Bars, Cell, Film, Idea, Picture, Study
 from mlcv_explore.ideas.virtual_outliers.claims import (
     ARM_TABLE,
     CLAIMS,
@@ -94,6 +112,7 @@ class VirtualOutliersConfig(Config):
         low=1,
         high=1_000_000,
         step=1,
+        more=True,
         help="Draws of which the least likely is kept.",
     )
     neighbours: int = setting(
@@ -168,6 +187,7 @@ def picture(film: Film) -> Picture:
     return Picture(np.arange(3.0), lines, labels, "prediction depth (2: 2 to 4)", "AUROC")
 
 
+COMPARED = ("several", "vos_last", "energy", "mahalanobis", "fusion", "real_features", "oracle")
 WEIGHTS = (0.1, 1.0, 10.0)  # the published one, and larger ones
 
 
@@ -202,12 +222,23 @@ idea = Idea(
     arms=ARM_TABLE,
     measures=MEASURE_TABLE,
     studies=(
-        Study("live", _cells(LIVE, 1.0), tuple(range(800, 820))),
+        Study("live", _cells(LIVE, 0.1), tuple(range(800, 820))),
         Study("photographs", _cells(IMAGENET, 0.1), tuple(range(800, 820))),
     ),
     prior_work=PRIOR_WORK,
     provenance=PROVENANCE,
-    bars=(),
+    bars=(
+        Bars("digits, own network", COMPARED),
+        Bars("photographs, ImageNet network", COMPARED, "photographs"),
+        Bars(
+            "photographs of prediction depth 2 to 4",
+            COMPARED,
+            "photographs",
+            "depth2",
+            "weights",
+            {"weight": 10.0},
+        ),
+    ),
     limits=LIMITS,
     split_sizes=lambda config: Split(config.train_size, config.test_size),
     checkpoints=lambda: import_module(f"{__name__}.pretrain").CHECKPOINTS,
