@@ -14,7 +14,7 @@ from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.virtual_outliers import ARMS, DETECTION, inference
 from mlcv_explore.ideas.virtual_outliers import idea as subject
-from mlcv_explore.ideas.virtual_outliers.claims import VOS
+from mlcv_explore.ideas.virtual_outliers.claims import DEPTHS, VOS
 from mlcv_explore.ideas.virtual_outliers.inference import Reading, VirtualOutliersView
 from mlcv_explore.metrics import neighbours, outlier_detection
 from mlcv_explore.models import virtual_outliers
@@ -25,7 +25,6 @@ from mlcv_explore.ui.small_image_input import buttons, draw_digit, upload_digit
 SLUG = subject.slug
 NETWORKS = ("Photographs", "Digits")
 SOURCES = ("Examples", "Draw", "Upload digit")
-DEPTHS = ("depth0", "depth1", "depth2")
 
 
 def play() -> None:
@@ -144,7 +143,7 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
     split = subject.split_sizes(config)
     figures.bars(subject, values, "auroc", f"{SLUG}-run", notice, split=split, command=command)
     rates = [[100 * columns[f"{arm}_{name}"].mean() for name in ("near", "far", *DEPTHS)] for arm in values]
-    heads = ("left out", "far", "depth 0", "depth 1", "depth 2–4")
+    heads = ("left out", "far", "depth 0–1", "depth 2–4")
     titles = ("score", "outliers, and images by prediction depth", "AUROC, %")
     about = {"signed": False, "value_format": ".0f"}
     names = list(map(subject.label, values))
@@ -171,7 +170,7 @@ def answer(table: Table) -> None:
             continue
         own, about, note = evidence.table(SLUG, study), {"claim": "weights"}, f"Outliers' weight {weight}."
         rows = [{**about, "weight": weight, "arm": arm} for arm in ARMS[:-2]]
-        names = (*DETECTION[:4], *DEPTHS, "accuracy")
+        names = (*DETECTION, "accuracy")
         figures.measures(subject, own, f"{title}: score", rows, names, note)
         pair, head = (("several", "vos_last"), "auroc"), f"{title}: weight"
         figures.comparison(subject, own, "weights", ("weight",), *pair, head)

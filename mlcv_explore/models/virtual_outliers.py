@@ -61,10 +61,10 @@ def radii(count: int, size: int, draws: int, generator: torch.Generator) -> torc
     `size` dimensions, drawn from their own distribution: the squared distance is χ², and the
     largest of N has the quantile U^(1/N).
     """
-    from scipy.stats import chi2
+    from scipy.special import chdtri
 
     uniform = torch.rand(count, generator=generator, dtype=torch.float64).clamp_min(1e-300).numpy()
-    return torch.from_numpy(np.sqrt(chi2.isf(-np.expm1(np.log(uniform) / draws), size))).float()
+    return torch.from_numpy(np.sqrt(chdtri(size, -np.expm1(np.log(uniform) / draws)))).float()
 
 
 def least_likely(
@@ -102,9 +102,9 @@ def nonparametric(
 
 def typical_radius(gaussians: Gaussians, draws: int) -> float:
     """The median Mahalanobis distance of the least likely of `draws` points."""
-    from scipy.stats import chi2
+    from scipy.special import chdtri
 
-    return float(np.sqrt(chi2.isf(-np.expm1(np.log(0.5) / draws), len(gaussians.root))))
+    return float(np.sqrt(chdtri(len(gaussians.root), -np.expm1(np.log(0.5) / draws))))
 
 
 def share_less_likely(

@@ -16,11 +16,11 @@ from mlcv_explore.ideas.virtual_outliers import (
     claims,
     idea,
     inference,
-    networks,
     training,
 )
 from mlcv_explore.ideas.virtual_outliers.claims import LEFT_OUT, NETWORKS, VOS
 from mlcv_explore.metrics.outlier_detection import auroc
+from mlcv_explore.models import layered_network
 from tests.calls import recorded
 
 SHORT = VirtualOutliersConfig(train_size=200, test_size=200, epochs=4, width=4, neighbours=5, start=0.5)
@@ -62,13 +62,13 @@ def test_outliers_begin_at_their_epoch_and_change_their_layers_alone() -> None:
     assert not {key for key in plain if key.startswith("heads.2")} & same
     calls: list[int] = []
     images, labels = stored.train
-    network = networks.build((24, 80, 96, 96), 8, 8, 0)
+    network = layered_network.build((24, 80, 96, 96), 8, 8, 0)
 
-    def outliers() -> networks.Outliers:
+    def outliers() -> layered_network.Outliers:
         calls.append(len(calls))
-        return lambda chosen, layer: network.features(images[chosen])[layer]
+        return lambda chosen: network.features(images[chosen])
 
-    networks.train(network, images[:100], labels[:100], 5, 0, outliers, (3,), 1.0, 0.4)
+    layered_network.train(network, images[:100], labels[:100], 5, 0, outliers, (3,), 1.0, 0.4)
     assert len(calls) == 3  # epochs 2, 3 and 4 of five
 
 
@@ -123,26 +123,25 @@ def test_rates_average_near_and_far_and_depths_see_their_own_images() -> None:
     assert found["one", "near"] == kinds[0] and found["one", "far"] == pytest.approx(np.mean(kinds[1:]))
     assert found["one", "auroc"] == pytest.approx((kinds[0] + np.mean(kinds[1:])) / 2)
     deep = [each[where >= 2] for each, where in zip(scores[1:], depths[1:], strict=True)]
-    assert found["one", "depth2"] == pytest.approx(auroc(deep[0], np.concatenate(deep[1:])))
+    assert found["one", "deep"] == pytest.approx(auroc(deep[0], np.concatenate(deep[1:])))
     same = training.rates("one", [scores[0], scores[1], *[scores[1]] * 4], [depths[0], *[depths[1]] * 5])
     assert same["one", "auroc"] == 0.5  # real against real
     few = [np.zeros(50, int), np.zeros(60, int), *[np.zeros(40, int)] * 4]
-    assert training.rates("one", scores, few)["one", "depth2"] == 0.5
+    assert training.rates("one", scores, few)["one", "deep"] == 0.5
 
 
-def test_the_slope_is_1_where_the_best_layer_is_the_depth_and_0_where_depths_are_dealt_anew() -> None:
+def test_the_best_layer_rises_where_deep_images_are_told_apart_later() -> None:
     draws = np.random.default_rng(1)
-    depths = [np.zeros(9, int), np.arange(300) % 3, np.arange(300) % 3]
+    depths = [np.zeros(9, int), np.arange(600) % 4, np.arange(600) % 4]
 
     def odds(count: int, shift: float) -> np.ndarray:
-        at = np.arange(count) % 3
-        return draws.normal(size=(4, count)) + shift * (np.arange(4)[:, None] == at)
+        best = np.where(np.arange(count) % 4 < 2, 1, 3)  # layer 2 of shallow, layer 4 of deep images
+        return draws.normal(size=(4, count)) + shift * (np.arange(4)[:, None] == best)
 
-    groups = [odds(9, 0), odds(300, 3), odds(300, -3)]
-    assert training.slope(groups, depths) == pytest.approx(1)
-    dealt = [training.slope(groups, training.shuffled(depths, seed)) for seed in range(20)]
-    assert abs(np.mean(dealt)) < 0.5
-    assert training.slope(groups, [np.zeros_like(each) for each in depths]) == 0
+    groups = [odds(9, 0), odds(600, 2), odds(600, -2)]
+    assert training.rise(groups, depths) == 2 and training.rise(groups, [3 - each for each in depths]) == -2
+    dealt = [training.rise(groups, training.shuffled(depths, seed)) for seed in range(20)]
+    assert abs(np.mean(dealt)) < 1
 
 
 def test_impossible_settings_are_refused_in_a_sentence() -> None:

@@ -72,6 +72,7 @@ from mlcv_explore.idea import Bars, Cell, Film, Idea, Picture, Study
 from mlcv_explore.ideas.virtual_outliers.claims import (
     ARM_TABLE,
     CLAIMS,
+    DEPTHS,
     LIMITS,
     MEASURE_TABLE,
     NETWORKS,
@@ -85,11 +86,8 @@ ARMS = (
     *("energy", "msp", "vos_1", "vos_2", "vos_3", "vos_last", "several", "average", "npos"),
     *("mahalanobis_last", "mahalanobis", "fusion", "fisher", "real_features", "oracle", "depth", "shuffled"),
 )
-MEASURES = (
-    *("auroc", "near", "far", "fpr95", "depth0", "depth1", "depth2"),
-    *("accuracy", "slope", "rank", "share"),
-)
-DETECTION = MEASURES[:7]
+MEASURES = (*("auroc", "near", "far", "fpr95", *DEPTHS), *("accuracy", "rise", "rank", "share"))
+DETECTION = MEASURES[:6]
 PHOTOGRAPHS, SIZES = "photographs", (4000, 1500)  # of the features that ship: training, test
 VALIDATION = 300  # images: what is standardised, and what the layers' weights are fitted on
 
@@ -154,7 +152,7 @@ class Frame:
 def measures_of(arm: str) -> tuple[str, ...]:
     """What is measured of an arm."""
     if arm in ("depth", "shuffled"):
-        return ("slope",)
+        return ("rise",)
     layers = ("rank", "share") if arm in VOS else ()
     return (*DETECTION, *(("accuracy",) if arm in NETWORKS else ()), *layers)
 
@@ -179,12 +177,12 @@ def metrics(config: VirtualOutliersConfig, film: Film) -> dict[str, np.ndarray]:
 
 
 def picture(film: Film) -> Picture:
-    """AUROC by prediction depth."""
+    """AUROC of near and far outliers, and of shallow and deep images."""
     shown = {"baseline": "energy", "other": "vos_last", "idea": "several", "oracle": "oracle"}
-    columns = [MEASURES.index(f"depth{depth}") for depth in range(3)]
+    columns = [MEASURES.index(name) for name in ("near", "far", *DEPTHS)]
     lines = {role: film[-1].measured[:, ARMS.index(arm)][:, columns] for role, arm in shown.items()}
     labels = {role: idea.label(arm) for role, arm in shown.items()}
-    return Picture(np.arange(3.0), lines, labels, "prediction depth (2: 2 to 4)", "AUROC")
+    return Picture(np.arange(4.0), lines, labels, "near, far, shallow, deep", "AUROC")
 
 
 COMPARED = ("several", "vos_last", "energy", "mahalanobis", "fusion", "real_features", "oracle")
@@ -234,7 +232,7 @@ idea = Idea(
             "photographs of prediction depth 2 to 4",
             COMPARED,
             "photographs",
-            "depth2",
+            "deep",
             "weights",
             {"weight": 10.0},
         ),

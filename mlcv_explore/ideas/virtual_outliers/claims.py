@@ -3,6 +3,7 @@
 from mlcv_explore.idea import Arm, Measure, Provenance, works
 from mlcv_explore.statistics.declared import declared
 
+DEPTHS = ("shallow", "deep")  # prediction depth 0 or 1, and 2 to 4
 LEFT_OUT = 2  # classes of ten
 FAR_IMAGES = 200  # of every kind, to know and to test
 VOS = ("vos_1", "vos_2", "vos_3", "vos_last")  # the layers of one network each
@@ -67,11 +68,10 @@ MEASURE_TABLE = (
     Measure("near", "AUROC, classes left out", "%"),
     Measure("far", "AUROC, far outliers", "%"),
     Measure("fpr95", "False positives at 95 % recall", "%", "lower"),
-    Measure("depth0", "AUROC at prediction depth 0", "%"),
-    Measure("depth1", "AUROC at prediction depth 1", "%"),
-    Measure("depth2", "AUROC at prediction depth 2 to 4", "%"),
+    Measure("shallow", "AUROC at prediction depth 0 or 1", "%"),
+    Measure("deep", "AUROC at prediction depth 2 to 4", "%"),
     Measure("accuracy", "Test accuracy", "%"),
-    Measure("slope", "Layers that the best one rises a step of depth", better=""),
+    Measure("rise", "Layers that the best one of deep images is later", better=""),
     Measure("rank", "Rank correlation of prediction depth and log-odds", better=""),
     Measure("share", "Real features less likely than virtual", "%", "lower"),
 )
@@ -89,12 +89,12 @@ CLAIMS = declared(
         Several layers detect classes left out over 1 point better than the last layer alone.
     far: several − vos_last > 1 in far
         Several layers detect far outliers over 1 point better than the last layer alone.
-    deep: several − vos_last > 1 in depth2
+    deep: several − vos_last > 1 in deep
         Among images of prediction depth 2 to 4 several layers do over 1 point better than the last.
-    depth: depth − shuffled > 0.1 in slope
-        The most separating layer rises by over 0.1 a step of prediction depth.
+    depth: depth − shuffled > 0.1 in rise
+        The most separating layer is later for images of prediction depth 2 to 4 than of 0 or 1.
     """,
-    units={"slope": ""},
+    units={"rise": ""},
 )
 PROVENANCE = Provenance(
     "2026-11-28",

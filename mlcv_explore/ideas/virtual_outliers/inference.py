@@ -10,11 +10,11 @@ from mlcv_explore.config import Config, setting
 from mlcv_explore.data import drawings, uploads
 from mlcv_explore.idea import Tile
 from mlcv_explore.ideas.virtual_outliers import IMAGENET, LIVE, PHOTOGRAPHS, training
-from mlcv_explore.ideas.virtual_outliers.networks import LayeredNetwork
 from mlcv_explore.ideas.virtual_outliers.pretrain import PREFIX
 from mlcv_explore.metrics import neighbours
 from mlcv_explore.metrics.outlier_detection import fitted_weights, standardised
 from mlcv_explore.models import checkpoints, layer_features, photograph_features, virtual_outliers
+from mlcv_explore.models.layered_network import LayeredNetwork
 from mlcv_explore.models.virtual_outliers import Gaussians
 from mlcv_explore.seeds import stream
 

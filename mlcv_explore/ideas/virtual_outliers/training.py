@@ -19,17 +19,16 @@ from mlcv_explore.ideas.virtual_outliers import (
     Frame,
     VirtualOutliersConfig,
 )
-from mlcv_explore.ideas.virtual_outliers.claims import FAR_IMAGES, LEFT_OUT, NETWORKS, VOS
-from mlcv_explore.ideas.virtual_outliers.networks import LAYERS, LayeredNetwork, Outliers, build, train
+from mlcv_explore.ideas.virtual_outliers.claims import DEPTHS, FAR_IMAGES, LEFT_OUT, NETWORKS, VOS
 from mlcv_explore.metrics import neighbours
 from mlcv_explore.metrics.outlier_detection import auroc, fisher, fitted_weights, fpr95, standardised
 from mlcv_explore.models import layer_features, virtual_outliers
+from mlcv_explore.models.layered_network import LAYERS, LayeredNetwork, Outliers, build, train
 from mlcv_explore.models.virtual_outliers import Gaussians
 from mlcv_explore.seeds import numpy_stream, stream
 
 NEAR = 5  # whose distance is an untrained score
-BINS = 3  # prediction depth 0, 1, and 2 or more
-FEWEST = 5  # images of either kind from which on a depth is rated; 0.5 below
+DEEP = 2  # prediction depth from which on an image counts as deep
 Measured = dict[tuple[str, str], float]
 
 
@@ -94,8 +93,8 @@ def _measured(config: VirtualOutliersConfig, seed: int) -> Iterator[Measured]:
             found |= rated(name, [each[VOS.index(name) if name in VOS else -1] for each in odds])
         if name == "several":
             found |= rated("average", [standardised(each, odds[0]).mean(0) for each in odds])
-            found |= {("depth", "slope"): slope(odds, depths)}
-            found |= {("shuffled", "slope"): slope(odds, shuffled(depths, seed))}
+            found |= {("depth", "rise"): rise(odds, depths)}
+            found |= {("shuffled", "rise"): rise(odds, shuffled(depths, seed))}
         if name in VOS:
             layer = VOS.index(name)
             found[name, "rank"] = rank_correlation(depths[1], odds[1][layer])
@@ -167,16 +166,18 @@ def trained(config: VirtualOutliersConfig, parts: Parts, name: str, seed: int) -
     def epoch() -> Outliers:
         features = network.features(images)
         if name == "oracle":
-            return partial(_known, network, torch.cat(list(parts.known.values())), draws)
+            real = torch.cat(list(parts.known.values()))
+            return lambda chosen: network.features(real[_some(len(real), len(chosen), draws)])
         if name == "real_features":
-            return lambda chosen, layer: features[layer][_some(len(images), len(chosen), draws)]
+            return lambda chosen: {LAYERS - 1: features[-1][_some(len(images), len(chosen), draws)]}
         if name == "npos":
             most = virtual_outliers.nonparametric(features[-1], labels, labels, config.neighbours, draws)
-            return lambda chosen, _: most[chosen]
-        gaussians = {layer: virtual_outliers.fit(features[layer], labels, classes(parts)) for layer in layers}
-        return lambda chosen, layer: virtual_outliers.least_likely(
-            gaussians[layer], labels[chosen], config.draws, draws
-        )
+            return lambda chosen: {LAYERS - 1: most[chosen]}
+        fitted = {layer: virtual_outliers.fit(features[layer], labels, classes(parts)) for layer in layers}
+        return lambda chosen: {
+            layer: virtual_outliers.least_likely(gaussians, labels[chosen], config.draws, draws)
+            for layer, gaussians in fitted.items()
+        }
 
     outliers = None if name == "energy" else epoch
     train(network, images, labels, config.epochs, seed, outliers, layers, config.weight, config.start)
@@ -185,13 +186,6 @@ def trained(config: VirtualOutliersConfig, parts: Parts, name: str, seed: int) -
 
 def _some(count: int, wanted: int, draws: torch.Generator) -> torch.Tensor:
     return torch.randint(count, (wanted,), generator=draws)
-
-
-def _known(
-    network: LayeredNetwork, images: torch.Tensor, draws: torch.Generator, chosen: torch.Tensor, layer: int
-) -> torch.Tensor:
-    """Features of real outliers, through the network as it is."""
-    return network.features(images[_some(len(images), len(chosen), draws)])[layer]
 
 
 @torch.no_grad()
@@ -289,34 +283,26 @@ def rates(name: str, scores: Sequence[np.ndarray], depths: Sequence[np.ndarray])
         "auroc": (near + far) / 2,
         "fpr95": (false[0] + np.mean(false[1:])) / 2,
     }
-    for depth, value in enumerate(by_depth(real, np.concatenate(others), depths)):
-        found[f"depth{depth}"] = value
+    found |= dict(zip(DEPTHS, by_depth(real, np.concatenate(others), depths), strict=True))
     return {(name, measure): float(value) for measure, value in found.items()}
 
 
 def by_depth(real: np.ndarray, others: np.ndarray, depths: Sequence[np.ndarray]) -> list[float]:
-    """AUROC among images of each bin of prediction depth; 0.5 where there are too few."""
-    own, other = (np.minimum(each, BINS - 1) for each in (depths[1], np.concatenate(depths[2:])))
-    pairs = [(real[own == depth], others[other == depth]) for depth in range(BINS)]
-    return [auroc(*pair) if min(map(len, pair)) >= FEWEST else 0.5 for pair in pairs]
+    """AUROC among images of low and of high prediction depth; 0.5 where there are none."""
+    own, other = (each >= DEEP for each in (depths[1], np.concatenate(depths[2:])))
+    pairs = [(real[own == deep], others[other == deep]) for deep in (False, True)]
+    return [auroc(*pair) if all(map(len, pair)) else 0.5 for pair in pairs]
 
 
-def slope(odds: Sequence[np.ndarray], depths: Sequence[np.ndarray]) -> float:
-    """By how many layers the most separating layer rises a step of prediction depth: a line
-    through the bins, each as heavy as the fewer of its images. 0 with one bin.
+def rise(odds: Sequence[np.ndarray], depths: Sequence[np.ndarray]) -> float:
+    """By how many layers the most separating one of deep images is later than that of
+    shallow images.
     """
-    layers = np.array(
-        [
-            by_depth(odds[1][each], np.concatenate([group[each] for group in odds[2:]]), depths)
-            for each in range(LAYERS)
-        ]
-    )
-    own, other = (np.minimum(each, BINS - 1) for each in (depths[1], np.concatenate(depths[2:])))
-    weights = np.minimum(*(np.bincount(each, minlength=BINS) for each in (own, other))).astype(float)
-    weights[weights < FEWEST] = 0
-    steps = np.arange(BINS) - weights @ np.arange(BINS) / max(weights.sum(), 1)
-    spread = weights @ steps**2
-    return float(weights * steps @ layers.argmax(0) / spread) if spread else 0.0
+    pairs = [
+        (odds[1][layer], np.concatenate([group[layer] for group in odds[2:]])) for layer in range(LAYERS)
+    ]
+    shallow, deep = np.array([by_depth(*pair, depths) for pair in pairs]).argmax(0)
+    return float(deep - shallow)
 
 
 def shuffled(depths: Sequence[np.ndarray], seed: int) -> list[np.ndarray]:

@@ -1,6 +1,6 @@
 """Networks with a classifier at each of four layers, trained beside outliers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -13,8 +13,8 @@ HIDDEN = 64  # units of a layer's classifier
 GROUPS = 4  # of channels normalised together
 RATE, BATCH = 0.003, 50
 
-# (places of a batch's images, a layer) → features (B, d) of as many outliers
-Outliers = Callable[[torch.Tensor, int], torch.Tensor]
+# places of a batch's images → features (B, d) of as many outliers at every layer that is asked for
+Outliers = Callable[[torch.Tensor], Mapping[int, torch.Tensor] | Sequence[torch.Tensor]]
 
 
 class LayeredNetwork(nn.Module):
@@ -85,7 +85,7 @@ def train(
 
     Classifiers below the last layer learn without changing its blocks.
     """
-    optimiser, order = torch.optim.Adam(network.parameters(), RATE), stream(seed, "order")
+    optimiser, order = torch.optim.Adam(network.parameters(), RATE, fused=True), stream(seed, "order")
     for epoch in range(epochs):
         drawn = outliers() if outliers and weight and epoch >= start * epochs else None
         for chosen in torch.randperm(len(images), generator=order).split(BATCH):
@@ -93,9 +93,10 @@ def train(
             loss = functional.cross_entropy(network.heads[-1](features[-1]), own)
             for layer in range(LAYERS - 1):
                 loss = loss + functional.cross_entropy(network.heads[layer](features[layer].detach()), own)
+            others = drawn(chosen) if drawn else {}
             for layer in layers if drawn else ():
                 real = functional.softplus(-network.log_odds(features[layer], layer)).mean()
-                other = functional.softplus(network.log_odds(drawn(chosen, layer), layer)).mean()
+                other = functional.softplus(network.log_odds(others[layer], layer)).mean()
                 loss = loss + weight * (real + other) / 2
             optimiser.zero_grad()
             loss.backward()
