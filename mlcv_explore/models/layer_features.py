@@ -12,7 +12,7 @@ from torch import nn
 
 from mlcv_explore import data
 from mlcv_explore.config import Config, setting
-from mlcv_explore.data import grouped_composites
+from mlcv_explore.data import composites, grouped_composites
 from mlcv_explore.data.catalogue import CATALOGUE
 from mlcv_explore.data.dataset import Dataset
 from mlcv_explore.data.features import Features
@@ -25,10 +25,10 @@ from mlcv_explore.seeds import numpy_stream
 
 NAME = "cifar10_layers"
 SITES = (3, 5, 7, 9)  # of the network as a chain: after stages 2, 4 and 6, and its last convolution
-CONTENT = "d2f65e9662d6"  # SHA-256 of the file that ships, first digits
-COMPONENTS = 96  # at most, of a layer
+CONTENT = "68c659fe9ca5"  # SHA-256 of the file that ships, first digits
+COMPONENTS = 256  # at most, of a layer
 BATCH = 50
-OUTLIERS = ("fashion_mnist", "digits", "composites", "noise")
+OUTLIERS = ("fashion_mnist", "digits", "composites", "landscapes", "noise")
 SIDE = 32  # pixels of CIFAR-10's photographs, to which all others are reduced
 # how names of objects begin that CIFAR-10 has no class of
 OTHER_OBJECTS = ("plants__", "food__", "household__", "hobbies__", "sports__")
@@ -37,8 +37,8 @@ OTHER_OBJECTS = ("plants__", "food__", "household__", "hobbies__", "sports__")
 class LayerFeaturesHyperparameters(Config):
     """How many photographs are drawn."""
 
-    train_a_class: int = setting(400, "Training photographs a class", low=100, high=5000, step=100)
-    test_a_class: int = setting(150, "Test photographs a class", low=50, high=1000, step=50)
+    train_a_class: int = setting(350, "Training photographs a class", low=100, high=5000, step=100)
+    test_a_class: int = setting(120, "Test photographs a class", low=50, high=1000, step=50)
     outliers: int = setting(400, "Images of every kind of outlier", low=100, high=5000, step=100)
 
 
@@ -109,9 +109,9 @@ def outliers() -> dict[str, torch.Tensor]:
 
 
 def make(seed: int, config: LayerFeaturesHyperparameters, report: Any) -> TrainedCheckpoint:
-    """Compute them from CIFAR-10, Fashion-MNIST, digits, composites and noise, none with more
-    than 32 pixels; the projection is fitted on the training photographs. Raises DataError,
-    CheckpointError.
+    """Compute them from CIFAR-10, Fashion-MNIST, digits, composites, their backgrounds and
+    noise, none with more than 32 pixels; the projection is fitted on the training
+    photographs. Raises DataError, CheckpointError.
     """
     photographs, images, labels = data.load("cifar10"), {}, {}
     for name, count in (("train", config.train_a_class), ("test", config.test_a_class)):
@@ -158,7 +158,7 @@ def _fit(features: LayerFeatures, layer: int, values: torch.Tensor) -> float:
 
 
 def _outliers(seed: int, count: int) -> dict[str, np.ndarray]:
-    """Images (count, 3, h, w) uint8 of every kind: clothes, digits, pasted objects, noise."""
+    """Images (count, 3, h, w) uint8 of every kind."""
     found = {}
     for name in ("fashion_mnist", "digits"):
         whole = data.load(name)
@@ -170,9 +170,16 @@ def _outliers(seed: int, count: int) -> dict[str, np.ndarray]:
         for members in grouped_composites.groups()[1:]
     )
     pasted = grouped_composites.generate(every, count, seed, "layers", INDEPENDENT, 4 * SIDE).images
-    small = nn.functional.interpolate(pasted, size=(SIDE, SIDE), mode="bicubic", antialias=True)
-    found["composites"] = (small.clamp(0, 1) * 255).round().byte().numpy()
+    found["composites"] = _reduced(pasted)
+    plates = composites.generate(every[0][0], count, seed, "landscapes", 4 * SIDE).backgrounds
+    found["landscapes"] = _reduced(torch.from_numpy(plates).float() / 255)
     return found | {"noise": noise(seed, count)}
+
+
+def _reduced(images: torch.Tensor) -> np.ndarray:
+    """Images (n, 3, h, w) in [0, 1] as uint8 (n, 3, 32, 32)."""
+    small = nn.functional.interpolate(images, size=(SIDE, SIDE), mode="bicubic", antialias=True)
+    return (small.clamp(0, 1) * 255).round().byte().numpy()
 
 
 def noise(seed: int, count: int) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Networks with a classifier at each of four layers, trained beside outliers."""
 
+import copy
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -78,27 +80,54 @@ def train(
     layers: Sequence[int] = (),
     weight: float = 0.0,
     start: float = 0.0,
+    validation: tuple[torch.Tensor, torch.Tensor] | None = None,
 ) -> None:
     """Adam on cross-entropy, in place, in the same order of batches for every network of a
-    seed. From the share `start` of the epochs on, `weight` times the logistic loss of real
-    against outliers at some layers is added; `outliers()` prepares those of an epoch.
+    seed; from the share `start` of the epochs on `weight` times the logistic loss of real
+    against outliers is added, averaged over some layers. `outliers()` prepares those of an
+    epoch. With validation images the state of the epoch with the lowest such loss on them is
+    kept, of those with outliers where there are any.
 
     Classifiers below the last layer learn without changing its blocks.
     """
-    optimiser, order = torch.optim.Adam(network.parameters(), RATE, fused=True), stream(seed, "order")
+    optimiser = torch.optim.Adam(network.parameters(), RATE, fused=True)
+    order, best, state = stream(seed, "order"), math.inf, {}
+    first = start * epochs if outliers and weight else 0
     for epoch in range(epochs):
-        drawn = outliers() if outliers and weight and epoch >= start * epochs else None
+        drawn = outliers() if outliers and weight and epoch >= first else None
         for chosen in torch.randperm(len(images), generator=order).split(BATCH):
             features, own = network.features(images[chosen]), labels[chosen]
             loss = functional.cross_entropy(network.heads[-1](features[-1]), own)
             for layer in range(LAYERS - 1):
                 loss = loss + functional.cross_entropy(network.heads[layer](features[layer].detach()), own)
-            others = drawn(chosen) if drawn else {}
-            for layer in layers if drawn else ():
-                real = functional.softplus(-network.log_odds(features[layer], layer)).mean()
-                other = functional.softplus(network.log_odds(others[layer], layer)).mean()
-                loss = loss + weight * (real + other) / 2
+            if drawn:
+                loss = loss + weight * _against(network, features, drawn(chosen), layers)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
+        if validation and epoch >= first:
+            with torch.no_grad():
+                features = network.features(validation[0])
+                loss = functional.cross_entropy(network.heads[-1](features[-1]), validation[1])
+                if drawn:  # those of as many training images
+                    some = torch.arange(len(validation[0])) % len(images)
+                    loss = loss + weight * _against(network, features, drawn(some), layers)
+            if loss < best:
+                best, state = float(loss), copy.deepcopy(network.state_dict())
+    network.load_state_dict(state or network.state_dict())
     network.requires_grad_(False)
+
+
+def _against(
+    network: LayeredNetwork,
+    features: Sequence[torch.Tensor],
+    others: Mapping[int, torch.Tensor] | Sequence[torch.Tensor],
+    layers: Sequence[int],
+) -> torch.Tensor:
+    """Logistic loss of real features against outliers, averaged over layers."""
+    losses = [
+        functional.softplus(-network.log_odds(features[layer], layer)).mean()
+        + functional.softplus(network.log_odds(others[layer], layer)).mean()
+        for layer in layers
+    ]
+    return torch.stack(losses).mean() / 2

@@ -84,11 +84,21 @@ from mlcv_explore.statistics import Split
 
 ARMS = (
     *("energy", "msp", "vos_1", "vos_2", "vos_3", "vos_last", "several", "average", "npos"),
-    *("mahalanobis_last", "mahalanobis", "fusion", "fisher", "real_features", "oracle", "depth", "shuffled"),
+    *(
+        "mahalanobis_last",
+        "mahalanobis",
+        "mixed",
+        "fusion",
+        "fisher",
+        "real_features",
+        "oracle",
+        "depth",
+        "shuffled",
+    ),
 )
 MEASURES = (*("auroc", "near", "far", "fpr95", *DEPTHS), *("accuracy", "rise", "rank", "share"))
 DETECTION = MEASURES[:6]
-PHOTOGRAPHS, SIZES = "photographs", (4000, 1500)  # of the features that ship: training, test
+PHOTOGRAPHS, SIZES = "photographs", (3500, 1200)  # of the features that ship: training, test
 VALIDATION = 300  # images: what is standardised, and what the layers' weights are fitted on
 
 
@@ -102,7 +112,7 @@ class VirtualOutliersConfig(Config):
         help="photographs: CIFAR-10's as features of the ImageNet network, which ship.",
     )
     weight: float = setting(
-        1.0, "Weight of outliers", low=0, high=10, step=0.1, help="0: training without outliers. VOS: 0.1."
+        1.0, "Weight of outliers", low=0, high=100, step=0.1, help="0: training without outliers. VOS: 0.1."
     )
     draws: int = setting(
         10_000,
@@ -121,6 +131,9 @@ class VirtualOutliersConfig(Config):
     epochs: int = setting(15, "Epochs", low=1, high=100, step=1, more=True)
     start: float = setting(
         0.4, "Outliers from", low=0, high=0.9, step=0.1, more=True, help="Share of epochs."
+    )
+    best_epoch: bool = setting(
+        False, "Keep the best epoch", more=True, help="By each network's own loss on validation images."
     )
     width: int = setting(8, "Width", low=4, high=64, step=4, more=True, help="Channels of block 1.")
 
@@ -185,29 +198,30 @@ def picture(film: Film) -> Picture:
     return Picture(np.arange(4.0), lines, labels, "near, far, shallow, deep", "AUROC")
 
 
-COMPARED = ("several", "vos_last", "energy", "mahalanobis", "fusion", "real_features", "oracle")
-WEIGHTS = (0.1, 1.0, 10.0)  # the published one, and larger ones
+COMPARED = ("several", "vos_last", "energy", "mahalanobis", "mixed", "fusion", "real_features", "oracle")
+ALONE = ("vos_1", "vos_2", "vos_3", "vos_last", "npos", "real_features")  # outliers at one layer
+ALONE_WEIGHT = 0.1  # the published one
 
 
-def _cells(base: VirtualOutliersConfig, last: float) -> tuple[Cell, ...]:
-    """Every claim compares arms at the weight that was best for each in a pilot, `last` for
-    the last layer alone; every arm at every weight beside them.
+def _cells(base: VirtualOutliersConfig, weights: Sequence[float]) -> tuple[Cell, ...]:
+    """Every claim compares arms at the weight that was best for them in a pilot, ALONE_WEIGHT
+    where outliers are at one layer; every arm at several weights beside them.
     """
     cells = []
     for claim in CLAIMS:
-        alone = claim.name == "helps" or base.weight == last
-        own = [arm for arm in claim.arms if alone or arm != "vos_last"]
-        own += ["real_features", "oracle"] if claim.name == "several" else []
-        config = base.replace(weight=last) if claim.name == "helps" else base
-        cells.append(Cell(claim.name, config, {arm: arm for arm in own}))
-        if not alone and "vos_last" in claim.arms:
-            cells.append(Cell(claim.name, base.replace(weight=last), {"vos_last": "vos_last"}))
+        names = {*claim.arms, *(COMPARED if claim.name == "several" else ())}
+        single = {arm: arm for arm in ARMS if arm in names and arm in ALONE}
+        several = {arm: arm for arm in ARMS if arm in names and arm not in ALONE}
+        cells += [Cell(claim.name, base, several)] if several else []
+        cells += [Cell(claim.name, base.replace(weight=ALONE_WEIGHT), single)] if single else []
     whole = {arm: arm for arm in ARMS}
-    return (*cells, *(Cell("weights", base.replace(weight=weight), whole) for weight in WEIGHTS))
+    return (*cells, *(Cell("weights", base.replace(weight=weight), whole) for weight in weights))
 
 
-LIVE = VirtualOutliersConfig()
-IMAGENET = VirtualOutliersConfig(dataset=PHOTOGRAPHS, weight=10.0, train_size=2400, test_size=500, epochs=8)
+LIVE = VirtualOutliersConfig(weight=3.0)
+IMAGENET = VirtualOutliersConfig(
+    dataset=PHOTOGRAPHS, weight=10.0, train_size=2400, test_size=500, epochs=12, start=0.0, best_epoch=True
+)
 
 idea = Idea(
     config=VirtualOutliersConfig,
@@ -220,8 +234,8 @@ idea = Idea(
     arms=ARM_TABLE,
     measures=MEASURE_TABLE,
     studies=(
-        Study("live", _cells(LIVE, 0.1), tuple(range(800, 820))),
-        Study("photographs", _cells(IMAGENET, 0.1), tuple(range(800, 820))),
+        Study("live", _cells(LIVE, (0.1, 1.0, 3.0, 10.0)), tuple(range(900, 920))),
+        Study("photographs", _cells(IMAGENET, (0.1, 1.0, 10.0, 40.0)), tuple(range(900, 920))),
     ),
     prior_work=PRIOR_WORK,
     provenance=PROVENANCE,

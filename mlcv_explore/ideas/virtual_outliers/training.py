@@ -180,7 +180,9 @@ def trained(config: VirtualOutliersConfig, parts: Parts, name: str, seed: int) -
         }
 
     outliers = None if name == "energy" else epoch
-    train(network, images, labels, config.epochs, seed, outliers, layers, config.weight, config.start)
+    held_out = parts.validation if config.best_epoch else None
+    about = seed, outliers, layers, config.weight, config.start, held_out
+    train(network, images, labels, config.epochs, *about)
     return network
 
 
@@ -208,11 +210,16 @@ def _untrained(plain: Opened, parts: Parts, rated: Callable[..., Measured]) -> M
     """
     labels, last = parts.train[1], plain.network.heads[-1]
     found = rated("msp", plain.over(lambda each: last(each[-1]).softmax(1).amax(1).numpy()))
-    found |= rated("energy", plain.over(lambda each: last(each[-1]).logsumexp(1).numpy()))
+    energy = plain.over(lambda each: last(each[-1]).logsumexp(1).numpy())
+    found |= rated("energy", energy)
     gaussians = [virtual_outliers.fit(own, labels, classes(parts)) for own in plain.train]
     apart = plain.over(partial(nearness, gaussians))
     found |= rated("mahalanobis_last", [each[-1] for each in apart])
-    found |= rated("mahalanobis", [standardised(each, apart[0]).mean(0) for each in apart])
+    own = [standardised(each, apart[0]) for each in apart]
+    found |= rated("mahalanobis", [each.mean(0) for each in own])
+    energies = [standardised(each[None], energy[0][None]) for each in energy]
+    pairs = zip(own, energies, strict=True)
+    found |= rated("mixed", [np.concatenate([each[:-1], last]).mean(0) for each, last in pairs])
     apart = plain.over(lambda each: -neighbour_distances(plain.train, each, NEAR))
     found |= rated("fusion", [standardised(each, apart[0]).mean(0) for each in apart])
     return found | rated("fisher", [fisher(each, apart[0]) for each in apart])
@@ -283,25 +290,28 @@ def rates(name: str, scores: Sequence[np.ndarray], depths: Sequence[np.ndarray])
         "auroc": (near + far) / 2,
         "fpr95": (false[0] + np.mean(false[1:])) / 2,
     }
-    found |= dict(zip(DEPTHS, by_depth(real, np.concatenate(others), depths), strict=True))
+    found |= dict(zip(DEPTHS, by_depth(scores, depths), strict=True))
     return {(name, measure): float(value) for measure, value in found.items()}
 
 
-def by_depth(real: np.ndarray, others: np.ndarray, depths: Sequence[np.ndarray]) -> list[float]:
-    """AUROC among images of low and of high prediction depth; 0.5 where there are none."""
-    own, other = (each >= DEEP for each in (depths[1], np.concatenate(depths[2:])))
-    pairs = [(real[own == deep], others[other == deep]) for deep in (False, True)]
-    return [auroc(*pair) if all(map(len, pair)) else 0.5 for pair in pairs]
+def by_depth(scores: Sequence[np.ndarray], depths: Sequence[np.ndarray]) -> list[float]:
+    """AUROC among images of low and of high prediction depth, mean of near and of all far
+    outliers; 0.5 where there are none.
+    """
+    found = []
+    for deep in (False, True):
+        _, real, near, *far = (each[(at >= DEEP) == deep] for each, at in zip(scores, depths, strict=True))
+        kinds = near, np.concatenate(far)
+        found.append(np.mean([auroc(real, each) if len(real) and len(each) else 0.5 for each in kinds]))
+    return [float(each) for each in found]
 
 
 def rise(odds: Sequence[np.ndarray], depths: Sequence[np.ndarray]) -> float:
     """By how many layers the most separating one of deep images is later than that of
     shallow images.
     """
-    pairs = [
-        (odds[1][layer], np.concatenate([group[layer] for group in odds[2:]])) for layer in range(LAYERS)
-    ]
-    shallow, deep = np.array([by_depth(*pair, depths) for pair in pairs]).argmax(0)
+    layers = [by_depth([each[layer] for each in odds], depths) for layer in range(LAYERS)]
+    shallow, deep = np.array(layers).argmax(0)
     return float(deep - shallow)
 
 
