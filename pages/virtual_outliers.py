@@ -12,7 +12,7 @@ from mlcv_explore.data import gallery
 from mlcv_explore.data.dataset import to_bytes
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
-from mlcv_explore.ideas.virtual_outliers import ARMS, DETECTION, inference
+from mlcv_explore.ideas.virtual_outliers import ALONE, ARMS, DETECTION, inference
 from mlcv_explore.ideas.virtual_outliers import idea as subject
 from mlcv_explore.ideas.virtual_outliers.claims import DEPTHS, VOS
 from mlcv_explore.ideas.virtual_outliers.inference import Reading, VirtualOutliersView
@@ -71,15 +71,9 @@ def layers(name: str, image: np.ndarray, digest: str) -> None:
     """The ladder of layers, and the features of one."""
     with figures.reported(CheckpointError):
         reading, known = read(name, digest, image), inference.load(name)
-        prediction = known.classes[reading.prediction]
-        verdict = (
-            "lower than on all"
-            if reading.combined < 0.5
-            else f"lower than on {100 - reading.combined:.0f} % of"
-        )
         st.markdown(
-            f"**{prediction}** {reading.probability:.0%} · prediction depth **{reading.depth}** of 4 ·"
-            f" score of all layers {verdict} real images"
+            f"**{known.classes[reading.prediction]}** {reading.probability:.0%} · prediction depth"
+            f" **{reading.depth}** of 4 · all layers: more real than {reading.combined:.0f} % of real images"
         )
         left, right = st.columns(2, gap="medium")
         with left:
@@ -96,17 +90,15 @@ def ladder(reading: Reading, classes: Sequence[str]) -> None:
         role = "idea" if layer >= reading.depth else "control"
         label = f"Layer {layer + 1}: {classes[vote]} {share:.0%}"
         bars.append(Bar(label, round(float(reading.percentiles[layer]) / 100, 3), nan, nan, role))
-    title = "Real images with lower log-odds of being real"
+    title = "Real images that look less real at this layer"
     chart = charts.bars_with_intervals(bars, title, theme.palette(), x_format=".0%", x_domain=(0.0, 1.0))
-    notice = (
-        f"Label: what most of 30 neighbours are. From layer {reading.depth + 1} on they are the prediction."
-    )
+    notice = "Layer: class of most of 30 nearest images. Blue: those that stay the prediction."
     if reading.depth == len(bars):
-        notice = "Label: what most of 30 neighbours are. Those of the last layer are not the prediction."
+        notice = "Layer: class of most of 30 nearest images. At the last it is not the prediction."
     figures.figure(chart, f"{SLUG}-ladder", notice, moving=True)
     pairs = (("−energy", reading.energies), ("log-odds", reading.odds))
     texts = (f"{name} {', '.join(f'{value:.1f}' for value in values)}" for name, values in pairs)
-    st.caption(f"Layers 1 to 4: {'; '.join(texts)}.".replace("-", "−", 0))
+    st.caption(f"Layers 1 to 4: {'; '.join(texts)}.")
 
 
 def cloud(name: str, reading: Reading, classes: Sequence[str]) -> None:
@@ -124,11 +116,8 @@ def cloud(name: str, reading: Reading, classes: Sequence[str]) -> None:
     here = {"this image": (*map(float, found.image), "idea")}
     groups = [*own, *["control"] * len(found.virtual)]
     chart = charts.points(places, labels, groups, theme.palette(), here=here, names=names)
-    notice = (
-        f"Virtual outliers lie {found.radius:.2f} times as far out as an average draw, and"
-        f" {found.less_likely:.1%} of real features farther still (covariance shrunk by"
-        f" {found.shrinkage:.1%})."
-    )
+    farther = f"{found.less_likely:.1%} of real features farther still (shrinkage {found.shrinkage:.1%})"
+    notice = f"Virtual outliers lie {found.radius:.2f} times as far out as an average draw, and {farther}."
     figures.figure(chart, f"{SLUG}-map", notice, moving=True)
 
 
@@ -160,23 +149,21 @@ def example() -> None:
         text = f"{known.classes[reading.prediction]} {reading.probability:.0%}, depth {reading.depth}"
         with column:
             st.image(images.png(images.enlarged(np.moveaxis(small, 0, -1), 4)), width=130, alt=text)
-            st.caption(f"{text}; score lower than on {100 - reading.combined:.0f} % of real images.")
+            st.caption(f"{text}; more real than {reading.combined:.0f} % of real images.")
 
 
 def answer(table: Table) -> None:
-    """Every score on both kinds of data; weights; single layers."""
-    for study, title, weight in (("live", "Digits", "1.0"), ("photographs", "Photographs", "10.0")):
+    """Every score on both kinds of data at its weight; weights; single layers."""
+    for study, title, weight in (("live", "Digits", "3.0"), ("photographs", "Photographs", "10.0")):
         if evidence.study(SLUG, study) is None:
             continue
-        own, about, note = evidence.table(SLUG, study), {"claim": "weights"}, f"Outliers' weight {weight}."
-        rows = [{**about, "weight": weight, "arm": arm} for arm in ARMS[:-2]]
-        names = (*DETECTION, "accuracy")
-        figures.measures(subject, own, f"{title}: score", rows, names, note)
-        pair, head = (("several", "vos_last"), "auroc"), f"{title}: weight"
+        own, note = (evidence.table(SLUG, study), f"Weight 0.1 at one layer, {weight} at several.")
+        rows = [{"claim": "weights", "weight": "0.1" if arm in ALONE else weight, "arm": arm} for arm in ARMS]
+        figures.measures(subject, own, f"{title}: score", rows[:-2], (*DETECTION, "accuracy"), note)
+        pair, head = (("several", "vos_last"), "auroc"), f"{title}: one weight for both"
         figures.comparison(subject, own, "weights", ("weight",), *pair, head)
-        rows = [{**about, "weight": weight, "arm": arm} for arm in VOS]
-        names = ("near", "far", *DEPTHS, "rank", "share")
-        figures.measures(subject, own, f"{title}: layer", rows, names, note)
+        rows, names = [row for row in rows if row["arm"] in VOS], ("near", "far", *DEPTHS, "rank", "share")
+        figures.measures(subject, own, f"{title}: layer", rows, names, "Outliers' weight 0.1.")
 
 
 page.run(

@@ -8,6 +8,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from mlcv_explore.config import SettingError
+from mlcv_explore.data import gallery
 from mlcv_explore.ideas.virtual_outliers import (
     ARMS,
     IMAGENET,
@@ -169,15 +170,16 @@ def test_impossible_settings_are_refused_in_a_sentence() -> None:
         IMAGENET.replace(train_size=4000)
 
 
-def test_the_demo_reads_a_photograph_as_its_own_and_noise_as_none() -> None:
+def test_the_demo_finds_a_cat_real_and_coins_and_noise_not() -> None:
     known = inference.load("photographs")
-    pixels = known.parts.test[0]
-    odds = known.opened.groups[1]
-    assert len(odds) == 4 and len(pixels) == len(odds[0])
-    noise = np.random.default_rng(0).integers(0, 256, (3, 32, 32)).astype(np.uint8)
-    reading = inference.read("photographs", noise)
-    assert reading.combined < 2 and 0 <= reading.depth <= 4
-    digit = inference.read("digits", inference.example("digit"))
+    assert len(known.opened.groups) == 2 + 6 and len(known.opened.groups[1]) == 4
+    cat, coins = (
+        inference.read("photographs", inference.photograph(gallery.photographs()[name].read().pixels))
+        for name in ("cat", "coins")
+    )
+    assert known.classes[cat.prediction] == "cat" and cat.combined > 30 and 0 <= cat.depth <= 4
+    assert coins.combined < 2
+    digit = inference.read("digits", inference.example("7"))
     assert digit.combined > 5 and inference.read("digits", inference.example("noise")).combined < 5
     assert digit.depth == 0 and set(digit.votes) == {digit.prediction}
     assert np.allclose(
@@ -189,7 +191,7 @@ def test_the_demo_reads_a_photograph_as_its_own_and_noise_as_none() -> None:
 
 
 def test_less_likely_outliers_lie_farther_out_and_fewer_real_features_beyond() -> None:
-    reading = inference.read("digits", inference.example("digit"))
+    reading = inference.read("digits", inference.example("7"))
     clouds = [inference.cloud("digits", reading, 3, draws) for draws in (1, 1000, 1_000_000)]
     assert [each.radius for each in clouds] == sorted(each.radius for each in clouds)
     assert clouds[0].radius == pytest.approx(1)

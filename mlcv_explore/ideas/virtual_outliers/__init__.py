@@ -242,14 +242,7 @@ idea = Idea(
     bars=(
         Bars("digits, own network", COMPARED),
         Bars("photographs, ImageNet network", COMPARED, "photographs"),
-        Bars(
-            "photographs of prediction depth 2 to 4",
-            COMPARED,
-            "photographs",
-            "deep",
-            "weights",
-            {"weight": 10.0},
-        ),
+        Bars("photographs of prediction depth 2 to 4", COMPARED, "photographs", "deep"),
     ),
     limits=LIMITS,
     split_sizes=lambda config: Split(config.train_size, config.test_size),

@@ -110,7 +110,7 @@ PROVENANCE = Provenance(
         " energy is a rival, and the plain energy has a claim of its own. Seeds 900 to 919 are new.",
         "Weights were chosen in a pilot (seeds 0 to 2) by AUROC: 3 on digits (of 0.1, 1, 3, 10) and 10 on"
         " photographs (of 0.1, 1, 10, 40) for several layers; at one layer alone the published 0.1, best"
-        " in the discarded evidence. So were the way to combine layers, and the rival's neighbours (1, 5, 30).",
+        " in the discarded evidence. So were how layers are combined and the rival's neighbours (1, 5, 30).",
     ),
 )
 LIMITS = (
