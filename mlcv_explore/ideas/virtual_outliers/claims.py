@@ -116,11 +116,14 @@ PROVENANCE = Provenance(
 LIMITS = (
     "Photographs' features are frozen: there virtual outliers teach the classifiers, not the layers.",
     "One small network and the ImageNet network; four layers, averaged over places.",
-    "Projections of the photographs' features were fitted on all ten classes, those left out among them.",
-    "Photographs are read at 128 pixels, enlarged from 32; outliers were reduced to the same size.",
+    "On digits a margin of 1 point could not be decided: splits differ by more.",
+    "Clothes have 28 pixels a side and digits 8, two kinds are grey: early layers see that without a class.",
+    "The ImageNet network has learned cats, dogs and cars: no class left out is unknown to its features.",
+    "Projections were fitted on all ten classes; of the last layer they keep 82 % of the variance.",
     "The Gaussian is fitted anew every epoch on all training features, not on a queue of recent ones.",
     "VOS learns a weight for each class in its energy; here they are 1, so that scores are energies.",
-    "Weights were chosen in a pilot on the outliers of the test: the same help for both sides.",
+    "Weights were chosen on test images of other splits; scores without outliers have none to choose.",
+    "At one weight for both, several layers lead on photographs from 10 on and trail below.",
     "Prediction depth is that of the network trained without outliers, for every score.",
 )
 PRIOR_WORK = works("""
