@@ -247,10 +247,11 @@ idea = Idea(
     provenance=PROVENANCE,
     bars=(
         Bars("digits, own network", COMPARED),
-        Bars("photographs, ImageNet network", COMPARED, "photographs"),
-        Bars("photographs of prediction depth 2 to 4", COMPARED, "photographs", "deep"),
+        Bars("photographs, far outliers", COMPARED, "photographs", "far"),
+        Bars("photographs, near outliers", COMPARED, "photographs", "near"),
     ),
     limits=LIMITS,
     split_sizes=lambda config: Split(config.train_size, config.test_size),
+    tiles=lambda: import_module(f"{__name__}.inference").tiles(),  # torch comes with it
     checkpoints=lambda: import_module(f"{__name__}.pretrain").CHECKPOINTS,
 )

@@ -9,15 +9,15 @@ FAR_IMAGES = 200  # of every kind, to know and to test
 VOS = ("vos_1", "vos_2", "vos_3", "vos_last")  # the layers of one network each
 NETWORKS = ("energy", *VOS, "several", "npos", "real_features", "oracle")
 ARM_TABLE = (
-    Arm("energy", "Energy", "baseline", "log Σ exp(logits) of a network trained without outliers."),
+    Arm("energy", "No outliers", "baseline", "Energy log Σ exp(logits) of a network trained without any."),
     Arm("msp", "Confidence", "other", "Its highest class probability."),
-    Arm("vos_1", "Virtual outliers, layer 1", "variant", "Log-odds of real against virtual at layer 1."),
-    Arm("vos_2", "Virtual outliers, layer 2", "variant", "At layer 2 of a network of its own."),
-    Arm("vos_3", "Virtual outliers, layer 3", "variant", "At layer 3 of a network of its own."),
-    Arm("vos_last", "Virtual outliers, last layer", "other", "VOS as published: at the last layer alone."),
+    Arm("vos_1", "Virtual, layer 1", "variant", "Log-odds of real against virtual at layer 1."),
+    Arm("vos_2", "Virtual, layer 2", "variant", "At layer 2 of a network of its own."),
+    Arm("vos_3", "Virtual, layer 3", "variant", "At layer 3 of a network of its own."),
+    Arm("vos_last", "Virtual, last layer", "other", "VOS as published: at the last layer alone."),
     Arm(
         "several",
-        "Virtual outliers, several layers",
+        "Virtual, several layers",
         "idea",
         "At all four layers of one network, their weights fitted on virtual outliers alone.",
     ),
