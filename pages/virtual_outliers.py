@@ -96,9 +96,9 @@ def ladder(reading: Reading, classes: Sequence[str]) -> None:
     if reading.depth == len(bars):
         notice = "Layer: class of most of 30 nearest images. At the last it is not the prediction."
     figures.figure(chart, f"{SLUG}-ladder", notice, moving=True)
-    pairs = (("−energy", reading.energies), ("log-odds", reading.odds))
+    pairs = (("minus energy", reading.energies), ("log-odds", reading.odds))
     texts = (f"{name} {', '.join(f'{value:.1f}' for value in values)}" for name, values in pairs)
-    st.caption(f"Layers 1 to 4: {'; '.join(texts)}.")
+    st.caption(f"Layers 1 to 4: {'; '.join(texts)}.".replace(" -", " −"))
 
 
 def cloud(name: str, reading: Reading, classes: Sequence[str]) -> None:
