@@ -30,12 +30,13 @@ SOURCES = ("Examples", "Draw", "Upload digit")
 def play() -> None:
     """An image, the network's four layers, and virtual outliers of one of them."""
     results, controls = st.columns([3, 1], gap="medium")
-    with controls:
-        name = buttons(f"{SLUG}-network", "Network", NETWORKS).lower()
-        image = chosen_photograph() if name == "photographs" else chosen_digit()
-    if image is not None:
-        with results:
-            layers(name, image, inputs.array_digest(image))
+    with figures.reported(CheckpointError):
+        with controls:
+            name = buttons(f"{SLUG}-network", "Network", NETWORKS).lower()
+            image = chosen_photograph() if name == "photographs" else chosen_digit()
+        if image is not None:
+            with results:
+                layers(name, image, inputs.array_digest(image))
 
 
 def chosen_photograph() -> np.ndarray | None:
@@ -142,14 +143,15 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
 
 def example() -> None:
     """A photograph of a class that is learned, and one of none."""
-    known, columns = inference.load("photographs"), st.columns(2, gap="medium")
-    for column, name in zip(columns, ("cat", "coffee"), strict=True):
-        small = inference.photograph(inputs.gallery_image(name).pixels)
-        reading = read("photographs", inputs.array_digest(small), small)
-        text = f"{known.classes[reading.prediction]} {reading.probability:.0%}, depth {reading.depth}"
-        with column:
-            st.image(images.png(images.enlarged(np.moveaxis(small, 0, -1), 4)), width=130, alt=text)
-            st.caption(f"{text}; more real than {reading.combined:.0f} % of real images.")
+    with figures.reported(CheckpointError):
+        known, columns = inference.load("photographs"), st.columns(2, gap="medium")
+        for column, name in zip(columns, ("cat", "coffee"), strict=True):
+            small = inference.photograph(inputs.gallery_image(name).pixels)
+            reading = read("photographs", inputs.array_digest(small), small)
+            text = f"{known.classes[reading.prediction]} {reading.probability:.0%}, depth {reading.depth}"
+            with column:
+                st.image(images.png(images.enlarged(np.moveaxis(small, 0, -1), 4)), width=130, alt=text)
+                st.caption(f"{text}; more real than {reading.combined:.0f} % of real images.")
 
 
 def answer(table: Table) -> None:

@@ -134,6 +134,16 @@ def test_nonparametric_outliers_lie_beyond_the_examples_of_their_class() -> None
     assert neighbours.nearest(features, found, 10)[0][:, -1].median() > 1.5 * apart.median()
 
 
+def test_nonparametric_outliers_are_drawn_around_the_isolated_with_one_neighbour_too() -> None:
+    draws, labels = stream(7, "npos"), torch.zeros(200, dtype=torch.long)
+    features = torch.randn(200, 5, generator=draws)
+    features[0] = 50.0
+    found = virtual_outliers.nonparametric(features, labels, labels.repeat(2), 1, draws)
+    away = torch.cdist(found, features).amin(1)
+    typical = neighbours.nearest(features, features, 1, skip_first=True)[0].median()
+    assert (found.mean(1) > 40).sum() > 5 and away.min() > 0.01 and away.median() > 0.5 * typical
+
+
 def test_the_photographs_features_are_what_the_network_gives() -> None:
     """Noise is generated, so its features can be made again from nothing."""
     images = layer_features.noise(0, 400)[:3]

@@ -83,16 +83,16 @@ def train(
     validation: tuple[torch.Tensor, torch.Tensor] | None = None,
 ) -> None:
     """Adam on cross-entropy, in place, in the same order of batches for every network of a
-    seed; from the share `start` of the epochs on `weight` times the logistic loss of real
-    against outliers is added, averaged over some layers. `outliers()` prepares those of an
-    epoch. With validation images the state of the epoch with the lowest such loss on them is
-    kept, of those with outliers where there are any.
+    seed; from the share `start` of the epochs on, at least in the last, `weight` times the
+    logistic loss of real against outliers is added, averaged over some layers. `outliers()`
+    prepares those of an epoch. With validation images the state of the epoch with the lowest
+    such loss on them is kept, of those with outliers where there are any.
 
     Classifiers below the last layer learn without changing its blocks.
     """
     optimiser = torch.optim.Adam(network.parameters(), RATE, fused=True)
     order, best, state = stream(seed, "order"), math.inf, {}
-    first = start * epochs if outliers and weight else 0
+    first = min(start * epochs, epochs - 1) if outliers and weight else 0
     for epoch in range(epochs):
         drawn = outliers() if outliers and weight and epoch >= first else None
         for chosen in torch.randperm(len(images), generator=order).split(BATCH):

@@ -1,15 +1,17 @@
 """Virtual outliers: what is trained on what, the invariants of the brief, and the demo."""
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
 
 from mlcv_explore.config import SettingError
 from mlcv_explore.data import gallery
 from mlcv_explore.ideas.virtual_outliers import (
+    ALONE,
     ARMS,
     IMAGENET,
     MEASURES,
@@ -22,7 +24,8 @@ from mlcv_explore.ideas.virtual_outliers import (
 )
 from mlcv_explore.ideas.virtual_outliers.claims import LEFT_OUT, NETWORKS, VOS
 from mlcv_explore.metrics.outlier_detection import auroc
-from mlcv_explore.models import layer_features, layered_network
+from mlcv_explore.models import virtual_outliers
+from mlcv_explore.models.layered_network import LayeredNetwork
 from tests.calls import recorded
 
 SHORT = VirtualOutliersConfig(train_size=200, test_size=200, epochs=4, width=4, neighbours=5, start=0.5)
@@ -62,30 +65,127 @@ def test_outliers_begin_at_their_epoch_and_change_their_layers_alone() -> None:
     same = {key for key, value in plain.items() if torch.equal(third[key], value)}
     assert {key for key in plain if key.startswith(("heads.0", "heads.1", "heads.3"))} <= same
     assert not {key for key in plain if key.startswith("heads.2")} & same
-    calls: list[int] = []
-    images, labels = stored.train
-    network = layered_network.build(layer_features.load().sizes, 8, 8, 0)
-
-    def outliers() -> layered_network.Outliers:
-        calls.append(len(calls))
-        return lambda chosen: network.features(images[chosen])
-
-    layered_network.train(network, images[:100], labels[:100], 5, 0, outliers, (3,), 1.0, 0.4)
-    assert len(calls) == 3  # epochs 2, 3 and 4 of five
 
 
-def test_the_best_epoch_is_that_of_the_networks_own_loss_on_validation_images() -> None:
-    """Against training for every number of epochs and computing the loss by hand."""
-    config = IMAGENET.replace(train_size=1000, epochs=9, neighbours=5, start=0.0, weight=0.0)
-    stored = training.prepare(config, 0)
-    losses, networks = [], []
-    for epochs in range(1, 10):
-        each = training.trained(config.replace(epochs=epochs, best_epoch=False), stored, "energy", 0)
-        losses.append(float(cross_entropy(each(stored.validation[0]), stored.validation[1])))
-        networks.append(each.state_dict())
-    kept = training.trained(config, stored, "energy", 0).state_dict()
-    best = networks[int(np.argmin(losses))]
-    assert np.argmin(losses) < 8 and all(torch.equal(kept[key], value) for key, value in best.items())
+@functools.cache
+def plain() -> training.Opened:
+    """The network without outliers, and its features."""
+    return training.opened(training.trained(SHORT, parts(), "energy", 0), parts())
+
+
+def test_scores_without_outliers_by_hand() -> None:
+    """From the inverse covariance, all distances, and validation images as the reference."""
+    found: dict[str, list[np.ndarray]] = {}
+    training._untrained(plain(), parts(), lambda name, scores: found.update({name: scores}) or {})
+    own, labels, head = plain(), parts().train[1], plain().network.heads[-1]
+
+    def apart(layer: int, group: list[torch.Tensor]) -> np.ndarray:
+        gaussians = virtual_outliers.fit(own.train[layer], labels, 8)
+        means = torch.stack([own.train[layer][labels == label].mean(0) for label in range(8)])
+        inverse, away = torch.linalg.inv(gaussians.root @ gaussians.root.T), group[layer][:, None] - means
+        return -torch.einsum("nki,ij,nkj->nk", away, inverse, away).amin(1).numpy()
+
+    def fifth(layer: int, group: list[torch.Tensor]) -> np.ndarray:
+        return -torch.cdist(group[layer], own.train[layer]).sort(1).values[:, 4].numpy()
+
+    def spread(score: Callable[..., np.ndarray], *about: Any) -> np.ndarray:
+        values, reference = (score(*about, group) for group in (group, own.groups[0]))
+        return (values - reference.mean()) / reference.std()
+
+    def energy(group: list[torch.Tensor]) -> np.ndarray:
+        return head(group[-1]).exp().sum(1).log().numpy()
+
+    for place, group in enumerate(own.groups):
+        layers, near = ([spread(score, layer) for layer in range(4)] for score in (apart, fifth))
+        expected = {
+            "msp": head(group[-1]).softmax(1).max(1).values.numpy(),
+            "energy": energy(group),
+            "mahalanobis_last": apart(3, group),
+            "mahalanobis": np.mean(layers, 0),
+            "mixed": np.mean([*layers[:3], spread(energy)], 0),
+            "fusion": np.mean(near, 0),
+        }
+        for name, values in expected.items():
+            assert np.allclose(found[name][place], values, rtol=0.02, atol=0.02), (name, place)
+
+
+def test_prediction_depth_by_hand_in_every_group() -> None:
+    for group, depths in zip(plain().groups, training.depth_of(SHORT, plain(), parts()), strict=True):
+        predicted, wrong = plain().network.heads[-1](group[-1]).argmax(1), []
+        for known, values in zip(plain().train, group, strict=True):
+            votes = parts().train[1][torch.cdist(values, known).argsort(1)[:, : SHORT.neighbours]].tolist()
+            wrong.append([max(own, key=own.count) for own in votes] != predicted.numpy())
+        expected = (np.array(wrong) * np.arange(1, 5)[:, None]).max(0)
+        assert (expected == depths).mean() > 0.98  # but for neighbours equally far
+
+
+def test_every_arm_is_given_its_own_outliers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the class of each image, of the features of that epoch, from a stream of its own."""
+    given: dict[str, tuple[LayeredNetwork, Any]] = {}
+    streams = recorded(monkeypatch, training, "stream")
+
+    def train(network: LayeredNetwork, *about: Any) -> None:
+        outliers = about[4]
+        if outliers is not None:
+            outliers()
+            for parameter in network.parameters():
+                parameter.data.mul_(1.5)  # as training would change it between two epochs
+            given[name] = network, outliers()(torch.arange(50))
+
+    monkeypatch.setattr(training, "train", train)
+    for name in NETWORKS:
+        training.trained(SHORT, parts(), name, 7)
+    keys = [call[:2] for call in streams]
+    assert len({*keys}) == len(keys) == len(NETWORKS) and all(
+        seed == 7 and key != "order" for seed, key in keys
+    )
+    images, labels = parts().train
+    network, drawn = given["vos_last"]
+    gaussians = virtual_outliers.fit(network.features(images)[-1].detach(), labels, 8)
+    away = gaussians.distances(drawn[3])
+    radii = away.gather(1, labels[:50, None]).sqrt() / virtual_outliers.typical_radius(gaussians, SHORT.draws)
+    assert radii.min() > 0.8 and radii.max() < 1.6 and drawn.keys() == {3}
+    assert given["several"][1].keys() == {0, 1, 2, 3}
+    network, drawn = given["real_features"]
+    assert torch.cdist(drawn[3], network.features(images)[-1]).amin(1).max() < 0.01
+    network, drawn = given["oracle"]
+    known = network.features(torch.cat(list(parts().known.values())))
+    assert torch.cdist(drawn[3], known[3]).amin(1).max() < 0.01
+
+
+def test_references_are_validation_images_and_measures_test_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("standardised", "known", "virtual", "fitted_weights", "rank_correlation", "rates", "opened")
+    calls = {name: recorded(monkeypatch, training, name) for name in names}
+    shares = recorded(monkeypatch, training.virtual_outliers, "share_less_likely")
+    (*_, last) = training.run(SHORT.replace(epochs=1, start=0.0), (0,))
+    one, count = parts(), len(parts().validation[0])
+    assert all(call[1].shape[1] == count for call in calls["standardised"])
+    assert [len(calls[name]) for name in ("known", "virtual")] == [1, 1]
+    assert [call[1].shape[1] for call in calls["fitted_weights"]] == [
+        count,
+        sum(map(len, one.known.values())),
+    ]
+    assert all(len(first) == len(second) == len(one.test[0]) for first, second in calls["rank_correlation"])
+    assert all(len(call[1]) == count and call[3] == SHORT.draws for call in shares)
+    rated = {call[0]: call[1] for call in calls["rates"]}
+    for layer, name in enumerate(VOS):  # each at its own layer
+        network = calls["opened"][NETWORKS.index(name)][0]
+        expected = network.log_odds(network.features(one.test[0])[layer], layer)
+        assert np.allclose(rated[name][1], expected.numpy(), atol=1e-4)
+        right = (network(one.test[0]).argmax(1) == one.test[1]).float().mean()
+        found = last.measured[0, ARMS.index(name), MEASURES.index("accuracy")]
+        assert found == pytest.approx(float(right))
+
+
+def test_photographs_known_are_not_those_tested_and_studies_keep_the_published_weight() -> None:
+    one = training.prepare(IMAGENET, 0)
+    for kind in one.known:
+        known, tested = (
+            {each.numpy().tobytes() for each in part[kind]} for part in (one.known, one.outliers)
+        )
+        assert not known & tested and len(tested) >= 80, kind
+    for cell in (cell for study in idea.studies for cell in study.cells if cell.claim != "weights"):
+        assert (cell.config.weight == 0.1) == bool({*cell.arms} & {*ALONE})
 
 
 def test_every_network_has_equal_updates_and_no_test_image(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,10 +262,10 @@ def test_the_best_layer_rises_where_deep_images_are_told_apart_later() -> None:
 
 
 def test_impossible_settings_are_refused_in_a_sentence() -> None:
-    with pytest.raises(
-        SettingError, match="neighbours must be below 20, the training images of a class, got 20"
-    ):
+    with pytest.raises(SettingError, match="neighbours must be below 20, a tenth of train_size 200"):
         VirtualOutliersConfig(train_size=200, neighbours=20)
+    with pytest.raises(SettingError, match="width must be a multiple of 4, got 6"):
+        VirtualOutliersConfig(width=6)
     with pytest.raises(SettingError, match="train_size must be at most 3,200 on photographs"):
         IMAGENET.replace(train_size=4000)
 
@@ -188,6 +288,14 @@ def test_the_demo_finds_a_cat_real_and_coins_and_noise_not() -> None:
         + inference.load("digits").opened.network.offsets.numpy(),
         atol=1e-5,
     )
+
+
+def test_the_map_is_of_its_layer_and_percentiles_count_real_images() -> None:
+    reading, demo = inference.read("digits", inference.example("noise")), inference.load("digits")
+    first, last = (inference.cloud("digits", reading, layer, 10_000) for layer in (0, 3))
+    assert not np.allclose(first.real, last.real) and first.shrinkage != last.shrinkage
+    expected = [100 * (own < value).mean() for own, value in zip(demo.odds, reading.odds, strict=True)]
+    assert reading.percentiles == pytest.approx(expected)
 
 
 def test_less_likely_outliers_lie_farther_out_and_fewer_real_features_beyond() -> None:

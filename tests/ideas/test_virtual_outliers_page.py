@@ -4,6 +4,8 @@ from functools import partial
 
 from streamlit.testing.v1 import AppTest
 
+from mlcv_explore.ideas.virtual_outliers import inference
+from mlcv_explore.models import checkpoints, layer_features
 from tests import opening
 from tests.opening import words
 
@@ -34,6 +36,28 @@ def test_drawing_and_uploads_wait_for_an_image_and_a_bad_file_is_named() -> None
     app = opened(source="Upload")
     app.file_uploader[0].upload("notes.png", b"no image", "image/png").run()
     assert not app.exception and "notes.png" in words(app)
+
+
+def test_a_missing_checkpoint_is_a_sentence_on_either_network(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(checkpoints, "FOLDER", tmp_path)
+    inference.load.cache_clear()
+    layer_features.load.cache_clear()
+    for link in ({}, {"network": "Digits"}):
+        app = opened(**link)
+        assert not app.exception and "There is no checkpoint" in words(app)
+    inference.load.cache_clear()
+
+
+def test_a_link_with_empty_values_or_settings_that_fit_together_alone_is_accepted() -> None:
+    app = opened(network="", source="", photograph="", act="")
+    assert not app.exception and "**cat**" in words(app)
+    app = opened(network="Digits", example="", **{"digit-source": ""})
+    assert not app.exception and "**7**" in words(app)
+    app = opened(act="Train", dataset="photographs", train_size="2400", test_size="500")
+    assert not app.exception and not app.warning
+    assert app.slider(key=f"{SLUG}-train_size").value == 2400
+    app = opened(act="Train", width="6")
+    assert "width must be a multiple of 4, got 6" in words(app)
 
 
 def test_a_run_is_drawn_from_its_first_frame_to_its_last() -> None:

@@ -105,6 +105,7 @@ ARMS = (
 MEASURES = (*("auroc", "near", "far", "fpr95", *DEPTHS), *("accuracy", "rise", "rank", "share"))
 DETECTION = MEASURES[:6]
 PHOTOGRAPHS, SIZES = "photographs", (3500, 1200)  # of the features that ship: training, test
+GROUPS = 4  # of channels normalised together: widths are multiples of it
 VALIDATION = 300  # images: what is standardised, and what the layers' weights are fitted on
 
 
@@ -149,10 +150,14 @@ class VirtualOutliersConfig(Config):
             check_sizes(PHOTOGRAPHS, *SIZES, self.train_size, VALIDATION, self.test_size)
         else:
             data.check_split(self.dataset, self.train_size, VALIDATION, self.test_size)
+        if self.width % GROUPS:
+            raise SettingError(
+                f"VirtualOutliersConfig.width must be a multiple of {GROUPS}, got {self.width}."
+            )
         if self.neighbours >= self.train_size // 10:
             raise SettingError(
-                f"VirtualOutliersConfig.neighbours must be below {self.train_size // 10}, the training images"
-                f" of a class, got {self.neighbours}."
+                f"VirtualOutliersConfig.neighbours must be below {self.train_size // 10}, a tenth of"
+                f" train_size {self.train_size} (the images of a class), got {self.neighbours}."
             )
         return self
 

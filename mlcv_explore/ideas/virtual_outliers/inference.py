@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from mlcv_explore.config import Config, setting
-from mlcv_explore.data import drawings, uploads
+from mlcv_explore.data import uploads
 from mlcv_explore.idea import Tile
 from mlcv_explore.ideas.virtual_outliers import IMAGENET, LIVE, PHOTOGRAPHS, training
 from mlcv_explore.ideas.virtual_outliers.pretrain import PREFIX
@@ -115,15 +115,9 @@ def photograph(pixels: np.ndarray) -> np.ndarray:
     return (uploads.resized_to_square(pixels, layer_features.SIDE) * 255).round().astype(np.uint8)
 
 
-def digit(pixels: np.ndarray) -> np.ndarray:
-    """A photograph of a digit as float32 (1, 8, 8); empty where it has one colour."""
-    found = drawings.digit_from_image(pixels)
-    return (np.zeros((8, 8)) if found is None else found)[None].astype(np.float32)
-
-
 @torch.no_grad()
 def read(name: str, image: np.ndarray) -> Reading:
-    """An image, as `photograph`, `digit` or `example` return it, at every layer."""
+    """An image, as `photograph` or `example` return it, at every layer."""
     demo, config = load(name), IMAGENET if name == PHOTOGRAPHS else LIVE
     if name == PHOTOGRAPHS:
         pooled = layer_features.pooled(photograph_features.resized(image[None]))
