@@ -117,7 +117,7 @@ def every_layer(results: Sequence[tuple[str, inference.Attacked]]) -> None:
     """The first class's probability when the same share of its spread is spent at each layer."""
     nan = float("nan")
     bars = [Bar(label, round(result.of_first[1], 3), nan, nan, "idea") for label, result in results]
-    title = "Its probability when attacked there"
+    title = "Probability of its first class, attacked there"
     chart = charts.bars_with_intervals(bars, title, theme.palette(), x_format=".0%", x_domain=(0.0, 1.0))
     figures.figure(chart, f"{SLUG}-layers", "The same share of each layer's own spread.", moving=True)
 
@@ -153,7 +153,7 @@ def example() -> None:
     explained = explain_image(inputs.gallery_image("cat"), available_models.load(MODELS[0]))
     first, late = (inference.attacked(explained.model, explained.array, site, 0.1, "l2") for site in (0, 6))
     texts = [" becomes ".join(each.predictions(explained.model.classes)[:2]) for each in (first, late)]
-    text = f"Noise of a tenth of the pixels' spread: {texts[0]}. In block 6: {texts[1]}."
+    text = f"Attack of a tenth of a layer's spread: on pixels {texts[0]}, in block 6 {texts[1]}."
     st.image(images.png(to_bytes(np.moveaxis(first.maps[1], 0, -1))), width=180, alt=text)
     st.caption(text)
 

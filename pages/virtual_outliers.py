@@ -89,15 +89,15 @@ def ladder(reading: Reading, classes: Sequence[str]) -> None:
     nan, bars = float("nan"), []
     for layer, (vote, share) in enumerate(zip(reading.votes, reading.shares, strict=True)):
         role = "idea" if layer >= reading.depth else "control"
-        label = f"Layer {layer + 1}: {classes[vote]} {share:.0%}"
+        label = f"Layer {layer + 1}: {round(30 * share)} of 30 {classes[vote]}"
         bars.append(Bar(label, round(float(reading.percentiles[layer]) / 100, 3), nan, nan, role))
-    title = "Real images that look less real at this layer"
+    title = "Share of real images scored lower here"
     chart = charts.bars_with_intervals(bars, title, theme.palette(), x_format=".0%", x_domain=(0.0, 1.0))
-    notice = "Layer: class of most of 30 nearest images. Blue: those that stay the prediction."
+    notice = "Layer: what most of its 30 nearest images are. Blue: from here on that is the prediction."
     if reading.depth == len(bars):
-        notice = "Layer: class of most of 30 nearest images. At the last it is not the prediction."
+        notice = "Layer: what most of its 30 nearest images are. At the last that is not the prediction."
     figures.figure(chart, f"{SLUG}-ladder", notice, moving=True)
-    pairs = (("minus energy", reading.energies), ("log-odds", reading.odds))
+    pairs = (("−energy", reading.energies), ("log-odds of being real", reading.odds))
     texts = (f"{name} {', '.join(f'{value:.1f}' for value in values)}" for name, values in pairs)
     st.caption(f"Layers 1 to 4: {'; '.join(texts)}.".replace(" -", " −"))
 
@@ -113,12 +113,15 @@ def cloud(name: str, reading: Reading, classes: Sequence[str]) -> None:
     places = np.concatenate([found.real, found.virtual])
     labels = [*(classes[label] for label in found.labels), *["virtual"] * len(found.virtual)]
     own = ["baseline" if label == reading.prediction else "" for label in found.labels]
-    names = {"baseline": classes[reading.prediction], "control": "virtual outliers"}
     here = {"this image": (*map(float, found.image), "idea")}
     groups = [*own, *["control"] * len(found.virtual)]
-    chart = charts.points(places, labels, groups, theme.palette(), here=here, names=names)
-    farther = f"{found.less_likely:.1%} of real features farther still (shrinkage {found.shrinkage:.1%})"
-    notice = f"Virtual outliers lie {found.radius:.2f} times as far out as an average draw, and {farther}."
+    chart = charts.points(places, labels, groups, theme.palette(), here=here)
+    prediction = classes[reading.prediction]
+    notice = (
+        f"Crosses: virtual outliers, {found.radius:.2f} times as far out as an average draw; but"
+        f" {found.less_likely:.1%} of real features lie farther still. Circles: {prediction}."
+        f" Dots: other classes. Covariance shrunk by {found.shrinkage:.1%}."
+    )
     figures.figure(chart, f"{SLUG}-map", notice, moving=True)
 
 

@@ -28,7 +28,7 @@ from mlcv_explore.models import virtual_outliers
 from mlcv_explore.models.layered_network import LayeredNetwork
 from tests.calls import recorded
 
-SHORT = VirtualOutliersConfig(train_size=200, test_size=200, epochs=4, width=4, neighbours=5, start=0.5)
+SHORT = VirtualOutliersConfig(train_size=400, test_size=200, epochs=4, width=4, neighbours=5, start=0.5)
 
 
 @functools.cache
@@ -262,8 +262,8 @@ def test_the_best_layer_rises_where_deep_images_are_told_apart_later() -> None:
 
 
 def test_impossible_settings_are_refused_in_a_sentence() -> None:
-    with pytest.raises(SettingError, match="neighbours must be below 20, a tenth of train_size 200"):
-        VirtualOutliersConfig(train_size=200, neighbours=20)
+    with pytest.raises(SettingError, match="neighbours must be below 40, a tenth of train_size 400"):
+        VirtualOutliersConfig(train_size=400, neighbours=40)
     with pytest.raises(SettingError, match="width must be a multiple of 4, got 6"):
         VirtualOutliersConfig(width=6)
     with pytest.raises(SettingError, match="train_size must be at most 3,200 on photographs"):

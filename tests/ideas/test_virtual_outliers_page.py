@@ -20,7 +20,7 @@ def test_the_demo_shows_depth_layers_and_virtual_outliers_of_photographs_and_dig
     before = opening.caption(app, "times as far out")
     app.slider(key=f"{SLUG}-exponent").set_value(0).run()
     after = opening.caption(app, "times as far out")
-    assert not app.exception and after != before and "lie 1.00 times" in after
+    assert not app.exception and after != before and "outliers, 1.00 times" in after
     app.slider(key=f"{SLUG}-layer").set_value(1).run()
     assert not app.exception and len(app.get("vega_lite_chart")) == 2
     app = opened(network="Digits", example="noise")

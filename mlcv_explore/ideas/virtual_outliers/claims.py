@@ -66,7 +66,7 @@ ARM_TABLE = (
 )
 MEASURE_TABLE = (
     Measure("auroc", "AUROC, mean of near and far", "%"),
-    Measure("near", "AUROC, classes left out", "%"),
+    Measure("near", "AUROC, near outliers", "%"),
     Measure("far", "AUROC, far outliers", "%"),
     Measure("fpr95", "False positives at 95 % recall", "%", "lower"),
     Measure("shallow", "AUROC at prediction depth 0 or 1", "%"),

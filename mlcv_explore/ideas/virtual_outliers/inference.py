@@ -38,7 +38,12 @@ class VirtualOutliersView(Config):
 
     layer: int = setting(4, "Layer", low=1, high=4, step=1)
     exponent: int = setting(
-        4, "Least likely of 10ⁿ draws: n", low=0, high=6, step=1, help="0: any draw is taken."
+        4,
+        "One kept of 10ⁿ draws: n",
+        low=0,
+        high=6,
+        step=1,
+        help="The least likely; scores stay as they are.",
     )
 
 
