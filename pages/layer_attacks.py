@@ -117,7 +117,7 @@ def every_layer(results: Sequence[tuple[str, inference.Attacked]]) -> None:
     """The first class's probability when the same share of its spread is spent at each layer."""
     nan = float("nan")
     bars = [Bar(label, round(result.of_first[1], 3), nan, nan, "idea") for label, result in results]
-    title = "Its probability when attacked there"
+    title = "Probability of its first class, attacked there"
     chart = charts.bars_with_intervals(bars, title, theme.palette(), x_format=".0%", x_domain=(0.0, 1.0))
     figures.figure(chart, f"{SLUG}-layers", "The same share of each layer's own spread.", moving=True)
 
@@ -153,32 +153,26 @@ def example() -> None:
     explained = explain_image(inputs.gallery_image("cat"), available_models.load(MODELS[0]))
     first, late = (inference.attacked(explained.model, explained.array, site, 0.1, "l2") for site in (0, 6))
     texts = [" becomes ".join(each.predictions(explained.model.classes)[:2]) for each in (first, late)]
-    text = f"Noise of a tenth of the pixels' spread: {texts[0]}. In block 6: {texts[1]}."
+    text = f"Attack of a tenth of a layer's spread: on pixels {texts[0]}, in block 6 {texts[1]}."
     st.image(images.png(to_bytes(np.moveaxis(first.maps[1], 0, -1))), width=180, alt=text)
     st.caption(text)
 
 
 def answer(table: Table) -> None:
     """ε₅₀ of every layer in five meanings on both kinds of data; robust training."""
-    note = "ε₅₀, median over correct images; 95 % intervals."
+    note, meanings = "ε₅₀, median over correct images.", (*MEANINGS, "noise", "dimension")
+    heads = [subject.measure(name).label.removeprefix("Smallest perturbation, ") for name in meanings]
     for name, title in (("live", "Digits, small networks"), ("photographs", "Photographs, ImageNet network")):
         if evidence.study(SLUG, name) is not None:
             rows = [{"claim": "depth", "arm": site, **(L2 if name == "live" else {})} for site in SITES]
-            show(evidence.table(SLUG, name), title, rows, (*MEANINGS, "noise", "dimension"), note)
+            figures.measures(subject, evidence.table(SLUG, name), title, rows, meanings, note, heads)
     pair = ("whitened", "flat"), "trend"
     figures.comparison(
         subject, table, "depth", ("norm", "reachable"), *pair, "Whitened: norm, reachable values"
     )
-    note = "Attacks of the plain network's ε₅₀, in standard deviations of each channel. 95 % intervals."
-    show(table, "Digits: network", [{"claim": "training", "arm": name} for name in NETWORKS], ATTACKED, note)
-
-
-def show(table: Table, title: str, rows: Sequence[dict], measures: Sequence[str], note: str) -> None:
-    """Arms with their measures and intervals."""
-    labels = (subject.measure(name).label.removeprefix("Smallest perturbation, ") for name in measures)
-    heads = {label: {"measure": name} for label, name in zip(labels, measures, strict=True)}
-    names = [subject.label(row["arm"]) for row in rows]
-    figures.intervals({title: names, **table.cross(rows, heads)}, f"{SLUG}-{title}", note)
+    note = "Attacks of the plain network's ε₅₀, in standard deviations of each channel."
+    rows = [{"claim": "training", "arm": name} for name in NETWORKS]
+    figures.measures(subject, table, "Digits: network", rows, ATTACKED, note)
 
 
 page.run(

@@ -23,6 +23,13 @@ def test_every_tail_of_a_chain_continues_its_own_activations(name: str, side: in
     assert values[-2].ndim == 2  # pooled, before the last linear layer
 
 
+def test_a_grey_network_is_a_chain_too() -> None:
+    grey = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
+    )
+    assert layers.chain(grey).names == ("input", "block 1", "logits")
+
+
 def test_a_network_of_tokens_is_refused_in_a_sentence() -> None:
     class Tokens(nn.Module):
         def __init__(self) -> None:

@@ -94,7 +94,8 @@ def _is_chain(module: nn.Module) -> bool:
 
 @torch.no_grad()
 def _check(made: Chain, network: nn.Module, name: str) -> None:
-    probe = torch.linspace(0, 1, 3 * 32 * 32).view(1, 3, 32, 32)
+    channels = next((layer.in_channels for layer in convolutions(network).values()), 3)
+    probe = torch.linspace(0, 1, channels * 32 * 32).view(1, channels, 32, 32)
     try:
         values = made.activations(probe)
         equal = torch.allclose(values[-1], network(probe), rtol=1e-3, atol=1e-3)

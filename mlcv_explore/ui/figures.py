@@ -223,6 +223,25 @@ def comparison(
     intervals(columns, key, note)
 
 
+def measures(
+    subject: Idea,
+    table: "Table",
+    title: str,
+    rows: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    note: str,
+    labels: Sequence[str] = (),
+) -> None:
+    """A table of the Answer act: arms of a study, one a row, with some measures, called as
+    the idea declares them unless `labels` says otherwise.
+    """
+    heads = {}
+    for name, label in zip(names, labels or [subject.measure(name).label for name in names], strict=True):
+        heads[f"{label}{' (%)' * (subject.measure(name).unit == '%')}"] = {"measure": name}
+    arms = [subject.label(row["arm"]) for row in rows]
+    intervals({title: arms, **table.cross(rows, heads)}, f"{subject.slug}-{title}", f"{note} 95 % intervals.")
+
+
 def intervals(table: Mapping[str, Sequence[Any]], key: str, note: str) -> None:
     """A table of the Answer act with its note: columns of text or `Interval`s in the
     unit that stands in parentheses at the end of their head.

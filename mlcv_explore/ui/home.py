@@ -33,7 +33,6 @@ PLANNED = (  # of the author's twenty, those without a page
     "learned augmentation in FixMatch",
     "underspecification",
     "the Peter principle of features",
-    "virtual outliers by prediction depth",
 )
 LEGEND = (  # of the chart of effects
     "What each headline claim compares, first − second; each row has a scale of its own, labelled at its ends"

@@ -129,9 +129,9 @@ def example_strip(
     addresses = {name: _thumbnail(array_digest(image), image) for name, image in examples.items()}
     small = [name for name, image in examples.items() if max(image.shape[:2]) < THUMBNAIL]
     _style_strip(key, addresses, small)
-    return st.segmented_control(
-        label, names, default=default or names[0], required=True, key=key, bind="query-params", wrap=True
-    )
+    first = default or names[0]
+    about: dict[str, Any] = {"required": True, "key": key, "bind": "query-params", "wrap": True}
+    return st.segmented_control(label, names, default=first, **about) or first  # empty in the link
 
 
 def open_example(page: str, slug: str, examples: Mapping[str, str], label: str = "Or an example") -> None:
@@ -180,6 +180,7 @@ def choose_image(slug: str, models: Sequence[str] = ()) -> ChosenImage | None:
         args=(slug, tuple(models)),
         wrap=True,
     )
+    source = source or SOURCES[0]  # an empty value in the link
     if source == "Gallery":
         return gallery_image(example_strip(f"{slug}-photograph", gallery_thumbnails(), "Photograph"))
     if source == "Scene":

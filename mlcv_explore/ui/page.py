@@ -89,6 +89,7 @@ def _intro(card: Card, *configs: "type[Config]", choices: Mapping[str, Collectio
             bind="query-params",
             label_visibility="collapsed",
         )
+        act = act or "Play"  # an empty value in the link
         st.caption(card.instruction if act == "Play" and card.instruction else f"{ACTS[act]}.")
     return act
 

@@ -126,6 +126,17 @@ def _checked(config: type[Config], name: str, raw: str) -> Any:
         return unread.name
 
 
+def _fits_with_others(slug: str, config: type[Config]) -> bool:
+    """Whether the values in the link for one config are allowed together."""
+    given = {name: st.query_params.get(f"{slug}-{name}") for name in config.model_fields}
+    try:
+        with deferred():
+            config(**{name: value for name, value in given.items() if value is not None})
+    except (SettingError, Unread):
+        return False
+    return True
+
+
 def _reset(slug: str, items: tuple[Setting, ...]) -> None:
     for declared in items:
         st.session_state[f"{slug}-{declared.name}"] = declared.default
@@ -183,6 +194,8 @@ def check_link(
                 del st.query_params[key]  # written as on the command line: the control's own value
                 st.session_state[key] = value
         except SettingError as error:
+            if name in names and _fits_with_others(slug, names[name]):
+                continue  # a rule between settings, which the link's other values keep
             complaints[key] = f"{error} " + (
                 f"The default, {names[name].setting(name).default}, is used."
                 if name in names

@@ -22,7 +22,8 @@ def buttons(key: str, label: str, options: Sequence[str], **more: Any) -> str:
     is what else Streamlit's control takes, such as `help`.
     """
     about: dict[str, Any] = {"key": key, "bind": "query-params", "wrap": True, "required": True}
-    return st.segmented_control(label, options, default=options[0], **about, **more)
+    chosen = st.segmented_control(label, options, default=options[0], **about, **more)
+    return chosen or options[0]  # an empty value in the link
 
 
 def choose(slug: str, number: Setting, title: str, sources: Sequence[str], test: Images) -> SmallImage | None:

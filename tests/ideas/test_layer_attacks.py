@@ -157,6 +157,16 @@ def test_every_network_of_robust_training_has_equal_updates_and_the_right_parts_
     assert values[:, -5].all() and not values[:, :5].any()
 
 
+def test_a_median_that_does_not_exist_is_a_sentence() -> None:
+    assert (
+        training.half(torch.tensor([0.0, 1, 2, 3])) == 2
+    )  # wrong predictions need nothing, and do not count
+    with pytest.raises(ValueError, match="No attacked image is classified correctly"):
+        training.half(torch.zeros(3))
+    with pytest.raises(ValueError, match="No perturbation that is tried changes half"):
+        training.half(torch.tensor([1.0, torch.inf, torch.inf]))
+
+
 def test_ranks_are_spearmans_and_a_trend_needs_no_network() -> None:
     assert training.trend(np.arange(5), np.array([1.0, 0.5, 2, 3, 4])) == pytest.approx(0.9)
     assert (

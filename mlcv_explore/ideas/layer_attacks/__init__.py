@@ -2,27 +2,27 @@
 Section: Noise
 Title: Adversarial noise at each layer
 Question: Do later layers need larger adversarial perturbations than early ones?
-Try: Pick a layer and a size. Noise of that size is chosen there by ten gradient steps.
-Answer: Mostly: per value later layers need more, but not digits' first block; for whole
-  norms it depends on the network.
+Try: Pick a layer and a size. An attack of that size is found there by ten gradient steps.
+Answer: Mostly: averaged per value, later layers need more; for whole norms it depends on the
+  network.
 Terms: A *perturbation* is added to what a layer puts out; ε₅₀ is the size that changes
   half of the correct predictions. *Per value*: its root mean square, relative to how
-  much the layer's values vary, *whitened* (all directions of the channels made equal)
-  or *per channel*. *Raw*, *whole* norm: total size, so wide layers count for more.
-  *Next class*, *noise shift*: in units of the distance to another class, or of the
-  shift that noise at the input causes. *Rank correlation* with depth, over input, three
-  blocks and logits: 1 if every layer needs more than the one before. On the right,
-  blocks of a *robust* network, or its *own* as a control, stand frozen in a plain one.
+  much the layer's values vary, *whitened* (channels decorrelated, of equal variance) or *per
+  channel*. *Raw*, *whole* norm: total size, so wide layers count for more. *Next class*,
+  *noise shift*: divided by the distance to another class, or by the shift that noise at the
+  input causes. *Rank correlation* with depth, over input, three blocks and logits: 1 if
+  every layer needs more than the one before. On the right a plain network is retrained
+  around frozen blocks of a *robust* one, or of its *own* as a control.
 But: Training is not the only reason: an untrained network has a rank correlation of
   0.5. And in every split of digits the first block needs less than the image itself
   (whitened 0.10 against 0.15).
 Subject: Later layers need more | It depends on the network or the layer
 Holds when: sizes are per value: whitened ε₅₀ rises from 0.15 at the input of digits to
   0.60 at the logits, and from 0.0002 to 0.02 in the ImageNet network; in L∞ and among
-  reachable values as well.
+  values that an image can reach as well.
 Fails when: whole norms count: whitened on digits the correlation is 0.4, raw in the
   ImageNet network 0.45. Nor do early layers carry robustness alone: a robust first
-  block adds 16 points to a plain network, and so do robust later blocks.
+  block adds 16 points over an own one, and so do robust later blocks.
 Verdict: yes per value, else it depends on the network
 Effect: Rank correlation with depth: whitened ε₅₀ − no trend
 Data: digits

@@ -114,9 +114,7 @@ def sizes(
     """
     radii = {meaning: smallest(config, opened, site, seed, meaning) for meaning in MEANINGS[:3]}
     right = radii["raw"] > 0
-    if not right.any():
-        raise ValueError("No attacked image is classified correctly, so none has a smallest perturbation.")
-    medians = {meaning: float(values[right].median()) for meaning, values in radii.items()}
+    medians = {meaning: float(half(values)) for meaning, values in radii.items()}
     attack, layer = opened.attack(config, site), opened.sites[site]
     moved = attack.noise(layer.attacked, radii["raw"].nan_to_num(posinf=0), stream(seed, f"noise {site}"))
     after = attacks.margins(opened.chain.tail(site)(attack.perturbed(layer.attacked, moved)), opened.labels)
@@ -128,6 +126,18 @@ def sizes(
     shift = attack.sizes(opened.chain.between(0, site)(noisy) - layer.attacked)
     medians["shift"] = float((radii["raw"] / shift.clamp_min(FLOOR))[right].median())
     return medians, float((after[right] <= 0).float().mean())
+
+
+def half(radii: torch.Tensor) -> torch.Tensor:
+    """The median of smallest perturbations over the images that need one. Raises ValueError
+    where none does, or where half are not changed by any that is tried.
+    """
+    right = radii[radii > 0]
+    if not len(right):
+        raise ValueError("No attacked image is classified correctly, so none has a smallest perturbation.")
+    if not (median := right.median()).isfinite():
+        raise ValueError("No perturbation that is tried changes half of the predictions: allow more steps.")
+    return median
 
 
 def smallest(
@@ -238,7 +248,7 @@ def _radii(config: LayerAttacksConfig, opened: OpenedNetwork, seed: int) -> list
     """ε₅₀ per channel at the four sites before the logits, as whole norms."""
     radii = [smallest(config, opened, site, seed, "unit") for site in range(4)]
     counts = [1.0 if config.norm == "linf" else layer.attacked[0].numel() ** 0.5 for layer in opened.sites]
-    return [values[values > 0].median() * count for values, count in zip(radii, counts, strict=False)]
+    return [half(values) * count for values, count in zip(radii, counts, strict=False)]
 
 
 def _transplanted(
