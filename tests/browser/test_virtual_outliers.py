@@ -11,7 +11,7 @@ def test_an_outlier_is_chosen_and_a_layer_by_the_keyboard(server, new_tab):
     expect(tab.page.get_by_text("prediction depth 0 of 4").first).to_be_visible(timeout=60_000)
     tab.page.get_by_role("radio", name="noise").click()
     tab.idle()
-    expect(tab.page.get_by_text("prediction depth 4 of 4").first).to_be_visible(timeout=15_000)
+    expect(tab.page.get_by_text("more real than 0 % of real images").first).to_be_visible(timeout=15_000)
     layer = tab.page.get_by_role("slider", name="Layer", exact=True)
     layer.focus()
     tab.page.keyboard.press("ArrowLeft")
