@@ -12,7 +12,7 @@ def test_an_outlier_is_chosen_and_a_layer_by_the_keyboard(server, new_tab):
     tab.page.get_by_role("radio", name="noise").click()
     tab.idle()
     expect(tab.page.get_by_text("more real than 0 % of real images").first).to_be_visible(timeout=15_000)
-    layer = tab.page.get_by_role("slider", name="Layer", exact=True)
+    layer = tab.page.get_by_role("slider", name="Layer").first
     layer.focus()
     tab.page.keyboard.press("ArrowLeft")
     tab.page.wait_for_function("() => location.search.includes('virtual_outliers-layer=3')", timeout=15_000)
