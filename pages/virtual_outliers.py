@@ -154,7 +154,9 @@ def example() -> None:
             text = f"{known.classes[reading.prediction]} {reading.probability:.0%}, depth {reading.depth}"
             with column:
                 st.image(images.png(images.enlarged(np.moveaxis(small, 0, -1), 4)), width=130, alt=text)
-                st.caption(f"{text}; more real than {reading.combined:.0f} % of real images.")
+                st.caption(
+                    f"{name.capitalize()}: {text}; more real than {reading.combined:.0f} % of real images."
+                )
 
 
 def answer(table: Table) -> None:
