@@ -22,6 +22,7 @@ from mlcv_explore.ui.explained import Explained, explain_image
 
 SLUG = subject.slug
 MODELS = ("cifar10/0", inputs.IMAGENET)
+ENOUGH = 0.03  # from which on the ImageNet network gives up its first class at most layers
 ATTACKED = ("clean", "robust", *SITES[1:4])
 ROLES = dict(zip(MEANINGS, ("other", "idea", "variant", "baseline", "control"), strict=True))
 
@@ -64,6 +65,10 @@ def explain(image: inputs.ChosenImage, name: str) -> None:
         asked = explained.model.key, explained.digest, view.size, view.view_norm
         result = attacked(*asked, site, explained)
         tiles(explained, result, site, names[site])
+        if name == inputs.IMAGENET and view.size > ENOUGH:
+            st.caption("This network gives way to far less: try 0.01 to 0.02.")
+        if view.layer > site:
+            st.caption(f"This network's last layer is {site}, the logits.")
         left, right = st.columns(2, gap="medium")
         with left:
             steps(result, explained)

@@ -26,6 +26,7 @@ def test_the_demo_attacks_the_chosen_layer_and_size_0_changes_nothing() -> None:
     assert shown == [before, before, f"Random noise of this size: {before}"]
     app.slider(key=f"{SLUG}-layer").set_value(10).run()  # the last there is
     assert not app.exception and "**Logits: before**" in words(app)
+    assert "This network's last layer is 8, the logits." in words(app)
     app.selectbox(key=f"{SLUG}-view_norm").set_value("linf").run()
     assert not app.exception and len(app.get("vega_lite_chart")) == 2
 
