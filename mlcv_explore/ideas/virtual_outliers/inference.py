@@ -1,6 +1,6 @@
 """The demo: one image at the four layers of a network, beside virtual outliers of a layer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -58,6 +58,7 @@ class Demo:
     gaussians: tuple[Gaussians, ...]
     odds: np.ndarray  # (L, n) of validation images
     weights: np.ndarray  # (L,) of the layers in one score
+    projection: layer_features.LayerFeatures | None  # of photographs
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +105,27 @@ def load(name: str) -> Demo:
     labels, count = parts.train[1], len(card["classes"])
     gaussians = tuple(virtual_outliers.fit(values, labels, count) for values in own.train)
     weights = fitted_weights(standardised(odds, odds), outliers)
-    return Demo(tuple(card["classes"]), tuple(card["left_out"]), parts, own, gaussians, odds, weights)
+    projection = None
+    if name == PHOTOGRAPHS:  # of its 25 MB a server keeps the examples that images are compared with
+        projection = _projection(layer_features.load())
+        layer_features.load.cache_clear()
+        parts = replace(parts, known={}, outliers={}, test=parts.validation)
+        own = replace(own, groups=own.groups[:1])
+    known = tuple(card["classes"]), tuple(card["left_out"])
+    return Demo(*known, parts, own, gaussians, odds, weights, projection)
+
+
+def _projection(features: layer_features.LayerFeatures) -> layer_features.LayerFeatures:
+    """The same projections without any features."""
+    own = {
+        name: value
+        for name, value in features.state_dict().items()
+        if name.startswith(("mean", "components"))
+    }
+    channels = [len(value) for name, value in own.items() if name.startswith("mean")]
+    small = layer_features.LayerFeatures(channels, 0, 0, 0)
+    small.load_state_dict(own, strict=False)
+    return small
 
 
 def example(name: str) -> np.ndarray:
@@ -126,7 +147,7 @@ def read(name: str, image: np.ndarray) -> Reading:
     demo, config = load(name), IMAGENET if name == PHOTOGRAPHS else LIVE
     if name == PHOTOGRAPHS:
         pooled = layer_features.pooled(photograph_features.resized(image[None]))
-        inputs = layer_features.load().project(pooled)
+        inputs = demo.projection.project(pooled)
     else:
         inputs = torch.from_numpy(image)[None]
     network = demo.opened.network
