@@ -123,6 +123,7 @@ def test_every_arm_is_given_its_own_outliers(monkeypatch: pytest.MonkeyPatch) ->
     """Of the class of each image, of the features of that epoch, from a stream of its own."""
     given: dict[str, tuple[LayeredNetwork, Any]] = {}
     streams = recorded(monkeypatch, training, "stream")
+    likely = recorded(monkeypatch, training.virtual_outliers, "least_likely")
 
     def train(network: LayeredNetwork, *about: Any) -> None:
         outliers = about[4]
@@ -140,6 +141,7 @@ def test_every_arm_is_given_its_own_outliers(monkeypatch: pytest.MonkeyPatch) ->
         seed == 7 and key != "order" for seed, key in keys
     )
     images, labels = parts().train
+    assert len(likely) == 8 and all(torch.equal(call[1], labels[:50]) for call in likely)
     network, drawn = given["vos_last"]
     gaussians = virtual_outliers.fit(network.features(images)[-1].detach(), labels, 8)
     away = gaussians.distances(drawn[3])
