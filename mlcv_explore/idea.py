@@ -158,19 +158,6 @@ class Prior:
     differs: str
 
 
-def works(text: str) -> tuple[Prior, ...]:
-    """Earlier work written as text, three lines each: title and https link, if it has one;
-    its result; what differs here. Eight spaces continue a line. Raises ValueError where
-    a line is missing.
-    """
-    lines = [line.strip() for line in text.strip().replace("\n" + 8 * " ", " ").splitlines()]
-    entries = []
-    for head, result, differs in zip(lines[::3], lines[1::3], lines[2::3], strict=True):
-        title, found, rest = head.partition(" https:")
-        entries.append(Prior(title, found.strip() + rest, result, differs))
-    return tuple(entries)
-
-
 def _fixed_split(_: "Config") -> None:
     return None
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mlcv_explore import idea
+from mlcv_explore import idea, idea_text
 
 HEADER = (
     '"""Idea: {number}\nSection: {section}\nTitle: A title\nQuestion: Why: really?\n\nWords.\n\nSource: a'
@@ -122,14 +122,41 @@ One (Smith, 2020) https://example.org/1
     Its result.
     What differs.
 Two words https://example.org/2
-    Another.
+    Another,
+        which goes on.
     Much.
 """
-    one, two = idea.works(text)
+    one, two = idea_text.works(text)
     assert one == idea.Prior("One (Smith, 2020)", "https://example.org/1", "Its result.", "What differs.")
-    assert (two.title, two.differs) == ("Two words", "Much.")
+    assert (two.title, two.result, two.differs) == ("Two words", "Another, which goes on.", "Much.")
     with pytest.raises(ValueError, match="zip"):
-        idea.works(text.replace("    Another.\n", ""))
+        idea_text.works(text.replace("    Much.\n", ""))
+
+
+def test_arms_and_measures_are_written_one_a_line() -> None:
+    text = """
+        plain (baseline): Plain training — As it is: (nothing)
+                is added.
+        noisy (idea): With noise
+    """
+    one, two = idea_text.arms(text)
+    assert one == idea.Arm("plain", "Plain training", "baseline", "As it is: (nothing) is added.")
+    assert two == idea.Arm("noisy", "With noise", "idea", "")
+    with pytest.raises(ValueError, match="Not a line of this table"):
+        idea_text.arms(text.replace("(idea)", "(hero)"))
+    error, share, count, steps = idea_text.measures(
+        """
+        error (%, lower): Test error
+        share (%): Share: of all
+        count: Layers
+        steps (neither): Steps taken
+        """
+    )
+    assert error == idea.Measure("error", "Test error", "%", "lower")
+    assert share == idea.Measure("share", "Share: of all", "%", "higher")
+    assert (count.unit, count.better, steps.unit, steps.better) == ("", "higher", "", "")
+    with pytest.raises(ValueError, match="Not a line"):
+        idea_text.measures("error (%, higher): Test error")
 
 
 def test_an_unknown_idea_is_reported_with_those_that_are_known(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Claims of the idea, how they came about, what they do not cover, and earlier work."""
 
-from mlcv_explore.idea import Provenance, works
+from mlcv_explore.idea import Provenance
+from mlcv_explore.idea_text import works
 from mlcv_explore.statistics.declared import declared
 
 FIRST_SEED = 700  # of both studies, the first source of a draw; earlier evidence has 0 to 19, pilots 1008 on

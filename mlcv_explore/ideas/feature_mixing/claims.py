@@ -1,6 +1,7 @@
 """Arms, measures and claims, written before any seed of the study was run."""
 
-from mlcv_explore.idea import Arm, Measure, Provenance, works
+from mlcv_explore.idea import Arm, Measure, Provenance
+from mlcv_explore.idea_text import works
 from mlcv_explore.statistics.declared import declared
 
 ARM_TABLE = (

@@ -4,7 +4,8 @@ earlier work.
 
 from dataclasses import replace
 
-from mlcv_explore.idea import Arm, Measure, Provenance, works
+from mlcv_explore.idea import Arm, Measure, Provenance
+from mlcv_explore.idea_text import works
 from mlcv_explore.ideas.hierarchical_explanation.codes import THRESHOLDS
 from mlcv_explore.statistics.declared import declared
 

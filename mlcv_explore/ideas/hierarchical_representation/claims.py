@@ -1,6 +1,7 @@
 """Arms, measures, claims, related work and limits of the experiment."""
 
-from mlcv_explore.idea import Arm, Measure, Provenance, works
+from mlcv_explore.idea import Arm, Measure, Provenance
+from mlcv_explore.idea_text import works
 from mlcv_explore.ideas.hierarchical_representation.settings import LENGTHS, MOST_LEVELS
 from mlcv_explore.statistics.declared import declared
 

@@ -71,7 +71,8 @@ from pydantic import model_validator
 
 from mlcv_explore.config import Config, SettingError, setting
 from mlcv_explore.experiment.film import series
-from mlcv_explore.idea import Cell, Film, Idea, Picture, Provenance, Study, works
+from mlcv_explore.idea import Cell, Film, Idea, Picture, Provenance, Study
+from mlcv_explore.idea_text import works
 from mlcv_explore.ideas.inverted_unet.claims import ARM_TABLE, CLAIMS, MEASURE_TABLE
 from mlcv_explore.ideas.inverted_unet.conditioning import LEVELS
 from mlcv_explore.statistics import Split

@@ -1,6 +1,7 @@
 """What label noise claims, its arms, how the evidence came about, and earlier work."""
 
-from mlcv_explore.idea import Arm, Provenance, works
+from mlcv_explore.idea import Arm, Provenance
+from mlcv_explore.idea_text import works
 from mlcv_explore.statistics import Claim
 
 SETTING = (("corruption", 0.4), ("kind", "symmetric"))

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from mlcv_explore.data.scenes import INDEPENDENT
-from mlcv_explore.idea import Arm, Measure, Provenance, works
+from mlcv_explore.idea import Arm, Measure, Provenance
+from mlcv_explore.idea_text import works
 from mlcv_explore.statistics import Claim
 
 ARMS = (

@@ -1,6 +1,7 @@
 """How saliency's claims and evidence came about, what they do not cover, and earlier work."""
 
-from mlcv_explore.idea import Provenance, works
+from mlcv_explore.idea import Provenance
+from mlcv_explore.idea_text import works
 
 PROVENANCE = Provenance(
     "2026-11-27",

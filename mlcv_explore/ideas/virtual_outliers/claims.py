@@ -1,6 +1,7 @@
 """Arms, measures, claims, limits and earlier work of the virtual outliers."""
 
-from mlcv_explore.idea import Arm, Measure, Provenance, works
+from mlcv_explore.idea import Arm, Measure, Provenance
+from mlcv_explore.idea_text import works
 from mlcv_explore.statistics.declared import declared
 
 DEPTHS = ("shallow", "deep")  # prediction depth 0 or 1, and 2 to 4
