@@ -1,0 +1,86 @@
+"""A source to pretrain on, and a target that differs from it in one way: corrupted images,
+other classes, or permuted labels.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mlcv_explore.data import corruptions
+from mlcv_explore.data.dataset import Dataset, Images
+from mlcv_explore.data.splits import split
+from mlcv_explore.seeds import numpy_stream
+
+SHIFTS = ("corruption", "new_classes", "permuted_labels")
+
+
+@dataclass(frozen=True, eq=False)
+class Transfer:
+    """Images that share none: the source's, and the target's three parts."""
+
+    source: Images
+    train: Images
+    validation: Images
+    test: Images
+    permutation: np.ndarray  # of the labels, (K,): the label that the source's has in the target
+
+
+def transfer(
+    whole: Dataset,
+    shift: str,
+    source_size: int,
+    sizes: tuple[int, int, int],
+    seed: int,
+    corruption: str = "noise",
+    severity: int = 5,
+) -> Transfer:
+    """`source_size` images and target images of these sizes (training, validation, test),
+    drawn by a seed. Of new classes both have half, drawn too, numbered from 0. Raises
+    SettingError where there are too few images.
+    """
+    train_size, validation_size, test_size = sizes
+    count = len(whole.train.classes)
+    same = np.arange(count)
+    if shift == "new_classes":
+        order = numpy_stream(seed, "classes").permutation(count)
+        old, new = (_only(whole, np.sort(half)) for half in (order[: count // 2], order[count // 2 :]))
+        source = split(old, source_size, 0, 0, seed).train
+        parts = split(new, train_size, validation_size, test_size, seed)
+        return Transfer(source, parts.train, parts.validation, parts.test, same[: count // 2])
+    parts = split(whole, source_size + train_size, validation_size, test_size, seed)
+    source = parts.train.take(np.arange(source_size))
+    targets = [parts.train.take(np.arange(source_size, source_size + train_size))]
+    targets += [parts.validation, parts.test]
+    if shift == "corruption":
+        changed = [
+            replace(each, images=corruptions.corrupted(each.images, corruption, severity, 3 * seed + place))
+            for place, each in enumerate(targets)
+        ]
+        return Transfer(source, *changed, same)
+    permutation = _without_fixed_points(count, seed)
+    return Transfer(
+        source, *(replace(each, labels=permutation[each.labels]) for each in targets), permutation
+    )
+
+
+def _without_fixed_points(count: int, seed: int) -> np.ndarray:
+    """A permutation that leaves nothing in its place."""
+    draws = numpy_stream(seed, "permuted labels")
+    while True:
+        order = draws.permutation(count)
+        if (order != np.arange(count)).all():
+            return order
+
+
+def _only(whole: Dataset, classes: np.ndarray) -> Dataset:
+    """The images of some classes, numbered from 0 in this order."""
+    number = np.full(len(whole.train.classes), -1)
+    number[classes] = np.arange(len(classes))
+    names = tuple(whole.train.classes[each] for each in classes)
+
+    def part(images: Images) -> Images:
+        rows = np.flatnonzero(number[images.labels] >= 0)
+        return Images(images.images[rows], number[images.labels[rows]], names)
+
+    test = None if whole.test is None else part(whole.test)
+    return Dataset(whole.name, part(whole.train), test, whole.fingerprint)

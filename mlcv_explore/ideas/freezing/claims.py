@@ -1,0 +1,63 @@
+"""Arms, measures, claims, limits and earlier work of freezing."""
+
+from mlcv_explore.idea import Provenance
+from mlcv_explore.idea_text import arms, measures, works
+from mlcv_explore.statistics.declared import declared
+
+PATTERNS = {  # arm → of every block: whether it is trained
+    "full": (True, True, True, True),
+    "first_1": (False, True, True, True),
+    "first_half": (False, False, True, True),
+    "first_3": (False, False, False, True),
+    "head": (False, False, False, False),
+    "second_half": (True, True, False, False),
+    "block_1": (True, False, False, False),
+    "block_2": (False, True, False, False),
+    "block_3": (False, False, True, False),
+}
+ARM_TABLE = arms(
+    """
+    source (baseline): Not tuned — The pretrained network as it is; of new classes its new head.
+    full (baseline): Nothing frozen — All four blocks and the head are tuned.
+    first_1 (variant): First block frozen — Blocks 2 to 4 are tuned.
+    first_half (idea): First half frozen — Blocks 3 and 4 are tuned.
+    first_3 (variant): First three frozen — Block 4 alone is tuned.
+    head (other): All four frozen — Only the head is tuned: a linear classifier on stored features.
+    second_half (idea): Second half frozen — Blocks 1 and 2 are tuned.
+    block_1 (variant): Block 1 alone tuned — The three later blocks are frozen.
+    block_2 (variant): Block 2 alone tuned — The three others are frozen.
+    block_3 (variant): Block 3 alone tuned — The three others are frozen.
+    scales (variant): Scales and shifts tuned — Those of every channel, as a batch norm has; no convolution.
+    head_then_all (other): Head, then all — The head for half of the updates, then everything.
+    greedy (idea): Blocks chosen greedily — Added while validation accuracy rises; its search is counted.
+    scratch (other): Random weights, all tuned — The same network without pretraining.
+    random_first (control): Random weights, first half frozen — What freezing does without pretraining.
+    random_second (control): Random weights, second half frozen — The reverse.
+    best (oracle): Best pattern on test — The best of the nine patterns, chosen on test images.
+    """
+)
+MEASURE_TABLE = measures(
+    """
+    accuracy (%): Test accuracy
+    updates (neither): Updates, all learning rates and searches
+    parameters (neither): Parameters tuned
+    moved1 (neither): Change of block 1
+    moved2 (neither): Change of block 2
+    moved3 (neither): Change of block 3
+    moved4 (neither): Change of block 4
+    """
+)
+CLAIMS = declared(
+    """
+    input: second_half − first_half > 1
+        For lower contrast, freezing the second half is over 1 point better than freezing the first half.
+    """,
+    {"shift": "corruption"},
+)
+PROVENANCE = Provenance("2026-11-28", True, 1)
+LIMITS = ("One.",)
+PRIOR_WORK = works("""
+Surgical fine-tuning (Lee et al., 2022) https://arxiv.org/abs/2210.11466
+    A.
+    B.
+""")
