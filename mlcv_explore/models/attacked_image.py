@@ -1,4 +1,4 @@
-"""The demo: one image, a network opened at a layer, and a perturbation there."""
+"""One image, a network opened at a layer, and a perturbation there, step by step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,9 +8,8 @@ import numpy as np
 import torch
 
 from mlcv_explore.data import gallery, uploads
-from mlcv_explore.idea import Tile
-from mlcv_explore.models import available_models, layers
-from mlcv_explore.models.attacks import STEP, Attack, margins
+from mlcv_explore.models import layers
+from mlcv_explore.models.attacks import STEP, Attack, Tail, margins
 from mlcv_explore.models.checkpoints import Classifier
 from mlcv_explore.seeds import stream
 
@@ -47,30 +46,32 @@ def opened(model: Classifier) -> layers.Chain:
     return layers.chain(model.network, model.name)
 
 
+@torch.no_grad()
 def attacked(model: Classifier, array: np.ndarray, site: int, share: float, norm: str) -> Attacked:
     """Ten gradient steps at a site from an input (3, side, side), of at most `share` of
-    the spread that the image's own activations have there about their channels' means.
+    the spread that the image's own activations have there about their channels' means, of
+    a vector about its own mean. Raises ValueError where the network is no chain.
     """
-    chain, image = opened(model), torch.from_numpy(array)[None]
-    with torch.no_grad():
-        start = chain.between(0, site)(image).contiguous()
-    attack = Attack(norm, STEPS, 1, low=0.0 if not site else -np.inf, high=1.0 if not site else np.inf)
-    radius = share * deviation_norm(attack, start)
-    units, shares = _steps(chain, site, start, radius, attack)
+    chain = opened(model)
+    start, tail = chain.between(0, site)(torch.from_numpy(array)[None]).contiguous(), chain.tail(site)
+    attack = Attack(norm, STEPS, 1, None, *((-np.inf, np.inf) if site else (0.0, 1.0)))
+    means = start.mean(tuple(range(2, start.ndim)) or 1, keepdim=True)
+    radius = share * attack.sizes(start - means)
+    units, confidence = _steps(tail, start, radius, attack)
     noise = attack.noise(start, radius, stream(0, "demo noise"))
-    with torch.no_grad():
-        moved = [attack.perturbed(start, each) for each in (torch.zeros_like(start), units, noise)]
-        probabilities = tuple(chain.tail(site)(values).softmax(1)[0].numpy() for values in moved)
-    before, after = (values[0] for values in moved[:2])
-    maps = tuple(map(_shown, (before, after, after - before)))
-    return Attacked(probabilities, np.array(shares), maps, float(attack.sizes(after[None] - before[None])))
+    moved = [attack.perturbed(start, each) for each in (torch.zeros_like(start), units, noise)]
+    probabilities = tuple(tail(values).softmax(1)[0].numpy() for values in moved)
+    before, after = moved[:2]
+    maps = tuple(_shown(values[0]) for values in (before, after, after - before))
+    return Attacked(probabilities, np.array(confidence), maps, float(attack.sizes(after - before)))
 
 
+@torch.enable_grad()
 def _steps(
-    chain: layers.Chain, site: int, start: torch.Tensor, radius: torch.Tensor, attack: Attack
+    tail: Tail, start: torch.Tensor, radius: torch.Tensor, attack: Attack
 ) -> tuple[torch.Tensor, list[float]]:
     """Units of the lowest margin, and the first class's probability after every step."""
-    tail, units, shares = chain.tail(site), torch.zeros_like(start), []
+    units, shares = torch.zeros_like(start), []
     best, lowest, label = units, np.inf, None
     for step in range(STEPS + 1):
         units = units.detach().requires_grad_(step < STEPS)
@@ -87,26 +88,20 @@ def _steps(
     return best, shares
 
 
-def deviation_norm(attack: Attack, start: torch.Tensor) -> torch.Tensor:
-    """(B,): the norm of activations about their channels' means over places; of a vector
-    about its own mean.
-    """
-    over = tuple(range(2, start.ndim)) or (1,)
-    return attack.sizes(start - start.mean(over, keepdim=True))
-
-
 def nearest_photograph(model: Classifier, values: np.ndarray, site: int) -> str:
-    """The title of the gallery's photograph whose map at a site is nearest to this one."""
+    """The title of the gallery's photograph whose map at a site is nearest to this one,
+    one of `Attacked.maps`.
+    """
     titles, maps = _gallery_maps(model, site)
     return titles[int(np.linalg.norm((maps - values).reshape(len(maps), -1), axis=1).argmin())]
 
 
 @lru_cache(maxsize=32)
+@torch.no_grad()
 def _gallery_maps(model: Classifier, site: int) -> tuple[tuple[str, ...], np.ndarray]:
     photographs = gallery.photographs()
     arrays = [uploads.resized_to_square(each.read().pixels, model.side) for each in photographs.values()]
-    with torch.no_grad():
-        values = opened(model).between(0, site)(torch.from_numpy(np.stack(arrays)))
+    values = opened(model).between(0, site)(torch.from_numpy(np.stack(arrays)))
     return tuple(each.title for each in photographs.values()), np.stack([_shown(each) for each in values])
 
 
@@ -115,14 +110,3 @@ def _shown(values: torch.Tensor) -> np.ndarray:
     if values.ndim == 1:
         return values[None].numpy()
     return values.numpy() if len(values) == 3 else values.mean(0).numpy()
-
-
-def tiles() -> tuple[Tile, ...]:
-    """For home: a photograph, attacked; a late map, attacked."""
-    model = available_models.load("cifar10/0")
-    array = uploads.resized_to_square(gallery.photographs()["cat"].read().pixels, model.side)
-    first, late = (attacked(model, array, site, 0.15, "l2") for site in (0, 5))
-    return (
-        *(Tile(np.moveaxis(image, 0, -1)) for image in first.maps[:2]),
-        *(Tile(image / max(1e-6, float(image.max())), "amount") for image in late.maps[:2]),
-    )

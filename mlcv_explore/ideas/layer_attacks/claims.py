@@ -6,10 +6,8 @@ from mlcv_explore.statistics.declared import declared
 
 SITES = ("input", "early", "middle", "late", "logits")
 MEANINGS = ("raw", "whitened", "unit", "distance", "shift")
-NETWORKS = (
-    *("plain", "at_input", "at_early", "at_middle", "at_late"),
-    *("early_block", "late_blocks", "own_block", "own_blocks"),
-)
+TRANSPLANTS = ("early_block", "late_blocks", "own_block", "own_blocks")
+NETWORKS = ("plain", "at_input", "at_early", "at_middle", "at_late", *TRANSPLANTS)
 ARM_TABLE = arms("""
 input (baseline): Input — The image itself.
 early (idea): Early block — Output of the first block; of the ImageNet network, of block 2.
