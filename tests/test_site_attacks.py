@@ -117,15 +117,15 @@ def test_as_many_withstand_an_attack_of_a_size_as_need_more_than_it(site: int) -
     assert site_attacks.robust_accuracy(one, site, 0.0, 0) == pytest.approx(site_attacks.accuracy(one))
     radii = site_attacks.smallest(one, site, 0, "unit") * one.sites[site].attacked[0].numel() ** 0.5
     for size in (0.8, 1.25):  # a tenth is one image, near whose own size the search may fail
-        radius = size * float(site_attacks.half(radii))
+        radius = size * float(site_attacks.median_size(radii))
         withstood = site_attacks.robust_accuracy(one, site, radius, 0)
         assert withstood == pytest.approx(float((radii > radius).float().mean()), abs=0.11)
 
 
 def test_a_median_that_does_not_exist_is_a_sentence() -> None:
     # wrong predictions need nothing, and do not count
-    assert site_attacks.half(torch.tensor([0.0, 1, 2, 3])) == 2
+    assert site_attacks.median_size(torch.tensor([0.0, 1, 2, 3])) == 2
     with pytest.raises(ValueError, match="No attacked image is classified correctly"):
-        site_attacks.half(torch.zeros(3))
+        site_attacks.median_size(torch.zeros(3))
     with pytest.raises(ValueError, match="No perturbation that is tried changes half"):
-        site_attacks.half(torch.tensor([1.0, torch.inf, torch.inf]))
+        site_attacks.median_size(torch.tensor([1.0, torch.inf, torch.inf]))

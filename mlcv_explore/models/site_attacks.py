@@ -94,7 +94,7 @@ def smallest(network: OpenedNetwork, site: int, seed: int, unit: str) -> torch.T
     return radii if scale is None else radii / network.length(site)
 
 
-def half(radii: torch.Tensor) -> torch.Tensor:
+def median_size(radii: torch.Tensor) -> torch.Tensor:
     """The median of smallest perturbations over the images that need one. Raises ValueError
     where none does, or where half are not changed by any that is tried.
     """
@@ -110,11 +110,11 @@ def sizes(network: OpenedNetwork, site: int, seed: int, reference: float) -> dic
     """The median smallest perturbation at a site in every unit, over the images that are
     classified correctly; "noise", the share of their predictions that random noise of the
     raw size changes; and "dimension". `reference` is the size of the noise at the input
-    behind "shift": the input's own raw median, 0 at the input itself. Raises as `half`.
+    behind "shift": the input's own raw median, 0 at the input itself. Raises as `median_size`.
     """
     at, attack = network.sites[site], network.attack(site)
     radii = {unit: smallest(network, site, seed, unit) for unit in ("raw", "whitened", "unit")}
-    found = {unit: float(half(values)) for unit, values in radii.items()}
+    found = {unit: float(median_size(values)) for unit, values in radii.items()}
     raw, start = radii["raw"], network.sites[0].attacked
     noise = network.search.noise(
         start, torch.full((len(start),), reference or found["raw"]), stream(seed, "reference noise")

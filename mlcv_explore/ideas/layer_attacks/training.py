@@ -17,7 +17,7 @@ from mlcv_explore.models.consistent_photographs import REFERENCES, photographs
 from mlcv_explore.models.encoders import ConvolutionalNetwork
 from mlcv_explore.models.layers import Chain, chain
 from mlcv_explore.models.robust_training import train
-from mlcv_explore.models.site_attacks import OpenedNetwork, half, smallest
+from mlcv_explore.models.site_attacks import OpenedNetwork, median_size, smallest
 from mlcv_explore.models.transplants import transplanted
 from mlcv_explore.seeds import seeded
 
@@ -126,7 +126,7 @@ def _training(config: LayerAttacksConfig, seed: int) -> Iterator[Values]:
         networks[name] = network
         if name == "plain":
             plain = _opened(config, sites_of(network), training, held_out)
-            needed = [half(smallest(plain, site, seed, "unit")) for site in range(4)]
+            needed = [median_size(smallest(plain, site, seed, "unit")) for site in range(4)]
             radii = [float(size * plain.length(site)) for site, size in enumerate(needed)]
         opened = _opened(config, sites_of(network), training, test)
         yield {(name, "clean"): site_attacks.accuracy(opened)} | {
