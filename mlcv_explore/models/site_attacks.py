@@ -1,10 +1,11 @@
 """A network with images to attack at each of its sites: the smallest perturbations that
 change a prediction, in five units, and the accuracy under attack.
 
-The units, relative but for the first: "raw", the norm; "whitened" and "unit", the root mean
-square (in L∞ the largest) in units of the site's spread, over all directions of the channels
-or channel by channel; "distance", the raw norm by the distance to the nearest activation of
-another class; "shift", by the shift that one random noise at the input causes.
+The units, relative but for the first: "raw", the norm; "whitened" and "unit", the root
+mean square (in L∞ the largest) in units of the site's spread, over all directions of the
+channels or channel by channel; "distance", the raw norm by the distance to the nearest
+activation of another class; "shift", by the shift that one random noise at the input
+causes.
 """
 
 import math
@@ -85,7 +86,8 @@ def _activations(chain: Chain, images: torch.Tensor) -> list[torch.Tensor]:
 
 def smallest(network: OpenedNetwork, site: int, seed: int, unit: str) -> torch.Tensor:
     """The smallest perturbation found of every attacked image (B,), searched in one of the
-    first three units; 0 where the prediction is wrong already, infinite where none is found.
+    first three units; 0 where the prediction is wrong already, infinite where none is
+    found.
     """
     at = network.sites[site]
     scale, draws = at.scales.get(unit), stream(seed, f"attack {site} {unit}")
@@ -110,7 +112,8 @@ def sizes(network: OpenedNetwork, site: int, seed: int, reference: float) -> dic
     """The median smallest perturbation at a site in every unit, over the images that are
     classified correctly; "noise", the share of their predictions that random noise of the
     raw size changes; and "dimension". `reference` is the size of the noise at the input
-    behind "shift": the input's own raw median, 0 at the input itself. Raises as `median_size`.
+    behind "shift": the input's own raw median, 0 at the input itself. Raises ValueError as
+    `median_size` does.
     """
     at, attack = network.sites[site], network.attack(site)
     radii = {unit: smallest(network, site, seed, unit) for unit in ("raw", "whitened", "unit")}
