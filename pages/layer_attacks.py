@@ -12,10 +12,10 @@ from mlcv_explore.data import gallery
 from mlcv_explore.data.dataset import to_bytes
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
-from mlcv_explore.ideas.layer_attacks import ARMS, L2, MEASURES, curves, inference
+from mlcv_explore.ideas.layer_attacks import ATTACKED, AXES, L2, curves
 from mlcv_explore.ideas.layer_attacks import idea as subject
 from mlcv_explore.ideas.layer_attacks.claims import MEANINGS, NETWORKS, SITES
-from mlcv_explore.models import attacks, available_models, robust_training
+from mlcv_explore.models import attacked_image, attacks, available_models, robust_training
 from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.ui import evidence, figures, inputs, page, settings, theme
 from mlcv_explore.ui.explained import Explained, explain_image
@@ -23,7 +23,6 @@ from mlcv_explore.ui.explained import Explained, explain_image
 SLUG = subject.slug
 MODELS = ("cifar10/0", inputs.IMAGENET)
 ENOUGH = 0.03  # from which on the ImageNet network gives up its first class at most layers
-ATTACKED = ("clean", "robust", *SITES[1:4])
 ROLES = dict(zip(MEANINGS, ("other", "idea", "variant", "baseline", "control"), strict=True))
 
 
@@ -60,7 +59,7 @@ def explain(image: inputs.ChosenImage, name: str) -> None:
             values[option.name] = settings.control(SLUG, option)
     with figures.reported(CheckpointError, ValueError):
         view, explained = LayerAttacksView(**values), explain_image(image, available_models.load(name))
-        names = inference.opened(explained.model).names
+        names = attacked_image.opened(explained.model).names
         site = min(view.layer, len(names) - 1)
         asked = explained.model.key, explained.digest, view.size, view.view_norm
         result = attacked(*asked, site, explained)
@@ -79,12 +78,12 @@ def explain(image: inputs.ChosenImage, name: str) -> None:
 @st.cache_data(max_entries=512, show_spinner=False)
 def attacked(
     key: str, digest: str, size: float, norm: str, site: int, _explained: Explained
-) -> inference.Attacked:
+) -> attacked_image.Attacked:
     """One attack, by network, image and settings: what the layers' bars show is not computed twice."""
-    return inference.attacked(_explained.model, _explained.array, site, size, norm)
+    return attacked_image.attacked(_explained.model, _explained.array, site, size, norm)
 
 
-def tiles(explained: Explained, result: inference.Attacked, site: int, layer: str) -> None:
+def tiles(explained: Explained, result: attacked_image.Attacked, site: int, layer: str) -> None:
     """What the layer puts out: before, under attack, and the change."""
     sheet, best = st.container(horizontal=True, gap="small"), result.predictions(explained.model.classes)
     top = max(1e-6, *(float(np.abs(values).max()) for values in result.maps[:2]))
@@ -104,11 +103,11 @@ def tiles(explained: Explained, result: inference.Attacked, site: int, layer: st
             st.markdown(f"**{title}**")
             st.caption(text)
     if result.maps[0].ndim == 2 and len(result.maps[0]) > 1:
-        nearest = inference.nearest_photograph(explained.model, result.maps[1], site)
+        nearest = attacked_image.nearest_photograph(explained.model, result.maps[1], site)
         st.caption(f"Maps: mean over channels. Nearest to the attacked one in the gallery: “{nearest}”.")
 
 
-def steps(result: inference.Attacked, explained: Explained) -> None:
+def steps(result: attacked_image.Attacked, explained: Explained) -> None:
     """The first class's probability over the gradient steps."""
     x, noisy = np.arange(len(result.confidence)), np.full((1, len(result.confidence)), result.of_first[2])
     lines = {"attack": Line("idea", result.confidence[None]), "random noise": Line("control", noisy)}
@@ -118,7 +117,7 @@ def steps(result: inference.Attacked, explained: Explained) -> None:
     figures.figure(chart, f"{SLUG}-steps", "Attack and random noise of one size.", moving=True)
 
 
-def every_layer(results: Sequence[tuple[str, inference.Attacked]]) -> None:
+def every_layer(results: Sequence[tuple[str, attacked_image.Attacked]]) -> None:
     """The first class's probability when the same share of its spread is spent at each layer."""
     nan = float("nan")
     bars = [Bar(label, round(result.of_first[1], 3), nan, nan, "idea") for label, result in results]
@@ -129,10 +128,9 @@ def every_layer(results: Sequence[tuple[str, inference.Attacked]]) -> None:
 
 def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
     """The smallest perturbation over depth; of robust training accuracies under attack."""
-    last, options = film[-1].measured, {"command": figures.command(SLUG, config, seeds), "config": config}
+    options = {"command": figures.command(SLUG, config, seeds), "config": config}
     shown = {name: values for name, values in curves(film).items() if values.all()}
-    columns = [MEASURES.index(name) for name in ATTACKED]
-    rows = [name for name in NETWORKS if last[:, ARMS.index(name), columns].any()]
+    rows = [name for name in NETWORKS if AXES.values(film, [name], ATTACKED).any()]
     if not shown and not rows:
         st.info("Curves begin when every layer has been attacked.", icon=":material/layers:")
     if shown:
@@ -142,7 +140,7 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
         notice = "Above 1: the layer needs more than the input. Bands: 95 % over seeds."
         figures.figure(chart, f"{SLUG}-run", notice, **options)
     if rows:
-        accuracy = 100 * np.array([last[:, ARMS.index(name)][:, columns].mean(0) for name in rows]).T
+        accuracy = 100 * AXES.values(film, rows, ATTACKED).mean(0).T
         labels, titles = (
             ["none", "input", "early", "middle", "late"],
             ("attacked layer", "network", "accuracy, %"),
@@ -156,7 +154,9 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
 def example() -> None:
     """A photograph whose pixels are attacked, and what the same size does at a late block."""
     explained = explain_image(inputs.gallery_image("cat"), available_models.load(MODELS[0]))
-    first, late = (inference.attacked(explained.model, explained.array, site, 0.1, "l2") for site in (0, 6))
+    first, late = (
+        attacked_image.attacked(explained.model, explained.array, site, 0.1, "l2") for site in (0, 6)
+    )
     texts = [" becomes ".join(each.predictions(explained.model.classes)[:2]) for each in (first, late)]
     text = f"Attack of a tenth of a layer's spread: on pixels {texts[0]}, in block 6 {texts[1]}."
     st.image(images.png(to_bytes(np.moveaxis(first.maps[1], 0, -1))), width=180, alt=text)

@@ -6,6 +6,7 @@ from typing import Any
 from streamlit.testing.v1 import AppTest
 
 from mlcv_explore.ideas.layer_attacks import SITES
+from mlcv_explore.models import attacked_image
 from mlcv_explore.models.checkpoints import Classifier
 from tests import opening
 from tests.opening import words
@@ -32,16 +33,14 @@ def test_the_demo_attacks_the_chosen_layer_and_size_0_changes_nothing() -> None:
 
 
 def test_another_network_of_the_same_image_is_attacked_anew(monkeypatch) -> None:
-    from mlcv_explore.ideas.layer_attacks import inference
+    own = attacked_image.attacked
 
-    own = inference.attacked
-
-    def attack(model: Classifier, *about: Any) -> inference.Attacked:
+    def attack(model: Classifier, *about: Any) -> attacked_image.Attacked:
         if model.name == "imagenet":  # its eleven sites take seconds
             raise ValueError("The ImageNet network is attacked.")
         return own(model, *about)
 
-    monkeypatch.setattr(inference, "attacked", attack)
+    monkeypatch.setattr(attacked_image, "attacked", attack)
     app = opened(photograph="cat", layer="6", size="0.3")
     assert not app.exception and not app.error
     app.selectbox(key=f"{SLUG}-model").set_value("imagenet").run()
@@ -50,12 +49,11 @@ def test_another_network_of_the_same_image_is_attacked_anew(monkeypatch) -> None
 
 def test_a_network_without_a_chain_is_refused_in_a_sentence_and_stays_so(monkeypatch) -> None:
     """Also when a control is moved, which runs the demo alone again."""
-    from mlcv_explore.ideas.layer_attacks import inference
 
     def refuse(model: object) -> None:
         raise ValueError("vit is not one chain of blocks.")
 
-    monkeypatch.setattr(inference, "opened", refuse)
+    monkeypatch.setattr(attacked_image, "opened", refuse)
     app = opened(photograph="cat")
     app.slider(key=f"{SLUG}-size").set_value(0.2).run()
     assert not app.exception and "vit is not one chain of blocks." in words(app)

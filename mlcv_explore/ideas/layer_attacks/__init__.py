@@ -61,7 +61,6 @@ Source: A. Madry et al., Towards Deep Learning Models Resistant to Adversarial A
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 
 import numpy as np
@@ -69,22 +68,25 @@ from pydantic import model_validator
 
 from mlcv_explore import data
 from mlcv_explore.config import Config, SettingError, setting
+from mlcv_explore.experiment.measured import Axes, Measured
 from mlcv_explore.idea import Bars, Cell, Film, Idea, Picture, Study
 from mlcv_explore.ideas.layer_attacks import claims
-from mlcv_explore.ideas.layer_attacks.claims import MEANINGS, NETWORKS, SITES
+from mlcv_explore.ideas.layer_attacks.claims import MEANINGS, NETWORKS, SITES, TRANSPLANTS
 from mlcv_explore.statistics import Split
 
-ARMS = (*SITES, *MEANINGS, "whole", "untrained", "flat", "depth", "dimension", *NETWORKS)
-MEASURES = (*MEANINGS, "noise", "dimension", "trend", "ranks", "clean", "robust", *SITES[1:4])
+ATTACKED = ("clean", "robust", *SITES[1:4])  # accuracies, by the attacked layer
+AXES = Axes(
+    (*SITES, *MEANINGS, "whole", "untrained", "flat", "depth", "dimension", *NETWORKS),
+    (*MEANINGS, "noise", "dimension", "trend", "ranks", *ATTACKED),
+)
+DEPTH = {  # arm → its measures
+    **dict.fromkeys(SITES, (*MEANINGS, "noise", "dimension")),
+    **dict.fromkeys((*MEANINGS, "whole", "untrained", "flat"), ("trend",)),
+    **dict.fromkeys(("depth", "dimension"), ("ranks",)),
+}
+TRAINING = dict.fromkeys(NETWORKS, ATTACKED)
 IMAGENET = "photographs"
 VALIDATION = 100  # images: sizes of robust training are measured on them
-# arm → its measures, of each experiment
-DEPTH = {
-    **{site: (*MEANINGS, "noise", "dimension") for site in SITES},
-    **{meaning: ("trend",) for meaning in (*MEANINGS, "whole", "untrained", "flat")},
-    **{predictor: ("ranks",) for predictor in ("depth", "dimension")},
-}
-TRAINING = {name: ("clean", "robust", *SITES[1:4]) for name in NETWORKS}
 
 
 class LayerAttacksConfig(Config):
@@ -125,25 +127,13 @@ class LayerAttacksConfig(Config):
         return self
 
 
-@dataclass(frozen=True)
-class Frame:
-    """One layer, or one network, more: S seeds, A arms in the order of ARMS, K measures in
-    that of MEASURES.
-    """
-
-    step: int
-    steps: int
-    measured: np.ndarray  # (S, A, K) float32; 0 until measured
-
-
 def arms_of(config: LayerAttacksConfig) -> dict[str, tuple[str, ...]]:
     """Arm → measures of a run. The ImageNet network is not compared with an untrained one."""
-    depth, training = config.experiment != "training", config.experiment != "depth"
-    arms = {arm: names for arm, names in DEPTH.items() if config.dataset != IMAGENET or arm != "untrained"}
-    return {**(arms if depth else {}), **(TRAINING if training else {})}
+    arms = {"depth": DEPTH, "training": TRAINING, "all": DEPTH | TRAINING}[config.experiment]
+    return {arm: names for arm, names in arms.items() if config.dataset != IMAGENET or arm != "untrained"}
 
 
-def run(config: LayerAttacksConfig, seeds: Sequence[int]) -> Iterator[Frame]:
+def run(config: LayerAttacksConfig, seeds: Sequence[int]) -> Iterator[Measured]:
     """Train, then attack every layer, or every network at every layer. Raises DataError,
     SettingError with a sentence for the visitor.
     """
@@ -154,19 +144,13 @@ def run(config: LayerAttacksConfig, seeds: Sequence[int]) -> Iterator[Frame]:
 
 def metrics(config: LayerAttacksConfig, film: Film) -> dict[str, np.ndarray]:
     """Per seed every measure of every arm, on test images."""
-    last = film[-1].measured
-    return {
-        f"{arm}_{name}": last[:, ARMS.index(arm), MEASURES.index(name)].astype(float)
-        for arm, names in arms_of(config).items()
-        for name in names
-    }
+    return AXES.metrics(film, arms_of(config))
 
 
 def curves(film: Film) -> dict[str, np.ndarray]:
     """Meaning → ε₅₀ over depth as multiples of the input's (S, 5), 0 until measured."""
-    last, rows = film[-1].measured, [ARMS.index(site) for site in SITES]
-    columns = {meaning: last[:, rows, MEASURES.index(meaning)] for meaning in MEANINGS}
-    return {name: values / np.maximum(values[:, :1], 1e-12) for name, values in columns.items()}
+    values = AXES.values(film, SITES, MEANINGS)
+    return dict(zip(MEANINGS, np.moveaxis(values / np.maximum(values[:, :1], 1e-12), 2, 0), strict=True))
 
 
 def picture(film: Film) -> Picture:
@@ -176,32 +160,32 @@ def picture(film: Film) -> Picture:
         labels = {"idea": "Whitened", "variant": "Per channel"}
         return Picture(np.arange(5.0), lines, labels, "layer", "ε₅₀ over that of the input")
     names = {"baseline": "plain", "oracle": "at_input", "idea": "early_block", "variant": "late_blocks"}
-    columns = [MEASURES.index(name) for name in ("clean", "robust", *SITES[1:4])]
-    last = film[-1].measured
-    lines = {role: last[:, ARMS.index(arm)][:, columns] for role, arm in names.items()}
+    lines = {role: AXES.values(film, [arm], ATTACKED)[:, 0] for role, arm in names.items()}
     labels = {role: idea.label(arm) for role, arm in names.items()}
     return Picture(np.arange(5.0), lines, labels, "attacked layer (0: none)", "accuracy")
 
 
-def _cells(base: LayerAttacksConfig) -> list[Cell]:
-    """Every claim, every measure; the other norm and reachable values beside them."""
-    cells = []
-    for config in (base, base.replace(experiment="training")) if base.dataset != IMAGENET else (base,):
-        arms = arms_of(config)
-        for claim in claims.CLAIMS:
-            if {*claim.arms} <= {*arms}:
-                cells.append(Cell(claim.name, config, {arm: arm for arm in claim.arms}))
-        cells.append(Cell(config.experiment, config, {arm: arm for arm in arms}))
-    others = (base.replace(norm="linf"), base.replace(reachable=True))
-    return cells + [Cell("depth", other, {arm: arm for arm in arms_of(other)}) for other in others]
-
-
 L2 = {"norm": "l2", "reachable": False}
-TRANSPLANTS = ("early_block", "late_blocks", "own_block", "own_blocks", "at_input")
+
+
+def _cells(*configs: LayerAttacksConfig) -> tuple[Cell, ...]:
+    """Every claim, in L2; every measure."""
+    cells = []
+    for config in configs:
+        arms, about = arms_of(config), claims.CLAIMS if L2.items() <= config.model_dump().items() else ()
+        tested = [claim for claim in about if {*claim.arms} <= {*arms}]
+        cells += [Cell(claim.name, config, {arm: arm for arm in claim.arms}) for claim in tested]
+        cells.append(Cell(config.experiment, config, {arm: arm for arm in arms}))
+    return tuple(cells)
+
+
+LIVE, SEEDS = LayerAttacksConfig(attacked=50), tuple(range(700, 720))
+OTHERS = {"experiment": "training"}, {"norm": "linf"}, {"reachable": True}
+PHOTOGRAPHS = LayerAttacksConfig(dataset=IMAGENET, attacked=15, steps=10, restarts=1)
 
 idea = Idea(
     config=LayerAttacksConfig,
-    frame=Frame,
+    frame=Measured,
     run=run,
     metrics=metrics,
     claims=claims.CLAIMS,
@@ -212,32 +196,20 @@ idea = Idea(
     arms=claims.ARM_TABLE,
     measures=claims.MEASURE_TABLE,
     studies=(
-        Study("live", tuple(_cells(LayerAttacksConfig(attacked=50))), tuple(range(700, 720))),
-        Study(
-            "photographs",
-            tuple(_cells(LayerAttacksConfig(dataset=IMAGENET, attacked=15, steps=10, restarts=1))[:-2]),
-            tuple(range(700, 720)),
-        ),
+        Study("live", _cells(LIVE, *(LIVE.replace(**other) for other in OTHERS)), SEEDS),
+        Study("photographs", _cells(PHOTOGRAPHS), SEEDS),
     ),
     prior_work=claims.PRIOR_WORK,
     provenance=claims.PROVENANCE,
     bars=(
-        Bars(
-            "digits, small networks",
-            (*MEANINGS, "whole", "untrained"),
-            measure="trend",
-            rows="depth",
-            settings=L2,
-        ),
+        Bars("digits, small networks", (*MEANINGS, "whole", "untrained"), "live", "trend", "depth", L2),
         Bars("photographs, ImageNet network", (*MEANINGS, "whole"), "photographs", "trend", "depth"),
-        Bars("digits, attacked at the input", TRANSPLANTS, measure="robust", rows="training"),
+        Bars("digits, attacked at the input", (*TRANSPLANTS, "at_input"), "live", "robust", "training"),
     ),
     limits=claims.LIMITS,
     split_sizes=lambda config: (
         None if config.dataset == IMAGENET else Split(config.train_size, config.attacked)
     ),
     tiles=lambda: import_module(f"{__name__}.inference").tiles(),  # torch comes with it
-    estimand=lambda config: (
-        "over groups of photographs, of one network" if config.dataset == IMAGENET else ""
-    ),
+    estimand=lambda config: "over groups of photographs, of one network" * (config.dataset == IMAGENET),
 )

@@ -1,68 +1,56 @@
 """Arms, measures, claims, limits and earlier work of the layer attacks."""
 
-from mlcv_explore.idea import Arm, Measure, Provenance
-from mlcv_explore.idea_text import works
+from mlcv_explore.idea import Provenance
+from mlcv_explore.idea_text import arms, measures, works
 from mlcv_explore.statistics.declared import declared
 
 SITES = ("input", "early", "middle", "late", "logits")
 MEANINGS = ("raw", "whitened", "unit", "distance", "shift")
-NETWORKS = (
-    *("plain", "at_input", "at_early", "at_middle", "at_late"),
-    *("early_block", "late_blocks", "own_block", "own_blocks"),
-)
-ARM_TABLE = (
-    Arm("input", "Input", "baseline", "The image itself."),
-    Arm("early", "Early block", "idea", "Output of the first block; of the ImageNet network, of block 2."),
-    Arm("middle", "Middle block", "idea", "Of the second block; of the ImageNet network, of block 5."),
-    Arm("late", "Late block", "idea", "Of the third block; of the ImageNet network, of block 8."),
-    Arm("logits", "Logits", "idea", "The network's output."),
-    Arm("raw", "Raw", "variant", "The norm of the perturbation as it is."),
-    Arm("whitened", "Whitened", "idea", "Root mean square, all directions of the channels equally wide."),
-    Arm("unit", "Per channel", "idea", "Root mean square in standard deviations of each channel."),
-    Arm("distance", "Next class", "idea", "In distances to the nearest activation of another class."),
-    Arm("shift", "Noise shift", "idea", "In shifts that one random noise at the input causes at the layer."),
-    Arm(
-        "whole",
-        "Whitened, whole norm",
-        "variant",
-        "Whitened, not divided by the root of the count of values.",
-    ),
-    Arm("untrained", "Untrained", "control", "Whitened, for the network before training."),
-    Arm("flat", "No trend", "oracle", "Equally large at all layers."),
-    Arm("depth", "Depth", "baseline", "The layer's number."),
-    Arm("dimension", "Dimension", "idea", "Intrinsic dimension of the layer's activations."),
-    Arm("plain", "Plain", "baseline", "Trained on images as they are."),
-    Arm("at_input", "Robust at input", "oracle", "Trained with perturbations of the input."),
-    Arm("at_early", "Robust at early block", "variant", "Trained with perturbations after the first block."),
-    Arm("at_middle", "Robust at middle block", "variant", "After the second block."),
-    Arm("at_late", "Robust at late block", "variant", "After the third block."),
-    Arm(
-        "early_block",
-        "Robust first block",
-        "idea",
-        "First block of the network robust at its input (4 % of the weights) frozen, the rest trained.",
-    ),
-    Arm("late_blocks", "Robust later blocks", "idea", "The reverse: its later blocks and head, frozen."),
-    Arm("own_block", "Own first block", "control", "The plain network's own first block frozen, as long."),
-    Arm("own_blocks", "Own later blocks", "control", "Its own later blocks and head frozen, as long."),
-)
-MEASURE_TABLE = (
-    Measure("raw", "Smallest perturbation, raw", better=""),
-    Measure("whitened", "Smallest perturbation, whitened", better=""),
-    Measure("unit", "Smallest perturbation, per channel", better=""),
-    Measure("distance", "Smallest perturbation, next class", better=""),
-    Measure("shift", "Smallest perturbation, noise shift", better=""),
-    Measure("noise", "Changed by noise of this size (about 0 by definition)", "%", ""),
-    Measure("dimension", "Intrinsic dimension", better=""),
-    Measure("trend", "Rank correlation of smallest perturbation and depth", better=""),
-    Measure("ranks", "Rank correlation with the smallest whitened perturbation", better=""),
-    Measure("clean", "Test accuracy", "%"),
-    Measure("robust", "Accuracy under attack at the input", "%"),
-    Measure("early", "Accuracy under attack at the early block", "%"),
-    Measure("middle", "Accuracy under attack at the middle block", "%"),
-    Measure("late", "Accuracy under attack at the late block", "%"),
-)
-UNITS = {"trend": "", "ranks": ""}
+TRANSPLANTS = ("early_block", "late_blocks", "own_block", "own_blocks")
+NETWORKS = ("plain", "at_input", "at_early", "at_middle", "at_late", *TRANSPLANTS)
+ARM_TABLE = arms("""
+input (baseline): Input — The image itself.
+early (idea): Early block — Output of the first block; of the ImageNet network, of block 2.
+middle (idea): Middle block — Of the second block; of the ImageNet network, of block 5.
+late (idea): Late block — Of the third block; of the ImageNet network, of block 8.
+logits (idea): Logits — The network's output.
+raw (variant): Raw — The norm of the perturbation as it is.
+whitened (idea): Whitened — Root mean square, all directions of the channels equally wide.
+unit (idea): Per channel — Root mean square in standard deviations of each channel.
+distance (idea): Next class — In distances to the nearest activation of another class.
+shift (idea): Noise shift — In shifts that one random noise at the input causes at the layer.
+whole (variant): Whitened, whole norm — Whitened, not divided by the root of the count of values.
+untrained (control): Untrained — Whitened, for the network before training.
+flat (oracle): No trend — Equally large at all layers.
+depth (baseline): Depth — The layer's number.
+dimension (idea): Dimension — Intrinsic dimension of the layer's activations.
+plain (baseline): Plain — Trained on images as they are.
+at_input (oracle): Robust at input — Trained with perturbations of the input.
+at_early (variant): Robust at early block — Trained with perturbations after the first block.
+at_middle (variant): Robust at middle block — After the second block.
+at_late (variant): Robust at late block — After the third block.
+early_block (idea): Robust first block — First block of the network robust at its input (4 % of the
+        weights) frozen, the rest trained.
+late_blocks (idea): Robust later blocks — The reverse: its later blocks and head, frozen.
+own_block (control): Own first block — The plain network's own first block frozen, as long.
+own_blocks (control): Own later blocks — Its own later blocks and head frozen, as long.
+""")
+MEASURE_TABLE = measures("""
+raw (neither): Smallest perturbation, raw
+whitened (neither): Smallest perturbation, whitened
+unit (neither): Smallest perturbation, per channel
+distance (neither): Smallest perturbation, next class
+shift (neither): Smallest perturbation, noise shift
+noise (%, neither): Changed by noise of this size (about 0 by definition)
+dimension (neither): Intrinsic dimension
+trend (neither): Rank correlation of smallest perturbation and depth
+ranks (neither): Rank correlation with the smallest whitened perturbation
+clean (%): Test accuracy
+robust (%): Accuracy under attack at the input
+early (%): Accuracy under attack at the early block
+middle (%): Accuracy under attack at the middle block
+late (%): Accuracy under attack at the late block
+""")
 CLAIMS = (
     *declared(
         """
@@ -80,7 +68,7 @@ CLAIMS = (
             Intrinsic dimension ranks the layers' smallest perturbations better than depth does.
         """,
         {"experiment": "depth"},
-        UNITS,
+        {"trend": "", "ranks": ""},
     ),
     *declared(
         """
