@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mlcv_explore.config import SettingError
 from mlcv_explore.data import corruptions
+from mlcv_explore.data.catalogue import CATALOGUE
 from mlcv_explore.data.dataset import Dataset, Images
 from mlcv_explore.data.splits import split
 from mlcv_explore.seeds import numpy_stream
@@ -61,6 +63,29 @@ def transfer(
     return Transfer(
         source, *(replace(each, labels=permutation[each.labels]) for each in targets), permutation
     )
+
+
+def check_sizes(name: str, shift: str, source_size: int, sizes: tuple[int, int, int]) -> None:
+    """Raise SettingError, one sentence naming setting, rule and value, when a known set has
+    too few images for source_size, and target_size, a validation and test_size.
+    """
+    known, (target_size, validation_size, test_size) = CATALOGUE[name], sizes
+    half = shift == "new_classes"
+    # classes differ in size: a half of them has this many at least
+    count, tests = (int(0.48 * each) if half else each for each in (known.train_size, known.test_size))
+    if tests and test_size > tests:
+        raise SettingError(f"test_size must be at most {tests:,} on {name}, got {test_size:,}.")
+    rest = count - validation_size - (0 if tests else test_size)
+    where = f"on {name}" + (", half of whose classes are new" if half else "")
+    if half and source_size > count:
+        raise SettingError(f"source_size must be at most {count:,} {where}, got {source_size:,}.")
+    if half and target_size > rest:
+        raise SettingError(f"target_size must be at most {rest:,} {where}, got {target_size:,}.")
+    if not half and source_size + target_size > rest:
+        raise SettingError(
+            f"source_size and target_size together must be at most {max(rest, 0):,} {where}, got"
+            f" {source_size + target_size:,}."
+        )
 
 
 def _without_fixed_points(count: int, seed: int) -> np.ndarray:

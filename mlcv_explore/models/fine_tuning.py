@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mlcv_explore.models.block_network import BLOCKS, BlockNetwork, with_scales
+from mlcv_explore.models.block_network import BLOCKS, BlockNetwork, ScaledConvolution, with_scales
 from mlcv_explore.seeds import stream
 
 BATCH = 25
@@ -126,6 +126,8 @@ def accuracy(network: BlockNetwork, tested: Examples, start: int = 0) -> float:
 @torch.no_grad()
 def moved(before: BlockNetwork, after: BlockNetwork) -> list[float]:
     """How far every block's parameters moved: the norm of the change over their norm before."""
+    if any(isinstance(module, ScaledConvolution) for module in after.modules()):
+        before = with_scales(before)
     return [
         float((_flat(last) - _flat(first)).norm() / _flat(first).norm())
         for first, last in zip(before.blocks, after.blocks, strict=True)

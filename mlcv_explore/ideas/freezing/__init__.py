@@ -10,30 +10,25 @@ https://arxiv.org/abs/2210.11466.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from pydantic import model_validator
 
-from mlcv_explore import data
 from mlcv_explore.config import Config, SettingError, setting
+from mlcv_explore.data import target_shifts
 from mlcv_explore.data.corruptions import KINDS
 from mlcv_explore.data.target_shifts import SHIFTS
+from mlcv_explore.experiment.measured import Axes, Measured
 from mlcv_explore.idea import Cell, Film, Idea, Picture, Study
-from mlcv_explore.ideas.freezing.claims import (
-    ARM_TABLE,
-    CLAIMS,
-    LIMITS,
-    MEASURE_TABLE,
-    PATTERNS,
-    PRIOR_WORK,
-    PROVENANCE,
-)
+from mlcv_explore.ideas.freezing import claims
+from mlcv_explore.ideas.freezing.claims import PATTERNS
 from mlcv_explore.statistics import Split
 
-OTHERS = ("scales", "head_then_all", "greedy", "scratch", "random_first", "random_second")
-ARMS = ("source", *PATTERNS, *OTHERS, "best")
-MEASURES = ("accuracy", "updates", "parameters", "moved1", "moved2", "moved3", "moved4")
+TUNED = (*PATTERNS, "scales", "head_then_all", "greedy")
+UNTRAINED = ("scratch", "random_first", "random_second")
+MOVED = ("moved1", "moved2", "moved3", "moved4")
+AXES = Axes(("source", *TUNED, *UNTRAINED, "best"), ("accuracy", "updates", "parameters", *MOVED))
+HALVES = ("full", "first_half", "first_3", "head", "second_half")  # patterns of a short run
 PHOTOGRAPHS = "photographs"
 VALIDATION = 100  # target images on which learning rates and blocks are chosen
 
@@ -50,43 +45,48 @@ class FreezingConfig(Config):
     shift: str = setting("corruption", "Target", choices=SHIFTS)
     corruption: str = setting("contrast", "Corruption", choices=KINDS)
     severity: int = setting(5, "Severity", low=0, high=5, step=1)
-    target_size: int = setting(200, "Target images", low=20, high=20_000, step=10)
-    updates: int = setting(120, "Updates", low=0, high=2000, step=10, help="The same for every pattern.")
-    rate: float = setting(
-        0.003, "Learning rate", low=0.00001, high=0.1, step=0.00001, help="The middle of those tried."
+    target_size: int = setting(200, "Target images", low=10, high=20_000, step=10)
+    compared: str = setting("all", "Patterns", choices=("all", "halves"), help="halves: five of them.")
+    updates: int = setting(
+        120, "Updates", low=0, high=2000, step=10, help="The same for every pattern; 0: nothing is tuned."
     )
+    rate: float = setting(0.003, "Learning rate", low=0.00001, high=0.1, step=0.00001, more=True)
     rates: int = setting(
-        3, "Learning rates tried", low=1, high=5, step=1, more=True, help="Each 3 times the one before."
-    )
-    head_factor: float = setting(
-        1.0, "Head's learning rate", low=1, high=100, step=1, more=True, help="In learning rates."
+        3,
+        "Learning rates tried",
+        low=1,
+        high=5,
+        step=1,
+        more=True,
+        help="Around the learning rate, each 3 times the one before.",
     )
     source_size: int = setting(700, "Source images", low=100, high=20_000, step=50, more=True)
     test_size: int = setting(300, "Test images", low=50, high=5000, step=50, more=True)
     width: int = setting(8, "Width", low=4, high=64, step=4, more=True, help="Channels of block 1.")
 
-
-@dataclass(frozen=True)
-class Frame:
-    """One arm more: S seeds, A arms in the order of ARMS, K measures in that of MEASURES."""
-
-    step: int
-    steps: int
-    measured: np.ndarray  # (S, A, K) float32; 0 until measured
-
-
-def measures_of(arm: str) -> tuple[str, ...]:
-    """What is measured of an arm."""
-    if arm in PATTERNS:
-        return MEASURES
-    return {"scales": MEASURES[:2], "head_then_all": MEASURES[:2], "greedy": (*MEASURES[:2], *MEASURES[3:])}.get(
-        arm, MEASURES[:1]
-    )
+    @model_validator(mode="after")
+    def _fits(self) -> "FreezingConfig":
+        sizes = self.target_size, VALIDATION, self.test_size
+        name = "cifar10" if self.dataset == PHOTOGRAPHS else self.dataset
+        try:
+            target_shifts.check_sizes(name, self.shift, self.source_size, sizes)
+        except SettingError as error:
+            raise SettingError(f"FreezingConfig.{error}") from None
+        return self
 
 
-def run(config: FreezingConfig, seeds: Sequence[int]) -> Iterator[Frame]:
-    """Pretrain and tune. Raises DataError, CheckpointError, SettingError with a sentence
-    for the visitor.
+def measures_of(config: FreezingConfig) -> dict[str, tuple[str, ...]]:
+    """Arm → its measures."""
+    if config.compared == "halves":
+        return {"source": ("accuracy",), **dict.fromkeys(HALVES, AXES.measures), "best": ("accuracy",)}
+    own = dict.fromkeys(PATTERNS, AXES.measures)
+    own |= dict.fromkeys(("scales", "head_then_all", "greedy"), ("accuracy", "updates", *MOVED))
+    return {arm: own.get(arm, ("accuracy",)) for arm in AXES.arms}
+
+
+def run(config: FreezingConfig, seeds: Sequence[int]) -> Iterator[Measured]:
+    """Pretrain, then tune with every pattern of frozen blocks. Raises DataError,
+    CheckpointError, SettingError with a sentence for the visitor.
     """
     from mlcv_explore.ideas.freezing import training  # torch comes with it
 
@@ -95,32 +95,64 @@ def run(config: FreezingConfig, seeds: Sequence[int]) -> Iterator[Frame]:
 
 def metrics(config: FreezingConfig, film: Film) -> dict[str, np.ndarray]:
     """Per seed every measure of every arm, on test images."""
-    last = film[-1].measured
-    return {
-        f"{arm}_{name}": last[:, ARMS.index(arm), MEASURES.index(name)].astype(float)
-        for arm in ARMS
-        for name in measures_of(arm)
-    }
+    return AXES.metrics(film, measures_of(config))
 
 
 def picture(film: Film) -> Picture:
-    """Accuracy over the number of first blocks that are frozen."""
-    frozen = ("full", "first_1", "first_half", "first_3", "head")
-    values = film[-1].measured[:, [ARMS.index(arm) for arm in frozen], 0]
-    flat = {role: film[-1].measured[:, [ARMS.index(arm)] * 5, 0] for role, arm in (("oracle", "best"),)}
-    labels = {"idea": "First blocks frozen", "oracle": "Best pattern"}
-    return Picture(np.arange(5.0), {"idea": values, **flat}, labels, "blocks frozen", "accuracy")
+    """Accuracy over the number of first blocks that are frozen, beside other patterns."""
+    arms = {"baseline": ("full",), "variant": ("second_half",), "oracle": ("best",)}
+    arms["idea"] = ("full", "first_half", "first_3", "head")
+    values = {role: AXES.values(film, own, ["accuracy"])[..., 0] for role, own in arms.items()}
+    lines = {role: np.broadcast_to(own, (len(own), 4)) for role, own in values.items()}
+    labels = {role: idea.label(own[0]) for role, own in arms.items()} | {"idea": "First blocks frozen"}
+    return Picture(np.array([0.0, 2.0, 3.0, 4.0]), lines, labels, "first blocks frozen", "accuracy")
 
 
-LIVE = FreezingConfig()
+def _cells(*configs: FreezingConfig) -> tuple[Cell, ...]:
+    """Every claim at its settings, with the first of these that has its arms; every measure."""
+    cells = []
+    for claim in claims.CLAIMS:
+        wanted = {"target_size": 200, **dict(claim.when)}
+        for config in configs:
+            fits = wanted.items() <= config.model_dump().items() and {*claim.arms} <= {*measures_of(config)}
+            if fits:
+                cells.append(Cell(claim.name, config, {arm: arm for arm in claim.arms}))
+                break
+    return (*cells, *(Cell("all", config, {arm: arm for arm in measures_of(config)}) for config in configs))
+
+
+SEEDS = tuple(range(1000, 1020))
+TARGETS = (
+    {"corruption": "contrast"},
+    {"corruption": "rotation"},
+    {"shift": "new_classes"},
+    {"shift": "permuted_labels"},
+)
+LIVE = tuple(FreezingConfig(target_size=size, **target) for target in TARGETS for size in (200, 50, 400))
+LONGER = tuple(LIVE[place].replace(updates=240, compared="halves") for place in (0, 6))
+BASE = FreezingConfig(
+    dataset=PHOTOGRAPHS, corruption="noise", updates=30, rate=0.0002, rates=2, source_size=800
+)
+IMAGENET = (BASE, BASE.replace(shift="new_classes"), BASE.replace(shift="permuted_labels"))
+OTHER = BASE.replace(corruption="contrast", compared="halves")
+SHORT = tuple(each.replace(target_size=size, compared="halves") for size in (50, 1000) for each in IMAGENET)
+
 idea = Idea(
     config=FreezingConfig,
-    frame=Frame,
+    frame=Measured,
     run=run,
     metrics=metrics,
-    claims=CLAIMS,
+    claims=claims.CLAIMS,
     quick=FreezingConfig(updates=2, rates=1, source_size=100, test_size=50, target_size=20, width=4),
     picture=picture,
-    arms=ARM_TABLE,
-    measures=MEASURE_TABLE,
+    arms=claims.ARM_TABLE,
+    measures=claims.MEASURE_TABLE,
+    studies=(
+        Study("live", _cells(*LIVE, *LONGER), SEEDS),
+        Study("photographs", _cells(*IMAGENET, *SHORT, OTHER), SEEDS),
+    ),
+    prior_work=claims.PRIOR_WORK,
+    provenance=claims.PROVENANCE,
+    limits=claims.LIMITS,
+    split_sizes=lambda config: Split(config.target_size, config.test_size),
 )

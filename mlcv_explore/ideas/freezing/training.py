@@ -3,7 +3,7 @@ of frozen blocks.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,7 +11,16 @@ from torch.nn import functional
 
 from mlcv_explore import data
 from mlcv_explore.data.target_shifts import Transfer, transfer
-from mlcv_explore.ideas.freezing import ARMS, MEASURES, PHOTOGRAPHS, VALIDATION, Frame, FreezingConfig
+from mlcv_explore.experiment.measured import Measured
+from mlcv_explore.ideas.freezing import (
+    AXES,
+    MOVED,
+    PHOTOGRAPHS,
+    UNTRAINED,
+    VALIDATION,
+    FreezingConfig,
+    measures_of,
+)
 from mlcv_explore.ideas.freezing.claims import PATTERNS
 from mlcv_explore.models import block_network, fine_tuning
 from mlcv_explore.models.block_network import BLOCKS, BlockNetwork
@@ -23,17 +32,19 @@ EPOCHS = 15  # of pretraining the small network
 HEAD_UPDATES, HEAD_RATE = 300, 0.003  # of the ImageNet network's head on the source
 SPACING = 3  # between learning rates
 HEAD_ONLY, EVERYTHING = (False,) * BLOCKS, (True,) * BLOCKS
-Measured = dict[tuple[str, str], float]
+HEAD_FACTOR = 10  # learning rates of the ImageNet network's head; the small network's has one for all
+Values = dict[tuple[str, str], float]
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """A tuned network: that of the learning rate with the best validation accuracy."""
+    """Tuning at the learning rate with the best validation accuracy."""
 
-    network: BlockNetwork
-    validation: float
+    rate: float
+    validation: float  # accuracy
     test: float
     updates: int  # of all learning rates
+    moved: list[float]  # of every block, norms relative to before
 
 
 class Task:
@@ -41,6 +52,7 @@ class Task:
 
     def __init__(self, config: FreezingConfig, network: BlockNetwork, target: Transfer, seed: int) -> None:
         self.config, self.network, self.seed = config, network, seed
+        self.head_factor = HEAD_FACTOR if config.dataset == PHOTOGRAPHS else 1
         parts = (target.train, target.validation, target.test)
         self.train, self.validation, self.test = (
             fine_tuning.examples(network, pixels(config, part), torch.from_numpy(part.labels))
@@ -57,11 +69,13 @@ class Task:
         """What `tune` returns for the best learning rate, tested once; blocks before
         `start` are those of this network.
         """
-        found = [tune(rate, stream(self.seed, "tuning")) for rate in self.rates()]
+        rates = self.rates()
+        found = [tune(rate, stream(self.seed, "tuning")) for rate in rates]
         scores = [fine_tuning.accuracy(network, self.validation, start) for network in found]
-        network = found[int(np.argmax(scores))]
-        tested = fine_tuning.accuracy(network, self.test, start)
-        return Outcome(network, max(scores), tested, self.config.updates * len(found))
+        chosen = int(np.argmax(scores))
+        tested = fine_tuning.accuracy(found[chosen], self.test, start)
+        moves = fine_tuning.moved(self.network, found[chosen])
+        return Outcome(rates[chosen], scores[chosen], tested, self.config.updates * len(rates), moves)
 
     def pattern(self, pattern: Pattern) -> Outcome:
         """The blocks of a pattern tuned, the others frozen; known once computed."""
@@ -76,15 +90,14 @@ class Task:
         self, network: BlockNetwork, pattern: Pattern, updates: int, rate: float, draws: torch.Generator
     ) -> BlockNetwork:
         """One network at one learning rate."""
-        head_rate = rate * self.config.head_factor
-        return fine_tuning.tuned(network, pattern, self.train, updates, rate, head_rate, draws)
+        about = updates, rate, rate * self.head_factor, draws
+        return fine_tuning.tuned(network, pattern, self.train, *about)
 
     def scales(self) -> Outcome:
         """Scales and shifts of all channels tuned."""
-        factor = self.config.head_factor
         return self.best(
             lambda rate, draws: fine_tuning.with_tuned_scales(
-                self.network, self.train, self.config.updates, rate, rate * factor, draws
+                self.network, self.train, self.config.updates, rate, rate * self.head_factor, draws
             )
         )
 
@@ -112,47 +125,44 @@ class Task:
             if self.pattern(following).validation <= self.pattern(chosen).validation:
                 break
             chosen = following
-        best, updates = self.pattern(chosen), sum(self.pattern(pattern).updates for pattern in tried)
-        return Outcome(best.network, best.validation, best.test, updates)
+        return replace(self.pattern(chosen), updates=sum(self.pattern(each).updates for each in tried))
 
 
-def run(config: FreezingConfig, seeds: Sequence[int]) -> Iterator[Frame]:
+def run(config: FreezingConfig, seeds: Sequence[int]) -> Iterator[Measured]:
     """A frame an arm, of all seeds."""
-    measured = np.zeros((len(seeds), len(ARMS), len(MEASURES)), np.float32)
     parts = [_measured(config, seed) for seed in seeds]
-    for step in range(1, len(ARMS) + 1):
-        for rows, part in zip(measured, parts, strict=True):
-            for (arm, name), value in next(part).items():
-                rows[ARMS.index(arm), MEASURES.index(name)] = value
-        yield Frame(step, len(ARMS), measured.copy())
+    yield from AXES.film(parts, len(measures_of(config)) - 1)
 
 
-def _measured(config: FreezingConfig, seed: int) -> Iterator[Measured]:
+def _measured(config: FreezingConfig, seed: int) -> Iterator[Values]:
     yield {}  # a first frame at once
     target, networks = prepare(config, seed)
-    task = Task(config, networks[0], target, seed)
-    yield {("source", "accuracy"): fine_tuning.accuracy(networks[0], task.test, BLOCKS)}
-    best = 0.0
-    for arm, pattern in PATTERNS.items():
-        found = task.pattern(pattern)
-        best = max(best, found.test)
-        yield described(arm, found, task, fine_tuning.count(task.network, pattern))
-    others = {"scales": task.scales, "head_then_all": task.head_then_all, "greedy": task.greedy}
-    for arm, tune in others.items():
-        yield described(arm, tune(), task)
+    task, best, compared = Task(config, networks[0], target, seed), 0.0, measures_of(config)
+    found = {("source", "accuracy"): fine_tuning.accuracy(networks[0], task.test, BLOCKS)}
+    for arm in (arm for arm in PATTERNS if arm in compared):
+        outcome = task.pattern(PATTERNS[arm])
+        best = max(best, outcome.test)
+        found |= described(arm, outcome)
+        found[arm, "parameters"] = fine_tuning.count(task.network, PATTERNS[arm])
+        yield found | {("best", "accuracy"): best}
+        found = {}
+    if config.compared == "halves":
+        return
+    for arm, tune in (
+        ("scales", task.scales),
+        ("head_then_all", task.head_then_all),
+        ("greedy", task.greedy),
+    ):
+        yield described(arm, tune())
     control = Task(config, networks[1], target, seed)
-    for arm, name in (("scratch", "full"), ("random_first", "first_half"), ("random_second", "second_half")):
-        yield {(arm, "accuracy"): control.pattern(PATTERNS[name]).test} | (
-            {("best", "accuracy"): best} if arm == "random_second" else {}
-        )
+    for arm, name in zip(UNTRAINED, ("full", "first_half", "second_half"), strict=True):
+        yield {(arm, "accuracy"): control.pattern(PATTERNS[name]).test}
 
 
-def described(arm: str, found: Outcome, task: Task, parameters: int = 0) -> Measured:
+def described(arm: str, outcome: Outcome) -> Values:
     """What is measured of a tuned network."""
-    values = {"accuracy": found.test, "updates": found.updates, "parameters": parameters}
-    if arm != "scales":
-        moves = fine_tuning.moved(task.network, found.network)
-        values |= {f"moved{place}": move for place, move in enumerate(moves, start=1)}
+    values = {"accuracy": outcome.test, "updates": outcome.updates}
+    values |= dict(zip(MOVED, outcome.moved, strict=True))
     return {(arm, name): float(value) for name, value in values.items()}
 
 
