@@ -9,7 +9,7 @@ from mlcv_explore import charts
 from mlcv_explore.charts import Bar, images
 from mlcv_explore.config import Config
 from mlcv_explore.data import gallery
-from mlcv_explore.data.dataset import to_bytes
+from mlcv_explore.data.dataset import DataError, to_bytes
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.virtual_outliers import ALONE, ARMS, DETECTION, inference
@@ -30,7 +30,7 @@ SOURCES = ("Examples", "Draw", "Upload digit")
 def play() -> None:
     """An image, the network's four layers, and virtual outliers of one of them."""
     results, controls = st.columns([3, 1], gap="medium")
-    with figures.reported(CheckpointError):
+    with figures.reported(CheckpointError, DataError):
         with controls:
             name = buttons(f"{SLUG}-network", "Network", NETWORKS).lower()
             image = chosen_photograph() if name == "photographs" else chosen_digit()
@@ -70,7 +70,7 @@ def read(name: str, digest: str, _image: np.ndarray) -> Reading:
 @st.fragment
 def layers(name: str, image: np.ndarray, digest: str) -> None:
     """The ladder of layers, and the features of one."""
-    with figures.reported(CheckpointError):
+    with figures.reported(CheckpointError, DataError):
         reading, known = read(name, digest, image), inference.load(name)
         st.markdown(
             f"**{known.classes[reading.prediction]}** {reading.probability:.0%} · prediction depth"
@@ -146,7 +146,7 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
 
 def example() -> None:
     """A photograph of a class that is learned, and one of none."""
-    with figures.reported(CheckpointError):
+    with figures.reported(CheckpointError, DataError):
         known, columns = inference.load("photographs"), st.columns(2, gap="medium")
         for column, name in zip(columns, ("cat", "coffee"), strict=True):
             small = inference.photograph(inputs.gallery_image(name).pixels)

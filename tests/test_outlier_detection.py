@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 from mlcv_explore.metrics import neighbours, outlier_detection
-from mlcv_explore.models import layer_features, photograph_features, virtual_outliers
+from mlcv_explore.models import virtual_outliers
 from mlcv_explore.seeds import numpy_stream, stream
 
 
@@ -142,15 +142,3 @@ def test_nonparametric_outliers_are_drawn_around_the_isolated_with_one_neighbour
     away = torch.cdist(found, features).amin(1)
     typical = neighbours.nearest(features, features, 1, skip_first=True)[0].median()
     assert (found.mean(1) > 40).sum() > 5 and away.min() > 0.01 and away.median() > 0.5 * typical
-
-
-def test_the_photographs_features_are_what_the_network_gives() -> None:
-    """Noise is generated, so its features can be made again from nothing."""
-    images = layer_features.noise(0, 400)[:3]
-    features = layer_features.load().project(layer_features.pooled(photograph_features.resized(images)))
-    assert torch.allclose(features, layer_features.outliers()["noise"][:3], atol=0.02, rtol=0.01)
-    assert features.shape == (3, sum(layer_features.load().sizes))
-    train = layer_features.dataset().train.as_float()
-    assert train.mean(0).abs().max() < 0.05  # principal components, of mean variance 1 in each layer
-    spread = [part.var(0).mean() for part in train.split(layer_features.load().sizes, 1)]
-    assert np.allclose(spread, 1, atol=0.02)

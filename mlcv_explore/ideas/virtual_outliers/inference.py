@@ -13,7 +13,7 @@ from mlcv_explore.ideas.virtual_outliers import IMAGENET, LIVE, PHOTOGRAPHS, tra
 from mlcv_explore.ideas.virtual_outliers.pretrain import PREFIX
 from mlcv_explore.metrics import neighbours
 from mlcv_explore.metrics.outlier_detection import fitted_weights, standardised
-from mlcv_explore.models import checkpoints, layer_features, photograph_features, virtual_outliers
+from mlcv_explore.models import checkpoints, layer_features, virtual_outliers
 from mlcv_explore.models.layered_network import LayeredNetwork
 from mlcv_explore.models.virtual_outliers import Gaussians
 from mlcv_explore.seeds import stream
@@ -58,7 +58,6 @@ class Demo:
     gaussians: tuple[Gaussians, ...]
     odds: np.ndarray  # (L, n) of validation images
     weights: np.ndarray  # (L,) of the layers in one score
-    projection: layer_features.LayerFeatures | None  # of photographs
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +92,7 @@ class Cloud:
 @lru_cache(maxsize=2)
 @torch.no_grad()
 def load(name: str) -> Demo:
-    """The demo on "digits" or "photographs". Raises CheckpointError."""
+    """The demo on "digits" or "photographs". Raises DataError, CheckpointError."""
     config = IMAGENET if name == PHOTOGRAPHS else LIVE
     network, card = checkpoints.load_network(
         f"{PREFIX}{name}/{SEED}", lambda card: LayeredNetwork(**card["arguments"])
@@ -105,27 +104,11 @@ def load(name: str) -> Demo:
     labels, count = parts.train[1], len(card["classes"])
     gaussians = tuple(virtual_outliers.fit(values, labels, count) for values in own.train)
     weights = fitted_weights(standardised(odds, odds), outliers)
-    projection = None
     if name == PHOTOGRAPHS:  # of its 25 MB a server keeps the examples that images are compared with
-        projection = _projection(layer_features.load())
-        layer_features.load.cache_clear()
         parts = replace(parts, known={}, outliers={}, test=parts.validation)
         own = replace(own, groups=own.groups[:1])
     known = tuple(card["classes"]), tuple(card["left_out"])
-    return Demo(*known, parts, own, gaussians, odds, weights, projection)
-
-
-def _projection(features: layer_features.LayerFeatures) -> layer_features.LayerFeatures:
-    """The same projections without any features."""
-    own = {
-        name: value
-        for name, value in features.state_dict().items()
-        if name.startswith(("mean", "components"))
-    }
-    channels = [len(value) for name, value in own.items() if name.startswith("mean")]
-    small = layer_features.LayerFeatures(channels, 0, 0, 0)
-    small.load_state_dict(own, strict=False)
-    return small
+    return Demo(*known, parts, own, gaussians, odds, weights)
 
 
 def example(name: str) -> np.ndarray:
@@ -145,11 +128,7 @@ def photograph(pixels: np.ndarray) -> np.ndarray:
 def read(name: str, image: np.ndarray) -> Reading:
     """An image, as `photograph` or `example` return it, at every layer."""
     demo, config = load(name), IMAGENET if name == PHOTOGRAPHS else LIVE
-    if name == PHOTOGRAPHS:
-        pooled = layer_features.pooled(photograph_features.resized(image[None]))
-        inputs = demo.projection.project(pooled)
-    else:
-        inputs = torch.from_numpy(image)[None]
+    inputs = layer_features.of_images(image[None]) if name == PHOTOGRAPHS else torch.from_numpy(image)[None]
     network = demo.opened.network
     features = network.features(inputs)
     probabilities = network.heads[-1](features[-1]).softmax(1)[0]

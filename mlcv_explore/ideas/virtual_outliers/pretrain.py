@@ -1,11 +1,10 @@
-"""The networks of the demo, and the features of photographs at four layers that ship."""
+"""The networks of the demo."""
 
 import numpy as np
 
 from mlcv_explore import data
 from mlcv_explore.ideas.virtual_outliers import IMAGENET, LIVE, PHOTOGRAPHS, VirtualOutliersConfig, training
 from mlcv_explore.ideas.virtual_outliers.claims import LEFT_OUT
-from mlcv_explore.models import layer_features
 from mlcv_explore.models.checkpoints import CheckpointSpec, ProgressCallback, TrainedCheckpoint
 from mlcv_explore.seeds import numpy_stream
 
@@ -48,7 +47,4 @@ def make(seed: int, config: VirtualOutliersConfig, report: ProgressCallback | No
     return TrainedCheckpoint(network, about)
 
 
-CHECKPOINTS = {
-    layer_features.NAME: CheckpointSpec(layer_features.LayerFeaturesHyperparameters(), layer_features.make),
-    **{f"{PREFIX}{config.dataset}": CheckpointSpec(config, make) for config in (LIVE, IMAGENET)},
-}
+CHECKPOINTS = {**{f"{PREFIX}{config.dataset}": CheckpointSpec(config, make) for config in (LIVE, IMAGENET)}}

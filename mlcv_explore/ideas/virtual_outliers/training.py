@@ -155,7 +155,7 @@ def far_images(
 def trained(config: VirtualOutliersConfig, parts: Parts, name: str, seed: int) -> LayeredNetwork:
     """The network of one arm; all begin with the same weights and see the same batches."""
     images, labels = parts.train
-    shape = layer_features.load().sizes if config.dataset == PHOTOGRAPHS else images.shape[1:]
+    shape = layer_features.SIZES if config.dataset == PHOTOGRAPHS else images.shape[1:]
     network = build(shape, config.width, classes(parts), seed)
     layers = (
         range(LAYERS) if name in ("several", "oracle") else (VOS.index(name) if name in VOS else LAYERS - 1,)
