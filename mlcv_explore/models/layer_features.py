@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from mlcv_explore import data
-from mlcv_explore.data import composites, grouped_composites
+from mlcv_explore.data import composites, grouped_composites, uploads
 from mlcv_explore.data.catalogue import CATALOGUE
 from mlcv_explore.data.dataset import DataError, Dataset, content_fingerprint
 from mlcv_explore.data.features import PARTS, SHIPPED, Features
@@ -87,6 +87,13 @@ def projection() -> Projection:
     own = read("projection")
     names = ((f"mean{layer}", f"components{layer}") for layer in range(len(SIZES)))
     return tuple(tuple(torch.from_numpy(own[name]).float() for name in pair) for pair in names)
+
+
+def small(pixels: np.ndarray) -> np.ndarray:
+    """A photograph (h, w, 3) uint8 as small as those that ship, uint8 (3, 32, 32), each axis
+    scaled for itself.
+    """
+    return (uploads.resized_to_square(pixels, SIDE) * 255).round().astype(np.uint8)
 
 
 def of_images(images: np.ndarray) -> torch.Tensor:
