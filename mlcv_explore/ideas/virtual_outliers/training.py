@@ -34,9 +34,8 @@ def measured(config: VirtualOutliersConfig, seed: int) -> Iterator[Measured]:
         odds, layer = own.over(own.log_odds), VOS.index(name) if name in VOS else LAYERS - 1
         scores = [each[layer] for each in odds]
         if name == "several":
-            virtual = layer_scores.virtual(
-                own, parts.validation[1], config.draws, stream(seed, "combination")
-            )
+            draws = stream(seed, "combination")
+            virtual = layer_scores.virtual(own, parts.validation[1], config.draws, draws)
             scores = outlier_detection.combined(odds, virtual)
             found["average"] = rated(outlier_detection.averaged(odds))
             dealt = outlier_detection.shuffled(depths, seed)
