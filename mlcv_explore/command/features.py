@@ -28,6 +28,14 @@ LAYERS_LICENCE = (
 )
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which set is computed."""
+    parser.add_argument("dataset", metavar="NAME", help="cifar10, from MLCV_DATA or downloaded")
+    sets = parser.add_mutually_exclusive_group()
+    sets.add_argument("--all", action="store_true", help="all 60,000 photographs, not 12,000")
+    sets.add_argument("--layers", action="store_true", help="at four layers, with those of outliers")
+
+
 def features(options: argparse.Namespace) -> None:
     """Compute the features of a set of photographs and write them with their card."""
     if options.dataset not in SETS:
