@@ -56,7 +56,7 @@ def drawn_one_by_one(gaussians: virtual_outliers.Gaussians) -> torch.Tensor:
 def main() -> None:
     """Print one JSON object a measurement."""
     torch.set_num_threads(1)
-    dataset, sizes = layer_features.dataset(), layer_features.load().sizes
+    dataset, sizes = layer_features.dataset(), layer_features.SIZES
     known, asked = (part.as_float().split(sizes, 1) for part in (dataset.train, dataset.test))
     asked = [each[:EXAMPLES] for each in asked]
     labels, predictions = torch.from_numpy(dataset.train.labels), torch.from_numpy(dataset.test.labels)

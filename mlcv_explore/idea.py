@@ -29,7 +29,7 @@ SECTIONS = ("Explain", "Feature space", "Noise", "Learning", "Data", "Structure"
 PARSES = 10  # tries to parse a file while other threads parse
 _parsing = threading.Lock()
 
-# the frames of a run so far, in order; each is an instance of the idea's own frame class
+# the frames of a run so far, in order; each is an instance of the idea's frame class
 Film = Sequence[Any]
 PerSeed = Any  # np.ndarray (S,) float64: one number a seed, in the order of the run's seeds
 Role = Literal["baseline", "idea", "variant", "other", "control", "oracle"]

@@ -9,16 +9,18 @@ from mlcv_explore import charts
 from mlcv_explore.charts import Bar, images
 from mlcv_explore.config import Config
 from mlcv_explore.data import gallery
-from mlcv_explore.data.dataset import to_bytes
+from mlcv_explore.data.dataset import DataError, to_bytes
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.virtual_outliers import ALONE, ARMS, DETECTION, inference
 from mlcv_explore.ideas.virtual_outliers import idea as subject
-from mlcv_explore.ideas.virtual_outliers.claims import DEPTHS, VOS
-from mlcv_explore.ideas.virtual_outliers.inference import Reading, VirtualOutliersView
+from mlcv_explore.ideas.virtual_outliers.claims import VOS
+from mlcv_explore.ideas.virtual_outliers.inference import VirtualOutliersView
 from mlcv_explore.metrics import neighbours, outlier_detection
-from mlcv_explore.models import virtual_outliers
+from mlcv_explore.metrics.outlier_detection import DEPTHS
+from mlcv_explore.models import layer_features, layered_demo, virtual_outliers
 from mlcv_explore.models.checkpoints import CheckpointError
+from mlcv_explore.models.layered_demo import Reading
 from mlcv_explore.ui import evidence, figures, inputs, page, settings, theme
 from mlcv_explore.ui.small_image_input import buttons, draw_digit, upload_digit
 
@@ -30,7 +32,7 @@ SOURCES = ("Examples", "Draw", "Upload digit")
 def play() -> None:
     """An image, the network's four layers, and virtual outliers of one of them."""
     results, controls = st.columns([3, 1], gap="medium")
-    with figures.reported(CheckpointError):
+    with figures.reported(CheckpointError, DataError):
         with controls:
             name = buttons(f"{SLUG}-network", "Network", NETWORKS).lower()
             image = chosen_photograph() if name == "photographs" else chosen_digit()
@@ -44,7 +46,7 @@ def chosen_photograph() -> np.ndarray | None:
     image = inputs.choose_image(SLUG, (inputs.IMAGENET,))
     if image is None:
         return None
-    small = inference.photograph(image.pixels)
+    small = layer_features.small(image.pixels)
     st.image(images.png(images.enlarged(np.moveaxis(small, 0, -1), 5)), alt=image.description)
     st.caption(f"{image.description}. Read at 32 × 32 pixels, as CIFAR-10.")
     return small
@@ -54,8 +56,8 @@ def chosen_digit() -> np.ndarray | None:
     """An example of the test, a drawing or a file as a digit."""
     source = buttons(f"{SLUG}-digit-source", "Digit", SOURCES)
     if source == "Examples":
-        pictures = {each: to_bytes(inference.example(each)[0]) for each in inference.EXAMPLES}
-        return inference.example(inputs.example_strip(f"{SLUG}-example", pictures))
+        pictures = {name: to_bytes(image[0]) for name, image in inference.examples().items()}
+        return inference.examples()[inputs.example_strip(f"{SLUG}-example", pictures)]
     key = f"{SLUG}-{source.split()[0].lower()}"
     values = draw_digit(key) if source == "Draw" else upload_digit(key, 8)
     return None if values is None else values[None].astype(np.float32)
@@ -70,7 +72,7 @@ def read(name: str, digest: str, _image: np.ndarray) -> Reading:
 @st.fragment
 def layers(name: str, image: np.ndarray, digest: str) -> None:
     """The ladder of layers, and the features of one."""
-    with figures.reported(CheckpointError):
+    with figures.reported(CheckpointError, DataError):
         reading, known = read(name, digest, image), inference.load(name)
         st.markdown(
             f"**{known.classes[reading.prediction]}** {reading.probability:.0%} · prediction depth"
@@ -109,7 +111,7 @@ def cloud(name: str, reading: Reading, classes: Sequence[str]) -> None:
         with column:
             values[option.name] = settings.control(SLUG, option)
     view = VirtualOutliersView(**values)
-    found = inference.cloud(name, reading, view.layer - 1, 10**view.exponent)
+    found = layered_demo.cloud(inference.load(name), reading, view.layer - 1, 10**view.exponent)
     places = np.concatenate([found.real, found.virtual])
     labels = [*(classes[label] for label in found.labels), *["virtual"] * len(found.virtual)]
     own = ["baseline" if label == reading.prediction else "" for label in found.labels]
@@ -146,10 +148,10 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
 
 def example() -> None:
     """A photograph of a class that is learned, and one of none."""
-    with figures.reported(CheckpointError):
+    with figures.reported(CheckpointError, DataError):
         known, columns = inference.load("photographs"), st.columns(2, gap="medium")
         for column, name in zip(columns, ("cat", "coffee"), strict=True):
-            small = inference.photograph(inputs.gallery_image(name).pixels)
+            small = layer_features.small(inputs.gallery_image(name).pixels)
             reading = read("photographs", inputs.array_digest(small), small)
             text = f"{known.classes[reading.prediction]} {reading.probability:.0%}, depth {reading.depth}"
             with column:

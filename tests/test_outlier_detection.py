@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from scipy.stats import chi2, kstest
+from scipy.stats import chi2, kstest, spearmanr
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 from mlcv_explore.metrics import neighbours, outlier_detection
-from mlcv_explore.models import layer_features, photograph_features, virtual_outliers
+from mlcv_explore.metrics.rank_correlation import rank_correlation
+from mlcv_explore.models import virtual_outliers
 from mlcv_explore.seeds import numpy_stream, stream
 
 
@@ -144,13 +145,62 @@ def test_nonparametric_outliers_are_drawn_around_the_isolated_with_one_neighbour
     assert (found.mean(1) > 40).sum() > 5 and away.min() > 0.01 and away.median() > 0.5 * typical
 
 
-def test_the_photographs_features_are_what_the_network_gives() -> None:
-    """Noise is generated, so its features can be made again from nothing."""
-    images = layer_features.noise(0, 400)[:3]
-    features = layer_features.load().project(layer_features.pooled(photograph_features.resized(images)))
-    assert torch.allclose(features, layer_features.outliers()["noise"][:3], atol=0.02, rtol=0.01)
-    assert features.shape == (3, sum(layer_features.load().sizes))
-    train = layer_features.dataset().train.as_float()
-    assert train.mean(0).abs().max() < 0.05  # principal components, of mean variance 1 in each layer
-    spread = [part.var(0).mean() for part in train.split(layer_features.load().sizes, 1)]
-    assert np.allclose(spread, 1, atol=0.02)
+def test_combined_and_averaged_scores_are_standardised_by_the_reference() -> None:
+    draws = numpy_stream(2, "groups")
+    groups = [draws.normal(layer, 1 + layer, (3, 50)) for layer in range(4)]
+    outliers = draws.normal(-2, 1, (3, 40))
+    reference = groups[0]
+    spread = [(each - reference.mean(1)[:, None]) / reference.std(1)[:, None] for each in (*groups, outliers)]
+    weights = outlier_detection.fitted_weights(spread[0], spread[-1])
+    assert np.allclose(outlier_detection.layer_weights(reference, outliers), weights)
+    for one, own in zip(outlier_detection.combined(groups, outliers), spread, strict=False):
+        assert np.allclose(one, (weights[:, None] * own).sum(0))
+    for one, own in zip(outlier_detection.averaged(groups), spread, strict=False):
+        assert np.allclose(one, own.mean(0))
+
+
+def test_rates_average_near_and_far_and_depths_see_their_own_images() -> None:
+    draws = np.random.default_rng(0)
+    scores = [draws.normal(size=50), draws.normal(size=60) + 1, *(draws.normal(size=40) for _ in range(4))]
+    depths = [np.zeros(50, int), np.arange(60) % 5, *(np.arange(40) % 5 for _ in range(4))]
+    found, auroc = outlier_detection.rates(scores, depths), outlier_detection.auroc
+    kinds = [auroc(scores[1], each) for each in scores[2:]]
+    assert found["near"] == kinds[0] and found["far"] == pytest.approx(np.mean(kinds[1:]))
+    assert found["auroc"] == pytest.approx((kinds[0] + np.mean(kinds[1:])) / 2)
+    false = [outlier_detection.fpr95(scores[1], each) for each in scores[2:]]
+    assert found["fpr95"] == pytest.approx((false[0] + np.mean(false[1:])) / 2)
+    for name, kept in (("deep", lambda at: at >= 2), ("shallow", lambda at: at < 2)):
+        own = [each[kept(at)] for each, at in zip(scores[1:], depths[1:], strict=True)]
+        kinds = auroc(own[0], own[1]), auroc(own[0], np.concatenate(own[2:]))
+        assert found[name] == pytest.approx(np.mean(kinds))
+    same = outlier_detection.rates([scores[0], scores[1], *[scores[1]] * 4], [depths[0], *[depths[1]] * 5])
+    assert same["auroc"] == 0.5  # real against real
+    few = [np.zeros(50, int), np.zeros(60, int), *[np.zeros(40, int)] * 4]
+    assert outlier_detection.rates(scores, few)["deep"] == 0.5
+
+
+def test_the_best_layer_rises_where_deep_images_are_told_apart_later() -> None:
+    draws = np.random.default_rng(1)
+    depths = [np.zeros(9, int), *[np.arange(600) % 4] * 3]
+
+    def odds(count: int, shift: float) -> np.ndarray:
+        best = np.where(np.arange(count) % 4 < 2, 1, 3)  # layer 2 of shallow, layer 4 of deep images
+        return draws.normal(size=(4, count)) + shift * (np.arange(4)[:, None] == best)
+
+    groups = [odds(9, 0), odds(600, 2), odds(600, -2), odds(600, -2)]
+    assert outlier_detection.rise(groups, depths) == 2
+    assert outlier_detection.rise(groups, [3 - each for each in depths]) == -2
+    shuffled = [outlier_detection.shuffled(depths, seed) for seed in range(20)]
+    assert abs(np.mean([outlier_detection.rise(groups, each) for each in shuffled])) < 1
+    assert all(
+        np.array_equal(np.sort(one), np.sort(own)) for one, own in zip(shuffled[0], depths, strict=True)
+    )
+
+
+def test_rank_correlation_is_scipys_and_0_where_one_is_constant() -> None:
+    draws = numpy_stream(3, "ranks")
+    for _ in range(20):
+        first, second = draws.integers(0, 5, 60), draws.normal(size=60)
+        second += draws.normal() * first
+        assert rank_correlation(first, second) == pytest.approx(spearmanr(first, second).statistic, abs=1e-12)
+    assert rank_correlation(np.ones(9), np.arange(9.0)) == rank_correlation(np.arange(9.0), np.ones(9)) == 0

@@ -193,9 +193,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         "--raw", type=Path, metavar="FILE.npy", help="the map itself, float32, of the size of the model input"
     )
     flags = ("seed", "threads", "out", "progress", "json")
-    computed = add("features", features.features, features.PURPOSE, 0, *flags)
-    computed.add_argument("dataset", metavar="NAME", help="cifar10, from MLCV_DATA or downloaded")
-    computed.add_argument("--all", action="store_true", help="all 60,000 photographs, not 12,000")
+    features.add_arguments(add("features", features.features, features.PURPOSE, 0, *flags))
     add("doctor", report.doctor, "report versions, device, data, disk and workers", 0, "json")
     add("download", report.download, "fetch a data set", 0, "progress").add_argument(
         "dataset", metavar="NAME", help="`doctor` lists them"

@@ -1,11 +1,19 @@
 """How well scores tell real examples from outliers, and scores of several layers as one.
 
-Scores are higher for real examples throughout, which count as the positives.
+Scores are higher for real examples throughout, which count as the positives. Those of
+several groups of images begin with the reference, real images that are not tested; then
+come the real images tested, near outliers, and every kind of far ones.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 
+from mlcv_explore.seeds import numpy_stream
+
 RIDGE = 1e-3  # on the weights of a combination
+DEPTHS = ("shallow", "deep")  # images of prediction depth below DEEP, and from it on
+DEEP = 2
 
 
 def auroc(real: np.ndarray, outliers: np.ndarray) -> float:
@@ -63,3 +71,63 @@ def fitted_weights(real: np.ndarray, outliers: np.ndarray) -> np.ndarray:
     bounds = [(0, None)] * count + [(None, None)]
     found = minimize(loss, np.append(np.ones(count), 0), jac=True, bounds=bounds).x[:count]
     return found if found.any() else np.ones(count)
+
+
+def layer_weights(real: np.ndarray, outliers: np.ndarray) -> np.ndarray:
+    """Weights (L,) of layers, by `fitted_weights`, for scores (L, n) and (L, m) in standard
+    deviations of the real ones.
+    """
+    return fitted_weights(standardised(real, real), standardised(outliers, real))
+
+
+def combined(scores: Sequence[np.ndarray], outliers: np.ndarray) -> list[np.ndarray]:
+    """The scores (L, n) of every group as one (n,): with weights that tell the reference from
+    the scores (L, m) of some outliers.
+    """
+    weights = layer_weights(scores[0], outliers)
+    return [weights @ standardised(each, scores[0]) for each in scores]
+
+
+def averaged(scores: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The scores (L, n) of every group, standardised by the reference, as their mean (n,)."""
+    return [standardised(each, scores[0]).mean(0) for each in scores]
+
+
+def rates(scores: Sequence[np.ndarray], depths: Sequence[np.ndarray]) -> dict[str, float]:
+    """How well the scores (n,) of groups tell real images from outliers: AUROC "near", "far"
+    (the mean over kinds), "auroc" (the mean of both), "fpr95" (likewise), and by prediction
+    depth (n,), as `by_depth`.
+    """
+    _, real, *others = scores
+    kinds, false = ([measure(real, each) for each in others] for measure in (auroc, fpr95))
+    near, far = kinds[0], float(np.mean(kinds[1:]))
+    found = {"near": near, "far": far, "auroc": (near + far) / 2}
+    found |= {"fpr95": float(false[0] + np.mean(false[1:])) / 2}
+    return found | dict(zip(DEPTHS, by_depth(scores, depths), strict=True))
+
+
+def by_depth(scores: Sequence[np.ndarray], depths: Sequence[np.ndarray]) -> list[float]:
+    """AUROC among images of low and of high prediction depth, mean of near and of all far
+    outliers; 0.5 where there are none.
+    """
+    found = []
+    for deep in (False, True):
+        _, real, near, *far = (each[(at >= DEEP) == deep] for each, at in zip(scores, depths, strict=True))
+        kinds = near, np.concatenate(far)
+        found.append(np.mean([auroc(real, each) if len(real) and len(each) else 0.5 for each in kinds]))
+    return [float(each) for each in found]
+
+
+def rise(scores: Sequence[np.ndarray], depths: Sequence[np.ndarray]) -> float:
+    """By how many layers the most separating one of deep images is later than that of
+    shallow images, for scores (L, n) of groups.
+    """
+    layers = [by_depth([each[layer] for each in scores], depths) for layer in range(len(scores[0]))]
+    shallow, deep = np.array(layers).argmax(0)
+    return float(deep - shallow)
+
+
+def shuffled(depths: Sequence[np.ndarray], seed: int) -> list[np.ndarray]:
+    """The same depths dealt anew among a group's images."""
+    draws = numpy_stream(seed, "shuffled depths")
+    return [draws.permutation(each) for each in depths]

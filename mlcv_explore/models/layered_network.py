@@ -26,6 +26,7 @@ class LayeredNetwork(nn.Module):
 
     def __init__(self, sizes: Sequence[int], classes: int, channels: int = 0, side: int = 0) -> None:
         super().__init__()
+        self.arguments = {"sizes": list(sizes), "classes": classes, "channels": channels, "side": side}
         self.sizes, strides = tuple(sizes), (1 if side <= 8 else 2, 2, 2, 1)
         before = (channels, *self.sizes[:-1])
         self.blocks = nn.ModuleList(

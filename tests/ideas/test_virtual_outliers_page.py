@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from mlcv_explore.ideas.virtual_outliers import inference
@@ -38,13 +39,19 @@ def test_drawing_and_uploads_wait_for_an_image_and_a_bad_file_is_named() -> None
     assert not app.exception and "notes.png" in words(app)
 
 
-def test_a_missing_checkpoint_is_a_sentence_on_either_network(monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(checkpoints, "FOLDER", tmp_path)
+@pytest.mark.parametrize(
+    ("owner", "link", "sentence"),
+    [
+        (checkpoints, {}, "There is no checkpoint"),
+        (checkpoints, {"network": "Digits"}, "There is no checkpoint"),
+        (layer_features, {}, "bring back assets/data/cifar10_layers/train.safetensors"),
+    ],
+)
+def test_missing_weights_or_features_are_a_sentence(monkeypatch, tmp_path, owner, link, sentence) -> None:
+    monkeypatch.setattr(owner, "FOLDER", tmp_path)
     inference.load.cache_clear()
-    layer_features.load.cache_clear()
-    for link in ({}, {"network": "Digits"}):
-        app = opened(**link)
-        assert not app.exception and "There is no checkpoint" in words(app)
+    app = opened(**link)
+    assert not app.exception and sentence in words(app)
     inference.load.cache_clear()
 
 

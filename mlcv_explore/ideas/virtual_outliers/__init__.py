@@ -67,7 +67,6 @@ https://arxiv.org/abs/2202.01197.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 
 import numpy as np
@@ -76,35 +75,17 @@ from pydantic import model_validator
 from mlcv_explore import data
 from mlcv_explore.config import Config, SettingError, setting
 from mlcv_explore.data.splits import check_sizes
+from mlcv_explore.experiment.measured_arms import ArmsFrame, columns, frames
 from mlcv_explore.idea import Bars, Cell, Film, Idea, Picture, Study
-from mlcv_explore.ideas.virtual_outliers.claims import (
-    ARM_TABLE,
-    CLAIMS,
-    DEPTHS,
-    LIMITS,
-    MEASURE_TABLE,
-    NETWORKS,
-    PRIOR_WORK,
-    PROVENANCE,
-    VOS,
-)
+from mlcv_explore.ideas.virtual_outliers import claims
+from mlcv_explore.ideas.virtual_outliers.claims import NETWORKS, VOS
+from mlcv_explore.metrics.outlier_detection import DEPTHS
 from mlcv_explore.statistics import Split
 
-ARMS = (
-    *("energy", "msp", "vos_1", "vos_2", "vos_3", "vos_last", "several", "average", "npos"),
-    *(
-        "mahalanobis_last",
-        "mahalanobis",
-        "mixed",
-        "fusion",
-        "fisher",
-        "real_features",
-        "oracle",
-        "depth",
-        "shuffled",
-    ),
-)
-MEASURES = (*("auroc", "near", "far", "fpr95", *DEPTHS), *("accuracy", "rise", "rank", "share"))
+UNTRAINED = ("mahalanobis_last", "mahalanobis", "mixed", "fusion", "fisher")
+BY_DEPTH = ("depth", "shuffled")
+ARMS = ("energy", "msp", *VOS, "several", "average", "npos", *UNTRAINED, "real_features", "oracle", *BY_DEPTH)
+MEASURES = ("auroc", "near", "far", "fpr95", *DEPTHS, "accuracy", "rise", "rank", "share")
 DETECTION = MEASURES[:6]
 PHOTOGRAPHS, SIZES = "photographs", (3500, 1200)  # of the features that ship: training, test
 GROUPS = 4  # of channels normalised together: widths are multiples of it
@@ -164,42 +145,22 @@ class VirtualOutliersConfig(Config):
         return self
 
 
-@dataclass(frozen=True)
-class Frame:
-    """One network more: S seeds, A arms in the order of ARMS, K measures in that of
-    MEASURES.
-    """
-
-    step: int
-    steps: int
-    measured: np.ndarray  # (S, A, K) float32; 0 until measured
-
-
 def measures_of(arm: str) -> tuple[str, ...]:
     """What is measured of an arm."""
-    if arm in ("depth", "shuffled"):
-        return ("rise",)
-    layers = ("rank", "share") if arm in VOS else ()
-    return (*DETECTION, *(("accuracy",) if arm in NETWORKS else ()), *layers)
+    trained = ("accuracy", *(("rank", "share") if arm in VOS else ())) if arm in NETWORKS else ()
+    return ("rise",) if arm in BY_DEPTH else (*DETECTION, *trained)
 
 
-def run(config: VirtualOutliersConfig, seeds: Sequence[int]) -> Iterator[Frame]:
-    """Train one network after the other and test it. Raises DataError, CheckpointError,
-    SettingError with a sentence for the visitor.
-    """
-    from mlcv_explore.ideas.virtual_outliers import training  # torch comes with it
+def run(config: VirtualOutliersConfig, seeds: Sequence[int]) -> Iterator[ArmsFrame]:
+    """Train and test one network after the other. Raises DataError, CheckpointError."""
+    from mlcv_explore.ideas.virtual_outliers.training import measured  # torch comes with it
 
-    yield from training.run(config, seeds)
+    yield from frames([measured(config, seed) for seed in seeds], 1 + len(NETWORKS), ARMS, MEASURES)
 
 
 def metrics(config: VirtualOutliersConfig, film: Film) -> dict[str, np.ndarray]:
     """Per seed every measure of every arm, on test images."""
-    last = film[-1].measured
-    return {
-        f"{arm}_{name}": last[:, ARMS.index(arm), MEASURES.index(name)].astype(float)
-        for arm in ARMS
-        for name in measures_of(arm)
-    }
+    return columns(film[-1], ARMS, MEASURES, {arm: measures_of(arm) for arm in ARMS})
 
 
 def picture(film: Film) -> Picture:
@@ -221,12 +182,11 @@ def _cells(base: VirtualOutliersConfig, weights: Sequence[float]) -> tuple[Cell,
     where outliers are at one layer; every arm at several weights beside them.
     """
     cells = []
-    for claim in CLAIMS:
+    for claim in claims.CLAIMS:
         names = {*claim.arms, *(COMPARED if claim.name == "several" else ())}
-        single = {arm: arm for arm in ARMS if arm in names and arm in ALONE}
-        several = {arm: arm for arm in ARMS if arm in names and arm not in ALONE}
-        cells += [Cell(claim.name, base, several)] if several else []
-        cells += [Cell(claim.name, base.replace(weight=ALONE_WEIGHT), single)] if single else []
+        for config, alone in ((base, False), (base.replace(weight=ALONE_WEIGHT), True)):
+            own = {arm: arm for arm in ARMS if arm in names and (arm in ALONE) == alone}
+            cells += [Cell(claim.name, config, own)] if own else []
     whole = {arm: arm for arm in ARMS}
     return (*cells, *(Cell("weights", base.replace(weight=weight), whole) for weight in weights))
 
@@ -238,27 +198,27 @@ IMAGENET = VirtualOutliersConfig(
 
 idea = Idea(
     config=VirtualOutliersConfig,
-    frame=Frame,
+    frame=ArmsFrame,
     run=run,
     metrics=metrics,
-    claims=CLAIMS,
+    claims=claims.CLAIMS,
     quick=VirtualOutliersConfig(train_size=400, test_size=100, epochs=1, width=4, neighbours=5, start=0.0),
     picture=picture,
-    arms=ARM_TABLE,
-    measures=MEASURE_TABLE,
+    arms=claims.ARM_TABLE,
+    measures=claims.MEASURE_TABLE,
     studies=(
         Study("live", _cells(LIVE, (0.1, 1.0, 3.0, 10.0)), tuple(range(900, 920))),
         Study("photographs", _cells(IMAGENET, (0.1, 1.0, 10.0, 40.0)), tuple(range(900, 920))),
     ),
-    prior_work=PRIOR_WORK,
-    provenance=PROVENANCE,
+    prior_work=claims.PRIOR_WORK,
+    provenance=claims.PROVENANCE,
     bars=(
         Bars("digits, near and far", COMPARED),
         Bars("photographs, far outliers", COMPARED, "photographs", "far"),
         Bars("photographs, near outliers", COMPARED, "photographs", "near"),
     ),
-    limits=LIMITS,
+    limits=claims.LIMITS,
     split_sizes=lambda config: Split(config.train_size, config.test_size),
     tiles=lambda: import_module(f"{__name__}.inference").tiles(),  # torch comes with it
-    checkpoints=lambda: import_module(f"{__name__}.pretrain").CHECKPOINTS,
+    checkpoints=lambda: import_module(f"{__name__}.inference").CHECKPOINTS,
 )

@@ -1,82 +1,46 @@
 """Arms, measures, claims, limits and earlier work of the virtual outliers."""
 
-from mlcv_explore.idea import Arm, Measure, Provenance
-from mlcv_explore.idea_text import works
+from mlcv_explore.idea import Provenance
+from mlcv_explore.idea_text import arms, measures, works
 from mlcv_explore.statistics.declared import declared
 
-DEPTHS = ("shallow", "deep")  # prediction depth 0 or 1, and 2 to 4
 LEFT_OUT = 2  # classes of ten
-FAR_IMAGES = 200  # of every kind, to know and to test
 VOS = ("vos_1", "vos_2", "vos_3", "vos_last")  # the layers of one network each
 NETWORKS = ("energy", *VOS, "several", "npos", "real_features", "oracle")
-ARM_TABLE = (
-    Arm("energy", "No outliers", "baseline", "Energy log Σ exp(logits) of a network trained without any."),
-    Arm("msp", "Confidence", "other", "Its highest class probability."),
-    Arm("vos_1", "Virtual, layer 1", "variant", "Log-odds of real against virtual at layer 1."),
-    Arm("vos_2", "Virtual, layer 2", "variant", "At layer 2 of a network of its own."),
-    Arm("vos_3", "Virtual, layer 3", "variant", "At layer 3 of a network of its own."),
-    Arm("vos_last", "Virtual, last layer", "other", "VOS as published: at the last layer alone."),
-    Arm(
-        "several",
-        "Virtual, several layers",
-        "idea",
-        "At all four layers of one network, their weights fitted on virtual outliers alone.",
-    ),
-    Arm(
-        "average", "Several layers, averaged", "variant", "The same network; standardised log-odds averaged."
-    ),
-    Arm(
-        "npos",
-        "NPOS, last layer",
-        "other",
-        "Outliers beyond the most isolated examples instead of a Gaussian's.",
-    ),
-    Arm(
-        "mahalanobis_last",
-        "Mahalanobis, last layer",
-        "other",
-        "Untrained: distance to the nearest class mean.",
-    ),
-    Arm(
-        "mahalanobis", "Mahalanobis, all layers", "other", "Untrained: its average over standardised layers."
-    ),
-    Arm("mixed", "Mahalanobis and energy", "other", "Mahalanobis at layers 1 to 3, energy at the last."),
-    Arm(
-        "fusion",
-        "Neighbours, all layers",
-        "other",
-        "Untrained: distance to the fifth neighbour, averaged likewise.",
-    ),
-    Arm(
-        "fisher", "Neighbours, p-values", "other", "Untrained: Fisher's combination of every layer's p-value."
-    ),
-    Arm(
-        "real_features",
-        "Real features as outliers",
-        "control",
-        "Training examples called outliers: if it helps as much, the outliers teach nothing.",
-    ),
-    Arm(
-        "oracle",
-        "Real outliers known",
-        "oracle",
-        "Trained and combined with other images of the test's outliers.",
-    ),
-    Arm("depth", "By prediction depth", "idea", "Images in groups of equal prediction depth."),
-    Arm("shuffled", "Depths shuffled", "control", "The same depths dealt anew among the images."),
-)
-MEASURE_TABLE = (
-    Measure("auroc", "AUROC, mean of near and far", "%"),
-    Measure("near", "AUROC, near outliers", "%"),
-    Measure("far", "AUROC, far outliers", "%"),
-    Measure("fpr95", "False positives at 95 % recall", "%", "lower"),
-    Measure("shallow", "AUROC at prediction depth 0 or 1", "%"),
-    Measure("deep", "AUROC at prediction depth 2 to 4", "%"),
-    Measure("accuracy", "Test accuracy", "%"),
-    Measure("rise", "Layers that the best one of deep images is later", better=""),
-    Measure("rank", "Rank correlation of prediction depth and log-odds", better=""),
-    Measure("share", "Real features less likely than virtual", "%", "lower"),
-)
+ARM_TABLE = arms("""
+    energy (baseline): No outliers — Energy log Σ exp(logits) of a network trained without any.
+    msp (other): Confidence — Its highest class probability.
+    vos_1 (variant): Virtual, layer 1 — Log-odds of real against virtual at layer 1.
+    vos_2 (variant): Virtual, layer 2 — At layer 2 of a network of its own.
+    vos_3 (variant): Virtual, layer 3 — At layer 3 of a network of its own.
+    vos_last (other): Virtual, last layer — VOS as published: at the last layer alone.
+    several (idea): Virtual, several layers — At all four layers of one network, their weights fitted on
+            virtual outliers alone.
+    average (variant): Several layers, averaged — The same network; standardised log-odds averaged.
+    npos (other): NPOS, last layer — Outliers beyond the most isolated examples instead of a Gaussian's.
+    mahalanobis_last (other): Mahalanobis, last layer — Untrained: distance to the nearest class mean.
+    mahalanobis (other): Mahalanobis, all layers — Untrained: its average over standardised layers.
+    mixed (other): Mahalanobis and energy — Mahalanobis at layers 1 to 3, energy at the last.
+    fusion (other): Neighbours, all layers — Untrained: distance to the fifth neighbour, averaged likewise.
+    fisher (other): Neighbours, p-values — Untrained: Fisher's combination of every layer's p-value.
+    real_features (control): Real features as outliers — Training examples called outliers: if it helps as
+            much, the outliers teach nothing.
+    oracle (oracle): Real outliers known — Trained and combined with other images of the test's outliers.
+    depth (idea): By prediction depth — Images in groups of equal prediction depth.
+    shuffled (control): Depths shuffled — The same depths dealt anew among the images.
+""")
+MEASURE_TABLE = measures("""
+    auroc (%): AUROC, mean of near and far
+    near (%): AUROC, near outliers
+    far (%): AUROC, far outliers
+    fpr95 (%, lower): False positives at 95 % recall
+    shallow (%): AUROC at prediction depth 0 or 1
+    deep (%): AUROC at prediction depth 2 to 4
+    accuracy (%): Test accuracy
+    rise (neither): Layers that the best one of deep images is later
+    rank (neither): Rank correlation of prediction depth and log-odds
+    share (%, lower): Real features less likely than virtual
+""")
 CLAIMS = declared(
     """
     several: several − vos_last > 1 in auroc
