@@ -40,12 +40,18 @@ def transfer(
     drawn by a seed. Of new classes both have half, drawn too, numbered from 0. Raises
     SettingError where there are too few images.
     """
+    from mlcv_explore.data.open_set import divided  # torch comes with it
+
     train_size, validation_size, test_size = sizes
     count = len(whole.train.classes)
     same = np.arange(count)
     if shift == "new_classes":
-        order = numpy_stream(seed, "classes").permutation(count)
-        old, new = (_only(whole, np.sort(half)) for half in (order[: count // 2], order[count // 2 :]))
+        moved = numpy_stream(seed, "classes").permutation(count)[count // 2 :]
+        halves = [part and divided(part, moved) for part in (whole.train, whole.test)]
+        old, new = (
+            Dataset(whole.name, halves[0][place], halves[1] and halves[1][place], whole.fingerprint)
+            for place in (0, 1)
+        )
         source = split(old, source_size, 0, 0, seed).train
         parts = split(new, train_size, validation_size, test_size, seed)
         return Transfer(source, parts.train, parts.validation, parts.test, same[: count // 2])
@@ -95,17 +101,3 @@ def _without_fixed_points(count: int, seed: int) -> np.ndarray:
         order = draws.permutation(count)
         if (order != np.arange(count)).all():
             return order
-
-
-def _only(whole: Dataset, classes: np.ndarray) -> Dataset:
-    """The images of some classes, numbered from 0 in this order."""
-    number = np.full(len(whole.train.classes), -1)
-    number[classes] = np.arange(len(classes))
-    names = tuple(whole.train.classes[each] for each in classes)
-
-    def part(images: Images) -> Images:
-        rows = np.flatnonzero(number[images.labels] >= 0)
-        return Images(images.images[rows], number[images.labels[rows]], names)
-
-    test = None if whole.test is None else part(whole.test)
-    return Dataset(whole.name, part(whole.train), test, whole.fingerprint)

@@ -10,6 +10,7 @@ https://arxiv.org/abs/2210.11466.
 """
 
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 
 import numpy as np
 from pydantic import model_validator
@@ -118,7 +119,10 @@ def _cells(*configs: FreezingConfig) -> tuple[Cell, ...]:
             if fits:
                 cells.append(Cell(claim.name, config, {arm: arm for arm in claim.arms}))
                 break
-    return (*cells, *(Cell("all", config, {arm: arm for arm in measures_of(config)}) for config in configs))
+    for config in configs:
+        name = "longer" if config.updates in (60, 240) else "table"
+        cells.append(Cell(name, config, {arm: arm for arm in measures_of(config)}))
+    return tuple(cells)
 
 
 SEEDS = tuple(range(1000, 1020))
@@ -155,4 +159,6 @@ idea = Idea(
     provenance=claims.PROVENANCE,
     limits=claims.LIMITS,
     split_sizes=lambda config: Split(config.target_size, config.test_size),
+    tiles=lambda: import_module(f"{__name__}.inference").tiles(),  # torch comes with it
+    checkpoints=lambda: import_module(f"{__name__}.pretrain").CHECKPOINTS,
 )

@@ -2,10 +2,8 @@
 of frozen blocks.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
 
-import numpy as np
 import torch
 from torch.nn import functional
 
@@ -24,108 +22,15 @@ from mlcv_explore.ideas.freezing import (
 from mlcv_explore.ideas.freezing.claims import PATTERNS
 from mlcv_explore.models import block_network, fine_tuning
 from mlcv_explore.models.block_network import BLOCKS, BlockNetwork
-from mlcv_explore.models.fine_tuning import Pattern
+from mlcv_explore.models.tuning_search import HEAD_ONLY, Outcome, TuningSearch
 from mlcv_explore.seeds import stream
 
 SIDE = 64  # pixels at which the ImageNet network reads photographs
 EPOCHS = 15  # of pretraining the small network
 HEAD_UPDATES, HEAD_RATE = 300, 0.003  # of the ImageNet network's head on the source
-SPACING = 3  # between learning rates
-HEAD_ONLY, EVERYTHING = (False,) * BLOCKS, (True,) * BLOCKS
 HEAD_FACTOR = 10  # learning rates of the ImageNet network's head; the small network's has one for all
+SPACING = 3  # between learning rates
 Values = dict[tuple[str, str], float]
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """Tuning at the learning rate with the best validation accuracy."""
-
-    rate: float
-    validation: float  # accuracy
-    test: float
-    updates: int  # of all learning rates
-    moved: list[float]  # of every block, norms relative to before
-
-
-class Task:
-    """A network at its target, everything frozen blocks put out stored."""
-
-    def __init__(self, config: FreezingConfig, network: BlockNetwork, target: Transfer, seed: int) -> None:
-        self.config, self.network, self.seed = config, network, seed
-        self.head_factor = HEAD_FACTOR if config.dataset == PHOTOGRAPHS else 1
-        parts = (target.train, target.validation, target.test)
-        self.train, self.validation, self.test = (
-            fine_tuning.examples(network, pixels(config, part), torch.from_numpy(part.labels))
-            for part in parts
-        )
-        self.known: dict[Pattern, Outcome] = {}
-
-    def rates(self) -> list[float]:
-        """The learning rates that are tried, the lowest first."""
-        middle = (self.config.rates - 1) / 2
-        return [self.config.rate * SPACING ** (place - middle) for place in range(self.config.rates)]
-
-    def best(self, tune: Callable[[float, torch.Generator], BlockNetwork], start: int = 0) -> Outcome:
-        """What `tune` returns for the best learning rate, tested once; blocks before
-        `start` are those of this network.
-        """
-        rates = self.rates()
-        found = [tune(rate, stream(self.seed, "tuning")) for rate in rates]
-        scores = [fine_tuning.accuracy(network, self.validation, start) for network in found]
-        chosen = int(np.argmax(scores))
-        tested = fine_tuning.accuracy(found[chosen], self.test, start)
-        moves = fine_tuning.moved(self.network, found[chosen])
-        return Outcome(rates[chosen], scores[chosen], tested, self.config.updates * len(rates), moves)
-
-    def pattern(self, pattern: Pattern) -> Outcome:
-        """The blocks of a pattern tuned, the others frozen; known once computed."""
-        if pattern not in self.known:
-            self.known[pattern] = self.best(
-                lambda rate, draws: self.tuned(self.network, pattern, self.config.updates, rate, draws),
-                fine_tuning.first_trained(pattern),
-            )
-        return self.known[pattern]
-
-    def tuned(
-        self, network: BlockNetwork, pattern: Pattern, updates: int, rate: float, draws: torch.Generator
-    ) -> BlockNetwork:
-        """One network at one learning rate."""
-        about = updates, rate, rate * self.head_factor, draws
-        return fine_tuning.tuned(network, pattern, self.train, *about)
-
-    def scales(self) -> Outcome:
-        """Scales and shifts of all channels tuned."""
-        return self.best(
-            lambda rate, draws: fine_tuning.with_tuned_scales(
-                self.network, self.train, self.config.updates, rate, rate * self.head_factor, draws
-            )
-        )
-
-    def head_then_all(self) -> Outcome:
-        """The head for half of the updates, then everything."""
-        half = self.config.updates // 2
-
-        def both(rate: float, draws: torch.Generator) -> BlockNetwork:
-            first = self.tuned(self.network, HEAD_ONLY, half, rate, draws)
-            return self.tuned(first, EVERYTHING, self.config.updates - half, rate, draws)
-
-        return self.best(both)
-
-    def greedy(self) -> Outcome:
-        """From the head alone, the block that most raises validation accuracy is added
-        while one does; all that is tried counts as updates.
-        """
-        chosen, tried = HEAD_ONLY, [HEAD_ONLY]
-        while not all(chosen):
-            more = [
-                (*chosen[:place], True, *chosen[place + 1 :]) for place in range(BLOCKS) if not chosen[place]
-            ]
-            tried += more
-            following = max(more, key=lambda pattern: self.pattern(pattern).validation)
-            if self.pattern(following).validation <= self.pattern(chosen).validation:
-                break
-            chosen = following
-        return replace(self.pattern(chosen), updates=sum(self.pattern(each).updates for each in tried))
 
 
 def run(config: FreezingConfig, seeds: Sequence[int]) -> Iterator[Measured]:
@@ -137,7 +42,7 @@ def run(config: FreezingConfig, seeds: Sequence[int]) -> Iterator[Measured]:
 def _measured(config: FreezingConfig, seed: int) -> Iterator[Values]:
     yield {}  # a first frame at once
     target, networks = prepare(config, seed)
-    task, best, compared = Task(config, networks[0], target, seed), 0.0, measures_of(config)
+    task, best, compared = search(config, networks[0], target, seed), 0.0, measures_of(config)
     found = {("source", "accuracy"): fine_tuning.accuracy(networks[0], task.test, BLOCKS)}
     for arm in (arm for arm in PATTERNS if arm in compared):
         outcome = task.pattern(PATTERNS[arm])
@@ -154,9 +59,21 @@ def _measured(config: FreezingConfig, seed: int) -> Iterator[Values]:
         ("greedy", task.greedy),
     ):
         yield described(arm, tune())
-    control = Task(config, networks[1], target, seed)
+    control = search(config, networks[1], target, seed)
     for arm, name in zip(UNTRAINED, ("full", "first_half", "second_half"), strict=True):
         yield {(arm, "accuracy"): control.pattern(PATTERNS[name]).test}
+
+
+def search(config: FreezingConfig, network: BlockNetwork, target: Transfer, seed: int) -> TuningSearch:
+    """A network at its target, at every learning rate of a run, the lowest first."""
+    parts = [
+        fine_tuning.examples(network, pixels(config, part), torch.from_numpy(part.labels))
+        for part in (target.train, target.validation, target.test)
+    ]
+    middle = (config.rates - 1) / 2
+    rates = [config.rate * SPACING ** (place - middle) for place in range(config.rates)]
+    factor = HEAD_FACTOR if config.dataset == PHOTOGRAPHS else 1
+    return TuningSearch(network, parts, config.updates, rates, factor, seed)
 
 
 def described(arm: str, outcome: Outcome) -> Values:

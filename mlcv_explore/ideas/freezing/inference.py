@@ -1,0 +1,65 @@
+"""The demo: networks that ship, tuned in all patterns, before and after."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from mlcv_explore import data
+from mlcv_explore.data import corruptions, target_shifts, uploads
+from mlcv_explore.idea import Tile
+from mlcv_explore.ideas.freezing import VALIDATION
+from mlcv_explore.ideas.freezing.pretrain import DIGITS, PREFIX, SIZES, SMALL
+from mlcv_explore.models import checkpoints
+from mlcv_explore.models.tuned_networks import TunedNetworks
+
+CONFIGS = {"Digits": DIGITS, "Photographs": SMALL}
+EXAMPLES = 6  # digits of the test to choose from
+
+
+@lru_cache(maxsize=2)
+def load(name: str) -> tuple[TunedNetworks, dict]:
+    """The networks of "Digits" or "Photographs", and their targets: classes, and the label
+    that each label of the source has there. Raises CheckpointError.
+    """
+    about = f"{PREFIX}{CONFIGS[name].dataset}/0", lambda card: TunedNetworks(**card["arguments"])
+    networks, card = checkpoints.load_network(*about)
+    return networks, card["targets"]
+
+
+def sizes(name: str) -> tuple[int, ...]:
+    """Numbers of target images that were tried."""
+    return SIZES[CONFIGS[name].dataset]
+
+
+@lru_cache(maxsize=3)
+def examples(shift: str) -> list[np.ndarray]:
+    """Digits of the test as the target has them, uint8 (1, 8, 8)."""
+    about = DIGITS.source_size, (DIGITS.target_size, VALIDATION, DIGITS.test_size), 0
+    target = target_shifts.transfer(data.load("digits"), shift, *about, DIGITS.corruption, DIGITS.severity)
+    return list(target.test.images[:EXAMPLES])
+
+
+def at_target(name: str, shift: str, pixels: np.ndarray) -> np.ndarray:
+    """A photograph uint8 (h, w, 3), or a digit (8, 8) in [0, 1], as a network reads it at a
+    target, uint8 (C, h, w).
+    """
+    config = CONFIGS[name]
+    values = pixels[None] if pixels.ndim == 2 else uploads.resized_to_square(pixels, 32)
+    image = (values * 255).round().astype(np.uint8)
+    return corruptions.corrupted(image[None], config.corruption, config.severity * (shift == "corruption"))[0]
+
+
+@torch.no_grad()
+def probabilities(name: str, shift: str, pattern: Sequence[bool], image: np.ndarray) -> list[np.ndarray]:
+    """Of an image's classes (K,), before tuning and after."""
+    networks, _ = load(name)
+    batch = torch.from_numpy(image[None]).float() / 255
+    pair = networks.before[shift], networks.tuned(shift, tuple(pattern))
+    return [network(batch).softmax(1)[0].numpy() for network in pair]
+
+
+def tiles() -> tuple[Tile, ...]:
+    """For home: digits of lower contrast."""
+    return tuple(Tile(image[0] / 255) for image in examples("corruption")[:5])

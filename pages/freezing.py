@@ -1,0 +1,220 @@
+"""Freezing: blocks to click, and every pattern of them at a target; runs; what to freeze when."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+
+from mlcv_explore import charts
+from mlcv_explore.charts import Bar
+from mlcv_explore.config import Config, choice_label, setting
+from mlcv_explore.data import gallery
+from mlcv_explore.data.target_shifts import SHIFTS
+from mlcv_explore.experiment.studies import Table
+from mlcv_explore.idea import Film
+from mlcv_explore.ideas.freezing import HALVES, MOVED, inference, measures_of
+from mlcv_explore.ideas.freezing import idea as subject
+from mlcv_explore.ideas.freezing.claims import PATTERNS
+from mlcv_explore.models import block_network, fine_tuning, tuning_search
+from mlcv_explore.models.checkpoints import CheckpointError
+from mlcv_explore.models.tuned_networks import ALL, TunedNetworks
+from mlcv_explore.ui import evidence, figures, image_row, inputs, page, settings, theme
+from mlcv_explore.ui.small_image_input import buttons, draw_digit, upload_digit
+
+SLUG = subject.slug
+SOURCES = ("Examples", "Draw", "Upload digit")
+TARGETS = {"Corruption": "corruption", "New classes": "new_classes", "Permuted labels": "permuted_labels"}
+
+
+class FreezingView(Config):
+    """Settings of the demo; nothing of it is trained."""
+
+    frozen1: bool = setting(True, "Freeze block 1")
+    frozen2: bool = setting(True, "Freeze block 2")
+    frozen3: bool = setting(False, "Freeze block 3")
+    frozen4: bool = setting(False, "Freeze block 4")
+
+
+def play() -> None:
+    """A network, a target, an image, and the blocks to freeze."""
+    results, controls = st.columns([3, 1], gap="medium")
+    with figures.reported(CheckpointError):
+        with controls:
+            name = buttons(f"{SLUG}-network", "Network", tuple(inference.CONFIGS))
+            shift = TARGETS[buttons(f"{SLUG}-target", "Target", tuple(TARGETS))]
+            sizes = tuple(map(str, inference.sizes(name)))
+            size = buttons(f"{SLUG}-{name.lower()}-size", "Target images", sizes)
+            image = chosen(name, shift)
+        with results:
+            blocks(name, shift, sizes.index(size), image)
+
+
+def chosen(name: str, shift: str) -> np.ndarray | None:
+    """An image as the target has it; None while there is none."""
+    if name == "Photographs":
+        image = inputs.choose_image(SLUG, (inputs.IMAGENET,))
+        return None if image is None else inference.at_target(name, shift, image.pixels)
+    source = buttons(f"{SLUG}-digit-source", "Digit", SOURCES)
+    if source == "Examples":
+        known = inference.examples(shift)
+        pictures = {str(place): image[0] for place, image in enumerate(known, start=1)}
+        return known[int(inputs.example_strip(f"{SLUG}-example", pictures)) - 1]
+    key = f"{SLUG}-{source.split()[0].lower()}"
+    values = draw_digit(key) if source == "Draw" else upload_digit(key, 8)
+    return None if values is None else inference.at_target(name, shift, values)
+
+
+@st.fragment
+def blocks(name: str, shift: str, row: int, image: np.ndarray | None) -> None:
+    """The network as a row of blocks, all patterns, and the image before and after."""
+    with figures.reported(CheckpointError):
+        networks, about = inference.load(name)
+        place, spots, frozen = SHIFTS.index(shift), [], []
+        for column, option in zip(st.columns(4, gap="small"), FreezingView.settings(), strict=True):
+            with column, st.container(border=True):
+                frozen.append(settings.control(SLUG, option))
+                spots.append(st.empty())
+        pattern = tuple(not each for each in frozen)
+        moved = networks.moved[place, row, ALL.index(pattern)]
+        for spot, share, change in zip(spots, networks.shares(shift), moved, strict=True):
+            spot.caption(f"{share:.0%} of parameters · changed by {float(change):.0%}")
+        summary(networks, shift, row, pattern)
+        left, right = st.columns([3, 2], gap="medium")
+        with left:
+            patterns(networks.accuracy[place, row].numpy(), pattern)
+        with right:
+            if image is not None:
+                before_and_after(name, shift, pattern, image, about[shift])
+
+
+def summary(networks: TunedNetworks, shift: str, row: int, pattern: tuple[bool, ...]) -> None:
+    """The accuracy of the chosen pattern, what it costs, and the best one."""
+    place, number = SHIFTS.index(shift), ALL.index(pattern)
+    accuracy = networks.accuracy[place, row]
+    best, trained = int(accuracy.argmax()), fine_tuning.count(networks.before[shift], pattern)
+    with st.container(horizontal=True, gap="large"):
+        st.metric("Accuracy", f"{float(accuracy[number]):.1%}")
+        st.metric(f"Best: {called(ALL[best])}", f"{float(accuracy[best]):.1%}")
+        st.metric("Parameters tuned", f"{trained:,}")
+        st.metric("One tuning", f"{1000 * float(networks.seconds[place, number]):.0f} ms")
+
+
+def called(pattern: Sequence[bool]) -> str:
+    """A pattern by the blocks that are frozen."""
+    frozen = [str(place) for place, trained in enumerate(pattern, start=1) if not trained]
+    if not frozen:
+        return "nothing frozen"
+    return "all frozen, head tuned" if len(frozen) == len(pattern) else f"{', '.join(frozen)} frozen"
+
+
+def patterns(accuracy: np.ndarray, pattern: tuple[bool, ...]) -> None:
+    """All sixteen patterns, the best first; the chosen one marked."""
+    nan, bars = float("nan"), []
+    for place in np.argsort(-accuracy, kind="stable"):
+        role = "idea" if ALL[place] == pattern else "control"
+        bars.append(Bar(called(ALL[place]), round(float(accuracy[place]), 4), nan, nan, role))
+    chart = charts.bars_with_intervals(
+        bars, "Test accuracy", theme.palette(), x_format=".0%", x_domain=(0.0, 1.0)
+    )
+    notice = "Mean of three networks, the learning rate chosen for every pattern. Blue: frozen as above."
+    figures.figure(chart, f"{SLUG}-patterns", notice, moving=True)
+
+
+def before_and_after(
+    name: str, shift: str, pattern: tuple[bool, ...], image: np.ndarray, about: dict
+) -> None:
+    """The three most probable classes of an image, before tuning and after."""
+    image_row.show([image / 255], "As the target has it.", size=128)
+    pair = inference.probabilities(name, shift, pattern, image)
+    for head, values in zip(("Before tuning", "After, with 200 target images"), pair, strict=True):
+        top = np.argsort(-values)[:3]
+        st.markdown(f"{head}: " + ", ".join(f"**{about['classes'][k]}** {values[k]:.0%}" for k in top))
+    if shift == "permuted_labels":
+        names, moves = about["classes"], about["permutation"]
+        st.caption("Permuted: " + ", ".join(f"{names[k]} is “{names[to]}”" for k, to in enumerate(moves)))
+    elif shift == "new_classes":
+        st.caption(f"Of the new classes {', '.join(about['classes'])}; before tuning the head is random.")
+
+
+def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
+    """Every pattern so far, and how far its blocks moved."""
+    columns, command = subject.metrics(config, film), figures.command(SLUG, config, seeds)
+    values = {arm: columns[f"{arm}_accuracy"] for arm in measures_of(config)}
+    values = {arm: own for arm, own in values.items() if own.any()}
+    if not values:
+        st.info("Bars begin when the network is pretrained.", icon=":material/hourglass_empty:")
+        return
+    split, notice = subject.split_sizes(config), "On test images of the target. 95 % intervals."
+    figures.bars(subject, values, "accuracy", f"{SLUG}-run", notice, split=split, command=command)
+    arms = [arm for arm in values if f"{arm}_moved1" in columns]
+    moves = np.array([[100 * columns[f"{arm}_{name}"].mean() for name in MOVED] for arm in arms])
+    heads, titles = [f"block {place}" for place in (1, 2, 3, 4)], ("pattern", "block", "change, %")
+    about = {"signed": False, "value_format": ".1f"}
+    names = list(map(subject.label, arms))
+    chart = charts.heat_map(moves, names, heads, titles, theme.palette(), **about)
+    notice = "Norm of a block's change over its norm before tuning, mean over seeds."
+    figures.figure(chart, f"{SLUG}-run-moved", notice, command=command, config=config)
+
+
+def example() -> None:
+    """A digit of the target, before tuning and after with either half frozen."""
+    with figures.reported(CheckpointError):
+        image, (_, about) = inference.examples("corruption")[0], inference.load("Digits")
+        texts = []
+        for arm in ("first_half", "second_half"):
+            pair = inference.probabilities("Digits", "corruption", PATTERNS[arm], image)
+            before, after = (f"{about['corruption']['classes'][p.argmax()]} {p.max():.0%}" for p in pair)
+            texts.append(f"{subject.label(arm).lower()}: {after}")
+        image_row.show([image / 255], f"Before tuning: {before}. {'; '.join(texts)}.", size=96)
+
+
+def answer(table: Table) -> None:
+    """Which part to freeze, for every target and number of images; every pattern."""
+    for study, title in (("live", "Digits"), ("photographs", "Photographs")):
+        if evidence.study(SLUG, study) is None:
+            continue
+        own, names = evidence.table(SLUG, study), ("shift", "corruption", "target_size")
+        found = (tuple(row[name] for name in names) for row in own.rows if row["claim"] == "table")
+        keys = list(dict.fromkeys(found))
+        about = {"claim": "table", "measure": "accuracy"}
+        rows = [{**about, **dict(zip(names, key, strict=True))} for key in keys]
+        heads = {f"{subject.label(arm)} (%)": {"arm": arm} for arm in ("source", *HALVES)}
+        note = "Accuracy on the target's test images; 95 % intervals."
+        cells = own.cross(rows, heads)
+        figures.intervals(
+            {f"{title}: target": [target(*key) for key in keys], **cells}, f"{SLUG}-{study}", note
+        )
+        pair, head = ("second_half", "first_half"), f"{title}: which half to freeze"
+        figures.comparison(subject, own, "table", names, pair, "accuracy", head, called=target)
+
+
+def target(shift: str, corruption: str, size: str) -> str:
+    """What a row of a table is about."""
+    return f"{corruption if shift == 'corruption' else choice_label(shift)}, {size} images"
+
+
+page.run(
+    subject,
+    play=play,
+    draw=draw,
+    answer=answer,
+    example=example,
+    formulas={
+        "Frozen blocks are computed once": fine_tuning.examples,
+        "Tuning the others": fine_tuning.tuned,
+        "Blocks chosen greedily": tuning_search.TuningSearch.greedy,
+        "The ImageNet network as blocks": block_network.imagenet_blocks,
+    },
+    views=(FreezingView,),
+    choices={
+        "network": tuple(inference.CONFIGS),
+        "target": tuple(TARGETS),
+        **{f"{name.lower()}-size": tuple(map(str, inference.sizes(name))) for name in inference.CONFIGS},
+        "source": inputs.SOURCES,
+        "photograph": tuple(gallery.photographs()),
+        "scene": tuple(str(number) for number in range(1, inputs.SCENES + 1)),
+        "digit-source": SOURCES,
+        "example": tuple(str(place) for place in range(1, inference.EXAMPLES + 1)),
+    },
+    seeds=5,
+)
