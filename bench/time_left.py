@@ -28,6 +28,7 @@ INTERVAL = 0.25  # seconds between two looks
 RUNS: dict[str, tuple[int, Mapping[str, Any]]] = {  # seeds a page begins with, a setting changed
     "copernican": (10, {"curves": 4}),
     "feature_mixing": (10, {"labels": 20}),
+    "freezing": (5, {"shift": "new_classes"}),
     "hierarchical_explanation": (3, {"dataset": "digits"}),
     "hierarchical_representation": (5, {"epochs": 80}),
     "inverted_unet": (3, {"detail": "binary"}),

@@ -12,18 +12,18 @@ from mlcv_explore.data import gallery
 from mlcv_explore.data.target_shifts import SHIFTS
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
-from mlcv_explore.ideas.freezing import HALVES, MOVED, inference, measures_of
+from mlcv_explore.ideas.freezing import HALVES, inference, measures_of
 from mlcv_explore.ideas.freezing import idea as subject
 from mlcv_explore.ideas.freezing.claims import PATTERNS
 from mlcv_explore.models import block_network, fine_tuning, tuning_search
 from mlcv_explore.models.checkpoints import CheckpointError
-from mlcv_explore.models.tuned_networks import ALL, TunedNetworks
+from mlcv_explore.models.tuned_networks import ALL
 from mlcv_explore.ui import evidence, figures, image_row, inputs, page, settings, theme
 from mlcv_explore.ui.small_image_input import buttons, draw_digit, upload_digit
 
 SLUG = subject.slug
 SOURCES = ("Examples", "Draw", "Upload digit")
-TARGETS = {"Corruption": "corruption", "New classes": "new_classes", "Permuted labels": "permuted_labels"}
+TARGETS = tuple(choice_label(shift).capitalize() for shift in SHIFTS)
 
 
 class FreezingView(Config):
@@ -41,32 +41,32 @@ def play() -> None:
     with figures.reported(CheckpointError):
         with controls:
             name = buttons(f"{SLUG}-network", "Network", tuple(inference.CONFIGS))
-            shift = TARGETS[buttons(f"{SLUG}-target", "Target", tuple(TARGETS))]
+            shift = SHIFTS[TARGETS.index(buttons(f"{SLUG}-target", "Target", TARGETS))]
             sizes = tuple(map(str, inference.sizes(name)))
-            size = buttons(f"{SLUG}-{name.lower()}-size", "Target images", sizes)
-            image = chosen(name, shift)
+            row = sizes.index(buttons(f"{SLUG}-{name.lower()}-size", "Target images", sizes, 1))
+            image, right = chosen(name, shift)
         with results:
-            blocks(name, shift, sizes.index(size), image)
+            blocks(name, shift, row, image, right)
 
 
-def chosen(name: str, shift: str) -> np.ndarray | None:
-    """An image as the target has it; None while there is none."""
+def chosen(name: str, shift: str) -> tuple[np.ndarray | None, str]:
+    """An image as the target has it, None while there is none; its class where it is known."""
     if name == "Photographs":
-        image = inputs.choose_image(SLUG, (inputs.IMAGENET,))
-        return None if image is None else inference.at_target(name, shift, image.pixels)
+        photograph = inputs.choose_image(SLUG, (inputs.IMAGENET,))
+        return None if photograph is None else inference.at_target(name, shift, photograph.pixels), ""
     source = buttons(f"{SLUG}-digit-source", "Digit", SOURCES)
     if source == "Examples":
         known = inference.examples(shift)
-        pictures = {str(place): image[0] for place, image in enumerate(known, start=1)}
+        pictures = {str(place): image[0] for place, (image, _) in enumerate(known, start=1)}
         return known[int(inputs.example_strip(f"{SLUG}-example", pictures)) - 1]
     key = f"{SLUG}-{source.split()[0].lower()}"
     values = draw_digit(key) if source == "Draw" else upload_digit(key, 8)
-    return None if values is None else inference.at_target(name, shift, values)
+    return None if values is None else inference.at_target(name, shift, values), ""
 
 
 @st.fragment
-def blocks(name: str, shift: str, row: int, image: np.ndarray | None) -> None:
-    """The network as a row of blocks, all patterns, and the image before and after."""
+def blocks(name: str, shift: str, row: int, image: np.ndarray | None, right: str) -> None:
+    """The network as a row of blocks, the image before and after, and all patterns."""
     with figures.reported(CheckpointError):
         networks, about = inference.load(name)
         place, spots, frozen = SHIFTS.index(shift), [], []
@@ -75,28 +75,22 @@ def blocks(name: str, shift: str, row: int, image: np.ndarray | None) -> None:
                 frozen.append(settings.control(SLUG, option))
                 spots.append(st.empty())
         pattern = tuple(not each for each in frozen)
-        moved = networks.moved[place, row, ALL.index(pattern)]
-        for spot, share, change in zip(spots, networks.shares(shift), moved, strict=True):
-            spot.caption(f"{share:.0%} of parameters · changed by {float(change):.0%}")
-        summary(networks, shift, row, pattern)
-        left, right = st.columns([3, 2], gap="medium")
+        number, accuracy = ALL.index(pattern), networks.accuracy[place, row].numpy()
+        moves = networks.moved[place, row, number].tolist()
+        for spot, share, change in zip(spots, networks.shares(shift), moves, strict=True):
+            spot.caption(f"{share:.0%} of parameters · changed by {change:.0%}")
+        best = int(accuracy.argmax())
+        with st.container(horizontal=True, gap="large"):
+            st.metric("Accuracy", f"{accuracy[number]:.1%}")
+            st.metric(f"Best: {called(ALL[best])}", f"{accuracy[best]:.1%}")
+            st.metric("Parameters tuned", f"{fine_tuning.count(networks.before[shift], pattern):,}")
+            st.metric("One tuning", f"{1000 * float(networks.seconds[place, number]):.0f} ms")
+        left, others = st.columns([2, 3], gap="medium")
         with left:
-            patterns(networks.accuracy[place, row].numpy(), pattern)
-        with right:
             if image is not None:
-                before_and_after(name, shift, pattern, image, about[shift])
-
-
-def summary(networks: TunedNetworks, shift: str, row: int, pattern: tuple[bool, ...]) -> None:
-    """The accuracy of the chosen pattern, what it costs, and the best one."""
-    place, number = SHIFTS.index(shift), ALL.index(pattern)
-    accuracy = networks.accuracy[place, row]
-    best, trained = int(accuracy.argmax()), fine_tuning.count(networks.before[shift], pattern)
-    with st.container(horizontal=True, gap="large"):
-        st.metric("Accuracy", f"{float(accuracy[number]):.1%}")
-        st.metric(f"Best: {called(ALL[best])}", f"{float(accuracy[best]):.1%}")
-        st.metric("Parameters tuned", f"{trained:,}")
-        st.metric("One tuning", f"{1000 * float(networks.seconds[place, number]):.0f} ms")
+                before_and_after(name, shift, pattern, image, right, about[shift])
+        with others:
+            patterns(accuracy, pattern)
 
 
 def called(pattern: Sequence[bool]) -> str:
@@ -111,20 +105,19 @@ def patterns(accuracy: np.ndarray, pattern: tuple[bool, ...]) -> None:
     """All sixteen patterns, the best first; the chosen one marked."""
     nan, bars = float("nan"), []
     for place in np.argsort(-accuracy, kind="stable"):
-        role = "idea" if ALL[place] == pattern else "control"
+        role = "idea" if ALL[place] == pattern else "other"
         bars.append(Bar(called(ALL[place]), round(float(accuracy[place]), 4), nan, nan, role))
-    chart = charts.bars_with_intervals(
-        bars, "Test accuracy", theme.palette(), x_format=".0%", x_domain=(0.0, 1.0)
-    )
+    about = {"x_format": ".0%", "x_domain": (0.0, 1.0)}
+    chart = charts.bars_with_intervals(bars, "Test accuracy", theme.palette(), **about)
     notice = "Mean of three networks, the learning rate chosen for every pattern. Blue: frozen as above."
     figures.figure(chart, f"{SLUG}-patterns", notice, moving=True)
 
 
 def before_and_after(
-    name: str, shift: str, pattern: tuple[bool, ...], image: np.ndarray, about: dict
+    name: str, shift: str, pattern: tuple[bool, ...], image: np.ndarray, right: str, about: dict
 ) -> None:
     """The three most probable classes of an image, before tuning and after."""
-    image_row.show([image / 255], "As the target has it.", size=128)
+    image_row.show([image / 255], "As the target has it." + f" Right: {right}." * bool(right), size=128)
     pair = inference.probabilities(name, shift, pattern, image)
     for head, values in zip(("Before tuning", "After, with 200 target images"), pair, strict=True):
         top = np.argsort(-values)[:3]
@@ -137,35 +130,27 @@ def before_and_after(
 
 
 def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
-    """Every pattern so far, and how far its blocks moved."""
+    """Every pattern so far."""
     columns, command = subject.metrics(config, film), figures.command(SLUG, config, seeds)
-    values = {arm: columns[f"{arm}_accuracy"] for arm in measures_of(config)}
-    values = {arm: own for arm, own in values.items() if own.any()}
+    found = {arm: columns[f"{arm}_accuracy"] for arm in measures_of(config)}
+    values = {arm: own for arm, own in found.items() if own.any()}
     if not values:
         st.info("Bars begin when the network is pretrained.", icon=":material/hourglass_empty:")
         return
     split, notice = subject.split_sizes(config), "On test images of the target. 95 % intervals."
     figures.bars(subject, values, "accuracy", f"{SLUG}-run", notice, split=split, command=command)
-    arms = [arm for arm in values if f"{arm}_moved1" in columns]
-    moves = np.array([[100 * columns[f"{arm}_{name}"].mean() for name in MOVED] for arm in arms])
-    heads, titles = [f"block {place}" for place in (1, 2, 3, 4)], ("pattern", "block", "change, %")
-    about = {"signed": False, "value_format": ".1f"}
-    names = list(map(subject.label, arms))
-    chart = charts.heat_map(moves, names, heads, titles, theme.palette(), **about)
-    notice = "Norm of a block's change over its norm before tuning, mean over seeds."
-    figures.figure(chart, f"{SLUG}-run-moved", notice, command=command, config=config)
 
 
 def example() -> None:
     """A digit of the target, before tuning and after with either half frozen."""
     with figures.reported(CheckpointError):
-        image, (_, about) = inference.examples("corruption")[0], inference.load("Digits")
-        texts = []
+        image, right = inference.examples("corruption")[0]
+        classes, texts = inference.load("Digits")[1]["corruption"]["classes"], []
         for arm in ("first_half", "second_half"):
             pair = inference.probabilities("Digits", "corruption", PATTERNS[arm], image)
-            before, after = (f"{about['corruption']['classes'][p.argmax()]} {p.max():.0%}" for p in pair)
+            before, after = (f"{classes[values.argmax()]} {values.max():.0%}" for values in pair)
             texts.append(f"{subject.label(arm).lower()}: {after}")
-        image_row.show([image / 255], f"Before tuning: {before}. {'; '.join(texts)}.", size=96)
+        image_row.show([image / 255], f"A {right}. Before tuning: {before}; {'; '.join(texts)}.", size=96)
 
 
 def answer(table: Table) -> None:
@@ -174,9 +159,8 @@ def answer(table: Table) -> None:
         if evidence.study(SLUG, study) is None:
             continue
         own, names = evidence.table(SLUG, study), ("shift", "corruption", "target_size")
-        found = (tuple(row[name] for name in names) for row in own.rows if row["claim"] == "table")
-        keys = list(dict.fromkeys(found))
-        about = {"claim": "table", "measure": "accuracy"}
+        found = [tuple(row[name] for name in names) for row in own.rows if row["claim"] == "table"]
+        keys, about = list(dict.fromkeys(found)), {"claim": "table", "measure": "accuracy"}
         rows = [{**about, **dict(zip(names, key, strict=True))} for key in keys]
         heads = {f"{subject.label(arm)} (%)": {"arm": arm} for arm in ("source", *HALVES)}
         note = "Accuracy on the target's test images; 95 % intervals."
@@ -208,13 +192,13 @@ page.run(
     views=(FreezingView,),
     choices={
         "network": tuple(inference.CONFIGS),
-        "target": tuple(TARGETS),
+        "target": TARGETS,
         **{f"{name.lower()}-size": tuple(map(str, inference.sizes(name))) for name in inference.CONFIGS},
         "source": inputs.SOURCES,
         "photograph": tuple(gallery.photographs()),
         "scene": tuple(str(number) for number in range(1, inputs.SCENES + 1)),
         "digit-source": SOURCES,
-        "example": tuple(str(place) for place in range(1, inference.EXAMPLES + 1)),
+        "example": tuple(str(place) for place in range(1, len(inference.EXAMPLES) + 1)),
     },
     seeds=5,
 )

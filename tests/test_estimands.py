@@ -24,6 +24,8 @@ DRAWS = {  # idea, changed settings → what its verdicts state
         "hierarchical_representation",
         (("split", "redrawn"),),
     ): "re-drawn splits of one data set (Nadeau–Bengio",
+    ("freezing", ()): "re-drawn splits of one data set (Nadeau–Bengio",
+    ("freezing", (("dataset", "photographs"),)): "re-drawn splits of one data set (Nadeau–Bengio",
     ("inverted_unet", ()): "draw data of their own from one generator",
     (
         "inverted_unet",

@@ -28,7 +28,6 @@ PLANNED = (  # of the author's twenty, those without a page
     "weighted supermasks",
     "graph networks with a varying number of nodes",
     "complicated losses",
-    "freezing",
     "learned augmentation for domain adaptation",
     "learned augmentation in FixMatch",
     "underspecification",

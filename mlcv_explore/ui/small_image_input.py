@@ -17,13 +17,13 @@ from mlcv_explore.ui import canvas, image_row, inputs, settings
 SOURCES = ("Test set", "Gallery", "Draw", "Upload")  # as the link names them
 
 
-def buttons(key: str, label: str, options: Sequence[str], **more: Any) -> str:
-    """A choice by buttons, held in the link under its key; the first by default. `more`
-    is what else Streamlit's control takes, such as `help`.
+def buttons(key: str, label: str, options: Sequence[str], default: int = 0, **more: Any) -> str:
+    """A choice by buttons, held in the link under its key; `default` is the place of the
+    one that is chosen first, `more` what else Streamlit's control takes, such as `help`.
     """
     about: dict[str, Any] = {"key": key, "bind": "query-params", "wrap": True, "required": True}
-    chosen = st.segmented_control(label, options, default=options[0], **about, **more)
-    return chosen or options[0]  # an empty value in the link
+    chosen = st.segmented_control(label, options, default=options[default], **about, **more)
+    return chosen or options[default]  # an empty value in the link
 
 
 def choose(slug: str, number: Setting, title: str, sources: Sequence[str], test: Images) -> SmallImage | None:

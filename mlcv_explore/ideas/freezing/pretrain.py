@@ -33,9 +33,9 @@ def make(seed: int, config: FreezingConfig, report: ProgressCallback | None) -> 
                 store.accuracy[place, row, column] += outcome.test / SEEDS
                 store.moved[place, row, column] += torch.tensor(outcome.moved) / SEEDS
                 if row == KEPT and not extra:
-                    started = time.perf_counter()
+                    started = time.process_time()
                     store.keep(shift, pattern, search.at(pattern))
-                    store.seconds[place, column] = time.perf_counter() - started
+                    store.seconds[place, column] = time.process_time() - started
             if row == KEPT and not extra:
                 store.before[shift] = network
                 names = [str(name) for name in target.test.classes]
