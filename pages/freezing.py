@@ -137,8 +137,8 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
     if not values:
         st.info("Bars begin when the network is pretrained.", icon=":material/hourglass_empty:")
         return
-    split, notice = subject.split_sizes(config), "On test images of the target. 95 % intervals."
-    figures.bars(subject, values, "accuracy", f"{SLUG}-run", notice, split=split, command=command)
+    about = {"split": subject.split_sizes(config), "command": command}
+    figures.bars(subject, values, "accuracy", f"{SLUG}-run", "On test images. 95 % intervals.", **about)
 
 
 def example() -> None:
@@ -163,11 +163,8 @@ def answer(table: Table) -> None:
         keys, about = list(dict.fromkeys(found)), {"claim": "table", "measure": "accuracy"}
         rows = [{**about, **dict(zip(names, key, strict=True))} for key in keys]
         heads = {f"{subject.label(arm)} (%)": {"arm": arm} for arm in ("source", *HALVES)}
-        note = "Accuracy on the target's test images; 95 % intervals."
-        cells = own.cross(rows, heads)
-        figures.intervals(
-            {f"{title}: target": [target(*key) for key in keys], **cells}, f"{SLUG}-{study}", note
-        )
+        cells = {f"{title}: target": [target(*key) for key in keys], **own.cross(rows, heads)}
+        figures.intervals(cells, f"{SLUG}-{study}", "Accuracy on test images; 95 % intervals.")
         pair, head = ("second_half", "first_half"), f"{title}: which half to freeze"
         figures.comparison(subject, own, "table", names, pair, "accuracy", head, called=target)
 
@@ -185,7 +182,6 @@ page.run(
     example=example,
     formulas={
         "Frozen blocks are computed once": fine_tuning.examples,
-        "Tuning the others": fine_tuning.tuned,
         "Blocks chosen greedily": tuning_search.TuningSearch.greedy,
         "The ImageNet network as blocks": block_network.imagenet_blocks,
     },

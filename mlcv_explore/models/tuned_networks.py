@@ -4,6 +4,7 @@ frozen blocks, with what was measured of each.
 
 import copy
 import itertools
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import nn
 
 from mlcv_explore.models.block_network import BLOCKS, BlockNetwork, merged, small
 from mlcv_explore.models.fine_tuning import Pattern
+from mlcv_explore.models.tuning_search import TuningSearch
 
 ALL: tuple[Pattern, ...] = tuple(itertools.product((False, True), repeat=BLOCKS))
 
@@ -48,6 +50,22 @@ class TunedNetworks(nn.Module):
         network = self.before[target]
         counts = [sum(value.numel() for value in block.parameters()) for block in network.blocks]
         return [count / sum(value.numel() for value in network.parameters()) for count in counts]
+
+    def measure(self, target: int, size: int, search: TuningSearch, share: float) -> None:
+        """Add one seed's `share` of what is measured of every pattern."""
+        for place, pattern in enumerate(ALL):
+            outcome = search.pattern(pattern)
+            self.accuracy[target, size, place] += outcome.test * share
+            self.moved[target, size, place] += torch.tensor(outcome.moved) * share
+
+    def keep_all(self, target: int, search: TuningSearch) -> None:
+        """Store a network before tuning and after, with the processor seconds of every pattern."""
+        name = list(self.before)[target]
+        self.before[name] = search.network
+        for place, pattern in enumerate(ALL):
+            started = time.process_time()
+            self.keep(name, pattern, search.at(pattern))
+            self.seconds[target, place] = time.process_time() - started
 
     def keep(self, target: str, pattern: Pattern, network: BlockNetwork) -> None:
         """Store what a pattern trained of a network."""

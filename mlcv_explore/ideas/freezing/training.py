@@ -20,14 +20,11 @@ from mlcv_explore.ideas.freezing import (
     measures_of,
 )
 from mlcv_explore.ideas.freezing.claims import PATTERNS
-from mlcv_explore.models import block_network, fine_tuning
+from mlcv_explore.models import block_network, fine_tuning, pretrained_blocks
 from mlcv_explore.models.block_network import BLOCKS, BlockNetwork
-from mlcv_explore.models.tuning_search import HEAD_ONLY, Outcome, TuningSearch
-from mlcv_explore.seeds import stream
+from mlcv_explore.models.tuning_search import Outcome, TuningSearch
 
 SIDE = 64  # pixels at which the ImageNet network reads photographs
-EPOCHS = 15  # of pretraining the small network
-HEAD_UPDATES, HEAD_RATE = 300, 0.003  # of the ImageNet network's head on the source
 HEAD_FACTOR = 10  # learning rates of the ImageNet network's head; the small network's has one for all
 SPACING = 3  # between learning rates
 Values = dict[tuple[str, str], float]
@@ -91,20 +88,12 @@ def prepare(config: FreezingConfig, seed: int) -> tuple[Transfer, tuple[BlockNet
     sizes = config.target_size, VALIDATION, config.test_size
     about = config.shift, config.source_size, sizes, seed, config.corruption, config.severity
     target = transfer(whole, *about)
-    images, labels = pixels(config, target.source), torch.from_numpy(target.source.labels)
+    source = pixels(config, target.source), torch.from_numpy(target.source.labels)
     classes = len(target.source.classes)
     if config.dataset == PHOTOGRAPHS:
-        start = block_network.imagenet_blocks(classes, seed)
-        source = fine_tuning.examples(start, images, labels)
-        about = HEAD_UPDATES, HEAD_RATE, HEAD_RATE, stream(seed, "source head")
-        network = fine_tuning.tuned(start, HEAD_ONLY, source, *about)
-        untrained = block_network.imagenet_blocks(classes, seed, images)
+        network, untrained = pretrained_blocks.imagenet_pair(*source, classes, seed)
     else:
-        shape = images.shape[1], images.shape[2], config.width, classes, seed
-        start = block_network.small(*shape)
-        network = block_network.merged(fine_tuning.pretrained(start, images, labels, EPOCHS, seed))
-        untrained = block_network.small(*shape)
-        untrained = block_network.merged(block_network.with_statistics(untrained, images))
+        network, untrained = pretrained_blocks.small_pair(*source, classes, config.width, seed)
     if config.shift == "new_classes":
         network.head = block_network.new_head(network.head.in_features, classes, seed)
     return target, (network, untrained)
