@@ -15,7 +15,7 @@ from mlcv_explore.idea import Film
 from mlcv_explore.ideas.freezing import HALVES, inference, measures_of
 from mlcv_explore.ideas.freezing import idea as subject
 from mlcv_explore.ideas.freezing.claims import PATTERNS
-from mlcv_explore.models import block_network, fine_tuning, tuning_search
+from mlcv_explore.models import fine_tuning, tuning_search
 from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.models.tuned_networks import ALL
 from mlcv_explore.ui import evidence, figures, image_row, inputs, page, settings, theme
@@ -118,7 +118,7 @@ def before_and_after(
 ) -> None:
     """The three most probable classes of an image, before tuning and after."""
     image_row.show([image / 255], "As the target has it." + f" Right: {right}." * bool(right), size=128)
-    pair = inference.probabilities(name, shift, pattern, image)
+    pair = inference.load(name)[0].before_and_after(shift, pattern, image)
     for head, values in zip(("Before tuning", "After, with 200 target images"), pair, strict=True):
         top = np.argsort(-values)[:3]
         st.markdown(f"{head}: " + ", ".join(f"**{about['classes'][k]}** {values[k]:.0%}" for k in top))
@@ -145,9 +145,10 @@ def example() -> None:
     """A digit of the target, before tuning and after with either half frozen."""
     with figures.reported(CheckpointError):
         image, right = inference.examples("corruption")[0]
-        classes, texts = inference.load("Digits")[1]["corruption"]["classes"], []
+        (networks, about), texts = inference.load("Digits"), []
         for arm in ("first_half", "second_half"):
-            pair = inference.probabilities("Digits", "corruption", PATTERNS[arm], image)
+            pair = networks.before_and_after("corruption", PATTERNS[arm], image)
+            classes = about["corruption"]["classes"]
             before, after = (f"{classes[values.argmax()]} {values.max():.0%}" for values in pair)
             texts.append(f"{subject.label(arm).lower()}: {after}")
         image_row.show([image / 255], f"A {right}. Before tuning: {before}; {'; '.join(texts)}.", size=96)
@@ -183,7 +184,6 @@ page.run(
     formulas={
         "Frozen blocks are computed once": fine_tuning.examples,
         "Blocks chosen greedily": tuning_search.TuningSearch.greedy,
-        "The ImageNet network as blocks": block_network.imagenet_blocks,
     },
     views=(FreezingView,),
     choices={

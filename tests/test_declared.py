@@ -32,7 +32,15 @@ def test_equality_and_difference():
     assert apart.direction == "different"
 
 
-@pytest.mark.parametrize("head", ["gain: both − plain", "gain both − plain > 1", "a: b − c > x"])
+def test_settings_of_one_claim_stand_in_its_line():
+    text = "few: a − b > 1 in rate, any size, when shift = new_classes and count = 50\nA few."
+    (few,) = declared(text, {"size": 3, "width": 8})
+    assert few.when == (("width", 8), ("shift", "new_classes"), ("count", 50)) and few.measure == "rate"
+
+
+@pytest.mark.parametrize(
+    "head", ["gain: both − plain", "gain both − plain > 1", "a: b − c > x", "a: b − c > 1, when d"]
+)
 def test_a_line_that_cannot_be_read_is_named(head: str):
     with pytest.raises(ValueError, match="Not a claim's first line"):
         declared(f"{head}\nA sentence.")

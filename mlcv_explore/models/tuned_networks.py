@@ -6,11 +6,14 @@ import copy
 import itertools
 import time
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
+from mlcv_explore.models import checkpoints
 from mlcv_explore.models.block_network import BLOCKS, BlockNetwork, merged, small
 from mlcv_explore.models.fine_tuning import Pattern
 from mlcv_explore.models.tuning_search import TuningSearch
@@ -79,6 +82,24 @@ class TunedNetworks(nn.Module):
                 network.blocks[place] = parts[f"block{place + 1}"]
         network.head = parts["head"]
         return network
+
+    @torch.no_grad()
+    def before_and_after(self, target: str, pattern: Pattern, image: np.ndarray) -> list[np.ndarray]:
+        """Probabilities of an image's classes (K,), before tuning and after, for an image
+        uint8 (C, h, w).
+        """
+        batch = torch.from_numpy(image[None]).float() / 255
+        pair = self.before[target], self.tuned(target, pattern)
+        return [network(batch).softmax(1)[0].numpy() for network in pair]
+
+
+@lru_cache(maxsize=2)
+def load(name: str) -> tuple[TunedNetworks, dict[str, Any]]:
+    """The networks of a checkpoint, and of every target its classes, and the label that each
+    label of the source has there. Raises CheckpointError.
+    """
+    networks, card = checkpoints.load_network(name, lambda card: TunedNetworks(**card["arguments"]))
+    return networks, card["targets"]
 
 
 def _parts(network: BlockNetwork, pattern: Pattern) -> nn.ModuleDict:

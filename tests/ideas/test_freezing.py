@@ -170,7 +170,7 @@ def test_the_digits_that_ship_are_recognised_after_tuning() -> None:
         assert fine_tuning.accuracy(networks.before[shift], tested) < after - 0.3
         image, right = inference.examples(shift)[3]
         assert np.array_equal(image, target.test.images[inference.EXAMPLES[3]])
-        before, tuned = inference.probabilities("Digits", shift, (True,) * BLOCKS, image)
+        before, tuned = networks.before_and_after(shift, (True,) * BLOCKS, image)
         assert before.sum() == pytest.approx(1) and about[shift]["classes"][tuned.argmax()] == right
 
 

@@ -4,8 +4,7 @@ from functools import partial
 
 from streamlit.testing.v1 import AppTest
 
-from mlcv_explore.ideas.freezing import inference
-from mlcv_explore.models import checkpoints
+from mlcv_explore.models import checkpoints, tuned_networks
 from tests import opening
 from tests.opening import words
 
@@ -51,10 +50,10 @@ def test_drawing_and_uploads_wait_for_an_image_and_a_bad_file_is_named() -> None
 
 def test_a_missing_checkpoint_is_a_sentence(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(checkpoints, "FOLDER", tmp_path)
-    inference.load.cache_clear()
+    tuned_networks.load.cache_clear()
     app = opened()
     assert not app.exception and "There is no checkpoint" in words(app)
-    inference.load.cache_clear()
+    tuned_networks.load.cache_clear()
 
 
 def test_a_link_with_other_values_names_them() -> None:

@@ -1,31 +1,25 @@
 """The demo: networks that ship, tuned in all patterns, before and after."""
 
-from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
-import torch
 
 from mlcv_explore import data
 from mlcv_explore.data import corruptions, target_shifts, uploads
 from mlcv_explore.idea import Tile
 from mlcv_explore.ideas.freezing import VALIDATION
 from mlcv_explore.ideas.freezing.pretrain import DIGITS, PREFIX, SIZES, SMALL
-from mlcv_explore.models import checkpoints
+from mlcv_explore.models import tuned_networks
 from mlcv_explore.models.tuned_networks import TunedNetworks
 
 CONFIGS = {"Digits": DIGITS, "Photographs": SMALL}
 EXAMPLES = (17, 6, 5, 13, 21, 19)  # places of digits in the test
 
 
-@lru_cache(maxsize=2)
-def load(name: str) -> tuple[TunedNetworks, dict]:
-    """The networks of "Digits" or "Photographs", and their targets: classes, and the label
-    that each label of the source has there. Raises CheckpointError.
-    """
-    about = f"{PREFIX}{CONFIGS[name].dataset}/0", lambda card: TunedNetworks(**card["arguments"])
-    networks, card = checkpoints.load_network(*about)
-    return networks, card["targets"]
+def load(name: str) -> tuple[TunedNetworks, dict[str, Any]]:
+    """The networks of "Digits" or "Photographs", and their targets. Raises CheckpointError."""
+    return tuned_networks.load(f"{PREFIX}{CONFIGS[name].dataset}/0")
 
 
 def sizes(name: str) -> tuple[int, ...]:
@@ -50,15 +44,6 @@ def at_target(name: str, shift: str, pixels: np.ndarray) -> np.ndarray:
     values = pixels[None] if pixels.ndim == 2 else uploads.resized_to_square(pixels, 32)
     image = (values * 255).round().astype(np.uint8)
     return corruptions.corrupted(image[None], config.corruption, config.severity * (shift == "corruption"))[0]
-
-
-@torch.no_grad()
-def probabilities(name: str, shift: str, pattern: Sequence[bool], image: np.ndarray) -> list[np.ndarray]:
-    """Of an image's classes (K,), before tuning and after."""
-    networks, _ = load(name)
-    batch = torch.from_numpy(image[None]).float() / 255
-    pair = networks.before[shift], networks.tuned(shift, tuple(pattern))
-    return [network(batch).softmax(1)[0].numpy() for network in pair]
 
 
 def tiles() -> tuple[Tile, ...]:
