@@ -2,8 +2,44 @@
 Section: Learning
 Title: Freezing
 Question: Which part of a pretrained network should be frozen for fine-tuning?
-Try: Freeze blocks of a network and see its accuracy on a target.
-Answer: Not yet.
+Try: Freeze blocks, and compare the accuracy with all other patterns.
+Answer: Which half may be frozen depends on the target; only for permuted labels does freezing beat
+  tuning everything.
+Terms: A network of four blocks is pretrained on a *source* and tuned on a *target*, which has
+  *corrupted* images, *new classes* or *permuted labels*. *Frozen* blocks stay as they are; the
+  head, a linear layer, is always tuned. *First half*: blocks 1 and 2. All patterns have equal
+  updates, and a learning rate of their own, chosen on validation images.
+But: Corruptions differ: on rotated digits freezing the second half costs 8.5 points against the
+  first [3.4, 13.6]. And on new digits a frozen first half of random weights is only 0.9 points
+  behind a pretrained one [−0.3, 2.1].
+Subject: On corrupted images the second half should be frozen | It depends on the corruption
+Holds when: digits have lower contrast: 93.3 % with the second half frozen, 89.9 % with the first,
+  and block 2 alone does as well as all (92.9 against 93.4 %).
+Fails when: digits are rotated (73.9 against 82.4 %), and on noisy photographs, where both halves
+  are equal (42.3 %) and block 3 alone leads (44.4 %).
+Verdict: depends on the corruption
+Effect: Accuracy on corrupted images: second half frozen − first half frozen
+Data: digits
+Unit: splits
+Unit on photographs: draws of photographs
+
+A network that is tuned on few images of a new kind may forget what it knew. *Freezing* keeps
+some of its blocks as they are. The author asks for the first 4, 3, 2 and 1, for the first half
+and for the second.
+
+**The experiment.** A small network is trained on one part of the digits, or the ImageNet
+network's head on photographs at 64 pixels. The target are other images, with one change: a
+corruption of severity 5, classes that the source lacks, or labels that are permuted. Every
+pattern has the same updates and batches, its learning rate is chosen on 100 validation images,
+and test images are used once. Frozen first blocks are computed once for all images.
+
+**Rivals and controls.** The head alone is a linear classifier on stored features. *Greedily*
+chosen blocks are added while validation accuracy rises; all that is tried counts as updates.
+*Head, then all* spares the blocks a new head's first gradients. The controls freeze blocks of
+random weights: what they reach is no merit of pretraining. The oracle is the best pattern
+chosen on test images.
+
+**New classes and labels.** ANSWER2
 
 Source: Y. Lee et al., Surgical Fine-Tuning Improves Adaptation to Distribution Shifts, 2022,
 https://arxiv.org/abs/2210.11466.
@@ -20,7 +56,7 @@ from mlcv_explore.data import target_shifts
 from mlcv_explore.data.corruptions import KINDS
 from mlcv_explore.data.target_shifts import SHIFTS
 from mlcv_explore.experiment.measured import Axes, Measured
-from mlcv_explore.idea import Cell, Film, Idea, Picture, Study
+from mlcv_explore.idea import Bars, Cell, Film, Idea, Picture, Study
 from mlcv_explore.ideas.freezing import claims
 from mlcv_explore.ideas.freezing.claims import PATTERNS
 from mlcv_explore.statistics import Split
@@ -120,26 +156,25 @@ def _cells(*configs: FreezingConfig) -> tuple[Cell, ...]:
                 cells.append(Cell(claim.name, config, {arm: arm for arm in claim.arms}))
                 break
     for config in configs:
-        name = "longer" if config.updates in (60, 240) else "table"
+        name = "longer" if config.updates > LIVE[0].updates else "table"
         cells.append(Cell(name, config, {arm: arm for arm in measures_of(config)}))
     return tuple(cells)
 
 
 SEEDS = tuple(range(1000, 1020))
-TARGETS = (
-    {"corruption": "contrast"},
-    {"corruption": "rotation"},
-    {"shift": "new_classes"},
-    {"shift": "permuted_labels"},
+CONTRAST = {"shift": "corruption", "corruption": "contrast", "target_size": 200}
+NOISE = {"shift": "corruption"}
+SHOWN = ("second_half", "first_half", "full", "head", "greedy", "random_first", "best")
+TARGETS = ({}, {"shift": "new_classes"}, {"shift": "permuted_labels"})
+LIVE = (
+    *(FreezingConfig(target_size=size, **target) for target in TARGETS for size in (200, 50, 400)),
+    FreezingConfig(corruption="rotation"),
 )
-LIVE = tuple(FreezingConfig(target_size=size, **target) for target in TARGETS for size in (200, 50, 400))
-LONGER = tuple(LIVE[place].replace(updates=240, compared="halves") for place in (0, 6))
+LONGER = tuple(LIVE[place].replace(updates=240, compared="halves") for place in (0, 3))
 BASE = FreezingConfig(
     dataset=PHOTOGRAPHS, corruption="noise", updates=30, rate=0.0002, rates=2, source_size=800
 )
-IMAGENET = (BASE, BASE.replace(shift="new_classes"), BASE.replace(shift="permuted_labels"))
-OTHER = BASE.replace(corruption="contrast", compared="halves")
-SHORT = tuple(each.replace(target_size=size, compared="halves") for size in (50, 1000) for each in IMAGENET)
+SHORT = tuple(BASE.replace(compared="halves", **target) for target in TARGETS[1:])
 
 idea = Idea(
     config=FreezingConfig,
@@ -151,14 +186,21 @@ idea = Idea(
     picture=picture,
     arms=claims.ARM_TABLE,
     measures=claims.MEASURE_TABLE,
-    studies=(
-        Study("live", _cells(*LIVE, *LONGER), SEEDS),
-        Study("photographs", _cells(*IMAGENET, *SHORT, OTHER), SEEDS),
-    ),
+    studies=(Study("live", _cells(*LIVE, *LONGER), SEEDS), Study("photographs", _cells(BASE, *SHORT), SEEDS)),
     prior_work=claims.PRIOR_WORK,
     provenance=claims.PROVENANCE,
+    bars=(
+        Bars("digits of lower contrast", SHOWN, "live", "accuracy", "table", CONTRAST),
+        Bars("photographs with noise", SHOWN, "photographs", "accuracy", "table", NOISE),
+    ),
     limits=claims.LIMITS,
-    split_sizes=lambda config: Split(config.target_size, config.test_size),
+    # a run on digits draws most of them, those of the source too; one on photographs 2 % of 60,000
+    split_sizes=lambda config: (
+        None
+        if config.dataset == PHOTOGRAPHS
+        else Split(config.source_size + config.target_size, config.test_size)
+    ),
+    estimand=lambda config: "over draws of photographs from 60,000" * (config.dataset == PHOTOGRAPHS),
     tiles=lambda: import_module(f"{__name__}.inference").tiles(),  # torch comes with it
     checkpoints=lambda: import_module(f"{__name__}.pretrain").CHECKPOINTS,
 )
