@@ -25,7 +25,7 @@ DRAWS = {  # idea, changed settings → what its verdicts state
         (("split", "redrawn"),),
     ): "re-drawn splits of one data set (Nadeau–Bengio",
     ("freezing", ()): "re-drawn splits of one data set (Nadeau–Bengio",
-    ("freezing", (("dataset", "photographs"),)): "re-drawn splits of one data set (Nadeau–Bengio",
+    ("freezing", (("dataset", "photographs"),)): "over draws of photographs from 60,000",
     ("inverted_unet", ()): "draw data of their own from one generator",
     (
         "inverted_unet",
