@@ -75,7 +75,7 @@ from pydantic import model_validator
 from mlcv_explore import data
 from mlcv_explore.config import Config, SettingError, setting
 from mlcv_explore.data.splits import check_sizes
-from mlcv_explore.experiment.measured_arms import ArmsFrame, columns, frames
+from mlcv_explore.experiment.measured import Axes, Measured
 from mlcv_explore.idea import Bars, Cell, Film, Idea, Picture, Study
 from mlcv_explore.ideas.virtual_outliers import claims
 from mlcv_explore.ideas.virtual_outliers.claims import NETWORKS, VOS
@@ -86,7 +86,7 @@ UNTRAINED = ("mahalanobis_last", "mahalanobis", "mixed", "fusion", "fisher")
 BY_DEPTH = ("depth", "shuffled")
 ARMS = ("energy", "msp", *VOS, "several", "average", "npos", *UNTRAINED, "real_features", "oracle", *BY_DEPTH)
 MEASURES = ("auroc", "near", "far", "fpr95", *DEPTHS, "accuracy", "rise", "rank", "share")
-DETECTION = MEASURES[:6]
+AXES, DETECTION = Axes(ARMS, MEASURES), MEASURES[:6]
 PHOTOGRAPHS, SIZES = "photographs", (3500, 1200)  # of the features that ship: training, test
 GROUPS = 4  # of channels normalised together: widths are multiples of it
 VALIDATION = 300  # images: what is standardised, and what the layers' weights are fitted on
@@ -151,23 +151,23 @@ def measures_of(arm: str) -> tuple[str, ...]:
     return ("rise",) if arm in BY_DEPTH else (*DETECTION, *trained)
 
 
-def run(config: VirtualOutliersConfig, seeds: Sequence[int]) -> Iterator[ArmsFrame]:
+def run(config: VirtualOutliersConfig, seeds: Sequence[int]) -> Iterator[Measured]:
     """Train and test one network after the other. Raises DataError, CheckpointError."""
     from mlcv_explore.ideas.virtual_outliers.training import measured  # torch comes with it
 
-    yield from frames([measured(config, seed) for seed in seeds], 1 + len(NETWORKS), ARMS, MEASURES)
+    yield from AXES.film([measured(config, seed) for seed in seeds], 1 + len(NETWORKS))
 
 
 def metrics(config: VirtualOutliersConfig, film: Film) -> dict[str, np.ndarray]:
     """Per seed every measure of every arm, on test images."""
-    return columns(film[-1], ARMS, MEASURES, {arm: measures_of(arm) for arm in ARMS})
+    return AXES.metrics(film, {arm: measures_of(arm) for arm in ARMS})
 
 
 def picture(film: Film) -> Picture:
     """AUROC of near and far outliers, and of shallow and deep images."""
     shown = {"baseline": "energy", "other": "vos_last", "idea": "several", "oracle": "oracle"}
-    columns = [MEASURES.index(name) for name in ("near", "far", *DEPTHS)]
-    lines = {role: film[-1].measured[:, ARMS.index(arm)][:, columns] for role, arm in shown.items()}
+    names = ("near", "far", *DEPTHS)
+    lines = {role: AXES.values(film, [arm], names)[:, 0] for role, arm in shown.items()}
     labels = {role: idea.label(arm) for role, arm in shown.items()}
     return Picture(np.arange(4.0), lines, labels, "near, far, shallow, deep", "AUROC")
 
@@ -198,7 +198,7 @@ IMAGENET = VirtualOutliersConfig(
 
 idea = Idea(
     config=VirtualOutliersConfig,
-    frame=ArmsFrame,
+    frame=Measured,
     run=run,
     metrics=metrics,
     claims=claims.CLAIMS,
