@@ -13,6 +13,7 @@ Semi-supervised Domain Adaptation via Minimax Entropy, 2019,
 https://arxiv.org/abs/1904.06487, here without labels of the target.
 """
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
@@ -122,6 +123,50 @@ def mme(
         return -ENTROPY * entropy(network.classify(reversed_features))
 
     _adapt(network, source, target, steps, rate, axis, loss)
+
+
+def adapted(
+    method: str,
+    network: nn.Module,
+    batches: Sequence[torch.Tensor],
+    source: Labelled,
+    steps: int,
+    axis: int = 0,
+) -> torch.Tensor:
+    """Logits of all batches by a copy of the network that is adapted to them: "bn" by
+    `reestimated` alone, "tent", "coral" and "mme" after so many steps on batches in turn.
+    Without steps, or by "none", those of the network as it is, bit for bit.
+    """
+    if not steps or method == "none":
+        with torch.no_grad():
+            return torch.cat([network(batch) for batch in batches], axis)
+    own = copy.deepcopy(network)
+
+    def target(step: int) -> torch.Tensor:
+        return batches[step % len(batches)]
+
+    if method == "tent":
+        tent(own, target, steps, axis=axis)
+    elif method in ("coral", "mme"):
+        {"coral": coral, "mme": mme}[method](own, source, target, steps, axis=axis)
+    return reestimated(own, batches, axis)
+
+
+def predictions(
+    method: str,
+    network: nn.Module,
+    inputs: torch.Tensor,
+    orders: torch.Tensor,
+    batch: int,
+    source: Labelled,
+    steps: int,
+) -> torch.Tensor:
+    """Classes (S, n) of inputs (n, …) by a stack of networks, each `adapted` to batches of them
+    in its own order (S, n).
+    """
+    batches = [inputs[part] for part in orders.split(batch, 1)]
+    logits = adapted(method, network, batches, source, steps, axis=1)
+    return torch.empty_like(orders).scatter_(1, orders, logits.argmax(-1))
 
 
 def entropy(logits: torch.Tensor) -> torch.Tensor:

@@ -3,8 +3,12 @@ Section: Learning
 Title: Underspecification without labels
 Question: Do contrastive or adapted networks of equal accuracy differ more under corruption?
 Try: Choose an image and corrupt it: twelve networks that agree on it begin to differ.
-Answer:
+Answer: ANSWER
+Terms: TERMS
+But: BUT
 Subject: They differ more | They do not
+Holds when: HOLDS
+Fails when: FAILS
 Effect: Excess SD, corrupted: contrastive − supervised, matched
 Data: digits
 Data on photographs: photographs' features
@@ -24,87 +28,54 @@ from importlib import import_module
 import numpy as np
 from pydantic import model_validator
 
-from mlcv_explore import data
 from mlcv_explore.config import Config, SettingError, setting
+from mlcv_explore.data import corrupted_photographs
+from mlcv_explore.data.corrupted_photographs import PHOTOGRAPHS
 from mlcv_explore.data.corruptions import KINDS
-from mlcv_explore.data.splits import check_sizes
-from mlcv_explore.idea import Cell, Film, Idea, Picture, Study
-from mlcv_explore.ideas.underspecification.claims import (
-    ADAPTATIONS,
-    ARM_TABLE,
-    CLAIMS,
-    LEARNED,
-    LIMITS,
-    MEASURE_TABLE,
-    ORDERS,
-    PIPELINES,
-    PRIOR_WORK,
-    PROVENANCE,
-    TRAINED,
-)
+from mlcv_explore.idea import Bars, Cell, Film, Idea, Picture, Study
+from mlcv_explore.ideas.underspecification import claims
+from mlcv_explore.ideas.underspecification.claims import ADAPTATIONS, CLAIMS, ORDERS, PIPELINES, TRAINED
 from mlcv_explore.statistics import Split
 
-PHOTOGRAPHS, SIZES = "photographs", (10_000, 2000)  # of the features that ship: training, test
-SEVERITY = 5  # of photographs, whose features ship
 VALIDATION = 300  # images, by which networks are matched
 SOURCES = ("weights", "order", "head", "split")
 ADAPTED = tuple(f"{pipeline}_{adaptation}" for pipeline in PIPELINES for adaptation in ADAPTATIONS)
 ARMS = (*TRAINED, "matched", *ADAPTED, "oracle", "noop", *ORDERS)
 MEASURES = ("clean", "corrupted", "iid", "excess", "logit", "disagreement", "line", *KINDS)
+DATA = ("digits", "fashion_mnist", "cifar10", PHOTOGRAPHS)
+ONE = "Of initial weights, order with views, head; one alone: no adaptation."
 
 
 class UnderspecificationConfig(Config):
     """Settings of one run."""
 
-    dataset: str = setting(
-        "digits",
-        "Data",
-        choices=("digits", "fashion_mnist", "cifar10", PHOTOGRAPHS),
-        help="photographs: CIFAR-10's as features of the ImageNet network, which ship.",
-    )
+    dataset: str = setting("digits", "Data", choices=DATA, help="photographs: features of CIFAR-10's.")
     networks: int = setting(8, "Networks", low=1, high=200, step=1, help="Of every arm, in every split.")
-    varied: str = setting(
-        "all",
-        "What differs",
-        choices=("all", *SOURCES),
-        help="all: initial weights, order with views, head. One alone: no adaptation.",
-    )
+    varied: str = setting("all", "What differs", choices=("all", *SOURCES), help=ONE)
     severity: int = setting(5, "Severity", low=1, high=5, step=1, help="Of photographs 5.")
-    updates: int = setting(
-        10, "Updates of adaptation", low=0, high=200, step=1, help="0: networks stay as they are."
-    )
-    batch: int = setting(
-        100, "Batch to adapt to", low=1, high=1000, step=1, more=True, help="Test images at a time."
-    )
-    noise: float = setting(
-        0.2, "Noise of views", low=0, high=2, step=0.05, more=True, help="In shares of white, or of an SD."
-    )
+    updates: int = setting(10, "Updates of adaptation", low=0, high=200, step=1, help="0: none at all.")
+    batch: int = setting(100, "Batch to adapt to", low=1, high=1000, step=1, more=True)
+    noise: float = setting(0.2, "Noise of views", low=0, high=2, step=0.05, more=True)
     train_size: int = setting(1000, "Training images", low=100, high=9000, step=100, more=True)
     test_size: int = setting(300, "Test images", low=50, high=1900, step=50, more=True)
     steps: int = setting(200, "Training steps", low=2, high=5000, step=50, more=True)
     width: int = setting(64, "Width", low=4, high=256, step=4, more=True)
 
+    @property
+    def parts(self) -> tuple[str, int, int, int]:
+        """The data set, and training, validation and test images that a run draws from it."""
+        pool = self.train_size * (2 if self.varied == "split" else 1)
+        return self.dataset, pool, VALIDATION, self.test_size
+
     @model_validator(mode="after")
     def _fits(self) -> "UnderspecificationConfig":
-        pool = self.train_size * (2 if self.varied == "split" else 1)
-        if self.dataset == PHOTOGRAPHS:
-            check_sizes(PHOTOGRAPHS, *SIZES, pool, VALIDATION, self.test_size)
-        else:
-            data.check_split(self.dataset, pool, VALIDATION, self.test_size)
-        if self.dataset == PHOTOGRAPHS and self.severity != SEVERITY:
-            raise SettingError(
-                f"UnderspecificationConfig.severity must be {SEVERITY} on photographs, whose features ship,"
-                f" got {self.severity}."
-            )
+        corrupted_photographs.check(*self.parts, self.severity)
         if self.networks < 2:
-            raise SettingError(
-                "UnderspecificationConfig.networks: a spread between networks needs at least two, got"
-                f" {self.networks}."
-            )
+            raise SettingError("networks must be at least two for a spread between them, got 1.")
         if self.updates and min(self.batch, (self.test_size - 1) % self.batch + 1) < 2:
             raise SettingError(
-                f"UnderspecificationConfig.batch {self.batch} leaves one of {self.test_size} test images"
-                " alone, and adaptation needs at least two in a batch."
+                f"batch {self.batch} leaves one of test_size {self.test_size} images alone, but adaptation"
+                " needs at least two in a batch."
             )
         return self
 
@@ -119,8 +90,8 @@ class Frame:
 
 
 def arms_of(config: UnderspecificationConfig) -> tuple[str, ...]:
-    """The arms of a run, as they are computed; with one thing varied those as trained."""
-    return ARMS if config.varied == "all" else LEARNED
+    """The arms of a run; with one thing varied those as they are trained."""
+    return ARMS if config.varied == "all" else claims.LEARNED
 
 
 def run(config: UnderspecificationConfig, seeds: Sequence[int]) -> Iterator[Frame]:
@@ -153,14 +124,22 @@ def picture(film: Film) -> Picture:
 
 def _cells(base: UnderspecificationConfig, *others: UnderspecificationConfig) -> tuple[Cell, ...]:
     """Every claim; every arm; and what each source of randomness alone does."""
-    claims = [Cell(claim.name, base, {arm: arm for arm in claim.arms}) for claim in CLAIMS]
+    of_claims = [Cell(claim.name, base, {arm: arm for arm in claim.arms}) for claim in CLAIMS]
     every = [Cell("every", config, {arm: arm for arm in arms_of(config)}) for config in (base, *others)]
-    return (*claims, *every)
+    return (*of_claims, *every)
 
 
 LIVE = UnderspecificationConfig(networks=30)
-IMAGENET = UnderspecificationConfig(
-    dataset=PHOTOGRAPHS, networks=30, noise=0.5, train_size=6000, test_size=1000, width=128
+ONE_BY_ONE = tuple(LIVE.replace(varied=source, train_size=500) for source in SOURCES)
+IMAGENET = LIVE.replace(dataset=PHOTOGRAPHS, noise=0.5, train_size=6000, test_size=1000, width=128)
+COMPARED = (
+    "contrastive",
+    "matched",
+    "supervised",
+    "autoencoder",
+    "supervised_tent",
+    "contrastive_tent",
+    "oracle",
 )
 
 idea = Idea(
@@ -173,19 +152,17 @@ idea = Idea(
         networks=3, updates=2, batch=50, train_size=200, test_size=100, steps=8, width=16
     ),
     picture=picture,
-    arms=ARM_TABLE,
-    measures=MEASURE_TABLE,
+    arms=claims.ARM_TABLE,
+    measures=claims.MEASURE_TABLE,
     studies=(
-        Study(
-            "live",
-            _cells(LIVE, *(LIVE.replace(varied=source, train_size=500) for source in SOURCES)),
-            tuple(range(1400, 1420)),
-        ),
+        Study("live", _cells(LIVE, *ONE_BY_ONE), tuple(range(1400, 1420))),
         Study("photographs", _cells(IMAGENET), tuple(range(1400, 1420))),
     ),
-    prior_work=PRIOR_WORK,
-    provenance=PROVENANCE,
-    limits=LIMITS,
+    prior_work=claims.PRIOR_WORK,
+    provenance=claims.PROVENANCE,
+    bars=(Bars("digits", COMPARED), Bars("photographs", COMPARED, "photographs")),
+    limits=claims.LIMITS,
+    tiles=lambda: import_module(f"{__name__}.inference").tiles(),  # torch comes with it
     checkpoints=lambda: import_module(f"{__name__}.pretrain").CHECKPOINTS,
     split_sizes=lambda config: Split(config.train_size, config.test_size),
 )
