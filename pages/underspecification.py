@@ -9,24 +9,27 @@ import streamlit as st
 from mlcv_explore import charts
 from mlcv_explore.charts import Line, images
 from mlcv_explore.config import Config
-from mlcv_explore.data import gallery
+from mlcv_explore.data import gallery, uploads
 from mlcv_explore.data.corruptions import KINDS, corrupted
+from mlcv_explore.data.dataset import to_bytes
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.underspecification import ARMS, MEASURES, SOURCES, inference
 from mlcv_explore.ideas.underspecification import idea as subject
-from mlcv_explore.ideas.underspecification.claims import ADAPTATIONS, LEARNED, ORDERS, PIPELINES, TRAINED
-from mlcv_explore.ideas.underspecification.inference import Demo, Fan, Spread, UnderspecificationView
+from mlcv_explore.ideas.underspecification.claims import LEARNED
+from mlcv_explore.ideas.underspecification.inference import UnderspecificationView
 from mlcv_explore.metrics import between_networks
+from mlcv_explore.metrics.between_networks import Spread
 from mlcv_explore.models import test_time_adaptation
 from mlcv_explore.models.checkpoints import CheckpointError
+from mlcv_explore.models.corrupted_demo import CorruptedDemo
 from mlcv_explore.ui import evidence, figures, inputs, page, settings, theme
 from mlcv_explore.ui.small_image_input import buttons, draw_digit, upload_digit
 
 SLUG = subject.slug
 NETWORKS = ("Digits", "Photographs")
 ORIGINS = ("Examples", "Draw", "Upload digit")
-NORMALISED = ("Training images", "Test batch")
+NORMALISED = ("Training", "Test batch")
 SHOWN = ("clean", "corrupted", "iid", "excess", "logit", "disagreement", "line")
 
 
@@ -43,87 +46,81 @@ def play() -> None:
 
 
 def chosen_photograph() -> np.ndarray | None:
-    """A photograph as it is corrupted, in 32 × 32 pixels."""
+    """A photograph as it is corrupted, uint8 (3, 32, 32)."""
     image = inputs.choose_image(SLUG, (inputs.IMAGENET,))
-    return None if image is None else inference.photograph(image.pixels)
+    return None if image is None else to_bytes(uploads.resized_to_square(image.pixels, 32))
 
 
 def chosen_digit() -> np.ndarray | None:
-    """An example of the test, a drawing or a file as a digit."""
+    """An example of the test, a drawing or a file as a digit, uint8 (1, 8, 8)."""
     origin = buttons(f"{SLUG}-origin", "Digit", ORIGINS)
     if origin == "Examples":
         pictures = {each: inference.example(each)[0] for each in inference.EXAMPLES}
         return inference.example(inputs.example_strip(f"{SLUG}-example", pictures))
     key = f"{SLUG}-{origin.split()[0].lower()}"
     values = draw_digit(key) if origin == "Draw" else upload_digit(key, 8)
-    return None if values is None else np.rint(values[None] * 255).astype(np.uint8)
+    return None if values is None else to_bytes(values[None])
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def fan(name: str, digest: str, kind: str, adapted: bool, _image: np.ndarray) -> Fan:
+def fan(name: str, digest: str, kind: str, adapted: bool, _image: np.ndarray) -> np.ndarray:
     """An image at all severities, by content."""
-    return inference.fan(name, _image, kind, adapted)
+    return inference.load(name).fan(_image, kind, adapted)
 
 
 @st.fragment
 def networks(name: str, image: np.ndarray, digest: str) -> None:
     """Controls, the corrupted image, a fan of predictions a pipeline, and the test images."""
-    columns, values = st.columns(3, gap="medium"), {}
-    for column, option in zip(columns, UnderspecificationView.settings(), strict=False):
+    columns, values = st.columns([1, 2, 2, 2], gap="small"), {}
+    for column, option in zip(columns[1:], UnderspecificationView.settings(), strict=False):
         with column:
             values[option.name] = settings.control(SLUG, option)
-    with columns[2]:
-        about = "A network adapts to a batch of corrupted test images by its statistics."
-        normalised = buttons(f"{SLUG}-normalised", "Normalised by", NORMALISED, help=about)
+    with columns[3]:
+        about = "Test batch: networks adapt to a batch of equally corrupted test images."
+        normalised = buttons(f"{SLUG}-normalised", "Statistics of", NORMALISED, help=about)
     with figures.reported(CheckpointError):
         view, demo = UnderspecificationView(**values), inference.load(name)
-        adapted = normalised != NORMALISED[0] and name == "digits"
-        if normalised != NORMALISED[0] and not adapted:
-            st.caption(
-                "Of photographs no batch ships at every severity: training images' statistics are used."
-            )
+        adapted = normalised != NORMALISED[0] and not demo.photographs
+        if demo.photographs and normalised != NORMALISED[0]:
+            st.caption("Of photographs no test batch ships at every severity: training images' are used.")
+        shown = np.moveaxis(corrupted(image[None], view.corruption, view.strength)[0], 0, -1).squeeze()
+        text = f"{view.corruption.capitalize()}, severity {view.strength}"
+        columns[0].image(images.png(images.enlarged(shown, 96 // len(shown))), alt=text)
         found = fan(name, digest, view.corruption, adapted, image)
-        label, sheet = found.first(demo), st.columns([1, 2, 2, 2], gap="small")
-        with sheet[0]:
-            shown = np.moveaxis(found.images[view.strength], 0, -1).squeeze()
-            scale = 128 // shown.shape[0]
-            st.image(images.png(images.enlarged(shown, scale)), alt=f"{view.corruption}, {view.strength}")
-            st.caption(f"{view.corruption.capitalize()}, severity {view.strength}.")
-        for place, column in enumerate(sheet[1:]):
+        for place, column in enumerate(st.columns(3, gap="small")):
             with column:
-                fan_chart(demo, found, place, label, view.strength)
-        spread_maps(demo, inference.spreads(name, view.corruption, view.strength, adapted), name, view)
+                lines(demo, found, place, view.strength)
+        spreads(demo, inference.spreads(name, view.corruption, view.strength, adapted), view)
 
 
-def fan_chart(demo: Demo, found: Fan, place: int, label: int, severity: int) -> None:
+def lines(demo: CorruptedDemo, found: np.ndarray, place: int, severity: int) -> None:
     """Twelve networks of a pipeline: how probable the class of the clean image stays."""
-    pipeline, own = demo.pipelines[place], demo.of(found.probabilities, place)
+    pipeline, own = demo.groups[place], demo.of(found, place)
+    label = np.bincount(found[:, 0].argmax(1)).argmax()
     votes = np.bincount(own[:, severity].argmax(1), minlength=len(demo.classes))
-    texts = [f"{votes[each]} × {demo.classes[each]}" for each in votes.argsort()[::-1][:3] if votes[each]]
-    st.markdown(f"**{subject.label(pipeline)}**: {', '.join(texts)}")
-    lines = {"mean": Line(subject.arm(pipeline).role, own[:, :, label])}
+    texts = [f"{votes[each]} × {demo.classes[each]}" for each in votes.argsort()[::-1][:4] if votes[each]]
+    st.markdown(f"**{subject.label(pipeline)}**  \n{', '.join(texts)}")
+    drawn = {"mean": Line(subject.arm(pipeline).role, own[:, :, label])}
     limits = {"y_domain": (0.0, 1.0), "y_format": ".0%", "marks": {"": float(severity)}, "seeds": True}
     title = f"probability of {demo.classes[label]}"
-    chart = charts.curves(np.arange(6.0), lines, "severity", title, palette=theme.palette(), **limits)
+    chart = charts.curves(np.arange(6.0), drawn, "severity", title, palette=theme.palette(), **limits)
     figures.figure(chart, f"{SLUG}-fan-{place}", "A thin line a network.", moving=True)
 
 
-def spread_maps(demo: Demo, found: Sequence[Spread], name: str, view: UnderspecificationView) -> None:
+def spreads(demo: CorruptedDemo, found: Sequence[Spread], view: UnderspecificationView) -> None:
     """Where a pipeline's networks disagree among the test images."""
-    severity = 5 * bool(view.strength) if name == "photographs" else view.strength
-    st.markdown(
-        f"**{len(demo.truth)} test images**, {view.corruption}, severity {severity}: one cell an image"
-    )
-    for column, pipeline, each in zip(st.columns([1, 2, 2, 2])[1:], demo.pipelines, found, strict=True):
-        cells = inference.class_map(demo, each.cells)
+    severity = 5 * bool(view.strength) if demo.photographs else view.strength
+    about = f"{view.corruption}, severity {severity}" if severity else "clean"
+    st.markdown(f"**{len(demo.truth)} test images, {about}**")
+    for column, pipeline, each in zip(st.columns(3, gap="small"), demo.groups, found, strict=True):
+        cells = between_networks.sorted_by_class(each.outvoted, demo.truth)
         picture = images.enlarged(images.amounts(cells, theme.palette(), 0.0, 1.0), 8)
-        text = f"{subject.label(pipeline)}: {each.disagreement:.0%} of pairs disagree"
+        text = f"{each.disagreement:.0%} of pairs disagree"
         with column:
-            st.image(images.png(picture), width="stretch", alt=text)
-            st.caption(
-                f"{text}; accuracy {each.accuracy:.0%}, excess SD {each.excess.text('points')}, n = 12."
-            )
-    st.caption("Rows: classes. Dark: many of the twelve are off the most frequent prediction.")
+            st.image(images.png(picture), width="stretch", alt=f"{subject.label(pipeline)}: {text}")
+            excess = each.excess.text("points")
+            st.caption(f"{text}; accuracy {each.accuracy:.0%}, excess SD {excess}, n = {each.excess.n}.")
+    st.caption("A row a class, a cell an image. Dark: many of twelve networks are outvoted.")
 
 
 def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
@@ -149,34 +146,30 @@ def example() -> None:
     """A digit in fog, and what twelve networks make of it."""
     with figures.reported(CheckpointError):
         demo, image = inference.load("digits"), inference.example("7")
-        found = fan("digits", inputs.array_digest(image), "fog", False, image)
-        own = demo.of(found.probabilities, 1)[:, 4].argmax(1)
-        votes = np.bincount(own, minlength=10)
+        found = demo.of(fan("digits", inputs.array_digest(image), "fog", False, image), 1)
+        votes = np.bincount(found[:, 4].argmax(1), minlength=10)
         texts = ", ".join(f"{votes[each]} × {each}" for each in votes.argsort()[::-1] if votes[each])
-        picture = images.enlarged(corrupted(image[None], "fog", 4)[0, 0], 16)
-        text = f"All twelve contrastive networks call it 7; in fog of severity 4: {texts}."
-        st.image(images.png(picture), width=128, alt=text)
+        text = f"Twelve contrastive networks agree on this 7; in fog of severity 4 they predict {texts}."
+        shown = images.enlarged(corrupted(image[None], "fog", 4)[0, 0], 16)
+        st.image(images.png(shown), width=128, alt=text)
         st.caption(text)
 
 
 def answer(table: Table) -> None:
-    """Every arm on both kinds of data; every corruption; what each source of randomness does."""
-    adapted = [f"{pipeline}_{each}" for pipeline in PIPELINES for each in ADAPTATIONS]
-    arms = (*TRAINED, "matched", *adapted, "oracle", *ORDERS)
+    """Every arm and corruption on both kinds of data; what each source of randomness does."""
     for name, title in (("live", "Digits"), ("photographs", "Photographs")):
         if evidence.study(SLUG, name) is None:
             continue
-        own = evidence.table(SLUG, name)
-        given = {"claim": "every", **({"varied": "all"} if name == "live" else {})}
-        show = partial(figures.measures, subject, own)
-        show(f"{title}: networks", [given | {"arm": arm} for arm in arms], SHOWN, "Excess SD in points.")
-        heads = [kind.upper() if kind == "jpeg" else kind for kind in KINDS]
-        rows = [given | {"arm": arm} for arm in (*TRAINED, "matched")]
-        show(f"{title}: excess SD by corruption", rows, KINDS, "In points.", heads)
+        given = {"claim": "every", **({"varied": "all", "train_size": "1000"} if name == "live" else {})}
+        rows = [given | {"arm": arm} for arm in ARMS]
+        show = partial(figures.measures, subject, evidence.table(SLUG, name))
+        show(f"{title}: networks", rows, SHOWN, "Excess SDs in shares of 1.")
+        show(f"{title}: by corruption", rows[:5], KINDS, "Excess SDs in shares of 1.", KINDS)
+    rows = [{"claim": "every", "varied": source, "arm": arm} for source in SOURCES for arm in LEARNED]
     for source in SOURCES:
-        rows = [{"claim": "every", "varied": source, "arm": arm} for arm in LEARNED]
+        own = [row for row in rows if row["varied"] == source]
         note = "500 training images; nothing else differs between networks."
-        figures.measures(subject, table, f"Digits: only {source} varied", rows, SHOWN, note)
+        figures.measures(subject, table, f"Digits: only {source} varied", own, SHOWN, note)
 
 
 page.run(

@@ -1,7 +1,7 @@
 """Idea: 14
 Section: Learning
 Title: Underspecification without labels
-Question: Do contrastive or adapted networks of equal accuracy differ more under corruption?
+Question: Do contrastive or adapted networks differ more under corruption?
 Try: Choose an image and corrupt it: twelve networks that agree on it begin to differ.
 Answer: ANSWER
 Terms: TERMS
@@ -34,7 +34,14 @@ from mlcv_explore.data.corrupted_photographs import PHOTOGRAPHS
 from mlcv_explore.data.corruptions import KINDS
 from mlcv_explore.idea import Bars, Cell, Film, Idea, Picture, Study
 from mlcv_explore.ideas.underspecification import claims
-from mlcv_explore.ideas.underspecification.claims import ADAPTATIONS, CLAIMS, ORDERS, PIPELINES, TRAINED
+from mlcv_explore.ideas.underspecification.claims import (
+    ADAPTATIONS,
+    CLAIMS,
+    LEARNED,
+    ORDERS,
+    PIPELINES,
+    TRAINED,
+)
 from mlcv_explore.statistics import Split
 
 VALIDATION = 300  # images, by which networks are matched
@@ -91,7 +98,7 @@ class Frame:
 
 def arms_of(config: UnderspecificationConfig) -> tuple[str, ...]:
     """The arms of a run; with one thing varied those as they are trained."""
-    return ARMS if config.varied == "all" else claims.LEARNED
+    return ARMS if config.varied == "all" else LEARNED
 
 
 def run(config: UnderspecificationConfig, seeds: Sequence[int]) -> Iterator[Frame]:
