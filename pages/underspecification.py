@@ -132,12 +132,10 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
         st.info("Bars begin when the first networks are trained.", icon=":material/hourglass_empty:")
         return
     notice = "Beyond what finite test images cause; it may come out below 0. 95 % intervals over splits."
-    values = {arm: columns[f"{arm}_excess"] for arm in done}
-    split = subject.split_sizes(config)
+    values, split = {arm: columns[f"{arm}_excess"] for arm in done}, subject.split_sizes(config)
     figures.bars(subject, values, "excess", f"{SLUG}-run", notice, split=split, command=command)
     rows = [[100 * columns[f"{arm}_{kind}"].mean() for kind in KINDS] for arm in done]
-    titles = ("networks", "corruption", "excess SD, points")
-    names = list(map(subject.label, done))
+    titles, names = ("networks", "corruption", "excess SD, points"), list(map(subject.label, done))
     chart = charts.heat_map(np.array(rows), names, KINDS, titles, theme.palette(), value_format=".1f")
     figures.figure(chart, f"{SLUG}-run-kinds", "Mean over splits.", command=command, config=config)
 
@@ -157,19 +155,23 @@ def example() -> None:
 
 def answer(table: Table) -> None:
     """Every arm and corruption on both kinds of data; what each source of randomness does."""
+    note, known = (
+        "Excess SD: beyond what finite test images cause.",
+        [subject.measure(each) for each in SHOWN],
+    )
+    heads = [each.label + " (points)" * (each.unit == "points") for each in known]
     for name, title in (("live", "Digits"), ("photographs", "Photographs")):
         if evidence.study(SLUG, name) is None:
             continue
-        given = {"claim": "every", **({"varied": "all", "train_size": "1000"} if name == "live" else {})}
-        rows = [given | {"arm": arm} for arm in ARMS]
+        given = {"varied": "all", "train_size": 1000} if name == "live" else {}
+        rows = [{"claim": "every", "arm": arm, **given} for arm in ARMS]
         show = partial(figures.measures, subject, evidence.table(SLUG, name))
-        show(f"{title}: networks", rows, SHOWN, "Excess SDs in shares of 1.")
-        show(f"{title}: by corruption", rows[:5], KINDS, "Excess SDs in shares of 1.", KINDS)
-    rows = [{"claim": "every", "varied": source, "arm": arm} for source in SOURCES for arm in LEARNED]
+        show(f"{title}: networks", rows, SHOWN, note, heads)
+        show(f"{title}: by corruption", rows[:5], KINDS, note, [f"{kind} (points)" for kind in KINDS])
     for source in SOURCES:
-        own = [row for row in rows if row["varied"] == source]
-        note = "500 training images; nothing else differs between networks."
-        figures.measures(subject, table, f"Digits: only {source} varied", own, SHOWN, note)
+        rows = [{"claim": "every", "arm": arm, "varied": source, "train_size": 500} for arm in LEARNED]
+        title, alone = f"Digits: only {source} varied", "500 training images; nothing else differs."
+        figures.measures(subject, table, title, rows, SHOWN, alone, heads)
 
 
 page.run(
