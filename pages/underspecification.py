@@ -90,7 +90,7 @@ def networks(name: str, image: np.ndarray, digest: str) -> None:
         for place, column in enumerate(st.columns(3, gap="small")):
             with column:
                 lines(demo, found, place, view.strength)
-        spreads(demo, inference.spreads(name, view.corruption, view.strength, adapted), view)
+        spreads(demo, demo.spreads(view.corruption, view.strength, adapted), view)
 
 
 def lines(demo: CorruptedDemo, found: np.ndarray, place: int, severity: int) -> None:

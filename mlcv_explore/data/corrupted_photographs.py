@@ -8,14 +8,18 @@ PHOTOGRAPHS, SIZES = "photographs", (10_000, 2000)  # of `cifar10_features`: tra
 SHIPPED = (5,)  # severities
 
 
-def check(dataset: str, train: int, validation: int, test: int, severity: int) -> None:
-    """Raise SettingError, one sentence naming setting, rule and value, when a data set, or
-    these photographs, cannot be split so and corrupted.
+def check(dataset: str, train: int, validation: int, test: int, severity: int, why: str = "") -> None:
+    """Raise SettingError, one sentence naming setting, rule and value, and before them `why`
+    the sizes are what they are, when a data set, or these photographs, cannot be split so and
+    corrupted.
     """
-    if dataset != PHOTOGRAPHS:
-        check_split(dataset, train, validation, test)
-        return
-    check_sizes(PHOTOGRAPHS, *SIZES, train, validation, test)
-    if severity not in SHIPPED:
+    try:
+        if dataset == PHOTOGRAPHS:
+            check_sizes(PHOTOGRAPHS, *SIZES, train, validation, test)
+        else:
+            check_split(dataset, train, validation, test)
+    except SettingError as error:
+        raise SettingError(f"{why}{error}") from None
+    if dataset == PHOTOGRAPHS and severity not in SHIPPED:
         shipped = " or ".join(map(str, SHIPPED))
         raise SettingError(f"severity must be {shipped} on photographs, whose features ship, got {severity}.")

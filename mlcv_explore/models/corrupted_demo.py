@@ -32,6 +32,7 @@ class CorruptedDemo:
     split: CorruptedSplit
     photographs: bool
     _inputs: dict[tuple[str, int], torch.Tensor] = field(default_factory=dict)
+    _spreads: dict[tuple[str, int, bool], tuple[Spread, ...]] = field(default_factory=dict)
 
     @property
     def truth(self) -> np.ndarray:
@@ -66,7 +67,12 @@ class CorruptedDemo:
         return torch.stack(found, 1).softmax(-1).numpy()
 
     def spreads(self, kind: str, severity: int, adapted: bool = False) -> tuple[Spread, ...]:
-        """How differently each group's networks behave on the test images."""
+        """How differently each group's networks behave on the test images; computed once."""
+        if (asked := (kind, severity, adapted)) not in self._spreads:
+            self._spreads[asked] = self._spread(*asked)
+        return self._spreads[asked]
+
+    def _spread(self, kind: str, severity: int, adapted: bool) -> tuple[Spread, ...]:
         inputs, draws = self.inputs(kind, severity), numpy_stream(0, "demo bootstrap")
         orders = torch.arange(len(inputs)).expand(self.networks.count, -1)
         about = orders, BATCH, None, int(adapted)

@@ -190,7 +190,7 @@ def test_the_networks_that_ship_agree_on_clean_images_and_differ_on_corrupted_on
     assert (
         demo.groups == ("matched", "contrastive", "autoencoder") and demo.networks.count == 3 * pretrain.EACH
     )
-    clean, changed = (inference.spreads(name, "contrast", severity) for severity in (0, 5))
+    clean, changed = (demo.spreads("contrast", severity) for severity in (0, 5))
     assert np.ptp([each.accuracy for each in clean]) < 0.05
     for one, other in zip(clean, changed, strict=True):
         assert other.disagreement > one.disagreement + 0.1 and other.accuracy < one.accuracy

@@ -3,19 +3,36 @@ Section: Learning
 Title: Underspecification without labels
 Question: Do contrastive or adapted networks differ more under corruption?
 Try: Choose an image and corrupt it: twelve networks that agree on it begin to differ.
-Answer: ANSWER
-Terms: TERMS
-But: BUT
-Subject: They differ more | They do not
-Holds when: HOLDS
-Fails when: FAILS
+Answer: No sign of it after contrastive training; adapted supervised networks differ less: 1.1
+  instead of 3.5 points on digits.
+Terms: *Excess SD*: by how much the accuracies of networks of one kind differ (standard
+  deviation, mean over corruptions) beyond what finite test images cause. *Contrastive*
+  networks learn by SimCLR without labels, then get a linear head; *matched* ones learn with
+  labels from the same views, until as accurate on clean images. *Batch statistics*: a network
+  is normalised by the corrupted test images; *Tent* lowers the entropy of predictions, *CORAL*
+  aligns features, *MME* plays classifier against features. *Agreement line*: agreement of two
+  networks on corrupted against clean images.
+But: Batch statistics do all of it; Tent's entropy adds nothing. Single predictions on
+  photographs stay as unequal: 34 % of pairs disagree, 35 % once adapted. On digits contrastive
+  networks are undecided: −0.3 points [−0.9, 0.2] against matched ones.
+Holds when: photographs' features are read: contrastive − matched is −0.1 points [−0.3, 0.1], and
+  adaptation lowers 1.5 to 0.7. Contrastive networks gain alike, on digits from 2.9 to 1.4.
+Fails when: networks are autoencoders on digits: they differ by 1.2 points [0.5, 1.9] more than
+  supervised ones, but are 1.9 points less accurate on clean images. Not so on photographs.
+Verdict: only adaptation changes it
 Effect: Excess SD, corrupted: contrastive − supervised, matched
 Data: digits
 Data on photographs: photographs' features
 Unit: splits
 Unit on photographs: splits
 
-Text.
+Networks of one recipe, equal on held-out images, can behave differently on others: the data do
+not determine them. Does that grow without labels, or where networks adapt to what they meet?
+
+In each of 20 splits 30 networks of every kind are trained; they differ in initial weights, order
+and views of images, and head. Each is tested clean and under seven corruptions, as it is and
+adapted without labels. Finite test images make equal networks differ, too: subtracted is, by
+image, p(1 − p), p the share of networks that are right. Control: batch order of one network.
 
 Source: A. D'Amour et al., Underspecification Presents Challenges for Credibility in Modern
 Machine Learning, 2020, https://arxiv.org/abs/2011.03395.
@@ -34,21 +51,10 @@ from mlcv_explore.data.corrupted_photographs import PHOTOGRAPHS
 from mlcv_explore.data.corruptions import KINDS
 from mlcv_explore.idea import Bars, Cell, Film, Idea, Picture, Study
 from mlcv_explore.ideas.underspecification import claims
-from mlcv_explore.ideas.underspecification.claims import (
-    ADAPTATIONS,
-    CLAIMS,
-    LEARNED,
-    ORDERS,
-    PIPELINES,
-    TRAINED,
-)
+from mlcv_explore.ideas.underspecification.claims import ARMS, CLAIMS, LEARNED, MEASURES, SOURCES
 from mlcv_explore.statistics import Split
 
 VALIDATION = 300  # images, by which networks are matched
-SOURCES = ("weights", "order", "head", "split")
-ADAPTED = tuple(f"{pipeline}_{adaptation}" for pipeline in PIPELINES for adaptation in ADAPTATIONS)
-ARMS = (*TRAINED, "matched", *ADAPTED, "oracle", "noop", *ORDERS)
-MEASURES = ("clean", "corrupted", "iid", "excess", "logit", "disagreement", "line", *KINDS)
 DATA = ("digits", "fashion_mnist", "cifar10", PHOTOGRAPHS)
 ONE = "Of initial weights, order with views, head; one alone: no adaptation."
 
@@ -76,7 +82,8 @@ class UnderspecificationConfig(Config):
 
     @model_validator(mode="after")
     def _fits(self) -> "UnderspecificationConfig":
-        corrupted_photographs.check(*self.parts, self.severity)
+        twice = "varied split draws from twice train_size: " if self.varied == "split" else ""
+        corrupted_photographs.check(*self.parts, self.severity, twice)
         if self.networks < 2:
             raise SettingError("networks must be at least two for a spread between them, got 1.")
         if self.updates and min(self.batch, (self.test_size - 1) % self.batch + 1) < 2:

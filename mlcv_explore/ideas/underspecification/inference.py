@@ -9,7 +9,7 @@ from mlcv_explore.data.corrupted_photographs import PHOTOGRAPHS
 from mlcv_explore.data.corruptions import KINDS, corrupted
 from mlcv_explore.idea import Tile
 from mlcv_explore.ideas.underspecification.pretrain import NETWORKS, PREFIX
-from mlcv_explore.metrics.between_networks import Spread, sorted_by_class
+from mlcv_explore.metrics.between_networks import sorted_by_class
 from mlcv_explore.models import checkpoints, corrupted_splits
 from mlcv_explore.models.corrupted_demo import CorruptedDemo
 from mlcv_explore.models.normalised_networks import NormalisedNetworks
@@ -36,12 +36,6 @@ def load(name: str) -> CorruptedDemo:
     return CorruptedDemo(networks, *known, split, name == PHOTOGRAPHS)
 
 
-@lru_cache(maxsize=128)
-def spreads(name: str, kind: str, severity: int, adapted: bool = False) -> tuple[Spread, ...]:
-    """Every pipeline's networks on the test images."""
-    return load(name).spreads(kind, severity, adapted)
-
-
 def example(name: str) -> np.ndarray:
     """A digit of the test, uint8 (1, 8, 8)."""
     return load("digits").images[EXAMPLES[name]]
@@ -49,7 +43,7 @@ def example(name: str) -> np.ndarray:
 
 def tiles() -> tuple[Tile, ...]:
     """For home: a digit ever more corrupted, and where two pipelines' networks disagree."""
-    truth, image = load("digits").truth, example("7")[None]
+    demo, image = load("digits"), example("7")[None]
     shown = [corrupted(image, "fog", severity)[0, 0] / 255 for severity in (0, 3, 5)]
-    cells = [sorted_by_class(each.outvoted, truth) for each in spreads("digits", "fog", 5)[:2]]
+    cells = [sorted_by_class(each.outvoted, demo.truth) for each in demo.spreads("fog", 5)[:2]]
     return (*map(Tile, shown), *(Tile(each, "amount") for each in cells))
