@@ -76,7 +76,7 @@ CLAIMS = declared(
 )
 PROVENANCE = Provenance(
     "2026-11-28",
-    True,
+    False,
     1,
     (
         "Before the claims, one split of digits (seed 0) was run in an earlier form, without matched"
