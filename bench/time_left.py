@@ -36,6 +36,7 @@ RUNS: dict[str, tuple[int, Mapping[str, Any]]] = {  # seeds a page begins with, 
     "layer_attacks": (5, {"attacked": 20}),
     "learned_salience": (3, {"experiment": "order"}),
     "saliency": (5, {"epochs": 40}),
+    "underspecification": (5, {"networks": 6}),
     "virtual_outliers": (5, {"epochs": 10}),
 }
 

@@ -18,8 +18,8 @@ Value = bool | int | float | str
 
 
 def choice_label(choice: Value) -> str:
-    """What a choice is called on a page: its name without underscores."""
-    return str(choice).replace("_", " ")
+    """What a choice is called on a page: its name without underscores, a norm by its sign."""
+    return {"l2": "L2", "linf": "L∞"}.get(str(choice), str(choice).replace("_", " "))
 
 
 class SettingError(ValueError):

@@ -7,7 +7,7 @@ import streamlit as st
 
 from mlcv_explore import charts
 from mlcv_explore.charts import Bar, Line, images
-from mlcv_explore.config import Config, setting
+from mlcv_explore.config import Config, choice_label, setting
 from mlcv_explore.data import gallery
 from mlcv_explore.data.dataset import to_bytes
 from mlcv_explore.experiment.studies import Table
@@ -23,6 +23,7 @@ from mlcv_explore.ui.explained import Explained, explain_image
 SLUG = subject.slug
 MODELS = ("cifar10/0", inputs.IMAGENET)
 ENOUGH = 0.03  # from which on the ImageNet network gives up its first class at most layers
+VALUES = {"False": "all", "True": "reachable"}
 ROLES = dict(zip(MEANINGS, ("other", "idea", "variant", "baseline", "control"), strict=True))
 
 
@@ -68,11 +69,14 @@ def explain(image: inputs.ChosenImage, name: str) -> None:
             st.caption("This network gives way to far less: try 0.01 to 0.02.")
         if view.layer > site:
             st.caption(f"This network's last layer is {site}, the logits.")
+        title = f"probability of {explained.model.classes[result.first]}"
         left, right = st.columns(2, gap="medium")
         with left:
-            steps(result, explained)
+            steps(result, title)
         with right:
-            every_layer([(label, attacked(*asked, place, explained)) for place, label in enumerate(names)])
+            every_layer(
+                [(each, attacked(*asked, place, explained)) for place, each in enumerate(names)], title
+            )
 
 
 @st.cache_data(max_entries=512, show_spinner=False)
@@ -88,11 +92,12 @@ def tiles(explained: Explained, result: attacked_image.Attacked, site: int, laye
     sheet, best = st.container(horizontal=True, gap="small"), result.predictions(explained.model.classes)
     top = max(1e-6, *(float(np.abs(values).max()) for values in result.maps[:2]))
     texts = (*best[:2], f"Random noise of this size: {best[2]}")
-    titles = (f"{layer.capitalize()}: before", "Attacked", "Change")
+    change = "Change × 5" if result.maps[0].ndim == 3 else "Change"
+    titles = (f"{layer.capitalize()}: before", "Attacked", change)
     for title, values, text in zip(titles, result.maps, texts, strict=True):
         if values.ndim == 3:
-            picture = to_bytes(np.moveaxis(values if title != "Change" else 0.5 + 5 * values, 0, -1))
-        elif title == "Change":
+            picture = to_bytes(np.moveaxis(values if title != change else 0.5 + 5 * values, 0, -1))
+        elif title == change:
             picture = images.signed(values, theme.palette())
         else:
             picture = images.amounts(np.abs(values), theme.palette(), 0.0, top)
@@ -107,21 +112,20 @@ def tiles(explained: Explained, result: attacked_image.Attacked, site: int, laye
         st.caption(f"Maps: mean over channels. Nearest to the attacked one in the gallery: “{nearest}”.")
 
 
-def steps(result: attacked_image.Attacked, explained: Explained) -> None:
+def steps(result: attacked_image.Attacked, title: str) -> None:
     """The first class's probability over the gradient steps."""
     x, noisy = np.arange(len(result.confidence)), np.full((1, len(result.confidence)), result.of_first[2])
     lines = {"attack": Line("idea", result.confidence[None]), "random noise": Line("control", noisy)}
-    limits = {"y_domain": (0.0, 1.0), "y_format": ".0%"}
-    title = f"probability of {explained.model.classes[result.first]}"
+    limits = {"x_domain": (x[0] - 0.3, x[-1] + 0.3), "y_domain": (0.0, 1.0), "y_format": ".0%"}
     chart = charts.curves(x, lines, "gradient step", title, palette=theme.palette(), **limits)
     figures.figure(chart, f"{SLUG}-steps", "Attack and random noise of one size.", moving=True)
 
 
-def every_layer(results: Sequence[tuple[str, attacked_image.Attacked]]) -> None:
+def every_layer(results: Sequence[tuple[str, attacked_image.Attacked]], title: str) -> None:
     """The first class's probability when the same share of its spread is spent at each layer."""
     nan = float("nan")
     bars = [Bar(label, round(result.of_first[1], 3), nan, nan, "idea") for label, result in results]
-    title = "Probability of its first class, attacked there"
+    title = f"{title}, attacked there"
     chart = charts.bars_with_intervals(bars, title, theme.palette(), x_format=".0%", x_domain=(0.0, 1.0))
     figures.figure(chart, f"{SLUG}-layers", "The same share of each layer's own spread.", moving=True)
 
@@ -140,14 +144,11 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
         notice = "Above 1: the layer needs more than the input. Bands: 95 % over seeds."
         figures.figure(chart, f"{SLUG}-run", notice, **options)
     if rows:
-        accuracy = 100 * AXES.values(film, rows, ATTACKED).mean(0).T
-        labels, titles = (
-            ["none", "input", "early", "middle", "late"],
-            ("attacked layer", "network", "accuracy, %"),
-        )
-        names = list(map(subject.label, rows))
-        chart = charts.heat_map(accuracy, labels, names, titles, theme.palette(), value_format=".0f")
-        notice = "Rows: where the attack is; columns: how the network was trained. Mean over seeds."
+        accuracy, names = 100 * AXES.values(film, rows, ATTACKED).mean(0), list(map(subject.label, rows))
+        labels, titles = ["none", *SITES[:4]], ("network", "attacked layer", "accuracy, %")
+        about = {"signed": False, "value_format": ".0f"}
+        chart = charts.heat_map(accuracy, names, labels, titles, theme.palette(), **about)
+        notice = "Rows: how the network was trained; columns: where the attack is. Mean over seeds."
         figures.figure(chart, f"{SLUG}-run-trained", notice, **options)
 
 
@@ -165,16 +166,16 @@ def example() -> None:
 
 def answer(table: Table) -> None:
     """ε₅₀ of every layer in five meanings on both kinds of data; robust training."""
-    note, meanings = "ε₅₀, median over correct images.", (*MEANINGS, "noise", "dimension")
+    note = "ε₅₀, median over correct images; by definition noise of this size changes almost none."
+    meanings = (*MEANINGS, "noise", "dimension")
     heads = [subject.measure(name).label.removeprefix("Smallest perturbation, ") for name in meanings]
     for name, title in (("live", "Digits, small networks"), ("photographs", "Photographs, ImageNet network")):
         if evidence.study(SLUG, name) is not None:
             rows = [{"claim": "depth", "arm": site, **(L2 if name == "live" else {})} for site in SITES]
             figures.measures(subject, evidence.table(SLUG, name), title, rows, meanings, note, heads)
     pair = ("whitened", "flat"), "trend"
-    figures.comparison(
-        subject, table, "depth", ("norm", "reachable"), *pair, "Whitened: norm, reachable values"
-    )
+    names, called = ("norm", "reachable"), lambda norm, few: f"{choice_label(norm)}, {VALUES[few]} values"
+    figures.comparison(subject, table, "depth", names, *pair, "Whitened: norm, values", called=called)
     note = "Attacks of the plain network's ε₅₀, in standard deviations of each channel."
     rows = [{"claim": "training", "arm": name} for name in NETWORKS]
     figures.measures(subject, table, "Digits: network", rows, ATTACKED, note)

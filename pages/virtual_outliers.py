@@ -75,7 +75,7 @@ def layers(name: str, image: np.ndarray, digest: str) -> None:
     with figures.reported(CheckpointError, DataError):
         reading, known = read(name, digest, image), inference.load(name)
         st.markdown(
-            f"**{known.classes[reading.prediction]}** {reading.probability:.0%} · prediction depth"
+            f"**{known.classes[reading.prediction]}** ({100 * reading.probability:.0f} %) · prediction depth"
             f" **{reading.depth}** of 4 · all layers: more real than {reading.combined:.0f} % of real images"
         )
         left, right = st.columns(2, gap="medium")
@@ -91,15 +91,14 @@ def ladder(reading: Reading, classes: Sequence[str]) -> None:
     nan, bars = float("nan"), []
     for layer, (vote, share) in enumerate(zip(reading.votes, reading.shares, strict=True)):
         role = "idea" if layer >= reading.depth else "control"
-        label = f"Layer {layer + 1}: {round(30 * share)} of 30 {classes[vote]}"
+        label = f"Layer {layer + 1}: {classes[vote]}, {round(30 * share)} of 30"
         bars.append(Bar(label, round(float(reading.percentiles[layer]) / 100, 3), nan, nan, role))
     title = "Share of real images scored lower here"
     chart = charts.bars_with_intervals(bars, title, theme.palette(), x_format=".0%", x_domain=(0.0, 1.0))
-    notice = "Layer: what most of its 30 nearest images are. Blue: from here on that is the prediction."
-    if reading.depth == len(bars):
-        notice = "Layer: what most of its 30 nearest images are. At the last that is not the prediction."
+    last = "At the last layer it is not" if reading.depth == len(bars) else "Blue: from here on it is"
+    notice = f"Names: the commonest class of the 30 nearest training images. {last} the prediction."
     figures.figure(chart, f"{SLUG}-ladder", notice, moving=True)
-    pairs = (("−energy", reading.energies), ("log-odds of being real", reading.odds))
+    pairs = (("negative energy", reading.energies), ("log-odds of being real", reading.odds))
     texts = (f"{name} {', '.join(f'{value:.1f}' for value in values)}" for name, values in pairs)
     st.caption(f"Layers 1 to 4: {'; '.join(texts)}.".replace(" -", " −"))
 
@@ -120,9 +119,9 @@ def cloud(name: str, reading: Reading, classes: Sequence[str]) -> None:
     chart = charts.points(places, labels, groups, theme.palette(), here=here)
     prediction = classes[reading.prediction]
     notice = (
-        f"Crosses: virtual outliers, {found.radius:.2f} times as far out as an average draw; but"
-        f" {found.less_likely:.1%} of real features lie farther still. Circles: {prediction}."
-        f" Dots: other classes. Covariance shrunk by {found.shrinkage:.1%}."
+        f"Two principal components. Crosses: virtual outliers, {found.radius:.2f} times as far out as an"
+        f" average draw; but {100 * found.less_likely:.1f} % of real features lie farther still. Circles:"
+        f" {prediction}. Dots: other classes. Covariance shrunk by {100 * found.shrinkage:.1f} %."
     )
     figures.figure(chart, f"{SLUG}-map", notice, moving=True)
 
@@ -138,8 +137,8 @@ def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
     split = subject.split_sizes(config)
     figures.bars(subject, values, "auroc", f"{SLUG}-run", notice, split=split, command=command)
     rates = [[100 * columns[f"{arm}_{name}"].mean() for name in ("near", "far", *DEPTHS)] for arm in values]
-    heads = ("left out", "far", "depth 0–1", "depth 2–4")
-    titles = ("score", "outliers, and images by prediction depth", "AUROC, %")
+    heads = ("near", "far", "0 or 1", "2 to 4")
+    titles = ("score", "outliers; prediction depth", "AUROC, %")
     about = {"signed": False, "value_format": ".0f"}
     names = list(map(subject.label, values))
     chart = charts.heat_map(np.array(rates), names, heads, titles, theme.palette(), **about)
@@ -153,11 +152,12 @@ def example() -> None:
         for column, name in zip(columns, ("cat", "coffee"), strict=True):
             small = layer_features.small(inputs.gallery_image(name).pixels)
             reading = read("photographs", inputs.array_digest(small), small)
-            text = f"{known.classes[reading.prediction]} {reading.probability:.0%}, depth {reading.depth}"
+            text = f"{known.classes[reading.prediction]} ({100 * reading.probability:.0f} %)"
             with column:
                 st.image(images.png(images.enlarged(np.moveaxis(small, 0, -1), 4)), width=130, alt=text)
                 st.caption(
-                    f"{name.capitalize()}: {text}; more real than {reading.combined:.0f} % of real images."
+                    f"{name.capitalize()}: {text}, prediction depth {reading.depth}; more real than"
+                    f" {reading.combined:.0f} % of real images."
                 )
 
 

@@ -350,6 +350,12 @@ def test_labels_stay_at_the_edge_of_a_fixed_axis_while_the_lines_grow() -> None:
     assert set(part(chart, "label")["x"]) == {30.0}
 
 
+@pytest.mark.parametrize(("x", "least"), [(np.arange(5.0), 1), (np.linspace(0, 1, 5), None)])
+def test_between_whole_numbers_there_are_no_ticks(x: np.ndarray, least: int | None) -> None:
+    chart = charts.curves(x, {"a": Line("idea", np.zeros(5))}, "layer", "y", palette=LIGHT)
+    assert chart.spec["encoding"]["x"]["axis"].get("tickMinStep") == least
+
+
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6), st.booleans())
 def test_the_axis_holds_every_band_and_every_seed_without_wasting_half_of_it(
     at: float, wide: float, seeds: bool

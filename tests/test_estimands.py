@@ -49,6 +49,8 @@ DRAWS = {  # idea, changed settings → what its verdicts state
         "saliency",
         (("dataset", "composites"), ("explained_scenes", 3)),
     ): "over objects, each at 3 places where",
+    ("underspecification", ()): "re-drawn splits of one data set (Nadeau–Bengio",
+    ("underspecification", (("dataset", "photographs"),)): "re-drawn splits of one data set (Nadeau–Bengio",
     ("virtual_outliers", ()): "re-drawn splits of one data set (Nadeau–Bengio",
     ("virtual_outliers", (("dataset", "photographs"),)): "re-drawn splits of one data set (Nadeau–Bengio",
 }

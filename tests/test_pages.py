@@ -149,7 +149,10 @@ def test_home_finds_an_idea_by_each_kind_of_data_it_was_measured_on():
     questions = {card.question for card in idea.cards()}
     for data, slugs in (
         ("photographs", {"layer_attacks", "saliency", "learned_salience", "hierarchical_representation"}),
-        ("photographs' features", {"feature_mixing", "label_noise", "virtual_outliers"}),
+        (
+            "photographs' features",
+            {"feature_mixing", "label_noise", "underspecification", "virtual_outliers"},
+        ),
     ):
         shown = opened("home.py", **{"home-data": data}).get("page_link")
         found = {idea.card(slug).question for slug in slugs}

@@ -66,6 +66,8 @@ def curves(
     blocks += [{"part": "mark", "text": name, "x": float(at)} for name, at in marks.items()]
     titles = {"x_title": x_title, "y_title": y_title, "y_format": y_format}
     spec = specification("curves", palette, y_domain is not None, bool(marks), height=HEIGHT, **titles)
+    if all(np.array_equal(curve.x, np.round(curve.x)) for curve in drawn):
+        spec["encoding"]["x"]["axis"]["tickMinStep"] = 1  # no half layers or epochs
     subject = f"{y_title} by {x_title}: {', '.join(curve.label for curve in drawn)}."
     words = _words(drawn, x_title, y_format, marks)
     table = rows([*blocks, ends(x_ends, y_ends)])

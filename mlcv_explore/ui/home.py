@@ -30,7 +30,6 @@ PLANNED = (  # of the author's twenty, those without a page
     "complicated losses",
     "learned augmentation for domain adaptation",
     "learned augmentation in FixMatch",
-    "underspecification",
     "the Peter principle of features",
 )
 LEGEND = (  # of the chart of effects

@@ -129,7 +129,7 @@ def test_references_are_validation_images_and_measures_test_images(monkeypatch: 
     assert all(len(call[1]) == count and call[3] == SHORT.draws for call in shares)
     ((plain, neighbours),) = calls["depths"]
     assert plain.network is calls["opened"][0][0] and neighbours == SHORT.neighbours
-    own = [scores for (scores,) in calls["rates"]][7:11]  # after those of the plain network
+    own = [scores for scores, _ in calls["rates"]][7:11]  # after those of the plain network
     for layer, (name, scores) in enumerate(zip(VOS, own, strict=True)):  # each at its own layer
         network = calls["opened"][NETWORKS.index(name)][0]
         expected = network.log_odds(network.features(one.test[0])[layer], layer)

@@ -11,14 +11,14 @@ Terms: A *perturbation* is added to what a layer puts out; ε₅₀ is the size 
   channel*. *Raw*, *whole* norm: total size, so wide layers count for more. *Next class*,
   *noise shift*: divided by the distance to another class, or by the shift that noise at the
   input causes. *Rank correlation* with depth, over input, three blocks and logits: 1 if
-  every layer needs more than the one before. On the right a plain network is retrained
-  around frozen blocks of a *robust* one, or of its *own* as a control.
+  every layer needs more than the one before. In the last chart a plain network is
+  retrained around frozen blocks of a *robust* one, or of its *own* as a control.
 But: Training is not the only reason: an untrained network has a rank correlation of
   0.5. And in every split of digits the first block needs less than the image itself
   (whitened 0.10 against 0.15).
 Subject: Later layers need more | It depends on the network or the layer
 Holds when: sizes are per value: whitened ε₅₀ rises from 0.15 at the input of digits to
-  0.60 at the logits, and from 0.0002 to 0.02 in the ImageNet network; in L∞ and among
+  0.60 at the logits, and from 0.00025 to 0.02 in the ImageNet network; in L∞ and among
   values that an image can reach as well.
 Fails when: whole norms count: whitened on digits the correlation is 0.4, raw in the
   ImageNet network 0.45. Nor do early layers carry robustness alone: a robust first

@@ -41,7 +41,7 @@ whitened (neither): Smallest perturbation, whitened
 unit (neither): Smallest perturbation, per channel
 distance (neither): Smallest perturbation, next class
 shift (neither): Smallest perturbation, noise shift
-noise (%, neither): Changed by noise of this size (about 0 by definition)
+noise (%, neither): Changed by noise of this size
 dimension (neither): Intrinsic dimension
 trend (neither): Rank correlation of smallest perturbation and depth
 ranks (neither): Rank correlation with the smallest whitened perturbation

@@ -8,7 +8,7 @@ LEFT_OUT = 2  # classes of ten
 VOS = ("vos_1", "vos_2", "vos_3", "vos_last")  # the layers of one network each
 NETWORKS = ("energy", *VOS, "several", "npos", "real_features", "oracle")
 ARM_TABLE = arms("""
-    energy (baseline): No outliers — Energy log Σ exp(logits) of a network trained without any.
+    energy (baseline): No outliers — Negative energy log Σ exp(logits) of a network trained without any.
     msp (other): Confidence — Its highest class probability.
     vos_1 (variant): Virtual, layer 1 — Log-odds of real against virtual at layer 1.
     vos_2 (variant): Virtual, layer 2 — At layer 2 of a network of its own.
@@ -60,7 +60,7 @@ CLAIMS = declared(
     depth: depth − shuffled > 0.1 in rise
         The most separating layer is over 0.1 later for images of prediction depth 2 to 4 than 0 or 1.
     """,
-    units={"rise": ""},
+    units={"rise": "layers"},
 )
 PROVENANCE = Provenance(
     "2026-11-28",

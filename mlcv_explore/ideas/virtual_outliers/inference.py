@@ -33,11 +33,11 @@ class VirtualOutliersView(Config):
     layer: int = setting(4, "Layer", low=1, high=4, step=1)
     exponent: int = setting(
         4,
-        "One kept of 10ⁿ draws: n",
+        "Least likely of 10ⁿ",
         low=0,
         high=6,
         step=1,
-        help="The least likely; scores stay as they are.",
+        help="n: one of so many draws is kept. Scores stay as they are.",
     )
 
 

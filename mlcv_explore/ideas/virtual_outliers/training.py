@@ -3,12 +3,10 @@ classes and kinds they have not seen.
 """
 
 from collections.abc import Iterator
-from functools import partial
 
 from mlcv_explore import data
 from mlcv_explore.data import open_set
 from mlcv_explore.data.open_set import OpenSet
-from mlcv_explore.experiment.measured_arms import Measured
 from mlcv_explore.ideas.virtual_outliers import BY_DEPTH, PHOTOGRAPHS, VALIDATION, VirtualOutliersConfig
 from mlcv_explore.ideas.virtual_outliers.claims import LEFT_OUT, NETWORKS, VOS
 from mlcv_explore.metrics import outlier_detection
@@ -19,35 +17,34 @@ from mlcv_explore.models.layered_network import LAYERS, build, train
 from mlcv_explore.seeds import stream
 
 
-def measured(config: VirtualOutliersConfig, seed: int) -> Iterator[Measured]:
-    """What a seed's networks measure, one after the other."""
+def measured(config: VirtualOutliersConfig, seed: int) -> Iterator[dict[tuple[str, str], float]]:
+    """What a seed's networks measure, one after the other: {(arm, measure): value}."""
     yield {}  # a first frame at once
     parts = prepare(config, seed)
-    plain = trained(config, parts, "energy", seed)
-    depths = layer_scores.depths(plain, config.neighbours)
-    rated = partial(outlier_detection.rates, depths=depths)
-    found = {name: rated(scores) for name, scores in layer_scores.untrained(plain).items()}
-    found["energy"]["accuracy"] = plain.accuracy(1, parts.test[1])
-    yield found
-    for name in NETWORKS[1:]:
-        own, found = trained(config, parts, name, seed), {}
+    for name in NETWORKS:
+        own = trained(config, parts, name, seed)
         odds, layer = own.over(own.log_odds), VOS.index(name) if name in VOS else LAYERS - 1
-        scores = [each[layer] for each in odds]
-        if name == "several":
+        scores = {name: [each[layer] for each in odds]}
+        found = {(name, "accuracy"): own.accuracy(1, parts.test[1])}
+        if name == "energy":
+            depths, scores = layer_scores.depths(own, config.neighbours), layer_scores.untrained(own)
+        elif name == "several":
             draws = stream(seed, "combination")
             virtual = layer_scores.virtual(own, parts.validation[1], config.draws, draws)
-            scores = outlier_detection.combined(odds, virtual)
-            found["average"] = rated(outlier_detection.averaged(odds))
+            combined = outlier_detection.combined(odds, virtual)
+            scores = {name: combined, "average": outlier_detection.averaged(odds)}
             dealt = outlier_detection.shuffled(depths, seed)
             for arm, each in zip(BY_DEPTH, (depths, dealt), strict=True):
-                found[arm] = {"rise": outlier_detection.rise(odds, each)}
+                found[arm, "rise"] = outlier_detection.rise(odds, each)
         elif name == "oracle":
-            scores = outlier_detection.combined(odds, layer_scores.of_images(own, parts.all_known))
-        found[name] = rated(scores) | {"accuracy": own.accuracy(1, parts.test[1])}
-        if name in VOS:
-            found[name]["rank"] = rank_correlation(depths[1], odds[1][layer])
+            scores[name] = outlier_detection.combined(odds, layer_scores.of_images(own, parts.all_known))
+        elif name in VOS:
+            found[name, "rank"] = rank_correlation(depths[1], odds[1][layer])
             real = own.gaussians[layer], own.groups[0][layer], parts.validation[1]
-            found[name]["share"] = virtual_outliers.share_less_likely(*real, config.draws)
+            found[name, "share"] = virtual_outliers.share_less_likely(*real, config.draws)
+        for arm, each in scores.items():
+            rates = outlier_detection.rates(each, depths)
+            found |= {(arm, measure): value for measure, value in rates.items()}
         yield found
 
 

@@ -1,0 +1,181 @@
+"""Idea: 14
+Section: Learning
+Title: Underspecification without labels
+Question: Do contrastive or adapted networks differ more under corruption?
+Try: Choose an image and corrupt it: twelve networks that agree on it begin to differ.
+Answer: No sign of it after contrastive training; adapted supervised networks differ less: 1.1
+  instead of 3.5 points on digits.
+Terms: *Excess SD*: by how much the accuracies of networks of one kind differ (standard
+  deviation, mean over corruptions) beyond what finite test images cause. *Contrastive*
+  networks learn by SimCLR without labels, then get a linear head; *matched* ones learn with
+  labels from the same views, until as accurate on clean images. *Batch statistics*: a network
+  is normalised by the corrupted test images; *Tent* lowers the entropy of predictions, *CORAL*
+  aligns features, *MME* plays classifier against features. *Agreement line*: agreement of two
+  networks on corrupted against clean images.
+But: Batch statistics do all of it; Tent's entropy adds nothing. Single predictions on
+  photographs stay as unequal: 34 % of pairs disagree, 35 % once adapted. On digits contrastive
+  networks are undecided: −0.3 points [−0.9, 0.2] against matched ones.
+Holds when: photographs' features are read: contrastive − matched is −0.1 points [−0.3, 0.1], and
+  adaptation lowers 1.5 to 0.7. Contrastive networks gain alike, on digits from 2.9 to 1.4.
+Fails when: networks are autoencoders on digits: they differ by 1.2 points [0.5, 1.9] more than
+  supervised ones, but are 1.9 points less accurate on clean images. Not so on photographs.
+Verdict: only adaptation changes it
+Effect: Excess SD, corrupted: contrastive − supervised, matched
+Data: digits
+Data on photographs: photographs' features
+Unit: splits
+Unit on photographs: splits
+
+Networks of one recipe, equal on held-out images, can behave differently on others: the data do
+not determine them. Does that grow without labels, or where networks adapt to what they meet?
+
+In each of 20 splits 30 networks of every kind are trained; they differ in initial weights, order
+and views of images, and head. Each is tested clean and under seven corruptions, as it is and
+adapted without labels. Finite test images make equal networks differ, too: subtracted is, by
+image, p(1 − p), p the share of networks that are right. Control: batch order of one network.
+
+Source: A. D'Amour et al., Underspecification Presents Challenges for Credibility in Modern
+Machine Learning, 2020, https://arxiv.org/abs/2011.03395.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+
+import numpy as np
+from pydantic import model_validator
+
+from mlcv_explore.config import Config, SettingError, setting
+from mlcv_explore.data import corrupted_photographs
+from mlcv_explore.data.corrupted_photographs import PHOTOGRAPHS
+from mlcv_explore.data.corruptions import KINDS
+from mlcv_explore.idea import Bars, Cell, Film, Idea, Picture, Study
+from mlcv_explore.ideas.underspecification import claims
+from mlcv_explore.ideas.underspecification.claims import ARMS, CLAIMS, LEARNED, MEASURES, SOURCES
+from mlcv_explore.statistics import Split
+
+VALIDATION = 300  # images, by which networks are matched
+DATA = ("digits", "fashion_mnist", "cifar10", PHOTOGRAPHS)
+ONE = "Of initial weights, order with views, head; one alone: no adaptation."
+
+
+class UnderspecificationConfig(Config):
+    """Settings of one run."""
+
+    dataset: str = setting("digits", "Data", choices=DATA, help="photographs: features of CIFAR-10's.")
+    networks: int = setting(8, "Networks", low=1, high=200, step=1, help="Of every arm, in every split.")
+    varied: str = setting("all", "What differs", choices=("all", *SOURCES), help=ONE)
+    severity: int = setting(5, "Severity", low=1, high=5, step=1, help="Of photographs 5.")
+    updates: int = setting(10, "Updates of adaptation", low=0, high=200, step=1, help="0: none at all.")
+    batch: int = setting(100, "Batch to adapt to", low=1, high=1000, step=1, more=True)
+    noise: float = setting(0.2, "Noise of views", low=0, high=2, step=0.05, more=True)
+    train_size: int = setting(1000, "Training images", low=100, high=9000, step=100, more=True)
+    test_size: int = setting(300, "Test images", low=50, high=1900, step=50, more=True)
+    steps: int = setting(200, "Training steps", low=2, high=5000, step=50, more=True)
+    width: int = setting(64, "Width", low=4, high=256, step=4, more=True)
+
+    @property
+    def parts(self) -> tuple[str, int, int, int]:
+        """The data set, and training, validation and test images that a run draws from it."""
+        pool = self.train_size * (2 if self.varied == "split" else 1)
+        return self.dataset, pool, VALIDATION, self.test_size
+
+    @model_validator(mode="after")
+    def _fits(self) -> "UnderspecificationConfig":
+        twice = "varied split draws from twice train_size: " if self.varied == "split" else ""
+        corrupted_photographs.check(*self.parts, self.severity, twice)
+        if self.networks < 2:
+            raise SettingError("networks must be at least two for a spread between them, got 1.")
+        if self.updates and min(self.batch, (self.test_size - 1) % self.batch + 1) < 2:
+            raise SettingError(
+                f"batch {self.batch} leaves one of test_size {self.test_size} images alone, but adaptation"
+                " needs at least two in a batch."
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One arm more: S splits, A arms in the order of ARMS, K measures in that of MEASURES."""
+
+    step: int
+    steps: int
+    measured: np.ndarray  # (S, A, K) float32; 0 until measured
+
+
+def arms_of(config: UnderspecificationConfig) -> tuple[str, ...]:
+    """The arms of a run; with one thing varied those as they are trained."""
+    return ARMS if config.varied == "all" else LEARNED
+
+
+def run(config: UnderspecificationConfig, seeds: Sequence[int]) -> Iterator[Frame]:
+    """Train many networks of every pipeline and test them. Raises DataError, CheckpointError,
+    SettingError with a sentence for the visitor.
+    """
+    from mlcv_explore.ideas.underspecification import training  # torch comes with it
+
+    yield from training.run(config, seeds)
+
+
+def metrics(config: UnderspecificationConfig, film: Film) -> dict[str, np.ndarray]:
+    """Per split every measure of every arm, on test images."""
+    last = film[-1].measured
+    return {
+        f"{arm}_{name}": last[:, ARMS.index(arm), column].astype(float)
+        for arm in arms_of(config)
+        for column, name in enumerate(MEASURES)
+    }
+
+
+def picture(film: Film) -> Picture:
+    """Excess SD under every corruption."""
+    columns = [MEASURES.index(kind) for kind in KINDS]
+    shown = {"baseline": "supervised", "other": "matched", "idea": "contrastive", "variant": "autoencoder"}
+    lines = {role: film[-1].measured[:, ARMS.index(arm)][:, columns] for role, arm in shown.items()}
+    labels = {role: idea.label(arm) for role, arm in shown.items()}
+    return Picture(np.arange(float(len(KINDS))), lines, labels, ", ".join(KINDS), "excess SD")
+
+
+def _cells(base: UnderspecificationConfig, *others: UnderspecificationConfig) -> tuple[Cell, ...]:
+    """Every claim; every arm; and what each source of randomness alone does."""
+    of_claims = [Cell(claim.name, base, {arm: arm for arm in claim.arms}) for claim in CLAIMS]
+    every = [Cell("every", config, {arm: arm for arm in arms_of(config)}) for config in (base, *others)]
+    return (*of_claims, *every)
+
+
+LIVE = UnderspecificationConfig(networks=30)
+ONE_BY_ONE = tuple(LIVE.replace(varied=source, train_size=500) for source in SOURCES)
+IMAGENET = LIVE.replace(dataset=PHOTOGRAPHS, noise=0.5, train_size=6000, test_size=1000, width=128)
+COMPARED = (
+    *("contrastive", "matched", "supervised", "autoencoder"),
+    *("supervised_tent", "contrastive_tent", "oracle"),
+)
+ALL_VARIED = {"varied": "all", "train_size": 1000}
+
+idea = Idea(
+    config=UnderspecificationConfig,
+    frame=Frame,
+    run=run,
+    metrics=metrics,
+    claims=CLAIMS,
+    quick=UnderspecificationConfig(
+        networks=3, updates=2, batch=50, train_size=200, test_size=100, steps=8, width=16
+    ),
+    picture=picture,
+    arms=claims.ARM_TABLE,
+    measures=claims.MEASURE_TABLE,
+    studies=(
+        Study("live", _cells(LIVE, *ONE_BY_ONE), tuple(range(1400, 1420))),
+        Study("photographs", _cells(IMAGENET), tuple(range(1400, 1420))),
+    ),
+    prior_work=claims.PRIOR_WORK,
+    provenance=claims.PROVENANCE,
+    bars=(
+        Bars("digits", COMPARED, rows="every", settings=ALL_VARIED),
+        Bars("photographs", COMPARED, "photographs", rows="every"),
+    ),
+    limits=claims.LIMITS,
+    tiles=lambda: import_module(f"{__name__}.inference").tiles(),  # torch comes with it
+    checkpoints=lambda: import_module(f"{__name__}.pretrain").CHECKPOINTS,
+    split_sizes=lambda config: Split(config.train_size, config.test_size),
+)
