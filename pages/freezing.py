@@ -42,7 +42,7 @@ def play() -> None:
         with controls:
             name = buttons(f"{SLUG}-network", "Network", tuple(inference.CONFIGS))
             shift = SHIFTS[TARGETS.index(buttons(f"{SLUG}-target", "Target", TARGETS))]
-            sizes = tuple(map(str, inference.sizes(name)))
+            sizes = tuple(map(str, inference.SIZES[name]))
             row = sizes.index(buttons(f"{SLUG}-{name.lower()}-size", "Target images", sizes, 1))
             image, right = chosen(name, shift)
         with results:
@@ -189,7 +189,7 @@ page.run(
     choices={
         "network": tuple(inference.CONFIGS),
         "target": TARGETS,
-        **{f"{name.lower()}-size": tuple(map(str, inference.sizes(name))) for name in inference.CONFIGS},
+        **{f"{name.lower()}-size": tuple(map(str, inference.SIZES[name])) for name in inference.CONFIGS},
         "source": inputs.SOURCES,
         "photograph": tuple(gallery.photographs()),
         "scene": tuple(str(number) for number in range(1, inputs.SCENES + 1)),

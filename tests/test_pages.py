@@ -148,7 +148,10 @@ def test_home_finds_an_idea_by_each_kind_of_data_it_was_measured_on():
     """Photographs and their features are two kinds; how many labels a class has is none."""
     questions = {card.question for card in idea.cards()}
     for data, slugs in (
-        ("photographs", {"layer_attacks", "saliency", "learned_salience", "hierarchical_representation"}),
+        (
+            "photographs",
+            {"freezing", "layer_attacks", "saliency", "learned_salience", "hierarchical_representation"},
+        ),
         (
             "photographs' features",
             {"feature_mixing", "label_noise", "underspecification", "virtual_outliers"},

@@ -3,43 +3,40 @@ Section: Learning
 Title: Freezing
 Question: Which part of a pretrained network should be frozen for fine-tuning?
 Try: Freeze blocks, and compare the accuracy with all other patterns.
-Answer: Which half may be frozen depends on the target; only for permuted labels does freezing beat
-  tuning everything.
-Terms: A network of four blocks is pretrained on a *source* and tuned on a *target*, which has
-  *corrupted* images, *new classes* or *permuted labels*. *Frozen* blocks stay as they are; the
-  head, a linear layer, is always tuned. *First half*: blocks 1 and 2. All patterns have equal
-  updates, and a learning rate of their own, chosen on validation images.
-But: Corruptions differ: on rotated digits freezing the second half costs 8.5 points against the
-  first [3.4, 13.6]. And on new digits a frozen first half of random weights is only 0.9 points
-  behind a pretrained one [−0.3, 2.1].
+Answer: Freeze the second half only for low contrast, else the first; for permuted labels everything
+  but the head.
+Terms: A network of four blocks is pretrained on a *source* and tuned on a *target*: *corrupted*
+  images, *new classes* or *permuted labels*. *Frozen* blocks stay as they are; the head, a linear
+  layer, is always tuned. *First half*: blocks 1 and 2. All patterns have equal updates, and
+  learning rates chosen on validation images.
+But: Elsewhere freezing hardly beats tuning everything, and for low contrast its lead over the other
+  half shrinks to 1.6 points [−1.1, 4.2] with twice the updates. For new digits a frozen first half
+  of random weights is only 0.9 points [−0.3, 2.1] behind a pretrained one.
 Subject: On corrupted images the second half should be frozen | It depends on the corruption
 Holds when: digits have lower contrast: 93.3 % with the second half frozen, 89.9 % with the first,
-  and block 2 alone does as well as all (92.9 against 93.4 %).
-Fails when: digits are rotated (73.9 against 82.4 %), and on noisy photographs, where both halves
-  are equal (42.3 %) and block 3 alone leads (44.4 %).
+  93.4 % with nothing.
+Fails when: digits are rotated: 73.9 against 82.4 %. On noisy photographs both halves have 42.3 %;
+  block 3 alone, with 44.4 %, does best.
 Verdict: depends on the corruption
 Effect: Accuracy on corrupted images: second half frozen − first half frozen
 Data: digits
 Unit: splits
 Unit on photographs: draws of photographs
 
-A network that is tuned on few images of a new kind may forget what it knew. *Freezing* keeps
-some of its blocks as they are. The author asks for the first 4, 3, 2 and 1, for the first half
-and for the second.
-
-**The experiment.** A small network is trained on one part of the digits, or the ImageNet
-network's head on photographs at 64 pixels. The target are other images, with one change: a
-corruption of severity 5, classes that the source lacks, or labels that are permuted. Every
-pattern has the same updates and batches, its learning rate is chosen on 100 validation images,
-and test images are used once. Frozen first blocks are computed once for all images.
+The author asks for the first 4, 3, 2 and 1 blocks, for the first half and for the second. The
+target are other images with one change: a corruption of severity 5, classes that the source
+lacks, or permuted labels. Updates and batches are the same in every pattern, and test images
+are used once. Of photographs (64 pixels, by the ImageNet network) five patterns are compared for
+new classes and permuted labels, all for noise.
 
 **Rivals and controls.** The head alone is a linear classifier on stored features. *Greedily*
-chosen blocks are added while validation accuracy rises; all that is tried counts as updates.
-*Head, then all* spares the blocks a new head's first gradients. The controls freeze blocks of
-random weights: what they reach is no merit of pretraining. The oracle is the best pattern
-chosen on test images.
+chosen blocks are added while validation accuracy rises; all that is tried counts. The controls
+freeze blocks of random weights; the oracle is the best pattern, chosen on test images.
 
-**New classes and labels.** ANSWER2
+**New classes and labels.** With 200 new photographs freezing the first half leads tuning
+everything by 1.0 point [0.1, 1.9] and freezing the second by 3.2 [1.6, 4.7]. Where labels are
+permuted the head alone has 97.9 % on digits, everything 92.5 %; on photographs head and block 4
+have 43.5 %, everything 36.0 %.
 
 Source: Y. Lee et al., Surgical Fine-Tuning Improves Adaptation to Distribution Shifts, 2022,
 https://arxiv.org/abs/2210.11466.
@@ -149,12 +146,10 @@ def _cells(*configs: FreezingConfig) -> tuple[Cell, ...]:
     """Every claim at its settings, with the first of these that has its arms; every measure."""
     cells = []
     for claim in claims.CLAIMS:
-        wanted = {"target_size": 200, **dict(claim.when)}
-        for config in configs:
-            fits = wanted.items() <= config.model_dump().items() and {*claim.arms} <= {*measures_of(config)}
-            if fits:
-                cells.append(Cell(claim.name, config, {arm: arm for arm in claim.arms}))
-                break
+        wanted, arms = {"target_size": 200, **dict(claim.when)}.items(), {*claim.arms}
+        fitting = (each for each in configs if wanted <= each.model_dump().items())
+        chosen = next((each for each in fitting if arms <= measures_of(each).keys()), None)
+        cells += [Cell(claim.name, chosen, {arm: arm for arm in claim.arms})] if chosen else []
     for config in configs:
         name = "longer" if config.updates > LIVE[0].updates else "table"
         cells.append(Cell(name, config, {arm: arm for arm in measures_of(config)}))
@@ -162,8 +157,7 @@ def _cells(*configs: FreezingConfig) -> tuple[Cell, ...]:
 
 
 SEEDS = tuple(range(1000, 1020))
-CONTRAST = {"shift": "corruption", "corruption": "contrast", "target_size": 200}
-NOISE = {"shift": "corruption"}
+TARGET, LOW = {"shift": "corruption"}, {"corruption": "contrast", "target_size": 200}
 SHOWN = ("second_half", "first_half", "full", "head", "greedy", "random_first", "best")
 TARGETS = ({}, {"shift": "new_classes"}, {"shift": "permuted_labels"})
 LIVE = (
@@ -190,8 +184,8 @@ idea = Idea(
     prior_work=claims.PRIOR_WORK,
     provenance=claims.PROVENANCE,
     bars=(
-        Bars("digits of lower contrast", SHOWN, "live", "accuracy", "table", CONTRAST),
-        Bars("photographs with noise", SHOWN, "photographs", "accuracy", "table", NOISE),
+        Bars("digits of lower contrast", SHOWN, "live", "accuracy", "table", {**TARGET, **LOW}),
+        Bars("photographs with noise", SHOWN, "photographs", "accuracy", "table", TARGET),
     ),
     limits=claims.LIMITS,
     # a run on digits draws most of them, those of the source too; one on photographs 2 % of 60,000

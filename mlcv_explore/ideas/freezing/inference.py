@@ -9,22 +9,18 @@ from mlcv_explore import data
 from mlcv_explore.data import corruptions, target_shifts, uploads
 from mlcv_explore.idea import Tile
 from mlcv_explore.ideas.freezing import VALIDATION
-from mlcv_explore.ideas.freezing.pretrain import DIGITS, PREFIX, SIZES, SMALL
+from mlcv_explore.ideas.freezing.pretrain import DIGITS, PREFIX, SMALL, TRIED
 from mlcv_explore.models import tuned_networks
 from mlcv_explore.models.tuned_networks import TunedNetworks
 
 CONFIGS = {"Digits": DIGITS, "Photographs": SMALL}
+SIZES = {name: TRIED[config.dataset] for name, config in CONFIGS.items()}  # numbers of target images
 EXAMPLES = (17, 6, 5, 13, 21, 19)  # places of digits in the test
 
 
 def load(name: str) -> tuple[TunedNetworks, dict[str, Any]]:
     """The networks of "Digits" or "Photographs", and their targets. Raises CheckpointError."""
     return tuned_networks.load(f"{PREFIX}{CONFIGS[name].dataset}/0")
-
-
-def sizes(name: str) -> tuple[int, ...]:
-    """Numbers of target images that were tried."""
-    return SIZES[CONFIGS[name].dataset]
 
 
 @lru_cache(maxsize=3)

@@ -11,12 +11,12 @@ from mlcv_explore.models.tuning_search import EVERYTHING
 PREFIX, SEEDS, KEPT = "freezing_", 3, 1  # KEPT: of the sizes, that whose networks ship
 DIGITS = FreezingConfig()
 SMALL = FreezingConfig(dataset="cifar10", corruption="noise", width=12, source_size=10_000, test_size=1000)
-SIZES = {"digits": (50, 200, 400), "cifar10": (50, 200, 1000)}
+TRIED = {"digits": (50, 200, 400), "cifar10": (50, 200, 1000)}
 
 
 def make(seed: int, config: FreezingConfig, report: ProgressCallback | None) -> TrainedCheckpoint:
     """Tune at every target, with every number of images and pattern, from this seed on."""
-    sizes, about = SIZES[config.dataset], {}
+    sizes, about = TRIED[config.dataset], {}
     classes = {shift: 5 if shift == "new_classes" else 10 for shift in SHIFTS}
     side = {"digits": (1, 8), "cifar10": (3, 32)}[config.dataset]
     store = TunedNetworks(*side, config.width, classes, len(sizes))
