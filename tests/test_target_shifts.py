@@ -65,9 +65,19 @@ def test_permuted_labels_leave_no_class_and_no_image_changed() -> None:
 @pytest.mark.parametrize(
     ("shift", "source", "sizes", "rule"),
     [
-        ("corruption", 1000, (400, 100, 300), "source_size and target_size together must be at most 1,397"),
+        (
+            "corruption",
+            1000,
+            (400, 100, 300),
+            "source_size, target_size and test_size together must be at most 1,697 on digits, got 1,700",
+        ),
         ("new_classes", 1000, (200, 100, 300), "source_size must be at most 862 on digits, half of whose"),
-        ("new_classes", 700, (600, 100, 300), "target_size must be at most 462 on digits, half of whose"),
+        (
+            "new_classes",
+            700,
+            (600, 100, 300),
+            "target_size and test_size together must be at most 762 on digits, half of whose",
+        ),
     ],
 )
 def test_too_few_images_are_one_sentence(shift: str, source: int, sizes: tuple, rule: str) -> None:
@@ -81,5 +91,7 @@ def test_the_largest_sizes_that_are_allowed_can_be_drawn() -> None:
         transfer(DIGITS, "new_classes", 862, (462, 100, 300), seed)
     target_shifts.check_sizes("digits", "corruption", 997, (400, 100, 300))
     transfer(DIGITS, "corruption", 997, (400, 100, 300), 0)
+    with pytest.raises(SettingError, match="target_size must be at most 23,900 on cifar10, half"):
+        target_shifts.check_sizes("cifar10", "new_classes", 100, (24_000, 100, 500))
     with pytest.raises(SettingError, match="test_size must be at most 4,800 on cifar10"):
         target_shifts.check_sizes("cifar10", "new_classes", 100, (100, 100, 5000))

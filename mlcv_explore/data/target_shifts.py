@@ -81,17 +81,16 @@ def check_sizes(name: str, shift: str, source_size: int, sizes: tuple[int, int, 
     count, tests = (int(0.48 * each) if half else each for each in (known.train_size, known.test_size))
     if tests and test_size > tests:
         raise SettingError(f"test_size must be at most {tests:,} on {name}, got {test_size:,}.")
-    rest = count - validation_size - (0 if tests else test_size)
     where = f"on {name}" + (", half of whose classes are new" if half else "")
     if half and source_size > count:
         raise SettingError(f"source_size must be at most {count:,} {where}, got {source_size:,}.")
-    if half and target_size > rest:
-        raise SettingError(f"target_size must be at most {rest:,} {where}, got {target_size:,}.")
-    if not half and source_size + target_size > rest:
-        raise SettingError(
-            f"source_size and target_size together must be at most {max(rest, 0):,} {where}, got"
-            f" {source_size + target_size:,}."
-        )
+    drawn = {"source_size": 0 if half else source_size, "target_size": target_size}
+    drawn |= {} if tests else {"test_size": test_size}
+    rest, total = count - validation_size, sum(drawn.values())
+    names = [setting for setting, value in drawn.items() if value]
+    if total > rest:
+        together = f"{', '.join(names[:-1])} and {names[-1]} together" if names[1:] else names[0]
+        raise SettingError(f"{together} must be at most {rest:,} {where}, got {total:,}.")
 
 
 def _without_fixed_points(count: int, seed: int) -> np.ndarray:
