@@ -105,7 +105,7 @@ def patterns(accuracy: np.ndarray, pattern: tuple[bool, ...]) -> None:
     """All sixteen patterns, the best first; the chosen one marked."""
     nan, bars = float("nan"), []
     for place in np.argsort(-accuracy, kind="stable"):
-        role = "idea" if ALL[place] == pattern else "other"
+        role = "idea" if ALL[place] == pattern else "baseline"
         bars.append(Bar(called(ALL[place]), round(float(accuracy[place]), 4), nan, nan, role))
     about = {"x_format": ".0%", "x_domain": (0.0, 1.0)}
     chart = charts.bars_with_intervals(bars, "Test accuracy", theme.palette(), **about)

@@ -3,8 +3,8 @@ Section: Learning
 Title: Freezing
 Question: Which part of a pretrained network should be frozen for fine-tuning?
 Try: Freeze blocks, and compare the accuracy with all other patterns.
-Answer: Freeze the second half only for low contrast, else the first; for permuted labels everything
-  but the head.
+Answer: It depends: freeze the first half for new classes, more for permuted labels; for corruptions it
+  varies by kind.
 Terms: A network of four blocks is pretrained on a *source* and tuned on a *target*: *corrupted*
   images, *new classes* or *permuted labels*. *Frozen* blocks stay as they are; the head, a linear
   layer, is always tuned. *First half*: blocks 1 and 2. All patterns have equal updates, and

@@ -72,8 +72,8 @@ PROVENANCE = Provenance(
     False,
     1,
     (
-        "Claims and margins were fixed after a pilot: three seeds on digits, one of each target on"
-        " photographs. Seeds 1000 to 1019 are in no earlier row.",
+        "Fixed after a pilot of three seeds on digits and one of each target on photographs; the evidence's"
+        " are new. That source images count in intervals on digits was decided after rows were seen.",
     ),
 )
 LIMITS = (
