@@ -8,13 +8,16 @@ from torch import nn
 
 from mlcv_explore.models import test_time_adaptation as adaptation
 from mlcv_explore.models.normalised_networks import NormalisedNetworks, joined, repeated
+from mlcv_explore.seeds import seeded
 
 
 def convolutional() -> nn.Module:
-    torch.manual_seed(0)
-    head = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
-    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), *head)
-    network(torch.randn(20, 1, 8, 8))  # statistics of its own
+    def build() -> nn.Module:
+        head = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+        return nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), *head)
+
+    network = seeded(0, build)
+    network(torch.randn(20, 1, 8, 8, generator=torch.Generator().manual_seed(0)))  # statistics of its own
     return network.eval().requires_grad_(False)
 
 

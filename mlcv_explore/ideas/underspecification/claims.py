@@ -103,7 +103,7 @@ Tent (Wang et al., 2021) https://arxiv.org/abs/2006.10726
     Here the spread of adapted networks is measured beside their mean.
 On pitfalls of test-time adaptation (Zhao et al., 2023) https://arxiv.org/abs/2306.03536
     Choices depend on batch order, and no method covers all shifts.
-    Batch order alone, of one network, is told apart from the spread between networks.
+    Batch order alone, of one network, is measured beside the spread between networks.
 Agreement-on-the-line under adaptation (Kim et al., 2023) https://arxiv.org/abs/2310.04941
     Adaptation makes the line between clean and shifted performance straighter.
     Its R² over pairs of networks of one pipeline, whose accuracies hardly differ.
