@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from mlcv_explore import data
 from mlcv_explore.config import SettingError
 from mlcv_explore.data import gallery, target_shifts
 from mlcv_explore.ideas.freezing import (
@@ -135,6 +136,8 @@ def test_impossible_settings_are_refused_in_a_sentence() -> None:
 
 @pytest.mark.real_data
 def test_the_imagenet_network_is_tuned_on_photographs_of_64_pixels() -> None:
+    if not data.available()["cifar10"].present:
+        pytest.skip("needs CIFAR-10 under MLCV_DATA")
     sizes = {"source_size": 100, "target_size": 20, "test_size": 50, "updates": 1, "rates": 1}
     config = BASE.replace(shift="new_classes", **sizes)
     target, (network, untrained) = training.prepare(config, 0)
