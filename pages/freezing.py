@@ -1,6 +1,7 @@
 """Freezing: blocks to click, and every pattern of them at a target; runs; what to freeze when."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -8,21 +9,22 @@ import streamlit as st
 from mlcv_explore import charts
 from mlcv_explore.charts import Bar
 from mlcv_explore.config import Config, choice_label, setting
-from mlcv_explore.data import gallery
 from mlcv_explore.data.target_shifts import SHIFTS
 from mlcv_explore.experiment.studies import Table
-from mlcv_explore.idea import Film
-from mlcv_explore.ideas.freezing import HALVES, inference, measures_of
+from mlcv_explore.ideas.freezing import HALVES, inference
 from mlcv_explore.ideas.freezing import idea as subject
 from mlcv_explore.ideas.freezing.claims import PATTERNS
 from mlcv_explore.models import fine_tuning, tuning_search
 from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.models.tuned_networks import ALL
 from mlcv_explore.ui import evidence, figures, image_row, inputs, page, settings, theme
-from mlcv_explore.ui.small_image_input import buttons, draw_digit, upload_digit
+from mlcv_explore.ui import overview as overviews
+from mlcv_explore.ui.small_image_input import buttons, choose_digit, digit_links
 
 SLUG = subject.slug
-SOURCES = ("Examples", "Draw", "Upload digit")
+NAMES = ("shift", "corruption", "target_size")  # settings that make a target
+STUDIES = {"live": "Digits", "photographs": "Photographs"}
+FROZEN = dict(zip(HALVES, ("nothing", "first half", "first three", "all four", "second half"), strict=True))
 TARGETS = tuple(choice_label(shift).capitalize() for shift in SHIFTS)
 
 
@@ -54,13 +56,10 @@ def chosen(name: str, shift: str) -> tuple[np.ndarray | None, str]:
     if name == "Photographs":
         photograph = inputs.choose_image(SLUG, (inputs.IMAGENET,))
         return None if photograph is None else inference.at_target(name, shift, photograph.pixels), ""
-    source = buttons(f"{SLUG}-digit-source", "Digit", SOURCES)
-    if source == "Examples":
-        known = inference.examples(shift)
-        pictures = {str(place): image[0] for place, (image, _) in enumerate(known, start=1)}
-        return known[int(inputs.example_strip(f"{SLUG}-example", pictures)) - 1]
-    key = f"{SLUG}-{source.split()[0].lower()}"
-    values = draw_digit(key) if source == "Draw" else upload_digit(key, 8)
+    known = {str(place): each for place, each in enumerate(inference.examples(shift), start=1)}
+    example, values = choose_digit(SLUG, 8, {place: image[0] for place, (image, _) in known.items()})
+    if example is not None:
+        return known[example]
     return None if values is None else inference.at_target(name, shift, values), ""
 
 
@@ -129,18 +128,6 @@ def before_and_after(
         st.caption(f"Of the new classes {', '.join(about['classes'])}; before tuning the head is random.")
 
 
-def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
-    """Every pattern so far."""
-    columns, command = subject.metrics(config, film), figures.command(SLUG, config, seeds)
-    found = {arm: columns[f"{arm}_accuracy"] for arm in measures_of(config)}
-    values = {arm: own for arm, own in found.items() if own.any()}
-    if not values:
-        st.info("Bars begin when the network is pretrained.", icon=":material/hourglass_empty:")
-        return
-    about = {"split": subject.split_sizes(config), "command": command}
-    figures.bars(subject, values, "accuracy", f"{SLUG}-run", "On test images. 95 % intervals.", **about)
-
-
 def example() -> None:
     """A digit of the target, before tuning and after with either half frozen."""
     with figures.reported(CheckpointError):
@@ -154,33 +141,45 @@ def example() -> None:
         image_row.show([image / 255], f"A {right}. Before tuning: {before}; {'; '.join(texts)}.", size=96)
 
 
+def overview() -> None:
+    """What to freeze, for every target and number of images."""
+    options = {"called": kind, "head": lambda size: f"{int(size):,} target images"}
+    about = "table", FROZEN, "accuracy", NAMES[:2], NAMES[2]
+    overviews.leaders(subject, "What to freeze", STUDIES, *about, **options)
+
+
 def answer(table: Table) -> None:
-    """Which part to freeze, for every target and number of images; every pattern."""
-    for study, title in (("live", "Digits"), ("photographs", "Photographs")):
+    """Accuracy of five patterns at every target, and the halves compared."""
+    for study, title in STUDIES.items():
         if evidence.study(SLUG, study) is None:
             continue
-        own, names = evidence.table(SLUG, study), ("shift", "corruption", "target_size")
-        found = [tuple(row[name] for name in names) for row in own.rows if row["claim"] == "table"]
-        keys, about = list(dict.fromkeys(found)), {"claim": "table", "measure": "accuracy"}
-        rows = [{**about, **dict(zip(names, key, strict=True))} for key in keys]
+        own = evidence.table(SLUG, study)
+        rows = own.cases("table", NAMES)
         heads = {f"{subject.label(arm)} (%)": {"arm": arm} for arm in ("source", *HALVES)}
-        cells = {f"{title}: target": [target(*key) for key in keys], **own.cross(rows, heads)}
+        cells = own.cross([{"claim": "table", "measure": "accuracy", **row} for row in rows], heads)
+        cells = {f"{title}: target": [target(*row.values()) for row in rows], **cells}
         figures.intervals(cells, f"{SLUG}-{study}", "Accuracy on test images; 95 % intervals.")
         pair, head = ("second_half", "first_half"), f"{title}: which half to freeze"
-        figures.comparison(subject, own, "table", names, pair, "accuracy", head, called=target)
+        figures.comparison(subject, own, "table", NAMES, pair, "accuracy", head, called=target)
+
+
+def kind(shift: str, corruption: str) -> str:
+    """What the target differs in."""
+    return corruption if shift == "corruption" else choice_label(shift)
 
 
 def target(shift: str, corruption: str, size: str) -> str:
     """What a row of a table is about."""
-    return f"{corruption if shift == 'corruption' else choice_label(shift)}, {size} images"
+    return f"{kind(shift, corruption)}, {int(size):,} images"
 
 
 page.run(
     subject,
     play=play,
-    draw=draw,
+    draw=partial(figures.run_bars, subject),
     answer=answer,
     example=example,
+    overview=overview,
     formulas={
         "Frozen blocks are computed once": fine_tuning.examples,
         "Blocks chosen greedily": tuning_search.TuningSearch.greedy,
@@ -190,11 +189,8 @@ page.run(
         "network": tuple(inference.CONFIGS),
         "target": TARGETS,
         **{f"{name.lower()}-size": tuple(map(str, inference.SIZES[name])) for name in inference.CONFIGS},
-        "source": inputs.SOURCES,
-        "photograph": tuple(gallery.photographs()),
-        "scene": tuple(str(number) for number in range(1, inputs.SCENES + 1)),
-        "digit-source": SOURCES,
-        "example": tuple(str(place) for place in range(1, len(inference.EXAMPLES) + 1)),
+        **inputs.image_links(),
+        **digit_links(str(place) for place in range(1, len(inference.EXAMPLES) + 1)),
     },
     seeds=5,
 )

@@ -8,7 +8,6 @@ import streamlit as st
 from mlcv_explore import charts
 from mlcv_explore.charts import Bar, Line, images
 from mlcv_explore.config import Config, choice_label, setting
-from mlcv_explore.data import gallery
 from mlcv_explore.data.dataset import to_bytes
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
@@ -189,11 +188,6 @@ page.run(
     example=example,
     formulas={"Smallest perturbation": attacks.smallest, "Units of a layer": robust_training.channel_scale},
     views=(LayerAttacksView,),
-    choices={
-        "source": inputs.SOURCES,
-        "photograph": tuple(gallery.photographs()),
-        "scene": tuple(str(number) for number in range(1, inputs.SCENES + 1)),
-        "model": (*MODELS, *available_models.own_names()),
-    },
+    choices={**inputs.image_links(), "model": (*MODELS, *available_models.own_names())},
     seeds=5,
 )

@@ -10,7 +10,6 @@ import streamlit as st
 from mlcv_explore import charts
 from mlcv_explore.charts import Line, images
 from mlcv_explore.config import Config, setting
-from mlcv_explore.data import gallery
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
 from mlcv_explore.ideas.learned_salience import frames_per_stage, pretrain, tables
@@ -193,7 +192,6 @@ def answer(table: Table) -> None:
 
 
 acts = {"play": play, "draw": draw, "answer": answer, "example": example}
-choices = {"source": inputs.SOURCES, "photograph": tuple(gallery.photographs()), "model": tuple(DESCRIPTIONS)}
-choices["scene"] = tuple(map(str, range(1, inputs.SCENES + 1)))
+choices = {**inputs.image_links(), "model": tuple(DESCRIPTIONS)}
 formulas = {"Loss of a mask": mask_network.mask_loss}
 page.run(subject, **acts, formulas=formulas, views=(LearnedSalienceView,), choices=choices, seeds=3)

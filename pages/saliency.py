@@ -8,7 +8,6 @@ import streamlit as st
 from mlcv_explore import charts
 from mlcv_explore.charts import Line, images
 from mlcv_explore.config import Config
-from mlcv_explore.data import gallery
 from mlcv_explore.experiment.film import series
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
@@ -181,9 +180,7 @@ page.run(
     },
     views=(MapView, CaptumSettings),
     choices={
-        "source": inputs.SOURCES,
-        "photograph": tuple(gallery.photographs()),
-        "scene": tuple(str(number) for number in range(1, inputs.SCENES + 1)),
+        **inputs.image_links(),
         "compare": inputs.compare_choices(),
         **dict.fromkeys(("scores", "whole"), ("true", "false")),
         "methods": tuple(LABELS[name] for name in OWN),

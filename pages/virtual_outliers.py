@@ -8,7 +8,6 @@ import streamlit as st
 from mlcv_explore import charts
 from mlcv_explore.charts import Bar, images
 from mlcv_explore.config import Config
-from mlcv_explore.data import gallery
 from mlcv_explore.data.dataset import DataError, to_bytes
 from mlcv_explore.experiment.studies import Table
 from mlcv_explore.idea import Film
@@ -22,11 +21,10 @@ from mlcv_explore.models import layer_features, layered_demo, virtual_outliers
 from mlcv_explore.models.checkpoints import CheckpointError
 from mlcv_explore.models.layered_demo import Reading
 from mlcv_explore.ui import evidence, figures, inputs, page, settings, theme
-from mlcv_explore.ui.small_image_input import buttons, draw_digit, upload_digit
+from mlcv_explore.ui.small_image_input import buttons, choose_digit, digit_links
 
 SLUG = subject.slug
 NETWORKS = ("Photographs", "Digits")
-SOURCES = ("Examples", "Draw", "Upload digit")
 
 
 def play() -> None:
@@ -54,12 +52,10 @@ def chosen_photograph() -> np.ndarray | None:
 
 def chosen_digit() -> np.ndarray | None:
     """An example of the test, a drawing or a file as a digit."""
-    source = buttons(f"{SLUG}-digit-source", "Digit", SOURCES)
-    if source == "Examples":
-        pictures = {name: to_bytes(image[0]) for name, image in inference.examples().items()}
-        return inference.examples()[inputs.example_strip(f"{SLUG}-example", pictures)]
-    key = f"{SLUG}-{source.split()[0].lower()}"
-    values = draw_digit(key) if source == "Draw" else upload_digit(key, 8)
+    pictures = {name: to_bytes(image[0]) for name, image in inference.examples().items()}
+    name, values = choose_digit(SLUG, 8, pictures)
+    if name is not None:
+        return inference.examples()[name]
     return None if values is None else values[None].astype(np.float32)
 
 
@@ -188,13 +184,6 @@ page.run(
         "Weights of the layers": outlier_detection.fitted_weights,
     },
     views=(VirtualOutliersView,),
-    choices={
-        "network": NETWORKS,
-        "source": inputs.SOURCES,
-        "photograph": tuple(gallery.photographs()),
-        "scene": tuple(str(number) for number in range(1, inputs.SCENES + 1)),
-        "digit-source": SOURCES,
-        "example": tuple(inference.EXAMPLES),
-    },
+    choices={"network": NETWORKS, **inputs.image_links(), **digit_links(inference.EXAMPLES)},
     seeds=5,
 )

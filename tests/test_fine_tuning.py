@@ -113,6 +113,17 @@ def test_permuted_labels_are_restored_by_permuting_the_heads_rows(network: Block
     assert fine_tuning.accuracy(restored, permuted) == fine_tuning.accuracy(network, tested)
 
 
+def test_reordered_rows_restore_permuted_labels_and_leave_labels_as_they_are(network: BlockNetwork) -> None:
+    tested, order = given(network, 2), torch.tensor([2, 0, 1])
+    known = Examples(tested.inputs, network(tested.inputs[0]).argmax(1))
+    assert fine_tuning.accuracy(fine_tuning.reordered(network, known), known) == 1
+    permuted = Examples(tested.inputs, order[known.labels])
+    restored = fine_tuning.reordered(network, permuted)
+    assert fine_tuning.accuracy(restored, permuted) == 1 and fine_tuning.accuracy(network, permuted) == 0
+    assert torch.equal(restored.head.bias.sort().values, network.head.bias.sort().values)
+    assert torch.equal(restored.blocks[0][0].weight, network.blocks[0][0].weight)
+
+
 def test_trained_and_frozen_parameters_are_all(network: BlockNetwork) -> None:
     for pattern in ALL:
         rest = tuple(not trained for trained in pattern)

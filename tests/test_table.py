@@ -72,3 +72,20 @@ def test_a_grid_has_numeric_order_and_paired_differences():
     assert (down, across) == (["2", "10"], ["0.5", "1"])
     assert differences.shape == (2, 2, 3)
     assert differences[1, 0] == pytest.approx([0.2, 0.4, 0.0])
+
+
+def test_leaders_are_the_best_arm_and_those_it_is_not_clearly_ahead_of():
+    values = {
+        "low": (1.0, 2.0, 3.0),
+        "best": (5.0, 6.0, 7.0),
+        "near": (5.5, 5.0, 6.6),
+        "clear": (4.9, 5.9, 6.88),
+    }
+    rows = [
+        {"claim": "all", "arm": arm, "seed": seed, "measure": "accuracy", "value": value}
+        for arm, column in values.items()
+        for seed, value in enumerate(column)
+    ]
+    # "clear" is nearer to the best than "near", but lower in every seed
+    assert Table(rows).leaders("all", list(values), "accuracy") == ["best", "near"]
+    assert Table(rows).leaders("all", ["low"], "accuracy") == ["low"]

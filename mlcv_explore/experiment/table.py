@@ -59,6 +59,18 @@ class Table:
         first, second = (self.values(claim, arm, measure, **settings) for arm in (one, other))
         return self._of(claim, first - second, level, settings)
 
+    def leaders(self, claim: str, arms: Sequence[str], measure: str, **settings: Any) -> list[str]:
+        """Of some arms the one with the highest mean, then those, the higher first, whose
+        paired difference to it has a 95 % interval that holds 0, not corrected for their number.
+        """
+        means = {arm: self.interval(claim, arm, measure, **settings).mean for arm in arms}
+        first, *others = sorted(arms, key=lambda arm: -means[arm])
+        near = []
+        for arm in others:
+            lead = self.difference(claim, first, arm, measure, **settings)
+            near += [arm] * (not lead.low > 0)
+        return [first, *near]
+
     def split(self, claim: str, **settings: Any) -> Split | None:
         """Sizes of the re-drawn splits behind rows of a claim. Raises ValueError when rows
         of several kinds are meant.
@@ -102,6 +114,11 @@ class Table:
     def levels(self, claim: str, setting: str) -> list[str]:
         """The values a setting takes in a claim's rows, as text, in their order."""
         return list(dict.fromkeys(row[setting] for row in self.rows if row["claim"] == claim))
+
+    def cases(self, claim: str, settings: Sequence[str]) -> list[dict[str, str]]:
+        """The combinations of some settings in a claim's rows, as text, in their order."""
+        found = (tuple(row[name] for name in settings) for row in self.rows if row["claim"] == claim)
+        return [dict(zip(settings, values, strict=True)) for values in dict.fromkeys(found)]
 
     def arms(self, claim: str) -> list[str]:
         """The arms of a claim's rows, in their order."""

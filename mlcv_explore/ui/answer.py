@@ -27,9 +27,10 @@ def show(
     subject: Idea,
     details: "Callable[[Table], None] | None" = None,
     example: Callable[[], None] | None = None,
+    overview: Callable[[], None] | None = None,
 ) -> None:
-    """The whole act. `example` draws one real image of the idea at work; `details`
-    draws sweeps and tables beyond the claims, folded.
+    """The whole act. `example` draws one real image of the idea at work, `overview` the
+    answer as a table; `details` draws sweeps and tables beyond the claims, folded.
     """
     record = evidence.study(card.slug)
     if record is None:
@@ -41,6 +42,8 @@ def show(
         return
     _summary(card, subject, record)
     _charts(card, subject)
+    if overview is not None:
+        overview()
     _conditions(card, example)
     table.show(card, subject, record)
     if details is not None:

@@ -153,6 +153,20 @@ def bars(
     figure(chart, key, notice, command=command)
 
 
+def run_bars(subject: Idea, film: Film, config: "Config", seeds: Sequence[int], measure: str = "") -> None:
+    """The arms of a run that are measured so far as bars, of the headline's measure unless
+    another is named; a hint while there are none.
+    """
+    columns, measure = subject.metrics(config, film), measure or subject.claims[0].measure
+    found = {arm.name: columns.get(f"{arm.name}_{measure}") for arm in subject.arms}
+    values = {arm: column for arm, column in found.items() if column is not None and column.any()}
+    if not values:
+        st.info("Bars begin when the first network is trained.", icon=":material/hourglass_empty:")
+        return
+    about = {"split": subject.split_sizes(config), "command": command(subject.slug, config, seeds)}
+    bars(subject, values, measure, f"{subject.slug}-run", "On test images. 95 % intervals.", **about)
+
+
 def results(
     subject: Idea, columns: Mapping[str, "np.ndarray"], key: str, split: "Split | None" = None
 ) -> None:

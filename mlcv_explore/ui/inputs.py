@@ -163,6 +163,14 @@ def _style_strip(key: str, addresses: Mapping[str, str], small: Sequence[str] = 
     st.html(f"<style>{''.join(rules)}</style>")
 
 
+def image_links() -> dict[str, tuple[str, ...]]:
+    """The names in the link of the controls that `choose_image` makes, and what each may be."""
+    from mlcv_explore.data import gallery
+
+    scenes_shown = tuple(str(number) for number in range(1, SCENES + 1))
+    return {"source": SOURCES, "photograph": tuple(gallery.photographs()), "scene": scenes_shown}
+
+
 def choose_image(slug: str, models: Sequence[str] = ()) -> ChosenImage | None:
     """The controls that choose an image, and the image; None while there is none.
 

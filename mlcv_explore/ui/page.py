@@ -33,6 +33,7 @@ def run(
     draw: "Callable[[Film, Config, Sequence[int]], None] | None" = None,
     answer: "Callable[[Table], None] | None" = None,
     example: Callable[[], None] | None = None,
+    overview: Callable[[], None] | None = None,
     formulas: Mapping[str, Any] | None = None,
     views: "Sequence[type[Config]]" = (),
     choices: Mapping[str, Collection[str] | None] | None = None,
@@ -42,10 +43,10 @@ def run(
 
     `draw(film, config, seeds)` draws a run with the settings it was run with, by
     default its curves; `play` is the interactive demo, by default the recorded run;
-    `answer(table)` draws results beyond the claims and `example()` one image of the
-    idea at work; `formulas` are functions whose code is shown. `views` are settings of
-    the demo alone, `choices` other names the link may hold with what each may be,
-    `seeds` how many a training begins with.
+    `answer(table)` draws results beyond the claims, `overview()` the answer as a table and
+    `example()` one image of the idea at work; `formulas` are functions whose code is
+    shown. `views` are settings of the demo alone, `choices` other names the link may hold
+    with what each may be, `seeds` how many a training begins with.
     """
     card = ideas.card(subject.slug)
     draw = draw or partial(figures.run_curves, subject)
@@ -55,7 +56,7 @@ def run(
     elif act == "Train":
         training.show(card, subject, draw, seeds)
     elif act == "Answer":
-        answers.show(card, subject, answer, example)
+        answers.show(card, subject, answer, example, overview)
     else:
         _read(card, subject.prior_work, formulas or {})
 

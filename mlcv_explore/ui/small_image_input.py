@@ -2,7 +2,7 @@
 the gallery, a canvas or a file.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from mlcv_explore.data.small_images import SmallImage
 from mlcv_explore.ui import canvas, image_row, inputs, settings
 
 SOURCES = ("Test set", "Gallery", "Draw", "Upload")  # as the link names them
+DIGIT_SOURCES = ("Examples", "Draw", "Upload digit")
 
 
 def buttons(key: str, label: str, options: Sequence[str], default: int = 0, **more: Any) -> str:
@@ -50,6 +51,24 @@ def choose(slug: str, number: Setting, title: str, sources: Sequence[str], test:
         with spot:
             image_row.show([chosen.image], f"{title}: {'; '.join((about, *chosen.notes))}.")
     return chosen
+
+
+def choose_digit(
+    slug: str, side: int, examples: Mapping[str, np.ndarray]
+) -> tuple[str | None, np.ndarray | None]:
+    """The name of the chosen example, of images uint8 (side, side) by name; or a drawing or
+    a file of the visitor's as `draw_digit` returns it, None while there is none.
+    """
+    source = buttons(f"{slug}-digit-source", "Digit", DIGIT_SOURCES)
+    if source == "Examples":
+        return inputs.example_strip(f"{slug}-example", examples), None
+    key = f"{slug}-{source.split()[0].lower()}"
+    return None, draw_digit(key, side) if source == "Draw" else upload_digit(key, side)
+
+
+def digit_links(examples: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The names in the link of the controls that `choose_digit` makes, and what each may be."""
+    return {"digit-source": DIGIT_SOURCES, "example": tuple(examples)}
 
 
 def draw_digit(key: str, side: int = 8) -> np.ndarray | None:

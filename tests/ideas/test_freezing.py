@@ -46,8 +46,16 @@ def test_without_updates_every_pattern_has_the_accuracy_of_the_source(shift: str
     found = measured(SHORT.replace(updates=0, shift=shift))
     untrained = found.pop("scratch_accuracy"), found.pop("random_first_accuracy")
     assert untrained[0] == untrained[1] == found.pop("random_second_accuracy")
+    found.pop("reordered_accuracy", None)  # the one arm that changes the head without an update
     assert {value for name, value in found.items() if name.endswith("accuracy")} == {found["source_accuracy"]}
     assert not any(value for name, value in found.items() if name[-6:-1] == "moved" or "updates" in name)
+
+
+def test_the_order_of_the_heads_rows_undoes_permuted_labels_without_an_update() -> None:
+    found = measured(SHORT.replace(source_size=700, test_size=300, target_size=200, shift="permuted_labels"))
+    plain = measured(SHORT.replace(source_size=700, test_size=300, target_size=200, severity=0))
+    assert found["reordered_accuracy"] == pytest.approx(plain["source_accuracy"], abs=0.02)
+    assert found["source_accuracy"] < 0.1 and "reordered_accuracy" not in plain
 
 
 def test_every_arm_is_measured_as_declared_and_best_is_the_best_of_the_patterns() -> None:
@@ -196,5 +204,5 @@ def test_the_picture_has_what_is_frozen_on_its_axis() -> None:
     accuracies = idea.metrics(config, film)
     assert np.allclose(found.lines["idea"][:, 1], accuracies["first_half_accuracy"])
     assert np.allclose(found.lines["baseline"], accuracies["full_accuracy"][:, None])
-    assert [line.shape for line in found.lines.values()] == [(2, 4)] * 4 and len(AXES.arms) == 17
+    assert [line.shape for line in found.lines.values()] == [(2, 4)] * 4 and len(AXES.arms) == 18
     assert PATTERNS["full"] == tuning_search.EVERYTHING and UNTRAINED[0] == "scratch"

@@ -52,6 +52,7 @@ from mlcv_explore.config import Config, SettingError, setting
 from mlcv_explore.data import target_shifts
 from mlcv_explore.data.corruptions import KINDS
 from mlcv_explore.data.target_shifts import SHIFTS
+from mlcv_explore.experiment.cells import claim_cells
 from mlcv_explore.experiment.measured import Axes, Measured
 from mlcv_explore.idea import Bars, Cell, Film, Idea, Picture, Study
 from mlcv_explore.ideas.freezing import claims
@@ -61,7 +62,8 @@ from mlcv_explore.statistics import Split
 TUNED = (*PATTERNS, "scales", "head_then_all", "greedy")
 UNTRAINED = ("scratch", "random_first", "random_second")
 MOVED = ("moved1", "moved2", "moved3", "moved4")
-AXES = Axes(("source", *TUNED, *UNTRAINED, "best"), ("accuracy", "updates", "parameters", *MOVED))
+ARMS = ("source", "reordered", *TUNED, *UNTRAINED, "best")
+AXES = Axes(ARMS, ("accuracy", "updates", "parameters", *MOVED))
 HALVES = ("full", "first_half", "first_3", "head", "second_half")  # patterns of a short run
 PHOTOGRAPHS = "photographs"
 VALIDATION = 100  # target images on which learning rates and blocks are chosen
@@ -111,11 +113,13 @@ class FreezingConfig(Config):
 
 def measures_of(config: FreezingConfig) -> dict[str, tuple[str, ...]]:
     """Arm → its measures."""
+    untuned = ("source", "reordered") if config.shift == "permuted_labels" else ("source",)
+    found = dict.fromkeys(untuned, ("accuracy",))
     if config.compared == "halves":
-        return {"source": ("accuracy",), **dict.fromkeys(HALVES, AXES.measures), "best": ("accuracy",)}
-    own = dict.fromkeys(PATTERNS, AXES.measures)
-    own |= dict.fromkeys(("scales", "head_then_all", "greedy"), ("accuracy", "updates", *MOVED))
-    return {arm: own.get(arm, ("accuracy",)) for arm in AXES.arms}
+        return {**found, **dict.fromkeys(HALVES, AXES.measures), "best": ("accuracy",)}
+    found |= dict.fromkeys(PATTERNS, AXES.measures)
+    found |= dict.fromkeys(("scales", "head_then_all", "greedy"), ("accuracy", "updates", *MOVED))
+    return found | dict.fromkeys((*UNTRAINED, "best"), ("accuracy",))
 
 
 def run(config: FreezingConfig, seeds: Sequence[int]) -> Iterator[Measured]:
@@ -143,17 +147,11 @@ def picture(film: Film) -> Picture:
 
 
 def _cells(*configs: FreezingConfig) -> tuple[Cell, ...]:
-    """Every claim at its settings, with the first of these that has its arms; every measure."""
-    cells = []
-    for claim in claims.CLAIMS:
-        wanted, arms = {"target_size": 200, **dict(claim.when)}.items(), {*claim.arms}
-        fitting = (each for each in configs if wanted <= each.model_dump().items())
-        chosen = next((each for each in fitting if arms <= measures_of(each).keys()), None)
-        cells += [Cell(claim.name, chosen, {arm: arm for arm in claim.arms})] if chosen else []
-    for config in configs:
-        name = "longer" if config.updates > LIVE[0].updates else "table"
-        cells.append(Cell(name, config, {arm: arm for arm in measures_of(config)}))
-    return tuple(cells)
+    """Every claim, and every measure of every configuration."""
+    own = claim_cells(claims.CLAIMS, configs, measures_of, target_size=200)
+    names = ["longer" if config.rates > 3 else "table" for config in configs]
+    arms = [{arm: arm for arm in measures_of(config)} for config in configs]
+    return (*own, *map(Cell, names, configs, arms))
 
 
 SEEDS = tuple(range(1000, 1020))
@@ -164,11 +162,17 @@ LIVE = (
     *(FreezingConfig(target_size=size, **target) for target in TARGETS for size in (200, 50, 400)),
     FreezingConfig(corruption="rotation"),
 )
-LONGER = tuple(LIVE[place].replace(updates=240, compared="halves") for place in (0, 3))
+LONGER = tuple(LIVE[place].replace(updates=240, rates=5, compared="halves") for place in (0, 3, 6, 9))
 BASE = FreezingConfig(
     dataset=PHOTOGRAPHS, corruption="noise", updates=30, rate=0.0002, rates=2, source_size=800
 )
-SHORT = tuple(BASE.replace(compared="halves", **target) for target in TARGETS[1:])
+HALF = BASE.replace(compared="halves")
+OTHERS = (
+    *(HALF.replace(**target) for target in TARGETS[1:]),
+    *(HALF.replace(target_size=50, **target) for target in TARGETS),
+    *(HALF.replace(target_size=1000, updates=60, **target) for target in TARGETS),
+    HALF.replace(corruption="contrast"),
+)
 
 idea = Idea(
     config=FreezingConfig,
@@ -180,7 +184,10 @@ idea = Idea(
     picture=picture,
     arms=claims.ARM_TABLE,
     measures=claims.MEASURE_TABLE,
-    studies=(Study("live", _cells(*LIVE, *LONGER), SEEDS), Study("photographs", _cells(BASE, *SHORT), SEEDS)),
+    studies=(
+        Study("live", _cells(*LIVE, *LONGER), SEEDS),
+        Study("photographs", _cells(BASE, *OTHERS), SEEDS),
+    ),
     prior_work=claims.PRIOR_WORK,
     provenance=claims.PROVENANCE,
     bars=(

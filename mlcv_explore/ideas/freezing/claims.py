@@ -18,6 +18,7 @@ PATTERNS = {  # arm → of every block: whether it is trained
 ARM_TABLE = arms(
     """
     source (baseline): Not tuned — The pretrained network as it is; of new classes its new head.
+    reordered (other): Head's rows reordered — None tuned: the order that fits most target images.
     full (baseline): Nothing frozen — All four blocks and the head are tuned.
     first_1 (variant): First block frozen — Blocks 2 to 4 are tuned.
     first_half (idea): First half frozen — Blocks 3 and 4 are tuned.
@@ -29,11 +30,11 @@ ARM_TABLE = arms(
     block_3 (variant): Block 3 alone tuned — The three others are frozen.
     scales (variant): Scales and shifts tuned — Those of every channel, as a batch norm has; no convolution.
     head_then_all (other): Head, then all — The head for half of the updates, then everything.
-    greedy (idea): Blocks chosen greedily — Added while validation accuracy rises; its search is counted.
+    greedy (idea): Greedy choice of blocks — Added while validation accuracy rises; its search is counted.
     scratch (other): Random weights, all tuned — The same network without pretraining.
     random_first (control): Random weights, first half frozen — What freezing does without pretraining.
     random_second (control): Random weights, second half frozen — The reverse.
-    best (oracle): Best pattern on test — The best of the nine patterns, chosen on test images.
+    best (oracle): Best on test, upper bound — The best of the nine patterns, chosen on test images.
     """
 )
 MEASURE_TABLE = measures(

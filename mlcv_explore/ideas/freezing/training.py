@@ -41,6 +41,9 @@ def _measured(config: FreezingConfig, seed: int) -> Iterator[Values]:
     target, networks = prepare(config, seed)
     task, best, compared = search(config, networks[0], target, seed), 0.0, measures_of(config)
     found = {("source", "accuracy"): fine_tuning.accuracy(networks[0], task.test, BLOCKS)}
+    if "reordered" in compared:
+        own = fine_tuning.reordered(networks[0], task.train)
+        yield {("reordered", "accuracy"): fine_tuning.accuracy(own, task.test, BLOCKS)}
     for arm in (arm for arm in PATTERNS if arm in compared):
         outcome = task.pattern(PATTERNS[arm])
         best = max(best, outcome.test)
