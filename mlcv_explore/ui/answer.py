@@ -66,15 +66,17 @@ def _summary(card: Card, subject: Idea, record: dict[str, Any]) -> None:
 
 
 def _charts(card: Card, subject: Idea) -> None:
-    """The arms behind the answer as bars, one chart a data set, side by side."""
+    """The arms behind the answer as bars, one chart a data set, two side by side."""
     headline = subject.claims[0].name
     shown = [bars for bars in subject.bars if evidence.study(card.slug, bars.study)] or [
         Bars(title, tuple(evidence.table(card.slug, name).arms(headline)), study=name)
         for name, title in evidence.data(card).items()
     ]
-    for place, (column, bars) in enumerate(zip(st.columns(len(shown), gap="medium"), shown, strict=True)):
-        with column:
-            _chart(card, subject, bars, f"{card.slug}-headline-{place}")
+    for first in range(0, len(shown), 2):  # three would cut the names of arms short
+        pair = shown[first : first + 2]
+        for place, (column, bars) in enumerate(zip(st.columns(2, gap="medium"), pair, strict=False), first):
+            with column:
+                _chart(card, subject, bars, f"{card.slug}-headline-{place}")
 
 
 def _chart(card: Card, subject: Idea, bars: Bars, key: str) -> None:
@@ -109,9 +111,9 @@ def _notice(subject: Idea, record: dict[str, Any], arms: Sequence[str], measure:
                 texts[other] = f"{labels}: {kind}**{evidence.effect(verdict, estimate)}**"
                 margins[table.amount(verdict["margin"], verdict["unit"])] = verdict["margin"]
     if not texts:
-        return "Black lines: 95 % intervals."
+        return "Lines: 95 % intervals."
     counts = " and ".join(text for text, margin in margins.items() if margin)
-    return f"{'; '.join(texts.values())}.{f' What counts: more than {counts}.' * bool(counts)}"
+    return f"{'; '.join(texts.values())}.{f' A difference counts above {counts}.' * bool(counts)}"
 
 
 def _conditions(card: Card, example: Callable[[], None] | None) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ACTS = {
     "Play": "Interactive demo",
     "Train": "Run the experiment with your settings and seeds",
-    "Answer": "Means of n runs, 95 % intervals in black and in brackets. *Undecided*: they fit both answers",
+    "Answer": "Means and 95 % intervals. *Undecided*: the interval allows either answer",
     "Read": "Background, related work, code",
 }
 

@@ -131,7 +131,7 @@ def live(
         st.warning(message, icon=":material/hourglass:")
     if shown is None:
         st.info(
-            "Press Train: the curves appear here within a second or two, every frame as it is made, and the"
+            "Press Train: results appear here as it runs, the first within a second or two, and the"
             " verdict when the run is done.",
             icon=":material/show_chart:",
         )
