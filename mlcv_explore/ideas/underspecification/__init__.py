@@ -63,9 +63,7 @@ class UnderspecificationConfig(Config):
     """Settings of one run."""
 
     dataset: str = setting("digits", "Data", choices=DATA, help="photographs: features of CIFAR-10's.")
-    network: str = setting(
-        "dense", "Network", choices=("dense", "convolutional"), help="Convolutions read pixels."
-    )
+    network: str = setting("dense", "Network", choices=("dense", "convolutional"), help="Convolves pixels.")
     networks: int = setting(8, "Networks", low=1, high=200, step=1, help="Of every arm, in every split.")
     varied: str = setting("all", "What differs", choices=("all", *SOURCES), help=ONE)
     severity: int = setting(5, "Severity", low=1, high=5, step=1, help="Of photographs 5.")
