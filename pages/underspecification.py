@@ -155,16 +155,16 @@ def example() -> None:
 
 def answer(table: Table) -> None:
     """Every arm and corruption on both kinds of data; what each source of randomness does."""
-    note, known = (
-        "Excess SD: beyond what finite test images cause.",
-        [subject.measure(each) for each in SHOWN],
-    )
+    note, known = "Excess SD: beyond what finite test images cause.", map(subject.measure, SHOWN)
     heads = [each.label + " (points)" * (each.unit == "points") for each in known]
-    for name, title in (("live", "Digits"), ("photographs", "Photographs")):
+    for name, title, cell, given in (
+        ("live", "Digits", "every", {"varied": "all", "train_size": 1000}),
+        ("photographs", "Photographs' features", "every", {}),
+        ("photographs", "Photographs at 32 pixels", "convolutional", {}),
+    ):
         if evidence.study(SLUG, name) is None:
             continue
-        given = {"varied": "all", "train_size": 1000} if name == "live" else {}
-        rows = [{"claim": "every", "arm": arm, **given} for arm in ARMS]
+        rows = [{"claim": cell, "arm": arm, **given} for arm in ARMS]
         show = partial(figures.measures, subject, evidence.table(SLUG, name))
         show(f"{title}: networks", rows, SHOWN, note, heads)
         show(f"{title}: by corruption", rows[:5], KINDS, note, [f"{kind} (points)" for kind in KINDS])

@@ -8,10 +8,12 @@ PHOTOGRAPHS, SIZES = "photographs", (10_000, 2000)  # of `cifar10_features`: tra
 SHIPPED = (5,)  # severities
 
 
-def check(dataset: str, train: int, validation: int, test: int, severity: int, why: str = "") -> None:
+def check(
+    dataset: str, train: int, validation: int, test: int, severity: int, why: str = "", network: str = "dense"
+) -> None:
     """Raise SettingError, one sentence naming setting, rule and value, and before them `why`
     the sizes are what they are, when a data set, or these photographs, cannot be split so and
-    corrupted.
+    corrupted, or not be read by this kind of network.
     """
     try:
         if dataset == PHOTOGRAPHS:
@@ -20,6 +22,8 @@ def check(dataset: str, train: int, validation: int, test: int, severity: int, w
             check_split(dataset, train, validation, test)
     except SettingError as error:
         raise SettingError(f"{why}{error}") from None
+    if dataset == PHOTOGRAPHS and network != "dense":
+        raise SettingError(f"network must be dense on photographs, whose features it reads, got {network}.")
     if dataset == PHOTOGRAPHS and severity not in SHIPPED:
         shipped = " or ".join(map(str, SHIPPED))
         raise SettingError(f"severity must be {shipped} on photographs, whose features ship, got {severity}.")

@@ -1,7 +1,8 @@
 """Dense networks with batch normalisation, many of one size as one module.
 
 Features are (S, B, d), the network axis first. The normalisation is PyTorch's own, over
-S · d channels, so what works on its layers works on a stack.
+S · d channels, so what works on its layers works on a stack. Networks of other layers
+differ in `layer`, `norm` and `features` alone.
 """
 
 import itertools
@@ -12,6 +13,8 @@ from torch import nn
 
 from mlcv_explore.seeds import seeded
 
+AT_ONCE = 2**20  # numbers of a network's inputs; of more images those are predicted in parts
+
 
 class NormalisedNetworks(nn.Module):
     """S networks: hidden layers with batch normalisation and ReLU, and a linear head.
@@ -20,19 +23,26 @@ class NormalisedNetworks(nn.Module):
     `heads[s]`: networks with equal numbers are equal.
     """
 
+    norm: type[nn.Module] = nn.BatchNorm1d
+
     def __init__(self, sizes: Sequence[int], seeds: Sequence[int], heads: Sequence[int] = ()) -> None:
         super().__init__()
         self.sizes, self.count = tuple(sizes), len(seeds)
         *hidden, last = itertools.pairwise(sizes)
-        layers = [seeded(seed, lambda: [nn.Linear(*pair, bias=False) for pair in hidden]) for seed in seeds]
+        layers = [seeded(seed, lambda: [self.layer(*pair) for pair in hidden]) for seed in seeds]
         ends = [seeded(seed, lambda: nn.Linear(*last), "head") for seed in heads or seeds]
         levels = zip(*layers, strict=True)
-        self.weights = nn.ParameterList(  # (S, out, in)
+        self.weights = nn.ParameterList(  # (S, out, in, …)
             torch.stack([layer.weight.detach() for layer in level]) for level in levels
         )
-        self.norms = nn.ModuleList(nn.BatchNorm1d(self.count * outputs) for _, outputs in hidden)
+        self.norms = nn.ModuleList(self.norm(self.count * outputs) for _, outputs in hidden)
         self.head = nn.Parameter(torch.stack([end.weight.detach() for end in ends]))
         self.bias = nn.Parameter(torch.stack([end.bias.detach()[:, None] for end in ends]))  # (S, K, 1)
+
+    @staticmethod
+    def layer(inputs: int, outputs: int) -> nn.Module:
+        """One hidden layer of one network, weights (out, in)."""
+        return nn.Linear(inputs, outputs, bias=False)
 
     def features(self, inputs: torch.Tensor) -> torch.Tensor:
         """(S, B, …) → (S, B, d), after the last hidden layer."""
@@ -60,12 +70,18 @@ class NormalisedNetworks(nn.Module):
         statistics.
         """
         self.eval()
-        return self(inputs.expand(self.count, *inputs.shape))
+        parts = inputs.split(at_once(inputs))
+        return torch.cat([self(part.expand(self.count, *part.shape)) for part in parts], 1)
+
+
+def at_once(images: torch.Tensor) -> int:
+    """How many of images (n, …) a network reads at once, at least one."""
+    return max(1, AT_ONCE // images[0].numel())
 
 
 def repeated(networks: NormalisedNetworks, which: int, count: int) -> NormalisedNetworks:
     """`count` copies of one network of a stack, as a stack."""
-    copies = NormalisedNetworks(networks.sizes, [0] * count)
+    copies = type(networks)(networks.sizes, [0] * count)
     own = {}
     for name, value in networks.state_dict().items():
         if value.ndim:
@@ -79,7 +95,7 @@ def repeated(networks: NormalisedNetworks, which: int, count: int) -> Normalised
 
 def joined(stacks: Sequence[NormalisedNetworks]) -> NormalisedNetworks:
     """Several stacks of networks of one size as one."""
-    whole = NormalisedNetworks(stacks[0].sizes, [0] * sum(stack.count for stack in stacks))
+    whole = type(stacks[0])(stacks[0].sizes, [0] * sum(stack.count for stack in stacks))
     states = [stack.state_dict() for stack in stacks]
     own = {
         name: torch.cat([state[name] for state in states]) if value.ndim else value

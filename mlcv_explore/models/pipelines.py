@@ -12,10 +12,12 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from mlcv_explore.data import photograph_views
 from mlcv_explore.data.augmentation import add_feature_noise, jitter
 from mlcv_explore.data.splits import stratified_parts
 from mlcv_explore.models import test_time_adaptation
-from mlcv_explore.models.normalised_networks import NormalisedNetworks
+from mlcv_explore.models.convolutional_networks import ConvolutionalNetworks
+from mlcv_explore.models.normalised_networks import NormalisedNetworks, at_once
 from mlcv_explore.models.self_supervised import contrastive_loss
 from mlcv_explore.models.stacked import StackedDense, gradient_step
 from mlcv_explore.seeds import stream_seed
@@ -24,6 +26,7 @@ BATCH, RATE = 80, 0.003
 PROBE_RATE = 0.01
 STORED = 1000  # images, about, whose statistics a trained network keeps
 SEARCHES = 6  # for the number of steps that matches an accuracy
+SIDE = 8  # pixels to which convolutional autoencoders reconstruct an image
 PROBED = ("views", "contrastive", "autoencoder")  # pipelines with a linear head on features that stay
 Generators = Sequence[torch.Generator]
 
@@ -81,6 +84,24 @@ class Training:
     width: int
     steps: int
     noise: float  # of views, in shares of white; of features in standard deviations
+    network: str = "dense"  # of two hidden layers; or "convolutional", of three
+
+    def initial(self, image: torch.Tensor, numbers: Randomness) -> NormalisedNetworks:
+        """Untrained networks for inputs like this one."""
+        streams = numbers.weights, numbers.head
+        if self.network == "dense":
+            return NormalisedNetworks((image.numel(), self.width, self.width, self.classes), *streams)
+        sizes = (len(image), self.width // 4, self.width // 2, self.width, self.classes)
+        return ConvolutionalNetworks(sizes, *streams)
+
+    def reconstructed(self, images: torch.Tensor) -> torch.Tensor:
+        """What an autoencoder of images (S, B, …) returns (S, B, outputs): themselves, to
+        convolutional networks in means over at most 8 × 8 parts.
+        """
+        if self.network == "dense":
+            return images.flatten(2)
+        sides = [min(side, SIDE) for side in images.shape[-2:]]
+        return functional.adaptive_avg_pool2d(images.flatten(0, 1), sides).view(*images.shape[:2], -1)
 
 
 def train(
@@ -90,11 +111,11 @@ def train(
     then a new head), "contrastive" or "autoencoder"; below the head for other `steps` than
     the head. They keep the statistics of images, not of views.
     """
-    sizes = (examples.images[0].numel(), training.width, training.width, training.classes)
-    networks = NormalisedNetworks(sizes, numbers.weights, numbers.head).train()
+    networks = training.initial(examples.images[0], numbers).train()
     order, steps = _generators(numbers.order), steps or training.steps
     if pipeline in ("contrastive", "autoencoder"):
-        outputs = training.width if pipeline == "contrastive" else sizes[0]
+        reconstructed = training.reconstructed(examples.images[None, :1]).shape[2]
+        outputs = training.width if pipeline == "contrastive" else reconstructed
         discarded = [stream_seed(number, "discarded") for number in numbers.weights]
         heads = StackedDense((training.width, training.width, outputs), discarded)
         parameters = [*networks.encoder_parameters(), *heads.parameters()]
@@ -107,7 +128,7 @@ def train(
             embedded = heads(networks.features(two_views(images, training.noise, order)))
             loss = contrastive_loss(embedded).sum()
         elif pipeline == "autoencoder":
-            error = heads(networks.features(images)) - images.flatten(2)
+            error = heads(networks.features(images)) - training.reconstructed(images)
             loss = error.square().sum(2).mean(1).sum()
         else:
             if pipeline == "views":
@@ -124,8 +145,9 @@ def train(
 def _probe(networks: NormalisedNetworks, steps: int, examples: Examples, order: Generators) -> None:
     """Train the linear head alone, on features that stay."""
     networks.eval()
+    parts = examples.rows.split(at_once(examples.images), 1)
     with torch.no_grad():
-        features = networks.features(examples.images[examples.rows])
+        features = torch.cat([networks.features(examples.images[part]) for part in parts], 1)
     labels = examples.labels[examples.rows]
     optimiser = torch.optim.Adam([networks.head, networks.bias], lr=PROBE_RATE, fused=True)
     for _ in range(steps):
@@ -135,11 +157,13 @@ def _probe(networks: NormalisedNetworks, steps: int, examples: Examples, order: 
 
 
 def two_views(images: torch.Tensor, noise: float, order: Generators) -> torch.Tensor:
-    """(S, B, …) → (S, 2B, …): images shifted by at most a pixel with noise, or features with
-    noise.
+    """(S, B, …) → (S, 2B, …): images shifted by at most a pixel with noise, those in colour as
+    `photograph_views` changes them, or features with noise.
     """
     if images.ndim == 3:
         return torch.cat([add_feature_noise(images, noise, order) for _ in range(2)], 1)
+    if images.shape[2] == 3:
+        return torch.cat([photograph_views.view(images, noise, order) for _ in range(2)], 1)
     return torch.cat([jitter(images, noise, 1, order) for _ in range(2)], 1)
 
 

@@ -21,6 +21,7 @@ from mlcv_explore.ideas.underspecification import (
 )
 from mlcv_explore.metrics import between_networks
 from mlcv_explore.models import pipelines, test_time_adaptation
+from mlcv_explore.models.convolutional_networks import ConvolutionalNetworks
 from mlcv_explore.models.corrupted_splits import CLEAN
 from mlcv_explore.models.pipelines import Examples, Randomness, Training
 from tests.calls import recorded
@@ -166,6 +167,26 @@ def test_two_redundant_features_leave_networks_equal_until_one_of_them_is_gone()
     assert found["clean"] > 0.99 and abs(found["iid"]) < 0.01 and found["gone"] > 0.15
 
 
+def test_convolutional_networks_run_every_arm_and_two_runs_that_take_turns_are_those_alone() -> None:
+    config = SHORT.replace(network="convolutional", networks=2, updates=1, test_size=50, steps=2)
+    assert isinstance(training.Replicate(config, 0).trained("supervised"), ConvolutionalNetworks)
+    alone = {seed: list(training.predictions(config, seed)) for seed in (0, 1)}
+    for pair in zip(*(training.predictions(config, seed) for seed in (0, 1)), strict=True):
+        for seed, (arm, found, truth) in enumerate(pair):
+            own, expected, labels = alone[seed].pop(0)
+            assert own == arm and np.array_equal(truth, labels)
+            assert all(np.array_equal(found[kind], expected[kind]) for kind in expected)
+    assert not any(alone.values())
+
+
+def test_claims_on_photographs_read_features_and_convolutional_networks_have_rows_of_their_own() -> None:
+    study = next(study for study in idea.studies if study.name == "photographs")
+    *others, last = study.cells
+    assert all(cell.config.dataset == "photographs" and cell.config.network == "dense" for cell in others)
+    assert last.claim == "convolutional" and last.claim not in {claim.name for claim in claims.CLAIMS}
+    assert last.config.dataset == "cifar10" and {*last.arms} == {*ARMS} and last.config.networks >= 6
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
@@ -174,6 +195,8 @@ def test_two_redundant_features_leave_networks_equal_until_one_of_them_is_gone()
         ({"batch": 23}, "batch 23 leaves one of test_size 300 images alone"),
         ({"severity": 6}, "severity must be a whole number between 1 and 5, got 6"),
         ({"dataset": "photographs", "severity": 3}, "severity must be 5 on photographs"),
+        ({"dataset": "photographs", "network": "convolutional"}, "network must be dense on photographs"),
+        ({"network": "deep"}, "network must be one of dense, convolutional, got 'deep'"),
         ({"train_size": 1300}, "train_size must be at most 1,197 on digits"),
         ({"varied": "split", "train_size": 700}, "train_size must be at most 1,197 on digits"),
     ],

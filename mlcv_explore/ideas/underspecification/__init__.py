@@ -63,6 +63,7 @@ class UnderspecificationConfig(Config):
     """Settings of one run."""
 
     dataset: str = setting("digits", "Data", choices=DATA, help="photographs: features of CIFAR-10's.")
+    network: str = setting("dense", "Network", choices=("dense", "convolutional"), help="Convolves pixels.")
     networks: int = setting(8, "Networks", low=1, high=200, step=1, help="Of every arm, in every split.")
     varied: str = setting("all", "What differs", choices=("all", *SOURCES), help=ONE)
     severity: int = setting(5, "Severity", low=1, high=5, step=1, help="Of photographs 5.")
@@ -77,20 +78,17 @@ class UnderspecificationConfig(Config):
     @property
     def parts(self) -> tuple[str, int, int, int]:
         """The data set, and training, validation and test images that a run draws from it."""
-        pool = self.train_size * (2 if self.varied == "split" else 1)
-        return self.dataset, pool, VALIDATION, self.test_size
+        return self.dataset, self.train_size * (1 + (self.varied == "split")), VALIDATION, self.test_size
 
     @model_validator(mode="after")
     def _fits(self) -> "UnderspecificationConfig":
         twice = "varied split draws from twice train_size: " if self.varied == "split" else ""
-        corrupted_photographs.check(*self.parts, self.severity, twice)
+        corrupted_photographs.check(*self.parts, self.severity, twice, self.network)
         if self.networks < 2:
             raise SettingError("networks must be at least two for a spread between them, got 1.")
         if self.updates and min(self.batch, (self.test_size - 1) % self.batch + 1) < 2:
-            raise SettingError(
-                f"batch {self.batch} leaves one of test_size {self.test_size} images alone, but adaptation"
-                " needs at least two in a batch."
-            )
+            alone = f"batch {self.batch} leaves one of test_size {self.test_size} images alone"
+            raise SettingError(f"{alone}, but adaptation needs at least two in a batch.")
         return self
 
 
@@ -136,21 +134,25 @@ def picture(film: Film) -> Picture:
     return Picture(np.arange(float(len(KINDS))), lines, labels, ", ".join(KINDS), "excess SD")
 
 
+def _every(config: UnderspecificationConfig, name: str = "every") -> Cell:
+    return Cell(name, config, {arm: arm for arm in arms_of(config)})
+
+
 def _cells(base: UnderspecificationConfig, *others: UnderspecificationConfig) -> tuple[Cell, ...]:
     """Every claim; every arm; and what each source of randomness alone does."""
     of_claims = [Cell(claim.name, base, {arm: arm for arm in claim.arms}) for claim in CLAIMS]
-    every = [Cell("every", config, {arm: arm for arm in arms_of(config)}) for config in (base, *others)]
-    return (*of_claims, *every)
+    return (*of_claims, *map(_every, (base, *others)))
 
 
 LIVE = UnderspecificationConfig(networks=30)
 ONE_BY_ONE = tuple(LIVE.replace(varied=source, train_size=500) for source in SOURCES)
 IMAGENET = LIVE.replace(dataset=PHOTOGRAPHS, noise=0.5, train_size=6000, test_size=1000, width=128)
+SMALL = {"dataset": "cifar10", "network": "convolutional", "severity": 3, "noise": 0.05, "width": 32}
+PIXELS = LIVE.replace(networks=6, batch=50, train_size=2000, test_size=500, steps=150, **SMALL)
 COMPARED = (
     *("contrastive", "matched", "supervised", "autoencoder"),
     *("supervised_tent", "contrastive_tent", "oracle"),
 )
-ALL_VARIED = {"varied": "all", "train_size": 1000}
 
 idea = Idea(
     config=UnderspecificationConfig,
@@ -166,13 +168,14 @@ idea = Idea(
     measures=claims.MEASURE_TABLE,
     studies=(
         Study("live", _cells(LIVE, *ONE_BY_ONE), tuple(range(1400, 1420))),
-        Study("photographs", _cells(IMAGENET), tuple(range(1400, 1420))),
+        Study("photographs", (*_cells(IMAGENET), _every(PIXELS, "convolutional")), tuple(range(1400, 1420))),
     ),
     prior_work=claims.PRIOR_WORK,
     provenance=claims.PROVENANCE,
     bars=(
-        Bars("digits", COMPARED, rows="every", settings=ALL_VARIED),
-        Bars("photographs", COMPARED, "photographs", rows="every"),
+        Bars("digits", COMPARED, rows="every", settings={"varied": "all", "train_size": 1000}),
+        Bars("photographs' features", COMPARED, "photographs", rows="every"),
+        Bars("photographs at 32 pixels", COMPARED, "photographs", rows="convolutional"),
     ),
     limits=claims.LIMITS,
     tiles=lambda: import_module(f"{__name__}.inference").tiles(),  # torch comes with it

@@ -65,7 +65,7 @@ class Replicate:
         self.config, self.seed = config, seed
         varied = ("weights", "order", "head") if config.varied == "all" else (config.varied,)
         self.numbers = Randomness.of(seed, config.networks, varied)
-        self.training = Training(10, config.width, config.steps, config.noise)
+        self.training = Training(10, config.width, config.steps, config.noise, config.network)
         self.split = corrupted_splits.draw(*config.parts, config.severity, seed)
         self.examples = Examples.shared(*self.split.train, config.networks)
         if config.varied == "split":
