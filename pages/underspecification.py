@@ -9,7 +9,7 @@ import streamlit as st
 from mlcv_explore import charts
 from mlcv_explore.charts import Line, images
 from mlcv_explore.config import Config
-from mlcv_explore.data import gallery, uploads
+from mlcv_explore.data import uploads
 from mlcv_explore.data.corruptions import KINDS, corrupted
 from mlcv_explore.data.dataset import to_bytes
 from mlcv_explore.experiment.studies import Table
@@ -77,7 +77,7 @@ def networks(name: str, image: np.ndarray, digest: str) -> None:
             values[option.name] = settings.control(SLUG, option)
     with columns[3]:
         about = "Test batch: networks adapt to a batch of equally corrupted test images."
-        normalised = buttons(f"{SLUG}-normalised", "Statistics of", NORMALISED, help=about)
+        normalised = buttons(f"{SLUG}-normalised", "Normalise by", NORMALISED, help=about)
     with figures.reported(CheckpointError):
         view, demo = UnderspecificationView(**values), inference.load(name)
         adapted = normalised != NORMALISED[0] and not demo.photographs
@@ -98,13 +98,14 @@ def lines(demo: CorruptedDemo, found: np.ndarray, place: int, severity: int) -> 
     pipeline, own = demo.groups[place], demo.of(found, place)
     label = np.bincount(found[:, 0].argmax(1)).argmax()
     votes = np.bincount(own[:, severity].argmax(1), minlength=len(demo.classes))
-    texts = [f"{votes[each]} × {demo.classes[each]}" for each in votes.argsort()[::-1][:4] if votes[each]]
+    order = [each for each in votes.argsort()[::-1][:4] if votes[each]]
+    texts = [f"{votes[each]} predict {demo.classes[each]}" for each in order]
     st.markdown(f"**{subject.label(pipeline)}**  \n{', '.join(texts)}")
     drawn = {"mean": Line(subject.arm(pipeline).role, own[:, :, label])}
     limits = {"y_domain": (0.0, 1.0), "y_format": ".0%", "marks": {"": float(severity)}, "seeds": True}
     title = f"probability of {demo.classes[label]}"
     chart = charts.curves(np.arange(6.0), drawn, "severity", title, palette=theme.palette(), **limits)
-    figures.figure(chart, f"{SLUG}-fan-{place}", "A thin line a network.", moving=True)
+    figures.figure(chart, f"{SLUG}-fan-{place}", "Thin lines: single networks.", moving=True)
 
 
 def spreads(demo: CorruptedDemo, found: Sequence[Spread], view: UnderspecificationView) -> None:
@@ -120,7 +121,7 @@ def spreads(demo: CorruptedDemo, found: Sequence[Spread], view: Underspecificati
             st.image(images.png(picture), width="stretch", alt=f"{subject.label(pipeline)}: {text}")
             excess = each.excess.text("points")
             st.caption(f"{text}; accuracy {each.accuracy:.0%}, excess SD {excess}, n = {each.excess.n}.")
-    st.caption("A row a class, a cell an image. Dark: many of twelve networks are outvoted.")
+    st.caption("Rows: classes; cells: images by how many networks are outvoted. Too few to rank: see Answer.")
 
 
 def draw(film: Film, config: Config, seeds: Sequence[int]) -> None:
@@ -146,8 +147,8 @@ def example() -> None:
         demo, image = inference.load("digits"), inference.example("7")
         found = demo.of(fan("digits", inputs.array_digest(image), "fog", False, image), 1)
         votes = np.bincount(found[:, 4].argmax(1), minlength=10)
-        texts = ", ".join(f"{votes[each]} × {each}" for each in votes.argsort()[::-1] if votes[each])
-        text = f"Twelve contrastive networks agree on this 7; in fog of severity 4 they predict {texts}."
+        texts = ", ".join(f"{votes[each]} predict {each}" for each in votes.argsort()[::-1] if votes[each])
+        text = f"Twelve contrastive networks agree on this 7; in fog of severity 4 {texts}."
         shown = images.enlarged(corrupted(image[None], "fog", 4)[0, 0], 16)
         st.image(images.png(shown), width=128, alt=text)
         st.caption(text)
@@ -189,9 +190,7 @@ page.run(
     views=(UnderspecificationView,),
     choices={
         "data": NETWORKS,
-        "source": inputs.SOURCES,
-        "photograph": tuple(gallery.photographs()),
-        "scene": tuple(str(number) for number in range(1, inputs.SCENES + 1)),
+        **inputs.image_links(),
         "origin": ORIGINS,
         "example": tuple(inference.EXAMPLES),
         "normalised": NORMALISED,

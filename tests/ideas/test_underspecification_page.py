@@ -16,11 +16,13 @@ opened = partial(opening.opened, SLUG)
 def test_the_demo_fans_out_with_severity_and_adaptation_brings_networks_together() -> None:
     app = opened(strength="0")
     assert (
-        not app.exception and words(app).count("12 × 7") == 3 and "**300 test images, clean**" in words(app)
+        not app.exception
+        and words(app).count("12 predict 7") == 3
+        and "**300 test images, clean**" in words(app)
     )
     assert len(app.get("vega_lite_chart")) == 3
     app.slider(key=f"{SLUG}-strength").set_value(5).run()
-    assert not app.exception and "12 × 7" not in words(app) and "fog, severity 5" in words(app)
+    assert not app.exception and "12 predict 7" not in words(app) and "fog, severity 5" in words(app)
     before = opening.caption(app, "of pairs disagree")
     app.segmented_control(key=f"{SLUG}-normalised").set_value("Test batch").run()
     after = opening.caption(app, "of pairs disagree")

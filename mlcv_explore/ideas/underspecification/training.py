@@ -16,7 +16,7 @@ from mlcv_explore.models.normalised_networks import NormalisedNetworks, repeated
 from mlcv_explore.models.pipelines import Examples, Randomness, Training
 from mlcv_explore.seeds import stream
 
-NAMES = {"augmented": "views", "oracle": "supervised"}  # pipelines that are called otherwise here
+NAMES = {"augmented": "views", "untrained": "views", "oracle": "supervised"}  # arm → pipeline
 Predictions = dict[str, np.ndarray]  # "clean" or kind of corruption → classes (S, n)
 
 
@@ -45,6 +45,7 @@ def predictions(config: UnderspecificationConfig, seed: int) -> Iterator[tuple[s
         return
     networks["matched"] = own.matched(networks["augmented"], networks["contrastive"])
     yield "matched", own.as_is(networks["matched"]), truth
+    yield "untrained", own.as_is(own.trained("untrained", 1)), truth
     for pipeline in PIPELINES:
         for adaptation in ADAPTATIONS:
             found = own.adapted(adaptation, networks[pipeline], config.updates)
