@@ -31,10 +31,10 @@ TARGETS = tuple(choice_label(shift).capitalize() for shift in SHIFTS)
 class FreezingView(Config):
     """Settings of the demo; nothing of it is trained."""
 
-    frozen1: bool = setting(True, "Freeze block 1")
-    frozen2: bool = setting(True, "Freeze block 2")
-    frozen3: bool = setting(False, "Freeze block 3")
-    frozen4: bool = setting(False, "Freeze block 4")
+    frozen1: bool = setting(False, "Freeze block 1")
+    frozen2: bool = setting(False, "Freeze block 2")
+    frozen3: bool = setting(True, "Freeze block 3")
+    frozen4: bool = setting(True, "Freeze block 4")
 
 
 def play() -> None:
@@ -77,13 +77,13 @@ def blocks(name: str, shift: str, row: int, image: np.ndarray | None, right: str
         number, accuracy = ALL.index(pattern), networks.accuracy[place, row].numpy()
         moves = networks.moved[place, row, number].tolist()
         for spot, share, change in zip(spots, networks.shares(shift), moves, strict=True):
-            spot.caption(f"{share:.0%} of parameters · changed by {change:.0%}")
+            spot.caption(f"{share:.0%} of parameters; weights changed by {change:.0%}")
         best = int(accuracy.argmax())
         with st.container(horizontal=True, gap="large"):
             st.metric("Accuracy", f"{accuracy[number]:.1%}")
             st.metric(f"Best: {called(ALL[best])}", f"{accuracy[best]:.1%}")
             st.metric("Parameters tuned", f"{fine_tuning.count(networks.before[shift], pattern):,}")
-            st.metric("One tuning", f"{1000 * float(networks.seconds[place, number]):.0f} ms")
+            st.metric("Time to tune", f"{1000 * float(networks.seconds[place, number]):.0f} ms")
         left, others = st.columns([2, 3], gap="medium")
         with left:
             if image is not None:
@@ -97,7 +97,9 @@ def called(pattern: Sequence[bool]) -> str:
     frozen = [str(place) for place, trained in enumerate(pattern, start=1) if not trained]
     if not frozen:
         return "nothing frozen"
-    return "all frozen, head tuned" if len(frozen) == len(pattern) else f"{', '.join(frozen)} frozen"
+    if len(frozen) == len(pattern):
+        return "all frozen, head tuned"
+    return f"block{'s' * (len(frozen) > 1)} {', '.join(frozen)} frozen"
 
 
 def patterns(accuracy: np.ndarray, pattern: tuple[bool, ...]) -> None:
@@ -108,7 +110,7 @@ def patterns(accuracy: np.ndarray, pattern: tuple[bool, ...]) -> None:
         bars.append(Bar(called(ALL[place]), round(float(accuracy[place]), 4), nan, nan, role))
     about = {"x_format": ".0%", "x_domain": (0.0, 1.0)}
     chart = charts.bars_with_intervals(bars, "Test accuracy", theme.palette(), **about)
-    notice = "Mean of three networks, the learning rate chosen for every pattern. Blue: frozen as above."
+    notice = "Mean of three small networks, on test images. Blue: frozen as above."
     figures.figure(chart, f"{SLUG}-patterns", notice, moving=True)
 
 
@@ -116,7 +118,9 @@ def before_and_after(
     name: str, shift: str, pattern: tuple[bool, ...], image: np.ndarray, right: str, about: dict
 ) -> None:
     """The three most probable classes of an image, before tuning and after."""
-    image_row.show([image / 255], "As the target has it." + f" Right: {right}." * bool(right), size=128)
+    config = inference.CONFIGS[name]
+    corrupted = f", {config.corruption} of severity {config.severity}" * (shift == "corruption")
+    image_row.show([image / 255], f"Target image{corrupted}." + f" Label: {right}." * bool(right), size=128)
     pair = inference.load(name)[0].before_and_after(shift, pattern, image)
     for head, values in zip(("Before tuning", "After, with 200 target images"), pair, strict=True):
         top = np.argsort(-values)[:3]

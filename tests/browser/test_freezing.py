@@ -12,7 +12,7 @@ def test_a_block_is_frozen_by_the_keyboard(server, new_tab):
     block = tab.page.get_by_role("switch", name="Freeze block 2")
     block.focus()
     tab.page.keyboard.press("Space")
-    tab.page.wait_for_function("() => location.search.includes('freezing-frozen2=false')", timeout=15_000)
+    tab.page.wait_for_function("() => location.search.includes('freezing-frozen2=true')", timeout=15_000)
     tab.idle()
     assert tab.page.get_by_test_id("stMetricValue").first.inner_text() != before
     assert tab.page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")

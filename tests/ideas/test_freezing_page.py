@@ -20,7 +20,7 @@ def test_blocks_are_frozen_by_a_click_and_all_numbers_follow() -> None:
     app = opened()
     assert not app.exception and "After, with 200 target images" in words(app)
     before = metrics(app)
-    app.toggle(key=f"{SLUG}-frozen1").set_value(False).run()
+    app.toggle(key=f"{SLUG}-frozen3").set_value(False).run()
     after = metrics(app)
     assert not app.exception and after["Accuracy"] != before["Accuracy"]
     assert int(after["Parameters tuned"].replace(",", "")) > int(before["Parameters tuned"].replace(",", ""))

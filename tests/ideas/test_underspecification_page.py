@@ -33,7 +33,7 @@ def test_the_demo_fans_out_with_severity_and_adaptation_brings_networks_together
 
 def test_photographs_are_read_by_the_imagenet_network_and_a_bad_file_is_named() -> None:
     app = opened(data="Photographs", photograph="cat", corruption="blur", normalised="Test batch")
-    assert not app.exception and "× cat" in words(app) and "no test batch ships" in words(app)
+    assert not app.exception and "predict cat" in words(app) and "no test batch ships" in words(app)
     assert "**300 test images, blur, severity 5**" in words(app)
     app = opened(data="Photographs", source="Upload")
     app.file_uploader[0].upload("notes.png", b"no image", "image/png").run()
