@@ -24,7 +24,9 @@ from mlcv_explore.ui.small_image_input import buttons, choose_digit, digit_links
 SLUG = subject.slug
 NAMES = ("shift", "corruption", "target_size")  # settings that make a target
 STUDIES = {"live": "Digits", "photographs": "Photographs"}
-FROZEN = dict(zip(HALVES, ("nothing", "first half", "first three", "all four", "second half"), strict=True))
+NAMED = ("nothing", "first half", "first three", "all four", "second half", "all (head reordered)")
+FROZEN = dict(zip((*HALVES, "reordered"), NAMED, strict=True))
+draw = partial(figures.run_bars, subject)  # every pattern so far
 TARGETS = tuple(choice_label(shift).capitalize() for shift in SHIFTS)
 
 
@@ -154,14 +156,12 @@ def overview() -> None:
 
 def answer(table: Table) -> None:
     """Accuracy of five patterns at every target, and the halves compared."""
-    for study, title in STUDIES.items():
-        if evidence.study(SLUG, study) is None:
-            continue
+    for study, title in (each for each in STUDIES.items() if evidence.study(SLUG, each[0])):
         own = evidence.table(SLUG, study)
         rows = own.cases("table", NAMES)
         heads = {f"{subject.label(arm)} (%)": {"arm": arm} for arm in ("source", *HALVES)}
         cells = own.cross([{"claim": "table", "measure": "accuracy", **row} for row in rows], heads)
-        cells = {f"{title}: target": [target(*row.values()) for row in rows], **cells}
+        cells = {title: [target(*row.values()) for row in rows], **cells}
         figures.intervals(cells, f"{SLUG}-{study}", "Accuracy on test images; 95 % intervals.")
         pair, head = ("second_half", "first_half"), f"{title}: which half to freeze"
         figures.comparison(subject, own, "table", NAMES, pair, "accuracy", head, called=target)
@@ -180,7 +180,7 @@ def target(shift: str, corruption: str, size: str) -> str:
 page.run(
     subject,
     play=play,
-    draw=partial(figures.run_bars, subject),
+    draw=draw,
     answer=answer,
     example=example,
     overview=overview,

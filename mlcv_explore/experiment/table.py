@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from mlcv_explore import statistics
@@ -62,9 +63,13 @@ class Table:
     def leaders(self, claim: str, arms: Sequence[str], measure: str, **settings: Any) -> list[str]:
         """Of some arms the one with the highest mean, then those, the higher first, whose
         paired difference to it has a 95 % interval that holds 0, not corrected for their number.
+        Arms without rows are left out.
         """
-        means = {arm: self.interval(claim, arm, measure, **settings).mean for arm in arms}
-        first, *others = sorted(arms, key=lambda arm: -means[arm])
+        means = {}
+        for arm in arms:
+            with suppress(KeyError):
+                means[arm] = self.interval(claim, arm, measure, **settings).mean
+        first, *others = sorted(means, key=lambda arm: -means[arm])
         near = []
         for arm in others:
             lead = self.difference(claim, first, arm, measure, **settings)

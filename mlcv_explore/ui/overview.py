@@ -8,7 +8,7 @@ from mlcv_explore.idea import Idea
 from mlcv_explore.ui import evidence, figures
 
 NOTICE = (
-    "The best of {count} by {measure}, then those not clearly worse: the 95 % interval of their paired"
+    "First the best by {measure}, then those not clearly worse: the 95 % interval of their paired"
     " difference holds 0. Not corrected for their number."
 )
 
@@ -42,6 +42,6 @@ def leaders(
             cells.setdefault(label, {})[row[across]] = ", ".join(arms[arm] for arm in best)
     levels = sorted({level for texts in cells.values() for level in texts}, key=float)
     columns = {head(level): [texts.get(level, "–") for texts in cells.values()] for level in levels}
-    notice = NOTICE.format(count=len(arms), measure=subject.measure(measure).label.lower())
+    notice = NOTICE.format(measure=subject.measure(measure).label.lower())
     st.markdown(f"**{title}**")
     figures.intervals({"": list(cells), **columns}, f"{subject.slug}-leaders", notice)
