@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import streamlit as st
 
 from mlcv_explore.idea import Idea
-from mlcv_explore.ui import evidence, figures
+from mlcv_explore.ui import evidence
 
 NOTICE = (
     "First the best by {measure}, then those not clearly worse: the 95 % interval of their paired"
@@ -44,4 +44,5 @@ def leaders(
     columns = {head(level): [texts.get(level, "–") for texts in cells.values()] for level in levels}
     notice = NOTICE.format(measure=subject.measure(measure).label.lower())
     st.markdown(f"**{title}**")
-    figures.intervals({"": list(cells), **columns}, f"{subject.slug}-leaders", notice)
+    st.table({"": list(cells), **columns}, border="horizontal", hide_index=True, alt=f"{title}. {notice}")
+    st.caption(notice)
