@@ -93,13 +93,14 @@ def _chart(card: Card, subject: Idea, bars: Bars, key: str) -> None:
     st.markdown(f"**{bars.title[0].upper()}{bars.title[1:]}**, {f'{count} {unit}'.strip()}")
     options = {"split": rows.split(owners[bars.arms[0]], **bars.settings), "command": record["command"]}
     options["medians"] = subject.claims[0].interval == "median"
-    figures.bars(subject, values, measure, key, _notice(subject, record, bars.arms, measure), **options)
+    figures.bars(subject, values, measure, key, _notice(subject, record, bars, measure, rows), **options)
 
 
-def _notice(subject: Idea, record: dict[str, Any], arms: Sequence[str], measure: str) -> str:
+def _notice(subject: Idea, record: dict[str, Any], bars: Bars, measure: str, rows: "Table") -> str:
     """The differences of the first arm to the next two, where claims are about them, and
-    from where a difference counts.
+    from where a difference counts. Bars of other rows than the claims' have these rows' own.
     """
+    arms = bars.arms
     verdicts, texts, margins = {each["claim"]: each for each in record["verdicts"]}, {}, {}
     for claim in subject.claims:
         verdict = verdicts[claim.name]
@@ -108,7 +109,11 @@ def _notice(subject: Idea, record: dict[str, Any], arms: Sequence[str], measure:
             if first == arms[0] and other in arms[1:3] and other not in texts and estimate["n"]:
                 labels = " − ".join(estimate.get("labels", (first, other)))
                 kind = "median difference " * (verdict["interval"] == "median")
-                texts[other] = f"{labels}: {kind}**{evidence.effect(verdict, estimate)}**"
+                text = evidence.effect(verdict, estimate)
+                if bars.rows:
+                    own = rows.difference(bars.rows, first, other, measure, **bars.settings)
+                    text = own.text(verdict["unit"], signed=True)
+                texts[other] = f"{labels}: {kind}**{text}**"
                 margins[table.amount(verdict["margin"], verdict["unit"])] = verdict["margin"]
     if not texts:
         return "Lines: 95 % intervals."
