@@ -8,6 +8,7 @@ from mlcv_explore import data
 from mlcv_explore.config import SettingError
 from mlcv_explore.data import corrupted_photographs
 from mlcv_explore.data.corruptions import KINDS, corrupted
+from mlcv_explore.metrics import between_networks
 from mlcv_explore.models import corrupted_features, corrupted_splits, pipelines
 from mlcv_explore.models.corrupted_demo import CorruptedDemo
 from mlcv_explore.models.normalised_networks import NormalisedNetworks
@@ -146,3 +147,22 @@ def test_a_demo_shows_one_image_at_every_severity_and_each_groups_spread() -> No
     assert demo.spreads("contrast", 5, adapted=True)[0].accuracy > changed[0].accuracy
     with pytest.raises(ValueError, match="corruption must be one of noise"):
         demo.inputs("rain", 3)
+
+
+def test_two_redundant_features_leave_networks_equal_until_one_of_them_is_gone() -> None:
+    """The definition of underspecification: the training data do not say which to use."""
+    draws = torch.Generator().manual_seed(0)
+    labels = torch.arange(400) % 2
+    one = (2.0 * labels - 1)[:, None] + 0.3 * torch.randn(400, 1, generator=draws)
+    images = torch.cat([one, one], 1)
+    numbers = Randomness.of(0, 20, ("weights", "head"))
+    networks = pipelines.train(
+        "supervised", Training(2, 8, 100, 0.0), Examples.shared(images, labels, 20), numbers
+    )
+    gone = images * torch.tensor([-1.0, 1.0])
+    classes = {
+        name: networks.predict(each).argmax(-1).numpy()
+        for name, each in ((corrupted_splits.CLEAN, images), ("gone", gone))
+    }
+    found = between_networks.summary(classes, labels.numpy())
+    assert found["clean"] > 0.99 and abs(found["iid"]) < 0.01 and found["gone"] > 0.15

@@ -1,6 +1,4 @@
-"""Freezing: equal budgets, choices on validation images, controls without pretraining, and the
-networks that ship.
-"""
+"""Freezing: equal budgets, choices on validation images, controls, networks that ship."""
 
 import copy
 
@@ -46,14 +44,14 @@ def test_without_updates_every_pattern_has_the_accuracy_of_the_source(shift: str
     found = measured(SHORT.replace(updates=0, shift=shift))
     untrained = found.pop("scratch_accuracy"), found.pop("random_first_accuracy")
     assert untrained[0] == untrained[1] == found.pop("random_second_accuracy")
-    found.pop("reordered_accuracy", None)  # the one arm that changes the head without an update
+    found.pop("reordered_accuracy", None)  # changes the head without an update
     assert {value for name, value in found.items() if name.endswith("accuracy")} == {found["source_accuracy"]}
     assert not any(value for name, value in found.items() if name[-6:-1] == "moved" or "updates" in name)
 
 
 def test_the_order_of_the_heads_rows_undoes_permuted_labels_without_an_update() -> None:
-    found = measured(SHORT.replace(source_size=700, test_size=300, target_size=200, shift="permuted_labels"))
-    plain = measured(SHORT.replace(source_size=700, test_size=300, target_size=200, severity=0))
+    config = SHORT.replace(source_size=700, test_size=300, target_size=200, severity=0)
+    found, plain = measured(config.replace(shift="permuted_labels")), measured(config)
     assert found["reordered_accuracy"] == pytest.approx(plain["source_accuracy"], abs=0.02)
     assert found["source_accuracy"] < 0.1 and "reordered_accuracy" not in plain
 
@@ -189,9 +187,8 @@ def test_the_digits_that_ship_are_recognised_after_tuning() -> None:
 
 def test_an_image_is_read_as_the_target_has_it() -> None:
     pixels = gallery.photographs()["cat"].read().pixels
-    clean, noisy = (
-        inference.at_target("Photographs", shift, pixels) for shift in ("new_classes", "corruption")
-    )
+    shifts = "new_classes", "corruption"
+    clean, noisy = (inference.at_target("Photographs", shift, pixels) for shift in shifts)
     assert clean.shape == noisy.shape == (3, 32, 32) and np.abs(noisy.astype(int) - clean).mean() > 10
     digit = inference.at_target("Digits", "permuted_labels", np.eye(8))
     assert np.array_equal(digit[0], np.eye(8) * 255)
@@ -200,8 +197,7 @@ def test_an_image_is_read_as_the_target_has_it() -> None:
 def test_the_picture_has_what_is_frozen_on_its_axis() -> None:
     config = SHORT.replace(compared="halves")
     film = list(idea.run(config, (0, 1)))
-    found = idea.picture(film)
-    accuracies = idea.metrics(config, film)
+    found, accuracies = idea.picture(film), idea.metrics(config, film)
     assert np.allclose(found.lines["idea"][:, 1], accuracies["first_half_accuracy"])
     assert np.allclose(found.lines["baseline"], accuracies["full_accuracy"][:, None])
     assert [line.shape for line in found.lines.values()] == [(2, 4)] * 4 and len(AXES.arms) == 18

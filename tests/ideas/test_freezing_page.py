@@ -74,5 +74,5 @@ def test_a_run_is_drawn_from_its_first_frame_to_its_last() -> None:
             page["draw"]([frame], idea.quick, (0, 1))
 
     app = AppTest.from_function(drawn, default_timeout=60).run()
-    assert not app.exception and "Bars begin when the network is pretrained" in words(app)
+    assert not app.exception and "Bars begin when the first network is trained" in words(app)
     assert len(app.get("vega_lite_chart")) == 2  # of the demo; of the last frame

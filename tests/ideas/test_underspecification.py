@@ -22,8 +22,7 @@ from mlcv_explore.ideas.underspecification import (
 from mlcv_explore.metrics import between_networks
 from mlcv_explore.models import pipelines, test_time_adaptation
 from mlcv_explore.models.convolutional_networks import ConvolutionalNetworks
-from mlcv_explore.models.corrupted_splits import CLEAN
-from mlcv_explore.models.pipelines import Examples, Randomness, Training
+from mlcv_explore.models.pipelines import Examples
 from tests.calls import recorded
 
 SHORT = UnderspecificationConfig(
@@ -147,24 +146,6 @@ def test_corruption_costs_accuracy_and_the_oracle_and_batch_statistics_give_some
     assert found["supervised_clean"] > found["supervised_corrupted"] + 0.1
     assert found["oracle_corrupted"] > found["supervised_corrupted"]
     assert found["supervised_bn_corrupted"] > found["supervised_corrupted"] + 0.05
-
-
-def test_two_redundant_features_leave_networks_equal_until_one_of_them_is_gone() -> None:
-    """The definition of underspecification: the training data do not say which to use."""
-    draws = torch.Generator().manual_seed(0)
-    labels = torch.arange(400) % 2
-    one = (2.0 * labels - 1)[:, None] + 0.3 * torch.randn(400, 1, generator=draws)
-    images = torch.cat([one, one], 1)
-    numbers = Randomness.of(0, 20, ("weights", "head"))
-    networks = pipelines.train(
-        "supervised", Training(2, 8, 100, 0.0), Examples.shared(images, labels, 20), numbers
-    )
-    gone = images * torch.tensor([-1.0, 1.0])
-    classes = {
-        name: networks.predict(each).argmax(-1).numpy() for name, each in ((CLEAN, images), ("gone", gone))
-    }
-    found = between_networks.summary(classes, labels.numpy())
-    assert found["clean"] > 0.99 and abs(found["iid"]) < 0.01 and found["gone"] > 0.15
 
 
 def test_convolutional_networks_run_every_arm_and_two_runs_that_take_turns_are_those_alone() -> None:

@@ -73,7 +73,7 @@ def test_the_answer_has_every_arm_on_both_kinds_of_data_and_every_source_of_rand
     app = opening.unfolded(SLUG)
     assert not app.exception
     tables = {next(iter(table.value)): table.value for table in app.dataframe}
-    for title in ("Digits", "Photographs"):
+    for title in ("Digits", "Photographs' features", "Photographs at 32 pixels"):
         assert len(tables[f"{title}: networks"]) == len(ARMS) and len(tables[f"{title}: by corruption"]) == 5
     for source in ("weights", "order", "head", "split"):
         assert len(tables[f"Digits: only {source} varied"]) == 3

@@ -114,9 +114,7 @@ def measures_of(config: FreezingConfig) -> dict[str, tuple[str, ...]]:
 
 
 def run(config: FreezingConfig, seeds: Sequence[int]) -> Iterator[Measured]:
-    """Pretrain, then tune with every pattern of frozen blocks. Raises DataError,
-    CheckpointError, SettingError with a sentence for the visitor.
-    """
+    """Pretrain, then tune with every pattern. Raises DataError, CheckpointError, SettingError."""
     from mlcv_explore.ideas.freezing import training  # torch comes with it
 
     yield from training.run(config, seeds)
@@ -171,7 +169,9 @@ idea = Idea(
     run=run,
     metrics=metrics,
     claims=claims.CLAIMS,
-    quick=FreezingConfig(updates=2, rates=1, source_size=100, test_size=50, target_size=20, width=4),
+    quick=FreezingConfig(
+        shift="permuted_labels", updates=2, rates=1, source_size=100, test_size=50, target_size=20, width=4
+    ),
     picture=picture,
     arms=claims.ARM_TABLE,
     measures=claims.MEASURE_TABLE,
