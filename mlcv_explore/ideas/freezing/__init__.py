@@ -9,7 +9,7 @@ Terms: A network of four blocks is pretrained on a *source* and tuned on a *targ
   images, *new classes* or *permuted labels*. *Frozen* blocks stay as they are; the head is always
   tuned. *First half*: blocks 1 and 2. Updates are equal, rates chosen on validation images.
 But: With 200 new photographs a frozen first half gains 1.0 point [0.1, 1.9] over tuning everything,
-  with 50 or 1,000 none. Permuted labels need no tuning: with the head's rows reordered 57 % of
+  with 50 or 1,000 none shows. Permuted labels need no tuning: the head reordered, 57 % of
   photographs are right, by the best pattern 43.5 %. For low contrast the lead below shrinks to 1.8
   points [−1.3, 4.9] with twice the updates and five learning rates.
 Subject: Freezing the second half is better | Freezing the first half is better
